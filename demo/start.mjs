@@ -1,0 +1,43 @@
+/**
+ * `npm start`: makes a box on this machine, runs a few commands in it, then serves a page that does the same in the browser.
+ * With --once it ends after the first part.
+ */
+import { once } from "node:events";
+import { BoxRunClient } from "boxrun";
+import { COMMANDS } from "./commands.mjs";
+import { serveFolder } from "./static-server.mjs";
+
+const { port: wantedPort, once: onlyOnce } = readArguments(process.argv.slice(2));
+
+const client = new BoxRunClient();
+const begun = performance.now();
+const box = await client.create("tiny", { name: "hello" });
+console.log(`create("tiny")  ${(performance.now() - begun).toFixed(0)} ms  (${box.info.local?.image})\n`);
+
+for (const cmd of COMMANDS) {
+  const at = performance.now();
+  const { stdout, stderr, exitCode } = await box.exec(cmd);
+  console.log(`$ ${cmd}`);
+  process.stdout.write(stdout + stderr);
+  console.log(`  exit code ${exitCode}, ${(performance.now() - at).toFixed(0)} ms\n`);
+}
+await client.close();
+
+if (!onlyOnce) {
+  const server = serveFolder(new URL("..", import.meta.url));
+  server.listen(wantedPort, "127.0.0.1");
+  await once(server, "listening");
+  console.log(`The same in a browser: http://127.0.0.1:${server.address().port}/demo/`);
+  console.log("Ctrl-C ends it.");
+}
+
+function readArguments(args) {
+  const onlyOnce = args.includes("--once");
+  const portAt = args.indexOf("--port");
+  const port = portAt < 0 ? 8080 : Number(args[portAt + 1]);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    console.error("--port takes a number from 0 to 65535");
+    process.exit(2);
+  }
+  return { port, once: onlyOnce };
+}

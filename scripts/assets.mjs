@@ -1,0 +1,94 @@
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { pathToFileURL } from "node:url";
+import { brotliDecompressSync, constants, gzipSync } from "node:zlib";
+
+/** Sizes that get a snapshot: the default, and the one for pages that run several boxes. */
+const SNAPSHOT_MEMORY_MB = [1024, 256];
+
+/**
+ * Writes the assets into dist/assets: each file as gzip under a name that contains its hash, and manifest.json,
+ * which lists them. The names end in .bin, because some servers undo what ends in .gz.
+ * @param {string} root the project's folder, ending in "/"
+ */
+export async function buildAssets(root) {
+  const out = `${root}dist/assets/`;
+  const prebuilt = process.env.BOXRUN_PREBUILT ?? `${root}wasm/prebuilt/`;
+  await mkdir(out, { recursive: true });
+
+  const key = await inputsKey(root, prebuilt);
+  const keyFile = `${root}dist/assets.key`;
+  if ((await readFile(keyFile, "utf8").catch(() => "")) === key) return;
+  await rm(keyFile, { force: true });
+
+  const files = {};
+  const add = async (name, raw) => {
+    const compressed = gzipSync(raw, { level: constants.Z_BEST_COMPRESSION });
+    const sha256 = createHash("sha256").update(compressed).digest("hex");
+    const file = `${name}.${sha256.slice(0, 12)}.bin`;
+    files[name] = { file, sha256, bytes: compressed.byteLength, rawBytes: raw.byteLength };
+    await writeFile(out + file, compressed);
+  };
+  const writeManifest = () =>
+    writeFile(`${out}manifest.json`, `${JSON.stringify({ version: 1, files, images }, null, 1)}\n`);
+
+  await add("v86.wasm", await readFile(`${root}node_modules/v86/build/v86.wasm`));
+  for (const name of ["kernel", "agent", "bios", "vgabios", "disk-8g", "disk-1g"]) {
+    await add(name, brotliDecompressSync(await readFile(`${prebuilt}${name}.br`)));
+  }
+  const images = [];
+  for (const { name, aliases, description, warmUp } of await readImages(root)) {
+    const base = `${name}.erofs`;
+    await add(base, brotliDecompressSync(await readFile(`${prebuilt}${base}.br`)));
+    images.push({ name, aliases, description, base, snapshots: {}, warmUp });
+  }
+  await writeManifest();
+
+  const { makeSnapshot } = await import(pathToFileURL(`${root}dist/node/make-snapshot.js`).href);
+  for (const image of images) {
+    const { warmUp } = image;
+    delete image.warmUp;
+    for (const memoryMb of SNAPSHOT_MEMORY_MB) {
+      const assets = pathToFileURL(out).href;
+      const bytes = await makeSnapshot({ assets, image: image.name, memoryMb, warmUp: warmUp ?? [] });
+      const name = `snapshot-${image.name}-${memoryMb}`;
+      await add(name, bytes);
+      image.snapshots[memoryMb] = { name, fingerprint: readFingerprint(bytes) };
+    }
+  }
+  await writeManifest();
+  await removeOthers(out, new Set(["manifest.json", ...Object.values(files).map(({ file }) => file)]));
+  await writeFile(keyFile, key);
+}
+
+/** Everything the assets depend on, as one hash. */
+async function inputsKey(root, prebuilt) {
+  const hash = createHash("sha256");
+  const add = async (path) => hash.update(path).update(await readFile(path));
+  await add(`${root}package-lock.json`);
+  for (const name of (await readdir(prebuilt)).sort()) await add(prebuilt + name);
+  for (const name of ["machine-worker.js", "make-snapshot.js"]) await add(`${root}dist/node/${name}`);
+  for (const name of ["build.mjs", "assets.mjs"]) await add(`${root}scripts/${name}`);
+  hash.update(JSON.stringify(await readImages(root)));
+  return hash.digest("hex");
+}
+
+async function readImages(root) {
+  const folder = `${root}wasm/images/`;
+  const images = [];
+  for (const name of (await readdir(folder)).sort()) {
+    const text = await readFile(`${folder}${name}/image.json`, "utf8").catch(() => undefined);
+    if (text !== undefined) images.push(JSON.parse(text));
+  }
+  return images;
+}
+
+/** From the header of a snapshot: see src/local/machine/snapshot.ts. */
+function readFingerprint(bytes) {
+  const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true);
+  return JSON.parse(new TextDecoder().decode(bytes.subarray(12, 12 + headerBytes))).fingerprint;
+}
+
+async function removeOthers(folder, wanted) {
+  for (const name of await readdir(folder)) if (!wanted.has(name)) await rm(folder + name);
+}

@@ -1,0 +1,23 @@
+/**
+ * Builds the package: bundles into dist/node and dist/browser, then the assets that boxes are made of into dist/assets.
+ * The snapshots among them are made by running the emulator, so they take some seconds; they are made again only when something
+ * they depend on has changed.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { buildAssets } from "./assets.mjs";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+if (!existsSync(`${root}node_modules`)) {
+  console.error("Run npm ci first.");
+  process.exit(1);
+}
+const started = Date.now();
+execFileSync(process.execPath, [`${root}node_modules/tsup/dist/cli-default.js`, "--silent"], {
+  cwd: root,
+  stdio: "inherit",
+});
+await buildAssets(root);
+console.log(`built in ${((Date.now() - started) / 1000).toFixed(1)} s`);

@@ -1,0 +1,47 @@
+/**
+ * The whole test run: builds, checks types and style, finds or installs Chromium, runs every test, and prints the totals last.
+ * Nothing is skipped in silence: what cannot be run here fails by name.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { findChromium } from "./chromium.mjs";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const bin = (name) => join(root, "node_modules", ...name.split("/"));
+
+step("build", process.execPath, [join(root, "scripts/build.mjs")]);
+step("types", process.execPath, [bin("typescript/bin/tsc"), "-b"]);
+step("style", process.execPath, [bin("@biomejs/biome/bin/biome"), "check", "."]);
+
+const scratch = mkdtempSync(join(tmpdir(), "boxrun-test-"));
+const report = join(scratch, "report.json");
+const run = spawnSync(
+  process.execPath,
+  [
+    bin("vitest/vitest.mjs"),
+    "run",
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+    ...process.argv.slice(2),
+  ],
+  { cwd: root, stdio: "inherit", env: { ...process.env, BOXRUN_CHROMIUM: findChromium() } },
+);
+const { numPassedTests, numFailedTests, numPendingTests, success } = JSON.parse(readFileSync(report, "utf8"));
+rmSync(scratch, { recursive: true });
+
+// A file that fails to load has no failed test in it, and must not look like a pass.
+const failed = numFailedTests + (run.status !== 0 && numFailedTests === 0 ? 1 : 0);
+const skipped = numPendingTests > 0 ? `, ${numPendingTests} skipped` : "";
+console.log(`${numPassedTests} passed, ${failed} failed${skipped}`);
+process.exitCode = success && run.status === 0 ? 0 : 1;
+
+function step(name, command, args) {
+  const { status } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
+  if (status === 0) return;
+  console.error(`${name} failed`);
+  process.exit(1);
+}

@@ -1,0 +1,231 @@
+import type { Backend, BoxInfo, ExecInfo, TransferProgress } from "./backend.js";
+import { invalid } from "./errors.js";
+import { type Command, type ExecOptions, type ExecStreamOptions, runToEnd, startExecution } from "./exec.js";
+import { type ExecResult, Execution } from "./execution.js";
+import { openLocalFile, saveLocalFile } from "./local-files.js";
+import { type Source, toStream } from "./source.js";
+import { concatBytes } from "./util/bytes.js";
+import { untilAborted } from "./util/abort.js";
+
+/** Options of `upload`. */
+export interface UploadOptions {
+  /** Permission bits of the file in the box. Default: those of a local path, else 0o644. */
+  mode?: number;
+  signal?: AbortSignal;
+  onProgress?: (progress: TransferProgress) => void;
+}
+
+/** Options of `download`. */
+export interface DownloadOptions {
+  signal?: AbortSignal;
+  onProgress?: (progress: TransferProgress) => void;
+}
+
+/** A file of a box, on its way out. Take it once, in one of these forms; `stream()` has back-pressure down to the guest. */
+export interface Download {
+  /** Bytes, when the transfer began; null when unknown. */
+  readonly size: number | null;
+  bytes(): Promise<Uint8Array>;
+  text(): Promise<string>;
+  blob(): Promise<Blob>;
+  stream(): ReadableStream<Uint8Array>;
+}
+
+const DEFAULT_MODE = 0o644;
+const MAX_MODE = 0o7777;
+
+/**
+ * One box. Handles are cheap: any number may stand for the same box.
+ *
+ * @example
+ * await using box = await client.create("tiny");
+ * const { stdout } = await box.exec(["uname", "-m"]);   // "i686\n"
+ */
+export class BoxHandle {
+  private current: BoxInfo;
+
+  constructor(
+    private readonly backend: Backend,
+    info: BoxInfo,
+    private readonly owned: boolean,
+  ) {
+    this.current = info;
+  }
+
+  /** "box_" and 12 characters. */
+  get id(): string {
+    return this.current.id;
+  }
+
+  get name(): string | null {
+    return this.current.name;
+  }
+
+  /** The box as it stood when last asked for; `refresh` asks again. */
+  get info(): BoxInfo {
+    return this.current;
+  }
+
+  /**
+   * Runs a command and waits for its end. An array is argv, run as it is; a string is run by `/bin/sh -c`. An exit code other than 0 is returned,
+   * and thrown only under `check: true`.
+   *
+   * Throws {@link ExitError} (COMMAND_FAILED, TIMEOUT, CANCELED) with the partial result inside, the signal's reason when it aborts,
+   * VALIDATION_ERROR for a wrong argument or a missing workdir, BOX_NOT_RUNNING, RUNTIME_ERROR when the machine ends.
+   *
+   * @example
+   * const { exitCode, stdout, stderr } = await box.exec("ls -l /etc | wc -l", { timeoutMs: 10_000 });
+   */
+  exec(cmd: Command, options: ExecOptions = {}): Promise<ExecResult> {
+    return untilAborted(runToEnd(this.backend, this.id, cmd, options), options.signal);
+  }
+
+  /**
+   * Starts a command and resolves as soon as it runs, to read its output as it comes, write to its stdin, or leave it in the background.
+   * Throws what `exec` throws, before the command runs.
+   *
+   * @example
+   * const execution = await box.execStream(["cat"], { stdin: true });
+   * const writer = execution.stdin.getWriter();
+   * await writer.write("hello\n");
+   * await writer.close();
+   * for await (const event of execution) console.log(event);
+   */
+  execStream<O extends ExecStreamOptions>(
+    cmd: Command,
+    options?: O,
+  ): Promise<Execution & (O extends { stdin: true } ? { readonly stdin: WritableStream<Uint8Array | string> } : unknown)> {
+    const started = startExecution(this.backend, this.id, cmd, options ?? {});
+    return untilAborted(started, options?.signal) as never;
+  }
+
+  /** An execution of this box by its id, from any handle. Throws EXEC_NOT_FOUND. */
+  async execution(id: string): Promise<Execution> {
+    const info = await this.backend.getExec(this.id, id);
+    return new Execution(this.backend, info, { stdin: false, detached: true });
+  }
+
+  /** All executions of this box that are remembered, oldest first. */
+  executions(): Promise<ExecInfo[]> {
+    return this.backend.listExecs(this.id);
+  }
+
+  /**
+   * Puts one file into the box: whole under `path`, or not at all. Directories of the path are made. A string is a path on this machine.
+   *
+   * Throws VALIDATION_ERROR for a path that is not absolute, UNSUPPORTED for a local path in a page, RUNTIME_ERROR when the guest
+   * refuses (the path is a directory), STORAGE_FULL, the signal's reason.
+   *
+   * @example
+   * await box.upload(new TextEncoder().encode("print(42)"), "/root/main.py");
+   * await box.upload("./data.csv", "/root/data.csv");
+   */
+  async upload(source: Source, path: string, options: UploadOptions = {}): Promise<void> {
+    const { signal, onProgress } = options;
+    signal?.throwIfAborted();
+    const file = typeof source === "string" ? await openLocalFile(source) : { ...toStream(source), mode: undefined };
+    const mode = options.mode ?? file.mode ?? DEFAULT_MODE;
+    if (!Number.isInteger(mode) || mode < 0 || mode > MAX_MODE) throw invalid("mode must be permission bits, as 0o644");
+    const body = onProgress ? file.stream.pipeThrough(reporting(file.size, onProgress)) : file.stream;
+    try {
+      const sent = this.backend.upload(this.id, path, body, { mode, ...(signal && { signal }) });
+      await untilAborted(sent, signal);
+    } finally {
+      // Whoever stopped reading it has let go of it; a path that was refused never got that far.
+      if (!body.locked) await body.cancel().catch(() => {});
+    }
+  }
+
+  /**
+   * Gets one file out of the box, or with `localPath` writes it to this machine.
+   *
+   * Throws RUNTIME_ERROR when there is no such file or it is a directory, VALIDATION_ERROR for a path that is not absolute,
+   * UNSUPPORTED for a local path in a page, the signal's reason.
+   *
+   * @example
+   * const text = await (await box.download("/etc/os-release")).text();
+   */
+  download(path: string, options?: DownloadOptions): Promise<Download>;
+  download(path: string, localPath: string, options?: DownloadOptions): Promise<void>;
+  async download(
+    path: string,
+    target?: string | DownloadOptions,
+    options: DownloadOptions = typeof target === "object" ? target : {},
+  ): Promise<Download | void> {
+    const { signal, onProgress } = options;
+    signal?.throwIfAborted();
+    const opened = this.backend.download(this.id, path, signal ? { signal } : {});
+    const { size, stream } = await untilAborted(opened, signal);
+    const body = onProgress ? stream.pipeThrough(reporting(size, onProgress)) : stream;
+    return typeof target === "string" ? saveLocalFile(target, body) : new StreamDownload(size, body);
+  }
+
+  /** Asks for the box's state again. Throws BOX_NOT_FOUND once it is removed. */
+  async refresh(): Promise<BoxInfo> {
+    this.current = await this.backend.getBox(this.id);
+    return this.current;
+  }
+
+  /** Removes the box and everything in it. Throws BOX_ALREADY_RUNNING when it runs, unless `force` is true. */
+  remove({ force = false }: { force?: boolean } = {}): Promise<void> {
+    return this.backend.removeBox(this.id, { force });
+  }
+
+  /** For JSON.stringify: what `client.fromJSON` needs to find it again. */
+  toJSON(): { id: string } {
+    return { id: this.id };
+  }
+
+  /** Removes the box if this handle created it; else lets go of it and leaves it as it is. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.owned) return;
+    try {
+      await this.remove({ force: true });
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "BOX_NOT_FOUND") throw error;
+    }
+  }
+}
+
+class StreamDownload implements Download {
+  constructor(
+    readonly size: number | null,
+    private readonly body: ReadableStream<Uint8Array>,
+  ) {}
+
+  async bytes(): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = [];
+    const reader = this.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return concatBytes(chunks);
+      chunks.push(value);
+    }
+  }
+
+  async text(): Promise<string> {
+    return new TextDecoder().decode(await this.bytes());
+  }
+
+  async blob(): Promise<Blob> {
+    return new Blob([(await this.bytes()) as Uint8Array<ArrayBuffer>]);
+  }
+
+  stream(): ReadableStream<Uint8Array> {
+    return this.body;
+  }
+}
+
+function reporting(
+  totalBytes: number | null,
+  onProgress: (progress: TransferProgress) => void,
+): TransformStream<Uint8Array, Uint8Array> {
+  let loadedBytes = 0;
+  return new TransformStream({
+    transform: (chunk, controller) => {
+      loadedBytes += chunk.byteLength;
+      controller.enqueue(chunk);
+      onProgress({ loadedBytes, totalBytes });
+    },
+  });
+}

@@ -1,0 +1,91 @@
+import { parseArgs } from "node:util";
+
+export const USAGE = `Usage: boxrun run [OPTIONS] IMAGE -- COMMAND [ARGUMENT...]
+       boxrun images
+
+Runs COMMAND in a new box of IMAGE, with this terminal's input and outputs, and exits with its code.
+Ctrl-C cancels it. 125: boxrun itself failed. 126, 127: COMMAND could not be run, was not found.
+
+Options:
+  --memory MB       memory of the box, in MiB (default 1024; 256 and 1024 start fastest)
+  --disk GB         size of the box's disk, in GiB (default 8)
+  -e, --env NAME=VALUE
+                    an environment variable; may be given many times
+  -w, --workdir DIR where COMMAND starts (default /root)
+  --timeout MS      end COMMAND after this long
+  -h, --help        this text
+`;
+
+/** The command line makes no sense; the message says why. */
+export class UsageError extends Error {}
+
+/** `boxrun run`, taken apart. */
+export interface RunCommand {
+  name: "run";
+  image: string;
+  cmd: string[];
+  box: { memoryMb?: number; diskSizeGb?: number; workdir?: string; env: Record<string, string> };
+  timeoutMs?: number;
+}
+
+/** What the user asked for. */
+export type CliCommand = RunCommand | { name: "images" } | { name: "help" };
+
+/** Takes the arguments after the program's name apart. Throws {@link UsageError}. */
+export function parseCommandLine(args: string[]): CliCommand {
+  const separator = args.indexOf("--");
+  const own = separator < 0 ? args : args.slice(0, separator);
+  const { values, positionals } = parseOptions(own);
+  const [name, ...rest] = positionals;
+  if (values.help || name === "help") return { name: "help" };
+  if (name === "images" && rest.length === 0 && separator < 0) return { name: "images" };
+  if (name !== "run") throw new UsageError(name === undefined ? "which command?" : `there is no command ${name}`);
+
+  const [image, ...beyond] = rest;
+  if (image === undefined) throw new UsageError("run needs an image");
+  if (beyond.length > 0) throw new UsageError(`put -- before the command: boxrun run ${image} -- ${beyond.join(" ")}`);
+  const cmd = separator < 0 ? [] : args.slice(separator + 1);
+  if (cmd.length === 0) throw new UsageError(`run needs a command: boxrun run ${image} -- COMMAND`);
+  return {
+    name: "run",
+    image,
+    cmd,
+    box: {
+      env: Object.fromEntries((values.env ?? []).map(parseVariable)),
+      ...(values.memory !== undefined && { memoryMb: parseNumber("memory", values.memory) }),
+      ...(values.disk !== undefined && { diskSizeGb: parseNumber("disk", values.disk) }),
+      ...(values.workdir !== undefined && { workdir: values.workdir }),
+    },
+    ...(values.timeout !== undefined && { timeoutMs: parseNumber("timeout", values.timeout) }),
+  };
+}
+
+function parseOptions(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        memory: { type: "string" },
+        disk: { type: "string" },
+        env: { type: "string", short: "e", multiple: true },
+        workdir: { type: "string", short: "w" },
+        timeout: { type: "string" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function parseNumber(option: string, text: string): number {
+  if (!/^\d+$/.test(text)) throw new UsageError(`--${option} takes a whole number, and ${text} is not one`);
+  return Number(text);
+}
+
+function parseVariable(text: string): [string, string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new UsageError(`--env takes NAME=VALUE, and ${text} is not that`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,150 @@
+import type { Backend, BackendInfo, BoxInfo, CreateProgress, ImageInfo, VolumeSpec } from "./backend.js";
+import { BoxHandle } from "./box.js";
+import { parseBoxSpec } from "./validate.js";
+import { invalid } from "./errors.js";
+import type { Command, ExecOptions } from "./exec.js";
+import type { ExecResult } from "./execution.js";
+import { untilAborted } from "./util/abort.js";
+
+/** What a box is to be. */
+export interface CreateOptions {
+  /** 1 to 63 letters, digits, "_", "." or "-". `getBox` takes it in place of the id. Default: none. */
+  name?: string;
+  /** Processors, as a server understands it; a local box always has one. Default 2. */
+  cpu?: number;
+  /** Memory of the machine, in MiB. Default 1024. A local box takes 96 to 2000, and starts fastest with 256 or 1024. */
+  memoryMb?: number;
+  /** Size of the box's own disk, in GiB. Default 8. A local box takes 1 to 64, and holds only what is written. */
+  diskSizeGb?: number;
+  /** Default false. */
+  network?: boolean;
+  /** Where commands start that name no other. Absolute; made if need be. Default "/root". */
+  workdir?: string;
+  /** For every command, on top of PATH, HOME, USER and LANG. */
+  env?: Record<string, string>;
+  volumes?: VolumeSpec[];
+  /** Aborting it rejects at once with the signal's reason; no box is left behind. */
+  signal?: AbortSignal;
+  onProgress?: (progress: CreateProgress) => void;
+}
+
+/** Options of `run`: those of the box and those of the command. Its `env` and `workdir` are the box's. */
+export type RunOptions = CreateOptions & Omit<ExecOptions, "env" | "workdir">;
+
+/** Which backend a client uses. */
+export interface Connection {
+  backend: Backend;
+  /** Which one, in a word. */
+  kind: "local" | "custom";
+  /** Why this one, in a sentence. */
+  reason: string;
+}
+
+/**
+ * The client over whichever backend it is given. `BoxRunClient` (index.ts) chooses one; this class only uses it.
+ */
+export class Client {
+  private connection: Promise<Connection> | undefined;
+  private closed = false;
+
+  constructor(private readonly connect: () => Promise<Connection>) {}
+
+  /** Which backend this client uses, and why. Choosing is done once: the answer never changes. */
+  async ready(): Promise<Omit<Connection, "backend">> {
+    const { kind, reason } = await this.open();
+    return { kind, reason };
+  }
+
+  /**
+   * Creates a box and starts it.
+   *
+   * Throws VALIDATION_ERROR for a wrong option, NAME_ALREADY_EXISTS, IMAGE_PULL_FAILED when there is no such image or it cannot be had,
+   * UNSUPPORTED for what this backend cannot do, the signal's reason.
+   *
+   * @example
+   * await using box = await client.create("tiny", { memoryMb: 256, env: { GREETING: "hello" } });
+   */
+  async create(image: string, options: CreateOptions = {}): Promise<BoxHandle> {
+    const { signal, onProgress, ...rest } = options;
+    const spec = parseBoxSpec({ ...rest, image });
+    signal?.throwIfAborted();
+    const backend = await this.backend();
+    const created = backend.createBox(spec, { ...(signal && { signal }), ...(onProgress && { onProgress }) });
+    // A box that comes after its caller has gone is nobody's.
+    const removeLate = async (info: BoxInfo) => {
+      if (signal?.aborted) await backend.removeBox(info.id, { force: true });
+    };
+    created.then(removeLate).catch(() => {});
+    return new BoxHandle(backend, await untilAborted(created, signal), true);
+  }
+
+  /**
+   * Creates a box, runs one command in it and removes it. Throws what `create` and `exec` throw.
+   *
+   * @example
+   * const { stdout } = await client.run("tiny", "seq 10 | awk '{ sum += $1 } END { print sum }'");   // "55\n"
+   */
+  async run(image: string, cmd: Command, options: RunOptions = {}): Promise<ExecResult> {
+    const { timeoutMs, stdin, onStdout, onStderr, maxOutputBytes, check, ...create } = options;
+    const box = await this.create(image, create);
+    const exec = { timeoutMs, stdin, onStdout, onStderr, maxOutputBytes, check, signal: create.signal };
+    try {
+      return await box.exec(cmd, withoutUndefined(exec));
+    } finally {
+      await box.remove({ force: true });
+    }
+  }
+
+  /** A box by its id or name. Throws BOX_NOT_FOUND. */
+  async getBox(idOrName: string): Promise<BoxHandle> {
+    if (typeof idOrName !== "string" || idOrName === "") throw invalid("the id or name of a box must not be empty");
+    const backend = await this.backend();
+    return new BoxHandle(backend, await backend.getBox(idOrName), false);
+  }
+
+  /** All boxes, or those in one status ("running"), oldest first. */
+  async listBoxes(filter: { status?: string } = {}): Promise<BoxInfo[]> {
+    return (await this.backend()).listBoxes(filter);
+  }
+
+  /** What the backend is and what it can do. */
+  async info(): Promise<BackendInfo> {
+    return (await this.backend()).info();
+  }
+
+  /** The images that boxes can be made of. */
+  async images(): Promise<ImageInfo[]> {
+    return (await this.backend()).images();
+  }
+
+  /** The box that a handle's `toJSON` stood for. Throws BOX_NOT_FOUND. */
+  fromJSON(json: { id: string }): Promise<BoxHandle> {
+    return this.getBox(json.id);
+  }
+
+  /** Ends all that this client runs on this machine. Idempotent; any other call throws afterwards. */
+  async close(): Promise<void> {
+    this.closed = true;
+    const connection = await this.connection?.catch(() => undefined);
+    await connection?.backend.close();
+  }
+
+  /** The same as {@link close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async backend(): Promise<Backend> {
+    return (await this.open()).backend;
+  }
+
+  private open(): Promise<Connection> {
+    if (this.closed) throw invalid("this client was closed");
+    this.connection ??= this.connect();
+    return this.connection;
+  }
+}
+
+function withoutUndefined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
+}

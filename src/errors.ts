@@ -1,0 +1,68 @@
+import type { ErrorCode } from "./contract/codes.js";
+
+export { ERROR_CODES, type ErrorCode } from "./contract/codes.js";
+
+/** What a {@link BoxRunError} may carry beside its code and message. */
+export interface ErrorDetails {
+  /** HTTP status, when a server answered. */
+  status?: number;
+  /** True when the same call may succeed later without a change. Default false. */
+  retryable?: boolean;
+  /** What to do next, in one sentence. */
+  hint?: string;
+  /** The error underneath. */
+  cause?: unknown;
+}
+
+// Symbol.for is shared by all realms and by several copies of this package on one page.
+const BRAND = Symbol.for("boxrun.error");
+
+/**
+ * The one error class of this SDK.
+ *
+ * @example
+ * try {
+ *   await client.getBox("gone");
+ * } catch (error) {
+ *   if (isBoxRunError(error) && error.code === "BOX_NOT_FOUND") await client.create("tiny", { name: "gone" });
+ * }
+ */
+export class BoxRunError extends Error {
+  override readonly name: string = "BoxRunError";
+  readonly code: ErrorCode;
+  readonly status: number | undefined;
+  readonly retryable: boolean;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(
+      details.hint ? `${message} (${details.hint})` : message,
+      details.cause === undefined ? undefined : { cause: details.cause },
+    );
+    this.code = code;
+    this.status = details.status;
+    this.retryable = details.retryable ?? false;
+    this.hint = details.hint;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+}
+
+/**
+ * True for a {@link BoxRunError} from any realm or copy of this package; `instanceof` is not.
+ *
+ * @example
+ * if (isBoxRunError(error)) console.error(error.code, error.hint);
+ */
+export function isBoxRunError(error: unknown): error is BoxRunError {
+  return typeof error === "object" && error !== null && (error as { [BRAND]?: unknown })[BRAND] === true;
+}
+
+/** The error of a wrong argument. */
+export function invalid(message: string, hint?: string): BoxRunError {
+  return new BoxRunError("VALIDATION_ERROR", message, hint === undefined ? {} : { hint });
+}
+
+/** The error of something this backend cannot do; `hint` says what to use instead. */
+export function unsupported(message: string, hint?: string): BoxRunError {
+  return new BoxRunError("UNSUPPORTED", message, hint === undefined ? {} : { hint });
+}

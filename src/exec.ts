@@ -1,0 +1,141 @@
+import type { Backend, ExecSpec, OutputStream } from "./backend.js";
+import { parseExecSpec } from "./validate.js";
+import { invalid } from "./errors.js";
+import { type ExecResult, Execution, ExitError } from "./execution.js";
+import { toStream, type Source } from "./source.js";
+import { concatBytes } from "./util/bytes.js";
+import { deferred } from "./util/deferred.js";
+
+const DEFAULT_MAX_OUTPUT_BYTES = 16 * 2 ** 20;
+
+/** What `exec` and `execStream` both take. */
+export interface CommandOptions {
+  /** On top of the box's environment. */
+  env?: Record<string, string>;
+  /** Absolute, and there. Default: the box's own. */
+  workdir?: string;
+  /** Ends the whole process group when it has run this long. Default: no limit. */
+  timeoutMs?: number;
+  /** Aborting it cancels the command and rejects at once with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** Options of `exec`. */
+export interface ExecOptions extends CommandOptions {
+  /** The command's whole input. Default: empty. */
+  stdin?: Source;
+  /** Called with each piece of output as text, as it comes. */
+  onStdout?: (data: string) => void;
+  onStderr?: (data: string) => void;
+  /** How much of each output the result keeps, in bytes; what comes beyond is read and dropped. Default 16 MiB. */
+  maxOutputBytes?: number;
+  /** True: an exit code other than 0 throws {@link ExitError}. Default false. */
+  check?: boolean;
+}
+
+/** Options of `execStream`. */
+export interface ExecStreamOptions extends CommandOptions {
+  /** True: the execution has a `stdin` to write to. Default false: its input is empty. */
+  stdin?: boolean;
+  /** True: the command goes on when its reader leaves. Default false. */
+  detached?: boolean;
+}
+
+/** A command: argv, run as it is; or a string, run by `/bin/sh -c`. */
+export type Command = readonly string[] | string;
+
+/** Starts a command. Used by `BoxHandle`, which documents it. */
+export async function startExecution(
+  backend: Backend,
+  boxId: string,
+  cmd: Command,
+  options: ExecStreamOptions,
+): Promise<Execution> {
+  const { signal, detached = false, ...rest } = options;
+  const spec: ExecSpec = parseExecSpec({ ...rest, cmd: typeof cmd === "string" ? ["/bin/sh", "-c", cmd] : cmd });
+  signal?.throwIfAborted();
+  const info = await backend.startExec(boxId, spec);
+  const execution = new Execution(backend, info, { stdin: spec.stdin, detached, ...(signal && { signal }) });
+  if (signal) cancelOnAbort(execution, signal);
+  return execution;
+}
+
+/** Runs a command to its end. Used by `BoxHandle`, which documents it. */
+export async function runToEnd(
+  backend: Backend,
+  boxId: string,
+  cmd: Command,
+  options: ExecOptions,
+): Promise<ExecResult> {
+  const { stdin, onStdout, onStderr, maxOutputBytes = DEFAULT_MAX_OUTPUT_BYTES, check, ...rest } = options;
+  if (!Number.isSafeInteger(maxOutputBytes) || maxOutputBytes < 0) {
+    throw invalid("maxOutputBytes must be a whole number of bytes");
+  }
+  const execution = await startExecution(backend, boxId, cmd, { ...rest, stdin: stdin !== undefined });
+  const fed = stdin === undefined ? Promise.resolve() : feed(execution, stdin);
+  // A source that fails ends the command: half an input is not what its caller meant.
+  const failedSource = deferred<never>();
+  fed.catch((error) => {
+    failedSource.reject(error);
+    execution.cancel().catch(() => {});
+  });
+  const collected = collect(execution, maxOutputBytes, { stdout: onStdout, stderr: onStderr });
+  const outputs = await (stdin === undefined ? collected : Promise.race([collected, failedSource.promise]));
+  const info = await execution.info();
+  const result: ExecResult = { ...info, ...outputs, truncated: outputs.truncated || info.truncated === true };
+  const what = JSON.stringify(info.cmd.join(" ").slice(0, 200));
+  if (info.status === "timeout") {
+    throw new ExitError("TIMEOUT", `${what} ${info.errorMessage ?? "timed out"}`, result);
+  }
+  if (info.status === "canceled") throw new ExitError("CANCELED", `${what} was canceled`, result);
+  if (check && info.exitCode !== 0) {
+    throw new ExitError("COMMAND_FAILED", `${what} exited with code ${info.exitCode}${lastWords(result)}`, result);
+  }
+  return result;
+}
+
+async function collect(
+  execution: Execution,
+  maxBytes: number,
+  callbacks: Record<OutputStream, ((data: string) => void) | undefined>,
+) {
+  const chunks: Record<OutputStream, Uint8Array[]> = { stdout: [], stderr: [] };
+  const kept: Record<OutputStream, number> = { stdout: 0, stderr: 0 };
+  let truncated = false;
+  for await (const event of execution) {
+    if (event.type === "exit") break;
+    const { stream, bytes } = event;
+    const room = Math.max(0, maxBytes - kept[stream]);
+    if (bytes.byteLength > room) truncated = true;
+    if (room > 0 && bytes.byteLength > 0) {
+      const part = bytes.subarray(0, room);
+      chunks[stream].push(part);
+      kept[stream] += part.byteLength;
+    }
+    if (event.data !== "") callbacks[stream]?.(event.data);
+  }
+  const stdoutBytes = concatBytes(chunks.stdout);
+  const stderrBytes = concatBytes(chunks.stderr);
+  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { stdout: decode(stdoutBytes), stderr: decode(stderrBytes), stdoutBytes, stderrBytes, truncated };
+}
+
+async function feed(execution: Execution, source: Source): Promise<void> {
+  await toStream(source).stream.pipeTo(execution.stdin as WritableStream<Uint8Array>);
+}
+
+function cancelOnAbort(execution: Execution, signal: AbortSignal): void {
+  const onAbort = () => execution.cancel().catch(() => {});
+  if (signal.aborted) {
+    onAbort();
+    return;
+  }
+  signal.addEventListener("abort", onAbort, { once: true });
+  const forget = () => signal.removeEventListener("abort", onAbort);
+  execution.wait().then(forget, forget);
+}
+
+function lastWords({ stderr }: ExecResult): string {
+  const line = stderr.trim().split("\n").at(-1) ?? "";
+  return line === "" ? "" : `: ${line.slice(0, 300)}`;
+}

@@ -1,0 +1,166 @@
+import type { Backend, BackendEvent, ExecInfo, OutputStream } from "./backend.js";
+import { BoxRunError } from "./errors.js";
+
+/** What a command printed, or its end. */
+export type ExecEvent =
+  | {
+      type: "log";
+      stream: OutputStream;
+      /** The bytes as text. A character that is split over two chunks comes whole, with the second. */
+      data: string;
+      /** Exactly what the command wrote. */
+      bytes: Uint8Array;
+      /** Grows from event to event. */
+      seq: number;
+    }
+  | {
+      type: "exit";
+      /** Null when it was canceled or timed out. */
+      exitCode: number | null;
+      seq: number;
+    };
+
+/** A finished command and all it printed, up to `maxOutputBytes` a stream. */
+export interface ExecResult extends ExecInfo {
+  stdout: string;
+  stderr: string;
+  stdoutBytes: Uint8Array;
+  stderrBytes: Uint8Array;
+  /** True when there was more output than is here. */
+  truncated: boolean;
+}
+
+/**
+ * A command that ended otherwise than its caller wanted, with everything known of it in `result`. Code COMMAND_FAILED: it exited with
+ * another code than 0, under `check: true`. TIMEOUT: it ran longer than `timeoutMs`. CANCELED: somebody else canceled it.
+ *
+ * @example
+ * try {
+ *   await box.exec("make", { check: true });
+ * } catch (error) {
+ *   if (isBoxRunError(error) && error.code === "COMMAND_FAILED") console.error((error as ExitError).result.stderr);
+ * }
+ */
+export class ExitError extends BoxRunError {
+  override readonly name = "ExitError";
+
+  constructor(
+    code: "COMMAND_FAILED" | "TIMEOUT" | "CANCELED",
+    message: string,
+    readonly result: ExecResult,
+  ) {
+    super(code, message);
+  }
+}
+
+/**
+ * A command in a box, running or done. Iterate over it for its output from the first byte on, as often as you like; leaving a loop early
+ * cancels the command, unless it was started with `detached: true`.
+ *
+ * @example
+ * const execution = await box.execStream("for i in 1 2 3; do echo $i; sleep 1; done");
+ * for await (const event of execution) {
+ *   if (event.type === "log") console.log(event.stream, event.data);
+ *   else console.log("exit code", event.exitCode);
+ * }
+ */
+export class Execution implements AsyncIterable<ExecEvent> {
+  /** "exec_" and 12 characters: `box.execution(id)` finds it again. */
+  readonly id: string;
+  readonly boxId: string;
+  /**
+   * The command's stdin, when it was started with `stdin: true`. Takes bytes or text, with back-pressure; closing it is the end of the input.
+   * What is written after the command has ended is dropped.
+   */
+  readonly stdin: WritableStream<Uint8Array | string> | undefined;
+
+  constructor(
+    private readonly backend: Backend,
+    info: ExecInfo,
+    private readonly options: { stdin: boolean; detached: boolean; signal?: AbortSignal },
+  ) {
+    this.id = info.id;
+    this.boxId = info.boxId;
+    this.stdin = options.stdin ? stdinStream(backend, info) : undefined;
+  }
+
+  /** All events from the first on, then live ones, up to and including "exit". */
+  [Symbol.asyncIterator](): AsyncGenerator<ExecEvent, void, undefined> {
+    return this.iterate(this.options.signal);
+  }
+
+  private async *iterate(signal: AbortSignal | undefined): AsyncGenerator<ExecEvent, void, undefined> {
+    const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+    let ended = false;
+    try {
+      const events = this.backend.execEvents(this.boxId, this.id, { after: 0, ...(signal && { signal }) });
+      for await (const event of events) {
+        if (event.type === "log") {
+          yield { ...event, data: decoders[event.stream].decode(event.bytes, { stream: true }) };
+          continue;
+        }
+        ended = true;
+        yield* leftovers(decoders, event);
+        yield event;
+      }
+    } finally {
+      if (!ended && !this.options.detached) await this.cancelIfRunning();
+    }
+  }
+
+  /** The state as it is now. */
+  info(): Promise<ExecInfo> {
+    return this.backend.getExec(this.boxId, this.id);
+  }
+
+  /** Resolves when the command has ended, with its final state. Reads no output. */
+  wait({ signal }: { signal?: AbortSignal } = {}): Promise<ExecInfo> {
+    return this.backend.waitExec(this.boxId, this.id, signal ? { signal } : {});
+  }
+
+  /**
+   * Ends the command and its whole process group: TERM, then KILL after a second. Resolves when it is gone; its status is "canceled" then.
+   * Throws EXEC_ALREADY_FINISHED.
+   */
+  cancel(): Promise<ExecInfo> {
+    return this.backend.cancelExec(this.boxId, this.id);
+  }
+
+  /** Sends a signal to the command's process group. Default "SIGKILL". Throws EXEC_ALREADY_FINISHED. */
+  kill(signal = "SIGKILL"): Promise<void> {
+    return this.backend.signalExec(this.boxId, this.id, signal);
+  }
+
+  /** For JSON.stringify: what `client.fromJSON` and `box.execution` need to find it again. */
+  toJSON(): { id: string; boxId: string } {
+    return { id: this.id, boxId: this.boxId };
+  }
+
+  private async cancelIfRunning(): Promise<void> {
+    try {
+      await this.cancel();
+    } catch {
+      // It has ended, or its box is gone: there is nothing left to cancel.
+    }
+  }
+}
+
+/** Incomplete characters at the end of a stream, as the decoder shows them. */
+function* leftovers(
+  decoders: Record<OutputStream, TextDecoder>,
+  exit: BackendEvent,
+): Generator<ExecEvent, void, undefined> {
+  for (const stream of ["stdout", "stderr"] as const) {
+    const data = decoders[stream].decode();
+    if (data !== "") yield { type: "log", stream, data, bytes: new Uint8Array(0), seq: exit.seq };
+  }
+}
+
+function stdinStream(backend: Backend, { boxId, id }: ExecInfo): WritableStream<Uint8Array | string> {
+  const encoder = new TextEncoder();
+  return new WritableStream({
+    write: (chunk) => backend.writeStdin(boxId, id, typeof chunk === "string" ? encoder.encode(chunk) : chunk),
+    close: () => backend.closeStdin(boxId, id),
+    abort: () => backend.closeStdin(boxId, id),
+  });
+}

@@ -1,0 +1,21 @@
+import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import type { AssetSource } from "./assets.js";
+
+const inflate = promisify(gunzip);
+
+/** Assets in a folder, given as a file: URL that ends in "/". */
+export function fileAssetSource(location: string): AssetSource {
+  return {
+    location,
+    read: async (file) => plain(await readFile(new URL(file, location))),
+    // zlib refuses a limit of 0.
+    gunzip: async (bytes, maxBytes) => plain(await inflate(bytes, { maxOutputLength: Math.max(1, maxBytes) })),
+  };
+}
+
+/** A Buffer is a Uint8Array in all but `slice`, which shares memory instead of copying it. */
+function plain({ buffer, byteOffset, byteLength }: Buffer): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

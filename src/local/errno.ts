@@ -1,0 +1,65 @@
+import { BoxRunError, invalid } from "../errors.js";
+import { STAGES } from "./frames.js";
+
+/** Linux error numbers that the agent is known to send, and what they mean to a reader. */
+const ERRNO: Record<number, readonly [name: string, words: string]> = {
+  1: ["EPERM", "operation not permitted"],
+  2: ["ENOENT", "no such file or directory"],
+  5: ["EIO", "input/output error"],
+  7: ["E2BIG", "argument list too long"],
+  8: ["ENOEXEC", "exec format error"],
+  11: ["EAGAIN", "too many at once"],
+  12: ["ENOMEM", "out of memory"],
+  13: ["EACCES", "permission denied"],
+  20: ["ENOTDIR", "not a directory"],
+  21: ["EISDIR", "is a directory"],
+  22: ["EINVAL", "not a regular file"],
+  26: ["ETXTBSY", "text file busy"],
+  27: ["EFBIG", "file too large"],
+  28: ["ENOSPC", "no space left on the box's disk"],
+  30: ["EROFS", "read-only file system"],
+  36: ["ENAMETOOLONG", "file name too long"],
+  40: ["ELOOP", "too many levels of symbolic links"],
+  125: ["ECANCELED", "given up"],
+};
+
+const ENOENT = 2;
+const ENOSPC = 28;
+
+/** The agent's report that a stream failed. */
+export interface GuestFailure {
+  stage: number;
+  errno: number;
+  /** The path or step it failed on: text from the guest, for messages only. */
+  detail: string;
+}
+
+/** "no such file or directory (ENOENT)". */
+export function describeErrno(errno: number): string {
+  const known = ERRNO[errno];
+  return known ? `${known[1]} (${known[0]})` : `error ${errno}`;
+}
+
+/** The error of a failed upload or download. */
+export function fileError(action: string, path: string, failure: GuestFailure): BoxRunError {
+  const message = `${action} ${path}: ${describeErrno(failure.errno)}`;
+  return new BoxRunError(failure.errno === ENOSPC ? "STORAGE_FULL" : "RUNTIME_ERROR", message, {
+    retryable: failure.stage === STAGES.limit,
+  });
+}
+
+/** How a command that could not be started ends: as a shell would end it, or as an error of the call. */
+export function startFailure(
+  cmd: readonly string[],
+  workdir: string,
+  failure: GuestFailure,
+): { exitCode: number; stderr: string } | BoxRunError {
+  const why = describeErrno(failure.errno);
+  if (failure.stage === STAGES.cwd) return invalid(`workdir ${workdir}: ${why}`, "create it in the box first");
+  if (failure.stage === STAGES.exec) {
+    return { exitCode: failure.errno === ENOENT ? 127 : 126, stderr: `${cmd[0]}: ${why}\n` };
+  }
+  return new BoxRunError("RUNTIME_ERROR", `${cmd[0]} could not be started: ${why}`, {
+    retryable: failure.stage === STAGES.limit,
+  });
+}

@@ -1,0 +1,128 @@
+import type { BackendEvent, OutputStream } from "../backend.js";
+import { type Deferred, deferred } from "../util/deferred.js";
+import { untilAborted } from "../util/abort.js";
+
+/** Charged for an entry beside its bytes, so that a command which prints byte by byte fills the log and not the memory. */
+const ENTRY_OVERHEAD_BYTES = 128;
+
+type LogEvent = Extract<BackendEvent, { type: "log" }>;
+
+interface Reader {
+  /** The last seq it has taken. */
+  cursor: number;
+}
+
+/**
+ * The output of one execution, read by any number of cursors.
+ *
+ * The first `limitBytes` are kept for good, and up to there the command never waits for a reader. What comes later is held only until
+ * every live reader has taken it, and `onReleased` is called then: the command runs at their pace. With no reader, it is dropped.
+ */
+export class ExecutionLog {
+  private readonly kept: LogEvent[] = [];
+  private keptBytes = 0;
+  private full = false;
+  private passing: LogEvent[] = [];
+  private exit: BackendEvent | undefined;
+  private failure: Error | undefined;
+  private lastSeq = 0;
+  private readonly readers = new Set<Reader>();
+  private changed: Deferred<void> = deferred();
+  private pacing = true;
+  /** Bytes that nobody will ever read. */
+  droppedBytes = 0;
+
+  constructor(
+    private readonly limitBytes: number,
+    private readonly onReleased: (bytes: number) => void,
+  ) {}
+
+  append(stream: OutputStream, bytes: Uint8Array): void {
+    const event: LogEvent = { type: "log", stream, bytes, seq: ++this.lastSeq };
+    const cost = bytes.byteLength + ENTRY_OVERHEAD_BYTES;
+    if (!this.full && this.keptBytes + cost <= this.limitBytes) {
+      this.kept.push(event);
+      this.keptBytes += cost;
+      this.onReleased(bytes.byteLength);
+    } else {
+      this.full = true;
+      if (this.readers.size === 0 || !this.pacing) return this.drop(event);
+      this.passing.push(event);
+    }
+    this.wake();
+  }
+
+  /** No more output comes. */
+  finish(exitCode: number | null): void {
+    this.exit ??= { type: "exit", exitCode, seq: ++this.lastSeq };
+    this.wake();
+  }
+
+  /** The end will never be known: readers get what there is, then this error. */
+  fail(error: Error): void {
+    if (this.exit) return;
+    this.failure ??= error;
+    this.wake();
+  }
+
+  /** From now on nothing waits for a reader: the command is being ended, and must not be held up by output that nobody takes. */
+  stopPacing(): void {
+    this.pacing = false;
+    for (const event of this.passing.splice(0)) this.drop(event);
+  }
+
+  /** Every event after `after`, then live, up to and including "exit". */
+  async *read(after: number, signal?: AbortSignal): AsyncGenerator<BackendEvent, void, undefined> {
+    const reader: Reader = { cursor: after };
+    this.readers.add(reader);
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        const event = this.next(reader.cursor);
+        if (!event) {
+          if (this.failure) throw this.failure;
+          await untilAborted(this.changed.promise, signal);
+          continue;
+        }
+        yield event;
+        reader.cursor = event.seq;
+        if (event.type === "exit") return;
+        this.release();
+      }
+    } finally {
+      this.readers.delete(reader);
+      this.release();
+    }
+  }
+
+  private next(cursor: number): BackendEvent | undefined {
+    // Kept events are numbered from 1 without a gap.
+    const kept = this.kept[cursor];
+    if (kept) return kept;
+    const passing = this.passing.find((event) => event.seq > cursor);
+    if (passing) return passing;
+    return this.exit && this.exit.seq > cursor ? this.exit : undefined;
+  }
+
+  /** Lets go of what all readers have taken. */
+  private release(): void {
+    let slowest = Number.POSITIVE_INFINITY;
+    for (const reader of this.readers) slowest = Math.min(slowest, reader.cursor);
+    while (this.passing.length > 0 && this.passing[0]!.seq <= slowest) {
+      const event = this.passing.shift()!;
+      if (this.readers.size === 0) this.droppedBytes += event.bytes.byteLength;
+      this.onReleased(event.bytes.byteLength);
+    }
+  }
+
+  private drop(event: LogEvent): void {
+    this.droppedBytes += event.bytes.byteLength;
+    this.onReleased(event.bytes.byteLength);
+  }
+
+  private wake(): void {
+    const { resolve } = this.changed;
+    this.changed = deferred();
+    resolve();
+  }
+}

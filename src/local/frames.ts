@@ -1,0 +1,359 @@
+/**
+ * The frames that the host and the guest's agent exchange: the TypeScript half of wasm/agent/protocol.h, which is the
+ * specification. Both halves are tested on test/fixtures/frames.json.
+ */
+import {
+  bytes,
+  clock,
+  type Field,
+  FrameError,
+  integer,
+  list,
+  oneOf,
+  Payload,
+  type Text,
+  text,
+} from "./frame-fields.js";
+
+export { FrameError, type Text } from "./frame-fields.js";
+
+export const PROTOCOL_VERSION = 1;
+export const FRAME_HEADER = 12;
+/** Bytes of payload in one frame. */
+export const MAX_PAYLOAD = 1 << 20;
+/** Bytes in one frame of DATA. */
+export const MAX_DATA = 32768 - FRAME_HEADER;
+/** Most credit outstanding on a stream, in bytes. */
+export const MAX_WINDOW = 16 << 20;
+export const MAX_STREAMS = 256;
+/** Longest path, host name and error text, in bytes. */
+export const MAX_PATH = 4095;
+export const MAX_HOSTNAME = 64;
+export const MAX_DETAIL = 1024;
+/** Strings in one list. */
+export const MAX_ARGS = 32768;
+export const MIN_ENTROPY = 16;
+export const MAX_ENTROPY = 512;
+export const MAX_SIGNAL = 64;
+export const MAX_MODE = 0o7777;
+/** Flag of `exec`: stdin is a pipe fed by `data` and closed by `eof`. */
+export const EXEC_STDIN = 1;
+
+export const CHANNELS = { stdin: 0, stdout: 1, stderr: 2, file: 3 } as const;
+export const STAGES = {
+  protocol: 1,
+  setup: 2,
+  limit: 3,
+  cwd: 4,
+  exec: 5,
+  open: 6,
+  write: 7,
+  read: 8,
+} as const;
+
+/** What the host sends. `clock` is in ns since 1970; sizes are in bytes, times in ms. */
+export type HostFrame =
+  | {
+      type: "setup";
+      stream: 0;
+      clock: bigint;
+      entropy: Uint8Array;
+      hostname: Text;
+      /** 0: as the disk is. */
+      diskBytes: number;
+      /** 0: none. */
+      memoryLimitBytes: number;
+      /** 0: none. */
+      processLimit: number;
+      workdir: Text;
+    }
+  | { type: "shutdown"; stream: 0; graceMs: number }
+  | { type: "ping"; stream: 0; token: number }
+  | { type: "clock"; stream: 0; clock: bigint }
+  | {
+      type: "exec";
+      stream: number;
+      flags: number;
+      window: number;
+      cwd: Text;
+      argv: readonly Text[];
+      env: readonly Text[];
+    }
+  | { type: "signal"; stream: number; signal: number }
+  | { type: "put"; stream: number; mode: number; path: Text }
+  | { type: "get"; stream: number; window: number; path: Text }
+  | { type: "abort"; stream: number }
+  | { type: "terminate"; stream: number; graceMs: number }
+  | { type: "data"; stream: number; channel: "stdin" | "file"; data: Uint8Array }
+  | { type: "eof"; stream: number }
+  | { type: "credit"; stream: number; bytes: number };
+
+/** What the guest sends. */
+export type GuestFrame =
+  | { type: "hello"; stream: 0; version: number; maxPayload: number }
+  | { type: "ready"; stream: 0; diskBytes: number }
+  | { type: "pong"; stream: 0; token: number }
+  | { type: "started"; stream: number; pid: number }
+  | { type: "exit"; stream: number; how: "exited" | "signaled"; value: number }
+  | { type: "stat"; stream: number; size: number; mode: number; mtimeMs: number }
+  | { type: "done"; stream: number; bytes: number }
+  | { type: "fail"; stream: number; stage: number; errno: number; detail: string }
+  | { type: "data"; stream: number; channel: "stdout" | "stderr" | "file"; data: Uint8Array }
+  | { type: "credit"; stream: number; bytes: number };
+
+export type Frame = HostFrame | GuestFrame;
+
+type Side = "host" | "guest";
+type FieldsOf<T extends Frame["type"]> = Omit<Extract<Frame, { type: T }>, "type" | "stream">;
+
+/** One type of frame. `on`: which streams it may name; "any" is 0 and every other. */
+interface Definition<T extends Frame["type"]> {
+  code: number;
+  from: Side | "both";
+  on: "own" | "stream" | "any";
+  fields: { [K in keyof FieldsOf<T>]: Field<FieldsOf<T>[K]> };
+}
+
+function define<T extends Frame["type"]>(
+  code: number,
+  from: Definition<T>["from"],
+  on: Definition<T>["on"],
+  fields: Definition<T>["fields"],
+): Definition<T> {
+  return { code, from, on, fields };
+}
+
+const u32 = (min = 0, max = 0xffff_ffff) => integer(4, min, max);
+/** 64 bits on the wire, 53 here. */
+const u64 = integer(8, 0, Number.MAX_SAFE_INTEGER);
+const path = text(1, MAX_PATH);
+const strings = (min: number) => list(min, MAX_ARGS, MAX_PAYLOAD);
+
+/** The fields are in the order of the payload. */
+const DEFINITIONS = {
+  setup: define<"setup">(0x01, "host", "own", {
+    clock,
+    entropy: bytes(MIN_ENTROPY, MAX_ENTROPY),
+    hostname: text(0, MAX_HOSTNAME),
+    diskBytes: u64,
+    memoryLimitBytes: u64,
+    processLimit: u32(),
+    workdir: text(0, MAX_PATH),
+  }),
+  shutdown: define<"shutdown">(0x02, "host", "own", { graceMs: u32() }),
+  ping: define<"ping">(0x03, "host", "own", { token: u32() }),
+  clock: define<"clock">(0x04, "host", "own", { clock }),
+  exec: define<"exec">(0x10, "host", "stream", {
+    flags: integer(1, 0, EXEC_STDIN),
+    window: u32(0, MAX_WINDOW),
+    cwd: text(0, MAX_PATH),
+    argv: strings(1),
+    env: strings(0),
+  }),
+  signal: define<"signal">(0x11, "host", "stream", { signal: u32(1, MAX_SIGNAL) }),
+  put: define<"put">(0x12, "host", "stream", { mode: u32(0, MAX_MODE), path }),
+  get: define<"get">(0x13, "host", "stream", { window: u32(0, MAX_WINDOW), path }),
+  abort: define<"abort">(0x14, "host", "stream", {}),
+  terminate: define<"terminate">(0x15, "host", "stream", { graceMs: u32() }),
+  eof: define<"eof">(0x21, "host", "stream", {}),
+  credit: define<"credit">(0x22, "both", "stream", { bytes: u32(1) }),
+  hello: define<"hello">(0x81, "guest", "own", { version: u32(), maxPayload: u32() }),
+  ready: define<"ready">(0x82, "guest", "own", { diskBytes: u64 }),
+  pong: define<"pong">(0x83, "guest", "own", { token: u32() }),
+  started: define<"started">(0x90, "guest", "stream", { pid: u32() }),
+  exit: define<"exit">(0x91, "guest", "stream", { how: oneOf(["exited", "signaled"]), value: u32(0, 255) }),
+  stat: define<"stat">(0x92, "guest", "stream", { size: u64, mode: u32(0, MAX_MODE), mtimeMs: u64 }),
+  done: define<"done">(0x93, "guest", "any", { bytes: u64 }),
+  fail: define<"fail">(0x94, "guest", "any", {
+    stage: integer(1, STAGES.protocol, STAGES.read),
+    errno: u32(),
+    detail: text(0, MAX_DETAIL),
+  }),
+};
+
+const DATA = 0x20;
+
+/** The number of each type on the wire. */
+export const FRAME_TYPES: Readonly<Record<Frame["type"], number>> = {
+  ...(Object.fromEntries(Object.entries(DEFINITIONS).map(([type, { code }]) => [type, code])) as Record<
+    keyof typeof DEFINITIONS,
+    number
+  >),
+  data: DATA,
+};
+
+/** A definition without its type parameter, and with the lengths its payload may have. */
+interface Shape {
+  type: string;
+  code: number;
+  from: Side | "both";
+  on: "own" | "stream" | "any";
+  fields: [name: string, field: Field<unknown>][];
+  min: number;
+  max: number;
+}
+
+const SHAPES = Object.entries(DEFINITIONS).map(([type, definition]): Shape => {
+  const fields = Object.entries(definition.fields) as Shape["fields"];
+  const sum = (index: 0 | 1) => fields.reduce((total, [, field]) => total + field.size[index], 0);
+  return { ...definition, type, fields, min: sum(0), max: Math.min(sum(1), MAX_PAYLOAD) };
+});
+SHAPES.push({ type: "data", code: DATA, from: "both", on: "stream", fields: [], min: 1, max: MAX_DATA });
+const BY_TYPE = new Map(SHAPES.map((shape) => [shape.type, shape]));
+const BY_CODE = new Map(SHAPES.map((shape) => [shape.code, shape]));
+
+/** The channels each side may send on. */
+const CHANNELS_FROM: Record<Side, ReadonlyMap<number, keyof typeof CHANNELS>> = {
+  host: new Map([
+    [CHANNELS.stdin, "stdin"],
+    [CHANNELS.file, "file"],
+  ]),
+  guest: new Map([
+    [CHANNELS.stdout, "stdout"],
+    [CHANNELS.stderr, "stderr"],
+    [CHANNELS.file, "file"],
+  ]),
+};
+
+/**
+ * The bytes of a frame, in a buffer of its own. Throws {@link FrameError} when a field is out of its bounds.
+ *
+ * @example
+ * port.write(encodeFrame({ type: "ping", stream: 0, token: 1 }));
+ */
+export function encodeFrame(frame: Frame): Uint8Array {
+  const shape = BY_TYPE.get(frame.type)!;
+  const payload = new Payload(frame.type);
+  payload.field = "stream";
+  payload.check(frame.stream, shape.on === "stream" ? 1 : 0, shape.on === "own" ? 0 : 0xffff_ffff);
+  if (frame.type === "data") payload.parts.push(frame.data);
+  for (const [name, field] of shape.fields) {
+    payload.field = name;
+    field.write(payload, (frame as unknown as Record<string, unknown>)[name]);
+  }
+  payload.field = "length";
+  const length = payload.parts.reduce((total, part) => total + part.byteLength, 0);
+  payload.check(length, shape.min, shape.max);
+
+  const encoded = new Uint8Array(FRAME_HEADER + length);
+  const header = new DataView(encoded.buffer);
+  header.setUint32(0, length, true);
+  header.setUint32(4, frame.stream, true);
+  header.setUint8(8, shape.code);
+  header.setUint8(9, frame.type === "data" ? CHANNELS[frame.channel] : 0);
+  let at = FRAME_HEADER;
+  for (const part of payload.parts) {
+    encoded.set(part, at);
+    at += part.byteLength;
+  }
+  return encoded;
+}
+
+/**
+ * Cuts one side's bytes into frames, however they come. Throws {@link FrameError} at the first thing the protocol
+ * forbids, and at every call after that: frames before it in the same chunk are lost with the connection.
+ *
+ * The bytes of a DATA frame that lies whole in a chunk are a view of that chunk, not a copy. Not more than one frame is
+ * ever kept.
+ *
+ * @example
+ * const reader = new FrameReader("guest");
+ * for (const frame of reader.push(chunk)) handle(frame);
+ */
+export class FrameReader<S extends Side = Side> {
+  /** The frame that the last chunk ended in: at first room for its header, then for all of it. */
+  private partial = new Uint8Array(FRAME_HEADER);
+  private held = 0;
+  private broken: unknown;
+
+  constructor(private readonly from: S) {}
+
+  push(chunk: Uint8Array): (S extends "host" ? HostFrame : GuestFrame)[] {
+    if (this.broken) throw this.broken;
+    try {
+      return this.cut(chunk) as ReturnType<this["push"]>;
+    } catch (error) {
+      this.broken = error;
+      throw error;
+    }
+  }
+
+  private cut(chunk: Uint8Array): Frame[] {
+    const frames: Frame[] = [];
+    for (let at = 0; at < chunk.byteLength; ) {
+      const rest = chunk.subarray(at);
+      if (this.held === 0 && rest.byteLength >= FRAME_HEADER) {
+        const header = this.header(rest);
+        if (rest.byteLength >= header.end) {
+          frames.push(decode(header, rest.subarray(FRAME_HEADER, header.end)));
+          at += header.end;
+          continue;
+        }
+      }
+      const taken = rest.subarray(0, this.partial.byteLength - this.held);
+      this.partial.set(taken, this.held);
+      this.held += taken.byteLength;
+      at += taken.byteLength;
+      if (this.held === this.partial.byteLength) frames.push(...this.filled());
+    }
+    return frames;
+  }
+
+  /** The header, or the whole frame, that the last chunk ended in is complete. */
+  private filled(): Frame[] {
+    const header = this.header(this.partial);
+    const whole = this.held === header.end;
+    const next = new Uint8Array(whole ? FRAME_HEADER : header.end);
+    const frame = whole ? [decode(header, this.partial.subarray(FRAME_HEADER))] : [];
+    if (!whole) next.set(this.partial);
+    this.partial = next;
+    this.held = whole ? 0 : FRAME_HEADER;
+    return frame;
+  }
+
+  /** Refuses by the header alone what no payload could make good. */
+  private header(bytes: Uint8Array): Header {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, FRAME_HEADER);
+    const length = view.getUint32(0, true);
+    const stream = view.getUint32(4, true);
+    const code = view.getUint8(8);
+    const channel = view.getUint8(9);
+    const shape = BY_CODE.get(code);
+    if (!shape) throw new FrameError(`type 0x${code.toString(16)} is unknown`);
+    const fields = new Payload(shape.type);
+    if (shape.from !== "both" && shape.from !== this.from)
+      throw fields.error(`does not come from the ${this.from}`);
+    fields.field = "stream";
+    fields.check(stream, shape.on === "stream" ? 1 : 0, shape.on === "own" ? 0 : 0xffff_ffff);
+    fields.field = "length";
+    fields.check(length, shape.min, shape.max);
+    fields.field = "reserved";
+    fields.check(view.getUint16(10, true), 0, 0);
+    fields.field = "channel";
+    const name = code === DATA ? CHANNELS_FROM[this.from].get(channel) : undefined;
+    if (code === DATA && !name) throw fields.error(`${channel} is not one of the ${this.from}'s`);
+    if (code !== DATA) fields.check(channel, 0, 0);
+    return { shape, stream, channel: name, end: FRAME_HEADER + length };
+  }
+}
+
+interface Header {
+  shape: Shape;
+  stream: number;
+  channel: keyof typeof CHANNELS | undefined;
+  /** Offset of the next frame from the start of this one. */
+  end: number;
+}
+
+function decode({ shape, stream, channel }: Header, bytes: Uint8Array): Frame {
+  if (channel) return { type: "data", stream, channel, data: bytes } as Frame;
+  const payload = new Payload(shape.type, bytes);
+  const frame: Record<string, unknown> = { type: shape.type, stream };
+  for (const [name, field] of shape.fields) {
+    payload.field = name;
+    frame[name] = field.read(payload);
+  }
+  payload.field = "";
+  if (payload.rest) throw payload.error("has bytes left over");
+  return frame as unknown as Frame;
+}

@@ -1,0 +1,185 @@
+import type { BoxRunError } from "../../errors.js";
+import { deferred } from "../../util/deferred.js";
+import type { GuestFailure } from "../errno.js";
+import type { GuestFrame } from "../frames.js";
+import { ReceiveCredit, SendCredit, WINDOW_BYTES } from "./credit.js";
+import type { Guest, GuestStream } from "./guest.js";
+import { violation } from "./violation.js";
+
+/** Thrown when the guest gave up a transfer: what it said of it. */
+export class TransferFailed extends Error {
+  constructor(readonly failure: GuestFailure) {
+    super(failure.detail);
+  }
+}
+
+/**
+ * Puts one file into the guest. Rejects with {@link TransferFailed}, the body's own error, the signal's reason or the loss of the guest; whatever
+ * was under `path` is still there then.
+ */
+export async function putFile(
+  guest: Guest,
+  file: { path: string; mode: number; body: ReadableStream<Uint8Array>; signal?: AbortSignal },
+): Promise<void> {
+  const reader = file.body.getReader();
+  // A read that is pending when the transfer ends would else wait for as long as the source likes.
+  const put = new Put(guest, file.path, file.mode, () => void reader.cancel().catch(() => {}));
+  const onAbort = () => put.abort(file.signal?.reason);
+  file.signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    file.signal?.throwIfAborted();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      await put.write(value);
+    }
+    await put.finish();
+  } catch (error) {
+    put.abort(error);
+    throw error;
+  } finally {
+    file.signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+class Put implements GuestStream {
+  private readonly id: number;
+  private readonly credit = new SendCredit();
+  private readonly done = deferred<void>();
+  private open = true;
+
+  constructor(
+    private readonly guest: Guest,
+    path: string,
+    mode: number,
+    private readonly onEnd: () => void,
+  ) {
+    this.id = guest.open(this);
+    guest.send({ type: "put", stream: this.id, mode, path });
+  }
+
+  receive(frame: GuestFrame): void {
+    if (frame.type === "credit") return this.credit.grant(frame.bytes);
+    this.end();
+    if (frame.type === "done") return this.done.resolve();
+    if (frame.type === "fail") return this.done.reject(new TransferFailed(frame));
+    throw violation(`sent ${frame.type} for a file that is put`);
+  }
+
+  lost(error: BoxRunError): void {
+    this.end();
+    this.done.reject(error);
+  }
+
+  write(chunk: Uint8Array): Promise<void> {
+    return this.guest.sendData(this.id, "file", this.credit, chunk);
+  }
+
+  async finish(): Promise<void> {
+    if (this.open) this.guest.send({ type: "eof", stream: this.id });
+    await this.done.promise;
+  }
+
+  abort(reason: unknown): void {
+    if (!this.open) return;
+    this.guest.send({ type: "abort", stream: this.id });
+    this.end();
+    this.done.reject(reason);
+  }
+
+  private end(): void {
+    this.open = false;
+    this.credit.end();
+    this.onEnd();
+  }
+}
+
+/** A file of the guest. Its stream gives credit back as it is read, so that a slow reader holds up nothing but itself. */
+export interface GuestFile {
+  /** Bytes when it was opened; 0 for files that are made as they are read, as under /proc. */
+  size: number;
+  mode: number;
+  stream: ReadableStream<Uint8Array>;
+}
+
+/** Opens a file of the guest. Rejects with {@link TransferFailed} or the loss of the guest; the stream errors with the same. */
+export async function getFile(guest: Guest, path: string): Promise<GuestFile> {
+  const get = new Get(guest, path);
+  const { size, mode } = await get.opened.promise;
+  return { size, mode, stream: get.stream };
+}
+
+class Get implements GuestStream {
+  readonly opened = deferred<{ size: number; mode: number }>();
+  readonly stream: ReadableStream<Uint8Array>;
+  private readonly id: number;
+  private readonly credit: ReceiveCredit;
+  private readonly received: Uint8Array[] = [];
+  private open = true;
+  private failure: Error | undefined;
+  private changed = deferred<void>();
+
+  constructor(
+    private readonly guest: Guest,
+    path: string,
+  ) {
+    this.id = guest.open(this);
+    this.credit = new ReceiveCredit((bytes) => guest.send({ type: "credit", stream: this.id, bytes }));
+    this.stream = new ReadableStream<Uint8Array>(
+      { pull: (controller) => this.pull(controller), cancel: () => this.abort() },
+      { highWaterMark: 0 },
+    );
+    guest.send({ type: "get", stream: this.id, window: WINDOW_BYTES, path });
+  }
+
+  receive(frame: GuestFrame): void {
+    switch (frame.type) {
+      case "stat":
+        return this.opened.resolve(frame);
+      case "data":
+        this.credit.use(frame.data.byteLength);
+        this.received.push(frame.data);
+        return this.wake();
+      case "done":
+        this.open = false;
+        return this.wake();
+      case "fail":
+        return this.end(new TransferFailed(frame));
+      default:
+        throw violation(`sent ${frame.type} for a file that is read`);
+    }
+  }
+
+  lost(error: BoxRunError): void {
+    this.end(error);
+  }
+
+  private async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    while (this.received.length === 0 && this.open) await this.changed.promise;
+    const bytes = this.received.shift();
+    if (bytes) {
+      if (this.open) this.credit.release(bytes.byteLength);
+      controller.enqueue(bytes);
+    } else if (this.failure) controller.error(this.failure);
+    else controller.close();
+  }
+
+  private abort(): void {
+    this.received.length = 0;
+    if (this.open) this.guest.send({ type: "abort", stream: this.id });
+    this.open = false;
+  }
+
+  private end(error: Error): void {
+    this.open = false;
+    this.failure = error;
+    this.opened.reject(error);
+    this.wake();
+  }
+
+  private wake(): void {
+    const { resolve } = this.changed;
+    this.changed = deferred();
+    resolve();
+  }
+}

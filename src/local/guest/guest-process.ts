@@ -1,0 +1,124 @@
+import type { BoxRunError } from "../../errors.js";
+import { deferred } from "../../util/deferred.js";
+import type { GuestFailure } from "../errno.js";
+import { EXEC_STDIN, type GuestFrame } from "../frames.js";
+import { ReceiveCredit, SendCredit, WINDOW_BYTES } from "./credit.js";
+import type { Guest, GuestStream } from "./guest.js";
+import { violation } from "./violation.js";
+
+/** A command for the guest, everything filled in. */
+export interface GuestCommand {
+  argv: readonly string[];
+  /** "NAME=value". */
+  env: readonly string[];
+  workdir: string;
+  /** False: stdin is empty. */
+  stdin: boolean;
+}
+
+/** Where a command's output and end go. Exactly one of `exit`, `failed`, `lost` is called, once, last. */
+export interface ProcessEvents {
+  /** The receiver calls `release` once it has taken the bytes in. */
+  output(stream: "stdout" | "stderr", bytes: Uint8Array): void;
+  /** It ran: an exit code, or the signal that ended it. */
+  exit(how: "exited" | "signaled", value: number): void;
+  /** It never ran. */
+  failed(failure: GuestFailure): void;
+  /** The guest is gone. */
+  lost(error: BoxRunError): void;
+}
+
+/** A running command in the guest. */
+export class GuestProcess implements GuestStream {
+  private readonly id: number;
+  private readonly startedOrEnded = deferred<void>();
+  private readonly stdin = new SendCredit();
+  private readonly output: ReceiveCredit;
+  private ended = false;
+  private writes: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly guest: Guest,
+    command: GuestCommand,
+    private readonly events: ProcessEvents,
+  ) {
+    this.id = guest.open(this);
+    this.output = new ReceiveCredit((bytes) => guest.send({ type: "credit", stream: this.id, bytes }));
+    guest.send({
+      type: "exec",
+      stream: this.id,
+      flags: command.stdin ? EXEC_STDIN : 0,
+      window: WINDOW_BYTES,
+      cwd: command.workdir,
+      argv: command.argv,
+      env: command.env,
+    });
+  }
+
+  /** Resolves when it runs, or has ended without. */
+  get started(): Promise<void> {
+    return this.startedOrEnded.promise;
+  }
+
+  receive(frame: GuestFrame): void {
+    switch (frame.type) {
+      case "started":
+        return this.startedOrEnded.resolve();
+      case "data": {
+        const { channel, data } = frame;
+        if (channel !== "stdout" && channel !== "stderr") throw violation("sent output on a wrong channel");
+        this.output.use(data.byteLength);
+        return this.events.output(channel, data);
+      }
+      case "credit":
+        return this.stdin.grant(frame.bytes);
+      case "exit":
+        this.end();
+        return this.events.exit(frame.how, frame.value);
+      case "fail":
+        this.end();
+        return this.events.failed(frame);
+      default:
+        throw violation(`sent ${frame.type} for a command`);
+    }
+  }
+
+  lost(error: BoxRunError): void {
+    this.end();
+    this.events.lost(error);
+  }
+
+  /** Output has been taken in: the command may print as much again. */
+  release(bytes: number): void {
+    if (!this.ended) this.output.release(bytes);
+  }
+
+  /** To the whole process group. */
+  signal(signal: number): void {
+    if (!this.ended) this.guest.send({ type: "signal", stream: this.id, signal });
+  }
+
+  /** TERM to the whole process group, KILL to what is left after the grace. */
+  terminate(graceMs: number): void {
+    if (!this.ended) this.guest.send({ type: "terminate", stream: this.id, graceMs });
+  }
+
+  /** Resolves when all of `chunk` has been sent, or the command has ended. Calls are served in order. */
+  write(chunk: Uint8Array): Promise<void> {
+    this.writes = this.writes.then(() => this.guest.sendData(this.id, "stdin", this.stdin, chunk));
+    return this.writes;
+  }
+
+  closeStdin(): Promise<void> {
+    this.writes = this.writes.then(() => {
+      if (!this.ended) this.guest.send({ type: "eof", stream: this.id });
+    });
+    return this.writes;
+  }
+
+  private end(): void {
+    this.ended = true;
+    this.startedOrEnded.resolve();
+    this.stdin.end();
+  }
+}

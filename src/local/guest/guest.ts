@@ -1,0 +1,155 @@
+import { BoxRunError } from "../../errors.js";
+import { type Deferred, deferred } from "../../util/deferred.js";
+import { startTimer } from "../../util/timer.js";
+import { encodeFrame, FrameReader, type GuestFrame, type HostFrame, MAX_DATA, PROTOCOL_VERSION } from "../frames.js";
+import type { SendCredit } from "./credit.js";
+import { violation } from "./violation.js";
+
+/** From the start of the machine to the agent's HELLO on a cold boot, and from SETUP to READY. Slow, busy hosts included. */
+const SETUP_DEADLINE_MS = 60_000;
+/** What the guest gets beside its grace period to kill everything and unmount. */
+const SHUTDOWN_MARGIN_MS = 10_000;
+const MAX_STREAM_ID = 0xffff_ffff;
+
+/** What a fresh box is told about itself. */
+export interface SetupSpec {
+  hostname: string;
+  entropy: Uint8Array;
+  diskBytes: number;
+  memoryLimitBytes: number;
+  processLimit: number;
+  workdir: string;
+}
+
+/** One stream of the connection: a command, or a file on its way. */
+export interface GuestStream {
+  /** Throws when the frame breaks the protocol. */
+  receive(frame: GuestFrame): void;
+  /** The guest is gone; no frame comes any more. */
+  lost(error: BoxRunError): void;
+}
+
+/**
+ * The host's side of one guest: frames in, frames out, streams told apart. It knows nothing of v86, Workers or the SDK's API.
+ * Everything that arrives is untrusted; `receive` throws on the first frame that breaks the protocol, and the owner ends the machine.
+ */
+export class Guest {
+  private readonly reader = new FrameReader("guest");
+  private readonly streams = new Map<number, GuestStream>();
+  private readonly hello = deferred<void>();
+  private readonly ready = deferred<{ diskBytes: number }>();
+  private readonly halted = deferred<void>();
+  private readonly pings = new Map<number, Deferred<void>>();
+  private lastStream = 0;
+  private lastPing = 0;
+  private gone: BoxRunError | undefined;
+
+  constructor(private readonly transmit: (bytes: Uint8Array) => void) {}
+
+  /** Takes in bytes from the console port. Throws when they make no sense. */
+  receive(chunk: Uint8Array): void {
+    if (this.gone) return;
+    for (const frame of this.reader.push(chunk) as GuestFrame[]) {
+      if (frame.stream === 0) this.receiveOwn(frame);
+      else this.route(frame);
+    }
+  }
+
+  /** Resolves when a cold-booted agent has reported for work. */
+  awaitHello(): Promise<void> {
+    return within(SETUP_DEADLINE_MS, this.hello.promise, "the guest did not come up");
+  }
+
+  /** Makes the box in the guest. Resolves to the size of its file system. */
+  setup(spec: SetupSpec): Promise<{ diskBytes: number }> {
+    this.send({ type: "setup", stream: 0, clock: BigInt(Date.now()) * 1_000_000n, ...spec });
+    return within(SETUP_DEADLINE_MS, this.ready.promise, "the guest did not make the box");
+  }
+
+  /** Ends every process and unmounts the box's disk, so that it is clean. */
+  shutdown(graceMs: number): Promise<void> {
+    this.send({ type: "shutdown", stream: 0, graceMs });
+    return within(graceMs + SHUTDOWN_MARGIN_MS, this.halted.promise, "the guest did not shut down");
+  }
+
+  /** Resolves when the agent answers; rejects when it has not within `deadlineMs`. */
+  ping(deadlineMs: number): Promise<void> {
+    const token = ++this.lastPing;
+    const pong = deferred();
+    this.pings.set(token, pong);
+    this.send({ type: "ping", stream: 0, token });
+    const answered = within(deadlineMs, pong.promise, "the guest's agent does not answer");
+    return answered.finally(() => this.pings.delete(token));
+  }
+
+  /** Gives a stream its id. A guest that is gone tells it so at once. */
+  open(stream: GuestStream): number {
+    // Ids are 32 bits wide and a box lives long: after a wrap, skip what is still in use.
+    do this.lastStream = this.lastStream === MAX_STREAM_ID ? 1 : this.lastStream + 1;
+    while (this.streams.has(this.lastStream));
+    const id = this.lastStream;
+    this.streams.set(id, stream);
+    const { gone } = this;
+    if (gone) queueMicrotask(() => this.streams.delete(id) && stream.lost(gone));
+    return id;
+  }
+
+  /** Sends one frame. Dropped once the guest is gone: whoever waits has been told. */
+  send(frame: HostFrame): void {
+    if (!this.gone) this.transmit(encodeFrame(frame));
+  }
+
+  /** Sends `chunk` as the stream's credit allows. Resolves early when the stream ends. */
+  async sendData(stream: number, channel: "stdin" | "file", credit: SendCredit, chunk: Uint8Array): Promise<void> {
+    for (let offset = 0; offset < chunk.byteLength; ) {
+      const length = await credit.take(Math.min(MAX_DATA, chunk.byteLength - offset));
+      if (length === 0) return;
+      this.send({ type: "data", stream, channel, data: chunk.subarray(offset, offset + length) });
+      offset += length;
+    }
+  }
+
+  /** The machine has ended: everything pending rejects with `error`, and so does whatever is asked later. */
+  lose(error: BoxRunError): void {
+    if (this.gone) return;
+    this.gone = error;
+    for (const waiting of [this.hello, this.ready, this.halted, ...this.pings.values()]) waiting.reject(error);
+    const streams = [...this.streams.values()];
+    this.streams.clear();
+    for (const stream of streams) stream.lost(error);
+  }
+
+  private receiveOwn(frame: GuestFrame): void {
+    switch (frame.type) {
+      case "hello":
+        if (frame.version !== PROTOCOL_VERSION) throw violation(`speaks version ${frame.version} of the protocol`);
+        return this.hello.resolve();
+      case "ready":
+        return this.ready.resolve({ diskBytes: frame.diskBytes });
+      case "pong":
+        return this.pings.get(frame.token)?.resolve();
+      case "done":
+        return this.halted.resolve();
+      case "fail":
+        throw new BoxRunError("RUNTIME_ERROR", `the guest cannot go on: ${frame.detail} (error ${frame.errno})`);
+      default:
+        throw violation(`sent ${frame.type} outside any stream`);
+    }
+  }
+
+  private route(frame: GuestFrame): void {
+    const stream = this.streams.get(frame.stream);
+    // Frames of a stream that has ended crossed its end on the way.
+    if (!stream) return;
+    if (frame.type === "exit" || frame.type === "done" || frame.type === "fail") this.streams.delete(frame.stream);
+    stream.receive(frame);
+  }
+}
+
+function within<T>(deadlineMs: number, promise: Promise<T>, what: string): Promise<T> {
+  const late = deferred<never>();
+  const stop = startTimer(deadlineMs, () =>
+    late.reject(new BoxRunError("RUNTIME_ERROR", `${what} within ${deadlineMs} ms`)),
+  );
+  return Promise.race([promise, late.promise]).finally(stop);
+}

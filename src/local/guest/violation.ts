@@ -1,0 +1,6 @@
+import { BoxRunError } from "../../errors.js";
+
+/** The guest did what the protocol forbids. Whoever reads from it ends the machine. */
+export function violation(what: string): BoxRunError {
+  return new BoxRunError("PROTOCOL_ERROR", `the guest's agent ${what}`);
+}

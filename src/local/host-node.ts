@@ -1,0 +1,34 @@
+import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+import { fileAssetSource } from "./asset-source-node.js";
+import type { Host } from "./host.js";
+import type { FromMachine } from "./machine/messages.js";
+
+/** The local backend's host in Node, Deno and Bun. */
+export const nodeHost: Host = {
+  description: `Node ${process.versions.node}`,
+  assetsLocation: (given) => {
+    if (given === undefined) return new URL("../assets/", import.meta.url).href;
+    const url = given.startsWith("file:") ? given : pathToFileURL(given).href;
+    return url.endsWith("/") ? url : `${url}/`;
+  },
+  openSource: fileAssetSource,
+  startWorker: (onMessage, onFailure) => {
+    const worker = new Worker(new URL("./machine-worker.js", import.meta.url), { name: "boxrun-machine" });
+    let terminated = false;
+    worker.unref();
+    worker.on("message", (message: FromMachine) => onMessage(message));
+    worker.on("error", onFailure);
+    worker.on("exit", (code) => {
+      if (!terminated) onFailure(new Error(`the machine's thread ended with code ${code}`));
+    });
+    return {
+      post: (message, transfer) => worker.postMessage(message, transfer),
+      terminate: () => {
+        terminated = true;
+        void worker.terminate();
+      },
+      hold: (held) => (held ? worker.ref() : worker.unref()),
+    };
+  },
+};

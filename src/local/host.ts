@@ -1,0 +1,22 @@
+import type { AssetSource } from "./assets.js";
+import type { FromMachine, ToMachine } from "./machine/messages.js";
+
+/** The Worker of one machine, seen from its owner. */
+export interface MachineWorker {
+  post(message: ToMachine, transfer?: ArrayBuffer[]): void;
+  /** Ends the Worker at once, whatever it does. */
+  terminate(): void;
+  /** While held, the Worker keeps the process alive; otherwise a script that has nothing else to do ends. */
+  hold(held: boolean): void;
+}
+
+/** What the local backend needs of the place it runs in. */
+export interface Host {
+  /** In words: "Node 20.20.2". */
+  readonly description: string;
+  /** The URL of the folder of assets: `given` resolved, or the one that came with the package. */
+  assetsLocation(given: string | undefined): string;
+  openSource(location: string): AssetSource;
+  /** Starts a Worker. `onFailure` is called when it could not start or ended by itself. */
+  startWorker(onMessage: (message: FromMachine) => void, onFailure: (error: Error) => void): MachineWorker;
+}

@@ -1,0 +1,16 @@
+import type { Backend } from "../backend.js";
+import { browserHost } from "./host-browser.js";
+import { LocalBackend, type LocalOptions } from "./local-backend.js";
+
+export type { LocalOptions } from "./local-backend.js";
+
+/**
+ * The local backend: boxes are Linux machines emulated here, each in a module Worker. `BoxRunClient` loads it by itself;
+ * import it to serve it or to wrap it.
+ *
+ * @example
+ * const client = new BoxRunClient({ backend: createLocalBackend() });
+ */
+export function createLocalBackend(options: LocalOptions = {}): Backend {
+  return new LocalBackend(browserHost, options);
+}

@@ -1,0 +1,16 @@
+import type { Backend } from "../backend.js";
+import { nodeHost } from "./host-node.js";
+import { LocalBackend, type LocalOptions } from "./local-backend.js";
+
+export type { LocalOptions } from "./local-backend.js";
+
+/**
+ * The local backend: boxes are Linux machines emulated here, each in a worker thread. `BoxRunClient` loads it by itself;
+ * import it to serve it or to wrap it.
+ *
+ * @example
+ * const client = new BoxRunClient({ backend: createLocalBackend() });
+ */
+export function createLocalBackend(options: LocalOptions = {}): Backend {
+  return new LocalBackend(nodeHost, options);
+}

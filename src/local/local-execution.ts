@@ -1,0 +1,136 @@
+import type { BackendEvent, ExecInfo, ExecSpec } from "../backend.js";
+import { BoxRunError } from "../errors.js";
+import { deferred } from "../util/deferred.js";
+import { startTimer } from "../util/timer.js";
+import { type GuestFailure, startFailure } from "./errno.js";
+import { ExecutionLog } from "./execution-log.js";
+import type { Guest } from "./guest/guest.js";
+import { GuestProcess, type ProcessEvents } from "./guest/guest-process.js";
+import { signalNumber } from "./signals.js";
+
+/** Between TERM and KILL when a command is canceled or out of time. */
+export const KILL_GRACE_MS = 1000;
+/** After KILL the guest's kernel has this long to end the group; then the guest is not working any more. */
+const KILL_DEADLINE_MS = 30_000;
+
+/** One command of a local box: its state, its log, and the process in the guest while there is one. */
+export class LocalExecution implements ProcessEvents {
+  private readonly log: ExecutionLog;
+  private readonly process: GuestProcess;
+  private readonly finished = deferred<void>();
+  private ending: { status: "canceled" | "timeout"; message: string | null } | undefined;
+  private startError: BoxRunError | undefined;
+  private stopTimeout: (() => void) | undefined;
+
+  constructor(
+    private readonly state: ExecInfo,
+    guest: Guest,
+    spec: ExecSpec & { workdir: string; env: Record<string, string> },
+    logLimitBytes: number,
+    private readonly onStuck: () => void,
+  ) {
+    this.log = new ExecutionLog(logLimitBytes, (bytes) => this.process.release(bytes));
+    this.process = new GuestProcess(
+      guest,
+      {
+        argv: spec.cmd,
+        env: Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
+        workdir: spec.workdir,
+        stdin: spec.stdin,
+      },
+      this,
+    );
+  }
+
+  /** Resolves once the command runs, or has ended as a command that cannot be found does. Rejects when it never can. */
+  async started(): Promise<void> {
+    await this.process.started;
+    if (this.startError) throw this.startError;
+    const { timeoutMs } = this.state;
+    if (timeoutMs !== null && !this.state.finishedAt) {
+      this.stopTimeout = startTimer(timeoutMs, () => this.end("timeout", `timed out after ${timeoutMs} ms`));
+    }
+  }
+
+  get info(): ExecInfo {
+    return { ...this.state, ...(this.log.droppedBytes > 0 && { truncated: true }) };
+  }
+
+  events(after: number, signal?: AbortSignal): AsyncIterable<BackendEvent> {
+    return this.log.read(after, signal);
+  }
+
+  async wait(): Promise<ExecInfo> {
+    await this.finished.promise;
+    return this.info;
+  }
+
+  async cancel(): Promise<ExecInfo> {
+    this.refuseWhenFinished();
+    this.end("canceled", null);
+    return this.wait();
+  }
+
+  signal(name: string): void {
+    const number = signalNumber(name);
+    this.refuseWhenFinished();
+    this.process.signal(number);
+  }
+
+  writeStdin(chunk: Uint8Array): Promise<void> {
+    return this.process.write(chunk);
+  }
+
+  closeStdin(): Promise<void> {
+    return this.process.closeStdin();
+  }
+
+  output(stream: "stdout" | "stderr", bytes: Uint8Array): void {
+    this.log.append(stream, bytes);
+  }
+
+  exit(how: "exited" | "signaled", value: number): void {
+    if (this.ending) return this.finish(this.ending.status, null, this.ending.message);
+    const exitCode = how === "exited" ? value : 128 + value;
+    this.finish(exitCode === 0 ? "succeeded" : "failed", exitCode, null);
+  }
+
+  failed(failure: GuestFailure): void {
+    const outcome = startFailure(this.state.cmd, this.state.workdir ?? "", failure);
+    if (outcome instanceof BoxRunError) {
+      this.startError = outcome;
+      return this.finish("failed", null, outcome.message);
+    }
+    this.log.append("stderr", new TextEncoder().encode(outcome.stderr));
+    this.finish("failed", outcome.exitCode, null);
+  }
+
+  lost(error: BoxRunError): void {
+    this.startError = error;
+    this.log.fail(error);
+    this.finished.reject(error);
+    this.finish("error", null, error.message);
+  }
+
+  private end(status: "canceled" | "timeout", message: string | null): void {
+    if (this.ending || this.state.finishedAt) return;
+    this.ending = { status, message };
+    this.process.terminate(KILL_GRACE_MS);
+    this.log.stopPacing();
+    const stop = startTimer(KILL_GRACE_MS + KILL_DEADLINE_MS, this.onStuck);
+    this.finished.promise.then(stop, stop);
+  }
+
+  private finish(status: string, exitCode: number | null, message: string | null): void {
+    if (this.state.finishedAt) return;
+    this.stopTimeout?.();
+    Object.assign(this.state, { status, exitCode, errorMessage: message, finishedAt: new Date() });
+    this.log.finish(exitCode);
+    this.finished.resolve();
+  }
+
+  private refuseWhenFinished(): void {
+    if (!this.state.finishedAt && !this.ending) return;
+    throw new BoxRunError("EXEC_ALREADY_FINISHED", `${this.state.id} has ended already (${this.state.status})`);
+  }
+}

@@ -1,0 +1,132 @@
+import { BoxRunError, ERROR_CODES, type ErrorCode } from "../errors.js";
+import { type Deferred, deferred } from "../util/deferred.js";
+import { startTimer } from "../util/timer.js";
+import type { Host, MachineWorker } from "./host.js";
+import type { FromMachine, MachineConfig } from "./machine/messages.js";
+
+/** From the start of a Worker to a running machine: a cold boot on a slow, busy host included. */
+const START_DEADLINE_MS = 120_000;
+/** To leave the emulator's loop and answer. */
+const STOP_DEADLINE_MS = 5_000;
+
+/** What the owner of a machine hears from it. */
+export interface MachineHandlers {
+  /** Bytes from the agent. What it throws ends the machine. */
+  onOutput(bytes: Uint8Array): void;
+  /** Assets are there and the machine starts. */
+  onStarting(): void;
+  /** The machine has ended, and not because it was asked to. Called once. */
+  onEnded(error: BoxRunError): void;
+}
+
+/** A machine in its Worker, seen from the caller's thread. It owns the Worker. */
+export class MachineHandle {
+  private readonly worker: MachineWorker;
+  private readonly started = deferred<{ boot: "snapshot" | "cold"; warnings: string[] }>();
+  private readonly stopped = deferred<void>();
+  private saved: Deferred<Uint8Array> | undefined;
+  private over = false;
+
+  constructor(
+    host: Host,
+    private readonly handlers: MachineHandlers,
+  ) {
+    this.worker = host.startWorker(
+      (message) => this.receive(message),
+      (cause) => this.end(new BoxRunError("RUNTIME_ERROR", `the machine's Worker failed: ${cause.message}`, { cause })),
+    );
+  }
+
+  /** Starts the machine. Rejects, with the machine gone, when it cannot. */
+  async start(
+    config: MachineConfig,
+    emulator: Promise<WebAssembly.Module>,
+  ): Promise<{ boot: "snapshot" | "cold"; warnings: string[] }> {
+    this.worker.post({ type: "start", config });
+    emulator.then(
+      (module) => this.over || this.worker.post({ type: "emulator", module }),
+      (error) => this.end(error),
+    );
+    const stop = startTimer(START_DEADLINE_MS, () =>
+      this.end(new BoxRunError("RUNTIME_ERROR", `the machine did not start within ${START_DEADLINE_MS} ms`)),
+    );
+    return this.started.promise.finally(stop);
+  }
+
+  send(bytes: Uint8Array): void {
+    if (!this.over) this.worker.post(bytes, [bytes.buffer as ArrayBuffer]);
+  }
+
+  /** The machine as it is now, as the bytes of a snapshot. It never runs on. */
+  save(): Promise<Uint8Array> {
+    this.saved ??= deferred();
+    this.worker.post({ type: "save" });
+    return this.saved.promise;
+  }
+
+  hold(held: boolean): void {
+    if (!this.over) this.worker.hold(held);
+  }
+
+  /** Stops the machine and ends its Worker; a Worker that does not answer is ended all the same. Idempotent. */
+  async stop(): Promise<void> {
+    if (this.over) return;
+    this.worker.post({ type: "stop" });
+    const stop = startTimer(STOP_DEADLINE_MS, () => this.stopped.resolve());
+    await this.stopped.promise.finally(stop);
+    this.kill();
+  }
+
+  /** Ends the Worker at once. Idempotent. */
+  kill(): void {
+    if (this.over) return;
+    this.over = true;
+    this.worker.terminate();
+    const error = new BoxRunError("BOX_NOT_RUNNING", "the machine was stopped");
+    this.started.reject(error);
+    this.saved?.reject(error);
+    this.stopped.resolve();
+  }
+
+  /** The machine is of no more use: ends it and tells the owner why. */
+  end(error: BoxRunError): void {
+    if (this.over) return;
+    this.started.reject(error);
+    this.saved?.reject(error);
+    this.kill();
+    this.handlers.onEnded(error);
+  }
+
+  private receive(message: FromMachine): void {
+    if (this.over) return;
+    if (Array.isArray(message)) return this.receiveOutput(message);
+    switch (message.type) {
+      case "starting":
+        return this.handlers.onStarting();
+      case "started":
+        return this.started.resolve(message);
+      case "saved":
+        return this.saved?.resolve(message.snapshot);
+      case "stopped":
+        return this.stopped.resolve();
+      case "ended": {
+        const code = ERROR_CODES.find((known) => known === message.code) ?? ("RUNTIME_ERROR" satisfies ErrorCode);
+        return this.end(new BoxRunError(code, withConsole(message.message, message.console)));
+      }
+    }
+  }
+
+  private receiveOutput(chunks: Uint8Array[]): void {
+    try {
+      for (const chunk of chunks) this.handlers.onOutput(chunk);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      this.end(new BoxRunError("PROTOCOL_ERROR", `the guest was ended, because it broke the protocol: ${why}`, { cause }));
+    }
+  }
+}
+
+function withConsole(message: string, console: string): string {
+  const lines = console.trim().split("\n").slice(-20);
+  return console.trim() === "" ? message : `${message}. Its console said last:\n${lines.join("\n")}`;
+}

@@ -1,0 +1,98 @@
+/**
+ * The disks of a machine, in the form that v86 takes: `get` answers exactly as many bytes as asked, `set` copies what it is given,
+ * and the call of `done` is the moment at which the guest believes the write durable.
+ */
+export interface MachineDisk {
+  readonly byteLength: number;
+  read(offset: number, length: number): Uint8Array;
+  write(offset: number, bytes: Uint8Array): void;
+}
+
+/** An image in memory. What the guest writes to it is dropped: it is mounted read-only. */
+export class ImageDisk implements MachineDisk {
+  readonly byteLength: number;
+
+  constructor(private readonly image: Uint8Array) {
+    this.byteLength = Math.ceil(image.byteLength / SECTOR_BYTES) * SECTOR_BYTES;
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    bytes.set(this.image.subarray(offset, offset + length));
+    return bytes;
+  }
+
+  write(): void {}
+}
+
+const SECTOR_BYTES = 512;
+/** Small enough that scattered metadata costs little, large enough that a file of many MB is few entries. */
+const CHUNK_BYTES = 64 * 1024;
+/** The device is this large whatever the file system on it: a snapshot only fits a device of the size it was made with. */
+export const BOX_DISK_BYTES = 64 * 2 ** 30;
+
+/** A disk of {@link BOX_DISK_BYTES} that holds in memory only what was written. */
+export class MemoryDisk implements MachineDisk {
+  readonly byteLength = BOX_DISK_BYTES;
+  private readonly chunks = new Map<number, Uint8Array>();
+
+  read(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    this.eachChunk(offset, length, (index, start, end, at) => {
+      const chunk = this.chunks.get(index);
+      if (chunk) bytes.set(chunk.subarray(start, end), at);
+    });
+    return bytes;
+  }
+
+  write(offset: number, bytes: Uint8Array): void {
+    this.eachChunk(offset, bytes.byteLength, (index, start, end, at) => {
+      let chunk = this.chunks.get(index);
+      if (!chunk) {
+        chunk = new Uint8Array(CHUNK_BYTES);
+        this.chunks.set(index, chunk);
+      }
+      chunk.set(bytes.subarray(at, at + end - start), start);
+    });
+  }
+
+  private eachChunk(
+    offset: number,
+    length: number,
+    visit: (index: number, start: number, end: number, at: number) => void,
+  ): void {
+    for (let at = 0; at < length; ) {
+      const index = Math.floor((offset + at) / CHUNK_BYTES);
+      const start = offset + at - index * CHUNK_BYTES;
+      const end = Math.min(CHUNK_BYTES, start + length - at);
+      visit(index, start, end, at);
+      at += end - start;
+    }
+  }
+}
+
+const TEMPLATE_MAGIC = 0x50535842; // "BXSP"
+const TEMPLATE_VERSION = 1;
+
+/**
+ * Writes a file system template onto a disk. The form, little-endian: u32 "BXSP", u32 version, u64 size of the file system, u32 count,
+ * `count` times (u64 offset, u32 length), then the data of those extents in order; everything else is zero.
+ * Throws on anything else.
+ */
+export function applyTemplate(disk: MachineDisk, template: Uint8Array): void {
+  const view = new DataView(template.buffer, template.byteOffset, template.byteLength);
+  if (view.getUint32(0, true) !== TEMPLATE_MAGIC || view.getUint32(4, true) !== TEMPLATE_VERSION) {
+    throw new Error("the disk template has an unknown form");
+  }
+  const count = view.getUint32(16, true);
+  let data = 20 + count * 12;
+  for (let entry = 20; entry < 20 + count * 12; entry += 12) {
+    const offset = Number(view.getBigUint64(entry, true));
+    const length = view.getUint32(entry + 8, true);
+    if (offset + length > disk.byteLength || data + length > template.byteLength) {
+      throw new Error("the disk template is cut short");
+    }
+    disk.write(offset, template.subarray(data, data + length));
+    data += length;
+  }
+}

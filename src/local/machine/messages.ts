@@ -1,0 +1,34 @@
+import type { AssetManifest } from "../assets.js";
+
+/** What a machine is to be. */
+export interface MachineConfig {
+  /** The image's name in the manifest. */
+  image: string;
+  memoryMb: number;
+  /** Which file system template the box's disk starts from. */
+  diskTemplate: "disk-8g" | "disk-1g";
+  manifest: AssetManifest;
+  /** Where the assets are: a URL. */
+  assets: string;
+  /** The build's own boots: never from a snapshot, and with freed memory zeroed so that a snapshot of it is small. */
+  forSnapshot?: boolean;
+}
+
+/** From the owner of a machine to its Worker. Plain bytes are for the agent. */
+export type ToMachine =
+  | Uint8Array
+  | { type: "start"; config: MachineConfig }
+  /** The compiled emulator: one for all machines of a page or process. Apart, so that assets load while it compiles. */
+  | { type: "emulator"; module: WebAssembly.Module }
+  | { type: "save" }
+  | { type: "stop" };
+
+/** From a machine's Worker to its owner. A list of bytes is from the agent. */
+export type FromMachine =
+  | Uint8Array[]
+  | { type: "starting" }
+  | { type: "started"; boot: "snapshot" | "cold"; warnings: string[] }
+  | { type: "saved"; snapshot: Uint8Array }
+  | { type: "stopped" }
+  /** The machine has ended by itself; `console` is what its kernel printed last. */
+  | { type: "ended"; code: string; message: string; console: string };

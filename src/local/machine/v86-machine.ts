@@ -1,0 +1,361 @@
+/**
+ * One emulated machine. The only file that imports v86, and the only one that reaches into it: v86's public API has no console
+ * ports with back-pressure, no restore that spares memory and no notice of a reset, so all of that is here, against
+ * the one version that package.json pins.
+ */
+import { V86 } from "v86";
+import { deferred } from "../../util/deferred.js";
+import type { MachineDisk } from "./disks.js";
+import { PAGE_BYTES, type Snapshot } from "./snapshot.js";
+
+/** Changes when the set of devices below does: part of a snapshot's fingerprint. */
+export const DEVICE_SET = "console,net-virtio,9p,balloon,hda,hdb,serial,no-acpi/1";
+
+/** The agent's port among the four of the virtio console, and its queue from host to guest. */
+const AGENT_PORT = 1;
+const AGENT_RX_QUEUE = 2 * AGENT_PORT + 2;
+/** One posted buffer of the guest: what is sent beyond it in one go would be lost. */
+const RX_BUFFER_BYTES = 4096;
+const CONSOLE_PORT_EVENT = 4;
+
+/** Display memory: as small as the device allows, since nothing draws. */
+const VGA_BYTES = 1 << 20;
+/** Indices of v86's `set_jit_config`: 1 disables the JIT; the most guest pages that one compiled module covers. */
+const JIT_DISABLED = 0;
+const JIT_MAX_PAGES = 1;
+/**
+ * The guest has been busy for so long: what runs is worth compiling. Compiling what a short command runs once costs several times
+ * what interpreting it does (see docs/performance.md), so until then nothing is compiled.
+ */
+const JIT_AFTER_BUSY_MS = 30;
+/** From construction to the last of v86's own start-up events: its errors there are thrown from timers, where nobody can catch them. */
+const INIT_DEADLINE_MS = 30_000;
+
+/** What a cold boot needs beside the disks. */
+export interface ColdBoot {
+  kernel: Uint8Array;
+  initramfs: Uint8Array;
+  bios: Uint8Array;
+  vgaBios: Uint8Array;
+  cmdline: string;
+}
+
+/** All that a machine is made of. */
+export interface MachineParts {
+  emulator: WebAssembly.Module;
+  memoryMb: number;
+  base: MachineDisk;
+  disk: MachineDisk;
+  start: { snapshot: Snapshot } | { cold: ColdBoot };
+}
+
+/** What a machine tells its owner. */
+export interface MachineEvents {
+  /** Bytes from the agent. The array is the receiver's. */
+  onOutput(bytes: Uint8Array): void;
+  /** One byte of the kernel's serial console. */
+  onConsole(byte: number): void;
+  /** The guest reset itself or halted for ever: a kernel panic, `reboot`, `poweroff`. */
+  onEnd(reason: string): void;
+}
+
+/** The parts of v86's inside that are used here. */
+interface Cpu {
+  mem8: Uint8Array;
+  devices: { virtio_console: VirtioConsole };
+  pack_memory(): { packed_memory: Uint8Array; bitmap: { get_buffer(): ArrayBuffer } };
+  unpack_memory(): void;
+  is_memory_zeroed(address: number, length: number): number;
+  reboot_internal(): void;
+}
+interface VirtioConsole {
+  virtio: { queues: VirtQueue[] };
+  SendEvent(port: number, event: number, value: number): void;
+  Send(queueId: number, chain: unknown, bytes: Uint8Array): void;
+}
+interface VirtQueue {
+  is_configured(): unknown;
+  has_request(): boolean;
+  pop_request(): unknown;
+}
+interface Emulator {
+  v86: {
+    cpu: Cpu;
+    yield(ms: number, tick: number): void;
+    yield_callback(tick: number): void;
+    unregister_yield(): void;
+  };
+  add_listener(event: string, listener: (value: never) => void): void;
+  restore_state(state: ArrayBuffer): Promise<void>;
+  save_state(): Promise<ArrayBuffer>;
+  run(): Promise<void>;
+  stop(): Promise<void>;
+  destroy(): Promise<void>;
+}
+
+export class Machine {
+  private readonly input: Uint8Array[] = [];
+  private pumping = false;
+  private ended = false;
+
+  private constructor(
+    private readonly emulator: Emulator,
+    private readonly memoryMb: number,
+    private readonly setJitConfig: (index: number, value: number) => void,
+  ) {}
+
+  /** Restores or boots a machine and lets it run. The caller has verified all parts. */
+  static async start(parts: MachineParts, events: MachineEvents): Promise<Machine> {
+    const ready = deferred<void>();
+    const loaded = deferred<void>();
+    const cold = "cold" in parts.start ? parts.start.cold : undefined;
+    let setJitConfig!: (index: number, value: number) => void;
+    const emulator = new V86({
+      wasm_fn: async (env: WebAssembly.Imports) => {
+        const { exports } = await WebAssembly.instantiate(parts.emulator, env);
+        setJitConfig = exports["set_jit_config"] as typeof setJitConfig;
+        // One page a module was measured to be the fastest.
+        setJitConfig(JIT_MAX_PAGES, 1);
+        return exports;
+      },
+      memory_size: parts.memoryMb * 2 ** 20,
+      vga_memory_size: VGA_BYTES,
+      hda: new V86Disk(parts.base),
+      hdb: new V86Disk(parts.disk),
+      net_device: { type: "virtio" },
+      filesystem: { handle9p: refuse9p },
+      virtio_console: true,
+      virtio_balloon: true,
+      acpi: false,
+      disable_keyboard: true,
+      disable_mouse: true,
+      disable_speaker: true,
+      autostart: false,
+      ...(cold && {
+        bios: { buffer: ownBuffer(cold.bios) },
+        vga_bios: { buffer: ownBuffer(cold.vgaBios) },
+        bzimage: { buffer: ownBuffer(cold.kernel) },
+        initrd: { buffer: ownBuffer(cold.initramfs) },
+        cmdline: cold.cmdline,
+      }),
+    } as never) as unknown as Emulator;
+    emulator.add_listener("emulator-ready", () => ready.resolve());
+    emulator.add_listener("emulator-loaded", () => loaded.resolve());
+    const deadline = setTimeout(
+      () => loaded.reject(new Error(`the emulator did not start within ${INIT_DEADLINE_MS} ms`)),
+      INIT_DEADLINE_MS,
+    );
+    await loaded.promise.finally(() => clearTimeout(deadline));
+
+    const machine = new Machine(emulator, parts.memoryMb, setJitConfig);
+    machine.connect(events);
+    if ("snapshot" in parts.start) await machine.restore(parts.start.snapshot);
+    await emulator.run();
+    return machine;
+  }
+
+  /** Queues bytes for the agent. What the guest has no room for waits here; credit bounds how much that is. */
+  send(bytes: Uint8Array): void {
+    this.input.push(bytes);
+    this.pump();
+  }
+
+  /** The machine as it is now, to be restored later. It is at rest afterwards and for ever. */
+  async save(id: string): Promise<Snapshot> {
+    await this.emulator.stop();
+    const cpu = this.emulator.v86.cpu;
+    cpu.pack_memory = () => ({
+      packed_memory: new Uint8Array(0),
+      bitmap: { get_buffer: () => new ArrayBuffer(4) },
+    });
+    const state = new Uint8Array(await this.emulator.save_state());
+    const memory = cpu.mem8.subarray(0, this.memoryMb * 2 ** 20);
+    const runs: number[] = [];
+    let pageCount = 0;
+    for (let page = 0; page < memory.byteLength / PAGE_BYTES; page++) {
+      if (cpu.is_memory_zeroed(page * PAGE_BYTES, PAGE_BYTES)) continue;
+      const last = runs.length - 2;
+      if (last >= 0 && runs[last]! + runs[last + 1]! === page) runs[last + 1]!++;
+      else runs.push(page, 1);
+      pageCount++;
+    }
+    const pages = new Uint8Array(pageCount * PAGE_BYTES);
+    eachRun(runs, (at, start, end) => pages.set(memory.subarray(start, end), at));
+    return { fingerprint: id, memoryMb: this.memoryMb, state, runs, pages };
+  }
+
+  async stop(): Promise<void> {
+    this.ended = true;
+    await this.emulator.stop();
+  }
+
+  private connect(events: MachineEvents): void {
+    const { v86 } = this.emulator;
+    const port = v86.cpu.devices.virtio_console;
+    // The guest makes a port a terminal when it is told that it is a console; without that it is a raw byte channel.
+    const sendEvent = port.SendEvent;
+    port.SendEvent = (number, event, value) => {
+      if (number !== 0 && event === CONSOLE_PORT_EVENT) return;
+      sendEvent.call(port, number, event, value);
+    };
+    const end = (reason: string) => {
+      if (this.ended) return;
+      this.ended = true;
+      events.onEnd(reason);
+    };
+    v86.cpu.reboot_internal = () => {
+      void this.emulator.stop();
+      end("the guest's kernel reset the machine");
+    };
+    this.emulator.add_listener("cpu-event-halt", () => end("the guest's kernel halted"));
+    this.emulator.add_listener("serial0-output-byte", events.onConsole);
+    this.emulator.add_listener(`virtio-console${AGENT_PORT}-output-bytes`, events.onOutput);
+
+    v86.unregister_yield();
+    const schedule = tickScheduler();
+    let compiling = true;
+    let idleAt = performance.now();
+    v86.yield = (ms, tick) => {
+      const now = performance.now();
+      if (ms > 0) idleAt = now;
+      const busy = now - idleAt > JIT_AFTER_BUSY_MS;
+      if (busy !== compiling) {
+        compiling = busy;
+        this.setJitConfig(JIT_DISABLED, compiling ? 0 : 1);
+      }
+      this.pump();
+      schedule(ms, () => v86.yield_callback(tick));
+    };
+  }
+
+  private async restore(snapshot: Snapshot): Promise<void> {
+    const cpu = this.emulator.v86.cpu;
+    // Memory is new and all zero. v86 would write zeroes to all of it first, which makes the host commit every page.
+    cpu.unpack_memory = () => {
+      const memory = cpu.mem8.subarray(0, snapshot.memoryMb * 2 ** 20);
+      eachRun(snapshot.runs, (at, start, end) => memory.set(snapshot.pages.subarray(at, at + end - start), start));
+    };
+    await this.emulator.restore_state(snapshot.state.buffer as ArrayBuffer);
+  }
+
+  private pump(): void {
+    const port = this.emulator.v86.cpu.devices.virtio_console;
+    const queue = port.virtio.queues[AGENT_RX_QUEUE]!;
+    // Handing over a buffer may wake an idle machine, which comes back here before the loop below has moved on.
+    if (this.pumping || this.input.length === 0 || !queue.is_configured()) return;
+    this.pumping = true;
+    let sent = 0;
+    let offset = 0;
+    while (sent < this.input.length && queue.has_request()) {
+      const bytes = this.input[sent]!;
+      const end = Math.min(bytes.byteLength, offset + RX_BUFFER_BYTES);
+      port.Send(AGENT_RX_QUEUE, queue.pop_request(), bytes.subarray(offset, end));
+      offset = end;
+      if (offset === bytes.byteLength) {
+        sent++;
+        offset = 0;
+      }
+    }
+    this.input.splice(0, sent);
+    if (offset > 0) this.input[0] = this.input[0]!.subarray(offset);
+    this.pumping = false;
+  }
+}
+
+/** Visits each run: where it is among the packed pages, and where in memory. All in bytes. */
+function eachRun(runs: readonly number[], visit: (packedAt: number, start: number, end: number) => void): void {
+  let at = 0;
+  for (let i = 0; i < runs.length; i += 2) {
+    const start = runs[i]! * PAGE_BYTES;
+    const end = start + runs[i + 1]! * PAGE_BYTES;
+    visit(at, start, end);
+    at += end - start;
+  }
+}
+
+/**
+ * How the emulator waits between two slices. v86's own way spins while the guest's next timer is less than 1 ms away, and in
+ * browsers starts a second Worker from a blob: URL for its timers, which a page's security policy may forbid.
+ */
+function tickScheduler(): (ms: number, run: () => void) => void {
+  if (typeof setImmediate === "function") {
+    return (ms, run) => {
+      if (ms <= 0) setImmediate(run);
+      else setTimeout(run, Math.max(1, ms));
+    };
+  }
+  // A message has no minimal delay, and a timer that is set from one is not clamped to the 4 ms of nested timers.
+  const { port1, port2 } = new MessageChannel();
+  let next: (() => void) | undefined;
+  port1.onmessage = () => next?.();
+  const soon = (run: () => void) => {
+    next = run;
+    port2.postMessage(0);
+  };
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return (ms, run) => {
+    clearTimeout(timer);
+    if (ms <= 0) soon(run);
+    else timer = setTimeout(() => soon(run), Math.max(1, ms));
+  };
+}
+
+declare const setImmediate: ((run: () => void) => unknown) | undefined;
+
+/** A disk as v86 calls it. A class, since v86 prints plain objects it meets while it saves a state. */
+class V86Disk {
+  readonly byteLength: number;
+  onload: ((event: object) => void) | undefined;
+
+  constructor(private readonly disk: MachineDisk) {
+    this.byteLength = disk.byteLength;
+  }
+
+  load(): void {
+    this.onload?.({});
+  }
+
+  get(offset: number, length: number, done: (bytes: Uint8Array) => void): void {
+    done(this.disk.read(offset, length));
+  }
+
+  get_from_cache(): undefined {}
+
+  get_and_cache(offset: number, length: number, done: (bytes: Uint8Array) => void): void {
+    done(this.disk.read(offset, length));
+  }
+
+  set(offset: number, bytes: Uint8Array, done: () => void): void {
+    this.disk.write(offset, bytes);
+    done();
+  }
+
+  get_buffer(done: (buffer: undefined) => void): void {
+    done(undefined);
+  }
+
+  /** A state holds no disk: the machine that restores it brings its own. */
+  get_state(): number[] {
+    return [0];
+  }
+
+  set_state(): void {}
+}
+
+/** Answers every 9p request with "not supported": the device is there for snapshots that a later version uses it in. */
+function refuse9p(request: Uint8Array, reply: (response: Uint8Array) => void): void {
+  const RLERROR = 7;
+  const EOPNOTSUPP = 95;
+  const response = new Uint8Array(11);
+  const view = new DataView(response.buffer);
+  view.setUint32(0, 11, true);
+  response[4] = RLERROR;
+  response[5] = request[5] ?? 0;
+  response[6] = request[6] ?? 0;
+  view.setUint32(7, EOPNOTSUPP, true);
+  reply(response);
+}
+
+function ownBuffer(bytes: Uint8Array): ArrayBuffer {
+  return bytes.slice().buffer as ArrayBuffer;
+}

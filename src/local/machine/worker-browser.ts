@@ -1,0 +1,15 @@
+/** The Worker entry in browsers. */
+import { fetchAssetSource } from "../asset-source-browser.js";
+import type { ToMachine } from "./messages.js";
+import { serveMachine } from "./worker.js";
+
+const scope = globalThis as unknown as {
+  postMessage(message: unknown, transfer: Transferable[]): void;
+  onmessage: ((event: MessageEvent<ToMachine>) => void) | null;
+};
+
+const serve = serveMachine({
+  post: (message, transfer) => scope.postMessage(message, transfer),
+  openSource: fetchAssetSource,
+});
+scope.onmessage = (event) => serve(event.data);

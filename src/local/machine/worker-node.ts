@@ -1,0 +1,14 @@
+/** The Worker entry in Node, Deno and Bun. */
+import { parentPort } from "node:worker_threads";
+import { fileAssetSource } from "../asset-source-node.js";
+import type { ToMachine } from "./messages.js";
+import { serveMachine } from "./worker.js";
+
+const port = parentPort;
+if (!port) throw new Error("this file runs as a worker thread");
+
+const serve = serveMachine({
+  post: (message, transfer) => port.postMessage(message, transfer),
+  openSource: fileAssetSource,
+});
+port.on("message", (message: ToMachine) => serve(message));

@@ -1,0 +1,180 @@
+/**
+ * Runs one machine inside a Worker. It knows assets, disks and the emulator; of the SDK's API it knows nothing. The two entries beside this
+ * file (`worker-browser.ts`, `worker-node.ts`) give it its host's message port and way to read assets.
+ */
+import { isBoxRunError } from "../../errors.js";
+import { deferred } from "../../util/deferred.js";
+import { Assets, type AssetSource } from "../assets.js";
+import { applyTemplate, ImageDisk, MemoryDisk } from "./disks.js";
+import { initramfs } from "./initramfs.js";
+import type { FromMachine, MachineConfig, ToMachine } from "./messages.js";
+import { decodeSnapshot, encodeSnapshot, fingerprint, type Snapshot } from "./snapshot.js";
+import { DEVICE_SET, Machine, type MachineParts } from "./v86-machine.js";
+
+/** Kept of what the kernel prints, for the message when the machine ends. */
+const CONSOLE_BYTES = 4096;
+const KERNEL_CMDLINE =
+  "console=ttyS0 rdinit=/init tsc=reliable mitigations=off random.trust_cpu=on panic=-1 quiet loglevel=3";
+
+/** The host's side of a Worker. */
+export interface WorkerHost {
+  post(message: FromMachine, transfer: ArrayBuffer[]): void;
+  openSource(location: string): AssetSource;
+}
+
+/** Returns what to call with each message from the owner. */
+export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
+  let machine: Machine | undefined;
+  let config: MachineConfig | undefined;
+  const emulator = deferred<WebAssembly.Module>();
+  const kernelConsole = new TailBuffer(CONSOLE_BYTES);
+  let output: Uint8Array[] = [];
+
+  const end = (code: string, message: string) =>
+    host.post({ type: "ended", code, message, console: kernelConsole.text() }, []);
+  const failed = (error: unknown) =>
+    isBoxRunError(error)
+      ? end(error.code, error.message)
+      : end("RUNTIME_ERROR", `the machine failed: ${error instanceof Error ? error.message : String(error)}`);
+
+  const flush = () => {
+    const chunks = output;
+    output = [];
+    host.post(
+      chunks,
+      chunks.map((chunk) => chunk.buffer as ArrayBuffer),
+    );
+  };
+  const events = {
+    onConsole: (byte: number) => kernelConsole.push(byte),
+    onEnd: (reason: string) => end("RUNTIME_ERROR", reason),
+    // All that the guest writes within one slice of emulation leaves as one message.
+    onOutput: (bytes: Uint8Array) => {
+      if (output.push(bytes) === 1) queueMicrotask(flush);
+    },
+  };
+
+  const start = async (given: MachineConfig) => {
+    config = given;
+    const loaded = await loadParts(given, host.openSource(given.assets), emulator.promise);
+    host.post({ type: "starting" }, []);
+    machine = await Machine.start(loaded.parts, events);
+    const boot = "snapshot" in loaded.parts.start ? "snapshot" : "cold";
+    host.post({ type: "started", boot, warnings: loaded.warnings }, []);
+  };
+
+  const save = async () => {
+    if (!machine || !config) throw new Error("there is no machine to save");
+    const snapshot = encodeSnapshot(await machine.save(await snapshotFingerprint(config)));
+    host.post({ type: "saved", snapshot }, [snapshot.buffer as ArrayBuffer]);
+  };
+
+  return (message) => {
+    if (message instanceof Uint8Array) return machine?.send(message);
+    switch (message.type) {
+      case "start":
+        return void start(message.config).catch(failed);
+      case "emulator":
+        return emulator.resolve(message.module);
+      case "save":
+        return void save().catch(failed);
+      case "stop":
+        return void Promise.resolve(machine?.stop()).then(() => host.post({ type: "stopped" }, []));
+    }
+  };
+}
+
+/** The fingerprint of a snapshot that would fit this machine. */
+function snapshotFingerprint({ manifest, memoryMb, image }: MachineConfig): Promise<string> {
+  const hash = (name: string) => manifest.files[name]?.sha256 ?? "";
+  return fingerprint({
+    emulator: hash("v86.wasm"),
+    memoryMb,
+    devices: DEVICE_SET,
+    kernel: hash("kernel"),
+    initramfs: hash("agent"),
+    base: hash(imageOf(manifest, image).base),
+  });
+}
+
+async function loadParts(
+  config: MachineConfig,
+  source: AssetSource,
+  emulator: Promise<WebAssembly.Module>,
+): Promise<{ parts: MachineParts; warnings: string[] }> {
+  const assets = new Assets(source, config.manifest);
+  const image = imageOf(config.manifest, config.image);
+  const warnings: string[] = [];
+
+  const base = assets.load(image.base);
+  const template = assets.load(config.diskTemplate);
+  base.catch(() => {});
+  template.catch(() => {});
+
+  const snapshot = config.forSnapshot ? undefined : await findSnapshot(config, assets, warnings);
+  const start = snapshot ? { snapshot } : { cold: await loadColdBoot(assets, config.forSnapshot ?? false) };
+
+  const disk = new MemoryDisk();
+  applyTemplate(disk, await template);
+  const parts = {
+    emulator: await emulator,
+    memoryMb: config.memoryMb,
+    base: new ImageDisk(await base),
+    disk,
+    start,
+  };
+  return { parts, warnings };
+}
+
+/** A snapshot that fits, else nothing: a cold boot gives the same box, and `warnings` says why it was needed. */
+async function findSnapshot(
+  config: MachineConfig,
+  assets: Assets,
+  warnings: string[],
+): Promise<Snapshot | undefined> {
+  const listed = imageOf(config.manifest, config.image).snapshots[String(config.memoryMb)];
+  if (!listed) return undefined;
+  const expected = await snapshotFingerprint(config);
+  try {
+    if (listed.fingerprint !== expected) throw new Error("it was made for another machine");
+    return decodeSnapshot(await assets.load(listed.name), expected);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    warnings.push(`booted cold, because the snapshot ${listed.name} cannot be used: ${why}`);
+    return undefined;
+  }
+}
+
+async function loadColdBoot(assets: Assets, forSnapshot: boolean) {
+  const [kernel, agent, bios, vgaBios] = await Promise.all([
+    assets.load("kernel"),
+    assets.load("agent"),
+    assets.load("bios"),
+    assets.load("vgabios"),
+  ]);
+  // Zeroing freed memory halves a snapshot, and makes a machine that runs from there on commit all its memory.
+  const cmdline = forSnapshot ? `${KERNEL_CMDLINE} init_on_free=1` : KERNEL_CMDLINE;
+  return { kernel, bios, vgaBios, cmdline, initramfs: initramfs(agent) };
+}
+
+function imageOf(manifest: MachineConfig["manifest"], name: string) {
+  const image = manifest.images.find((candidate) => candidate.name === name);
+  if (!image) throw new Error(`the manifest has no image ${name}`);
+  return image;
+}
+
+/** The last bytes of a stream. */
+class TailBuffer {
+  private bytes: number[] = [];
+
+  constructor(private readonly limit: number) {}
+
+  push(byte: number): void {
+    this.bytes.push(byte);
+    if (this.bytes.length > 2 * this.limit) this.bytes = this.bytes.slice(-this.limit);
+  }
+
+  text(): string {
+    return new TextDecoder().decode(new Uint8Array(this.bytes.slice(-this.limit)));
+  }
+}

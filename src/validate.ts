@@ -1,0 +1,30 @@
+import type * as z from "zod/mini";
+import type { BoxSpec, ExecSpec } from "./backend.js";
+import { boxSpecSchema, execSpecSchema } from "./contract/schemas.js";
+import { invalid } from "./errors.js";
+
+/** Checks what a box is to be, and fills in the defaults. VALIDATION_ERROR names the field. */
+export function parseBoxSpec(input: unknown): BoxSpec {
+  return parse(boxSpecSchema, input);
+}
+
+/** Checks a command, and fills in the defaults. VALIDATION_ERROR names the field. */
+export function parseExecSpec(input: unknown): ExecSpec {
+  return parse(execSpecSchema, input);
+}
+
+function parse<T extends z.ZodMiniType>(schema: T, input: unknown): z.infer<T> {
+  const result = schema.safeParse(withoutUndefined(input));
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  if (issue.code === "unrecognized_keys") throw invalid(`there is no option ${issue.keys.join(", ")}`);
+  const where = issue.path.map(String).join(".");
+  const what = issue.code === "invalid_type" ? `must be of type ${issue.expected}` : issue.message;
+  throw invalid(where ? `${where} ${what}` : what);
+}
+
+/** An option that is given as undefined is an option that is not given. */
+function withoutUndefined(input: unknown): unknown {
+  if (typeof input !== "object" || input === null) return input;
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,85 @@
+/**
+ * The same work as a user would do it by hand with plain v86: cold boot of the same kernel with the same memory, a shell on
+ * the serial console, commands typed into it, output scraped from it. The same in Node and in a page.
+ */
+const MEMORY_BYTES = 1024 * 2 ** 20;
+const CMDLINE =
+  "console=ttyS0 tsc=reliable mitigations=off random.trust_cpu=on quiet root=/dev/sda rootfstype=erofs ro init=/bin/sh";
+const STREAM_BYTES = 400_000;
+const EXECS = 30;
+
+/**
+ * @param {typeof import("v86").V86} V86
+ * @param {(name: string) => Promise<Uint8Array>} loadAsset
+ */
+export async function baseline(V86, loadAsset) {
+  const begun = performance.now();
+  const names = ["v86.wasm", "bios", "vgabios", "kernel", "tiny.erofs"];
+  const [wasm, bios, vgaBios, kernel, disk] = await Promise.all(names.map(loadAsset));
+  const emulator = new V86({
+    wasm_fn: async (env) => (await WebAssembly.instantiate(wasm, env)).instance.exports,
+    memory_size: MEMORY_BYTES,
+    vga_memory_size: 2 ** 20,
+    bios: { buffer: bios.buffer },
+    vga_bios: { buffer: vgaBios.buffer },
+    bzimage: { buffer: kernel.buffer },
+    hda: { buffer: disk.buffer },
+    cmdline: CMDLINE,
+    disable_keyboard: true,
+    disable_mouse: true,
+    disable_speaker: true,
+    autostart: true,
+  });
+  const serial = new Serial(emulator);
+  await serial.until(/# $/);
+  await serial.run("export PATH=/bin:/sbin:/usr/bin:/usr/sbin; echo hello");
+  const first_output_ms = performance.now() - begun;
+
+  const execs = [];
+  for (let i = 0; i < EXECS; i++) {
+    const at = performance.now();
+    await serial.run("true");
+    execs.push(performance.now() - at);
+  }
+  const at = performance.now();
+  const output = await serial.run(`head -c ${STREAM_BYTES} /dev/zero | tr '\\0' x`);
+  const seconds = (performance.now() - at) / 1000;
+  if (output.length < STREAM_BYTES) throw new Error(`${output.length} bytes of ${STREAM_BYTES} came`);
+  await emulator.destroy();
+  return { first_output_ms, execs, stdout_mb_s: STREAM_BYTES / 1e6 / seconds };
+}
+
+/** A shell on the serial console, its prompt watched for. */
+class Serial {
+  text = "";
+  waiting;
+
+  constructor(emulator) {
+    this.emulator = emulator;
+    emulator.add_listener("serial0-output-byte", (byte) => {
+      this.text += String.fromCharCode(byte);
+      // The prompt ends in a space: nothing else needs a look.
+      if (byte === 32) this.waiting?.();
+    });
+  }
+
+  /** Resolves to what came before the match, once it has come. */
+  until(pattern) {
+    return new Promise((resolve) => {
+      this.waiting = () => {
+        if (!pattern.test(this.text.slice(-64))) return;
+        const text = this.text;
+        this.text = "";
+        this.waiting = undefined;
+        resolve(text);
+      };
+      this.waiting();
+    });
+  }
+
+  run(command) {
+    const done = this.until(/# $/);
+    this.emulator.serial0_send(`${command}\n`);
+    return done;
+  }
+}

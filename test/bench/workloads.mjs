@@ -1,0 +1,91 @@
+/**
+ * What is measured, the same in Node and in a page. Each function gets a fresh process or page, so that nothing is warm
+ * but the caches of files.
+ */
+import { BoxRunClient } from "boxrun";
+
+const MB = 1_000_000;
+const FILE_BYTES = 20 * MB;
+const STREAM_BYTES = 64 * MB;
+
+/** From the call of create to the first byte of a command's output. */
+export async function firstOutput() {
+  const client = new BoxRunClient();
+  const begun = performance.now();
+  const box = await client.create("tiny");
+  const created = performance.now();
+  const execution = await box.execStream(["echo", "hello"]);
+  for await (const event of execution) {
+    if (event.type === "log") break;
+  }
+  const output = performance.now();
+  const { boot } = box.info.local;
+  if (boot !== "snapshot") throw new Error(`the box was made by a ${boot} boot: ${box.info.local.warnings}`);
+  await client.close();
+  return { create_ms: created - begun, first_output_ms: output - begun };
+}
+
+/** From the call of create to a box, where no snapshot fits. */
+export async function coldBoot() {
+  const client = new BoxRunClient();
+  const begun = performance.now();
+  await client.create("tiny", { memoryMb: 1023 });
+  const cold_boot_ms = performance.now() - begun;
+  await client.close();
+  return { cold_boot_ms };
+}
+
+/** Round trips of a command that does nothing: the first 20 of a box, and those after 300. */
+export async function execTrue() {
+  const client = new BoxRunClient();
+  const box = await client.create("tiny");
+  const times = [];
+  for (let i = 0; i < 500; i++) {
+    const begun = performance.now();
+    await box.exec(["true"]);
+    times.push(performance.now() - begun);
+  }
+  await client.close();
+  return { first20: times.slice(0, 20), later: times.slice(300) };
+}
+
+/** Bulk transfers, each on a box that has done a little of the same before. */
+export async function throughput() {
+  const client = new BoxRunClient();
+  const box = await client.create("tiny");
+  const stdout = async (bytes) => {
+    const begun = performance.now();
+    let received = 0;
+    for await (const event of await box.execStream(["head", "-c", String(bytes), "/dev/zero"])) {
+      if (event.type === "log") received += event.bytes.byteLength;
+    }
+    if (received !== bytes) throw new Error(`${received} bytes of ${bytes} came`);
+    return bytes / MB / ((performance.now() - begun) / 1000);
+  };
+  const contents = new Uint8Array(FILE_BYTES).map((_, i) => (i * 2654435761) >>> 24);
+  const upload = async (bytes) => {
+    const begun = performance.now();
+    await box.upload(contents.subarray(0, bytes), "/root/file");
+    return bytes / MB / ((performance.now() - begun) / 1000);
+  };
+  const download = async () => {
+    const begun = performance.now();
+    const { byteLength } = await (await box.download("/root/file")).bytes();
+    return byteLength / MB / ((performance.now() - begun) / 1000);
+  };
+  await stdout(8 * MB);
+  const stdout_mb_s = await stdout(STREAM_BYTES);
+  await upload(4 * MB);
+  const upload_mb_s = await upload(FILE_BYTES);
+  await download();
+  const download_mb_s = await download();
+  await client.close();
+  return { stdout_mb_s, upload_mb_s, download_mb_s };
+}
+
+/** Makes `count` boxes of the default size and runs a command in each. They live until the process or page ends. */
+export async function holdBoxes(count) {
+  const client = new BoxRunClient();
+  for (let i = 0; i < count; i++) await (await client.create("tiny")).exec(["true"]);
+  return { count };
+}

@@ -1,0 +1,207 @@
+import { expect, it } from "vitest";
+import { type Context, failure, pattern, sha256, streamOf } from "./target.js";
+
+export function execCases(context: Context): void {
+  it("runs argv as it is, without a shell", async () => {
+    const result = await context.box.exec(["echo", "$HOME", "*", "a  b", ""]);
+    expect(result).toMatchObject({ status: "succeeded", exitCode: 0, stdout: "$HOME * a  b \n", stderr: "" });
+    expect(result.boxId).toBe(context.box.id);
+    expect(result.finishedAt!.getTime()).toBeGreaterThanOrEqual(result.createdAt.getTime());
+  });
+
+  it("runs a string by the shell", async () => {
+    expect((await context.box.exec('echo "$HOME" | tr a-z A-Z')).stdout).toBe("/ROOT\n");
+  });
+
+  it("keeps stdout and stderr apart", async () => {
+    const { stdout, stderr } = await context.box.exec("echo out; echo err >&2; echo out again");
+    expect({ stdout, stderr }).toEqual({ stdout: "out\nout again\n", stderr: "err\n" });
+  });
+
+  it.each([0, 1, 42, 255])("returns exit code %d", async (code) => {
+    const { exitCode, status } = await context.box.exec(["sh", "-c", `exit ${code}`]);
+    expect(exitCode).toBe(code);
+    expect(status).toBe(code === 0 ? "succeeded" : "failed");
+  });
+
+  it("returns 128 + signal for a command that a signal ended", async () => {
+    expect((await context.box.exec("kill -9 $$")).exitCode).toBe(137);
+    expect((await context.box.exec("kill -TERM $$")).exitCode).toBe(143);
+  });
+
+  it("returns 127, with the reason in words, for a command that is not there", async () => {
+    const { exitCode, stderr } = await context.box.exec(["no-such-command", "x"]);
+    expect(exitCode).toBe(127);
+    expect(stderr).toMatch(/^no-such-command: .*no such file/);
+  });
+
+  it.each(["/etc/passwd", "/etc"])("returns 126, with the reason in words, for %s", async (path) => {
+    const { exitCode, stderr } = await context.box.exec([path]);
+    expect(exitCode).toBe(126);
+    expect(stderr).toMatch(/permission denied/);
+  });
+
+  it("returns every byte value as it was written", async () => {
+    const all = Uint8Array.from({ length: 256 }, (_, i) => i);
+    await context.box.upload(all, "/root/all-bytes");
+    const { stdoutBytes } = await context.box.exec(["cat", "/root/all-bytes"]);
+    expect(stdoutBytes).toEqual(all);
+  });
+
+  it("returns 50 MB of output, by hash", async () => {
+    const line = "all work and no play makes a dull box\n";
+    const bytes = 50 * 2 ** 20;
+    const expected = new TextEncoder().encode(line.repeat(Math.ceil(bytes / line.length))).subarray(0, bytes);
+    const result = await context.box.exec(`yes '${line.trim()}' | head -c ${bytes}`, { maxOutputBytes: bytes });
+    expect(result.stdoutBytes.byteLength).toBe(bytes);
+    expect(result.truncated).toBe(false);
+    expect(await sha256(result.stdoutBytes)).toBe(await sha256(expected));
+  });
+
+  it("keeps the first maxOutputBytes of each output, and says that there was more", async () => {
+    const result = await context.box.exec("seq 1000; seq 3 >&2", { maxOutputBytes: 10 });
+    expect(result).toMatchObject({ stdout: "1\n2\n3\n4\n5\n", stderr: "1\n2\n3\n", truncated: true, exitCode: 0 });
+  });
+
+  it("runs 20 commands at once", async () => {
+    const runs = Array.from({ length: 20 }, (_, i) => context.box.exec(`sleep 0.2; echo ${i}; echo e${i} >&2`));
+    const results = await Promise.all(runs);
+    expect(results.map(({ stdout, stderr }) => [stdout, stderr])).toEqual(
+      Array.from({ length: 20 }, (_, i) => [`${i}\n`, `e${i}\n`]),
+    );
+  });
+
+  it("echoes 5 MB of stdin through cat, by hash", async () => {
+    const input = pattern(5 * 2 ** 20);
+    const { stdoutBytes } = await context.box.exec(["cat"], { stdin: streamOf(input, 100_000) });
+    expect(stdoutBytes.byteLength).toBe(input.byteLength);
+    expect(await sha256(stdoutBytes)).toBe(await sha256(input));
+  });
+
+  it("takes stdin as text, bytes and Blob", async () => {
+    expect((await context.box.exec(["cat"], { stdin: "tëxt" })).stdout).toBe("tëxt");
+    expect((await context.box.exec(["cat"], { stdin: new Uint8Array([111, 107]) })).stdout).toBe("ok");
+    expect((await context.box.exec(["cat"], { stdin: new Blob(["blob"]) })).stdout).toBe("blob");
+  });
+
+  it("gives a command without stdin an empty one", async () => {
+    expect(await context.box.exec(["cat"])).toMatchObject({ exitCode: 0, stdout: "" });
+  });
+
+  it("does not hang on stdin that the command does not read", async () => {
+    const input = pattern(2 * 2 ** 20);
+    expect((await context.box.exec(["true"], { stdin: input })).exitCode).toBe(0);
+    expect((await context.box.exec("exec <&-; sleep 0.1; echo done", { stdin: input })).stdout).toBe("done\n");
+  });
+
+  it("cancels the command when its stdin fails", async () => {
+    const reason = new Error("the source broke");
+    const stdin = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(reason) });
+    expect(await failure(context.box.exec(["cat"], { stdin }))).toBe(reason);
+  });
+
+  it("joins the environments of the API, the box and the command", async () => {
+    const { stdout } = await context.box.exec(["env"], { env: { FROM_EXEC: "a b\nc", LANG: "C" } });
+    expect(stdout).toBe(
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n" +
+        "HOME=/root\nUSER=root\nLANG=C\nFROM_BOX=box\nFROM_EXEC=a b\nc\n",
+    );
+  });
+
+  it("starts in the box's workdir, which create makes, or in the command's own", async () => {
+    expect((await context.box.exec(["pwd"])).stdout).toBe("/root\n");
+    expect((await context.box.exec(["pwd"], { workdir: "/etc" })).stdout).toBe("/etc\n");
+    await using box = await context.client.create(context.target.image, { memoryMb: 256, workdir: "/work/a b" });
+    expect((await box.exec(["pwd"])).stdout).toBe("/work/a b\n");
+  });
+
+  it("refuses a workdir that is missing, a file, or relative", async () => {
+    for (const workdir of ["/no/such", "/etc/passwd", "etc"]) {
+      const error = await failure(context.box.exec(["pwd"], { workdir }));
+      expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+      expect(error.message).toContain("workdir");
+    }
+  });
+
+  it.each([
+    { cmd: [] },
+    { cmd: [""] },
+    { cmd: ["a\0b"] },
+    { timeoutMs: -1 },
+    { timeoutMs: 0 },
+    { timeoutMs: 1.5 },
+    { maxOutputBytes: -1 },
+    { env: { "": "x" } },
+    { timeout: 5 },
+  ])("refuses %j and names what is wrong", async (options) => {
+    const { cmd = ["true"], ...rest } = options as { cmd?: string[] };
+    const error = await failure(context.box.exec(cmd, rest));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(error.message).toContain(Object.keys(options)[0]);
+  });
+
+  it("passes a long command line, and refuses one that Linux refuses", async () => {
+    const long = "x".repeat(100_000);
+    expect((await context.box.exec(["echo", long])).stdout).toBe(`${long}\n`);
+    const { exitCode, stderr } = await context.box.exec(["echo", "x".repeat(200_000)]);
+    expect(exitCode).toBe(126);
+    expect(stderr).toMatch(/too long/);
+  });
+
+  it("throws TIMEOUT with what was printed, and ends the whole process group", async () => {
+    const error = await failure(context.box.exec("echo begun; sleep 7001 & sleep 7002", { timeoutMs: 300 }));
+    expect(error).toMatchObject({
+      code: "TIMEOUT",
+      result: { stdout: "begun\n", exitCode: null, status: "timeout", errorMessage: "timed out after 300 ms" },
+    });
+    expect((await context.box.exec("pgrep -f 'sleep 700[12]'")).exitCode).toBe(1);
+  });
+
+  it("throws only under check, with the result inside", async () => {
+    expect((await context.box.exec("exit 3")).exitCode).toBe(3);
+    const error = await failure(context.box.exec("echo out; echo why >&2; exit 3", { check: true }));
+    expect(error).toMatchObject({ code: "COMMAND_FAILED", name: "ExitError", result: { exitCode: 3, stdout: "out\n" } });
+    expect(error.message).toContain("why");
+  });
+
+  it("ends the command and rejects with the reason when the signal aborts", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const running = context.box.exec("echo begun; sleep 7003", {
+      signal: controller.signal,
+      onStdout: () => controller.abort(reason),
+    });
+    expect(await failure(running)).toBe(reason);
+    const last = (await context.box.executions()).at(-1)!;
+    const ended = await (await context.box.execution(last.id)).wait();
+    expect(ended).toMatchObject({ status: "canceled", exitCode: null });
+    expect((await context.box.exec("pgrep -f 'sleep 7003'")).exitCode).toBe(1);
+    expect(await failure(context.box.exec(["true"], { signal: controller.signal }))).toBe(reason);
+  });
+
+  it("hands output to the callbacks as it comes, text whole", async () => {
+    const seen: string[] = [];
+    await context.box.exec("printf 'h\\303'; sleep 0.2; printf '\\251\\n'; sleep 0.2; echo err >&2", {
+      onStdout: (data) => seen.push(`out ${data}`),
+      onStderr: (data) => seen.push(`err ${data}`),
+    });
+    expect(seen).toEqual(["out h", "out é\n", "err err\n"]);
+  });
+
+  it("ends with its main process: children left behind live on and hold up nothing", async () => {
+    const { stdout } = await context.box.exec("(sleep 0.3; echo late; touch /root/left-behind) & echo now");
+    expect(stdout).toBe("now\n");
+    const { exitCode } = await context.box.exec("until [ -e /root/left-behind ]; do sleep 0.05; done");
+    expect(exitCode).toBe(0);
+  });
+
+  it("leaves no zombies of orphans", async () => {
+    await context.box.exec("for i in 1 2 3 4 5; do (sleep 0.05 &) ; done; sleep 0.3");
+    expect((await context.box.exec("ps -o stat | grep -c '^Z'")).stdout).toBe("0\n");
+  });
+
+  it("runs a script by its interpreter line", async () => {
+    await context.box.upload(new TextEncoder().encode("#!/bin/sh\necho script $1\n"), "/root/script", { mode: 0o755 });
+    expect((await context.box.exec(["./script", "one"])).stdout).toBe("script one\n");
+  });
+}

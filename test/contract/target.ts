@@ -1,0 +1,63 @@
+import type { BoxHandle, BoxRunClient } from "boxrun";
+
+/** One place that the contract is run against. */
+export interface Target {
+  /** "local in Node". */
+  name: string;
+  /** A new client; the suite closes it. */
+  createClient(): BoxRunClient;
+  /** The smallest image there. */
+  image: string;
+}
+
+/** What the groups of cases share: one client and one box, made once. */
+export interface Context {
+  target: Target;
+  client: BoxRunClient;
+  box: BoxHandle;
+}
+
+/** The error that a promise rejects with. Fails when it doesn't. */
+export async function failure(promise: Promise<unknown>): Promise<{ code?: string; message: string } & Error> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("expected a rejection");
+}
+
+/** Lower-case hex of the SHA-256 of bytes. */
+export async function sha256(bytes: Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Bytes that look random and are the same each time. */
+export function pattern(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let state = 0x2545f491;
+  for (let i = 0; i < length; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    bytes[i] = state;
+  }
+  return bytes;
+}
+
+/** The bytes as a stream of pieces, each made when it is asked for. */
+export function streamOf(bytes: Uint8Array, pieceBytes: number): ReadableStream<Uint8Array> {
+  let offset = 0;
+  return new ReadableStream(
+    {
+      pull: (controller) => {
+        if (offset === bytes.byteLength) return controller.close();
+        const end = Math.min(bytes.byteLength, offset + pieceBytes);
+        controller.enqueue(bytes.slice(offset, end));
+        offset = end;
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}

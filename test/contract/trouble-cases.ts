@@ -1,0 +1,88 @@
+import { expect, it } from "vitest";
+import { type Context, failure } from "./target.js";
+
+/** Guests that misbehave. Each gets a box of its own, except where surviving is the point. */
+export function troubleCases(context: Context): void {
+  const small = (memoryMb = 256) => context.client.create(context.target.image, { memoryMb });
+
+  it("ends a fork bomb by cancel, and the box lives", async () => {
+    await using box = await small();
+    const bomb = await box.execStream("echo up; b() { b | b & wait; }; b", { detached: true });
+    await bomb[Symbol.asyncIterator]().next();
+    expect(await bomb.cancel()).toMatchObject({ status: "canceled" });
+    expect((await box.exec(["echo", "alive"])).stdout).toBe("alive\n");
+  });
+
+  it("ends a spinning command by its timeout, and serves others meanwhile", async () => {
+    await using box = await small();
+    const spin = failure(box.exec("while :; do :; done", { timeoutMs: 1500 }));
+    expect((await box.exec(["echo", "meanwhile"])).stdout).toBe("meanwhile\n");
+    expect(await spin).toMatchObject({ code: "TIMEOUT" });
+  });
+
+  it("kills a command that fills the memory, and nothing else", async () => {
+    await using box = await small();
+    const other = await box.execStream("sleep 0.2; echo untouched", { detached: true });
+    expect((await box.exec("tail -c 999999999 /dev/zero")).exitCode).toBe(137);
+    expect((await other.wait()).exitCode).toBe(0);
+    expect((await box.exec(["echo", "alive"])).stdout).toBe("alive\n");
+  });
+
+  it("cancels a command that prints without end, read or not", async () => {
+    await using box = await small();
+    const unread = await box.execStream(["yes"], { detached: true });
+    const read = await box.execStream(["yes"]);
+    let bytes = 0;
+    for await (const event of read) {
+      if (event.type === "log" && (bytes += event.bytes.byteLength) > 20 * 2 ** 20) break;
+    }
+    expect((await read.info()).status).toBe("canceled");
+    expect(await unread.cancel()).toMatchObject({ status: "canceled", truncated: true });
+  });
+
+  it("ends in status error, with the kernel's last words, when the kernel panics", async () => {
+    await using box = await small();
+    const pending = failure(box.exec(["sleep", "7061"]));
+    const hog = "echo $$ > /sys/fs/cgroup/cgroup.procs; echo 2 > /proc/sys/vm/panic_on_oom; tail /dev/zero";
+    const error = await failure(box.exec(hog));
+    expect(error).toMatchObject({ code: "RUNTIME_ERROR" });
+    expect(error.message).toMatch(/panic/i);
+    expect(await pending).toMatchObject({ code: "RUNTIME_ERROR" });
+    const info = await box.refresh();
+    expect(info).toMatchObject({ status: "error", errorCode: "RUNTIME_ERROR" });
+    expect(info.errorMessage).toMatch(/panic/i);
+    const later = await failure(box.exec(["true"]));
+    expect(later).toMatchObject({ code: "BOX_NOT_RUNNING" });
+    expect(later.message).toMatch(/panic/i);
+    expect(await failure(box.download("/etc/passwd"))).toMatchObject({ code: "BOX_NOT_RUNNING" });
+    await box.remove();
+  });
+
+  it("ends in status error when the guest resets its machine", async () => {
+    await using box = await small();
+    expect(await failure(box.exec(["reboot", "-f"]))).toMatchObject({ code: "RUNTIME_ERROR" });
+    expect((await box.refresh()).errorMessage).toMatch(/reset|halted/);
+  });
+
+  it("rejects what is pending when the box is removed or the client closes", async () => {
+    const box = await small();
+    const pending = failure(box.exec(["sleep", "7062"]));
+    const reading = box.execStream(["sleep", "7063"]).then(async (execution) => {
+      for await (const event of execution) void event;
+    });
+    reading.catch(() => {});
+    await box.exec(["true"]);
+    await box.remove({ force: true });
+    expect(await pending).toMatchObject({ code: "BOX_NOT_FOUND" });
+    expect(await failure(reading)).toMatchObject({ code: "BOX_NOT_FOUND" });
+
+    const client = context.target.createClient();
+    const other = await client.create(context.target.image, { memoryMb: 256 });
+    const late = failure(other.exec(["sleep", "7064"]));
+    await other.exec(["true"]);
+    await client.close();
+    await client.close();
+    expect(await late).toMatchObject({ code: "BOX_NOT_FOUND" });
+    expect(await failure(client.create(context.target.image))).toMatchObject({ code: "VALIDATION_ERROR" });
+  });
+}

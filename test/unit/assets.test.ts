@@ -1,0 +1,74 @@
+import { createHash } from "node:crypto";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import { Assets, type AssetSource } from "../../src/local/assets.js";
+
+const raw = new TextEncoder().encode("the contents");
+const packed = new Uint8Array(gzipSync(raw));
+const entry = {
+  file: "thing.bin",
+  sha256: createHash("sha256").update(packed).digest("hex"),
+  bytes: packed.byteLength,
+  rawBytes: raw.byteLength,
+};
+
+function sourceOf(files: Record<string, Uint8Array | string>): AssetSource {
+  return {
+    location: "memory:",
+    read: async (file) => {
+      const found = files[file];
+      if (found === undefined) throw new Error("404");
+      return typeof found === "string" ? new TextEncoder().encode(found) : found;
+    },
+    gunzip: async (bytes, maxBytes) => new Uint8Array(gunzipSync(bytes, { maxOutputLength: maxBytes })),
+  };
+}
+
+function manifest(thing: object = entry): string {
+  return JSON.stringify({ version: 1, files: { thing }, images: [] });
+}
+
+async function load(files: Record<string, Uint8Array | string>): Promise<Uint8Array> {
+  return (await Assets.open(sourceOf(files))).load("thing");
+}
+
+describe("assets", () => {
+  it("are handed out verified and inflated", async () => {
+    expect(await load({ "manifest.json": manifest(), "thing.bin": packed })).toEqual(raw);
+  });
+
+  const flipped = packed.slice();
+  flipped[5]! ^= 1;
+  it.each([
+    ["there is no manifest", {}, /manifest\.json could not be read from memory:/],
+    ["the manifest is a page of HTML", { "manifest.json": "<!doctype html>" }, /is not JSON/],
+    ["the manifest is of another form", { "manifest.json": '{"version":2}' }, /manifest\.json .*version/],
+    [
+      "the manifest names a file elsewhere",
+      { "manifest.json": manifest({ ...entry, file: "../../etc/passwd" }) },
+      /manifest\.json/,
+    ],
+    ["the file is missing", { "manifest.json": manifest() }, /thing\.bin could not be read/],
+    ["the file is damaged", { "manifest.json": manifest(), "thing.bin": flipped }, /thing\.bin .*hash/],
+    ["the file is cut short", { "manifest.json": manifest(), "thing.bin": packed.subarray(0, 10) }, /hash/],
+    [
+      "the file inflates to more than the manifest says",
+      { "manifest.json": manifest({ ...entry, rawBytes: 3 }), "thing.bin": packed },
+      /thing\.bin .*inflated/,
+    ],
+    [
+      "the file inflates to less than the manifest says",
+      { "manifest.json": manifest({ ...entry, rawBytes: 100 }), "thing.bin": packed },
+      /thing\.bin .*size/,
+    ],
+  ])("are refused when %s", async (_what, files, why) => {
+    const error = await load(files).catch((caught) => caught);
+    expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });
+    expect(error.message).toMatch(why);
+  });
+
+  it("are refused when the manifest does not list them", async () => {
+    const assets = await Assets.open(sourceOf({ "manifest.json": manifest() }));
+    await expect(assets.load("other")).rejects.toMatchObject({ code: "IMAGE_PULL_FAILED" });
+  });
+});

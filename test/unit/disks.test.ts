@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import { applyTemplate, BOX_DISK_BYTES, ImageDisk, MemoryDisk } from "../../src/local/machine/disks.js";
+
+describe("MemoryDisk", () => {
+  it("gives back what was written, across chunks, and zeroes elsewhere", () => {
+    const disk = new MemoryDisk();
+    const bytes = Uint8Array.from({ length: 200_000 }, (_, i) => i % 251);
+    const at = 30 * 2 ** 30 + 12_345;
+    disk.write(at, bytes);
+    expect(disk.read(at, bytes.byteLength)).toEqual(bytes);
+    expect(disk.read(at - 10, 12)).toEqual(Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]));
+    expect(disk.read(BOX_DISK_BYTES - 512, 512)).toEqual(new Uint8Array(512));
+  });
+
+  it("keeps nothing of the array it was handed", () => {
+    const disk = new MemoryDisk();
+    const bytes = Uint8Array.from([1, 2, 3]);
+    disk.write(0, bytes);
+    bytes.fill(9);
+    expect(disk.read(0, 3)).toEqual(Uint8Array.from([1, 2, 3]));
+  });
+});
+
+describe("ImageDisk", () => {
+  it("is as long as whole sectors, and reads zeroes beyond its image", () => {
+    const disk = new ImageDisk(Uint8Array.from([1, 2, 3]));
+    expect(disk.byteLength).toBe(512);
+    expect(disk.read(0, 512).subarray(0, 4)).toEqual(Uint8Array.from([1, 2, 3, 0]));
+    disk.write();
+    expect(disk.read(0, 3)).toEqual(Uint8Array.from([1, 2, 3]));
+  });
+});
+
+describe("disk templates", () => {
+  const template = (extents: [number, Uint8Array][]) => {
+    const data = extents.reduce((sum, [, bytes]) => sum + bytes.byteLength, 0);
+    const out = new Uint8Array(20 + extents.length * 12 + data);
+    const view = new DataView(out.buffer);
+    view.setUint32(0, 0x50535842, true);
+    view.setUint32(4, 1, true);
+    view.setUint32(16, extents.length, true);
+    let at = 20 + extents.length * 12;
+    for (const [i, [offset, bytes]] of extents.entries()) {
+      view.setBigUint64(20 + i * 12, BigInt(offset), true);
+      view.setUint32(28 + i * 12, bytes.byteLength, true);
+      out.set(bytes, at);
+      at += bytes.byteLength;
+    }
+    return out;
+  };
+
+  it("are laid out on the disk", () => {
+    const disk = new MemoryDisk();
+    applyTemplate(
+      disk,
+      template([
+        [1024, Uint8Array.from([1, 2])],
+        [2 ** 33, Uint8Array.from([3])],
+      ]),
+    );
+    expect(disk.read(1024, 2)).toEqual(Uint8Array.from([1, 2]));
+    expect(disk.read(2 ** 33, 1)).toEqual(Uint8Array.from([3]));
+  });
+
+  it.each([
+    ["of another form", Uint8Array.from({ length: 20 }, () => 7)],
+    ["cut short in its data", template([[0, new Uint8Array(100)]]).subarray(0, 90)],
+    ["cut short in its list", template([[0, new Uint8Array(0)]]).subarray(0, 24)],
+    ["longer than the disk", template([[BOX_DISK_BYTES - 1, new Uint8Array(2)]])],
+    ["empty", new Uint8Array(0)],
+  ])("are refused when they are %s", (_what, bytes) => {
+    expect(() => applyTemplate(new MemoryDisk(), bytes)).toThrow();
+  });
+});

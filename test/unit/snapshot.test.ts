@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import { decodeSnapshot, encodeSnapshot, fingerprint, PAGE_BYTES } from "../../src/local/machine/snapshot.js";
+
+const parts = {
+  emulator: "e",
+  memoryMb: 1,
+  devices: "d",
+  kernel: "k",
+  initramfs: "i",
+  base: "b",
+};
+const id = await fingerprint(parts);
+const snapshot = {
+  fingerprint: id,
+  memoryMb: 1,
+  state: Uint8Array.from([1, 2, 3]),
+  runs: [0, 1, 5, 2],
+  pages: new Uint8Array(3 * PAGE_BYTES).fill(9),
+};
+const whole = encodeSnapshot(snapshot);
+
+describe("snapshots", () => {
+  it("come back as they were", () => {
+    expect(decodeSnapshot(whole, id)).toEqual(snapshot);
+  });
+
+  it("have another fingerprint when anything they depend on differs", async () => {
+    const others = Object.keys(parts).map((key) => fingerprint({ ...parts, [key]: key === "memoryMb" ? 2 : "x" }));
+    expect(new Set([id, ...(await Promise.all(others))]).size).toBe(7);
+  });
+
+  it("are refused when they were made for another machine", () => {
+    expect(() => decodeSnapshot(whole, "0".repeat(64))).toThrow("another machine");
+  });
+
+  it("are refused wherever they are cut short", () => {
+    for (let length = 0; length < whole.byteLength; length += length < 300 ? 1 : 997) {
+      expect(() => decodeSnapshot(whole.slice(0, length), id)).toThrow();
+    }
+  });
+
+  it("are refused with bytes left over", () => {
+    const longer = new Uint8Array(whole.byteLength + 1);
+    longer.set(whole);
+    expect(() => decodeSnapshot(longer, id)).toThrow("cut short");
+  });
+
+  it.each([
+    [[0, 1, 0, 1]],
+    [[255, 2]],
+    [[-1, 1]],
+    [[0, 1.5]],
+    [[0]],
+    [[5, 2, 0, 1]],
+  ])("are refused with the list of pages %j", (runs) => {
+    expect(() => decodeSnapshot(encodeSnapshot({ ...snapshot, runs }), id)).toThrow();
+  });
+});

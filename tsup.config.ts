@@ -1,0 +1,58 @@
+import { defineConfig } from "tsup";
+
+const shared = {
+  format: "esm",
+  target: "es2022",
+  splitting: true,
+  sourcemap: true,
+  clean: false,
+} as const;
+
+export default defineConfig([
+  {
+    ...shared,
+    platform: "node",
+    outDir: "dist/node",
+    entry: {
+      index: "src/index.ts",
+      local: "src/local/index-node.ts",
+      "machine-worker": "src/local/machine/worker-node.ts",
+      "make-snapshot": "src/local/make-snapshot-node.ts",
+      cli: "src/cli/main.ts",
+    },
+    external: ["boxrun/local"],
+  },
+  {
+    ...shared,
+    platform: "browser",
+    outDir: "dist/browser",
+    entry: {
+      index: "src/index.ts",
+      local: "src/local/index-browser.ts",
+      "machine-worker": "src/local/machine/worker-browser.ts",
+    },
+    minify: true,
+    // Self-contained: a page can import these files as they are, from any host of static files.
+    noExternal: [/.*/],
+    esbuildOptions: (options) => {
+      options.alias = { "boxrun/local": "./src/local/index-browser.ts" };
+    },
+    esbuildPlugins: [
+      {
+        // v86 looks for Node's modules behind a check at run time; bundlers of a page must not meet them.
+        name: "no-node-modules",
+        setup: (build) => {
+          build.onResolve({ filter: /^(node:|(crypto|fs|perf_hooks)$)/ }, ({ path }) => ({ path, namespace: "empty" }));
+          build.onLoad({ filter: /.*/, namespace: "empty" }, () => ({ contents: "export default {};" }));
+        },
+      },
+    ],
+  },
+  {
+    ...shared,
+    platform: "browser",
+    outDir: "dist/demo",
+    entry: { main: "demo/main.ts" },
+    external: ["boxrun"],
+  },
+]);

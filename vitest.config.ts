@@ -1,0 +1,66 @@
+import { playwright } from "@vitest/browser-playwright";
+import { defineConfig } from "vitest/config";
+
+/** Background services of Chromium that only make noise in a test. */
+const CHROMIUM_ARGS = [
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  // As root, as in containers, Chromium has no sandbox of its own to start.
+  ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+];
+
+// The contract is run against the built package: what users import is what is tested.
+const node = new URL("./dist/node/index.js", import.meta.url).pathname;
+const browser = new URL("./dist/browser/index.js", import.meta.url).pathname;
+
+/** A cold boot on a loaded machine takes seconds; a hang is still found. */
+const testTimeout = 60_000;
+
+export default defineConfig({
+  test: {
+    // Boxes use a core each: files that run side by side only make each other slow.
+    fileParallelism: false,
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts", "test/agent/**/*.test.ts", "test/package/**/*.test.ts"],
+          testTimeout,
+        },
+      },
+      {
+        resolve: { alias: { boxrun: node } },
+        test: {
+          name: "node",
+          include: ["test/contract/local-node.test.ts", "test/node/**/*.test.ts"],
+          server: { deps: { external: [/\/dist\/node\//] } },
+          testTimeout,
+        },
+      },
+      {
+        resolve: { alias: { boxrun: browser } },
+        test: {
+          name: "chromium",
+          include: ["test/contract/local-browser.test.ts", "test/browser/**/*.test.ts"],
+          testTimeout,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: {
+                executablePath: process.env["BOXRUN_CHROMIUM"] ?? "/usr/bin/chromium",
+                args: CHROMIUM_ARGS,
+              },
+            }),
+            instances: [{ browser: "chromium" }],
+          },
+        },
+      },
+    ],
+  },
+});

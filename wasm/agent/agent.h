@@ -1,0 +1,131 @@
+/* What the parts of the agent share: the pool of streams and the few calls between the files. */
+#ifndef BOXRUN_AGENT_H
+#define BOXRUN_AGENT_H
+
+#include <poll.h>
+#include <sys/types.h>
+
+#include "frames.h"
+
+/* Granted to a sender of stdin, and kept here while the command does not read. */
+#define STDIN_WINDOW (256u << 10)
+/* Instead of it while BIG_STDIN others are open, so that all of them together hold at most 12 MB. */
+#define STDIN_WINDOW_SMALL (16u << 10)
+#define BIG_STDIN 32
+/* Granted to a sender of a file: a write to disk takes long, and this much is under way meanwhile. */
+#define PUT_WINDOW (1u << 20)
+/* Pipes of ended commands whose background processes may still print. One more closes the oldest. */
+#define MAX_DISCARDED 64
+/* Pipes, files and directories of one stream: stdin, stdout and stderr; or a directory and its file. */
+#define STREAM_FDS 3
+#define MAX_POLL (2 + STREAM_FDS * MAX_STREAMS + MAX_DISCARDED)
+
+enum kind { COMMAND, PUT, GET };
+
+/* One of a command's pipes, at the agent's end. */
+struct pipe_end {
+    int fd;          /* -1: closed */
+    int polled;      /* index of this turn's poll entry, -1: none */
+    uint32_t left;   /* output bytes still to send once the command has ended */
+    bool enlarged;
+};
+
+struct stream {
+    uint32_t id;
+    enum kind kind;
+    uint16_t slot;    /* in the pool */
+    bool eof;         /* the host has sent EOF */
+    uint32_t credit;  /* bytes that we may send */
+    uint32_t granted; /* bytes that the host may send */
+    uint32_t owed;    /* bytes taken in and not granted again yet */
+    uint32_t window;  /* granted + owed + what waits in the ring; 0: the host may send nothing */
+
+    pid_t pid;       /* COMMAND: its process and group, 0 once reaped */
+    bool stderr_first;
+    uint8_t how;
+    uint32_t code;
+    int64_t kill_at; /* end of the grace of TERMINATE, 0: not asked, INT64_MAX: killed */
+    struct pipe_end in, out, err;
+    uint32_t head, held; /* stdin that the pipe had no room for, in the slot's ring */
+    bool ring_used;
+
+    int fd, dir;     /* PUT: the temporary file and its directory; GET: the file */
+    uint32_t mode, temporary;
+    uint64_t bytes;
+    char name[256];  /* PUT: the file's name in the directory */
+};
+
+/* Open streams, in no order. */
+extern struct stream *streams[MAX_STREAMS];
+extern int stream_count;
+
+/* Neither may be called for a stream that is not open, or when MAX_STREAMS are. */
+struct stream *stream_open(uint32_t id, enum kind kind);
+void stream_close(struct stream *stream);
+/* Lets the host send so many bytes more: at once when a quarter of the window is due, so that few frames do it. */
+void stream_grant(struct stream *stream, uint32_t bytes);
+
+/* The poll set of this turn. */
+extern struct pollfd polls[MAX_POLL];
+int poll_add(int fd, short events);
+
+/* main.c */
+extern bool in_guest;              /* PID 1 of a guest, not the test mode on a host */
+extern int dev_null;
+void close_fd(int *fd);
+int64_t now_ms(void);
+
+/* exec.c. Each `bool` that takes a frame's fields is false when they break the protocol. */
+bool exec_frame(const struct frame *frame, const char *root, int cgroup);
+bool exec_signal(struct stream *stream, uint32_t number);
+void exec_stdin(struct stream *stream, const uint8_t *data, uint32_t length);
+void exec_stdin_eof(struct stream *stream);
+/* `outputs`: whether what it prints may be read in this turn. */
+void exec_poll(struct stream *stream, bool outputs);
+void exec_poll_discarded(void);
+/* The bytes of output taken. May end the stream. */
+uint32_t exec_pump(struct stream *stream);
+void exec_pump_discarded(void);
+void exec_kill(struct stream *stream);
+void exec_terminate(struct stream *stream, uint32_t grace_ms);
+/* When the next grace ends, INT64_MAX: none runs. */
+int64_t exec_deadline(void);
+void exec_kill_overdue(void);
+/* Lets go of the pipes and closes the stream; the command itself is not touched. */
+void exec_close(struct stream *stream);
+
+/* What reaping found: CHILDREN_LEFT, none left, or more to reap than one turn takes. */
+enum reaped { CHILDREN_LEFT, NO_CHILDREN, MORE_TO_REAP };
+enum reaped exec_reap(void);
+
+/* files.c */
+bool put_frame(const struct frame *frame);
+bool get_frame(const struct frame *frame);
+void put_data(struct stream *stream, const uint8_t *data, uint32_t length);
+void put_eof(struct stream *stream);
+/* True while it could send more at once. */
+bool get_ready(const struct stream *stream);
+void get_pump(struct stream *stream);
+/* Removes what an unfinished PUT has written, and closes the stream. */
+void file_abort(struct stream *stream);
+/* mkdir -p; the path is changed on the way and restored. */
+int make_directories(char *path);
+
+/* box.c. Failures leave errno and name the step. */
+void report(const char *what, int error);
+const char *boot(void);
+int port_open(void);
+struct setup {
+    uint64_t clock, disk_size, memory_limit;
+    uint32_t process_limit, entropy_length;
+    const uint8_t *entropy;
+    const char *hostname;
+    char *workdir;
+};
+int clock_set(uint64_t ns);
+const char *box_setup(const struct setup *setup, uint64_t *size);
+const char *box_unmount(void);
+/* The cgroup of the box's processes, -1 before boot and on a kernel without one. */
+extern int box_cgroup;
+
+#endif

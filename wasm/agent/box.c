@@ -1,0 +1,325 @@
+/* The guest around the agent: its mounts and port at boot, and the box made by SETUP. */
+#define _GNU_SOURCE
+#include "agent.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/random.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The host answers the port's opening within milliseconds; a slow machine gets this much. */
+#define PORT_WAIT_MS 20000
+#define PORT_STEP_MS 10
+#define PORT_NAME "virtio-1"
+#define CGROUP "/sys/fs/cgroup/"
+#define EXT4_RESIZE _IOW('f', 16, uint64_t)
+
+int box_cgroup = -1;
+/* The disk's root, which no path leads to once the box is the root. */
+static int disk = -1;
+
+void report(const char *what, int error)
+{
+    char line[256];
+    int length = snprintf(line, sizeof line, "agent: %s: %s\n", what, strerror(error));
+    if (length > 0 && write(2, line, length < (int)sizeof line ? length : (int)sizeof line - 1) < 0)
+        return;
+}
+
+static int write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    ssize_t length = strlen(text), written = write(fd, text, length);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return written == length ? 0 : -1;
+}
+
+static int mount_at(const char *source, const char *target, const char *type, unsigned long flags,
+                    const char *options)
+{
+    if (mkdir(target, 0755) < 0 && errno != EEXIST)
+        return -1;
+    return mount(source, target, type, flags, options);
+}
+
+/* What commands expect in /dev beside the kernel's own nodes. Missing ones cost comfort, not the box. */
+static void fill_dev(void)
+{
+    static const char *const links[][2] = {
+        { "/proc/self/fd", "/dev/fd" },     { "/proc/self/fd/0", "/dev/stdin" },
+        { "/proc/self/fd/1", "/dev/stdout" }, { "/proc/self/fd/2", "/dev/stderr" },
+        { "pts/ptmx", "/dev/ptmx" },
+    };
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+        if (symlink(links[i][0], links[i][1]) < 0 && errno != EEXIST)
+            report(links[i][1], errno);
+    if (mount_at("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=620,ptmxmode=666,gid=5") < 0)
+        report("devpts", errno);
+    if (mount_at("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") < 0)
+        report("/dev/shm", errno);
+}
+
+static void make_cgroup(void)
+{
+    if (mount("cgroup2", CGROUP, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0
+        || write_file(CGROUP "cgroup.subtree_control", "+memory +pids") < 0
+        || (mkdir(CGROUP "box", 0755) < 0 && errno != EEXIST))
+        report("cgroup", errno);
+    else
+        box_cgroup = open(CGROUP "box", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void raise_loopback(void)
+{
+    struct ifreq request = { .ifr_name = "lo" };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+        report("loopback", errno);
+    close_fd(&fd);
+}
+
+/*
+ * Everything that does not depend on the box, so that a snapshot taken after it has it done. The initramfs needs only
+ * /init: directories are made here.
+ */
+const char *boot(void)
+{
+    bool mounted = mount_at("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, NULL) == 0;
+    /* Without a console given by the kernel, pipes would get the numbers 0 to 2, which children overwrite. */
+    int fd;
+    do
+        fd = open("/dev/console", O_RDWR | O_NOCTTY);
+    while (fd >= 0 && fd < 3);
+    close_fd(&fd);
+    if (!mounted)
+        return "mount /dev";
+    if (mount_at("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        return "mount /proc";
+    if (mount_at("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        return "mount /sys";
+    if (mount_at("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0)
+        return "mount /run";
+    fill_dev();
+    make_cgroup();
+    raise_loopback();
+    if (mount_at("/dev/sda", "/base", "erofs", MS_RDONLY, NULL) < 0)
+        return "mount base";
+    /* For what runs there before SETUP; an image without these directories goes without. */
+    if (mount("/dev", "/base/dev", NULL, MS_BIND | MS_REC, NULL) < 0
+        || mount("/proc", "/base/proc", NULL, MS_BIND | MS_REC, NULL) < 0)
+        report("bind into base", errno);
+    return NULL;
+}
+
+/* Its number depends on the devices there are, its name does not. */
+static int find_port(char *path, size_t size)
+{
+    const char *const class = "/sys/class/virtio-ports";
+    DIR *dir = opendir(class);
+    if (!dir)
+        return -1;
+    bool found = false;
+    for (struct dirent *entry; !found && (entry = readdir(dir)); ) {
+        char name[32] = "";
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, size, "%s/%s/name", class, entry->d_name);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0 && read(fd, name, sizeof name - 1) > 0)
+            found = strcmp(name, PORT_NAME "\n") == 0;
+        close_fd(&fd);
+        snprintf(path, size, "/dev/%s", entry->d_name);
+    }
+    closedir(dir);
+    errno = ENODEV;
+    return found ? 0 : -1;
+}
+
+/* A port whose host end is not there yet opens, and hangs up. */
+static int open_connected(void)
+{
+    char path[300];
+    if (find_port(path, sizeof path) < 0)
+        return -1;
+    int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    struct pollfd poll_port = { .fd = fd, .events = POLLOUT };
+    if (fd < 0)
+        return -1;
+    if (poll(&poll_port, 1, 0) >= 0 && !(poll_port.revents & (POLLHUP | POLLERR)))
+        return fd;
+    close(fd);
+    errno = EPIPE;
+    return -1;
+}
+
+int port_open(void)
+{
+    const struct timespec step = { .tv_nsec = PORT_STEP_MS * 1000000 };
+    int fd = open_connected();
+    for (int waited = 0; fd < 0 && waited < PORT_WAIT_MS; waited += PORT_STEP_MS) {
+        nanosleep(&step, NULL);
+        fd = open_connected();
+    }
+    return fd;
+}
+
+int clock_set(uint64_t ns)
+{
+    const struct timespec time = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+    return clock_settime(CLOCK_REALTIME, &time);
+}
+
+/* Two boxes made from one snapshot would draw the same random numbers without it. */
+static int reseed(const uint8_t *entropy, uint32_t length)
+{
+    struct {
+        struct rand_pool_info info;
+        uint8_t bytes[MAX_ENTROPY];
+    } pool = { .info = { .entropy_count = length * 8, .buf_size = length } };
+    memcpy(pool.info.buf, entropy, length);
+    int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    int done = ioctl(fd, RNDADDENTROPY, &pool);
+    /* ENODATA: not ready before, so it will draw its first key from what was just added. */
+    if (done == 0 && ioctl(fd, RNDRESEEDCRNG) < 0 && errno != ENODATA)
+        done = -1;
+    memset(&pool, 0, sizeof pool);
+    close(fd);
+    return done;
+}
+
+/* Of the ext4 file system on `device`, from its superblock: statfs leaves out what the file system itself takes. */
+static int ext4_size(int device, uint64_t *blocks, uint32_t *block_size)
+{
+    uint8_t super[1024];
+    uint32_t low, high, log;
+    if (pread(device, super, sizeof super, 1024) != sizeof super)
+        return -1;
+    memcpy(&low, super + 0x4, 4);
+    memcpy(&log, super + 0x18, 4);
+    memcpy(&high, super + 0x150, 4);
+    if (log > 6) {
+        errno = EUCLEAN;
+        return -1;
+    }
+    *block_size = 1024u << log;
+    *blocks = (uint64_t)high << 32 | low;
+    return 0;
+}
+
+static int grow_disk(int device, uint64_t wanted, uint64_t *size)
+{
+    uint64_t blocks;
+    uint32_t block_size;
+    if (ext4_size(device, &blocks, &block_size) < 0)
+        return -1;
+    uint64_t wanted_blocks = wanted / block_size;
+    if (wanted_blocks > blocks) {
+        if (ioctl(disk, EXT4_RESIZE, &wanted_blocks) < 0 || ext4_size(device, &blocks, &block_size) < 0)
+            return -1;
+    }
+    *size = blocks * block_size;
+    return 0;
+}
+
+static int make_disk(uint64_t wanted, uint64_t *size)
+{
+    /*
+     * noatime: reading would write. errors=remount-ro: a damaged disk is not damaged further. noinit_itable: the
+     * kernel would go on writing empty inode tables in the background long after the mount.
+     */
+    if (mount_at("/dev/sdb", "/disk", "ext4", MS_NOATIME, "errors=remount-ro,noinit_itable") < 0)
+        return -1;
+    disk = open("/disk", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int device = open("/dev/sdb", O_RDONLY | O_CLOEXEC);
+    int done = disk < 0 || device < 0 ? -1 : grow_disk(device, wanted, size);
+    close_fd(&device);
+    return done;
+}
+
+static int limit(const char *path, uint64_t value)
+{
+    char text[24] = "max";
+    if (box_cgroup < 0 && value) {
+        errno = ENOSYS;
+        return -1;
+    }
+    if (value)
+        snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    return box_cgroup < 0 ? 0 : write_file(path, text);
+}
+
+static int move_into_box(const char *from)
+{
+    char to[16] = "/box";
+    strcat(to, from);
+    if (mount(from, to, NULL, MS_MOVE, NULL) == 0)
+        return 0;
+    return errno == ENOENT && mkdir(to, 0755) == 0 ? mount(from, to, NULL, MS_MOVE, NULL) : -1;
+}
+
+/* As switch_root does it: commands inherit the agent's root. */
+static int enter_box(void)
+{
+    if (chdir("/box") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0)
+        return -1;
+    return chdir("/");
+}
+
+/* Rename of a directory of the base image works as on any disk only with redirect_dir. */
+#define OVERLAY "lowerdir=/base,upperdir=/disk/upper,workdir=/disk/work,redirect_dir=on"
+
+const char *box_setup(const struct setup *setup, uint64_t *size)
+{
+    if (clock_set(setup->clock) < 0)
+        return "clock";
+    if (reseed(setup->entropy, setup->entropy_length) < 0)
+        return "entropy";
+    if (sethostname(setup->hostname, strlen(setup->hostname)) < 0)
+        return "hostname";
+    if (limit(CGROUP "box/memory.max", setup->memory_limit) < 0)
+        return "memory limit";
+    if (limit(CGROUP "box/pids.max", setup->process_limit) < 0)
+        return "process limit";
+    if (make_disk(setup->disk_size, size) < 0)
+        return "disk";
+    if ((mkdir("/disk/upper", 0755) < 0 && errno != EEXIST) || (mkdir("/disk/work", 0755) < 0 && errno != EEXIST)
+        || mount_at("overlay", "/box", "overlay", 0, OVERLAY) < 0)
+        return "overlay";
+    if (move_into_box("/proc") < 0 || move_into_box("/sys") < 0 || move_into_box("/dev") < 0
+        || move_into_box("/run") < 0 || enter_box() < 0)
+        return "root";
+    return make_directories(setup->workdir) < 0 ? "working directory" : NULL;
+}
+
+/*
+ * The overlay is the agent's own root and cannot go. Read-only, it and the disk below are as clean as unmounted: the
+ * journal is empty, and the next mount has nothing to recover.
+ */
+const char *box_unmount(void)
+{
+    sync();
+    if (disk < 0)
+        return NULL;
+    if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+        return "remount overlay";
+    if (fchdir(disk) < 0 || mount(NULL, ".", NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+        return "remount disk";
+    return NULL;
+}

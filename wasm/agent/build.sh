@@ -1,0 +1,13 @@
+#!/bin/sh
+# Builds the agent, a static i386 program: build.sh OUT
+# MUSL_SYSROOT is the directory that wasm/build/sysroot.sh made. The same inputs give the same bytes.
+set -eu
+
+out=${1:?usage: build.sh OUT}
+cc=${MUSL_SYSROOT:?must name the directory that wasm/build/sysroot.sh made}/bin/cc
+case $out in /*) ;; *) out=$PWD/$out ;; esac
+cd "$(dirname "$0")"
+
+"$cc" -std=c11 -Wall -Wextra -Werror -Os -fomit-frame-pointer -ffunction-sections -ffile-prefix-map="$PWD"=. \
+    -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,norelro -s \
+    main.c exec.c frames.c files.c box.c -o "$out"

@@ -1,0 +1,144 @@
+/*
+ * The frames that the guest's agent and the host exchange.
+ *
+ * This header is the specification; src/local/frames.ts is the other half. Both are tested on
+ * test/fixtures/frames.json. A change here is a change of PROTOCOL_VERSION.
+ *
+ * Transport. A raw virtio console port: a byte stream each way. The host may deliver a frame in pieces of any size,
+ * and several frames in one piece. The port has no flow control of its own, so every payload that can grow is
+ * covered by credit (below).
+ *
+ * Frame. A header of 12 bytes, then the payload; every integer is little-endian:
+ *
+ *     u32 length    bytes of payload, at most MAX_PAYLOAD
+ *     u32 stream    0: the connection itself; else an id the host chose, in use by no other stream
+ *     u8  type      enum frame_type
+ *     u8  channel   DATA: enum channel; every other frame: 0
+ *     u16 reserved  0
+ *
+ * Payload notation. "str" is a u32 length and that many bytes, without a terminating zero and without a zero
+ * inside; "bytes" is the same for any bytes; "list" is a u32 count and that many str. A payload has exactly the
+ * fields given for its type: what is missing or left over is a protocol error, and so is a value outside the range
+ * that is given in parentheses.
+ *
+ * Life of the connection. The agent opens the port and sends HELLO as soon as the base image is mounted. A snapshot
+ * is taken there, so a restored guest has sent its HELLO long ago. The host sends SETUP once, the agent makes the box
+ * and answers READY, or FAIL on stream 0 and then serves no stream. From then on, streams. Before SETUP only EXEC is
+ * served, chrooted into the read-only base image: that is how the build warms the page cache of a snapshot. When
+ * starting fails before HELLO, the agent sends FAIL on stream 0 (STAGE_SETUP) instead of it.
+ *
+ * Life of a stream. The host opens it with EXEC, PUT or GET. The agent ends it with exactly one of EXIT, DONE or FAIL,
+ * after which the id is free. Frames for a stream that has ended are ignored: they crossed its end on the way.
+ *
+ *     EXEC  -> STARTED, DATA (stdout and stderr) ..., EXIT        or FAIL (nothing was started)
+ *     PUT   -> CREDIT ..., DONE                                   or FAIL (nothing was changed under the path)
+ *     GET   -> STAT, DATA (file) ..., DONE                        or FAIL
+ *
+ * On an EXEC the host may send SIGNAL, TERMINATE, CREDIT, and with EXEC_STDIN also DATA (CH_STDIN) and one EOF. On a
+ * PUT: DATA (CH_FILE), then one EOF; or ABORT. On a GET: CREDIT, ABORT. Anything else on an open stream, DATA after
+ * EOF included, is a protocol error.
+ *
+ * A command. A session and process group of its own, led by its main process; no shell. A program name without a
+ * slash is looked up in the PATH of the given environment, or in /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
+ * /sbin:/bin. EXIT follows all that stood in its pipes when the main process ended; what background processes it has
+ * left behind print later is thrown away. STARTED may wait some milliseconds for what follows it.
+ *
+ * A file. Its path is absolute, else FAIL (EINVAL). PUT makes missing directories (0755), follows a symbolic link at
+ * the path, and replaces only a regular file (EISDIR, EINVAL). The new file appears whole, by a rename; DONE means
+ * that the guest's programs see it, not that it has reached the disk. GET reads regular files (EISDIR, EINVAL), those
+ * of /proc included, to their end; its DONE needs no credit.
+ *
+ * Credit. A sender of DATA may have at most as many payload bytes under way as the receiver has granted for
+ * that stream. EXEC and GET carry the host's first grant in `window`; the agent grants stdin and file data with
+ * CREDIT. A grant adds to what is left. The sum of what is outstanding never exceeds MAX_WINDOW. So a flood never
+ * outruns the reader, and a reader that stops holds up nothing but its own stream. A command that reads no more input
+ * has the rest of it thrown away, with credit still granted.
+ *
+ * Trust. The agent checks every frame, and on a malformed one sends FAIL (stream 0, EPROTO) and reads nothing more.
+ * The host does the same and ends the machine: everything inside the guest is untrusted.
+ */
+#ifndef BOXRUN_PROTOCOL_H
+#define BOXRUN_PROTOCOL_H
+
+#define PROTOCOL_VERSION 1
+
+#define FRAME_HEADER 12
+/* Large enough for the longest argv and environment worth passing; no frame needs more. */
+#define MAX_PAYLOAD (1u << 20)
+/* A frame of DATA fits one message of the console port (32 KiB, its header included). */
+#define MAX_DATA (32768u - FRAME_HEADER)
+#define MAX_WINDOW (16u << 20)
+/* Streams open at once; one more is answered by FAIL (EAGAIN, STAGE_LIMIT). */
+#define MAX_STREAMS 256
+/* Longest path, host name and error text, without a terminating zero. */
+#define MAX_PATH 4095
+#define MAX_HOSTNAME 64
+#define MAX_DETAIL 1024
+/* Strings in one list. */
+#define MAX_ARGS 32768
+#define MIN_ENTROPY 16
+#define MAX_ENTROPY 512
+#define MAX_SIGNAL 64
+#define MAX_MODE 07777
+
+enum frame_type {
+    /* host -> guest, stream 0 */
+    F_SETUP = 0x01,     /* u64 clock (ns since 1970, < 2^63), bytes entropy (16..512), str hostname, u64 disk size
+                           wanted (bytes, 0: as it is), u64 memory limit for the box's processes (bytes, 0: none),
+                           u32 process limit (0: none), str workdir (absolute; made when missing) */
+    F_SHUTDOWN = 0x02,  /* u32 grace (ms): TERM to all, KILL after the grace, unmount the disk; open PUTs and GETs and
+                           later streams FAIL (ESHUTDOWN, STAGE_LIMIT); answered by DONE or FAIL on stream 0 */
+    F_PING = 0x03,      /* u32 token */
+    F_CLOCK = 0x04,     /* u64 clock (ns since 1970, < 2^63) */
+
+    /* host -> guest, on a stream */
+    F_EXEC = 0x10,      /* u8 flags (EXEC_*), u32 window (0..MAX_WINDOW), str working directory,
+                           list argv (1..MAX_ARGS), list environment (0..MAX_ARGS; "NAME=value") */
+    F_SIGNAL = 0x11,    /* u32 signal number (1..64), to the command's whole process group */
+    F_PUT = 0x12,       /* u32 mode (permission bits, 0..07777), str path (not empty) */
+    F_GET = 0x13,       /* u32 window (0..MAX_WINDOW), str path (not empty) */
+    F_ABORT = 0x14,     /* (empty) a PUT or GET is given up; answered by FAIL (ECANCELED) unless it ended first */
+    F_TERMINATE = 0x15, /* u32 grace (ms): TERM to the command's process group, KILL after the grace, and KILL to what
+                           is left of the group when its main process ends (before that one is reaped, so that the
+                           group's id is still its own) */
+
+    /* both ways, on a stream */
+    F_DATA = 0x20,      /* the rest of the frame, 1..MAX_DATA bytes */
+    F_EOF = 0x21,       /* host -> guest only, (empty): no more stdin, or the file is whole */
+    F_CREDIT = 0x22,    /* u32 bytes granted, > 0 */
+
+    /* guest -> host, stream 0 */
+    F_HELLO = 0x81,     /* u32 PROTOCOL_VERSION, u32 MAX_PAYLOAD */
+    F_READY = 0x82,     /* u64 size of the box's file system (bytes) */
+    F_PONG = 0x83,      /* u32 token */
+
+    /* guest -> host, on a stream (FAIL and DONE on stream 0 too) */
+    F_STARTED = 0x90,   /* u32 process id */
+    F_EXIT = 0x91,      /* u8 how (EXITED, SIGNALED), u32 exit code (0..255) or signal number (1..64) */
+    F_STAT = 0x92,      /* u64 size (bytes, of the file as it stands now), u32 mode (permission bits, 0..07777),
+                           u64 mtime (ms since 1970, 0 for anything earlier) */
+    F_DONE = 0x93,      /* u64 bytes written or read; 0 on stream 0 */
+    F_FAIL = 0x94,      /* u8 stage (STAGE_*), u32 errno (Linux numbers), str detail (0..MAX_DETAIL): the path or step
+                           it failed on, cut where it is longer */
+};
+
+enum channel { CH_STDIN = 0, CH_STDOUT = 1, CH_STDERR = 2, CH_FILE = 3 };
+
+enum exec_flags {
+    EXEC_STDIN = 1, /* stdin is a pipe fed by DATA and closed by EOF; without it stdin is /dev/null */
+};
+
+enum exit_how { EXITED = 0, SIGNALED = 1 };
+
+enum fail_stage {
+    STAGE_PROTOCOL = 1, /* a frame made no sense */
+    STAGE_SETUP = 2,    /* making the box failed; detail names the step */
+    STAGE_LIMIT = 3,    /* MAX_STREAMS, the process limit, no memory, or the box is shutting down */
+    STAGE_CWD = 4,      /* the working directory could not be entered */
+    STAGE_EXEC = 5,     /* the program could not be executed */
+    STAGE_OPEN = 6,     /* the file or its directory could not be opened or made */
+    STAGE_WRITE = 7,    /* writing the file, or unmounting the disk */
+    STAGE_READ = 8,
+};
+
+#endif

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Makes the sysroot that everything in user space is built against: Debian's static musl for i386 and the kernel's own headers, in one folder
+#   include/  musl's headers, and linux/ asm/ asm-generic/ mtd/ of the kernel that the programs will run on
+#   lib/      crt1.o crti.o crtn.o libc.a
+#   bin/cc    gcc as a compiler for it: static, i686 with SSE2 floating point (the emulated x87 is slow)
+#
+# usage: sysroot.sh MUSL_DEV_DEB KERNEL_HEADERS OUT
+set -euo pipefail
+
+musl_deb=$1 headers=$2 out=$3
+
+rm -rf "$out"
+mkdir -p "$out/unpacked" "$out/bin"
+dpkg-deb -x "$musl_deb" "$out/unpacked"
+mv "$out/unpacked/usr/include/i386-linux-musl" "$out/include"
+mv "$out/unpacked/usr/lib/i386-linux-musl" "$out/lib"
+rm -rf "$out/unpacked"
+for part in linux asm asm-generic mtd; do
+  cp -r "$headers/$part" "$out/include/$part"
+done
+
+# Only musl's own start files: gcc's crtbegin/crtend register C++ frames, which nothing here has
+cat > "$out/lib/static.specs" <<SPECS
+*cpp_options:
+-nostdinc -isystem $out/include -isystem include%s
+
+*cc1:
+%(cc1_cpu) -nostdinc -isystem $out/include -isystem include%s
+
+*startfile:
+$out/lib/crt1.o $out/lib/crti.o
+
+*endfile:
+$out/lib/crtn.o
+
+*link_libgcc:
+-L$out/lib
+
+*lib:
+-lc
+
+*libgcc:
+libgcc.a%s
+
+*link:
+-m elf_i386 -nostdlib -static
+
+SPECS
+
+# One spelling of the compiler for the agent and BusyBox alike. __FILE__ and debug paths must not carry the build's folder
+cat > "$out/bin/cc" <<CC
+#!/bin/sh
+exec gcc -m32 -march=i686 -msse2 -mfpmath=sse -static -no-pie -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables \\
+  -specs "$out/lib/static.specs" "\$@"
+CC
+chmod +x "$out/bin/cc"
