@@ -54,6 +54,7 @@ export class ExecutionLog {
 
   /** No more output comes. */
   finish(exitCode: number | null): void {
+    if (this.failure) return;
     this.exit ??= { type: "exit", exitCode, seq: ++this.lastSeq };
     this.wake();
   }

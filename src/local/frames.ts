@@ -167,7 +167,7 @@ const DEFINITIONS = {
   fail: define<"fail">(0x94, "guest", "any", {
     stage: integer(1, STAGES.protocol, STAGES.read),
     errno: u32(),
-    detail: text(0, MAX_DETAIL),
+    detail: text(0, MAX_DETAIL) as Field<string>,
   }),
 };
 

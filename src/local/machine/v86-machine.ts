@@ -27,7 +27,7 @@ const JIT_MAX_PAGES = 1;
  * The guest has been busy for so long: what runs is worth compiling. Compiling what a short command runs once costs several times
  * what interpreting it does (see docs/performance.md), so until then nothing is compiled.
  */
-const JIT_AFTER_BUSY_MS = 30;
+const JIT_AFTER_BUSY_MS = 250;
 /** From construction to the last of v86's own start-up events: its errors there are thrown from timers, where nobody can catch them. */
 const INIT_DEADLINE_MS = 30_000;
 

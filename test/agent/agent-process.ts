@@ -1,0 +1,169 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { brotliDecompressSync } from "node:zlib";
+import { EXEC_STDIN, encodeFrame, FrameReader, type GuestFrame, type HostFrame } from "../../src/local/frames.js";
+
+const PREBUILT = new URL("../../wasm/prebuilt/agent.br", import.meta.url);
+
+/** Why the agent cannot run here, or undefined. It is a Linux program for i386, which x86-64 kernels run too. */
+export const whySkipped: string | undefined =
+  process.platform === "linux" && ["x64", "ia32"].includes(process.arch)
+    ? undefined
+    : `the agent is a program for x86 Linux, and this is ${process.platform} on ${process.arch}`;
+
+let binary: string | undefined;
+
+/** The path of the agent: BOXRUN_AGENT, or the prebuilt one unpacked. */
+function agentBinary(): string {
+  binary ??= process.env["BOXRUN_AGENT"];
+  if (binary) return binary;
+  if (!existsSync(PREBUILT)) throw new Error("no wasm/prebuilt/agent.br: build it, or set BOXRUN_AGENT to an agent");
+  const folder = mkdtempSync(join(tmpdir(), "boxrun-agent-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  binary = join(folder, "agent");
+  writeFileSync(binary, brotliDecompressSync(readFileSync(PREBUILT)), { mode: 0o755 });
+  return binary;
+}
+
+/** Everything a stream brought, up to its end. */
+export interface StreamResult {
+  frames: GuestFrame[];
+  stdout: string;
+  stderr: string;
+  file: Buffer;
+  /** Its EXIT, DONE or FAIL. */
+  end: GuestFrame;
+}
+
+const ENDS = ["exit", "done", "fail"];
+
+/** A real agent in its test mode, and the frames it sends. */
+export class AgentProcess implements AsyncDisposable {
+  /** Of every stream, in order, not yet taken. */
+  readonly frames: GuestFrame[] = [];
+  /** The agent's exit code, once its connection is closed. */
+  readonly exited: Promise<number | null>;
+  readonly pid: number;
+  private readonly child: ChildProcess;
+  private readonly socket: Socket;
+  private readonly reader = new FrameReader("guest");
+  private waiters: (() => void)[] = [];
+  private gone = false;
+
+  private constructor() {
+    this.child = spawn(agentBinary(), ["--fd", "3"], { stdio: ["ignore", "inherit", "inherit", "pipe"] });
+    this.pid = this.child.pid!;
+    this.socket = this.child.stdio[3] as Socket;
+    // A connection that breaks shows in the frames that are missing.
+    this.socket.on("error", () => {});
+    this.socket.on("data", (chunk: Buffer) => {
+      this.frames.push(...this.reader.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)));
+      this.wake();
+    });
+    this.exited = new Promise((resolve) => this.child.once("exit", (code) => resolve(code)));
+    void this.exited.then(() => {
+      this.gone = true;
+      this.wake();
+    });
+  }
+
+  /** An agent that has said HELLO, and made its box unless `setup` is false. */
+  static async start({ setup = true } = {}): Promise<AgentProcess> {
+    const agent = new AgentProcess();
+    await agent.next(0, "hello");
+    if (!setup) return agent;
+    agent.setup();
+    await agent.next(0, "ready");
+    return agent;
+  }
+
+  send(...frames: (HostFrame | Uint8Array)[]): void {
+    const bytes = frames.map((frame) => (frame instanceof Uint8Array ? frame : encodeFrame(frame)));
+    this.socket.write(Buffer.concat(bytes));
+  }
+
+  setup(): void {
+    this.send({
+      type: "setup",
+      stream: 0,
+      clock: 0n,
+      entropy: new Uint8Array(16),
+      hostname: "box",
+      diskBytes: 1 << 20,
+      memoryLimitBytes: 0,
+      processLimit: 0,
+      workdir: "/",
+    });
+  }
+
+  /** Starts a command, with a window that is never exhausted by accident. */
+  exec(
+    stream: number,
+    argv: readonly string[],
+    options: { cwd?: string; env?: readonly string[]; window?: number; stdin?: boolean } = {},
+  ): void {
+    const { cwd = "/", env = [`PATH=${process.env["PATH"]}`], window = 1 << 20, stdin = false } = options;
+    this.send({ type: "exec", stream, flags: stdin ? EXEC_STDIN : 0, window, cwd, argv, env });
+  }
+
+  /** Shell text. */
+  shell(stream: number, text: string, options: Parameters<AgentProcess["exec"]>[2] = {}): void {
+    this.exec(stream, ["sh", "-c", text], options);
+  }
+
+  /** Takes the next frame of a stream, of this type when it is given. */
+  async next<T extends GuestFrame["type"]>(stream: number, type?: T): Promise<Extract<GuestFrame, { type: T }>> {
+    for (;;) {
+      const at = this.frames.findIndex((frame) => frame.stream === stream && (!type || frame.type === type));
+      if (at >= 0) return this.frames.splice(at, 1)[0] as Extract<GuestFrame, { type: T }>;
+      if (this.gone) throw new Error(`the agent has exited, without ${type ?? "a frame"}`);
+      await new Promise<void>((resolve) => this.waiters.push(resolve));
+    }
+  }
+
+  /** Takes all frames of a stream to its end, and grants again what it has taken. */
+  async result(stream: number): Promise<StreamResult> {
+    const frames: GuestFrame[] = [];
+    const parts: Record<string, Uint8Array[]> = { stdout: [], stderr: [], file: [] };
+    for (;;) {
+      const frame: GuestFrame = await this.next(stream);
+      frames.push(frame);
+      if (frame.type === "data") {
+        parts[frame.channel]!.push(frame.data);
+        this.send({ type: "credit", stream, bytes: frame.data.byteLength });
+      }
+      if (!ENDS.includes(frame.type)) continue;
+      const [stdout, stderr, file] = ["stdout", "stderr", "file"].map((name) => Buffer.concat(parts[name]!));
+      return { frames, stdout: `${stdout}`, stderr: `${stderr}`, file: file!, end: frame };
+    }
+  }
+
+  /** Resolves when the agent has dealt with all that was sent before, and said what it had to say at once. */
+  async settled(): Promise<void> {
+    for (let token = 1; token <= 20; token++) {
+      this.send({ type: "ping", stream: 0, token });
+      await this.next(0, "pong");
+    }
+  }
+
+  /** Closes the connection, and resolves to the agent's exit code. */
+  close(): Promise<number | null> {
+    this.socket.end();
+    // What the agent has sent and nobody reads must not keep the socket open.
+    this.socket.resume();
+    return this.exited;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  private wake(): void {
+    const { waiters } = this;
+    this.waiters = [];
+    for (const wake of waiters) wake();
+  }
+}

@@ -1,0 +1,150 @@
+import { describe, expect, test } from "vitest";
+import { encodeFrame, type HostFrame, MAX_WINDOW } from "../../src/local/frames.js";
+import { AgentProcess, whySkipped } from "./agent-process.js";
+import { goldenFrames, malformedFrames } from "./golden-frames.js";
+
+const EPROTO = 71;
+const refused = { type: "fail", stream: 0, stage: 1, errno: EPROTO, detail: "frame" };
+
+const golden = (name: string) => {
+  const found = goldenFrames.find((frame) => frame.name === name);
+  if (!found) throw new Error(`no golden frame ${name}`);
+  return found;
+};
+
+describe.skipIf(whySkipped)(`the agent's protocol${whySkipped ? ` (skipped: ${whySkipped})` : ""}`, () => {
+  test("golden frames of the host are answered by golden frames of the guest", async () => {
+    await using agent = await AgentProcess.start({ setup: false });
+    agent.send(golden("setup").bytes, golden("ping").bytes, golden("exec").bytes);
+    expect(await agent.next(0)).toEqual(golden("ready").decoded);
+    expect(await agent.next(0)).toEqual(golden("pong").decoded);
+    const { frames } = await agent.result(1);
+    expect(frames).toEqual([
+      { ...golden("started").decoded, pid: expect.any(Number) },
+      golden("credit from the guest").decoded,
+      golden("stdout").decoded,
+      { type: "exit", stream: 1, how: "exited", value: 0 },
+    ]);
+    agent.send(golden("shutdown").bytes);
+    expect(await agent.next(0)).toEqual(golden("done of a shutdown").decoded);
+    expect(await agent.close()).toBe(0);
+    expect(agent.frames).toEqual([]);
+  });
+
+  test("frames may come byte by byte", async () => {
+    await using agent = await AgentProcess.start();
+    const exec: HostFrame = { type: "exec", stream: 9, flags: 0, window: 99, cwd: "/", argv: ["echo", "a"], env: [] };
+    for (const byte of encodeFrame(exec)) {
+      agent.send(Uint8Array.of(byte));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect((await agent.result(9)).stdout).toBe("a\n");
+  });
+
+  test("many frames may come at once", async () => {
+    await using agent = await AgentProcess.start();
+    const pings = Array.from({ length: 5000 }, (_, token): HostFrame => ({ type: "ping", stream: 0, token }));
+    agent.send(...pings);
+    for (let token = 0; token < pings.length; token++) expect((await agent.next(0, "pong")).token).toBe(token);
+  });
+
+  describe.each(malformedFrames.filter(({ from }) => from === "host"))("malformed: $name", ({ bytes }) => {
+    test("is answered by FAIL, and nothing is served after it", async () => {
+      await using agent = await AgentProcess.start({ setup: false });
+      agent.send(bytes, { type: "ping", stream: 0, token: 1 });
+      expect(await agent.next(0)).toEqual(refused);
+      expect(await agent.close()).toBe(0);
+      expect(agent.frames).toEqual([]);
+    });
+  });
+
+  const put: HostFrame = { type: "put", stream: 1, mode: 0o600, path: "/tmp/boxrun-agent-never-written" };
+  const sleep = (flags: number): HostFrame => ({
+    type: "exec",
+    stream: 1,
+    flags,
+    window: 1,
+    cwd: "/",
+    argv: ["sleep", "1000"],
+    env: [],
+  });
+  const get: HostFrame = { type: "get", stream: 1, window: 0, path: "/proc/cpuinfo" };
+  const eof: HostFrame = { type: "eof", stream: 1 };
+  const data = (channel: "stdin" | "file", length = 1): HostFrame => ({
+    type: "data",
+    stream: 1,
+    channel,
+    data: new Uint8Array(length),
+  });
+
+  test.each<[string, HostFrame[]]>([
+    ["an id in use", [sleep(0), sleep(0)]],
+    ["a put on an id in use", [sleep(0), put]],
+    ["stdin that was not asked for", [sleep(0), data("stdin")]],
+    ["eof without stdin", [sleep(0), eof]],
+    ["a second eof", [sleep(1), eof, eof]],
+    ["stdin after eof", [sleep(1), eof, data("stdin")]],
+    ["a file's bytes for a command", [sleep(1), data("file")]],
+    ["stdin for a file", [put, data("stdin")]],
+    // The pipe takes 64 KB of it, for which as much is granted again.
+    ["more stdin than granted", [sleep(1), ...Array.from({ length: 12 }, () => data("stdin", 32_000))]],
+    ["abort of a command", [sleep(0), { type: "abort", stream: 1 }]],
+    ["a signal for a file", [put, { type: "signal", stream: 1, signal: 15 }]],
+    ["terminate for a file", [put, { type: "terminate", stream: 1, graceMs: 1 }]],
+    ["credit for a file that is put", [put, { type: "credit", stream: 1, bytes: 1 }]],
+    ["eof of a file that is read", [get, eof]],
+    ["more credit than a window", [sleep(0), { type: "credit", stream: 1, bytes: MAX_WINDOW }]],
+  ])("out of place: %s", async (_name, frames) => {
+    await using agent = await AgentProcess.start();
+    agent.send(...frames);
+    expect(await agent.next(0, "fail")).toEqual(refused);
+    expect(await agent.close()).toBe(0);
+  });
+
+  test("a second setup is out of place", async () => {
+    await using agent = await AgentProcess.start();
+    agent.setup();
+    expect(await agent.next(0)).toEqual(refused);
+  });
+
+  test.each([put, get])("before setup, $type is out of place", async (frame) => {
+    await using agent = await AgentProcess.start({ setup: false });
+    agent.send(frame);
+    expect(await agent.next(0)).toEqual(refused);
+  });
+
+  test("before setup, a command is served", async () => {
+    await using agent = await AgentProcess.start({ setup: false });
+    agent.exec(1, ["echo", "early"]);
+    expect((await agent.result(1)).stdout).toBe("early\n");
+  });
+
+  test("frames for streams that are not open are ignored", async () => {
+    await using agent = await AgentProcess.start();
+    agent.send(
+      { type: "credit", stream: 5, bytes: 1 },
+      { type: "eof", stream: 5 },
+      { type: "abort", stream: 5 },
+      { type: "signal", stream: 5, signal: 9 },
+      { type: "terminate", stream: 5, graceMs: 0 },
+      { type: "data", stream: 5, channel: "stdin", data: Uint8Array.of(1) },
+    );
+    await agent.settled();
+    expect(agent.frames).toEqual([]);
+  });
+
+  test("a host that goes takes its commands with it", async () => {
+    const agent = await AgentProcess.start();
+    agent.exec(1, ["sleep", "1000"]);
+    const { pid } = await agent.next(1, "started");
+    expect(await agent.close()).toBe(0);
+    // Nobody is left to reap it but the system, which may not have come to it yet: then it is a zombie.
+    let state = "gone";
+    try {
+      process.kill(pid, 0);
+      const { readFileSync } = await import("node:fs");
+      state = readFileSync(`/proc/${pid}/stat`, "utf8").split(" ")[2]!;
+    } catch {}
+    expect(["gone", "Z", "X"]).toContain(state);
+  });
+});
