@@ -1,8 +1,7 @@
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname } from "node:path";
-import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 
 const TYPES = {
   ".html": "text/html; charset=utf-8",
@@ -12,32 +11,37 @@ const TYPES = {
   ".json": "application/json",
   ".svg": "image/svg+xml",
 };
-/** What a page needs of this project; nothing else is served. */
-const SERVED = ["/demo/", "/dist/browser/", "/dist/demo/", "/dist/assets/"];
+/** What the demo page needs of this project; nothing else is served. */
+const DEMO = ["/demo/", "/dist/browser/", "/dist/demo/", "/dist/assets/"];
 /** Assets carry their hash in their name: they never change. */
 const FOR_EVER = "public, max-age=31536000, immutable";
 
 /**
- * A server of static files, for the demo, the bench and the tests. The caller makes it listen, and closes it.
+ * A server of static files, for the demo, the bench and the tests: text compressed, as any host does it. The caller makes it listen, and closes it.
  * @param {URL} root a file: URL that ends in "/"
+ * @param {string[]} served beginnings of the paths that are served
  */
-export function serveFolder(root) {
-  return createServer(async (request, response) => {
+export function serveFolder(root, served = DEMO) {
+  const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://localhost");
+    if (pathname === "/") return response.writeHead(302, { location: "/demo/" }).end();
     const path = pathname.endsWith("/") ? `${pathname}index.html` : pathname;
-    const file = SERVED.some((prefix) => path.startsWith(prefix)) ? new URL(`.${path}`, root) : undefined;
-    const found = file && (await stat(fileURLToPath(file)).catch(() => undefined));
-    if (!file || !found?.isFile() || (request.method !== "GET" && request.method !== "HEAD")) {
-      const code = pathname === "/" ? 302 : 404;
-      response.writeHead(code, code === 302 ? { location: "/demo/" } : { "content-type": "text/plain" });
-      return response.end(code === 404 ? "not found\n" : undefined);
-    }
+    const known = served.some((prefix) => path.startsWith(prefix)) && /^(GET|HEAD)$/.test(request.method ?? "");
+    const contents = known && (await readFile(new URL(`.${path}`, root)).catch(() => undefined));
+    if (!contents) return response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
+
+    const type = TYPES[extname(path)];
+    const body = type ? gzipSync(contents) : contents;
     response.writeHead(200, {
-      "content-type": TYPES[extname(file.pathname)] ?? "application/octet-stream",
-      "content-length": found.size,
+      "content-type": type ?? "application/octet-stream",
+      "content-length": body.byteLength,
       "cache-control": path.startsWith("/dist/assets/") && !path.endsWith(".json") ? FOR_EVER : "no-cache",
+      ...(type && { "content-encoding": "gzip" }),
     });
-    if (request.method === "HEAD") return response.end();
-    createReadStream(fileURLToPath(file)).pipe(response);
+    server.bytesSent += body.byteLength;
+    response.end(request.method === "HEAD" ? undefined : body);
   });
+  /** Of all bodies so far. */
+  server.bytesSent = 0;
+  return server;
 }

@@ -156,7 +156,7 @@ const DEFINITIONS = {
   abort: define<"abort">(0x14, "host", "stream", {}),
   terminate: define<"terminate">(0x15, "host", "stream", { graceMs: u32() }),
   eof: define<"eof">(0x21, "host", "stream", {}),
-  credit: define<"credit">(0x22, "both", "stream", { bytes: u32(1) }),
+  credit: define<"credit">(0x22, "both", "stream", { bytes: u32(1, MAX_WINDOW) }),
   hello: define<"hello">(0x81, "guest", "own", { version: u32(), maxPayload: u32() }),
   ready: define<"ready">(0x82, "guest", "own", { diskBytes: u64 }),
   pong: define<"pong">(0x83, "guest", "own", { token: u32() }),

@@ -14,7 +14,11 @@ export const nodeHost: Host = {
   },
   openSource: fileAssetSource,
   startWorker: (onMessage, onFailure) => {
-    const worker = new Worker(new URL("./machine-worker.js", import.meta.url), { name: "boxrun-machine" });
+    const worker = new Worker(new URL("./machine-worker.js", import.meta.url), {
+      name: "boxrun-machine",
+      // The process's own flags are about the process's own script: some of them refuse any other.
+      execArgv: [],
+    });
     let terminated = false;
     worker.unref();
     worker.on("message", (message: FromMachine) => onMessage(message));

@@ -4,7 +4,13 @@ import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
-import { EXEC_STDIN, encodeFrame, FrameReader, type GuestFrame, type HostFrame } from "../../src/local/frames.js";
+import {
+  EXEC_STDIN,
+  encodeFrame,
+  FrameReader,
+  type GuestFrame,
+  type HostFrame,
+} from "../../src/local/frames.js";
 
 const PREBUILT = new URL("../../wasm/prebuilt/agent.br", import.meta.url);
 
@@ -20,7 +26,8 @@ let binary: string | undefined;
 function agentBinary(): string {
   binary ??= process.env["BOXRUN_AGENT"];
   if (binary) return binary;
-  if (!existsSync(PREBUILT)) throw new Error("no wasm/prebuilt/agent.br: build it, or set BOXRUN_AGENT to an agent");
+  if (!existsSync(PREBUILT))
+    throw new Error("no wasm/prebuilt/agent.br: build it, or set BOXRUN_AGENT to an agent");
   const folder = mkdtempSync(join(tmpdir(), "boxrun-agent-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   binary = join(folder, "agent");
@@ -115,7 +122,10 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   /** Takes the next frame of a stream, of this type when it is given. */
-  async next<T extends GuestFrame["type"]>(stream: number, type?: T): Promise<Extract<GuestFrame, { type: T }>> {
+  async next<T extends GuestFrame["type"]>(
+    stream: number,
+    type?: T,
+  ): Promise<Extract<GuestFrame, { type: T }>> {
     for (;;) {
       const at = this.frames.findIndex((frame) => frame.stream === stream && (!type || frame.type === type));
       if (at >= 0) return this.frames.splice(at, 1)[0] as Extract<GuestFrame, { type: T }>;

@@ -6,7 +6,8 @@ import { BoxRunClient } from "boxrun";
 
 const MB = 1_000_000;
 const FILE_BYTES = 20 * MB;
-const STREAM_BYTES = 64 * MB;
+const BLOCK_BYTES = 64 * 1024;
+const STREAM_BYTES = 1000 * BLOCK_BYTES;
 
 /** From the call of create to the first byte of a command's output. */
 export async function firstOutput() {
@@ -56,8 +57,9 @@ export async function throughput() {
   const stdout = async (bytes) => {
     const begun = performance.now();
     let received = 0;
-    for await (const event of await box.execStream(["head", "-c", String(bytes), "/dev/zero"])) {
-      if (event.type === "log") received += event.bytes.byteLength;
+    const blocks = bytes / BLOCK_BYTES;
+    for await (const event of await box.execStream(["dd", "if=/dev/zero", "bs=64k", `count=${blocks}`])) {
+      if (event.type === "log" && event.stream === "stdout") received += event.bytes.byteLength;
     }
     if (received !== bytes) throw new Error(`${received} bytes of ${bytes} came`);
     return bytes / MB / ((performance.now() - begun) / 1000);
@@ -73,7 +75,7 @@ export async function throughput() {
     const { byteLength } = await (await box.download("/root/file")).bytes();
     return byteLength / MB / ((performance.now() - begun) / 1000);
   };
-  await stdout(8 * MB);
+  await stdout(100 * BLOCK_BYTES);
   const stdout_mb_s = await stdout(STREAM_BYTES);
   await upload(4 * MB);
   const upload_mb_s = await upload(FILE_BYTES);

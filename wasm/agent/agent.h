@@ -77,7 +77,8 @@ int64_t now_ms(void);
 
 /* exec.c. Each `bool` that takes a frame's fields is false when they break the protocol. */
 bool exec_frame(const struct frame *frame, const char *root, int cgroup);
-bool exec_signal(struct stream *stream, uint32_t number);
+/* To the command's whole group, as long as its number cannot be another's. */
+void exec_signal(struct stream *stream, int number);
 void exec_stdin(struct stream *stream, const uint8_t *data, uint32_t length);
 void exec_stdin_eof(struct stream *stream);
 /* `outputs`: whether what it prints may be read in this turn. */
@@ -86,7 +87,6 @@ void exec_poll_discarded(void);
 /* The bytes of output taken. May end the stream. */
 uint32_t exec_pump(struct stream *stream);
 void exec_pump_discarded(void);
-void exec_kill(struct stream *stream);
 void exec_terminate(struct stream *stream, uint32_t grace_ms);
 /* When the next grace ends, INT64_MAX: none runs. */
 int64_t exec_deadline(void);

@@ -203,19 +203,10 @@ bool exec_frame(const struct frame *frame, const char *root, int cgroup)
     return true;
 }
 
-bool exec_signal(struct stream *stream, uint32_t number)
+void exec_signal(struct stream *stream, int number)
 {
-    if (number < 1 || number > MAX_SIGNAL)
-        return false;
     if (stream->pid)
         kill(-stream->pid, number);
-    return true;
-}
-
-void exec_kill(struct stream *stream)
-{
-    if (stream->pid)
-        kill(-stream->pid, SIGKILL);
 }
 
 void exec_terminate(struct stream *stream, uint32_t grace_ms)
@@ -224,9 +215,9 @@ void exec_terminate(struct stream *stream, uint32_t grace_ms)
         return;
     terminating += !stream->kill_at;
     stream->kill_at = now_ms() + grace_ms;
-    kill(-stream->pid, SIGTERM);
+    exec_signal(stream, SIGTERM);
     /* A stopped one would not see it. */
-    kill(-stream->pid, SIGCONT);
+    exec_signal(stream, SIGCONT);
 }
 
 int64_t exec_deadline(void)
@@ -244,7 +235,7 @@ void exec_kill_overdue(void)
     for (int i = 0; terminating && i < stream_count; i++) {
         if (!streams[i]->kill_at || streams[i]->kill_at > now)
             continue;
-        exec_kill(streams[i]);
+        exec_signal(streams[i], SIGKILL);
         streams[i]->kill_at = INT64_MAX;
     }
 }
@@ -495,7 +486,7 @@ static pid_t next_zombie(int *status)
         return 0;
     struct stream *stream = find_command(zombie.si_pid);
     if (stream && stream->kill_at)
-        exec_kill(stream);
+        exec_signal(stream, SIGKILL);
     return waitpid(zombie.si_pid, status, WNOHANG);
 }
 

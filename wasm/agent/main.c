@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -132,10 +133,16 @@ static bool setup_frame(const struct frame *frame)
     setup.memory_limit = read_u64(&reader);
     setup.process_limit = read_u32(&reader);
     setup.workdir = read_str(&reader, MAX_PATH);
-    if (!read_all(&reader) || setup.clock > INT64_MAX || setup.workdir[0] != '/' || state != BEFORE_SETUP)
+    if (!read_all(&reader) || setup.clock > INT64_MAX || state != BEFORE_SETUP)
         return false;
     uint64_t size = setup.disk_size;
-    const char *failed = in_guest ? box_setup(&setup, &size) : NULL;
+    const char *failed = NULL;
+    if (setup.workdir[0] != '/') {
+        errno = EINVAL;
+        failed = "working directory";
+    } else if (in_guest) {
+        failed = box_setup(&setup, &size);
+    }
     if (failed) {
         /* Half a box is none: nothing is served from here on. */
         send_fail(0, STAGE_SETUP, errno, failed);
@@ -155,8 +162,8 @@ static void signal_all(int number)
         return;
     }
     for (int i = 0; i < stream_count; i++)
-        if (streams[i]->kind == COMMAND && streams[i]->pid)
-            kill(-streams[i]->pid, number);
+        if (streams[i]->kind == COMMAND)
+            exec_signal(streams[i], number);
 }
 
 static void shut_down(uint32_t grace_ms)
@@ -237,22 +244,32 @@ static bool data_frame(struct stream *stream, const struct frame *frame)
     return true;
 }
 
-static bool stream_frame(struct stream *stream, const struct frame *frame)
+static bool stream_frame(const struct frame *frame)
 {
     struct reader reader = read_payload(frame);
     uint32_t number = frame->length == 4 ? read_u32(&reader) : 0;
+    if ((frame->type == F_SIGNAL && (number < 1 || number > MAX_SIGNAL))
+        || (frame->type == F_CREDIT && (number < 1 || number > MAX_WINDOW)))
+        return false;
+    struct stream *stream = stream_find(frame->stream);
+    /* It has ended, and this frame crossed its end on the way. */
+    if (!stream)
+        return true;
     switch (frame->type) {
     case F_DATA:
         return data_frame(stream, frame);
     case F_SIGNAL:
-        return stream->kind == COMMAND && exec_signal(stream, number);
+        if (stream->kind != COMMAND)
+            return false;
+        exec_signal(stream, number);
+        return true;
     case F_TERMINATE:
         if (stream->kind != COMMAND)
             return false;
         exec_terminate(stream, number);
         return true;
     case F_CREDIT:
-        if (stream->kind == PUT || !number || number > MAX_WINDOW - stream->credit)
+        if (stream->kind == PUT || number > MAX_WINDOW - stream->credit)
             return false;
         stream->credit += number;
         return true;
@@ -295,11 +312,8 @@ static bool handle(const struct frame *frame)
         return clock <= INT64_MAX;
     case F_EXEC: case F_PUT: case F_GET:
         return open_frame(frame);
-    default: {
-        /* Of no stream: it has ended, and this frame crossed its end on the way. */
-        struct stream *stream = stream_find(frame->stream);
-        return !stream || stream_frame(stream, frame);
-    }
+    default:
+        return stream_frame(frame);
     }
 }
 
@@ -362,7 +376,7 @@ static void disconnected(void)
     while (stream_count) {
         struct stream *stream = streams[stream_count - 1];
         if (stream->kind == COMMAND) {
-            exec_kill(stream);
+            exec_signal(stream, SIGKILL);
             exec_close(stream);
         } else {
             file_abort(stream);
@@ -387,7 +401,7 @@ static bool fill_polls(bool outputs)
     poll_count = 0;
     /* First: a command's end is then never seen before the hang-up of its pipes. */
     poll_add(children, POLLIN);
-    poll_add(port, (blocked ? POLLOUT : 0) | (room && !deaf ? POLLIN : 0));
+    poll_add(port, (blocked ? POLLOUT : 0) | (deaf ? POLLRDHUP : room ? POLLIN : 0));
     for (int i = 0; i < stream_count; i++) {
         if (streams[i]->kind == COMMAND)
             exec_poll(streams[i], outputs && !blocked && !deaf);
@@ -469,7 +483,7 @@ static _Noreturn void serve(void)
         bool ended = polls[0].revents || reaped == MORE_TO_REAP;
         if (ended)
             reap(polls[0].revents, &reaped);
-        if (polls[1].revents & (POLLIN | POLLHUP | POLLERR) && !receive()) {
+        if (polls[1].revents & (POLLIN | POLLHUP | POLLERR | POLLRDHUP) && !receive()) {
             disconnected();
             continue;
         }
@@ -499,7 +513,9 @@ static const char *prepare(void)
         streams[i] = &pool[i];
     umask(022);
     children = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    /* What a write to a closed pipe or beyond a limit raises: errno tells as much. */
     sigaddset(&signals, SIGPIPE);
+    sigaddset(&signals, SIGXFSZ);
     if (children < 0 || sigprocmask(SIG_SETMASK, &signals, NULL) < 0)
         return "signals";
     if (setrlimit(RLIMIT_NOFILE, &files) < 0)
@@ -513,7 +529,7 @@ static int serve_host(const char *descriptor)
     const char *failed = prepare();
     port = atoi(descriptor);
     if (!failed && (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || fcntl(port, F_SETFL, O_NONBLOCK) < 0
-                    || fcntl(port, F_SETFD, FD_CLOEXEC) < 0))
+                    || syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0))
         failed = "descriptor";
     if (failed) {
         report(failed, errno);

@@ -105,7 +105,7 @@ enum frame_type {
     /* both ways, on a stream */
     F_DATA = 0x20,      /* the rest of the frame, 1..MAX_DATA bytes */
     F_EOF = 0x21,       /* host -> guest only, (empty): no more stdin, or the file is whole */
-    F_CREDIT = 0x22,    /* u32 bytes granted, > 0 */
+    F_CREDIT = 0x22,    /* u32 bytes granted (1..MAX_WINDOW) */
 
     /* guest -> host, stream 0 */
     F_HELLO = 0x81,     /* u32 PROTOCOL_VERSION, u32 MAX_PAYLOAD */

@@ -4,10 +4,10 @@
 #   lib/      crt1.o crti.o crtn.o libc.a
 #   bin/cc    gcc as a compiler for it: static, i686 with SSE2 floating point (the emulated x87 is slow)
 #
-# usage: sysroot.sh MUSL_DEV_DEB KERNEL_HEADERS OUT
+# usage: sysroot.sh MUSL_DEV_DEB LINUX_TREE OUT
 set -euo pipefail
 
-musl_deb=$1 headers=$2 out=$3
+musl_deb=$1 linux_tree=$2 out=$3
 
 rm -rf "$out"
 mkdir -p "$out/unpacked" "$out/bin"
@@ -15,9 +15,12 @@ dpkg-deb -x "$musl_deb" "$out/unpacked"
 mv "$out/unpacked/usr/include/i386-linux-musl" "$out/include"
 mv "$out/unpacked/usr/lib/i386-linux-musl" "$out/lib"
 rm -rf "$out/unpacked"
+
+make -s -C "$linux_tree" ARCH=i386 O="$out/kernel" headers > /dev/null
 for part in linux asm asm-generic mtd; do
-  cp -r "$headers/$part" "$out/include/$part"
+  mv "$out/kernel/usr/include/$part" "$out/include/$part"
 done
+rm -rf "$out/kernel"
 
 # Only musl's own start files: gcc's crtbegin/crtend register C++ frames, which nothing here has
 cat > "$out/lib/static.specs" <<SPECS

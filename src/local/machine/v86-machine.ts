@@ -24,10 +24,14 @@ const VGA_BYTES = 1 << 20;
 const JIT_DISABLED = 0;
 const JIT_MAX_PAGES = 1;
 /**
- * The guest has been busy for so long: what runs is worth compiling. Compiling what a short command runs once costs several times
- * what interpreting it does (see docs/performance.md), so until then nothing is compiled.
+ * Compiling code that runs once costs several times what interpreting it does (see docs/performance.md), and short commands are
+ * such code: process start-up, mostly. So the guest is interpreted until it has been busy for so long without a pause, or has moved so much
+ * through its port without a long pause.
  */
-const JIT_AFTER_BUSY_MS = 250;
+const COMPILE_AFTER_BUSY_MS = 250;
+const COMPILE_AFTER_BYTES = 256 * 1024;
+const LONG_PAUSE_MS = 20;
+
 /** From construction to the last of v86's own start-up events: its errors there are thrown from timers, where nobody can catch them. */
 const INIT_DEADLINE_MS = 30_000;
 
@@ -96,6 +100,11 @@ interface Emulator {
 export class Machine {
   private readonly input: Uint8Array[] = [];
   private pumping = false;
+  private compiling: boolean | undefined;
+  private busySince: number | undefined;
+  private idleSince: number | undefined;
+  /** Through the agent's port, since the last long pause. */
+  private movedBytes = 0;
   private ended = false;
 
   private constructor(
@@ -157,6 +166,7 @@ export class Machine {
   /** Queues bytes for the agent. What the guest has no room for waits here; credit bounds how much that is. */
   send(bytes: Uint8Array): void {
     this.input.push(bytes);
+    this.movedBytes += bytes.byteLength;
     this.pump();
   }
 
@@ -209,23 +219,35 @@ export class Machine {
     };
     this.emulator.add_listener("cpu-event-halt", () => end("the guest's kernel halted"));
     this.emulator.add_listener("serial0-output-byte", events.onConsole);
-    this.emulator.add_listener(`virtio-console${AGENT_PORT}-output-bytes`, events.onOutput);
+    this.emulator.add_listener(`virtio-console${AGENT_PORT}-output-bytes`, (bytes: Uint8Array) => {
+      this.movedBytes += bytes.byteLength;
+      events.onOutput(bytes);
+    });
 
     v86.unregister_yield();
     const schedule = tickScheduler();
-    let compiling = true;
-    let idleAt = performance.now();
     v86.yield = (ms, tick) => {
-      const now = performance.now();
-      if (ms > 0) idleAt = now;
-      const busy = now - idleAt > JIT_AFTER_BUSY_MS;
-      if (busy !== compiling) {
-        compiling = busy;
-        this.setJitConfig(JIT_DISABLED, compiling ? 0 : 1);
-      }
+      this.chooseCompiling(ms > 0);
       this.pump();
       schedule(ms, () => v86.yield_callback(tick));
     };
+  }
+
+  private chooseCompiling(idle: boolean): void {
+    const now = performance.now();
+    if (idle) {
+      this.idleSince ??= now;
+      this.busySince = undefined;
+    } else {
+      if (this.idleSince !== undefined && now - this.idleSince > LONG_PAUSE_MS) this.movedBytes = 0;
+      this.idleSince = undefined;
+      this.busySince ??= now;
+    }
+    const busyMs = this.busySince === undefined ? 0 : now - this.busySince;
+    const compiling = busyMs > COMPILE_AFTER_BUSY_MS || this.movedBytes > COMPILE_AFTER_BYTES;
+    if (compiling === this.compiling) return;
+    this.compiling = compiling;
+    this.setJitConfig(JIT_DISABLED, compiling ? 0 : 1);
   }
 
   private async restore(snapshot: Snapshot): Promise<void> {

@@ -14,7 +14,7 @@ import { DEVICE_SET, Machine, type MachineParts } from "./v86-machine.js";
 /** Kept of what the kernel prints, for the message when the machine ends. */
 const CONSOLE_BYTES = 4096;
 const KERNEL_CMDLINE =
-  "console=ttyS0 rdinit=/init tsc=reliable mitigations=off random.trust_cpu=on panic=-1 quiet loglevel=3";
+  "console=ttyS0 rdinit=/init tsc=reliable mitigations=off random.trust_cpu=on panic=-1 reboot=k quiet loglevel=3";
 
 /** The host's side of a Worker. */
 export interface WorkerHost {
@@ -56,11 +56,27 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
 
   const start = async (given: MachineConfig) => {
     config = given;
-    const loaded = await loadParts(given, host.openSource(given.assets), emulator.promise);
-    host.post({ type: "starting" }, []);
-    machine = await Machine.start(loaded.parts, events);
-    const boot = "snapshot" in loaded.parts.start ? "snapshot" : "cold";
-    host.post({ type: "started", boot, warnings: loaded.warnings }, []);
+    const assets = new Assets(host.openSource(given.assets), given.manifest);
+    const warnings: string[] = [];
+    const [snapshot, parts] = await Promise.all([
+      given.forSnapshot ? undefined : findSnapshot(given, assets, warnings),
+      loadParts(given, assets, emulator.promise),
+    ]);
+    if (snapshot) {
+      host.post({ type: "starting" }, []);
+      try {
+        machine = await Machine.start({ ...parts, start: { snapshot } }, events);
+      } catch (error) {
+        warnings.push(unusable(snapshotName(given), error));
+      }
+    }
+    const boot = machine ? "snapshot" : "cold";
+    if (!machine) {
+      const cold = await loadColdBoot(assets, given.forSnapshot ?? false);
+      if (!snapshot) host.post({ type: "starting" }, []);
+      machine = await Machine.start({ ...parts, start: { cold } }, events);
+    }
+    host.post({ type: "started", boot, warnings }, []);
   };
 
   const save = async () => {
@@ -97,33 +113,20 @@ function snapshotFingerprint({ manifest, memoryMb, image }: MachineConfig): Prom
   });
 }
 
+/** What a machine needs however it starts. */
 async function loadParts(
   config: MachineConfig,
-  source: AssetSource,
+  assets: Assets,
   emulator: Promise<WebAssembly.Module>,
-): Promise<{ parts: MachineParts; warnings: string[] }> {
-  const assets = new Assets(source, config.manifest);
-  const image = imageOf(config.manifest, config.image);
-  const warnings: string[] = [];
-
-  const base = assets.load(image.base);
-  const template = assets.load(config.diskTemplate);
-  base.catch(() => {});
-  template.catch(() => {});
-
-  const snapshot = config.forSnapshot ? undefined : await findSnapshot(config, assets, warnings);
-  const start = snapshot ? { snapshot } : { cold: await loadColdBoot(assets, config.forSnapshot ?? false) };
-
+): Promise<Omit<MachineParts, "start">> {
+  const [base, template, module] = await Promise.all([
+    assets.load(imageOf(config.manifest, config.image).base),
+    assets.load(config.diskTemplate),
+    emulator,
+  ]);
   const disk = new MemoryDisk();
-  applyTemplate(disk, await template);
-  const parts = {
-    emulator: await emulator,
-    memoryMb: config.memoryMb,
-    base: new ImageDisk(await base),
-    disk,
-    start,
-  };
-  return { parts, warnings };
+  applyTemplate(disk, template);
+  return { emulator: module, memoryMb: config.memoryMb, base: new ImageDisk(base), disk };
 }
 
 /** A snapshot that fits, else nothing: a cold boot gives the same box, and `warnings` says why it was needed. */
@@ -134,15 +137,23 @@ async function findSnapshot(
 ): Promise<Snapshot | undefined> {
   const listed = imageOf(config.manifest, config.image).snapshots[String(config.memoryMb)];
   if (!listed) return undefined;
-  const expected = await snapshotFingerprint(config);
   try {
+    const expected = await snapshotFingerprint(config);
     if (listed.fingerprint !== expected) throw new Error("it was made for another machine");
     return decodeSnapshot(await assets.load(listed.name), expected);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    warnings.push(`booted cold, because the snapshot ${listed.name} cannot be used: ${why}`);
+    warnings.push(unusable(listed.name, error));
     return undefined;
   }
+}
+
+function snapshotName({ manifest, image, memoryMb }: MachineConfig): string {
+  return imageOf(manifest, image).snapshots[String(memoryMb)]?.name ?? "";
+}
+
+function unusable(name: string, error: unknown): string {
+  const why = error instanceof Error ? error.message : String(error);
+  return `booted cold, because the snapshot ${name} cannot be used: ${why}`;
 }
 
 async function loadColdBoot(assets: Assets, forSnapshot: boolean) {

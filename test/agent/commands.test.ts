@@ -1,0 +1,402 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { MAX_DATA, MAX_STREAMS } from "../../src/local/frames.js";
+import { AgentProcess, whySkipped } from "./agent-process.js";
+
+const [ENOENT, E2BIG, ENOEXEC, EACCES, EAGAIN] = [2, 7, 8, 13, 11];
+const [SIGKILL, SIGTERM] = [9, 15];
+const STAGE = { limit: 3, cwd: 4, exec: 5 };
+
+/** State and parent of a process, undefined when there is none. */
+function processStat(pid: number): { state: string; parent: number; session: number } | undefined {
+  try {
+    const [state, parent, , session] = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ");
+    return { state: state!, parent: Number(parent), session: Number(session) };
+  } catch {
+    return undefined;
+  }
+}
+
+const exited = (stream: number, value: number) => ({ type: "exit", stream, how: "exited", value });
+const signaled = (stream: number, value: number) => ({ type: "exit", stream, how: "signaled", value });
+
+describe.skipIf(whySkipped)(`commands of the agent${whySkipped ? ` (skipped: ${whySkipped})` : ""}`, () => {
+  describe("start and end", () => {
+    test("exit codes are reported as they are", async () => {
+      await using agent = await AgentProcess.start();
+      for (const code of [0, 1, 126, 127, 255]) {
+        agent.shell(1, `exit ${code}`);
+        expect((await agent.result(1)).end).toEqual(exited(1, code));
+      }
+    });
+
+    test("stdout and stderr are apart, and nothing is lost of either", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(1, "echo out; echo err >&2; printf last");
+      expect(await agent.result(1)).toMatchObject({
+        stdout: "out\nlast",
+        stderr: "err\n",
+        end: exited(1, 0),
+      });
+    });
+
+    test("a command gets its arguments, environment and working directory, and nothing else", async () => {
+      await using agent = await AgentProcess.start();
+      const path = `PATH=${process.env["PATH"]}`;
+      agent.exec(1, ["env"], { env: [path, "A=1", "B=", "C=ü ="] });
+      expect((await agent.result(1)).stdout).toBe(`${path}\nA=1\nB=\nC=ü =\n`);
+      agent.exec(1, ["printf", "<%s>", "a b", "", "$HOME", "*"]);
+      expect((await agent.result(1)).stdout).toBe("<a b><><$HOME><*>");
+      agent.exec(1, ["pwd"], { cwd: "/usr/bin/..", env: [path] });
+      expect((await agent.result(1)).stdout).toBe("/usr\n");
+    });
+
+    test("a command leads a session of its own, with no open files and no signal blocked or ignored", async () => {
+      await using agent = await AgentProcess.start();
+      agent.exec(1, ["cat", "/proc/self/stat"]);
+      const { stdout: stat, frames } = await agent.result(1);
+      const { pid } = frames[0] as { pid: number };
+      expect(stat).toMatch(new RegExp(`^${pid} \\(cat\\) . ${agent.pid} ${pid} ${pid} 0 `));
+      agent.exec(1, ["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"]);
+      expect((await agent.result(1)).stdout).toBe("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+      agent.exec(1, ["ls", "/proc/self/fd"]);
+      // 3 is the folder that ls reads.
+      expect((await agent.result(1)).stdout).toBe("0\n1\n2\n3\n");
+    });
+
+    test("a command has limits on open files that fit any program", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(1, "ulimit -Sn; ulimit -Hn");
+      expect((await agent.result(1)).stdout).toBe("1024\n4096\n");
+    });
+
+    test("a program is looked up in the PATH it is given, and in a usual one without", async () => {
+      await using agent = await AgentProcess.start();
+      agent.exec(1, ["true"], { env: [] });
+      expect((await agent.result(1)).end).toEqual(exited(1, 0));
+      agent.exec(1, ["true"], { env: ["PATH=/nonexistent:/etc/passwd"] });
+      expect((await agent.result(1)).end).toMatchObject({ type: "fail", stage: STAGE.exec, errno: ENOENT });
+      // An empty entry is the working directory.
+      agent.exec(1, ["env"], { env: ["PATH=/nonexistent:"], cwd: "/usr/bin" });
+      expect((await agent.result(1)).end).toEqual(exited(1, 0));
+    });
+
+    test.each([
+      ["a program that is not there", ["boxrun-no-such-program"], ENOENT],
+      ["a path that is not there", ["/no/such/program"], ENOENT],
+      ["an empty name", [""], ENOENT],
+      ["a file that is not executable", ["/etc/passwd"], EACCES],
+      ["a folder", ["/usr"], EACCES],
+      ["an argument too long for the kernel", ["true", "x".repeat(200_000)], E2BIG],
+    ])("cannot be executed: %s", async (_name, argv, errno) => {
+      await using agent = await AgentProcess.start();
+      agent.exec(1, argv);
+      const { end } = await agent.result(1);
+      expect(end).toEqual({ type: "fail", stream: 1, stage: STAGE.exec, errno, detail: argv[0] });
+    });
+
+    test("text without an interpreter is not run by a shell behind one's back", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(1, 'f=$(mktemp) && echo "exit 3" > $f && chmod +x $f && printf %s $f');
+      const { stdout: script } = await agent.result(1);
+      agent.exec(1, [script]);
+      expect((await agent.result(1)).end).toMatchObject({ stage: STAGE.exec, errno: ENOEXEC });
+      agent.exec(1, ["rm", script]);
+      await agent.result(1);
+    });
+
+    test("a working directory that cannot be entered is told apart", async () => {
+      await using agent = await AgentProcess.start();
+      agent.exec(1, ["true"], { cwd: "/no/such/folder" });
+      const { end } = await agent.result(1);
+      expect(end).toEqual({
+        type: "fail",
+        stream: 1,
+        stage: STAGE.cwd,
+        errno: ENOENT,
+        detail: "/no/such/folder",
+      });
+    });
+
+    test("an id is free again once its stream has ended", async () => {
+      await using agent = await AgentProcess.start();
+      for (let i = 0; i < 300; i++) {
+        agent.exec(1, ["echo", `${i}`]);
+        expect((await agent.result(1)).stdout).toBe(`${i}\n`);
+      }
+    });
+  });
+
+  describe("signals", () => {
+    test("a signal reaches the whole process group", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(1, "sleep 1000 & echo $!; wait");
+      await agent.next(1, "started");
+      const child = Number(Buffer.from((await agent.next(1, "data")).data));
+      agent.send({ type: "signal", stream: 1, signal: SIGTERM });
+      expect((await agent.result(1)).end).toEqual(signaled(1, SIGTERM));
+      // The orphan is the agent's child now, and is reaped: a later command sees it gone.
+      agent.shell(2, `while kill -0 ${child} 2>/dev/null; do :; done; echo gone`);
+      expect((await agent.result(2)).stdout).toBe("gone\n");
+    });
+
+    test("a signal can be handled", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(1, "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.01; done");
+      await agent.next(1, "data");
+      agent.send({ type: "signal", stream: 1, signal: SIGTERM });
+      expect(await agent.result(1)).toMatchObject({ stdout: "caught\n", end: exited(1, 5) });
+    });
+
+    test("terminate asks first", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(1, "trap 'echo bye; exit 5' TERM; echo ready; while :; do sleep 0.01; done");
+      await agent.next(1, "data");
+      agent.send({ type: "terminate", stream: 1, graceMs: 60_000 });
+      expect(await agent.result(1)).toMatchObject({ stdout: "bye\n", end: exited(1, 5) });
+    });
+
+    test("terminate kills after the grace", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(1, "trap '' TERM; echo ready; while :; do sleep 0.01; done");
+      await agent.next(1, "data");
+      agent.send({ type: "terminate", stream: 1, graceMs: 50 });
+      expect((await agent.result(1)).end).toEqual(signaled(1, SIGKILL));
+    });
+
+    test("terminate wakes a stopped command", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(1, "trap 'exit 6' TERM; echo ready; kill -STOP $$");
+      await agent.next(1, "data");
+      agent.send({ type: "terminate", stream: 1, graceMs: 60_000 });
+      expect((await agent.result(1)).end).toEqual(exited(1, 6));
+    });
+
+    test("terminate leaves nothing of the group when the main process ends", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(
+        1,
+        "(trap '' TERM; echo $(exec sh -c 'echo $PPID'); while :; do sleep 0.01; done) & sleep 1000",
+      );
+      await agent.next(1, "started");
+      const child = Number(Buffer.from((await agent.next(1, "data")).data));
+      expect(processStat(child)).toBeDefined();
+      agent.send({ type: "terminate", stream: 1, graceMs: 60_000 });
+      expect((await agent.result(1)).end).toEqual(signaled(1, SIGTERM));
+      agent.shell(2, `while kill -0 ${child} 2>/dev/null; do :; done; echo gone`);
+      expect((await agent.result(2)).stdout).toBe("gone\n");
+    });
+  });
+
+  describe("background processes", () => {
+    test("do not hold up the end, and go on without being killed by what they print", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(
+        1,
+        "(read x; i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; echo >&3) & echo front",
+        {
+          stdin: false,
+        },
+      );
+      expect(await agent.result(1)).toMatchObject({
+        stdout: expect.stringContaining("front\n"),
+        end: exited(1, 0),
+      });
+    });
+
+    test("print into the void after the end, and live", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(
+        1,
+        "f=$(mktemp -u); mkfifo $f $f.done; (cat $f; yes | head -c 1000000; echo ok > $f.done) & echo $f",
+      );
+      const { stdout, end } = await agent.result(1);
+      expect(end).toEqual(exited(1, 0));
+      const fifo = stdout.trim();
+      agent.shell(2, `echo late > ${fifo}; cat ${fifo}.done; rm ${fifo} ${fifo}.done`);
+      expect((await agent.result(2)).stdout).toBe("ok\n");
+      await agent.settled();
+      expect(agent.frames.filter((frame) => frame.stream === 1)).toEqual([]);
+    });
+
+    test("are reaped when they end as orphans", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(1, "for i in 1 2 3 4 5 6 7 8 9 10; do (sleep 0.0$i &) ; done");
+      await agent.result(1);
+      const children = () =>
+        readdirSync("/proc")
+          .map((name) => processStat(Number(name)))
+          .filter((stat) => stat?.parent === agent.pid);
+      while (children().length > 0) await agent.settled();
+    });
+  });
+
+  describe("flow", () => {
+    test("nothing is sent beyond the window, and all of it in the end", async () => {
+      await using agent = await AgentProcess.start();
+      const window = 100_000;
+      agent.exec(1, ["head", "-c", "3000000", "/dev/zero"], { window });
+      let received = 0;
+      while (received < window) received += (await agent.next(1, "data")).data.byteLength;
+      await agent.settled();
+      expect(received).toBe(window);
+      expect(agent.frames.filter((frame) => frame.type === "data" || frame.type === "exit")).toEqual([]);
+      agent.send({ type: "credit", stream: 1, bytes: 10 });
+      expect((await agent.next(1, "data")).data).toHaveLength(10);
+      agent.send({ type: "credit", stream: 1, bytes: 4_000_000 });
+      const { stdout, end } = await agent.result(1);
+      expect([stdout.length + window + 10, end]).toEqual([3_000_000, exited(1, 0)]);
+    });
+
+    test("a window of zero holds back output, not the program", async () => {
+      await using agent = await AgentProcess.start();
+      agent.exec(1, ["echo", "kept"], { window: 0 });
+      await agent.next(1, "started");
+      await agent.settled();
+      expect(agent.frames).toEqual([]);
+      agent.send({ type: "credit", stream: 1, bytes: 5 });
+      expect(await agent.result(1)).toMatchObject({ stdout: "kept\n", end: exited(1, 0) });
+    });
+
+    test("a stream that is not read holds up no other", async () => {
+      await using agent = await AgentProcess.start();
+      agent.exec(1, ["yes"], { window: 10 });
+      await agent.next(1, "data");
+      for (let i = 0; i < 20; i++) {
+        agent.exec(2, ["echo", "free"]);
+        expect((await agent.result(2)).stdout).toBe("free\n");
+      }
+    });
+
+    test("two floods share the connection", async () => {
+      await using agent = await AgentProcess.start();
+      const received = [0, 0, 0];
+      for (const stream of [1, 2]) agent.exec(stream, ["yes"], { window: 8 << 20 });
+      for (let i = 0; i < 100; i++) {
+        const at = agent.frames.findIndex((frame) => frame.type === "data");
+        const stream = at >= 0 ? agent.frames[at]!.stream : 1;
+        received[stream]! += (await agent.next(stream, "data")).data.byteLength;
+      }
+      expect(Math.min(received[1]!, received[2]!)).toBeGreaterThan(MAX_DATA);
+    });
+
+    test("megabytes of stdin come back through cat", async () => {
+      await using agent = await AgentProcess.start();
+      agent.exec(1, ["cat"], { stdin: true });
+      const sent = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => (i * 7919) >> 5));
+      const received: Uint8Array[] = [];
+      let [at, credit, ended] = [0, 0, false];
+      while (!ended) {
+        const frame = await agent.next(1);
+        if (frame.type === "credit") credit += frame.bytes;
+        if (frame.type === "data") {
+          received.push(frame.data);
+          agent.send({ type: "credit", stream: 1, bytes: frame.data.byteLength });
+        }
+        ended = frame.type === "exit";
+        while (credit > 0 && at < sent.length) {
+          const data = sent.subarray(at, at + Math.min(credit, 10_007));
+          agent.send({ type: "data", stream: 1, channel: "stdin", data });
+          credit -= data.length;
+          at += data.length;
+          if (at === sent.length) agent.send({ type: "eof", stream: 1 });
+        }
+      }
+      expect(Buffer.concat(received).equals(sent)).toBe(true);
+    });
+
+    test("without stdin, a command reads the end at once", async () => {
+      await using agent = await AgentProcess.start();
+      agent.exec(1, ["cat"]);
+      expect(await agent.result(1)).toMatchObject({ stdout: "", end: exited(1, 0) });
+    });
+
+    test("input that nobody reads is taken and thrown away", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(1, "exec <&-; echo closed; while [ ! -e /proc/self/nothing ]; do sleep 0.01; done", {
+        stdin: true,
+      });
+      await agent.next(1, "data");
+      let sent = 0;
+      while (sent < 2_000_000) {
+        let { bytes } = await agent.next(1, "credit");
+        for (; bytes > 0; bytes -= MAX_DATA) {
+          const data = new Uint8Array(Math.min(bytes, MAX_DATA));
+          agent.send({ type: "data", stream: 1, channel: "stdin", data });
+          sent += data.length;
+        }
+      }
+      agent.send({ type: "eof", stream: 1 }, { type: "signal", stream: 1, signal: SIGKILL });
+      expect((await agent.result(1)).end).toEqual(signaled(1, SIGKILL));
+    });
+
+    test("output printed before the end comes before EXIT, however much", async () => {
+      await using agent = await AgentProcess.start();
+      for (const bytes of [1, 4096, 65536, 65537, 1_000_000]) {
+        agent.exec(1, ["head", "-c", `${bytes}`, "/dev/zero"], { window: 1000 });
+        expect((await agent.result(1)).stdout.length).toBe(bytes);
+      }
+    });
+  });
+
+  describe("limits", () => {
+    test("a hundred commands run at once", async () => {
+      await using agent = await AgentProcess.start();
+      const streams = Array.from({ length: 100 }, (_, i) => i + 1);
+      for (const stream of streams) agent.shell(stream, `cat; echo ${stream}`, { stdin: true });
+      for (const stream of streams) await agent.next(stream, "started");
+      for (const stream of streams) agent.send({ type: "eof", stream });
+      for (const stream of streams) expect((await agent.result(stream)).stdout).toBe(`${stream}\n`);
+    });
+
+    test("one stream too many is refused, and one less is served again", async () => {
+      await using agent = await AgentProcess.start();
+      for (let stream = 1; stream <= MAX_STREAMS; stream++)
+        agent.exec(stream, ["sleep", "1000"], { stdin: true });
+      await agent.next(MAX_STREAMS, "started");
+      agent.exec(9999, ["true"]);
+      expect((await agent.result(9999)).end).toMatchObject({
+        type: "fail",
+        stage: STAGE.limit,
+        errno: EAGAIN,
+      });
+      agent.send({ type: "signal", stream: 7, signal: SIGKILL });
+      expect((await agent.result(7)).end).toEqual(signaled(7, SIGKILL));
+      agent.exec(9999, ["true"]);
+      expect((await agent.result(9999)).end).toEqual(exited(9999, 0));
+    });
+
+    test("descriptors do not leak", async () => {
+      await using agent = await AgentProcess.start();
+      const open = () => readdirSync(`/proc/${agent.pid}/fd`).length;
+      const before = open();
+      for (let i = 0; i < 50; i++) {
+        agent.shell(1, "cat; yes | head -c 200000; (true &)", { stdin: true });
+        agent.send({ type: "eof", stream: 1 });
+        await agent.result(1);
+        agent.exec(2, ["boxrun-no-such-program"], { stdin: true });
+        await agent.result(2);
+      }
+      while (open() > before) await agent.settled();
+      expect(open()).toBe(before);
+    });
+  });
+
+  describe("shutdown", () => {
+    test("ends what runs, then answers", async () => {
+      await using agent = await AgentProcess.start();
+      agent.shell(1, "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.01; done");
+      agent.shell(2, "trap '' TERM; echo ready; while :; do sleep 0.01; done");
+      await agent.next(1, "data");
+      await agent.next(2, "data");
+      agent.send({ type: "shutdown", stream: 0, graceMs: 200 });
+      expect(await agent.next(0)).toEqual({ type: "done", stream: 0, bytes: 0 });
+      expect(await agent.result(1)).toMatchObject({ stdout: "bye\n", end: exited(1, 4) });
+      expect((await agent.result(2)).end).toEqual(signaled(2, SIGKILL));
+      agent.exec(3, ["true"]);
+      expect((await agent.result(3)).end).toMatchObject({ type: "fail", stage: STAGE.limit });
+    });
+  });
+});

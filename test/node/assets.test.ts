@@ -1,0 +1,129 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createHash } from "node:crypto";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { BoxRunClient } from "boxrun";
+import { failure } from "../contract/target.js";
+
+const ASSETS = join(import.meta.dirname, "../../dist/assets");
+
+interface Manifest {
+  files: Record<string, { file: string; sha256: string; bytes: number; rawBytes: number }>;
+  images: { snapshots: Record<string, { name: string; fingerprint: string }> }[];
+}
+
+/** A copy of the assets for each test to spoil. */
+let folder: string;
+let manifest: Manifest;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "boxrun-assets-"));
+  cpSync(ASSETS, folder, { recursive: true });
+  manifest = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const pathOf = (name: string) => join(folder, manifest.files[name]!.file);
+
+function replaceAsset(name: string, raw: Uint8Array): void {
+  const packed = gzipSync(raw);
+  const entry = manifest.files[name]!;
+  writeFileSync(pathOf(name), packed);
+  entry.sha256 = createHash("sha256").update(packed).digest("hex");
+  entry.rawBytes = raw.byteLength;
+  writeFileSync(join(folder, "manifest.json"), JSON.stringify(manifest));
+}
+
+async function createBox() {
+  const client = new BoxRunClient({ local: { assets: folder } });
+  try {
+    const box = await client.create("tiny", { memoryMb: 256 });
+    const { stdout } = await box.exec("echo works");
+    return { local: box.info.local!, stdout };
+  } finally {
+    await client.close();
+  }
+}
+
+describe("a snapshot that cannot be used", () => {
+  const snapshot = "snapshot-tiny-256";
+  const cases: [string, RegExp, () => void][] = [
+    ["missing", /could not be read/, () => rmSync(pathOf(snapshot))],
+    ["cut short on the way", /hash/, () => truncateSync(pathOf(snapshot), 100_000)],
+    [
+      "cut short when it was made",
+      /cut short/,
+      () => replaceAsset(snapshot, gunzipSync(readFileSync(pathOf(snapshot))).subarray(0, 5_000_000)),
+    ],
+    ["something else", /not a snapshot/, () => replaceAsset(snapshot, new Uint8Array(1000))],
+    [
+      "made for another machine",
+      /another machine/,
+      () => {
+        manifest.images[0]!.snapshots["256"] = manifest.images[0]!.snapshots["1024"]!;
+        writeFileSync(join(folder, "manifest.json"), JSON.stringify(manifest));
+      },
+    ],
+    [
+      "one that traps the emulator",
+      /cannot be used/,
+      () => {
+        const raw = new Uint8Array(gunzipSync(readFileSync(pathOf(snapshot))));
+        const headerBytes = new DataView(raw.buffer).getUint32(8, true);
+        raw.fill(0, 12 + headerBytes, 12 + headerBytes + 64);
+        replaceAsset(snapshot, raw);
+      },
+    ],
+  ];
+  it.each(cases)("because it is %s is replaced by a cold boot, and a warning says why", async (_what, why, spoil) => {
+    spoil();
+    const { local, stdout } = await createBox();
+    expect(stdout).toBe("works\n");
+    expect(local.boot).toBe("cold");
+    expect(local.warnings).toHaveLength(1);
+    expect(local.warnings[0]).toMatch(why);
+    expect(local.warnings[0]).toContain(snapshot);
+  });
+});
+
+describe("an asset that every box needs", () => {
+  it.each(["v86.wasm", "tiny.erofs", "disk-8g"])("fails by name when %s is missing", async (name) => {
+    rmSync(pathOf(name));
+    const error = await failure(createBox());
+    expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });
+    expect(error.message).toContain(manifest.files[name]!.file);
+  });
+
+  it.each(["v86.wasm", "tiny.erofs"])("fails by name when %s is damaged", async (name) => {
+    const bytes = readFileSync(pathOf(name));
+    bytes[1000]! ^= 1;
+    writeFileSync(pathOf(name), bytes);
+    const error = await failure(createBox());
+    expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });
+    expect(error.message).toMatch(/hash/);
+  });
+
+  it("is asked for again by the next create", async () => {
+    const path = pathOf("v86.wasm");
+    const bytes = readFileSync(path);
+    rmSync(path);
+    const client = new BoxRunClient({ local: { assets: folder } });
+    try {
+      expect(await failure(client.create("tiny", { memoryMb: 256 }))).toMatchObject({ code: "IMAGE_PULL_FAILED" });
+      expect(await client.listBoxes()).toEqual([]);
+      writeFileSync(path, bytes);
+      const box = await client.create("tiny", { memoryMb: 256 });
+      expect((await box.exec(["echo", "now"])).stdout).toBe("now\n");
+    } finally {
+      await client.close();
+    }
+  });
+
+  it("fails with the place it was looked for when there are no assets at all", async () => {
+    const client = new BoxRunClient({ local: { assets: "/no/such/place" } });
+    const error = await failure(client.create("tiny"));
+    expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });
+    expect(error.message).toMatch(/manifest\.json.*\/no\/such\/place/);
+  });
+});

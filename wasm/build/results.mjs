@@ -1,0 +1,78 @@
+import { fileURLToPath } from "node:url";
+
+/** The folder wasm/, ending in "/". */
+export const WASM = fileURLToPath(new URL("..", import.meta.url));
+export const PREBUILT = `${WASM}prebuilt/`;
+
+/**
+ * What the build makes.
+ * @typedef {object} Result
+ * @property {string} group the name that `npm run image -- GROUP` builds it by
+ * @property {string[]} lock the locked inputs it is made of
+ * @property {string[]} files the files and folders (ending in "/") below wasm/ that decide its bytes
+ * @property {string[]} [except] files in these folders that do not
+ * @property {string} licence SPDX
+ * @property {string[]} sources the locked inputs whose code is in it: what its licence is about
+ * @property {string} [argument] what the step is told beside all that
+ */
+
+const CONFIG_TOOLS = ["build/merge-config.sh", "build/check-config.sh"];
+const USER_SPACE = ["deb:musl-dev", "deb:linux-source-6.1"];
+
+/** By name; the file of a result is wasm/prebuilt/NAME.br. @type {Record<string, Result>} */
+export const RESULTS = {
+  kernel: {
+    group: "kernel",
+    lock: ["deb:linux-source-6.1"],
+    files: ["kernel/", ...CONFIG_TOOLS],
+    licence: "GPL-2.0-only WITH Linux-syscall-note",
+    sources: ["deb:linux-source-6.1"],
+  },
+  agent: {
+    group: "agent",
+    lock: USER_SPACE,
+    files: ["agent/", "build/sysroot.sh"],
+    licence: "Apache-2.0 AND MIT AND (GPL-3.0-or-later WITH GCC-exception-3.1)",
+    sources: ["src:musl"],
+  },
+  "tiny.erofs": {
+    group: "tiny",
+    lock: ["src:busybox", ...USER_SPACE],
+    files: ["images/tiny/", "build/sysroot.sh", "build/erofs.sh", ...CONFIG_TOOLS],
+    except: ["images/tiny/image.json"],
+    licence: "GPL-2.0-only AND MIT AND (GPL-3.0-or-later WITH GCC-exception-3.1)",
+    sources: ["src:busybox", "src:musl"],
+  },
+  "disk-8g": {
+    group: "disk",
+    lock: [],
+    files: ["images/disk/", "build/sparse.mjs"],
+    licence: "Apache-2.0",
+    sources: [],
+    argument: "8G",
+  },
+  "disk-1g": {
+    group: "disk",
+    lock: [],
+    files: ["images/disk/", "build/sparse.mjs"],
+    licence: "Apache-2.0",
+    sources: [],
+    argument: "1G",
+  },
+  bios: {
+    group: "bios",
+    lock: ["deb:seabios"],
+    files: [],
+    licence: "LGPL-3.0-only",
+    sources: ["src:seabios"],
+    argument: "usr/share/seabios/bios.bin",
+  },
+  vgabios: {
+    group: "bios",
+    lock: ["deb:seabios"],
+    files: [],
+    licence: "LGPL-3.0-only",
+    sources: ["src:seabios"],
+    argument: "usr/share/seabios/vgabios-stdvga.bin",
+  },
+};

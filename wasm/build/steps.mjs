@@ -1,0 +1,132 @@
+/**
+ * How each result is made: one function per group, from checked inputs to raw bytes. The work itself is in shell scripts beside what they build.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { sha256 } from "./fingerprint.mjs";
+import { RESULTS, WASM } from "./results.mjs";
+import { ask, run } from "./run.mjs";
+import { readSparse } from "./sparse.mjs";
+
+/**
+ * @typedef {object} Context
+ * @property {string} work a folder that is ours, ending in "/"
+ * @property {import("./lock.mjs").Lock} lock
+ * @property {(key: string) => string[]} fetch the checked files of a locked input
+ */
+
+/** @type {Record<string, (name: string, context: Context) => Buffer>} by group */
+export const STEPS = {
+  kernel(name, context) {
+    const out = context.work + name;
+    script("kernel/build.sh", [linuxTree(context), `${context.work}kernel-build`, out], context);
+    return readFileSync(out);
+  },
+
+  agent(name, context) {
+    const out = context.work + name;
+    script("agent/build.sh", [out], context, { MUSL_SYSROOT: sysroot(context) });
+    return readFileSync(out);
+  },
+
+  tiny(name, context) {
+    const out = context.work + name;
+    // Built in place, so from a fresh tree each time
+    const tree = sourceTree("src:busybox", "busybox", context);
+    script("images/tiny/build.sh", [tree, out], context, { MUSL_SYSROOT: sysroot(context) });
+    return readFileSync(out);
+  },
+
+  disk(name, context) {
+    const out = context.work + name;
+    script("images/disk/build.sh", [RESULTS[name].argument ?? "", out], context);
+    return readSparse(out);
+  },
+
+  bios(name, context) {
+    const [deb] = context.fetch("deb:seabios");
+    const folder = `${context.work}seabios/`;
+    run("dpkg-deb", ["-x", deb, folder]);
+    return readFileSync(folder + RESULTS[name].argument);
+  },
+};
+
+/**
+ * @param {string} path below wasm/
+ * @param {string[]} args
+ * @param {Context} context
+ * @param {Record<string, string>} [env]
+ */
+function script(path, args, { lock }, env = {}) {
+  run(WASM + path, args, { env: { ...env, SOURCE_DATE_EPOCH: String(lock.sourceDateEpoch) } });
+}
+
+/**
+ * @param {Context} context
+ * @returns {string} the unpacked kernel source
+ */
+function linuxTree(context) {
+  const [deb] = context.fetch("deb:linux-source-6.1");
+  return once(`${context.work}linux`, deb, (tree) => {
+    const unpacked = `${context.work}linux-deb`;
+    run("dpkg-deb", ["-x", deb, unpacked]);
+    run("tar", ["-xJf", `${unpacked}/usr/src/linux-source-6.1.tar.xz`, "-C", tree, "--strip-components=1"]);
+    rmSync(unpacked, { recursive: true });
+  });
+}
+
+/**
+ * @param {Context} context
+ * @returns {string} musl, the kernel's headers and a compiler for them: see sysroot.sh
+ */
+function sysroot(context) {
+  const [deb] = context.fetch("deb:musl-dev");
+  const tree = linuxTree(context);
+  const key = `${deb} ${readFileSync(`${tree}.from`)} ${sha256(readFileSync(`${WASM}build/sysroot.sh`))}`;
+  return once(`${context.work}sysroot`, key, (out) => script("build/sysroot.sh", [deb, tree, out], context));
+}
+
+/**
+ * @param {string} key
+ * @param {string} name
+ * @param {Context} context
+ * @returns {string} a source package, unpacked and with Debian's patches
+ */
+function sourceTree(key, name, context) {
+  const dsc = context.fetch(key).find((path) => path.endsWith(".dsc"));
+  if (!dsc) throw new Error(`${key} has no .dsc`);
+  const tree = context.work + name;
+  rmSync(tree, { recursive: true, force: true });
+  run("dpkg-source", ["--no-check", "-q", "-x", dsc, tree]);
+  return tree;
+}
+
+/**
+ * Makes a folder unless it was already made from the same things.
+ * @param {string} folder
+ * @param {string} from what it is made from
+ * @param {(folder: string) => void} make
+ */
+function once(folder, from, make) {
+  const mark = `${folder}.from`;
+  if (existsSync(mark) && readFileSync(mark, "utf8") === from) return folder;
+  rmSync(mark, { force: true });
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  make(folder);
+  writeFileSync(mark, from);
+  return folder;
+}
+
+/** Versions of the programs whose output is in the results. A difference explains different bytes; it is no error. */
+export function toolVersions() {
+  const packages = ["binutils", "erofs-utils", "e2fsprogs", "lz4"];
+  /** @param {string} name */
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholder
+  const version = (name) => ask("dpkg-query", ["-W", "-f", "${Version}", name]);
+  return {
+    gcc: ask("gcc", ["--version"]).split("\n")[0],
+    ...Object.fromEntries(packages.map((name) => [name, version(name)])),
+    node: process.version,
+    brotli: process.versions.brotli ?? "",
+  };
+}
