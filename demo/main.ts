@@ -67,7 +67,10 @@ try {
     name: "hello",
     onProgress: ({ phase }) => show("creating", `Creating a box: ${phase}…`),
   });
-  show("running", `A box of ${box.info.local?.image} runs. It took ${Math.round(performance.now() - begun)} ms.`);
+  show(
+    "running",
+    `A box of ${box.info.local?.image} runs. It took ${Math.round(performance.now() - begun)} ms.`,
+  );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const cmd = command.value.trim();

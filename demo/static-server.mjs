@@ -26,7 +26,8 @@ export function serveFolder(root, served = DEMO) {
     const { pathname } = new URL(request.url ?? "/", "http://localhost");
     if (pathname === "/") return response.writeHead(302, { location: "/demo/" }).end();
     const path = pathname.endsWith("/") ? `${pathname}index.html` : pathname;
-    const known = served.some((prefix) => path.startsWith(prefix)) && /^(GET|HEAD)$/.test(request.method ?? "");
+    const known =
+      served.some((prefix) => path.startsWith(prefix)) && /^(GET|HEAD)$/.test(request.method ?? "");
     const contents = known && (await readFile(new URL(`.${path}`, root)).catch(() => undefined));
     if (!contents) return response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
 

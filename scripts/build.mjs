@@ -4,7 +4,7 @@
  * they depend on has changed.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { buildAssets } from "./assets.mjs";
 
@@ -15,6 +15,8 @@ if (!existsSync(`${root}node_modules`)) {
   process.exit(1);
 }
 const started = Date.now();
+for (const folder of ["node", "browser", "demo"])
+  rmSync(`${root}dist/${folder}`, { recursive: true, force: true });
 execFileSync(process.execPath, [`${root}node_modules/tsup/dist/cli-default.js`, "--silent"], {
   cwd: root,
   stdio: "inherit",

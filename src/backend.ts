@@ -154,7 +154,10 @@ export interface BackendInfo {
 
 /** Things that not every backend can do: true, or the reason why not. */
 export type Capabilities = Readonly<
-  Record<"bytes" | "cursor" | "stdin" | "signal" | "network" | "volumes" | "attach" | "persistence", true | string>
+  Record<
+    "bytes" | "cursor" | "stdin" | "signal" | "network" | "volumes" | "attach" | "persistence",
+    true | string
+  >
 >;
 
 /** A file on its way out of a box. Ending the stream early ends the transfer. */

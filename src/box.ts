@@ -4,8 +4,8 @@ import { type Command, type ExecOptions, type ExecStreamOptions, runToEnd, start
 import { type ExecResult, Execution } from "./execution.js";
 import { openLocalFile, saveLocalFile } from "./local-files.js";
 import { type Source, toStream } from "./source.js";
-import { concatBytes } from "./util/bytes.js";
 import { untilAborted } from "./util/abort.js";
+import { concatBytes } from "./util/bytes.js";
 
 /** Options of `upload`. */
 export interface UploadOptions {
@@ -94,7 +94,10 @@ export class BoxHandle {
   execStream<O extends ExecStreamOptions>(
     cmd: Command,
     options?: O,
-  ): Promise<Execution & (O extends { stdin: true } ? { readonly stdin: WritableStream<Uint8Array | string> } : unknown)> {
+  ): Promise<
+    Execution &
+      (O extends { stdin: true } ? { readonly stdin: WritableStream<Uint8Array | string> } : unknown)
+  > {
     const started = startExecution(this.backend, this.id, cmd, options ?? {});
     return untilAborted(started, options?.signal) as never;
   }
@@ -123,9 +126,11 @@ export class BoxHandle {
   async upload(source: Source, path: string, options: UploadOptions = {}): Promise<void> {
     const { signal, onProgress } = options;
     signal?.throwIfAborted();
-    const file = typeof source === "string" ? await openLocalFile(source) : { ...toStream(source), mode: undefined };
+    const file =
+      typeof source === "string" ? await openLocalFile(source) : { ...toStream(source), mode: undefined };
     const mode = options.mode ?? file.mode ?? DEFAULT_MODE;
-    if (!Number.isInteger(mode) || mode < 0 || mode > MAX_MODE) throw invalid("mode must be permission bits, as 0o644");
+    if (!Number.isInteger(mode) || mode < 0 || mode > MAX_MODE)
+      throw invalid("mode must be permission bits, as 0o644");
     const body = onProgress ? file.stream.pipeThrough(reporting(file.size, onProgress)) : file.stream;
     try {
       const sent = this.backend.upload(this.id, path, body, { mode, ...(signal && { signal }) });
@@ -151,7 +156,7 @@ export class BoxHandle {
     path: string,
     target?: string | DownloadOptions,
     options: DownloadOptions = typeof target === "object" ? target : {},
-  ): Promise<Download | void> {
+  ): Promise<unknown> {
     const { signal, onProgress } = options;
     signal?.throwIfAborted();
     const opened = this.backend.download(this.id, path, signal ? { signal } : {});

@@ -1,10 +1,10 @@
 import type { Backend, BackendInfo, BoxInfo, CreateProgress, ImageInfo, VolumeSpec } from "./backend.js";
 import { BoxHandle } from "./box.js";
-import { parseBoxSpec } from "./validate.js";
 import { invalid } from "./errors.js";
 import type { Command, ExecOptions } from "./exec.js";
 import type { ExecResult } from "./execution.js";
 import { untilAborted } from "./util/abort.js";
+import { parseBoxSpec } from "./validate.js";
 
 /** What a box is to be. */
 export interface CreateOptions {
@@ -97,7 +97,8 @@ export class Client {
 
   /** A box by its id or name. Throws BOX_NOT_FOUND. */
   async getBox(idOrName: string): Promise<BoxHandle> {
-    if (typeof idOrName !== "string" || idOrName === "") throw invalid("the id or name of a box must not be empty");
+    if (typeof idOrName !== "string" || idOrName === "")
+      throw invalid("the id or name of a box must not be empty");
     const backend = await this.backend();
     return new BoxHandle(backend, await backend.getBox(idOrName), false);
   }

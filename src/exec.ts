@@ -1,10 +1,10 @@
 import type { Backend, ExecSpec, OutputStream } from "./backend.js";
-import { parseExecSpec } from "./validate.js";
 import { invalid } from "./errors.js";
 import { type ExecResult, Execution, ExitError } from "./execution.js";
-import { toStream, type Source } from "./source.js";
+import { type Source, toStream } from "./source.js";
 import { concatBytes } from "./util/bytes.js";
 import { deferred } from "./util/deferred.js";
+import { parseExecSpec } from "./validate.js";
 
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 2 ** 20;
 
@@ -52,7 +52,10 @@ export async function startExecution(
   options: ExecStreamOptions,
 ): Promise<Execution> {
   const { signal, detached = false, ...rest } = options;
-  const spec: ExecSpec = parseExecSpec({ ...rest, cmd: typeof cmd === "string" ? ["/bin/sh", "-c", cmd] : cmd });
+  const spec: ExecSpec = parseExecSpec({
+    ...rest,
+    cmd: typeof cmd === "string" ? ["/bin/sh", "-c", cmd] : cmd,
+  });
   signal?.throwIfAborted();
   const info = await backend.startExec(boxId, spec);
   const execution = new Execution(backend, info, { stdin: spec.stdin, detached, ...(signal && { signal }) });
@@ -89,7 +92,11 @@ export async function runToEnd(
   }
   if (info.status === "canceled") throw new ExitError("CANCELED", `${what} was canceled`, result);
   if (check && info.exitCode !== 0) {
-    throw new ExitError("COMMAND_FAILED", `${what} exited with code ${info.exitCode}${lastWords(result)}`, result);
+    throw new ExitError(
+      "COMMAND_FAILED",
+      `${what} exited with code ${info.exitCode}${lastWords(result)}`,
+      result,
+    );
   }
   return result;
 }

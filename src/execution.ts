@@ -159,7 +159,8 @@ function* leftovers(
 function stdinStream(backend: Backend, { boxId, id }: ExecInfo): WritableStream<Uint8Array | string> {
   const encoder = new TextEncoder();
   return new WritableStream({
-    write: (chunk) => backend.writeStdin(boxId, id, typeof chunk === "string" ? encoder.encode(chunk) : chunk),
+    write: (chunk) =>
+      backend.writeStdin(boxId, id, typeof chunk === "string" ? encoder.encode(chunk) : chunk),
     close: () => backend.closeStdin(boxId, id),
     abort: () => backend.closeStdin(boxId, id),
   });

@@ -37,7 +37,8 @@ export class BoxRunClient extends Client {
     const { backend = "local", local = {}, ...unknown } = options;
     const [name] = Object.keys(unknown);
     if (name !== undefined) throw invalid(`there is no option ${name}`);
-    if (backend !== "local" && typeof backend !== "object") throw invalid('backend must be "local" or a backend');
+    if (backend !== "local" && typeof backend !== "object")
+      throw invalid('backend must be "local" or a backend');
     super(() => connect(backend, local));
   }
 }

@@ -8,7 +8,8 @@ export function toStream(source: Source): { stream: ReadableStream<Uint8Array>; 
   if (typeof source === "string") return fromBytes(new TextEncoder().encode(source));
   if (source instanceof Uint8Array) return fromBytes(source);
   if (source instanceof ArrayBuffer) return fromBytes(new Uint8Array(source));
-  if (source instanceof Blob) return { stream: source.stream() as ReadableStream<Uint8Array>, size: source.size };
+  if (source instanceof Blob)
+    return { stream: source.stream() as ReadableStream<Uint8Array>, size: source.size };
   if (source instanceof ReadableStream) return { stream: source, size: null };
   throw invalid("a source must be a string, bytes, a Blob or a ReadableStream");
 }

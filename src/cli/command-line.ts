@@ -39,11 +39,13 @@ export function parseCommandLine(args: string[]): CliCommand {
   const [name, ...rest] = positionals;
   if (values.help || name === "help") return { name: "help" };
   if (name === "images" && rest.length === 0 && separator < 0) return { name: "images" };
-  if (name !== "run") throw new UsageError(name === undefined ? "which command?" : `there is no command ${name}`);
+  if (name !== "run")
+    throw new UsageError(name === undefined ? "which command?" : `there is no command ${name}`);
 
   const [image, ...beyond] = rest;
   if (image === undefined) throw new UsageError("run needs an image");
-  if (beyond.length > 0) throw new UsageError(`put -- before the command: boxrun run ${image} -- ${beyond.join(" ")}`);
+  if (beyond.length > 0)
+    throw new UsageError(`put -- before the command: boxrun run ${image} -- ${beyond.join(" ")}`);
   const cmd = separator < 0 ? [] : args.slice(separator + 1);
   if (cmd.length === 0) throw new UsageError(`run needs a command: boxrun run ${image} -- COMMAND`);
   return {

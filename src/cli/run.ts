@@ -20,7 +20,10 @@ export async function runCommand({ image, cmd, box: options, timeoutMs }: RunCom
   try {
     await using client = new BoxRunClient();
     await using box = await client.create(image, { ...options, signal: interrupt.signal });
-    const execution = await box.execStream(cmd, { stdin: true, ...(timeoutMs !== undefined && { timeoutMs }) });
+    const execution = await box.execStream(cmd, {
+      stdin: true,
+      ...(timeoutMs !== undefined && { timeoutMs }),
+    });
     const onAbort = () => execution.cancel().catch(() => {});
     interrupt.signal.addEventListener("abort", onAbort, { once: true });
     if (interrupt.signal.aborted) onAbort();
@@ -62,7 +65,8 @@ async function passOutput(execution: Execution, timeoutMs: number | undefined): 
   for await (const event of execution) {
     if (event.type === "log") {
       const output = event.stream === "stdout" ? process.stdout : process.stderr;
-      if (!readerLeft && !output.write(event.bytes)) await Promise.race([once(output, "drain"), once(output, "close")]);
+      if (!readerLeft && !output.write(event.bytes))
+        await Promise.race([once(output, "drain"), once(output, "close")]);
       continue;
     }
     if (event.exitCode !== null) return event.exitCode;

@@ -9,7 +9,9 @@ export const DEFAULT_WORKDIR = "/root";
 const BOX_ID = /^box_[0-9A-Za-z]{12}$/;
 const BOX_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 
-const text = z.string().check(z.refine((value) => !value.includes("\0"), "must not contain a zero character"));
+const text = z
+  .string()
+  .check(z.refine((value) => !value.includes("\0"), "must not contain a zero character"));
 const positive = z.int("must be a whole number").check(z.positive("must be more than 0"));
 const absolutePath = text.check(z.startsWith("/", "must be an absolute path"));
 const environment = z.record(
@@ -23,7 +25,10 @@ export const boxSpecSchema = z.strictObject({
   name: z._default(
     z.nullable(
       z.string().check(
-        z.regex(BOX_NAME, "must be 1 to 63 letters, digits, '_', '.' or '-', and start with a letter or digit"),
+        z.regex(
+          BOX_NAME,
+          "must be 1 to 63 letters, digits, '_', '.' or '-', and start with a letter or digit",
+        ),
         z.refine((value) => !BOX_ID.test(value), "must not look like a box id"),
       ),
     ),

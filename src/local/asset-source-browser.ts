@@ -1,5 +1,5 @@
 import { concatBytes } from "../util/bytes.js";
-import type { AssetSource } from "./assets.js";
+import type { AssetSource } from "./asset-source.js";
 
 /** Assets on a web server, below a URL that ends in "/". */
 export function fetchAssetSource(location: string): AssetSource {
@@ -11,7 +11,9 @@ export function fetchAssetSource(location: string): AssetSource {
       return new Uint8Array(await response.arrayBuffer());
     },
     gunzip: async (bytes, maxBytes) => {
-      const inflated = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream("gzip"));
+      const inflated = new Blob([bytes as Uint8Array<ArrayBuffer>])
+        .stream()
+        .pipeThrough(new DecompressionStream("gzip"));
       const reader = inflated.getReader();
       const chunks: Uint8Array[] = [];
       let length = 0;

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import type { AssetSource } from "./assets.js";
+import type { AssetSource } from "./asset-source.js";
 
 const inflate = promisify(gunzip);
 

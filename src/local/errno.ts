@@ -55,7 +55,8 @@ export function startFailure(
   failure: GuestFailure,
 ): { exitCode: number; stderr: string } | BoxRunError {
   const why = describeErrno(failure.errno);
-  if (failure.stage === STAGES.cwd) return invalid(`workdir ${workdir}: ${why}`, "create it in the box first");
+  if (failure.stage === STAGES.cwd)
+    return invalid(`workdir ${workdir}: ${why}`, "create it in the box first");
   if (failure.stage === STAGES.exec) {
     return { exitCode: failure.errno === ENOENT ? 127 : 126, stderr: `${cmd[0]}: ${why}\n` };
   }

@@ -1,6 +1,6 @@
 import type { BackendEvent, OutputStream } from "../backend.js";
-import { type Deferred, deferred } from "../util/deferred.js";
 import { untilAborted } from "../util/abort.js";
+import { type Deferred, deferred } from "../util/deferred.js";
 
 /** Charged for an entry beside its bytes, so that a command which prints byte by byte fills the log and not the memory. */
 const ENTRY_OVERHEAD_BYTES = 128;

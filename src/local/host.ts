@@ -1,4 +1,4 @@
-import type { AssetSource } from "./assets.js";
+import type { AssetSource } from "./asset-source.js";
 import type { FromMachine, ToMachine } from "./machine/messages.js";
 
 /** The Worker of one machine, seen from its owner. */

@@ -14,9 +14,10 @@ import type {
 import { BoxRunError, invalid, unsupported } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { newId } from "../util/ids.js";
-import { Assets, type ImageManifest } from "./assets.js";
+import { Assets } from "./assets.js";
 import type { Host } from "./host.js";
 import { LocalBox } from "./local-box.js";
+import { type ImageManifest, readManifest } from "./manifest.js";
 
 /** Options of the local backend. */
 export interface LocalOptions {
@@ -102,7 +103,10 @@ export class LocalBackend implements Backend {
     requireBuildable(spec);
     signal?.throwIfAborted();
     if (spec.name !== null && this.find(spec.name)) {
-      throw new BoxRunError("NAME_ALREADY_EXISTS", `there is a box named ${JSON.stringify(spec.name)} already`);
+      throw new BoxRunError(
+        "NAME_ALREADY_EXISTS",
+        `there is a box named ${JSON.stringify(spec.name)} already`,
+      );
     }
     const state = newState(spec);
     const box = new LocalBox(state, spec, this.logLimitBytes, this.host);
@@ -223,10 +227,15 @@ export class LocalBackend implements Backend {
   }
 
   private openAssets(): Promise<Assets> {
-    this.assets ??= retryLater(Assets.open(this.host.openSource(this.location)), () => {
+    this.assets ??= retryLater(this.readAssets(), () => {
       this.assets = undefined;
     });
     return this.assets;
+  }
+
+  private async readAssets(): Promise<Assets> {
+    const source = this.host.openSource(this.location);
+    return new Assets(source, await readManifest(source));
   }
 
   private compileEmulator(assets: Assets): Promise<WebAssembly.Module> {
@@ -260,7 +269,9 @@ function retryLater<T>(promise: Promise<T>, forget: () => void): Promise<T> {
 
 function requireBuildable(spec: BoxSpec): void {
   if (spec.memoryMb < MIN_MEMORY_MB || spec.memoryMb > MAX_MEMORY_MB) {
-    throw invalid(`memoryMb must be ${MIN_MEMORY_MB} to ${MAX_MEMORY_MB} for a local box, and ${spec.memoryMb} is not`);
+    throw invalid(
+      `memoryMb must be ${MIN_MEMORY_MB} to ${MAX_MEMORY_MB} for a local box, and ${spec.memoryMb} is not`,
+    );
   }
   if (spec.diskSizeGb > MAX_DISK_GB) {
     throw invalid(`diskSizeGb must be 1 to ${MAX_DISK_GB} for a local box, and ${spec.diskSizeGb} is not`);

@@ -120,11 +120,18 @@ export class LocalBox {
         finishedAt: null,
       },
       this.guest,
-      { ...spec, workdir: spec.workdir ?? this.spec.workdir, env: { ...BASE_ENV, ...this.spec.env, ...spec.env } },
+      {
+        ...spec,
+        workdir: spec.workdir ?? this.spec.workdir,
+        env: { ...BASE_ENV, ...this.spec.env, ...spec.env },
+      },
       this.logLimitBytes,
       () =>
         this.machine.end(
-          new BoxRunError("RUNTIME_ERROR", "the guest does not end a killed command: its machine was stopped"),
+          new BoxRunError(
+            "RUNTIME_ERROR",
+            "the guest does not end a killed command: its machine was stopped",
+          ),
         ),
     );
     return this.hold(async () => {
@@ -139,14 +146,21 @@ export class LocalBox {
   execution(execId: string): LocalExecution {
     const execution = this.executions.get(execId);
     if (execution) return execution;
-    throw new BoxRunError("EXEC_NOT_FOUND", `box ${this.state.id} has no execution ${JSON.stringify(execId)}`);
+    throw new BoxRunError(
+      "EXEC_NOT_FOUND",
+      `box ${this.state.id} has no execution ${JSON.stringify(execId)}`,
+    );
   }
 
   listExecs(): ExecInfo[] {
     return [...this.executions.values()].map((execution) => execution.info);
   }
 
-  async *events(execId: string, after: number, signal?: AbortSignal): AsyncGenerator<BackendEvent, void, undefined> {
+  async *events(
+    execId: string,
+    after: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<BackendEvent, void, undefined> {
     const events = this.execution(execId).events(after, signal)[Symbol.asyncIterator]();
     try {
       for (;;) {
@@ -159,7 +173,12 @@ export class LocalBox {
     }
   }
 
-  async upload(path: string, body: ReadableStream<Uint8Array>, mode: number, signal?: AbortSignal): Promise<void> {
+  async upload(
+    path: string,
+    body: ReadableStream<Uint8Array>,
+    mode: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
     this.requireRunning();
     requireFilePath(path);
     try {
@@ -174,7 +193,9 @@ export class LocalBox {
     requireFilePath(path);
     const wrap = (error: unknown) =>
       error instanceof TransferFailed ? fileError("download of", path, error.failure) : error;
-    const file = await this.hold(() => getFile(this.guest, path)).catch((error) => Promise.reject(wrap(error)));
+    const file = await this.hold(() => getFile(this.guest, path)).catch((error) =>
+      Promise.reject(wrap(error)),
+    );
     const reader = file.stream.getReader();
     signal?.addEventListener("abort", () => reader.cancel(signal.reason).catch(() => {}), { once: true });
     const stream = new ReadableStream<Uint8Array>(
@@ -228,7 +249,8 @@ export class LocalBox {
 }
 
 function requireFilePath(path: string): void {
-  if (!path.startsWith("/")) throw invalid(`a path in a box must be absolute, and ${JSON.stringify(path)} is not`);
+  if (!path.startsWith("/"))
+    throw invalid(`a path in a box must be absolute, and ${JSON.stringify(path)} is not`);
   if (path.includes("\0")) throw invalid("a path cannot contain a zero character");
   if (path.endsWith("/")) throw invalid(`${JSON.stringify(path)} names a directory`, "name the file itself");
 }

@@ -131,6 +131,9 @@ export class LocalExecution implements ProcessEvents {
 
   private refuseWhenFinished(): void {
     if (!this.state.finishedAt && !this.ending) return;
-    throw new BoxRunError("EXEC_ALREADY_FINISHED", `${this.state.id} has ended already (${this.state.status})`);
+    throw new BoxRunError(
+      "EXEC_ALREADY_FINISHED",
+      `${this.state.id} has ended already (${this.state.status})`,
+    );
   }
 }

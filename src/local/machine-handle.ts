@@ -33,7 +33,10 @@ export class MachineHandle {
   ) {
     this.worker = host.startWorker(
       (message) => this.receive(message),
-      (cause) => this.end(new BoxRunError("RUNTIME_ERROR", `the machine's Worker failed: ${cause.message}`, { cause })),
+      (cause) =>
+        this.end(
+          new BoxRunError("RUNTIME_ERROR", `the machine's Worker failed: ${cause.message}`, { cause }),
+        ),
     );
   }
 
@@ -110,7 +113,8 @@ export class MachineHandle {
       case "stopped":
         return this.stopped.resolve();
       case "ended": {
-        const code = ERROR_CODES.find((known) => known === message.code) ?? ("RUNTIME_ERROR" satisfies ErrorCode);
+        const code =
+          ERROR_CODES.find((known) => known === message.code) ?? ("RUNTIME_ERROR" satisfies ErrorCode);
         return this.end(new BoxRunError(code, withConsole(message.message, message.console)));
       }
     }
@@ -121,7 +125,11 @@ export class MachineHandle {
       for (const chunk of chunks) this.handlers.onOutput(chunk);
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
-      this.end(new BoxRunError("PROTOCOL_ERROR", `the guest was ended, because it broke the protocol: ${why}`, { cause }));
+      this.end(
+        new BoxRunError("PROTOCOL_ERROR", `the guest was ended, because it broke the protocol: ${why}`, {
+          cause,
+        }),
+      );
     }
   }
 }

@@ -1,11 +1,12 @@
 import { BoxRunError } from "../errors.js";
 import { deferred } from "../util/deferred.js";
-import { Assets } from "./assets.js";
 import { fileAssetSource } from "./asset-source-node.js";
+import { Assets } from "./assets.js";
 import { Guest } from "./guest/guest.js";
 import { GuestProcess } from "./guest/guest-process.js";
 import { nodeHost } from "./host-node.js";
 import { MachineHandle } from "./machine-handle.js";
+import { readManifest } from "./manifest.js";
 
 /** Where an image's own commands are, as the agent sees them before a box is made. */
 const PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -20,7 +21,8 @@ export async function makeSnapshot(options: {
   memoryMb: number;
   warmUp: readonly (readonly string[])[];
 }): Promise<Uint8Array> {
-  const assets = await Assets.open(fileAssetSource(options.assets));
+  const source = fileAssetSource(options.assets);
+  const assets = new Assets(source, await readManifest(source));
   const guest: Guest = new Guest((bytes) => machine.send(bytes));
   const machine = new MachineHandle(nodeHost, {
     onOutput: (bytes) => guest.receive(bytes),
@@ -54,11 +56,15 @@ async function runInBase(guest: Guest, cmd: readonly string[]): Promise<void> {
   const done = deferred<void>();
   const failed = (what: string) =>
     done.reject(new BoxRunError("RUNTIME_ERROR", `warming up with ${JSON.stringify(cmd)} failed: ${what}`));
-  new GuestProcess(guest, { argv: cmd, env: [PATH], workdir: "/", stdin: false }, {
-    output: () => {},
-    exit: (how, value) => (how === "exited" && value === 0 ? done.resolve() : failed(`${how} ${value}`)),
-    failed: (failure) => failed(`${failure.detail} (error ${failure.errno})`),
-    lost: (error) => done.reject(error),
-  });
+  new GuestProcess(
+    guest,
+    { argv: cmd, env: [PATH], workdir: "/", stdin: false },
+    {
+      output: () => {},
+      exit: (how, value) => (how === "exited" && value === 0 ? done.resolve() : failed(`${how} ${value}`)),
+      failed: (failure) => failed(`${failure.detail} (error ${failure.errno})`),
+      lost: (error) => done.reject(error),
+    },
+  );
   await done.promise;
 }

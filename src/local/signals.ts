@@ -37,6 +37,7 @@ const SIGNALS: Readonly<Record<string, number>> = {
 /** The number of a signal by its name. VALIDATION_ERROR for a name that is none. */
 export function signalNumber(name: string): number {
   const number = Object.hasOwn(SIGNALS, name) ? SIGNALS[name] : undefined;
-  if (number === undefined) throw invalid(`${JSON.stringify(name)} is not a signal`, 'signals are named as in "SIGINT"');
+  if (number === undefined)
+    throw invalid(`${JSON.stringify(name)} is not a signal`, 'signals are named as in "SIGINT"');
   return number;
 }

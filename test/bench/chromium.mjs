@@ -38,7 +38,10 @@ export async function openChromium() {
       const page = await context.newPage();
       await page.goto(url);
       const before = residentMb(warm);
-      const result = await page.evaluate(([workload, times]) => globalThis.measure(workload, times), [name, count]);
+      const result = await page.evaluate(
+        ([workload, times]) => globalThis.measure(workload, times),
+        [name, count],
+      );
       const resident_mb = residentMb(warm) - before;
       await page.close();
       return { ...result, resident_mb };

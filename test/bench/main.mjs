@@ -81,9 +81,12 @@ async function measurePlace(place) {
   figures["baseline.stdout_mb_s"] = median(plain.map((one) => one.stdout_mb_s));
 
   figures["ratio.first_output"] = figures["baseline.first_output_ms"] / figures["tiny.first_output_ms"];
-  figures["ratio.exec_true"] = figures["baseline.exec_true_ms_p50"] / figures["tiny.exec_true_first20_ms_p50"];
+  figures["ratio.exec_true"] =
+    figures["baseline.exec_true_ms_p50"] / figures["tiny.exec_true_first20_ms_p50"];
   figures["ratio.stdout"] = figures["stdout_mb_s"] / figures["baseline.stdout_mb_s"];
-  return Object.fromEntries(Object.entries(figures).map(([key, value]) => [key, Number(value.toPrecision(4))]));
+  return Object.fromEntries(
+    Object.entries(figures).map(([key, value]) => [key, Number(value.toPrecision(4))]),
+  );
 }
 
 async function sample(place, name, times, count) {

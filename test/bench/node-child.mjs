@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
 import { baseline } from "./baseline.mjs";
-import * as workloads from "./workloads.mjs";
+import { workloads } from "./workloads.mjs";
 
 const [name, count] = process.argv.slice(2);
 const assets = new URL("../../dist/assets/", import.meta.url);

@@ -10,7 +10,7 @@ const BLOCK_BYTES = 64 * 1024;
 const STREAM_BYTES = 1000 * BLOCK_BYTES;
 
 /** From the call of create to the first byte of a command's output. */
-export async function firstOutput() {
+async function firstOutput() {
   const client = new BoxRunClient();
   const begun = performance.now();
   const box = await client.create("tiny");
@@ -27,7 +27,7 @@ export async function firstOutput() {
 }
 
 /** From the call of create to a box, where no snapshot fits. */
-export async function coldBoot() {
+async function coldBoot() {
   const client = new BoxRunClient();
   const begun = performance.now();
   await client.create("tiny", { memoryMb: 1023 });
@@ -37,7 +37,7 @@ export async function coldBoot() {
 }
 
 /** Round trips of a command that does nothing: the first 20 of a box, and those after 300. */
-export async function execTrue() {
+async function execTrue() {
   const client = new BoxRunClient();
   const box = await client.create("tiny");
   const times = [];
@@ -51,7 +51,7 @@ export async function execTrue() {
 }
 
 /** Bulk transfers, each on a box that has done a little of the same before. */
-export async function throughput() {
+async function throughput() {
   const client = new BoxRunClient();
   const box = await client.create("tiny");
   const stdout = async (bytes) => {
@@ -86,8 +86,10 @@ export async function throughput() {
 }
 
 /** Makes `count` boxes of the default size and runs a command in each. They live until the process or page ends. */
-export async function holdBoxes(count) {
+async function holdBoxes(count) {
   const client = new BoxRunClient();
   for (let i = 0; i < count; i++) await (await client.create("tiny")).exec(["true"]);
   return { count };
 }
+
+export const workloads = { firstOutput, coldBoot, execTrue, throughput, holdBoxes };

@@ -82,7 +82,9 @@ export function boxCases(context: Context): void {
   it.each([{ network: true }, { volumes: [{ hostPath: "/tmp", guestPath: "/mnt" }] }])(
     "refuses %j, which it cannot do",
     async (options) => {
-      expect(await failure(context.client.create(target.image, options))).toMatchObject({ code: "UNSUPPORTED" });
+      expect(await failure(context.client.create(target.image, options))).toMatchObject({
+        code: "UNSUPPORTED",
+      });
     },
   );
 
@@ -155,7 +157,8 @@ export function boxCases(context: Context): void {
     const options = { memoryMb: 256 };
     await using one = await context.client.create(target.image, { ...options, name: "one" });
     await using two = await context.client.create(target.image, { ...options, name: "two" });
-    const probe = "hostname; head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/uuid; date +%s";
+    const probe =
+      "hostname; head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/uuid; date +%s";
     const [a, b] = await Promise.all([one.exec(probe), two.exec(probe)]);
     const [hostA, randomA, uuidA, timeA] = a.stdout.split("\n");
     const [hostB, randomB, uuidB] = b.stdout.split("\n");
@@ -174,7 +177,9 @@ export function boxCases(context: Context): void {
   it("boots cold where no snapshot fits, and gives the same box", async () => {
     await using box = await context.client.create(target.image, { memoryMb: 300, diskSizeGb: 3 });
     expect(box.info.local).toMatchObject({ boot: "cold" });
-    const { stdout } = await box.exec("hostname; awk '/MemTotal/ { print ($2 > 250000) }' /proc/meminfo; pwd");
+    const { stdout } = await box.exec(
+      "hostname; awk '/MemTotal/ { print ($2 > 250000) }' /proc/meminfo; pwd",
+    );
     expect(stdout).toBe(`${box.id.replace("_", "-")}\n1\n/root\n`);
   });
 
@@ -202,7 +207,10 @@ export function boxCases(context: Context): void {
   it("removes the box of a run whose command fails or is too slow", async () => {
     const before = (await context.client.listBoxes()).length;
     const slow = context.client.run(target.image, "echo begun; sleep 60", { memoryMb: 256, timeoutMs: 300 });
-    expect(await failure(slow)).toMatchObject({ code: "TIMEOUT", result: { stdout: "begun\n", exitCode: null } });
+    expect(await failure(slow)).toMatchObject({
+      code: "TIMEOUT",
+      result: { stdout: "begun\n", exitCode: null },
+    });
     const failing = context.client.run(target.image, ["false"], { memoryMb: 256, check: true });
     expect(await failure(failing)).toMatchObject({ code: "COMMAND_FAILED" });
     expect(await context.client.listBoxes()).toHaveLength(before);

@@ -52,7 +52,9 @@ export function execCases(context: Context): void {
     const line = "all work and no play makes a dull box\n";
     const bytes = 50 * 2 ** 20;
     const expected = new TextEncoder().encode(line.repeat(Math.ceil(bytes / line.length))).subarray(0, bytes);
-    const result = await context.box.exec(`yes '${line.trim()}' | head -c ${bytes}`, { maxOutputBytes: bytes });
+    const result = await context.box.exec(`yes '${line.trim()}' | head -c ${bytes}`, {
+      maxOutputBytes: bytes,
+    });
     expect(result.stdoutBytes.byteLength).toBe(bytes);
     expect(result.truncated).toBe(false);
     expect(await sha256(result.stdoutBytes)).toBe(await sha256(expected));
@@ -60,11 +62,18 @@ export function execCases(context: Context): void {
 
   it("keeps the first maxOutputBytes of each output, and says that there was more", async () => {
     const result = await context.box.exec("seq 1000; seq 3 >&2", { maxOutputBytes: 10 });
-    expect(result).toMatchObject({ stdout: "1\n2\n3\n4\n5\n", stderr: "1\n2\n3\n", truncated: true, exitCode: 0 });
+    expect(result).toMatchObject({
+      stdout: "1\n2\n3\n4\n5\n",
+      stderr: "1\n2\n3\n",
+      truncated: true,
+      exitCode: 0,
+    });
   });
 
   it("runs 20 commands at once", async () => {
-    const runs = Array.from({ length: 20 }, (_, i) => context.box.exec(`sleep 0.2; echo ${i}; echo e${i} >&2`));
+    const runs = Array.from({ length: 20 }, (_, i) =>
+      context.box.exec(`sleep 0.2; echo ${i}; echo e${i} >&2`),
+    );
     const results = await Promise.all(runs);
     expect(results.map(({ stdout, stderr }) => [stdout, stderr])).toEqual(
       Array.from({ length: 20 }, (_, i) => [`${i}\n`, `e${i}\n`]),
@@ -91,7 +100,9 @@ export function execCases(context: Context): void {
   it("does not hang on stdin that the command does not read", async () => {
     const input = pattern(2 * 2 ** 20);
     expect((await context.box.exec(["true"], { stdin: input })).exitCode).toBe(0);
-    expect((await context.box.exec("exec <&-; sleep 0.1; echo done", { stdin: input })).stdout).toBe("done\n");
+    expect((await context.box.exec("exec <&-; sleep 0.1; echo done", { stdin: input })).stdout).toBe(
+      "done\n",
+    );
   });
 
   it("cancels the command when its stdin fails", async () => {
@@ -111,7 +122,10 @@ export function execCases(context: Context): void {
   it("starts in the box's workdir, which create makes, or in the command's own", async () => {
     expect((await context.box.exec(["pwd"])).stdout).toBe("/root\n");
     expect((await context.box.exec(["pwd"], { workdir: "/etc" })).stdout).toBe("/etc\n");
-    await using box = await context.client.create(context.target.image, { memoryMb: 256, workdir: "/work/a b" });
+    await using box = await context.client.create(context.target.image, {
+      memoryMb: 256,
+      workdir: "/work/a b",
+    });
     expect((await box.exec(["pwd"])).stdout).toBe("/work/a b\n");
   });
 
@@ -152,7 +166,12 @@ export function execCases(context: Context): void {
     const error = await failure(context.box.exec("echo begun; sleep 7001 & sleep 7002", { timeoutMs: 300 }));
     expect(error).toMatchObject({
       code: "TIMEOUT",
-      result: { stdout: "begun\n", exitCode: null, status: "timeout", errorMessage: "timed out after 300 ms" },
+      result: {
+        stdout: "begun\n",
+        exitCode: null,
+        status: "timeout",
+        errorMessage: "timed out after 300 ms",
+      },
     });
     expect((await context.box.exec("pgrep -f 'sleep 700[12]'")).exitCode).toBe(1);
   });
@@ -160,7 +179,11 @@ export function execCases(context: Context): void {
   it("throws only under check, with the result inside", async () => {
     expect((await context.box.exec("exit 3")).exitCode).toBe(3);
     const error = await failure(context.box.exec("echo out; echo why >&2; exit 3", { check: true }));
-    expect(error).toMatchObject({ code: "COMMAND_FAILED", name: "ExitError", result: { exitCode: 3, stdout: "out\n" } });
+    expect(error).toMatchObject({
+      code: "COMMAND_FAILED",
+      name: "ExitError",
+      result: { exitCode: 3, stdout: "out\n" },
+    });
     expect(error.message).toContain("why");
   });
 
@@ -201,7 +224,9 @@ export function execCases(context: Context): void {
   });
 
   it("runs a script by its interpreter line", async () => {
-    await context.box.upload(new TextEncoder().encode("#!/bin/sh\necho script $1\n"), "/root/script", { mode: 0o755 });
+    await context.box.upload(new TextEncoder().encode("#!/bin/sh\necho script $1\n"), "/root/script", {
+      mode: 0o755,
+    });
     expect((await context.box.exec(["./script", "one"])).stdout).toBe("script one\n");
   });
 }

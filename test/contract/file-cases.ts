@@ -42,9 +42,9 @@ export function fileCases(context: Context): void {
   it("makes the directories of the path, and sets the mode", async () => {
     await context.box.upload(bytesOf("x"), "/srv/a/b/c.txt");
     await context.box.upload(bytesOf("#!/bin/sh\necho ran"), "/srv/a/run", { mode: 0o750 });
-    expect((await context.box.exec("stat -c '%a %U' /srv/a/b /srv/a/b/c.txt /srv/a/run; /srv/a/run")).stdout).toBe(
-      "755 root\n644 root\n750 root\nran\n",
-    );
+    expect(
+      (await context.box.exec("stat -c '%a %U' /srv/a/b /srv/a/b/c.txt /srv/a/run; /srv/a/run")).stdout,
+    ).toBe("755 root\n644 root\n750 root\nran\n");
   });
 
   it("takes and gives an empty file", async () => {
@@ -92,9 +92,12 @@ export function fileCases(context: Context): void {
     });
     const upload = context.box.upload(endless, "/root/whole/file", { signal: controller.signal });
     expect(await failure(upload)).toBe(reason);
-    const { stdout } = await context.box.exec("until [ $(ls -A /root/whole | wc -l) = 1 ]; do :; done; cat /root/whole/file", {
-      timeoutMs: 10_000,
-    });
+    const { stdout } = await context.box.exec(
+      "until [ $(ls -A /root/whole | wc -l) = 1 ]; do :; done; cat /root/whole/file",
+      {
+        timeoutMs: 10_000,
+      },
+    );
     expect(stdout).toBe("old\n");
   });
 

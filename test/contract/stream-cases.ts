@@ -1,4 +1,4 @@
-import type { Execution, ExecEvent } from "boxrun";
+import type { ExecEvent, Execution } from "boxrun";
 import { expect, it } from "vitest";
 import { type Context, failure, sha256 } from "./target.js";
 
@@ -8,11 +8,9 @@ export function streamCases(context: Context): void {
     expect(execution.id).toMatch(/^exec_[0-9a-z]{12}$/);
     expect((await execution.info()).status).toBe("running");
     const events = await all(execution);
-    expect(events.map((event) => (event.type === "log" ? `${event.stream} ${event.data}` : event.exitCode))).toEqual([
-      "stdout one\n",
-      "stderr two\n",
-      4,
-    ]);
+    expect(
+      events.map((event) => (event.type === "log" ? `${event.stream} ${event.data}` : event.exitCode)),
+    ).toEqual(["stdout one\n", "stderr two\n", 4]);
     const seqs = events.map(({ seq }) => seq);
     expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
     expect(new Set(seqs).size).toBe(seqs.length);
@@ -22,7 +20,10 @@ export function streamCases(context: Context): void {
     const execution = await context.box.execStream("printf 'a\\342\\202'; sleep 0.3; printf '\\254b'");
     const logs = (await all(execution)).filter((event) => event.type === "log");
     expect(logs.map(({ data }) => data)).toEqual(["a", "€b"]);
-    expect(logs.map(({ bytes }) => [...bytes])).toEqual([[97, 0xe2, 0x82], [0xac, 98]]);
+    expect(logs.map(({ bytes }) => [...bytes])).toEqual([
+      [97, 0xe2, 0x82],
+      [0xac, 98],
+    ]);
   });
 
   it("shows bytes that are no text as replacement characters, at the end too", async () => {
@@ -35,7 +36,7 @@ export function streamCases(context: Context): void {
   });
 
   it("writes to stdin and closes it", async () => {
-    const execution = await context.box.execStream("while read line; do echo \"got $line\"; done; echo end", {
+    const execution = await context.box.execStream('while read line; do echo "got $line"; done; echo end', {
       stdin: true,
     });
     const writer = execution.stdin.getWriter();
@@ -75,21 +76,27 @@ export function streamCases(context: Context): void {
   });
 
   it("kills what ignores TERM, and what such a command left in its group", async () => {
-    const execution = await context.box.execStream("trap '' TERM; (sleep 7021; sleep 7021) & echo up; sleep 7022; sleep 7022");
+    const execution = await context.box.execStream(
+      "trap '' TERM; (sleep 7021; sleep 7021) & echo up; sleep 7022; sleep 7022",
+    );
     await firstLog(execution);
     expect(await execution.cancel()).toMatchObject({ status: "canceled" });
     expect((await context.box.exec("pgrep -f 'sleep 702[12]'")).exitCode).toBe(1);
   });
 
   it("kills what is left of the group when only its main process obeys TERM", async () => {
-    const execution = await context.box.execStream("(trap '' TERM; echo up; sleep 7023; sleep 7023) & sleep 7024");
+    const execution = await context.box.execStream(
+      "(trap '' TERM; echo up; sleep 7023; sleep 7023) & sleep 7024",
+    );
     await firstLog(execution);
     await execution.cancel();
     expect((await context.box.exec("pgrep -f 'sleep 702[34]'")).exitCode).toBe(1);
   });
 
   it("sends signals by name", async () => {
-    const execution = await context.box.execStream("trap 'echo caught; exit 9' INT; echo up; while :; do sleep 0.05; done");
+    const execution = await context.box.execStream(
+      "trap 'echo caught; exit 9' INT; echo up; while :; do sleep 0.05; done",
+    );
     await firstLog(execution);
     await execution.kill("SIGINT");
     expect(await execution.wait()).toMatchObject({ status: "failed", exitCode: 9 });
@@ -155,7 +162,7 @@ export function streamCases(context: Context): void {
     expect(others).toBe(5);
     expect(whole.byteLength).toBe(bytes);
     expect(await sha256(whole)).toBe(
-      await sha256(new TextEncoder().encode("boxrun\n".repeat(Math.ceil(bytes / 7)))  .subarray(0, bytes)),
+      await sha256(new TextEncoder().encode("boxrun\n".repeat(Math.ceil(bytes / 7))).subarray(0, bytes)),
     );
   });
 

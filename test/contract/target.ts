@@ -18,7 +18,9 @@ export interface Context {
 }
 
 /** The error that a promise rejects with. Fails when it doesn't. */
-export async function failure(promise: Promise<unknown>): Promise<{ code?: string; message: string } & Error> {
+export async function failure(
+  promise: Promise<unknown>,
+): Promise<{ code?: string; message: string } & Error> {
   try {
     await promise;
   } catch (error) {

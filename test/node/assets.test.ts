@@ -1,10 +1,10 @@
+import { createHash } from "node:crypto";
 import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { BoxRunClient } from "boxrun";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { failure } from "../contract/target.js";
 
 const ASSETS = join(import.meta.dirname, "../../dist/assets");
@@ -67,7 +67,7 @@ describe("a snapshot that cannot be used", () => {
     ],
     [
       "one that traps the emulator",
-      /cannot be used/,
+      /JSON/,
       () => {
         const raw = new Uint8Array(gunzipSync(readFileSync(pathOf(snapshot))));
         const headerBytes = new DataView(raw.buffer).getUint32(8, true);
@@ -76,15 +76,18 @@ describe("a snapshot that cannot be used", () => {
       },
     ],
   ];
-  it.each(cases)("because it is %s is replaced by a cold boot, and a warning says why", async (_what, why, spoil) => {
-    spoil();
-    const { local, stdout } = await createBox();
-    expect(stdout).toBe("works\n");
-    expect(local.boot).toBe("cold");
-    expect(local.warnings).toHaveLength(1);
-    expect(local.warnings[0]).toMatch(why);
-    expect(local.warnings[0]).toContain(snapshot);
-  });
+  it.each(cases)(
+    "because it is %s is replaced by a cold boot, and a warning says why",
+    async (_what, why, spoil) => {
+      spoil();
+      const { local, stdout } = await createBox();
+      expect(stdout).toBe("works\n");
+      expect(local.boot).toBe("cold");
+      expect(local.warnings).toHaveLength(1);
+      expect(local.warnings[0]).toMatch(why);
+      expect(local.warnings[0]).toMatch(/^booted cold, because the snapshot cannot be used: /);
+    },
+  );
 });
 
 describe("an asset that every box needs", () => {
@@ -110,7 +113,9 @@ describe("an asset that every box needs", () => {
     rmSync(path);
     const client = new BoxRunClient({ local: { assets: folder } });
     try {
-      expect(await failure(client.create("tiny", { memoryMb: 256 }))).toMatchObject({ code: "IMAGE_PULL_FAILED" });
+      expect(await failure(client.create("tiny", { memoryMb: 256 }))).toMatchObject({
+        code: "IMAGE_PULL_FAILED",
+      });
       expect(await client.listBoxes()).toEqual([]);
       writeFileSync(path, bytes);
       const box = await client.create("tiny", { memoryMb: 256 });

@@ -35,7 +35,10 @@ describe("boxrun", () => {
     const shown = boxrun(["run", ...options, "tiny", "--", "sh", "-c", 'echo "$A $D $PWD"'], "");
     expect(await shown.ended).toMatchObject({ code: 0, stdout: "b c = /etc\n" });
     const slow = boxrun(["run", "--memory", "256", "--timeout", "300", "tiny", "--", "sleep", "60"], "");
-    expect(await slow.ended).toMatchObject({ code: 124, stderr: expect.stringContaining("timed out after 300 ms") });
+    expect(await slow.ended).toMatchObject({
+      code: 124,
+      stderr: expect.stringContaining("timed out after 300 ms"),
+    });
   });
 
   it("exits as a shell does for a command that is not there", async () => {
@@ -45,7 +48,16 @@ describe("boxrun", () => {
   });
 
   it("cancels the command on Ctrl-C and exits with 130", async () => {
-    const { child, ended } = boxrun(["run", "--memory", "256", "tiny", "--", "sh", "-c", "echo up; sleep 60"]);
+    const { child, ended } = boxrun([
+      "run",
+      "--memory",
+      "256",
+      "tiny",
+      "--",
+      "sh",
+      "-c",
+      "echo up; sleep 60",
+    ]);
     await once(child.stdout, "data");
     child.kill("SIGINT");
     expect(await ended).toMatchObject({ code: 130, stdout: "up\n" });
@@ -80,6 +92,9 @@ describe("boxrun", () => {
   });
 
   it("explains itself", async () => {
-    expect(await boxrun(["--help"]).ended).toMatchObject({ code: 0, stdout: expect.stringContaining("Usage:") });
+    expect(await boxrun(["--help"]).ended).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("Usage:"),
+    });
   });
 });

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, describe, expect, it } from "vitest";
 import { BoxRunClient } from "boxrun";
+import { afterAll, describe, expect, it } from "vitest";
 import { failure, pattern } from "../contract/target.js";
 
 const ROOT = join(import.meta.dirname, "../..");

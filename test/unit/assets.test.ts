@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { Assets, type AssetSource } from "../../src/local/assets.js";
+import type { AssetSource } from "../../src/local/asset-source.js";
+import { Assets } from "../../src/local/assets.js";
+import { readManifest } from "../../src/local/manifest.js";
 
 const raw = new TextEncoder().encode("the contents");
 const packed = new Uint8Array(gzipSync(raw));
@@ -28,8 +30,13 @@ function manifest(thing: object = entry): string {
   return JSON.stringify({ version: 1, files: { thing }, images: [] });
 }
 
+async function open(files: Record<string, Uint8Array | string>): Promise<Assets> {
+  const source = sourceOf(files);
+  return new Assets(source, await readManifest(source));
+}
+
 async function load(files: Record<string, Uint8Array | string>): Promise<Uint8Array> {
-  return (await Assets.open(sourceOf(files))).load("thing");
+  return (await open(files)).load("thing");
 }
 
 describe("assets", () => {
@@ -68,7 +75,7 @@ describe("assets", () => {
   });
 
   it("are refused when the manifest does not list them", async () => {
-    const assets = await Assets.open(sourceOf({ "manifest.json": manifest() }));
+    const assets = await open({ "manifest.json": manifest() });
     await expect(assets.load("other")).rejects.toMatchObject({ code: "IMAGE_PULL_FAILED" });
   });
 });

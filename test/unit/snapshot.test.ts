@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { decodeSnapshot, encodeSnapshot, fingerprint, PAGE_BYTES } from "../../src/local/machine/snapshot.js";
+import {
+  decodeSnapshot,
+  encodeSnapshot,
+  fingerprint,
+  PAGE_BYTES,
+  packPages,
+  unpackPages,
+} from "../../src/local/machine/snapshot.js";
 
 const parts = {
   emulator: "e",
@@ -25,7 +32,9 @@ describe("snapshots", () => {
   });
 
   it("have another fingerprint when anything they depend on differs", async () => {
-    const others = Object.keys(parts).map((key) => fingerprint({ ...parts, [key]: key === "memoryMb" ? 2 : "x" }));
+    const others = Object.keys(parts).map((key) =>
+      fingerprint({ ...parts, [key]: key === "memoryMb" ? 2 : "x" }),
+    );
     expect(new Set([id, ...(await Promise.all(others))]).size).toBe(7);
   });
 
@@ -45,14 +54,24 @@ describe("snapshots", () => {
     expect(() => decodeSnapshot(longer, id)).toThrow("cut short");
   });
 
-  it.each([
-    [[0, 1, 0, 1]],
-    [[255, 2]],
-    [[-1, 1]],
-    [[0, 1.5]],
-    [[0]],
-    [[5, 2, 0, 1]],
-  ])("are refused with the list of pages %j", (runs) => {
-    expect(() => decodeSnapshot(encodeSnapshot({ ...snapshot, runs }), id)).toThrow();
+  it.each([[[0, 1, 0, 1]], [[255, 2]], [[-1, 1]], [[0, 1.5]], [[0]], [[5, 2, 0, 1]]])(
+    "are refused with the list of pages %j",
+    (runs) => {
+      expect(() => decodeSnapshot(encodeSnapshot({ ...snapshot, runs }), id)).toThrow();
+    },
+  );
+});
+
+describe("pages", () => {
+  it("come back where they were, and zero ones are not kept", () => {
+    const contents = [0, 7, 7, 7, 0, 8, 9, 7, 8, 0, 7, 7];
+    const memory = new Uint8Array(contents.length * PAGE_BYTES);
+    for (const [page, fill] of contents.entries())
+      memory.fill(fill, page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+    const packed = packPages(memory, (page) => contents[page] === 0);
+    expect(packed.pages.byteLength).toBe(9 * PAGE_BYTES);
+    const restored = new Uint8Array(memory.byteLength);
+    unpackPages({ ...snapshot, ...packed }, restored);
+    expect(restored).toEqual(memory);
   });
 });

@@ -55,50 +55,74 @@ struct stream {
     char name[256];  /* PUT: the file's name in the directory */
 };
 
-/* Open streams, in no order. */
+/* streams.c. The open streams, in no order. */
 extern struct stream *streams[MAX_STREAMS];
 extern int stream_count;
-
-/* Neither may be called for a stream that is not open, or when MAX_STREAMS are. */
-struct stream *stream_open(uint32_t id, enum kind kind);
-void stream_close(struct stream *stream);
-/* Lets the host send so many bytes more: at once when a quarter of the window is due, so that few frames do it. */
-void stream_grant(struct stream *stream, uint32_t bytes);
-
 /* The poll set of this turn. */
 extern struct pollfd polls[MAX_POLL];
-int poll_add(int fd, short events);
+extern int poll_count;
 
-/* main.c */
-extern bool in_guest;              /* PID 1 of a guest, not the test mode on a host */
-extern int dev_null;
+void streams_init(void);
+/* Not when MAX_STREAMS are open. */
+struct stream *stream_open(uint32_t id, enum kind kind);
+void stream_close(struct stream *stream);
+struct stream *stream_find(uint32_t id);
+/*
+ * Lets the host send so many bytes more: at once when a quarter of the window is due, so that few frames do
+ * it.
+ */
+void stream_grant(struct stream *stream, uint32_t bytes);
+int poll_add(int fd, short events);
 void close_fd(int *fd);
 int64_t now_ms(void);
 
-/* exec.c. Each `bool` that takes a frame's fields is false when they break the protocol. */
+/* main.c */
+extern bool in_guest; /* PID 1 of a guest, not the test mode on a host */
+extern int dev_null;
+/*
+ * A time in which commands are left alone, unless one is on already: else one could follow the other for
+ * ever.
+ */
+void quiet_start(void);
+void quiet_end(void);
+
+/* What reaping found: children that live, none at all, or more zombies than one turn takes. */
+enum reaped { CHILDREN_LEFT, NO_CHILDREN, MORE_TO_REAP };
+
+/* dispatch.c */
+extern int64_t shutdown_deadline;
+bool shutting_down(void);
+/* False: it breaks the protocol. */
+bool dispatch(const struct frame *frame);
+void shutdown_step(enum reaped children_left);
+
+/* exec.c. Starts a command, chrooted when there is a root, and answers. False: it breaks the protocol. */
 bool exec_frame(const struct frame *frame, const char *root, int cgroup);
 /* To the command's whole group, as long as its number cannot be another's. */
 void exec_signal(struct stream *stream, int number);
-void exec_stdin(struct stream *stream, const uint8_t *data, uint32_t length);
-void exec_stdin_eof(struct stream *stream);
-/* `outputs`: whether what it prints may be read in this turn. */
-void exec_poll(struct stream *stream, bool outputs);
-void exec_poll_discarded(void);
-/* The bytes of output taken. May end the stream. */
-uint32_t exec_pump(struct stream *stream);
-void exec_pump_discarded(void);
 void exec_terminate(struct stream *stream, uint32_t grace_ms);
 /* When the next grace ends, INT64_MAX: none runs. */
 int64_t exec_deadline(void);
 void exec_kill_overdue(void);
+enum reaped exec_reap(void);
 /* Lets go of the pipes and closes the stream; the command itself is not touched. */
 void exec_close(struct stream *stream);
 
-/* What reaping found: CHILDREN_LEFT, none left, or more to reap than one turn takes. */
-enum reaped { CHILDREN_LEFT, NO_CHILDREN, MORE_TO_REAP };
-enum reaped exec_reap(void);
+/* pipes.c */
+void stdin_grant(struct stream *stream);
+void stdin_data(struct stream *stream, const uint8_t *data, uint32_t length);
+void stdin_eof(struct stream *stream);
+/* `outputs`: whether what it prints may be read in this turn. */
+void pipes_poll(struct stream *stream, bool outputs);
+void pipes_poll_discarded(void);
+/* The bytes of output taken. May end the stream. */
+uint32_t pipes_pump(struct stream *stream);
+void pipes_pump_discarded(void);
+/* The main process has ended: what stands in its pipes now is still its own. */
+void pipes_count_left(struct stream *stream);
+void pipes_close(struct stream *stream);
 
-/* files.c */
+/* files.c. Each answers; false: it breaks the protocol. */
 bool put_frame(const struct frame *frame);
 bool get_frame(const struct frame *frame);
 void put_data(struct stream *stream, const uint8_t *data, uint32_t length);
@@ -111,10 +135,10 @@ void file_abort(struct stream *stream);
 /* mkdir -p; the path is changed on the way and restored. */
 int make_directories(char *path);
 
-/* box.c. Failures leave errno and name the step. */
-void report(const char *what, int error);
-const char *boot(void);
+/* port.c. Waits for the port to be there and connected; -1 when it does not come. */
 int port_open(void);
+
+/* box.c. What returns a string returns the step that failed, with its errno, or NULL. */
 struct setup {
     uint64_t clock, disk_size, memory_limit;
     uint32_t process_limit, entropy_length;
@@ -122,10 +146,13 @@ struct setup {
     const char *hostname;
     char *workdir;
 };
-int clock_set(uint64_t ns);
-const char *box_setup(const struct setup *setup, uint64_t *size);
-const char *box_unmount(void);
 /* The cgroup of the box's processes, -1 before boot and on a kernel without one. */
 extern int box_cgroup;
+const char *boot(void);
+const char *box_setup(const struct setup *setup, uint64_t *size);
+const char *box_unmount(void);
+int clock_set(uint64_t ns);
+/* To the console. */
+void report(const char *what, int error);
 
 #endif

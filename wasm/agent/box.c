@@ -1,26 +1,19 @@
-/* The guest around the agent: its mounts and port at boot, and the box made by SETUP. */
+/* The guest around the agent: its mounts at boot, the box made by SETUP, and its end. */
 #define _GNU_SOURCE
 #include "agent.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/random.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
-/* The host answers the port's opening within milliseconds; a slow machine gets this much. */
-#define PORT_WAIT_MS 20000
-#define PORT_STEP_MS 10
-#define PORT_NAME "virtio-1"
 #define CGROUP "/sys/fs/cgroup/"
 #define EXT4_RESIZE _IOW('f', 16, uint64_t)
 
@@ -28,11 +21,23 @@ int box_cgroup = -1;
 /* The disk's root, which no path leads to once the box is the root. */
 static int disk = -1;
 
+/* The digits of a number, at the end of `digits`: printf would be a third of this program. */
+static char *decimal(uint64_t value, char digits[24])
+{
+    char *at = digits + 23;
+    *at = 0;
+    do
+        *--at = '0' + value % 10;
+    while (value /= 10);
+    return at;
+}
+
 void report(const char *what, int error)
 {
-    char line[256];
-    int length = snprintf(line, sizeof line, "agent: %s: %s\n", what, strerror(error));
-    if (length > 0 && write(2, line, length < (int)sizeof line ? length : (int)sizeof line - 1) < 0)
+    char line[128] = "agent: ", digits[24];
+    strncat(line, what, 80);
+    strcat(strcat(strcat(line, ": error "), decimal(error, digits)), "\n");
+    if (write(2, line, strlen(line)) < 0)
         return;
 }
 
@@ -94,8 +99,8 @@ static void raise_loopback(void)
 }
 
 /*
- * Everything that does not depend on the box, so that a snapshot taken after it has it done. The initramfs needs only
- * /init: directories are made here.
+ * Everything that does not depend on the box, so that a snapshot taken after it has it done. The initramfs
+ * needs only /init: directories are made here.
  */
 const char *boot(void)
 {
@@ -126,58 +131,6 @@ const char *boot(void)
     return NULL;
 }
 
-/* Its number depends on the devices there are, its name does not. */
-static int find_port(char *path, size_t size)
-{
-    const char *const class = "/sys/class/virtio-ports";
-    DIR *dir = opendir(class);
-    if (!dir)
-        return -1;
-    bool found = false;
-    for (struct dirent *entry; !found && (entry = readdir(dir)); ) {
-        char name[32] = "";
-        if (entry->d_name[0] == '.')
-            continue;
-        snprintf(path, size, "%s/%s/name", class, entry->d_name);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd >= 0 && read(fd, name, sizeof name - 1) > 0)
-            found = strcmp(name, PORT_NAME "\n") == 0;
-        close_fd(&fd);
-        snprintf(path, size, "/dev/%s", entry->d_name);
-    }
-    closedir(dir);
-    errno = ENODEV;
-    return found ? 0 : -1;
-}
-
-/* A port whose host end is not there yet opens, and hangs up. */
-static int open_connected(void)
-{
-    char path[300];
-    if (find_port(path, sizeof path) < 0)
-        return -1;
-    int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    struct pollfd poll_port = { .fd = fd, .events = POLLOUT };
-    if (fd < 0)
-        return -1;
-    if (poll(&poll_port, 1, 0) >= 0 && !(poll_port.revents & (POLLHUP | POLLERR)))
-        return fd;
-    close(fd);
-    errno = EPIPE;
-    return -1;
-}
-
-int port_open(void)
-{
-    const struct timespec step = { .tv_nsec = PORT_STEP_MS * 1000000 };
-    int fd = open_connected();
-    for (int waited = 0; fd < 0 && waited < PORT_WAIT_MS; waited += PORT_STEP_MS) {
-        nanosleep(&step, NULL);
-        fd = open_connected();
-    }
-    return fd;
-}
-
 int clock_set(uint64_t ns)
 {
     const struct timespec time = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
@@ -204,7 +157,10 @@ static int reseed(const uint8_t *entropy, uint32_t length)
     return done;
 }
 
-/* Of the ext4 file system on `device`, from its superblock: statfs leaves out what the file system itself takes. */
+/*
+ * Of the ext4 file system on `device`, from its superblock: statfs leaves out what the file system itself
+ * takes.
+ */
 static int ext4_size(int device, uint64_t *blocks, uint32_t *block_size)
 {
     uint8_t super[1024];
@@ -241,8 +197,8 @@ static int grow_disk(int device, uint64_t wanted, uint64_t *size)
 static int make_disk(uint64_t wanted, uint64_t *size)
 {
     /*
-     * noatime: reading would write. errors=remount-ro: a damaged disk is not damaged further. noinit_itable: the
-     * kernel would go on writing empty inode tables in the background long after the mount.
+     * noatime: reading would write. errors=remount-ro: a damaged disk is not damaged further. noinit_itable:
+     * the kernel would go on writing empty inode tables in the background long after the mount.
      */
     if (mount_at("/dev/sdb", "/disk", "ext4", MS_NOATIME, "errors=remount-ro,noinit_itable") < 0)
         return -1;
@@ -255,14 +211,12 @@ static int make_disk(uint64_t wanted, uint64_t *size)
 
 static int limit(const char *path, uint64_t value)
 {
-    char text[24] = "max";
+    char digits[24];
     if (box_cgroup < 0 && value) {
         errno = ENOSYS;
         return -1;
     }
-    if (value)
-        snprintf(text, sizeof text, "%llu", (unsigned long long)value);
-    return box_cgroup < 0 ? 0 : write_file(path, text);
+    return box_cgroup < 0 ? 0 : write_file(path, value ? decimal(value, digits) : "max");
 }
 
 static int move_into_box(const char *from)
@@ -299,7 +253,8 @@ const char *box_setup(const struct setup *setup, uint64_t *size)
         return "process limit";
     if (make_disk(setup->disk_size, size) < 0)
         return "disk";
-    if ((mkdir("/disk/upper", 0755) < 0 && errno != EEXIST) || (mkdir("/disk/work", 0755) < 0 && errno != EEXIST)
+    if ((mkdir("/disk/upper", 0755) < 0 && errno != EEXIST)
+        || (mkdir("/disk/work", 0755) < 0 && errno != EEXIST)
         || mount_at("overlay", "/box", "overlay", 0, OVERLAY) < 0)
         return "overlay";
     if (move_into_box("/proc") < 0 || move_into_box("/sys") < 0 || move_into_box("/dev") < 0
@@ -309,8 +264,8 @@ const char *box_setup(const struct setup *setup, uint64_t *size)
 }
 
 /*
- * The overlay is the agent's own root and cannot go. Read-only, it and the disk below are as clean as unmounted: the
- * journal is empty, and the next mount has nothing to recover.
+ * The overlay is the agent's own root and cannot go. Read-only, it and the disk below are as clean as
+ * unmounted: the journal is empty, and the next mount has nothing to recover.
  */
 const char *box_unmount(void)
 {

@@ -43,8 +43,8 @@ int make_directories(char *path)
 }
 
 /*
- * Follows symbolic links at the end of `path` (of PATH_MAX bytes) to the name that is to be replaced, which need not
- * exist. Leaves the last slash's place in `*last`.
+ * Follows symbolic links at the end of `path` (of PATH_MAX bytes) to the name that is to be replaced, which
+ * need not exist. Leaves the last slash's place in `*last`.
  */
 static int resolve(char *path, char **last)
 {
@@ -79,7 +79,9 @@ static int open_directory(char *path, char *last)
     return dir;
 }
 
-/* Opens the target's directory and a temporary file in it. Leaves the descriptors and the name in `stream`. */
+/*
+ * Opens the target's directory and a temporary file in it. Leaves the descriptors and the name in `stream`.
+ */
 static int put_open(struct stream *stream, char *path)
 {
     char *last;

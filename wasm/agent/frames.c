@@ -184,8 +184,8 @@ void tx_data_done(uint32_t stream, enum channel channel, uint32_t length)
 }
 
 /*
- * Callers ask tx_has(TX_RESERVE) before they take in what makes them answer, so this has room. Should that ever be
- * wrong, the frame is dropped rather than memory overwritten.
+ * Callers ask tx_has(TX_RESERVE) before they take in what makes them answer, so this has room. Should that
+ * ever be wrong, the frame is dropped rather than memory overwritten.
  */
 static void send(enum frame_type type, uint32_t stream, const void *payload, uint32_t length)
 {

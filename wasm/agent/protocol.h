@@ -4,9 +4,9 @@
  * This header is the specification; src/local/frames.ts is the other half. Both are tested on
  * test/fixtures/frames.json. A change here is a change of PROTOCOL_VERSION.
  *
- * Transport. A raw virtio console port: a byte stream each way. The host may deliver a frame in pieces of any size,
- * and several frames in one piece. The port has no flow control of its own, so every payload that can grow is
- * covered by credit (below).
+ * Transport. A raw virtio console port: a byte stream each way. The host may deliver a frame in pieces of any
+ * size, and several frames in one piece. The port has no flow control of its own, so every payload that can
+ * grow is covered by credit (below).
  *
  * Frame. A header of 12 bytes, then the payload; every integer is little-endian:
  *
@@ -17,45 +17,47 @@
  *     u16 reserved  0
  *
  * Payload notation. "str" is a u32 length and that many bytes, without a terminating zero and without a zero
- * inside; "bytes" is the same for any bytes; "list" is a u32 count and that many str. A payload has exactly the
- * fields given for its type: what is missing or left over is a protocol error, and so is a value outside the range
- * that is given in parentheses.
+ * inside; "bytes" is the same for any bytes; "list" is a u32 count and that many str. A payload has exactly
+ * the fields given for its type: what is missing or left over is a protocol error, and so is a value outside
+ * the range that is given in parentheses.
  *
- * Life of the connection. The agent opens the port and sends HELLO as soon as the base image is mounted. A snapshot
- * is taken there, so a restored guest has sent its HELLO long ago. The host sends SETUP once, the agent makes the box
- * and answers READY, or FAIL on stream 0 and then serves no stream. From then on, streams. Before SETUP only EXEC is
- * served, chrooted into the read-only base image: that is how the build warms the page cache of a snapshot. When
- * starting fails before HELLO, the agent sends FAIL on stream 0 (STAGE_SETUP) instead of it.
+ * Life of the connection. The agent opens the port and sends HELLO as soon as the base image is mounted. A
+ * snapshot is taken there, so a restored guest has sent its HELLO long ago. The host sends SETUP once, the
+ * agent makes the box and answers READY, or FAIL on stream 0 and then serves no stream. From then on,
+ * streams. Before SETUP only EXEC is served, chrooted into the read-only base image: that is how the build
+ * warms the page cache of a snapshot. When starting fails before HELLO, the agent sends FAIL on stream 0
+ * (STAGE_SETUP) instead of it.
  *
- * Life of a stream. The host opens it with EXEC, PUT or GET. The agent ends it with exactly one of EXIT, DONE or FAIL,
- * after which the id is free. Frames for a stream that has ended are ignored: they crossed its end on the way.
+ * Life of a stream. The host opens it with EXEC, PUT or GET. The agent ends it with exactly one of EXIT, DONE
+ * or FAIL, after which the id is free. Frames for a stream that has ended are ignored: they crossed its end
+ * on the way.
  *
- *     EXEC  -> STARTED, DATA (stdout and stderr) ..., EXIT        or FAIL (nothing was started)
- *     PUT   -> CREDIT ..., DONE                                   or FAIL (nothing was changed under the path)
- *     GET   -> STAT, DATA (file) ..., DONE                        or FAIL
+ *     EXEC  -> STARTED, DATA (stdout and stderr) ..., EXIT    or FAIL (nothing was started)
+ *     PUT   -> CREDIT ..., DONE                               or FAIL (nothing was changed under the path)
+ *     GET   -> STAT, DATA (file) ..., DONE                    or FAIL
  *
- * On an EXEC the host may send SIGNAL, TERMINATE, CREDIT, and with EXEC_STDIN also DATA (CH_STDIN) and one EOF. On a
- * PUT: DATA (CH_FILE), then one EOF; or ABORT. On a GET: CREDIT, ABORT. Anything else on an open stream, DATA after
- * EOF included, is a protocol error.
+ * On an EXEC the host may send SIGNAL, TERMINATE, CREDIT, and with EXEC_STDIN also DATA (CH_STDIN) and one
+ * EOF. On a PUT: DATA (CH_FILE), then one EOF; or ABORT. On a GET: CREDIT, ABORT. Anything else on an open
+ * stream, DATA after EOF included, is a protocol error.
  *
- * A command. A session and process group of its own, led by its main process; no shell. A program name without a
- * slash is looked up in the PATH of the given environment, or in /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
- * /sbin:/bin. EXIT follows all that stood in its pipes when the main process ended; what background processes it has
- * left behind print later is thrown away. STARTED may wait some milliseconds for what follows it.
+ * A command. A session and process group of its own, led by its main process; no shell. A program name
+ * without a slash is looked up in the PATH of the given environment, or in the usual folders where it has
+ * none. EXIT follows all that stood in its pipes when the main process ended; what background processes it
+ * has left behind print later is thrown away. STARTED may wait some milliseconds for what follows it.
  *
- * A file. Its path is absolute, else FAIL (EINVAL). PUT makes missing directories (0755), follows a symbolic link at
- * the path, and replaces only a regular file (EISDIR, EINVAL). The new file appears whole, by a rename; DONE means
- * that the guest's programs see it, not that it has reached the disk. GET reads regular files (EISDIR, EINVAL), those
- * of /proc included, to their end; its DONE needs no credit.
+ * A file. Its path is absolute, else FAIL (EINVAL). PUT makes missing directories (0755), follows a symbolic
+ * link at the path, and replaces only a regular file (EISDIR, EINVAL). The new file appears whole, by a
+ * rename; DONE means that the guest's programs see it, not that it has reached the disk. GET reads regular
+ * files (EISDIR, EINVAL), those of /proc included, to their end; its DONE needs no credit.
  *
  * Credit. A sender of DATA may have at most as many payload bytes under way as the receiver has granted for
- * that stream. EXEC and GET carry the host's first grant in `window`; the agent grants stdin and file data with
- * CREDIT. A grant adds to what is left. The sum of what is outstanding never exceeds MAX_WINDOW. So a flood never
- * outruns the reader, and a reader that stops holds up nothing but its own stream. A command that reads no more input
- * has the rest of it thrown away, with credit still granted.
+ * that stream. EXEC and GET carry the host's first grant in `window`; the agent grants stdin and file data
+ * with CREDIT. A grant adds to what is left. The sum of what is outstanding never exceeds MAX_WINDOW. So a
+ * flood never outruns the reader, and a reader that stops holds up nothing but its own stream. A command that
+ * reads no more input has the rest of it thrown away, with credit still granted.
  *
- * Trust. The agent checks every frame, and on a malformed one sends FAIL (stream 0, EPROTO) and reads nothing more.
- * The host does the same and ends the machine: everything inside the guest is untrusted.
+ * Trust. The agent checks every frame, and on a malformed one sends FAIL (stream 0, EPROTO) and reads nothing
+ * more. The host does the same and ends the machine: everything inside the guest is untrusted.
  */
 #ifndef BOXRUN_PROTOCOL_H
 #define BOXRUN_PROTOCOL_H
@@ -83,11 +85,13 @@
 
 enum frame_type {
     /* host -> guest, stream 0 */
-    F_SETUP = 0x01,     /* u64 clock (ns since 1970, < 2^63), bytes entropy (16..512), str hostname, u64 disk size
-                           wanted (bytes, 0: as it is), u64 memory limit for the box's processes (bytes, 0: none),
-                           u32 process limit (0: none), str workdir (absolute; made when missing) */
-    F_SHUTDOWN = 0x02,  /* u32 grace (ms): TERM to all, KILL after the grace, unmount the disk; open PUTs and GETs and
-                           later streams FAIL (ESHUTDOWN, STAGE_LIMIT); answered by DONE or FAIL on stream 0 */
+    F_SETUP = 0x01,     /* u64 clock (ns since 1970, < 2^63), bytes entropy (16..512), str hostname, u64 disk
+                           size wanted (bytes, 0: as it is), u64 memory limit for the box's processes (bytes,
+                           0: none), u32 process limit (0: none), str workdir (absolute, else FAIL (EINVAL);
+                           made when missing) */
+    F_SHUTDOWN = 0x02,  /* u32 grace (ms): TERM to all, KILL after the grace, unmount the disk; open PUTs and
+                           GETs and later streams FAIL (ESHUTDOWN, STAGE_LIMIT); answered by DONE or FAIL on
+                           stream 0 */
     F_PING = 0x03,      /* u32 token */
     F_CLOCK = 0x04,     /* u64 clock (ns since 1970, < 2^63) */
 
@@ -97,10 +101,11 @@ enum frame_type {
     F_SIGNAL = 0x11,    /* u32 signal number (1..64), to the command's whole process group */
     F_PUT = 0x12,       /* u32 mode (permission bits, 0..07777), str path (not empty) */
     F_GET = 0x13,       /* u32 window (0..MAX_WINDOW), str path (not empty) */
-    F_ABORT = 0x14,     /* (empty) a PUT or GET is given up; answered by FAIL (ECANCELED) unless it ended first */
-    F_TERMINATE = 0x15, /* u32 grace (ms): TERM to the command's process group, KILL after the grace, and KILL to what
-                           is left of the group when its main process ends (before that one is reaped, so that the
-                           group's id is still its own) */
+    F_ABORT = 0x14,     /* (empty) a PUT or GET is given up; answered by FAIL (ECANCELED) unless it ended
+                           first */
+    F_TERMINATE = 0x15, /* u32 grace (ms): TERM to the command's process group, KILL after the grace, and KILL
+                           to what is left of the group when its main process ends (before that one is reaped,
+                           so that the group's id is still its own) */
 
     /* both ways, on a stream */
     F_DATA = 0x20,      /* the rest of the frame, 1..MAX_DATA bytes */
@@ -115,11 +120,11 @@ enum frame_type {
     /* guest -> host, on a stream (FAIL and DONE on stream 0 too) */
     F_STARTED = 0x90,   /* u32 process id */
     F_EXIT = 0x91,      /* u8 how (EXITED, SIGNALED), u32 exit code (0..255) or signal number (1..64) */
-    F_STAT = 0x92,      /* u64 size (bytes, of the file as it stands now), u32 mode (permission bits, 0..07777),
-                           u64 mtime (ms since 1970, 0 for anything earlier) */
+    F_STAT = 0x92,      /* u64 size (bytes, of the file as it stands now), u32 mode (permission bits,
+                           0..07777), u64 mtime (ms since 1970, 0 for anything earlier) */
     F_DONE = 0x93,      /* u64 bytes written or read; 0 on stream 0 */
-    F_FAIL = 0x94,      /* u8 stage (STAGE_*), u32 errno (Linux numbers), str detail (0..MAX_DETAIL): the path or step
-                           it failed on, cut where it is longer */
+    F_FAIL = 0x94,      /* u8 stage (STAGE_*), u32 errno (Linux numbers), str detail (0..MAX_DETAIL): the path
+                           or step it failed on, cut where it is longer */
 };
 
 enum channel { CH_STDIN = 0, CH_STDOUT = 1, CH_STDERR = 2, CH_FILE = 3 };

@@ -1,7 +1,14 @@
 import { BoxRunError } from "../../errors.js";
 import { type Deferred, deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
-import { encodeFrame, FrameReader, type GuestFrame, type HostFrame, MAX_DATA, PROTOCOL_VERSION } from "../frames.js";
+import {
+  encodeFrame,
+  FrameReader,
+  type GuestFrame,
+  type HostFrame,
+  MAX_DATA,
+  PROTOCOL_VERSION,
+} from "../frames.js";
 import type { SendCredit } from "./credit.js";
 import { violation } from "./violation.js";
 
@@ -100,7 +107,12 @@ export class Guest {
   }
 
   /** Sends `chunk` as the stream's credit allows. Resolves early when the stream ends. */
-  async sendData(stream: number, channel: "stdin" | "file", credit: SendCredit, chunk: Uint8Array): Promise<void> {
+  async sendData(
+    stream: number,
+    channel: "stdin" | "file",
+    credit: SendCredit,
+    chunk: Uint8Array,
+  ): Promise<void> {
     for (let offset = 0; offset < chunk.byteLength; ) {
       const length = await credit.take(Math.min(MAX_DATA, chunk.byteLength - offset));
       if (length === 0) return;
@@ -113,7 +125,8 @@ export class Guest {
   lose(error: BoxRunError): void {
     if (this.gone) return;
     this.gone = error;
-    for (const waiting of [this.hello, this.ready, this.halted, ...this.pings.values()]) waiting.reject(error);
+    for (const waiting of [this.hello, this.ready, this.halted, ...this.pings.values()])
+      waiting.reject(error);
     const streams = [...this.streams.values()];
     this.streams.clear();
     for (const stream of streams) stream.lost(error);
@@ -122,7 +135,8 @@ export class Guest {
   private receiveOwn(frame: GuestFrame): void {
     switch (frame.type) {
       case "hello":
-        if (frame.version !== PROTOCOL_VERSION) throw violation(`speaks version ${frame.version} of the protocol`);
+        if (frame.version !== PROTOCOL_VERSION)
+          throw violation(`speaks version ${frame.version} of the protocol`);
         return this.hello.resolve();
       case "ready":
         return this.ready.resolve({ diskBytes: frame.diskBytes });
@@ -131,7 +145,10 @@ export class Guest {
       case "done":
         return this.halted.resolve();
       case "fail":
-        throw new BoxRunError("RUNTIME_ERROR", `the guest cannot go on: ${frame.detail} (error ${frame.errno})`);
+        throw new BoxRunError(
+          "RUNTIME_ERROR",
+          `the guest cannot go on: ${frame.detail} (error ${frame.errno})`,
+        );
       default:
         throw violation(`sent ${frame.type} outside any stream`);
     }
@@ -141,7 +158,8 @@ export class Guest {
     const stream = this.streams.get(frame.stream);
     // Frames of a stream that has ended crossed its end on the way.
     if (!stream) return;
-    if (frame.type === "exit" || frame.type === "done" || frame.type === "fail") this.streams.delete(frame.stream);
+    if (frame.type === "exit" || frame.type === "done" || frame.type === "fail")
+      this.streams.delete(frame.stream);
     stream.receive(frame);
   }
 }

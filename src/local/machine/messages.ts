@@ -1,4 +1,4 @@
-import type { AssetManifest } from "../assets.js";
+import type { AssetManifest } from "../manifest.js";
 
 /** What a machine is to be. */
 export interface MachineConfig {

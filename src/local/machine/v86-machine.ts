@@ -6,7 +6,7 @@
 import { V86 } from "v86";
 import { deferred } from "../../util/deferred.js";
 import type { MachineDisk } from "./disks.js";
-import { PAGE_BYTES, type Snapshot } from "./snapshot.js";
+import { PAGE_BYTES, packPages, type Snapshot, unpackPages } from "./snapshot.js";
 
 /** Changes when the set of devices below does: part of a snapshot's fingerprint. */
 export const DEVICE_SET = "console,net-virtio,9p,balloon,hda,hdb,serial,no-acpi/1";
@@ -50,7 +50,8 @@ export interface MachineParts {
   memoryMb: number;
   base: MachineDisk;
   disk: MachineDisk;
-  start: { snapshot: Snapshot } | { cold: ColdBoot };
+  /** Absent: the machine is restored from a snapshot before it runs. */
+  cold?: ColdBoot;
 }
 
 /** What a machine tells its owner. */
@@ -113,11 +114,10 @@ export class Machine {
     private readonly setJitConfig: (index: number, value: number) => void,
   ) {}
 
-  /** Restores or boots a machine and lets it run. The caller has verified all parts. */
-  static async start(parts: MachineParts, events: MachineEvents): Promise<Machine> {
-    const ready = deferred<void>();
+  /** Makes a machine that does not run yet. The caller has verified all parts. */
+  static async create(parts: MachineParts, events: MachineEvents): Promise<Machine> {
     const loaded = deferred<void>();
-    const cold = "cold" in parts.start ? parts.start.cold : undefined;
+    const { cold } = parts;
     let setJitConfig!: (index: number, value: number) => void;
     const emulator = new V86({
       wasm_fn: async (env: WebAssembly.Imports) => {
@@ -148,7 +148,6 @@ export class Machine {
         cmdline: cold.cmdline,
       }),
     } as never) as unknown as Emulator;
-    emulator.add_listener("emulator-ready", () => ready.resolve());
     emulator.add_listener("emulator-loaded", () => loaded.resolve());
     const deadline = setTimeout(
       () => loaded.reject(new Error(`the emulator did not start within ${INIT_DEADLINE_MS} ms`)),
@@ -158,9 +157,19 @@ export class Machine {
 
     const machine = new Machine(emulator, parts.memoryMb, setJitConfig);
     machine.connect(events);
-    if ("snapshot" in parts.start) await machine.restore(parts.start.snapshot);
-    await emulator.run();
     return machine;
+  }
+
+  /** Makes a machine that never ran the one of the snapshot. */
+  async restore(snapshot: Snapshot): Promise<void> {
+    const cpu = this.emulator.v86.cpu;
+    // Memory is new and all zero. v86 would write zeroes to all of it first, which makes the host commit every page.
+    cpu.unpack_memory = () => unpackPages(snapshot, cpu.mem8.subarray(0, this.memoryMb * 2 ** 20));
+    await this.emulator.restore_state(snapshot.state.buffer as ArrayBuffer);
+  }
+
+  async run(): Promise<void> {
+    await this.emulator.run();
   }
 
   /** Queues bytes for the agent. What the guest has no room for waits here; credit bounds how much that is. */
@@ -180,18 +189,8 @@ export class Machine {
     });
     const state = new Uint8Array(await this.emulator.save_state());
     const memory = cpu.mem8.subarray(0, this.memoryMb * 2 ** 20);
-    const runs: number[] = [];
-    let pageCount = 0;
-    for (let page = 0; page < memory.byteLength / PAGE_BYTES; page++) {
-      if (cpu.is_memory_zeroed(page * PAGE_BYTES, PAGE_BYTES)) continue;
-      const last = runs.length - 2;
-      if (last >= 0 && runs[last]! + runs[last + 1]! === page) runs[last + 1]!++;
-      else runs.push(page, 1);
-      pageCount++;
-    }
-    const pages = new Uint8Array(pageCount * PAGE_BYTES);
-    eachRun(runs, (at, start, end) => pages.set(memory.subarray(start, end), at));
-    return { fingerprint: id, memoryMb: this.memoryMb, state, runs, pages };
+    const packed = packPages(memory, (page) => cpu.is_memory_zeroed(page * PAGE_BYTES, PAGE_BYTES) !== 0);
+    return { fingerprint: id, memoryMb: this.memoryMb, state, ...packed };
   }
 
   async stop(): Promise<void> {
@@ -250,16 +249,6 @@ export class Machine {
     this.setJitConfig(JIT_DISABLED, compiling ? 0 : 1);
   }
 
-  private async restore(snapshot: Snapshot): Promise<void> {
-    const cpu = this.emulator.v86.cpu;
-    // Memory is new and all zero. v86 would write zeroes to all of it first, which makes the host commit every page.
-    cpu.unpack_memory = () => {
-      const memory = cpu.mem8.subarray(0, snapshot.memoryMb * 2 ** 20);
-      eachRun(snapshot.runs, (at, start, end) => memory.set(snapshot.pages.subarray(at, at + end - start), start));
-    };
-    await this.emulator.restore_state(snapshot.state.buffer as ArrayBuffer);
-  }
-
   private pump(): void {
     const port = this.emulator.v86.cpu.devices.virtio_console;
     const queue = port.virtio.queues[AGENT_RX_QUEUE]!;
@@ -281,17 +270,6 @@ export class Machine {
     this.input.splice(0, sent);
     if (offset > 0) this.input[0] = this.input[0]!.subarray(offset);
     this.pumping = false;
-  }
-}
-
-/** Visits each run: where it is among the packed pages, and where in memory. All in bytes. */
-function eachRun(runs: readonly number[], visit: (packedAt: number, start: number, end: number) => void): void {
-  let at = 0;
-  for (let i = 0; i < runs.length; i += 2) {
-    const start = runs[i]! * PAGE_BYTES;
-    const end = start + runs[i + 1]! * PAGE_BYTES;
-    visit(at, start, end);
-    at += end - start;
   }
 }
 

@@ -4,7 +4,8 @@
  */
 import { isBoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
-import { Assets, type AssetSource } from "../assets.js";
+import type { AssetSource } from "../asset-source.js";
+import { Assets } from "../assets.js";
 import { applyTemplate, ImageDisk, MemoryDisk } from "./disks.js";
 import { initramfs } from "./initramfs.js";
 import type { FromMachine, MachineConfig, ToMachine } from "./messages.js";
@@ -58,24 +59,29 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     config = given;
     const assets = new Assets(host.openSource(given.assets), given.manifest);
     const warnings: string[] = [];
-    const [snapshot, parts] = await Promise.all([
-      given.forSnapshot ? undefined : findSnapshot(given, assets, warnings),
-      loadParts(given, assets, emulator.promise),
-    ]);
+    const snapshot = given.forSnapshot ? undefined : findSnapshot(given, assets);
+    const parts = await loadParts(given, assets, emulator.promise);
+    host.post({ type: "starting" }, []);
+    // The machine is made while its snapshot is still being inflated.
+    let boot: "snapshot" | "cold" = "cold";
     if (snapshot) {
-      host.post({ type: "starting" }, []);
+      const fresh = await Machine.create(parts, events);
       try {
-        machine = await Machine.start({ ...parts, start: { snapshot } }, events);
+        await fresh.restore(await snapshot);
+        machine = fresh;
+        boot = "snapshot";
       } catch (error) {
-        warnings.push(unusable(snapshotName(given), error));
+        // A cold boot gives the same box, later.
+        const why = error instanceof Error ? error.message : String(error);
+        warnings.push(`booted cold, because the snapshot cannot be used: ${why}`);
+        await fresh.stop();
       }
     }
-    const boot = machine ? "snapshot" : "cold";
-    if (!machine) {
-      const cold = await loadColdBoot(assets, given.forSnapshot ?? false);
-      if (!snapshot) host.post({ type: "starting" }, []);
-      machine = await Machine.start({ ...parts, start: { cold } }, events);
-    }
+    machine ??= await Machine.create(
+      { ...parts, cold: await loadColdBoot(assets, given.forSnapshot ?? false) },
+      events,
+    );
+    await machine.run();
     host.post({ type: "started", boot, warnings }, []);
   };
 
@@ -118,7 +124,7 @@ async function loadParts(
   config: MachineConfig,
   assets: Assets,
   emulator: Promise<WebAssembly.Module>,
-): Promise<Omit<MachineParts, "start">> {
+): Promise<MachineParts> {
   const [base, template, module] = await Promise.all([
     assets.load(imageOf(config.manifest, config.image).base),
     assets.load(config.diskTemplate),
@@ -129,31 +135,19 @@ async function loadParts(
   return { emulator: module, memoryMb: config.memoryMb, base: new ImageDisk(base), disk };
 }
 
-/** A snapshot that fits, else nothing: a cold boot gives the same box, and `warnings` says why it was needed. */
-async function findSnapshot(
-  config: MachineConfig,
-  assets: Assets,
-  warnings: string[],
-): Promise<Snapshot | undefined> {
+/** The snapshot that the manifest has for this machine, if it has one. Rejects when it cannot be used. */
+function findSnapshot(config: MachineConfig, assets: Assets): Promise<Snapshot> | undefined {
   const listed = imageOf(config.manifest, config.image).snapshots[String(config.memoryMb)];
   if (!listed) return undefined;
-  try {
+  const load = async () => {
     const expected = await snapshotFingerprint(config);
     if (listed.fingerprint !== expected) throw new Error("it was made for another machine");
     return decodeSnapshot(await assets.load(listed.name), expected);
-  } catch (error) {
-    warnings.push(unusable(listed.name, error));
-    return undefined;
-  }
-}
-
-function snapshotName({ manifest, image, memoryMb }: MachineConfig): string {
-  return imageOf(manifest, image).snapshots[String(memoryMb)]?.name ?? "";
-}
-
-function unusable(name: string, error: unknown): string {
-  const why = error instanceof Error ? error.message : String(error);
-  return `booted cold, because the snapshot ${name} cannot be used: ${why}`;
+  };
+  const loading = load();
+  // Whoever awaits it sees its failure; until then it is nobody's.
+  loading.catch(() => {});
+  return loading;
 }
 
 async function loadColdBoot(assets: Assets, forSnapshot: boolean) {

@@ -1,0 +1,47 @@
+import * as z from "zod/mini";
+import { type AssetSource, damaged, readFile } from "./asset-source.js";
+
+const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+const name = z.string().check(z.regex(/^[a-z0-9][a-z0-9.-]{0,99}$/));
+
+/** No asset is larger when inflated: a bound on what a damaged manifest can make us allocate. */
+const MAX_ASSET_BYTES = 1 << 30;
+const bytes = z.int().check(z.minimum(0), z.maximum(MAX_ASSET_BYTES));
+
+const manifestSchema = z.object({
+  version: z.literal(1),
+  /** Every file by name: gzip of `rawBytes` bytes; `sha256` is of the file as it lies there, compressed. */
+  files: z.record(name, z.object({ file: name, sha256, bytes, rawBytes: bytes })),
+  images: z.array(
+    z.object({
+      name,
+      aliases: z.array(z.string()),
+      description: z.string(),
+      /** The name of the base disk's file. */
+      base: name,
+      /** By memory size in MiB. `fingerprint` is of all that must match (see snapshot.ts). */
+      snapshots: z.record(z.string(), z.object({ name, fingerprint: sha256 })),
+    }),
+  ),
+});
+
+/** The contents of `manifest.json`, which the build writes beside the assets. */
+export type AssetManifest = z.infer<typeof manifestSchema>;
+/** One image of the manifest. */
+export type ImageManifest = AssetManifest["images"][number];
+
+/** Reads and checks `manifest.json`. IMAGE_PULL_FAILED when it is missing or of another form. */
+export async function readManifest(source: AssetSource): Promise<AssetManifest> {
+  const file = "manifest.json";
+  const text = new TextDecoder().decode(await readFile(source, file));
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw damaged(source, file, "is not JSON", cause);
+  }
+  const parsed = manifestSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw damaged(source, file, `has a wrong ${issue?.path.join(".") || "form"}`, parsed.error);
+}

@@ -1,0 +1,206 @@
+/* What each frame of the host does: whether it is in its place, and whom it is for. */
+#define _GNU_SOURCE
+#include "agent.h"
+
+#include <errno.h>
+#include <signal.h>
+
+/* After KILL, for processes that hang in the kernel. */
+#define KILL_GRACE_MS 2000
+
+static enum { BEFORE_SETUP, SERVING, TERMINATING, KILLING, DOWN } state;
+int64_t shutdown_deadline;
+
+bool shutting_down(void)
+{
+    return state == TERMINATING || state == KILLING;
+}
+
+static bool setup_frame(const struct frame *frame)
+{
+    struct setup setup;
+    struct reader reader = read_payload(frame);
+    setup.clock = read_u64(&reader);
+    setup.entropy = read_bytes(&reader, MIN_ENTROPY, MAX_ENTROPY, &setup.entropy_length);
+    setup.hostname = read_str(&reader, MAX_HOSTNAME);
+    setup.disk_size = read_u64(&reader);
+    setup.memory_limit = read_u64(&reader);
+    setup.process_limit = read_u32(&reader);
+    setup.workdir = read_str(&reader, MAX_PATH);
+    if (!read_all(&reader) || setup.clock > INT64_MAX || state != BEFORE_SETUP)
+        return false;
+    uint64_t size = setup.disk_size;
+    const char *failed = NULL;
+    if (setup.workdir[0] != '/') {
+        errno = EINVAL;
+        failed = "working directory";
+    } else if (in_guest) {
+        failed = box_setup(&setup, &size);
+    }
+    if (failed) {
+        /* Half a box is none: nothing is served from here on. */
+        send_fail(0, STAGE_SETUP, errno, failed);
+        state = DOWN;
+    } else {
+        send_u64(F_READY, 0, size);
+        state = SERVING;
+    }
+    return true;
+}
+
+/* Test mode runs on somebody's machine: there it may only reach what it started. */
+static void signal_all(int number)
+{
+    if (in_guest) {
+        kill(-1, number);
+        return;
+    }
+    for (int i = 0; i < stream_count; i++)
+        if (streams[i]->kind == COMMAND)
+            exec_signal(streams[i], number);
+}
+
+static void shut_down(uint32_t grace_ms)
+{
+    for (int i = stream_count - 1; i >= 0; i--) {
+        if (streams[i]->kind == COMMAND)
+            continue;
+        send_fail(streams[i]->id, STAGE_LIMIT, ESHUTDOWN, "shutdown");
+        file_abort(streams[i]);
+    }
+    signal_all(SIGTERM);
+    signal_all(SIGCONT);
+    state = TERMINATING;
+    shutdown_deadline = now_ms() + grace_ms;
+}
+
+void shutdown_step(enum reaped children_left)
+{
+    if (children_left != NO_CHILDREN && now_ms() < shutdown_deadline)
+        return;
+    if (children_left != NO_CHILDREN && state == TERMINATING) {
+        signal_all(SIGKILL);
+        state = KILLING;
+        shutdown_deadline = now_ms() + KILL_GRACE_MS;
+        return;
+    }
+    const char *failed = in_guest ? box_unmount() : NULL;
+    if (failed)
+        send_fail(0, STAGE_WRITE, errno, failed);
+    else
+        send_u64(F_DONE, 0, 0);
+    state = DOWN;
+}
+
+static bool open_frame(const struct frame *frame)
+{
+    if (stream_find(frame->stream) || (frame->type != F_EXEC && state == BEFORE_SETUP))
+        return false;
+    if (state > SERVING || stream_count == MAX_STREAMS) {
+        send_fail(frame->stream, STAGE_LIMIT, state > SERVING ? ESHUTDOWN : EAGAIN, "streams");
+        return true;
+    }
+    if (frame->type == F_PUT)
+        return put_frame(frame);
+    if (frame->type == F_GET)
+        return get_frame(frame);
+    /*
+     * Before the box there is only the base image. What is run there warms its page cache, which must not be
+     * charged to the box: so it is not in the box's cgroup either.
+     */
+    bool in_base = in_guest && state == BEFORE_SETUP;
+    if (!exec_frame(frame, in_base ? "/base" : NULL, in_base ? -1 : box_cgroup))
+        return false;
+    /* Not to the cost of others; and whoever wants to send input waits for the first CREDIT. */
+    if (frame->payload[0] == 0 && stream_count == 1 && streams[0]->id == frame->stream)
+        quiet_start();
+    return true;
+}
+
+static bool data_frame(struct stream *stream, const struct frame *frame)
+{
+    if (frame->channel != (stream->kind == COMMAND ? CH_STDIN : CH_FILE)
+        || stream->eof || frame->length > stream->granted)
+        return false;
+    stream->granted -= frame->length;
+    /* Somebody may be waiting for the answer to it. */
+    quiet_end();
+    if (stream->kind == COMMAND)
+        stdin_data(stream, frame->payload, frame->length);
+    else
+        put_data(stream, frame->payload, frame->length);
+    return true;
+}
+
+static bool stream_frame(const struct frame *frame)
+{
+    struct reader reader = read_payload(frame);
+    uint32_t number = frame->length == 4 ? read_u32(&reader) : 0;
+    if ((frame->type == F_SIGNAL && (number < 1 || number > MAX_SIGNAL))
+        || (frame->type == F_CREDIT && (number < 1 || number > MAX_WINDOW)))
+        return false;
+    struct stream *stream = stream_find(frame->stream);
+    /* It has ended, and this frame crossed its end on the way. */
+    if (!stream)
+        return true;
+    switch (frame->type) {
+    case F_DATA:
+        return data_frame(stream, frame);
+    case F_SIGNAL:
+        if (stream->kind != COMMAND)
+            return false;
+        exec_signal(stream, number);
+        return true;
+    case F_TERMINATE:
+        if (stream->kind != COMMAND)
+            return false;
+        exec_terminate(stream, number);
+        return true;
+    case F_CREDIT:
+        if (stream->kind == PUT || number > MAX_WINDOW - stream->credit)
+            return false;
+        stream->credit += number;
+        return true;
+    case F_ABORT:
+        if (stream->kind == COMMAND)
+            return false;
+        send_fail(stream->id, stream->kind == PUT ? STAGE_WRITE : STAGE_READ, ECANCELED, "abort");
+        file_abort(stream);
+        return true;
+    default: /* F_EOF; only a stream that was granted something has a window */
+        if (!stream->window || stream->eof)
+            return false;
+        stream->eof = true;
+        if (stream->kind == COMMAND)
+            stdin_eof(stream);
+        else
+            put_eof(stream);
+        return true;
+    }
+}
+
+bool dispatch(const struct frame *frame)
+{
+    struct reader reader = read_payload(frame);
+    uint64_t clock;
+    switch (frame->type) {
+    case F_SETUP:
+        return setup_frame(frame);
+    case F_SHUTDOWN:
+        if (!shutting_down())
+            shut_down(read_u32(&reader));
+        return true;
+    case F_PING:
+        send_u32(F_PONG, 0, read_u32(&reader));
+        return true;
+    case F_CLOCK:
+        clock = read_u64(&reader);
+        if (clock <= INT64_MAX && in_guest && clock_set(clock) < 0)
+            report("clock", errno);
+        return clock <= INT64_MAX;
+    case F_EXEC: case F_PUT: case F_GET:
+        return open_frame(frame);
+    default:
+        return stream_frame(frame);
+    }
+}

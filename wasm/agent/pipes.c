@@ -1,0 +1,250 @@
+/* The pipes of commands: input and output under credit, and what is left of them after the end. */
+#define _GNU_SOURCE
+#include "agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* A pipe found full is enlarged to this, which saves switches between a flood's writer and the agent. */
+#define PIPE_LARGE (1 << 20)
+/* Enlarged at most at one time: what they hold is kernel memory. */
+#define MAX_LARGE 32
+
+static uint8_t stdin_ring[MAX_STREAMS][STDIN_WINDOW];
+static int big_stdin, large_pipes;
+static int discarded[MAX_DISCARDED], discarded_polled[MAX_DISCARDED], discarded_count;
+
+void stdin_grant(struct stream *stream)
+{
+    stream->window = big_stdin < BIG_STDIN ? STDIN_WINDOW : STDIN_WINDOW_SMALL;
+    big_stdin += stream->window == STDIN_WINDOW;
+    stream_grant(stream, stream->window);
+}
+
+/*
+ * Bytes the command took, or zero when its pipe is full. A command that reads no more takes all and loses it.
+ */
+static uint32_t feed(struct stream *stream, const uint8_t *data, uint32_t length)
+{
+    uint32_t taken = 0;
+    while (taken < length && stream->in.fd >= 0) {
+        ssize_t written = write(stream->in.fd, data + taken, length - taken);
+        if (written >= 0)
+            taken += written;
+        else if (errno == EAGAIN)
+            return taken;
+        else if (errno != EINTR)
+            close_fd(&stream->in.fd);
+    }
+    return length;
+}
+
+void stdin_data(struct stream *stream, const uint8_t *data, uint32_t length)
+{
+    uint32_t taken = stream->held ? 0 : feed(stream, data, length);
+    uint8_t *ring = stdin_ring[stream->slot];
+    /* The credit given out never exceeds the ring, so what is left has room in it. */
+    for (uint32_t done = taken; done < length; ) {
+        uint32_t tail = (stream->head + stream->held) % STDIN_WINDOW;
+        uint32_t part = length - done < STDIN_WINDOW - tail ? length - done : STDIN_WINDOW - tail;
+        memcpy(ring + tail, data + done, part);
+        stream->held += part;
+        stream->ring_used = true;
+        done += part;
+    }
+    stream_grant(stream, taken);
+}
+
+void stdin_eof(struct stream *stream)
+{
+    if (!stream->held)
+        close_fd(&stream->in.fd);
+}
+
+static void feed_held(struct stream *stream)
+{
+    uint8_t *ring = stdin_ring[stream->slot];
+    uint32_t before = stream->held;
+    while (stream->held) {
+        uint32_t part = STDIN_WINDOW - stream->head;
+        if (part > stream->held)
+            part = stream->held;
+        uint32_t taken = feed(stream, ring + stream->head, part);
+        stream->head = (stream->head + taken) % STDIN_WINDOW;
+        stream->held -= taken;
+        if (taken < part)
+            break;
+    }
+    if (!stream->held && stream->eof)
+        close_fd(&stream->in.fd);
+    stream_grant(stream, before - stream->held);
+}
+
+static void poll_output(const struct stream *stream, struct pipe_end *pipe, bool readable)
+{
+    pipe->polled = -1;
+    /* A pipe that may not be read now stays out: its hang-up would be reported for ever. */
+    if (readable && pipe->fd >= 0 && stream->credit && (stream->pid || pipe->left))
+        pipe->polled = poll_add(pipe->fd, POLLIN);
+}
+
+void pipes_poll(struct stream *stream, bool outputs)
+{
+    poll_output(stream, &stream->out, outputs);
+    poll_output(stream, &stream->err, outputs);
+    stream->in.polled = stream->held ? poll_add(stream->in.fd, POLLOUT) : -1;
+}
+
+static short seen(const struct pipe_end *pipe)
+{
+    return pipe->polled < 0 ? 0 : polls[pipe->polled].revents;
+}
+
+static void close_output(struct pipe_end *pipe)
+{
+    large_pipes -= pipe->enlarged;
+    pipe->enlarged = false;
+    pipe->left = 0;
+    close_fd(&pipe->fd);
+}
+
+static void enlarge(struct pipe_end *pipe)
+{
+    int waiting;
+    if (pipe->enlarged || large_pipes == MAX_LARGE || ioctl(pipe->fd, FIONREAD, &waiting) < 0)
+        return;
+    if ((uint32_t)waiting + MAX_DATA >= 65536 && fcntl(pipe->fd, F_SETPIPE_SZ, PIPE_LARGE) > 0) {
+        pipe->enlarged = true;
+        large_pipes++;
+    }
+}
+
+static uint32_t pump_output(struct stream *stream, struct pipe_end *pipe, enum channel channel)
+{
+    short events = seen(pipe);
+    if (pipe->fd < 0 || !(events || (!stream->pid && pipe->left)))
+        return 0;
+    if (events && !(events & POLLIN)) {
+        close_output(pipe);
+        return 0;
+    }
+    uint32_t want = stream->credit < MAX_DATA ? stream->credit : MAX_DATA;
+    if (!stream->pid && pipe->left < want)
+        want = pipe->left;
+    uint8_t *at = tx_data();
+    if (!want || !at)
+        return 0;
+    ssize_t got = read(pipe->fd, at, want);
+    if (got > 0) {
+        tx_data_done(stream->id, channel, got);
+        stream->credit -= got;
+        pipe->left -= stream->pid ? 0 : got;
+        if (got == MAX_DATA)
+            enlarge(pipe);
+    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+        close_output(pipe);
+    } else if (!stream->pid) {
+        /* Somebody else has read what was counted here. */
+        pipe->left = 0;
+    }
+    return got > 0 ? got : 0;
+}
+
+static uint8_t waste[32768];
+
+/* False: nobody is left to write to it. */
+static bool waste_output(int fd)
+{
+    ssize_t got = read(fd, waste, sizeof waste);
+    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+static void discard(struct pipe_end *pipe)
+{
+    /* Asked at once, because of most commands nothing is left: that saves them another turn. */
+    if (pipe->fd < 0 || !waste_output(pipe->fd)) {
+        close_output(pipe);
+        return;
+    }
+    large_pipes -= pipe->enlarged;
+    pipe->enlarged = false;
+    if (discarded_count == MAX_DISCARDED) {
+        close(discarded[0]);
+        memmove(discarded, discarded + 1, --discarded_count * sizeof *discarded);
+    }
+    /* Not looked at before its first poll. */
+    discarded_polled[discarded_count] = -1;
+    discarded[discarded_count++] = pipe->fd;
+    pipe->fd = -1;
+}
+
+void pipes_close(struct stream *stream)
+{
+    close_fd(&stream->in.fd);
+    close_output(&stream->out);
+    close_output(&stream->err);
+    big_stdin -= stream->window == STDIN_WINDOW;
+    if (stream->ring_used)
+        madvise(stdin_ring[stream->slot], STDIN_WINDOW, MADV_DONTNEED);
+}
+
+uint32_t pipes_pump(struct stream *stream)
+{
+    uint32_t sent = 0;
+    if (seen(&stream->in))
+        feed_held(stream);
+    if (stream->stderr_first)
+        sent = pump_output(stream, &stream->err, CH_STDERR);
+    sent += pump_output(stream, &stream->out, CH_STDOUT);
+    if (!stream->stderr_first)
+        sent += pump_output(stream, &stream->err, CH_STDERR);
+    stream->stderr_first = !stream->stderr_first;
+
+    if (!stream->pid && !stream->out.left && !stream->err.left) {
+        send_exit(stream->id, stream->how, stream->code);
+        discard(&stream->out);
+        discard(&stream->err);
+        exec_close(stream);
+    }
+    return sent;
+}
+
+void pipes_poll_discarded(void)
+{
+    for (int i = 0; i < discarded_count; i++)
+        discarded_polled[i] = poll_add(discarded[i], POLLIN);
+}
+
+void pipes_pump_discarded(void)
+{
+    int kept = 0;
+    for (int i = 0; i < discarded_count; i++) {
+        bool ready = discarded_polled[i] >= 0 && polls[discarded_polled[i]].revents;
+        if (ready && !waste_output(discarded[i]))
+            close(discarded[i]);
+        else
+            discarded[kept++] = discarded[i];
+    }
+    discarded_count = kept;
+}
+
+/* What stands in the pipe now is the command's; what comes later is from what it left in the background. */
+static void count_left(struct pipe_end *pipe)
+{
+    int waiting = 0;
+    if (pipe->fd < 0)
+        return;
+    if (seen(pipe) == POLLHUP || ioctl(pipe->fd, FIONREAD, &waiting) < 0 || waiting < 0)
+        waiting = 0;
+    pipe->left = waiting;
+}
+
+void pipes_count_left(struct stream *stream)
+{
+    count_left(&stream->out);
+    count_left(&stream->err);
+}
