@@ -14,12 +14,14 @@ const ERRNO: Record<number, readonly [name: string, words: string]> = {
   20: ["ENOTDIR", "not a directory"],
   21: ["EISDIR", "is a directory"],
   22: ["EINVAL", "not a regular file"],
+  24: ["EMFILE", "too many open files"],
   26: ["ETXTBSY", "text file busy"],
   27: ["EFBIG", "file too large"],
   28: ["ENOSPC", "no space left on the box's disk"],
   30: ["EROFS", "read-only file system"],
   36: ["ENAMETOOLONG", "file name too long"],
   40: ["ELOOP", "too many levels of symbolic links"],
+  108: ["ESHUTDOWN", "the box is shutting down"],
   125: ["ECANCELED", "given up"],
 };
 

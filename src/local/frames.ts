@@ -70,6 +70,7 @@ export type HostFrame =
   | { type: "shutdown"; stream: 0; graceMs: number }
   | { type: "ping"; stream: 0; token: number }
   | { type: "clock"; stream: 0; clock: bigint }
+  | { type: "prepare"; stream: 0 }
   | {
       type: "exec";
       stream: number;
@@ -143,6 +144,7 @@ const DEFINITIONS = {
   shutdown: define<"shutdown">(0x02, "host", "own", { graceMs: u32() }),
   ping: define<"ping">(0x03, "host", "own", { token: u32() }),
   clock: define<"clock">(0x04, "host", "own", { clock }),
+  prepare: define<"prepare">(0x05, "host", "own", {}),
   exec: define<"exec">(0x10, "host", "stream", {
     flags: integer(1, 0, EXEC_STDIN),
     window: u32(0, MAX_WINDOW),

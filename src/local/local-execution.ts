@@ -1,5 +1,5 @@
 import type { BackendEvent, ExecInfo, ExecSpec } from "../backend.js";
-import { BoxRunError } from "../errors.js";
+import { BoxRunError, invalid } from "../errors.js";
 import { deferred } from "../util/deferred.js";
 import { startTimer } from "../util/timer.js";
 import { type GuestFailure, startFailure } from "./errno.js";
@@ -21,6 +21,7 @@ export class LocalExecution implements ProcessEvents {
   private ending: { status: "canceled" | "timeout"; message: string | null } | undefined;
   private startError: BoxRunError | undefined;
   private stopTimeout: (() => void) | undefined;
+  private readonly hasStdin: boolean;
 
   constructor(
     private readonly state: ExecInfo,
@@ -29,6 +30,7 @@ export class LocalExecution implements ProcessEvents {
     logLimitBytes: number,
     private readonly onStuck: () => void,
   ) {
+    this.hasStdin = spec.stdin;
     this.log = new ExecutionLog(logLimitBytes, (bytes) => this.process.release(bytes));
     this.process = new GuestProcess(
       guest,
@@ -78,10 +80,12 @@ export class LocalExecution implements ProcessEvents {
   }
 
   writeStdin(chunk: Uint8Array): Promise<void> {
+    this.requireStdin();
     return this.process.write(chunk);
   }
 
   closeStdin(): Promise<void> {
+    this.requireStdin();
     return this.process.closeStdin();
   }
 
@@ -127,6 +131,10 @@ export class LocalExecution implements ProcessEvents {
     Object.assign(this.state, { status, exitCode, errorMessage: message, finishedAt: new Date() });
     this.log.finish(exitCode);
     this.finished.resolve();
+  }
+
+  private requireStdin(): void {
+    if (!this.hasStdin) throw invalid(`${this.state.id} was started without stdin`);
   }
 
   private refuseWhenFinished(): void {

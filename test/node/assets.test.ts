@@ -67,7 +67,7 @@ describe("a snapshot that cannot be used", () => {
     ],
     [
       "one that traps the emulator",
-      /JSON/,
+      /Invalid header/,
       () => {
         const raw = new Uint8Array(gunzipSync(readFileSync(pathOf(snapshot))));
         const headerBytes = new DataView(raw.buffer).getUint32(8, true);

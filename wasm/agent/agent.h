@@ -149,6 +149,8 @@ struct setup {
 /* The cgroup of the box's processes, -1 before boot and on a kernel without one. */
 extern int box_cgroup;
 const char *boot(void);
+/* Mounts the disk and makes the box the root of everything; then SETUP makes it somebody's. */
+const char *box_prepare(void);
 const char *box_setup(const struct setup *setup, uint64_t *size);
 const char *box_unmount(void);
 int clock_set(uint64_t ns);

@@ -179,6 +179,12 @@ static int ext4_size(int device, uint64_t *blocks, uint32_t *block_size)
     return 0;
 }
 
+/* Of a mounted ext4, keeping the rest as it was mounted. */
+static int remount_disk(const char *option)
+{
+    return fchdir(disk) < 0 || mount(NULL, ".", NULL, MS_REMOUNT | MS_NOATIME, option) < 0 ? -1 : chdir("/");
+}
+
 static int grow_disk(int device, uint64_t wanted, uint64_t *size)
 {
     uint64_t blocks;
@@ -187,14 +193,24 @@ static int grow_disk(int device, uint64_t wanted, uint64_t *size)
         return -1;
     uint64_t wanted_blocks = wanted / block_size;
     if (wanted_blocks > blocks) {
-        if (ioctl(disk, EXT4_RESIZE, &wanted_blocks) < 0 || ext4_size(device, &blocks, &block_size) < 0)
+        /* Under noinit_itable the kernel would write every new inode table now: 16 MB for each GB. */
+        if (remount_disk("init_itable") < 0 || ioctl(disk, EXT4_RESIZE, &wanted_blocks) < 0
+            || remount_disk("noinit_itable") < 0 || ext4_size(device, &blocks, &block_size) < 0)
             return -1;
     }
     *size = blocks * block_size;
     return 0;
 }
 
-static int make_disk(uint64_t wanted, uint64_t *size)
+static int size_disk(uint64_t wanted, uint64_t *size)
+{
+    int device = open("/dev/sdb", O_RDONLY | O_CLOEXEC);
+    int done = device < 0 ? -1 : grow_disk(device, wanted, size);
+    close_fd(&device);
+    return done;
+}
+
+static int mount_disk(void)
 {
     /*
      * noatime: reading would write. errors=remount-ro: a damaged disk is not damaged further. noinit_itable:
@@ -203,10 +219,7 @@ static int make_disk(uint64_t wanted, uint64_t *size)
     if (mount_at("/dev/sdb", "/disk", "ext4", MS_NOATIME, "errors=remount-ro,noinit_itable") < 0)
         return -1;
     disk = open("/disk", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int device = open("/dev/sdb", O_RDONLY | O_CLOEXEC);
-    int done = disk < 0 || device < 0 ? -1 : grow_disk(device, wanted, size);
-    close_fd(&device);
-    return done;
+    return disk < 0 ? -1 : 0;
 }
 
 static int limit(const char *path, uint64_t value)
@@ -239,6 +252,22 @@ static int enter_box(void)
 /* Rename of a directory of the base image works as on any disk only with redirect_dir. */
 #define OVERLAY "lowerdir=/base,upperdir=/disk/upper,workdir=/disk/work,redirect_dir=on"
 
+const char *box_prepare(void)
+{
+    if (mount_disk() < 0)
+        return "disk";
+    if ((mkdir("/disk/upper", 0755) < 0 && errno != EEXIST)
+        || (mkdir("/disk/work", 0755) < 0 && errno != EEXIST)
+        || mount_at("overlay", "/box", "overlay", 0, OVERLAY) < 0)
+        return "overlay";
+    if (move_into_box("/proc") < 0 || move_into_box("/sys") < 0 || move_into_box("/dev") < 0
+        || move_into_box("/run") < 0 || enter_box() < 0)
+        return "root";
+    /* A snapshot taken now has nothing on its way to the disk. */
+    sync();
+    return NULL;
+}
+
 const char *box_setup(const struct setup *setup, uint64_t *size)
 {
     if (clock_set(setup->clock) < 0)
@@ -251,15 +280,8 @@ const char *box_setup(const struct setup *setup, uint64_t *size)
         return "memory limit";
     if (limit(CGROUP "box/pids.max", setup->process_limit) < 0)
         return "process limit";
-    if (make_disk(setup->disk_size, size) < 0)
-        return "disk";
-    if ((mkdir("/disk/upper", 0755) < 0 && errno != EEXIST)
-        || (mkdir("/disk/work", 0755) < 0 && errno != EEXIST)
-        || mount_at("overlay", "/box", "overlay", 0, OVERLAY) < 0)
-        return "overlay";
-    if (move_into_box("/proc") < 0 || move_into_box("/sys") < 0 || move_into_box("/dev") < 0
-        || move_into_box("/run") < 0 || enter_box() < 0)
-        return "root";
+    if (size_disk(setup->disk_size, size) < 0)
+        return "disk size";
     return make_directories(setup->workdir) < 0 ? "working directory" : NULL;
 }
 

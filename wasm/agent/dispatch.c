@@ -8,12 +8,32 @@
 /* After KILL, for processes that hang in the kernel. */
 #define KILL_GRACE_MS 2000
 
-static enum { BEFORE_SETUP, SERVING, TERMINATING, KILLING, DOWN } state;
+static enum { IN_BASE, PREPARED, SERVING, TERMINATING, KILLING, DOWN } state;
 int64_t shutdown_deadline;
 
 bool shutting_down(void)
 {
     return state == TERMINATING || state == KILLING;
+}
+
+/* Half a box is none: nothing is served from here on. */
+static bool half_made(const char *step)
+{
+    send_fail(0, STAGE_SETUP, errno, step);
+    state = DOWN;
+    return true;
+}
+
+static bool prepare_frame(void)
+{
+    if (state != IN_BASE)
+        return false;
+    const char *failed = in_guest ? box_prepare() : NULL;
+    if (failed)
+        return half_made(failed);
+    send_u64(F_DONE, 0, 0);
+    state = PREPARED;
+    return true;
 }
 
 static bool setup_frame(const struct frame *frame)
@@ -27,24 +47,22 @@ static bool setup_frame(const struct frame *frame)
     setup.memory_limit = read_u64(&reader);
     setup.process_limit = read_u32(&reader);
     setup.workdir = read_str(&reader, MAX_PATH);
-    if (!read_all(&reader) || setup.clock > INT64_MAX || state != BEFORE_SETUP)
+    if (!read_all(&reader) || setup.clock > INT64_MAX || state > PREPARED)
         return false;
     uint64_t size = setup.disk_size;
     const char *failed = NULL;
     if (setup.workdir[0] != '/') {
         errno = EINVAL;
-        failed = "working directory";
-    } else if (in_guest) {
+        return half_made("working directory");
+    }
+    if (in_guest && state == IN_BASE)
+        failed = box_prepare();
+    if (in_guest && !failed)
         failed = box_setup(&setup, &size);
-    }
-    if (failed) {
-        /* Half a box is none: nothing is served from here on. */
-        send_fail(0, STAGE_SETUP, errno, failed);
-        state = DOWN;
-    } else {
-        send_u64(F_READY, 0, size);
-        state = SERVING;
-    }
+    if (failed)
+        return half_made(failed);
+    send_u64(F_READY, 0, size);
+    state = SERVING;
     return true;
 }
 
@@ -94,7 +112,7 @@ void shutdown_step(enum reaped children_left)
 
 static bool open_frame(const struct frame *frame)
 {
-    if (stream_find(frame->stream) || (frame->type != F_EXEC && state == BEFORE_SETUP))
+    if (stream_find(frame->stream) || (frame->type != F_EXEC && state < SERVING))
         return false;
     if (state > SERVING || stream_count == MAX_STREAMS) {
         send_fail(frame->stream, STAGE_LIMIT, state > SERVING ? ESHUTDOWN : EAGAIN, "streams");
@@ -105,11 +123,12 @@ static bool open_frame(const struct frame *frame)
     if (frame->type == F_GET)
         return get_frame(frame);
     /*
-     * Before the box there is only the base image. What is run there warms its page cache, which must not be
-     * charged to the box: so it is not in the box's cgroup either.
+     * Before the box is somebody's, what runs warms the page cache, at first in the base image alone. It must not
+     * be charged to the box: so it is not in the box's cgroup.
      */
-    bool in_base = in_guest && state == BEFORE_SETUP;
-    if (!exec_frame(frame, in_base ? "/base" : NULL, in_base ? -1 : box_cgroup))
+    const char *root = in_guest && state == IN_BASE ? "/base" : NULL;
+    int cgroup = state == SERVING ? box_cgroup : -1;
+    if (!exec_frame(frame, root, cgroup))
         return false;
     /* Not to the cost of others; and whoever wants to send input waits for the first CREDIT. */
     if (frame->payload[0] == 0 && stream_count == 1 && streams[0]->id == frame->stream)
@@ -186,6 +205,8 @@ bool dispatch(const struct frame *frame)
     switch (frame->type) {
     case F_SETUP:
         return setup_frame(frame);
+    case F_PREPARE:
+        return prepare_frame();
     case F_SHUTDOWN:
         if (!shutting_down())
             shut_down(read_u32(&reader));

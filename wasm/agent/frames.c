@@ -30,6 +30,7 @@ bool frame_header(const uint8_t *at, struct frame *frame)
     case F_SETUP: min = 56; max = 2048 + MAX_PATH; on_stream = false; break;
     case F_SHUTDOWN: case F_PING: min = max = 4; on_stream = false; break;
     case F_CLOCK: min = max = 8; on_stream = false; break;
+    case F_PREPARE: max = 0; on_stream = false; break;
     case F_EXEC: min = 21; break;
     case F_PUT: case F_GET: min = 9; max = 8 + MAX_PATH; break;
     case F_SIGNAL: case F_TERMINATE: case F_CREDIT: min = max = 4; break;

@@ -21,12 +21,13 @@
  * the fields given for its type: what is missing or left over is a protocol error, and so is a value outside
  * the range that is given in parentheses.
  *
- * Life of the connection. The agent opens the port and sends HELLO as soon as the base image is mounted. A
- * snapshot is taken there, so a restored guest has sent its HELLO long ago. The host sends SETUP once, the
- * agent makes the box and answers READY, or FAIL on stream 0 and then serves no stream. From then on,
- * streams. Before SETUP only EXEC is served, chrooted into the read-only base image: that is how the build
- * warms the page cache of a snapshot. When starting fails before HELLO, the agent sends FAIL on stream 0
- * (STAGE_SETUP) instead of it.
+ * Life of the connection. The agent opens the port and sends HELLO as soon as the base image is mounted. The
+ * host may send PREPARE, which makes the disk the root, and sends SETUP once, which makes the box and does first
+ * what PREPARE would have done; the agent answers READY. FAIL on stream 0 instead of an answer: no stream is served any more.
+ * A snapshot is taken after HELLO, or after PREPARE for boxes that begin with an empty disk; a restored guest
+ * has sent its answers long ago. From READY on, streams. Before SETUP only EXEC is served, before PREPARE
+ * chrooted into the read-only base image: that is how the build warms the page cache of a snapshot. When
+ * starting fails before HELLO, the agent sends FAIL on stream 0 (STAGE_SETUP) instead of it.
  *
  * Life of a stream. The host opens it with EXEC, PUT or GET. The agent ends it with exactly one of EXIT, DONE
  * or FAIL, after which the id is free. Frames for a stream that has ended are ignored: they crossed its end
@@ -94,6 +95,8 @@ enum frame_type {
                            stream 0 */
     F_PING = 0x03,      /* u32 token */
     F_CLOCK = 0x04,     /* u64 clock (ns since 1970, < 2^63) */
+    F_PREPARE = 0x05,   /* (empty), before SETUP: mount the disk and make it the root, all that needs to know
+                           nothing of the box; answered by DONE or FAIL on stream 0. SETUP does it if need be */
 
     /* host -> guest, on a stream */
     F_EXEC = 0x10,      /* u8 flags (EXEC_*), u32 window (0..MAX_WINDOW), str working directory,
