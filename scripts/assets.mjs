@@ -5,6 +5,8 @@ import { brotliDecompressSync, constants, gzipSync } from "node:zlib";
 
 /** Sizes that get a snapshot: the default, and the one for pages that run several boxes. */
 const SNAPSHOT_MEMORY_MB = [1024, 256];
+/** What the disk of a new box of the default size begins with. */
+const DEFAULT_DISK = "disk-8g";
 
 /**
  * Writes the assets into dist/assets: each file as gzip under a name that contains its hash, and manifest.json,
@@ -40,20 +42,23 @@ export async function buildAssets(root) {
   for (const { name, aliases, description, warmUp } of await readImages(root)) {
     const base = `${name}.erofs`;
     await add(base, brotliDecompressSync(await readFile(`${prebuilt}${base}.br`)));
-    images.push({ name, aliases, description, base, snapshots: {}, warmUp });
+    images.push({ name, aliases, description, base, snapshots: [], warmUp });
   }
   await writeManifest();
 
-  const { makeSnapshot } = await import(pathToFileURL(`${root}dist/node/make-snapshot.js`).href);
+  const { makeSnapshots } = await import(pathToFileURL(`${root}dist/node/make-snapshot.js`).href);
   for (const image of images) {
     const { warmUp } = image;
     delete image.warmUp;
     for (const memoryMb of SNAPSHOT_MEMORY_MB) {
       const assets = pathToFileURL(out).href;
-      const bytes = await makeSnapshot({ assets, image: image.name, memoryMb, warmUp: warmUp ?? [] });
-      const name = `snapshot-${image.name}-${memoryMb}`;
-      await add(name, bytes);
-      image.snapshots[memoryMb] = { name, fingerprint: readFingerprint(bytes) };
+      const options = { assets, image: image.name, memoryMb, disk: DEFAULT_DISK, warmUp: warmUp ?? [] };
+      for (const [kind, bytes] of Object.entries(await makeSnapshots(options))) {
+        const name = `snapshot-${image.name}-${memoryMb}-${kind}`;
+        const disk = kind === "new" ? DEFAULT_DISK : null;
+        await add(name, bytes);
+        image.snapshots.push({ name, memoryMb, disk, fingerprint: readFingerprint(bytes) });
+      }
     }
   }
   await writeManifest();

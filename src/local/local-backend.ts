@@ -11,6 +11,7 @@ import type {
   ExecSpec,
   ImageInfo,
 } from "../backend.js";
+import { DEFAULT_DISK_GB, DEFAULT_MEMORY_MB } from "../contract/schemas.js";
 import { BoxRunError, invalid, unsupported } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { newId } from "../util/ids.js";
@@ -34,7 +35,9 @@ export interface LocalOptions {
 const MIN_MEMORY_MB = 96;
 const MAX_MEMORY_MB = 2000;
 const MAX_DISK_GB = 64;
-const TEMPLATE_8G = 8;
+/** File system templates: one of the default size, and a small one that the guest grows. */
+const DEFAULT_DISK = "disk-8g";
+const GROWING_DISK = "disk-1g";
 const DEFAULT_LOG_LIMIT_BYTES = 16 * 2 ** 20;
 const MAX_CPU = 64;
 
@@ -89,8 +92,8 @@ export class LocalBackend implements Backend {
       downloadBytes: assets.downloadBytes([
         "v86.wasm",
         image.base,
-        "disk-8g",
-        image.snapshots["1024"]?.name ?? "kernel",
+        image.snapshots.find(({ memoryMb, disk }) => memoryMb === DEFAULT_MEMORY_MB && disk)?.name ??
+          "kernel",
       ]),
     }));
   }
@@ -219,7 +222,7 @@ export class LocalBackend implements Backend {
     const config = {
       image: image.name,
       memoryMb: spec.memoryMb,
-      diskTemplate: spec.diskSizeGb === TEMPLATE_8G ? ("disk-8g" as const) : ("disk-1g" as const),
+      disk: spec.diskSizeGb === DEFAULT_DISK_GB ? DEFAULT_DISK : GROWING_DISK,
       manifest: assets.manifest,
       assets: this.location,
     };

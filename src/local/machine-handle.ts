@@ -60,10 +60,10 @@ export class MachineHandle {
     if (!this.over) this.worker.post(bytes, [bytes.buffer as ArrayBuffer]);
   }
 
-  /** The machine as it is now, as the bytes of a snapshot. It never runs on. */
-  save(): Promise<Uint8Array> {
-    this.saved ??= deferred();
-    this.worker.post({ type: "save" });
+  /** The machine as it is now, as the bytes of a snapshot: for boxes that begin with its disk, or for any. */
+  save(options: { withDisk: boolean }): Promise<Uint8Array> {
+    this.saved = deferred();
+    this.worker.post({ type: "save", ...options });
     return this.saved.promise;
   }
 

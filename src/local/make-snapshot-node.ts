@@ -8,19 +8,22 @@ import { nodeHost } from "./host-node.js";
 import { MachineHandle } from "./machine-handle.js";
 import { readManifest } from "./manifest.js";
 
+const PING_DEADLINE_MS = 10_000;
 /** Where an image's own commands are, as the agent sees them before a box is made. */
 const PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
- * Boots an image cold up to the point where its agent has reported for work, runs `warmUp` in it so that what people run first is
- * in the guest's memory, and returns the bytes of the snapshot. For the build.
+ * Boots an image cold and returns the bytes of two snapshots: one for a box with any disk, and one for a new box. Commands of `warmUp`
+ * are run before, so that what people run first is in the guest's memory. For the build.
  */
-export async function makeSnapshot(options: {
+export async function makeSnapshots(options: {
   assets: string;
   image: string;
   memoryMb: number;
+  /** The name of the new box's disk template. */
+  disk: string;
   warmUp: readonly (readonly string[])[];
-}): Promise<Uint8Array> {
+}): Promise<{ any: Uint8Array; new: Uint8Array }> {
   const source = fileAssetSource(options.assets);
   const assets = new Assets(source, await readManifest(source));
   const guest: Guest = new Guest((bytes) => machine.send(bytes));
@@ -35,7 +38,7 @@ export async function makeSnapshot(options: {
       {
         image: options.image,
         memoryMb: options.memoryMb,
-        diskTemplate: "disk-8g",
+        disk: options.disk,
         manifest: assets.manifest,
         assets: options.assets,
         forSnapshot: true,
@@ -43,16 +46,23 @@ export async function makeSnapshot(options: {
       assets.compile("v86.wasm"),
     );
     await guest.awaitHello();
-    for (const cmd of options.warmUp) await runInBase(guest, cmd);
-    // The agent has answered and waits for the next frame: nothing is under way in the guest.
-    await guest.ping(10_000);
-    return await machine.save();
+    await warmUp(guest, options.warmUp);
+    const any = await machine.save({ withDisk: false });
+    await guest.prepare();
+    await warmUp(guest, options.warmUp);
+    return { any, new: await machine.save({ withDisk: true }) };
   } finally {
     machine.kill();
   }
 }
 
-async function runInBase(guest: Guest, cmd: readonly string[]): Promise<void> {
+async function warmUp(guest: Guest, commands: readonly (readonly string[])[]): Promise<void> {
+  for (const cmd of commands) await run(guest, cmd);
+  // The agent has answered and waits for the next frame: nothing is under way in the guest.
+  await guest.ping(PING_DEADLINE_MS);
+}
+
+async function run(guest: Guest, cmd: readonly string[]): Promise<void> {
   const done = deferred<void>();
   const failed = (what: string) =>
     done.reject(new BoxRunError("RUNTIME_ERROR", `warming up with ${JSON.stringify(cmd)} failed: ${what}`));

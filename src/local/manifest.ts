@@ -19,8 +19,16 @@ const manifestSchema = z.object({
       description: z.string(),
       /** The name of the base disk's file. */
       base: name,
-      /** By memory size in MiB. `fingerprint` is of all that must match (see snapshot.ts). */
-      snapshots: z.record(z.string(), z.object({ name, fingerprint: sha256 })),
+      snapshots: z.array(
+        z.object({
+          name,
+          memoryMb: z.int(),
+          /** The name of the template that a box's disk must begin with; null: it fits any disk. */
+          disk: z.nullable(name),
+          /** Of all that must match: see snapshot.ts. */
+          fingerprint: sha256,
+        }),
+      ),
     }),
   ),
 });

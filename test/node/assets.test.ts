@@ -11,7 +11,7 @@ const ASSETS = join(import.meta.dirname, "../../dist/assets");
 
 interface Manifest {
   files: Record<string, { file: string; sha256: string; bytes: number; rawBytes: number }>;
-  images: { snapshots: Record<string, { name: string; fingerprint: string }> }[];
+  images: { snapshots: { name: string; memoryMb: number; disk: string | null; fingerprint: string }[] }[];
 }
 
 /** A copy of the assets for each test to spoil. */
@@ -47,7 +47,7 @@ async function createBox() {
 }
 
 describe("a snapshot that cannot be used", () => {
-  const snapshot = "snapshot-tiny-256";
+  const snapshot = "snapshot-tiny-256-new";
   const cases: [string, RegExp, () => void][] = [
     ["missing", /could not be read/, () => rmSync(pathOf(snapshot))],
     ["cut short on the way", /hash/, () => truncateSync(pathOf(snapshot), 100_000)],
@@ -61,7 +61,7 @@ describe("a snapshot that cannot be used", () => {
       "made for another machine",
       /another machine/,
       () => {
-        manifest.images[0]!.snapshots["256"] = manifest.images[0]!.snapshots["1024"]!;
+        for (const listed of manifest.images[0]!.snapshots) listed.fingerprint = "0".repeat(64);
         writeFileSync(join(folder, "manifest.json"), JSON.stringify(manifest));
       },
     ],
@@ -85,7 +85,7 @@ describe("a snapshot that cannot be used", () => {
       expect(local.boot).toBe("cold");
       expect(local.warnings).toHaveLength(1);
       expect(local.warnings[0]).toMatch(why);
-      expect(local.warnings[0]).toMatch(/^booted cold, because the snapshot cannot be used: /);
+      expect(local.warnings[0]).toMatch(/^booted cold, because snapshot-tiny-256-new cannot be used: /);
     },
   );
 });

@@ -62,6 +62,16 @@ describe("disk templates", () => {
     expect(disk.read(2 ** 33, 1)).toEqual(Uint8Array.from([3]));
   });
 
+  it("can be taken of a disk, and give the same disk", () => {
+    const disk = new MemoryDisk();
+    disk.write(70_000, Uint8Array.from([1, 2, 3]));
+    disk.write(2 ** 35, new Uint8Array(100_000).fill(7));
+    const copy = new MemoryDisk();
+    applyTemplate(copy, disk.toTemplate());
+    expect(copy.read(65_536, 10_000)).toEqual(disk.read(65_536, 10_000));
+    expect(copy.read(2 ** 35 - 10, 100_020)).toEqual(disk.read(2 ** 35 - 10, 100_020));
+  });
+
   it.each([
     ["of another form", Uint8Array.from({ length: 20 }, () => 7)],
     ["cut short in its data", template([[0, new Uint8Array(100)]]).subarray(0, 90)],

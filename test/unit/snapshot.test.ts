@@ -15,12 +15,14 @@ const parts = {
   kernel: "k",
   initramfs: "i",
   base: "b",
+  disk: "",
 };
 const id = await fingerprint(parts);
 const snapshot = {
   fingerprint: id,
   memoryMb: 1,
   state: Uint8Array.from([1, 2, 3]),
+  disk: Uint8Array.from([4, 5]),
   runs: [0, 1, 5, 2],
   pages: new Uint8Array(3 * PAGE_BYTES).fill(9),
 };
@@ -35,7 +37,7 @@ describe("snapshots", () => {
     const others = Object.keys(parts).map((key) =>
       fingerprint({ ...parts, [key]: key === "memoryMb" ? 2 : "x" }),
     );
-    expect(new Set([id, ...(await Promise.all(others))]).size).toBe(7);
+    expect(new Set([id, ...(await Promise.all(others))]).size).toBe(8);
   });
 
   it("are refused when they were made for another machine", () => {

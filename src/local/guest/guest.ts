@@ -45,7 +45,9 @@ export class Guest {
   private readonly streams = new Map<number, GuestStream>();
   private readonly hello = deferred<void>();
   private readonly ready = deferred<{ diskBytes: number }>();
+  private readonly prepared = deferred<void>();
   private readonly halted = deferred<void>();
+  private halting = false;
   private readonly pings = new Map<number, Deferred<void>>();
   private lastStream = 0;
   private lastPing = 0;
@@ -67,6 +69,12 @@ export class Guest {
     return within(SETUP_DEADLINE_MS, this.hello.promise, "the guest did not come up");
   }
 
+  /** Mounts the disk ahead of {@link setup}, which then has less to do. For snapshots of new boxes. */
+  prepare(): Promise<void> {
+    this.send({ type: "prepare", stream: 0 });
+    return within(SETUP_DEADLINE_MS, this.prepared.promise, "the guest did not mount its disk");
+  }
+
   /** Makes the box in the guest. Resolves to the size of its file system. */
   setup(spec: SetupSpec): Promise<{ diskBytes: number }> {
     this.send({ type: "setup", stream: 0, clock: BigInt(Date.now()) * 1_000_000n, ...spec });
@@ -75,6 +83,7 @@ export class Guest {
 
   /** Ends every process and unmounts the box's disk, so that it is clean. */
   shutdown(graceMs: number): Promise<void> {
+    this.halting = true;
     this.send({ type: "shutdown", stream: 0, graceMs });
     return within(graceMs + SHUTDOWN_MARGIN_MS, this.halted.promise, "the guest did not shut down");
   }
@@ -125,7 +134,7 @@ export class Guest {
   lose(error: BoxRunError): void {
     if (this.gone) return;
     this.gone = error;
-    for (const waiting of [this.hello, this.ready, this.halted, ...this.pings.values()])
+    for (const waiting of [this.hello, this.prepared, this.ready, this.halted, ...this.pings.values()])
       waiting.reject(error);
     const streams = [...this.streams.values()];
     this.streams.clear();
@@ -143,7 +152,7 @@ export class Guest {
       case "pong":
         return this.pings.get(frame.token)?.resolve();
       case "done":
-        return this.halted.resolve();
+        return (this.halting ? this.halted : this.prepared).resolve();
       case "fail":
         throw new BoxRunError(
           "RUNTIME_ERROR",

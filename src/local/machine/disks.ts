@@ -1,3 +1,5 @@
+import { concatBytes } from "../../util/bytes.js";
+
 /**
  * The disks of a machine, in the form that v86 takes: `get` answers exactly as many bytes as asked, `set` copies what it is given,
  * and the call of `done` is the moment at which the guest believes the write durable.
@@ -28,6 +30,7 @@ export class ImageDisk implements MachineDisk {
 const SECTOR_BYTES = 512;
 /** Small enough that scattered metadata costs little, large enough that a file of many MB is few entries. */
 const CHUNK_BYTES = 64 * 1024;
+const BLOCK_BYTES = 4096;
 /** The device is this large whatever the file system on it: a snapshot only fits a device of the size it was made with. */
 export const BOX_DISK_BYTES = 64 * 2 ** 30;
 
@@ -56,6 +59,19 @@ export class MemoryDisk implements MachineDisk {
     });
   }
 
+  /** What differs from zero, as a template for {@link applyTemplate}. */
+  toTemplate(): Uint8Array {
+    const extents: { offset: number; bytes: Uint8Array }[] = [];
+    for (const index of [...this.chunks.keys()].sort((a, b) => a - b)) {
+      const chunk = this.chunks.get(index)!;
+      for (let start = 0; start < CHUNK_BYTES; start += BLOCK_BYTES) {
+        const bytes = chunk.subarray(start, start + BLOCK_BYTES);
+        if (bytes.some((byte) => byte !== 0)) extents.push({ offset: index * CHUNK_BYTES + start, bytes });
+      }
+    }
+    return encodeTemplate(extents);
+  }
+
   private eachChunk(
     offset: number,
     length: number,
@@ -74,6 +90,23 @@ export class MemoryDisk implements MachineDisk {
 const TEMPLATE_MAGIC = 0x50535842; // "BXSP"
 const TEMPLATE_VERSION = 1;
 
+const TEMPLATE_HEADER_BYTES = 20;
+const TEMPLATE_ENTRY_BYTES = 12;
+
+function encodeTemplate(extents: { offset: number; bytes: Uint8Array }[]): Uint8Array {
+  const list = new DataView(new ArrayBuffer(TEMPLATE_HEADER_BYTES + extents.length * TEMPLATE_ENTRY_BYTES));
+  list.setUint32(0, TEMPLATE_MAGIC, true);
+  list.setUint32(4, TEMPLATE_VERSION, true);
+  list.setBigUint64(8, BigInt(BOX_DISK_BYTES), true);
+  list.setUint32(16, extents.length, true);
+  for (const [i, { offset, bytes }] of extents.entries()) {
+    const at = TEMPLATE_HEADER_BYTES + i * TEMPLATE_ENTRY_BYTES;
+    list.setBigUint64(at, BigInt(offset), true);
+    list.setUint32(at + 8, bytes.byteLength, true);
+  }
+  return concatBytes([new Uint8Array(list.buffer), ...extents.map(({ bytes }) => bytes)]);
+}
+
 /**
  * Writes a file system template onto a disk. The form, little-endian: u32 "BXSP", u32 version, u64 size of the file system, u32 count,
  * `count` times (u64 offset, u32 length), then the data of those extents in order; everything else is zero.
@@ -85,8 +118,9 @@ export function applyTemplate(disk: MachineDisk, template: Uint8Array): void {
     throw new Error("the disk template has an unknown form");
   }
   const count = view.getUint32(16, true);
-  let data = 20 + count * 12;
-  for (let entry = 20; entry < 20 + count * 12; entry += 12) {
+  const listEnd = TEMPLATE_HEADER_BYTES + count * TEMPLATE_ENTRY_BYTES;
+  let data = listEnd;
+  for (let entry = TEMPLATE_HEADER_BYTES; entry < listEnd; entry += TEMPLATE_ENTRY_BYTES) {
     const offset = Number(view.getBigUint64(entry, true));
     const length = view.getUint32(entry + 8, true);
     if (offset + length > disk.byteLength || data + length > template.byteLength) {

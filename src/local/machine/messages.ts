@@ -5,8 +5,8 @@ export interface MachineConfig {
   /** The image's name in the manifest. */
   image: string;
   memoryMb: number;
-  /** Which file system template the box's disk starts from. */
-  diskTemplate: "disk-8g" | "disk-1g";
+  /** The name of the file system template that the box's disk begins with. */
+  disk: string;
   manifest: AssetManifest;
   /** Where the assets are: a URL. */
   assets: string;
@@ -20,7 +20,8 @@ export type ToMachine =
   | { type: "start"; config: MachineConfig }
   /** The compiled emulator: one for all machines of a page or process. Apart, so that assets load while it compiles. */
   | { type: "emulator"; module: WebAssembly.Module }
-  | { type: "save" }
+  /** With its disk: a snapshot for new boxes; without: for any. */
+  | { type: "save"; withDisk: boolean }
   | { type: "stop" };
 
 /** From a machine's Worker to its owner. A list of bytes is from the agent. */

@@ -2,16 +2,20 @@ import { concatBytes } from "../../util/bytes.js";
 import { sha256Hex } from "../assets.js";
 
 /**
- * A machine at rest, right after its agent has reported for work: the emulator's state without the memory, then the pages of
- * memory that are not zero. Kept apart so that pages go straight into the new machine's memory and a zero page is never touched.
+ * A machine at rest. There are two kinds: "any", right after the agent has reported for work, fits a box with any disk; "new", with an empty
+ * disk mounted, fits a box that begins with that disk, which is then part of the snapshot, and starts faster.
  *
- * The form: "BXSN", u32 version, u32 length of the header, the header as JSON, the state, the pages in order.
+ * The emulator's state comes without the memory, and the pages of memory that are not zero apart from it, so that they go straight into
+ * the new machine's memory and a zero page is never touched. The form: "BXSN", u32 version, u32 length of the header, the header as JSON,
+ * the state, the disk, the pages in order.
  */
 export interface Snapshot {
   fingerprint: string;
   memoryMb: number;
   /** v86's own state, its memory left out. */
   state: Uint8Array;
+  /** The disk that goes with it, as a template (see disks.ts); empty in one that fits any. */
+  disk: Uint8Array;
   /** Consecutive pages of memory: first page, count, and so on. Their contents are `pages`, in order. */
   runs: number[];
   pages: Uint8Array;
@@ -34,34 +38,30 @@ export function fingerprint(parts: {
   kernel: string;
   initramfs: string;
   base: string;
+  /** Of a new box's disk; empty for a snapshot that fits any. */
+  disk: string;
 }): Promise<string> {
-  const ordered = [
-    VERSION,
-    parts.emulator,
-    parts.memoryMb,
-    parts.devices,
-    parts.kernel,
-    parts.initramfs,
-    parts.base,
-  ];
+  const { emulator, memoryMb, devices, kernel, initramfs, base, disk } = parts;
+  const ordered = [VERSION, emulator, memoryMb, devices, kernel, initramfs, base, disk];
   return sha256Hex(new TextEncoder().encode(JSON.stringify(ordered)));
 }
 
 export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
-  const { fingerprint: id, memoryMb, runs } = snapshot;
+  const { fingerprint: id, memoryMb, state, disk, runs, pages } = snapshot;
   const header = new TextEncoder().encode(
-    JSON.stringify({ fingerprint: id, memoryMb, stateBytes: snapshot.state.byteLength, runs }),
+    JSON.stringify({
+      fingerprint: id,
+      memoryMb,
+      stateBytes: state.byteLength,
+      diskBytes: disk.byteLength,
+      runs,
+    }),
   );
-  const total = PREFIX_BYTES + header.byteLength + snapshot.state.byteLength + snapshot.pages.byteLength;
-  const bytes = new Uint8Array(total);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, MAGIC, true);
-  view.setUint32(4, VERSION, true);
-  view.setUint32(8, header.byteLength, true);
-  bytes.set(header, PREFIX_BYTES);
-  bytes.set(snapshot.state, PREFIX_BYTES + header.byteLength);
-  bytes.set(snapshot.pages, PREFIX_BYTES + header.byteLength + snapshot.state.byteLength);
-  return bytes;
+  const prefix = new DataView(new ArrayBuffer(PREFIX_BYTES));
+  prefix.setUint32(0, MAGIC, true);
+  prefix.setUint32(4, VERSION, true);
+  prefix.setUint32(8, header.byteLength, true);
+  return concatBytes([new Uint8Array(prefix.buffer), header, state, disk, pages]);
 }
 
 /** Throws, saying what is wrong, unless `bytes` is a whole snapshot with this fingerprint. */
@@ -73,20 +73,23 @@ export function decodeSnapshot(bytes: Uint8Array, expectedFingerprint: string): 
   const headerEnd = PREFIX_BYTES + view.getUint32(8, true);
   if (headerEnd > bytes.byteLength) throw new Error("it is cut short");
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(PREFIX_BYTES, headerEnd)));
-  const { fingerprint: id, memoryMb, stateBytes, runs } = header as Record<string, unknown>;
+  const { fingerprint: id, memoryMb, stateBytes, diskBytes, runs } = header as Record<string, unknown>;
   if (id !== expectedFingerprint) throw new Error("it was made for another machine");
-  if (!isCount(memoryMb) || !isCount(stateBytes)) throw new Error("its header is damaged");
+  if (!isCount(memoryMb) || !isCount(stateBytes) || !isCount(diskBytes))
+    throw new Error("its header is damaged");
   const pageLimit = (memoryMb * 2 ** 20) / PAGE_BYTES;
   if (!isPageList(runs, pageLimit)) throw new Error("its list of pages is damaged");
   let pageCount = 0;
   for (let i = 1; i < runs.length; i += 2) pageCount += runs[i]!;
-  const pagesAt = headerEnd + stateBytes;
+  const diskAt = headerEnd + stateBytes;
+  const pagesAt = diskAt + diskBytes;
   if (bytes.byteLength !== pagesAt + pageCount * PAGE_BYTES) throw new Error("it is cut short");
   return {
     fingerprint: id,
     memoryMb,
     // A copy: v86 wants a buffer of its own that starts at 0.
-    state: bytes.slice(headerEnd, pagesAt),
+    state: bytes.slice(headerEnd, diskAt),
+    disk: bytes.subarray(diskAt, pagesAt),
     runs,
     pages: bytes.subarray(pagesAt),
   };

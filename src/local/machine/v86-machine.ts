@@ -179,8 +179,8 @@ export class Machine {
     this.pump();
   }
 
-  /** The machine as it is now, to be restored later. It is at rest afterwards and for ever. */
-  async save(id: string): Promise<Snapshot> {
+  /** The machine as it is now, to be restored later. It runs on afterwards. */
+  async save(): Promise<Pick<Snapshot, "memoryMb" | "state" | "runs" | "pages">> {
     await this.emulator.stop();
     const cpu = this.emulator.v86.cpu;
     cpu.pack_memory = () => ({
@@ -190,7 +190,8 @@ export class Machine {
     const state = new Uint8Array(await this.emulator.save_state());
     const memory = cpu.mem8.subarray(0, this.memoryMb * 2 ** 20);
     const packed = packPages(memory, (page) => cpu.is_memory_zeroed(page * PAGE_BYTES, PAGE_BYTES) !== 0);
-    return { fingerprint: id, memoryMb: this.memoryMb, state, ...packed };
+    await this.emulator.run();
+    return { memoryMb: this.memoryMb, state, ...packed };
   }
 
   async stop(): Promise<void> {

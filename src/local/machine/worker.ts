@@ -6,6 +6,7 @@ import { isBoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
 import type { AssetSource } from "../asset-source.js";
 import { Assets } from "../assets.js";
+import type { ImageManifest } from "../manifest.js";
 import { applyTemplate, ImageDisk, MemoryDisk } from "./disks.js";
 import { initramfs } from "./initramfs.js";
 import type { FromMachine, MachineConfig, ToMachine } from "./messages.js";
@@ -17,6 +18,8 @@ const CONSOLE_BYTES = 4096;
 const KERNEL_CMDLINE =
   "console=ttyS0 rdinit=/init tsc=reliable mitigations=off random.trust_cpu=on panic=-1 reboot=k quiet loglevel=3";
 
+type ListedSnapshot = ImageManifest["snapshots"][number];
+
 /** The host's side of a Worker. */
 export interface WorkerHost {
   post(message: FromMachine, transfer: ArrayBuffer[]): void;
@@ -27,6 +30,7 @@ export interface WorkerHost {
 export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
   let machine: Machine | undefined;
   let config: MachineConfig | undefined;
+  let disk: MemoryDisk | undefined;
   const emulator = deferred<WebAssembly.Module>();
   const kernelConsole = new TailBuffer(CONSOLE_BYTES);
   let output: Uint8Array[] = [];
@@ -59,35 +63,44 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     config = given;
     const assets = new Assets(host.openSource(given.assets), given.manifest);
     const warnings: string[] = [];
-    const snapshot = given.forSnapshot ? undefined : findSnapshot(given, assets);
+    const listed = given.forSnapshot ? undefined : findSnapshot(given);
+    const loading = listed && loadSnapshot(given, assets, listed);
     const parts = await loadParts(given, assets, emulator.promise);
     host.post({ type: "starting" }, []);
-    // The machine is made while its snapshot is still being inflated.
     let boot: "snapshot" | "cold" = "cold";
-    if (snapshot) {
-      const fresh = await Machine.create(parts, events);
+    if (loading) {
+      // The machine is made while its snapshot is still being inflated.
+      const restored = await Machine.create(parts, events);
       try {
-        await fresh.restore(await snapshot);
-        machine = fresh;
+        const snapshot = await loading;
+        await restored.restore(snapshot);
+        applyTemplate(parts.disk, snapshot.disk.byteLength > 0 ? snapshot.disk : parts.template);
+        machine = restored;
         boot = "snapshot";
       } catch (error) {
         // A cold boot gives the same box, later.
         const why = error instanceof Error ? error.message : String(error);
-        warnings.push(`booted cold, because the snapshot cannot be used: ${why}`);
-        await fresh.stop();
+        warnings.push(`booted cold, because ${listed?.name} cannot be used: ${why}`);
+        await restored.stop();
       }
     }
-    machine ??= await Machine.create(
-      { ...parts, cold: await loadColdBoot(assets, given.forSnapshot ?? false) },
-      events,
-    );
+    if (!machine) {
+      const cold = await loadColdBoot(assets, given.forSnapshot ?? false);
+      applyTemplate(parts.disk, parts.template);
+      machine = await Machine.create({ ...parts, cold }, events);
+    }
+    disk = parts.disk;
     await machine.run();
     host.post({ type: "started", boot, warnings }, []);
   };
 
-  const save = async () => {
-    if (!machine || !config) throw new Error("there is no machine to save");
-    const snapshot = encodeSnapshot(await machine.save(await snapshotFingerprint(config)));
+  const save = async (withDisk: boolean) => {
+    if (!machine || !config || !disk) throw new Error("there is no machine to save");
+    const snapshot = encodeSnapshot({
+      ...(await machine.save()),
+      fingerprint: await snapshotFingerprint(config, withDisk ? config.disk : null),
+      disk: withDisk ? disk.toTemplate() : new Uint8Array(0),
+    });
     host.post({ type: "saved", snapshot }, [snapshot.buffer as ArrayBuffer]);
   };
 
@@ -99,7 +112,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
       case "emulator":
         return emulator.resolve(message.module);
       case "save":
-        return void save().catch(failed);
+        return void save(message.withDisk).catch(failed);
       case "stop":
         return void Promise.resolve(machine?.stop()).then(() => host.post({ type: "stopped" }, []));
     }
@@ -107,7 +120,10 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
 }
 
 /** The fingerprint of a snapshot that would fit this machine. */
-function snapshotFingerprint({ manifest, memoryMb, image }: MachineConfig): Promise<string> {
+function snapshotFingerprint(
+  { manifest, memoryMb, image }: MachineConfig,
+  diskName: string | null,
+): Promise<string> {
   const hash = (name: string) => manifest.files[name]?.sha256 ?? "";
   return fingerprint({
     emulator: hash("v86.wasm"),
@@ -116,31 +132,35 @@ function snapshotFingerprint({ manifest, memoryMb, image }: MachineConfig): Prom
     kernel: hash("kernel"),
     initramfs: hash("agent"),
     base: hash(imageOf(manifest, image).base),
+    disk: diskName === null ? "" : hash(diskName),
   });
 }
 
-/** What a machine needs however it starts. */
+/** What a machine needs however it starts, and what its disk begins with where no snapshot brings its own. */
 async function loadParts(
   config: MachineConfig,
   assets: Assets,
   emulator: Promise<WebAssembly.Module>,
-): Promise<MachineParts> {
+): Promise<MachineParts & { disk: MemoryDisk; template: Uint8Array }> {
   const [base, template, module] = await Promise.all([
     assets.load(imageOf(config.manifest, config.image).base),
-    assets.load(config.diskTemplate),
+    assets.load(config.disk),
     emulator,
   ]);
-  const disk = new MemoryDisk();
-  applyTemplate(disk, template);
-  return { emulator: module, memoryMb: config.memoryMb, base: new ImageDisk(base), disk };
+  const { memoryMb } = config;
+  return { emulator: module, memoryMb, base: new ImageDisk(base), disk: new MemoryDisk(), template };
 }
 
-/** The snapshot that the manifest has for this machine, if it has one. Rejects when it cannot be used. */
-function findSnapshot(config: MachineConfig, assets: Assets): Promise<Snapshot> | undefined {
-  const listed = imageOf(config.manifest, config.image).snapshots[String(config.memoryMb)];
-  if (!listed) return undefined;
+/** The snapshot that the manifest has for this machine, if it has one: rather one for its new disk than one for any. */
+function findSnapshot({ manifest, image, memoryMb, disk }: MachineConfig): ListedSnapshot | undefined {
+  const fitting = imageOf(manifest, image).snapshots.filter((listed) => listed.memoryMb === memoryMb);
+  return fitting.find((listed) => listed.disk === disk) ?? fitting.find((listed) => listed.disk === null);
+}
+
+/** Rejects when it cannot be used. */
+function loadSnapshot(config: MachineConfig, assets: Assets, listed: ListedSnapshot): Promise<Snapshot> {
   const load = async () => {
-    const expected = await snapshotFingerprint(config);
+    const expected = await snapshotFingerprint(config, listed.disk);
     if (listed.fingerprint !== expected) throw new Error("it was made for another machine");
     return decodeSnapshot(await assets.load(listed.name), expected);
   };
