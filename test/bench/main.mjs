@@ -63,8 +63,9 @@ async function measurePlace(place) {
   figures["tiny.exec_true_ms_p95"] = percentile(later, 0.95);
 
   const moved = await samples("throughput", few(runs));
-  for (const key of ["stdout_mb_s", "upload_mb_s", "download_mb_s"]) {
-    figures[key] = median(moved.map((one) => one[key]));
+  for (const name of ["stdout", "upload", "download"]) {
+    for (const key of [`${name}_mb_s`, `${name}_first_mb_s`])
+      figures[key] = median(moved.map((one) => one[key]));
   }
 
   const resident = async (count) =>
