@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -28,21 +28,39 @@ export function serveFolder(root, served = DEMO) {
     const path = pathname.endsWith("/") ? `${pathname}index.html` : pathname;
     const known =
       served.some((prefix) => path.startsWith(prefix)) && /^(GET|HEAD)$/.test(request.method ?? "");
-    const contents = known && (await readFile(new URL(`.${path}`, root)).catch(() => undefined));
-    if (!contents) return response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
+    const file = known ? await load(new URL(`.${path}`, root)).catch(() => undefined) : undefined;
+    if (!file) return response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
 
-    const type = TYPES[extname(path)];
-    const body = type ? gzipSync(contents) : contents;
-    response.writeHead(200, {
-      "content-type": type ?? "application/octet-stream",
-      "content-length": body.byteLength,
+    const headers = {
+      etag: file.etag,
       "cache-control": path.startsWith("/dist/assets/") && !path.endsWith(".json") ? FOR_EVER : "no-cache",
+    };
+    if (request.headers["if-none-match"] === file.etag) return response.writeHead(304, headers).end();
+    const type = TYPES[extname(path)];
+    response.writeHead(200, {
+      ...headers,
+      "content-type": type ?? "application/octet-stream",
+      "content-length": file.body.byteLength,
       ...(type && { "content-encoding": "gzip" }),
     });
-    server.bytesSent += body.byteLength;
-    response.end(request.method === "HEAD" ? undefined : body);
+    server.bytesSent += file.body.byteLength;
+    response.end(request.method === "HEAD" ? undefined : file.body);
   });
   /** Of all bodies so far. */
   server.bytesSent = 0;
   return server;
+}
+
+/** Files as they go over the wire, kept until they change. */
+const loaded = new Map();
+
+async function load(url) {
+  const { mtimeMs, size } = await stat(url);
+  const etag = `"${size}-${mtimeMs}"`;
+  const known = loaded.get(url.href);
+  if (known?.etag === etag) return known;
+  const contents = await readFile(url);
+  const file = { etag, body: TYPES[extname(url.pathname)] ? gzipSync(contents) : contents };
+  loaded.set(url.href, file);
+  return file;
 }

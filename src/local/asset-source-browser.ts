@@ -1,4 +1,3 @@
-import { concatBytes } from "../util/bytes.js";
 import type { AssetSource } from "./asset-source.js";
 
 /** Assets on a web server, below a URL that ends in "/". */
@@ -15,17 +14,18 @@ export function fetchAssetSource(location: string): AssetSource {
         .stream()
         .pipeThrough(new DecompressionStream("gzip"));
       const reader = inflated.getReader();
-      const chunks: Uint8Array[] = [];
+      // Filled as it comes: joining thousands of chunks at the end would cost as much again.
+      const whole = new Uint8Array(maxBytes);
       let length = 0;
       for (;;) {
         const { done, value } = await reader.read();
-        if (done) return concatBytes(chunks);
-        length += value.byteLength;
-        if (length > maxBytes) {
+        if (done) return whole.subarray(0, length);
+        if (length + value.byteLength > maxBytes) {
           await reader.cancel();
           throw new Error("more bytes than expected");
         }
-        chunks.push(value);
+        whole.set(value, length);
+        length += value.byteLength;
       }
     },
   };

@@ -24,6 +24,7 @@ const snapshot = {
   state: Uint8Array.from([1, 2, 3]),
   disk: Uint8Array.from([4, 5]),
   runs: [0, 1, 5, 2],
+  continued: [1, 3],
   pages: new Uint8Array(3 * PAGE_BYTES).fill(9),
 };
 const whole = encodeSnapshot(snapshot);
@@ -65,13 +66,29 @@ describe("snapshots", () => {
 });
 
 describe("pages", () => {
+  it("that continue a series of records are made from what is before them", () => {
+    const memory = new Uint8Array(5 * PAGE_BYTES);
+    const words = new Int32Array(memory.buffer);
+    for (let i = PAGE_BYTES / 4; i < words.length; i++)
+      words[i] = i % 10 === 1 ? 0x7fff_f000 + 4 * i : i % 10;
+    const packed = packPages(memory, (page) => page === 0);
+    expect(packed).toMatchObject({ runs: [1, 1], continued: [2, 3] });
+    const restored = new Uint8Array(memory.byteLength);
+    unpackPages({ ...snapshot, ...packed }, restored);
+    expect(restored).toEqual(memory);
+  });
+
+  it.each([[[0, 1]], [[1]], [[255, 2]]])("are refused when the list of continued ones is %j", (continued) => {
+    expect(() => decodeSnapshot(encodeSnapshot({ ...snapshot, continued }), id)).toThrow();
+  });
+
   it("come back where they were, and zero ones are not kept", () => {
     const contents = [0, 7, 7, 7, 0, 8, 9, 7, 8, 0, 7, 7];
     const memory = new Uint8Array(contents.length * PAGE_BYTES);
     for (const [page, fill] of contents.entries())
       memory.fill(fill, page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
     const packed = packPages(memory, (page) => contents[page] === 0);
-    expect(packed.pages.byteLength).toBe(9 * PAGE_BYTES);
+    expect(packed.pages.byteLength).toBe(6 * PAGE_BYTES);
     const restored = new Uint8Array(memory.byteLength);
     unpackPages({ ...snapshot, ...packed }, restored);
     expect(restored).toEqual(memory);

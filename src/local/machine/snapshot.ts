@@ -18,6 +18,8 @@ export interface Snapshot {
   disk: Uint8Array;
   /** Consecutive pages of memory: first page, count, and so on. Their contents are `pages`, in order. */
   runs: number[];
+  /** The same for pages that {@link continuePage} makes from what is before them; they are not in `pages`. */
+  continued: number[];
   pages: Uint8Array;
 }
 
@@ -25,6 +27,8 @@ export interface Snapshot {
 export const PAGE_BYTES = 4096;
 const MAGIC = 0x4e535842; // "BXSN"
 const VERSION = 1;
+/** Of the records whose series {@link continuePage} continues: `struct page` of our kernel. Another size would only cost space. */
+const RECORD_BYTES = 40;
 const PREFIX_BYTES = 12;
 
 /**
@@ -47,7 +51,7 @@ export function fingerprint(parts: {
 }
 
 export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
-  const { fingerprint: id, memoryMb, state, disk, runs, pages } = snapshot;
+  const { fingerprint: id, memoryMb, state, disk, runs, continued, pages } = snapshot;
   const header = new TextEncoder().encode(
     JSON.stringify({
       fingerprint: id,
@@ -55,6 +59,7 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
       stateBytes: state.byteLength,
       diskBytes: disk.byteLength,
       runs,
+      continued,
     }),
   );
   const prefix = new DataView(new ArrayBuffer(PREFIX_BYTES));
@@ -73,12 +78,21 @@ export function decodeSnapshot(bytes: Uint8Array, expectedFingerprint: string): 
   const headerEnd = PREFIX_BYTES + view.getUint32(8, true);
   if (headerEnd > bytes.byteLength) throw new Error("it is cut short");
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(PREFIX_BYTES, headerEnd)));
-  const { fingerprint: id, memoryMb, stateBytes, diskBytes, runs } = header as Record<string, unknown>;
+  const {
+    fingerprint: id,
+    memoryMb,
+    stateBytes,
+    diskBytes,
+    runs,
+    continued,
+  } = header as Record<string, unknown>;
   if (id !== expectedFingerprint) throw new Error("it was made for another machine");
   if (!isCount(memoryMb) || !isCount(stateBytes) || !isCount(diskBytes))
     throw new Error("its header is damaged");
   const pageLimit = (memoryMb * 2 ** 20) / PAGE_BYTES;
-  if (!isPageList(runs, pageLimit)) throw new Error("its list of pages is damaged");
+  if (!isPageList(runs, pageLimit) || !isPageList(continued, pageLimit) || continued[0] === 0) {
+    throw new Error("its list of pages is damaged");
+  }
   let pageCount = 0;
   for (let i = 1; i < runs.length; i += 2) pageCount += runs[i]!;
   const diskAt = headerEnd + stateBytes;
@@ -91,6 +105,7 @@ export function decodeSnapshot(bytes: Uint8Array, expectedFingerprint: string): 
     state: bytes.slice(headerEnd, diskAt),
     disk: bytes.subarray(diskAt, pagesAt),
     runs,
+    continued,
     pages: bytes.subarray(pagesAt),
   };
 }
@@ -99,27 +114,58 @@ export function decodeSnapshot(bytes: Uint8Array, expectedFingerprint: string): 
 export function packPages(
   memory: Uint8Array,
   isZero: (page: number) => boolean,
-): Pick<Snapshot, "runs" | "pages"> {
+): Pick<Snapshot, "runs" | "continued" | "pages"> {
   const runs: number[] = [];
+  const continued: number[] = [];
   const packed: Uint8Array[] = [];
+  const expected = new Uint8Array(2 * PAGE_BYTES);
   for (let page = 0; page < memory.byteLength / PAGE_BYTES; page++) {
     if (isZero(page)) continue;
-    packed.push(memory.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES));
-    const last = runs.length - 2;
-    if (last >= 0 && runs[last]! + runs[last + 1]! === page) runs[last + 1]!++;
-    else runs.push(page, 1);
+    const contents = memory.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+    if (page > 0) expected.set(memory.subarray((page - 1) * PAGE_BYTES, page * PAGE_BYTES));
+    continuePage(expected, 1);
+    const isContinued = contents.every((byte, i) => byte === expected[PAGE_BYTES + i]);
+    if (!isContinued) packed.push(contents);
+    addPage(isContinued ? continued : runs, page);
   }
-  return { runs, pages: concatBytes(packed) };
+  return { runs, continued, pages: concatBytes(packed) };
 }
 
 /** Writes a snapshot's pages into memory that is all zero. */
-export function unpackPages({ runs, pages }: Snapshot, memory: Uint8Array): void {
+export function unpackPages({ runs, continued, pages }: Snapshot, memory: Uint8Array): void {
   let at = 0;
-  for (let i = 0; i < runs.length; i += 2) {
-    const length = runs[i + 1]! * PAGE_BYTES;
-    memory.set(pages.subarray(at, at + length), runs[i]! * PAGE_BYTES);
+  eachRun(runs, (first, count) => {
+    const length = count * PAGE_BYTES;
+    memory.set(pages.subarray(at, at + length), first * PAGE_BYTES);
     at += length;
+  });
+  // Ascending: what a page continues is there before it.
+  eachRun(continued, (first, count) => {
+    for (let page = first; page < first + count; page++) continuePage(memory, page);
+  });
+}
+
+/**
+ * Fills a page with the series that the records before it begin: each word changes from record to record as it did between the two before.
+ * The kernel's table of free pages is such a series, and half of what would else be in a snapshot.
+ */
+function continuePage(memory: Uint8Array, page: number): void {
+  const words = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4);
+  const record = RECORD_BYTES / 4;
+  const end = ((page + 1) * PAGE_BYTES) / 4;
+  for (let i = (page * PAGE_BYTES) / 4; i < end; i++) {
+    words[i] = 2 * words[i - record]! - words[i - 2 * record]!;
   }
+}
+
+function addPage(list: number[], page: number): void {
+  const last = list.length - 2;
+  if (last >= 0 && list[last]! + list[last + 1]! === page) list[last + 1]!++;
+  else list.push(page, 1);
+}
+
+function eachRun(list: readonly number[], visit: (first: number, count: number) => void): void {
+  for (let i = 0; i < list.length; i += 2) visit(list[i]!, list[i + 1]!);
 }
 
 /** A list of first page, count, and so on: ascending, within memory. */
