@@ -8,6 +8,15 @@ const shared = {
   clean: false,
 } as const;
 
+const browser = {
+  ...shared,
+  platform: "browser",
+  outDir: "dist/browser",
+  minify: true,
+  // Self-contained: a page can import these files as they are, from any host of static files.
+  noExternal: [/.*/] as RegExp[],
+} as const;
+
 export default defineConfig([
   {
     ...shared,
@@ -26,20 +35,17 @@ export default defineConfig([
     noExternal: ["v86", /^zod/],
   },
   {
-    ...shared,
-    platform: "browser",
-    outDir: "dist/browser",
-    entry: {
-      index: "src/index.ts",
-      local: "src/local/index-browser.ts",
-      "machine-worker": "src/local/machine/worker-browser.ts",
-    },
-    minify: true,
-    // Self-contained: a page can import these files as they are, from any host of static files.
-    noExternal: [/.*/],
+    ...browser,
+    entry: { index: "src/index.ts", local: "src/local/index-browser.ts" },
     esbuildOptions: (options) => {
       options.alias = { "boxrun/local": "./src/local/index-browser.ts" };
     },
+  },
+  {
+    ...browser,
+    entry: { "machine-worker": "src/local/machine/worker-browser.ts" },
+    // v86 starts a Worker of its own for timers, from a blob: URL, where it sees that there is such a thing. We give it other timers.
+    define: { Worker: "undefined" },
     esbuildPlugins: [
       {
         // v86 looks for Node's modules behind a check at run time; bundlers of a page must not meet them.

