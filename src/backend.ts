@@ -119,9 +119,6 @@ export type BackendEvent =
 export interface CreateProgress {
   /** "download": assets are on their way; "boot": the machine starts; "setup": the guest makes the box; "ready": done. */
   phase: "download" | "boot" | "setup" | "ready";
-  /** Bytes fetched so far, and in all when known. Only in "download". */
-  loadedBytes?: number;
-  totalBytes?: number;
 }
 
 /** Bytes that moved so far, and in all when known. */

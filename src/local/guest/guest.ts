@@ -167,9 +167,10 @@ export class Guest {
     const stream = this.streams.get(frame.stream);
     // Frames of a stream that has ended crossed its end on the way.
     if (!stream) return;
-    if (frame.type === "exit" || frame.type === "done" || frame.type === "fail")
-      this.streams.delete(frame.stream);
     stream.receive(frame);
+    // After it, so that a stream whose last frame broke the protocol still learns that the guest is lost.
+    const last = frame.type === "exit" || frame.type === "done" || frame.type === "fail";
+    if (last) this.streams.delete(frame.stream);
   }
 }
 

@@ -1,0 +1,90 @@
+import { createHash } from "node:crypto";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { encodeFrame, FrameReader, type GuestFrame, type HostFrame } from "../../src/local/frames.js";
+import type { Host } from "../../src/local/host.js";
+import { LocalBackend } from "../../src/local/local-backend.js";
+import type { FromMachine, ToMachine } from "../../src/local/machine/messages.js";
+
+/** The smallest module there is, in the place of the emulator. */
+const EMPTY_WASM = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+
+/** What a test sees of the fake machine: it plays the Worker and the guest. */
+export interface FakeMachine {
+  /** The frames that came, oldest first. */
+  readonly frames: HostFrame[];
+  /** Resolves to the next frame of this type. */
+  next(type: HostFrame["type"]): Promise<HostFrame>;
+  send(...frames: GuestFrame[]): void;
+  sendBytes(bytes: Uint8Array): void;
+  post(message: FromMachine): void;
+  failWorker(error: Error): void;
+  terminated: boolean;
+}
+
+/** A local backend whose machines are played by the test: for guests that no real guest would be. */
+export function fakeBackend(onMachine: (machine: FakeMachine) => void): LocalBackend {
+  const packed = new Uint8Array(gzipSync(EMPTY_WASM));
+  const file = {
+    file: "thing.bin",
+    sha256: createHash("sha256").update(packed).digest("hex"),
+    bytes: packed.byteLength,
+    rawBytes: EMPTY_WASM.byteLength,
+  };
+  const manifest = {
+    version: 1,
+    files: { "v86.wasm": file },
+    images: [{ name: "fake", aliases: [], description: "a fake", base: "base", snapshots: [] }],
+  };
+  const host: Host = {
+    description: "a test",
+    assetsLocation: () => "memory:",
+    openSource: () => ({
+      location: "memory:",
+      read: async (name) =>
+        name === "manifest.json" ? new TextEncoder().encode(JSON.stringify(manifest)) : packed,
+      gunzip: async (bytes) => new Uint8Array(gunzipSync(bytes)),
+    }),
+    startWorker: (onMessage, onFailure) => {
+      const reader = new FrameReader("host");
+      const frames: HostFrame[] = [];
+      const waiting: { type: string; resolve: (frame: HostFrame) => void }[] = [];
+      const machine: FakeMachine = {
+        frames,
+        terminated: false,
+        next: (type) => new Promise((resolve) => waiting.push({ type, resolve })),
+        send: (...sent) => onMessage(sent.map(encodeFrame)),
+        sendBytes: (bytes) => onMessage([bytes]),
+        post: onMessage,
+        failWorker: onFailure,
+      };
+      const receive = (message: ToMachine) => {
+        if (!(message instanceof Uint8Array)) {
+          if (message.type === "start") queueMicrotask(() => onMachine(machine));
+          return;
+        }
+        for (const frame of reader.push(message) as HostFrame[]) {
+          frames.push(frame);
+          const at = waiting.findIndex(({ type }) => type === frame.type);
+          if (at >= 0) waiting.splice(at, 1)[0]!.resolve(frame);
+        }
+      };
+      return {
+        post: (message) => queueMicrotask(() => machine.terminated || receive(message)),
+        terminate: () => {
+          machine.terminated = true;
+        },
+        hold: () => {},
+      };
+    },
+  };
+  return new LocalBackend(host, {});
+}
+
+/** Plays a guest up to a box that runs. */
+export async function bootFake(machine: FakeMachine): Promise<void> {
+  const setup = machine.next("setup");
+  machine.post({ type: "starting" });
+  machine.post({ type: "started", boot: "snapshot", warnings: [] });
+  await setup;
+  machine.send({ type: "ready", stream: 0, diskBytes: 1 });
+}

@@ -1,0 +1,181 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { BoxSpec } from "../../src/backend.js";
+import type { GuestFrame } from "../../src/local/frames.js";
+import { bootFake, type FakeMachine, fakeBackend } from "./fake-machine.js";
+
+const SPEC: BoxSpec = {
+  image: "fake",
+  name: null,
+  cpu: 1,
+  memoryMb: 256,
+  diskSizeGb: 8,
+  network: false,
+  workdir: "/root",
+  env: null,
+  volumes: null,
+};
+const EXEC = { cmd: ["x"], env: null, workdir: null, timeoutMs: null, stdin: false };
+
+afterEach(() => vi.useRealTimers());
+
+async function runningBox() {
+  let machine!: FakeMachine;
+  const backend = fakeBackend((made) => {
+    machine = made;
+    void bootFake(made);
+  });
+  const { id } = await backend.createBox(SPEC, {});
+  return { backend, id, machine };
+}
+
+/** A box with one command in it, started as far as the fake guest says. */
+async function runningExec() {
+  const box = await runningBox();
+  const asked = box.machine.next("exec");
+  const starting = box.backend.startExec(box.id, EXEC);
+  const { stream } = await asked;
+  box.machine.send({ type: "started", stream, pid: 7 });
+  const { id: execId } = await starting;
+  return { ...box, stream, execId };
+}
+
+const rejection = (promise: Promise<unknown>) =>
+  promise.then(
+    () => {
+      throw new Error("expected a rejection");
+    },
+    (error) => error as { code: string; message: string },
+  );
+
+describe("a guest that breaks the protocol", () => {
+  const cases: [string, (stream: number) => GuestFrame[]][] = [
+    ["data on a channel of its own", (stream) => [data(stream, "file")]],
+    ["an answer for a file to a command", (stream) => [{ type: "done", stream, bytes: 0 }]],
+    ["more credit than there is", (stream) => [credit(stream), credit(stream)]],
+    [
+      "a command's frame outside any stream",
+      () => [{ type: "fail", stream: 0, stage: 1, errno: 71, detail: "frame" }],
+    ],
+    ["another version", () => [{ type: "hello", stream: 0, version: 99, maxPayload: 1 }]],
+  ];
+  it.each(cases)("is ended for %s: the box is in error, what is pending rejects", async (_what, frames) => {
+    const { backend, id, machine, stream, execId } = await runningExec();
+    const waiting = rejection(backend.waitExec(id, execId, {}));
+    machine.send(...frames(stream));
+    expect(await waiting).toMatchObject({ code: "PROTOCOL_ERROR" });
+    expect(machine.terminated).toBe(true);
+    const info = await backend.getBox(id);
+    expect(info).toMatchObject({ status: "error", errorCode: "PROTOCOL_ERROR" });
+    expect(info.errorMessage).toMatch(/protocol/);
+    expect(await rejection(backend.startExec(id, EXEC))).toMatchObject({ code: "BOX_NOT_RUNNING" });
+    await backend.removeBox(id, { force: false });
+    expect(await backend.listBoxes({})).toEqual([]);
+  });
+
+  it("is ended for more of a file than it was granted, which nobody reads", async () => {
+    const { backend, id, machine } = await runningBox();
+    const asked = machine.next("get");
+    const opening = backend.download(id, "/file", {});
+    const { stream } = await asked;
+    machine.send({ type: "stat", stream, size: 1, mode: 0o644, mtimeMs: 0 });
+    const download = await opening;
+    for (let sent = 0; sent <= 1 << 20; sent += 32_756) machine.send(data(stream, "file", 32_756));
+    expect(await backend.getBox(id)).toMatchObject({ status: "error", errorCode: "PROTOCOL_ERROR" });
+    const reader = download.stream.getReader();
+    const reading = async () => {
+      while (!(await reader.read()).done);
+    };
+    expect(await rejection(reading())).toMatchObject({ code: "PROTOCOL_ERROR" });
+  });
+
+  it("is ended for bytes that are no frame", async () => {
+    const { backend, id, machine } = await runningExec();
+    machine.sendBytes(new Uint8Array(64).fill(255));
+    expect(await backend.getBox(id)).toMatchObject({ status: "error", errorCode: "PROTOCOL_ERROR" });
+  });
+
+  it("loses nothing by frames for streams that there are not", async () => {
+    const { backend, id, machine, stream, execId } = await runningExec();
+    machine.send(data(4_000_000, "stdout"), { type: "exit", stream: 99, how: "exited", value: 3 });
+    machine.send({ type: "exit", stream, how: "exited", value: 0 });
+    expect(await backend.waitExec(id, execId, {})).toMatchObject({ status: "succeeded", exitCode: 0 });
+  });
+});
+
+describe("a machine that ends", () => {
+  it("leaves the kernel's last words in the box's error", async () => {
+    const { backend, id, machine, execId } = await runningExec();
+    const waiting = rejection(backend.waitExec(id, execId, {}));
+    machine.post({
+      type: "ended",
+      code: "RUNTIME_ERROR",
+      message: "it stopped",
+      console: "one\ntwo\nKernel panic\n",
+    });
+    expect(await waiting).toMatchObject({ code: "RUNTIME_ERROR" });
+    expect((await backend.getBox(id)).errorMessage).toMatch(/it stopped.*Kernel panic/s);
+  });
+
+  it("by the end of its Worker is an error, too", async () => {
+    const { backend, id, machine, execId } = await runningExec();
+    const waiting = rejection(backend.waitExec(id, execId, {}));
+    machine.failWorker(new Error("out of memory"));
+    expect((await waiting).message).toMatch(/out of memory/);
+    expect(await backend.getBox(id)).toMatchObject({ status: "error" });
+  });
+
+  it("while it starts fails the creation and leaves no box", async () => {
+    const backend = fakeBackend((machine) => machine.failWorker(new Error("no memory")));
+    expect((await rejection(backend.createBox(SPEC, {}))).message).toMatch(/no memory/);
+    expect(await backend.listBoxes({})).toEqual([]);
+  });
+
+  it("is what a box becomes whose guest cannot make it", async () => {
+    const backend = fakeBackend(async (machine) => {
+      const setup = machine.next("setup");
+      machine.post({ type: "started", boot: "snapshot", warnings: [] });
+      await setup;
+      machine.send({ type: "fail", stream: 0, stage: 2, errno: 5, detail: "disk" });
+    });
+    expect((await rejection(backend.createBox(SPEC, {}))).message).toMatch(/disk/);
+    expect(await backend.listBoxes({})).toEqual([]);
+  });
+});
+
+describe("a guest that does not answer", () => {
+  it("fails the creation in the end", async () => {
+    vi.useFakeTimers();
+    const backend = fakeBackend((machine) =>
+      machine.post({ type: "started", boot: "snapshot", warnings: [] }),
+    );
+    const failed = rejection(backend.createBox(SPEC, {}));
+    await vi.advanceTimersByTimeAsync(61_000);
+    expect((await failed).message).toMatch(/did not make the box within/);
+  });
+
+  it("fails the creation when the machine never starts", async () => {
+    vi.useFakeTimers();
+    const backend = fakeBackend(() => {});
+    const failed = rejection(backend.createBox(SPEC, {}));
+    await vi.advanceTimersByTimeAsync(121_000);
+    expect((await failed).message).toMatch(/did not start within/);
+  });
+
+  it("is ended when a command that was canceled does not end", async () => {
+    const { backend, id, machine, execId } = await runningExec();
+    vi.useFakeTimers();
+    const canceling = rejection(backend.cancelExec(id, execId));
+    await vi.advanceTimersByTimeAsync(32_000);
+    expect((await canceling).message).toMatch(/does not end a killed command/);
+    expect(machine.frames.at(-1)).toMatchObject({ type: "terminate", graceMs: 1000 });
+    expect(await backend.getBox(id)).toMatchObject({ status: "error" });
+  });
+});
+
+function data(stream: number, channel: "stdout" | "file", length = 1): GuestFrame {
+  return { type: "data", stream, channel, data: new Uint8Array(length) };
+}
+
+function credit(stream: number): GuestFrame {
+  return { type: "credit", stream, bytes: 16 << 20 };
+}
