@@ -1,17 +1,6 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
-
-/** Background services of Chromium that only make noise in a test. */
-const CHROMIUM_ARGS = [
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  // As root, as in containers, Chromium has no sandbox of its own to start.
-  ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
-];
+import { CHROMIUM_ARGS } from "./scripts/chromium.mjs";
 
 // The contract is run against the built package: what users import is what is tested.
 const node = new URL("./dist/node/index.js", import.meta.url).pathname;

@@ -11,6 +11,18 @@ const INSTALLED = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 
+/** How tests and the bench start it: without the background services that only make noise there. */
+export const CHROMIUM_ARGS = [
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  // As root, as in containers, Chromium has no sandbox of its own to start.
+  ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+];
+
 /**
  * The path of a Chromium: one that is installed, else one that is installed now, from Debian's packages where that can be done,
  * otherwise by Playwright's own download. Ends the process when there is none to be had.

@@ -30,14 +30,11 @@ export interface LocalBoxInfo {
   warnings: string[];
 }
 
-/** A box as it stood when it was asked for. */
-export interface BoxInfo {
-  /** "box_" and 12 characters. */
-  id: string;
-  name: string | null;
-  status: BoxStatus;
+/** What a box is made of. All defaults are filled in by the client. */
+export interface BoxSpec {
   /** The image as it was asked for. */
   image: string;
+  name: string | null;
   /** Processors as asked for. */
   cpu: number;
   /** Memory of the machine, in MiB. */
@@ -49,6 +46,13 @@ export interface BoxInfo {
   workdir: string;
   env: Record<string, string> | null;
   volumes: VolumeSpec[] | null;
+}
+
+/** A box as it stood when it was asked for. */
+export interface BoxInfo extends BoxSpec {
+  /** "box_" and 12 characters. */
+  id: string;
+  status: BoxStatus;
   /** Set in status "error": the code of what ended the machine. */
   errorCode: string | null;
   errorMessage: string | null;
@@ -57,19 +61,6 @@ export interface BoxInfo {
   stoppedAt: Date | null;
   /** Present on boxes of the local backend. */
   local?: LocalBoxInfo;
-}
-
-/** What a box is made of. All defaults are filled in by the client. */
-export interface BoxSpec {
-  image: string;
-  name: string | null;
-  cpu: number;
-  memoryMb: number;
-  diskSizeGb: number;
-  network: boolean;
-  workdir: string;
-  env: Record<string, string> | null;
-  volumes: VolumeSpec[] | null;
 }
 
 /** Where an execution is in its life. Any other value is final, and kept as it came. */

@@ -295,17 +295,9 @@ function findImage(assets: Assets, asked: string): ImageManifest {
 
 function newState(spec: BoxSpec): BoxInfo {
   return {
+    ...spec,
     id: newId("box"),
-    name: spec.name,
     status: "creating",
-    image: spec.image,
-    cpu: spec.cpu,
-    memoryMb: spec.memoryMb,
-    diskSizeGb: spec.diskSizeGb,
-    network: spec.network,
-    workdir: spec.workdir,
-    env: spec.env,
-    volumes: spec.volumes,
     errorCode: null,
     errorMessage: null,
     createdAt: new Date(),

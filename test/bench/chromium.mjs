@@ -2,17 +2,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { chromium } from "playwright";
 import { serveFolder } from "../../demo/static-server.mjs";
-import { findChromium } from "../../scripts/chromium.mjs";
-
-const ARGS = [
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
-];
+import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
 
 /** A Chromium, and the server its pages come from, as a place to measure in. */
 export async function openChromium() {
@@ -26,7 +16,7 @@ export async function openChromium() {
   await once(server, "listening");
   const url = `http://127.0.0.1:${server.address().port}/test/bench/page.html`;
 
-  const launch = () => chromium.launch({ executablePath: findChromium(), args: ARGS });
+  const launch = () => chromium.launch({ executablePath: findChromium(), args: CHROMIUM_ARGS });
   const warm = await launch();
   const context = await warm.newContext();
 

@@ -7,6 +7,7 @@ import { type Browser, chromium, type Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { COMMANDS } from "../../demo/commands.mjs";
 import { serveFolder } from "../../demo/static-server.mjs";
+import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
 
 const ROOT = join(import.meta.dirname, "../..");
 
@@ -28,8 +29,8 @@ describe("the demo page", () => {
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     browser = await chromium.launch({
-      executablePath: process.env["BOXRUN_CHROMIUM"] ?? "/usr/bin/chromium",
-      args: ["--disable-gpu", ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])],
+      executablePath: findChromium(),
+      args: CHROMIUM_ARGS,
     });
     page = await browser.newPage();
     page.on("pageerror", (error) => problems.push(error.message));

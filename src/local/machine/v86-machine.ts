@@ -7,6 +7,7 @@ import { V86 } from "v86";
 import { deferred } from "../../util/deferred.js";
 import type { MachineDisk } from "./disks.js";
 import { PAGE_BYTES, packPages, type Snapshot, unpackPages } from "./snapshot.js";
+import { tickScheduler } from "./tick-scheduler.js";
 
 /** Changes when the set of devices below does: part of a snapshot's fingerprint. */
 export const DEVICE_SET = "console,net-virtio,9p,balloon,hda,hdb,serial,no-acpi/1";
@@ -285,35 +286,6 @@ export class Machine {
     this.pumping = false;
   }
 }
-
-/**
- * How the emulator waits between two slices. v86's own way spins while the guest's next timer is less than 1 ms away, and in
- * browsers starts a second Worker from a blob: URL for its timers, which a page's security policy may forbid.
- */
-function tickScheduler(): (ms: number, run: () => void) => void {
-  if (typeof setImmediate === "function") {
-    return (ms, run) => {
-      if (ms <= 0) setImmediate(run);
-      else setTimeout(run, Math.max(1, ms));
-    };
-  }
-  // A message has no minimal delay, and a timer that is set from one is not clamped to the 4 ms of nested timers.
-  const { port1, port2 } = new MessageChannel();
-  let next: (() => void) | undefined;
-  port1.onmessage = () => next?.();
-  const soon = (run: () => void) => {
-    next = run;
-    port2.postMessage(0);
-  };
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  return (ms, run) => {
-    clearTimeout(timer);
-    if (ms <= 0) soon(run);
-    else timer = setTimeout(() => soon(run), Math.max(1, ms));
-  };
-}
-
-declare const setImmediate: ((run: () => void) => unknown) | undefined;
 
 /** A disk as v86 calls it. A class, since v86 prints plain objects it meets while it saves a state. */
 class V86Disk {
