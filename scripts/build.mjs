@@ -1,5 +1,5 @@
 /**
- * Builds the package: bundles into dist/node and dist/browser, then the assets that boxes are made of into dist/assets.
+ * Builds the package: bundles into dist/node and dist/browser, declarations into dist/types, then the assets that boxes are made of into dist/assets.
  * The snapshots among them are made by running the emulator, so they take some seconds; they are made again only when something
  * they depend on has changed.
  */
@@ -18,6 +18,10 @@ const started = Date.now();
 for (const folder of ["node", "browser", "demo"])
   rmSync(`${root}dist/${folder}`, { recursive: true, force: true });
 execFileSync(process.execPath, [`${root}node_modules/tsup/dist/cli-default.js`, "--silent"], {
+  cwd: root,
+  stdio: "inherit",
+});
+execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, "-b", "tsconfig.core.json"], {
   cwd: root,
   stdio: "inherit",
 });

@@ -75,15 +75,8 @@ export async function runToEnd(
     throw invalid("maxOutputBytes must be a whole number of bytes");
   }
   const execution = await startExecution(backend, boxId, cmd, { ...rest, stdin: stdin !== undefined });
-  const fed = stdin === undefined ? Promise.resolve() : feed(execution, stdin);
-  // A source that fails ends the command: half an input is not what its caller meant.
-  const failedSource = deferred<never>();
-  fed.catch((error) => {
-    failedSource.reject(error);
-    execution.cancel().catch(() => {});
-  });
   const collected = collect(execution, maxOutputBytes, { stdout: onStdout, stderr: onStderr });
-  const outputs = await (stdin === undefined ? collected : Promise.race([collected, failedSource.promise]));
+  const outputs = await (stdin === undefined ? collected : whileFeeding(execution, stdin, collected));
   const info = await execution.info();
   const result: ExecResult = { ...info, ...outputs, truncated: outputs.truncated || info.truncated === true };
   const what = JSON.stringify(info.cmd.join(" ").slice(0, 200));
@@ -127,8 +120,23 @@ async function collect(
   return { stdout: decode(stdoutBytes), stderr: decode(stderrBytes), stdoutBytes, stderrBytes, truncated };
 }
 
-async function feed(execution: Execution, source: Source): Promise<void> {
-  await toStream(source).stream.pipeTo(execution.stdin as WritableStream<Uint8Array>);
+/** Feeds a command until it has ended. A source that fails ends the command: half an input is not what its caller meant. */
+async function whileFeeding<T>(execution: Execution, source: Source, ended: Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const failed = deferred<never>();
+  const stdin = execution.stdin as WritableStream<Uint8Array>;
+  toStream(source)
+    .stream.pipeTo(stdin, { signal: over.signal })
+    .catch((error) => {
+      if (over.signal.aborted) return;
+      failed.reject(error);
+      execution.cancel().catch(() => {});
+    });
+  try {
+    return await Promise.race([ended, failed.promise]);
+  } finally {
+    over.abort();
+  }
 }
 
 function cancelOnAbort(execution: Execution, signal: AbortSignal): void {

@@ -4,7 +4,7 @@
 import type { Backend } from "./backend.js";
 import { Client, type Connection } from "./client.js";
 import { invalid } from "./errors.js";
-import type { LocalOptions } from "./local/local-backend.js";
+import type { LocalOptions } from "./local/options.js";
 
 export type * from "./backend.js";
 export { BoxHandle, type Download, type DownloadOptions, type UploadOptions } from "./box.js";
@@ -12,7 +12,7 @@ export type { CreateOptions, RunOptions } from "./client.js";
 export { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails, isBoxRunError } from "./errors.js";
 export type { Command, CommandOptions, ExecOptions, ExecStreamOptions } from "./exec.js";
 export { type ExecEvent, type ExecResult, Execution, ExitError } from "./execution.js";
-export type { LocalOptions } from "./local/local-backend.js";
+export type { LocalOptions } from "./local/options.js";
 export type { Source } from "./source.js";
 
 /** Options of {@link BoxRunClient}. */

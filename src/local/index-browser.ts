@@ -1,8 +1,9 @@
 import type { Backend } from "../backend.js";
 import { browserHost } from "./host-browser.js";
-import { LocalBackend, type LocalOptions } from "./local-backend.js";
+import { LocalBackend } from "./local-backend.js";
+import type { LocalOptions } from "./options.js";
 
-export type { LocalOptions } from "./local-backend.js";
+export type { LocalOptions } from "./options.js";
 
 /**
  * The local backend: boxes are Linux machines emulated here, each in a module Worker. `BoxRunClient` loads it by itself;

@@ -1,8 +1,9 @@
 import type { Backend } from "../backend.js";
 import { nodeHost } from "./host-node.js";
-import { LocalBackend, type LocalOptions } from "./local-backend.js";
+import { LocalBackend } from "./local-backend.js";
+import type { LocalOptions } from "./options.js";
 
-export type { LocalOptions } from "./local-backend.js";
+export type { LocalOptions } from "./options.js";
 
 /**
  * The local backend: boxes are Linux machines emulated here, each in a worker thread. `BoxRunClient` loads it by itself;

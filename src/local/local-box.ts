@@ -197,20 +197,27 @@ export class LocalBox {
       Promise.reject(wrap(error)),
     );
     const reader = file.stream.getReader();
-    signal?.addEventListener("abort", () => reader.cancel(signal.reason).catch(() => {}), { once: true });
+    const onAbort = () => void reader.cancel(signal?.reason).catch(() => {});
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const finish = () => signal?.removeEventListener("abort", onAbort);
     const stream = new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
           try {
             const { done, value } = await this.hold(() => reader.read());
             signal?.throwIfAborted();
-            if (done) controller.close();
-            else controller.enqueue(value);
+            if (!done) return controller.enqueue(value);
+            finish();
+            controller.close();
           } catch (error) {
+            finish();
             controller.error(wrap(error));
           }
         },
-        cancel: (reason) => reader.cancel(reason),
+        cancel: (reason) => {
+          finish();
+          return reader.cancel(reason);
+        },
       },
       { highWaterMark: 0 },
     );

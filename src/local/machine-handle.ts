@@ -6,8 +6,6 @@ import type { FromMachine, MachineConfig } from "./machine/messages.js";
 
 /** From the start of a Worker to a running machine: a cold boot on a slow, busy host included. */
 const START_DEADLINE_MS = 120_000;
-/** To leave the emulator's loop and answer. */
-const STOP_DEADLINE_MS = 5_000;
 
 /** What the owner of a machine hears from it. */
 export interface MachineHandlers {
@@ -23,7 +21,6 @@ export interface MachineHandlers {
 export class MachineHandle {
   private readonly worker: MachineWorker;
   private readonly started = deferred<{ boot: "snapshot" | "cold"; warnings: string[] }>();
-  private readonly stopped = deferred<void>();
   private saved: Deferred<Uint8Array> | undefined;
   private over = false;
 
@@ -71,15 +68,6 @@ export class MachineHandle {
     if (!this.over) this.worker.hold(held);
   }
 
-  /** Stops the machine and ends its Worker; a Worker that does not answer is ended all the same. Idempotent. */
-  async stop(): Promise<void> {
-    if (this.over) return;
-    this.worker.post({ type: "stop" });
-    const stop = startTimer(STOP_DEADLINE_MS, () => this.stopped.resolve());
-    await this.stopped.promise.finally(stop);
-    this.kill();
-  }
-
   /** Ends the Worker at once. Idempotent. */
   kill(): void {
     if (this.over) return;
@@ -88,7 +76,6 @@ export class MachineHandle {
     const error = new BoxRunError("BOX_NOT_RUNNING", "the machine was stopped");
     this.started.reject(error);
     this.saved?.reject(error);
-    this.stopped.resolve();
   }
 
   /** The machine is of no more use: ends it and tells the owner why. */
@@ -110,8 +97,6 @@ export class MachineHandle {
         return this.started.resolve(message);
       case "saved":
         return this.saved?.resolve(message.snapshot);
-      case "stopped":
-        return this.stopped.resolve();
       case "ended": {
         const code =
           ERROR_CODES.find((known) => known === message.code) ?? ("RUNTIME_ERROR" satisfies ErrorCode);

@@ -105,6 +105,17 @@ export function execCases(context: Context): void {
     );
   });
 
+  it("lets go of an endless stdin when the command has ended", async () => {
+    const released = new Promise<void>((resolve) => {
+      const endless = new ReadableStream<Uint8Array>(
+        { pull: (controller) => controller.enqueue(new Uint8Array(10_000)), cancel: () => resolve() },
+        { highWaterMark: 0 },
+      );
+      context.box.exec(["head", "-c", "5"], { stdin: endless }).catch(() => {});
+    });
+    await released;
+  });
+
   it("cancels the command when its stdin fails", async () => {
     const reason = new Error("the source broke");
     const stdin = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(reason) });

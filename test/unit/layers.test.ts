@@ -25,7 +25,7 @@ const ROWS: string[][] = [
 
 /** Inside local/, the same again. The Worker's side (machine/) meets the caller's side only in its messages. */
 const LOCAL_ROWS: string[][] = [
-  ["index-node.ts", "index-browser.ts", "make-snapshot-node.ts"],
+  ["index.ts", "index-node.ts", "index-browser.ts", "make-snapshot-node.ts"],
   [
     "local-backend.ts",
     "host-node.ts",
@@ -47,7 +47,7 @@ const LOCAL_ROWS: string[][] = [
   ["machine/messages.ts", "machine/snapshot.ts", "errno.ts"],
   ["frames.ts", "assets.ts"],
   ["frame-fields.ts", "manifest.ts", "asset-source-node.ts", "asset-source-browser.ts"],
-  ["asset-source.ts"],
+  ["asset-source.ts", "options.ts"],
 ];
 
 const IMPORT = /(?:from|import)\s*\(?\s*["'](\.[^"']+)["']/g;

@@ -14,8 +14,6 @@ import { violation } from "./violation.js";
 
 /** From the start of the machine to the agent's HELLO on a cold boot, and from SETUP to READY. Slow, busy hosts included. */
 const SETUP_DEADLINE_MS = 60_000;
-/** What the guest gets beside its grace period to kill everything and unmount. */
-const SHUTDOWN_MARGIN_MS = 10_000;
 const MAX_STREAM_ID = 0xffff_ffff;
 
 /** What a fresh box is told about itself. */
@@ -46,8 +44,6 @@ export class Guest {
   private readonly hello = deferred<void>();
   private readonly ready = deferred<{ diskBytes: number }>();
   private readonly prepared = deferred<void>();
-  private readonly halted = deferred<void>();
-  private halting = false;
   private readonly pings = new Map<number, Deferred<void>>();
   private lastStream = 0;
   private lastPing = 0;
@@ -79,13 +75,6 @@ export class Guest {
   setup(spec: SetupSpec): Promise<{ diskBytes: number }> {
     this.send({ type: "setup", stream: 0, clock: BigInt(Date.now()) * 1_000_000n, ...spec });
     return within(SETUP_DEADLINE_MS, this.ready.promise, "the guest did not make the box");
-  }
-
-  /** Ends every process and unmounts the box's disk, so that it is clean. */
-  shutdown(graceMs: number): Promise<void> {
-    this.halting = true;
-    this.send({ type: "shutdown", stream: 0, graceMs });
-    return within(graceMs + SHUTDOWN_MARGIN_MS, this.halted.promise, "the guest did not shut down");
   }
 
   /** Resolves when the agent answers; rejects when it has not within `deadlineMs`. */
@@ -134,7 +123,7 @@ export class Guest {
   lose(error: BoxRunError): void {
     if (this.gone) return;
     this.gone = error;
-    for (const waiting of [this.hello, this.prepared, this.ready, this.halted, ...this.pings.values()])
+    for (const waiting of [this.hello, this.prepared, this.ready, ...this.pings.values()])
       waiting.reject(error);
     const streams = [...this.streams.values()];
     this.streams.clear();
@@ -152,7 +141,7 @@ export class Guest {
       case "pong":
         return this.pings.get(frame.token)?.resolve();
       case "done":
-        return (this.halting ? this.halted : this.prepared).resolve();
+        return this.prepared.resolve();
       case "fail":
         throw new BoxRunError(
           "RUNTIME_ERROR",

@@ -21,8 +21,7 @@ export type ToMachine =
   /** The compiled emulator: one for all machines of a page or process. Apart, so that assets load while it compiles. */
   | { type: "emulator"; module: WebAssembly.Module }
   /** With its disk: a snapshot for new boxes; without: for any. */
-  | { type: "save"; withDisk: boolean }
-  | { type: "stop" };
+  | { type: "save"; withDisk: boolean };
 
 /** From a machine's Worker to its owner. A list of bytes is from the agent. */
 export type FromMachine =
@@ -30,6 +29,5 @@ export type FromMachine =
   | { type: "starting" }
   | { type: "started"; boot: "snapshot" | "cold"; warnings: string[] }
   | { type: "saved"; snapshot: Uint8Array }
-  | { type: "stopped" }
   /** The machine has ended by itself; `console` is what its kernel printed last. */
   | { type: "ended"; code: string; message: string; console: string };

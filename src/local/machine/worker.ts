@@ -117,8 +117,6 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
         return emulator.resolve(message.module);
       case "save":
         return void save(message.withDisk).catch(failed);
-      case "stop":
-        return void Promise.resolve(machine?.stop()).then(() => host.post({ type: "stopped" }, []));
     }
   };
 }

@@ -1,0 +1,93 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const ROOT = join(import.meta.dirname, "../..");
+const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
+
+/** A project of a user's, with the package as it would be published in its node_modules. */
+const project = mkdtempSync(join(tmpdir(), "boxrun-pack-"));
+
+beforeAll(() => {
+  const installed = join(project, "node_modules/boxrun");
+  mkdirSync(installed, { recursive: true });
+  const run = (command: string, args: string[]) => execFileSync(command, args, { cwd: ROOT, stdio: "pipe" });
+  run("npm", ["pack", "--ignore-scripts", "--pack-destination", project]);
+  const [tarball] = readdirSync(project).filter((name) => name.endsWith(".tgz"));
+  run("tar", ["xzf", join(project, tarball!), "-C", installed, "--strip-components=1"]);
+  writeFileSync(join(project, "package.json"), '{"type":"module"}');
+});
+afterAll(() => rmSync(project, { recursive: true }));
+
+/** The README's TypeScript, each block a module of its own. */
+function snippets(): string[] {
+  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+  return [...readme.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code!);
+}
+
+function asModule(code: string): string {
+  const lines = ['import { BoxRunClient as Client, type BoxHandle as Handle } from "boxrun";'];
+  if (!code.includes("import {")) lines.push('import { BoxRunClient } from "boxrun";');
+  if (!/const client\b/.test(code)) lines.push("declare const client: Client;");
+  if (!/\b(const|using) box\b/.test(code)) lines.push("declare const box: Handle;");
+  return `${lines.join("\n")}\n${code}\nexport type { Client, Handle };\n`;
+}
+
+describe("the package", () => {
+  it.each(["nodenext", "bundler"])(
+    "has types that resolve under %s, and the README's snippets compile",
+    (resolution) => {
+      const names = snippets().map((code, i) => {
+        writeFileSync(join(project, `snippet-${i}.ts`), asModule(code));
+        return `snippet-${i}.ts`;
+      });
+      writeFileSync(
+        join(project, "local.ts"),
+        'import { createLocalBackend } from "boxrun/local";\nimport { BoxRunClient } from "boxrun";\n' +
+          "export const client = new BoxRunClient({ backend: createLocalBackend({ logLimitBytes: 1 }) });\n",
+      );
+      expect(names.length).toBeGreaterThan(5);
+      const module = resolution === "nodenext" ? "nodenext" : "esnext";
+      const args = [
+        "--noEmit",
+        "--strict",
+        "--target",
+        "es2022",
+        "--lib",
+        "es2022,dom,dom.asynciterable,esnext.disposable",
+      ];
+      const output = (() => {
+        try {
+          const files = [...names, "local.ts"];
+          return execFileSync(
+            process.execPath,
+            [TSC, ...args, "--module", module, "--moduleResolution", resolution, ...files],
+            { cwd: project, encoding: "utf8" },
+          );
+        } catch (error) {
+          return (error as { stdout: string }).stdout;
+        }
+      })();
+      expect(output).toBe("");
+    },
+  );
+
+  it("runs a box from where it is installed, with nothing installed beside it", () => {
+    const script =
+      'import { BoxRunClient } from "boxrun"; const client = new BoxRunClient();' +
+      'console.log((await client.run("tiny", "echo installed", { memoryMb: 256 })).stdout.trim());';
+    writeFileSync(join(project, "main.mjs"), script);
+    expect(execFileSync(process.execPath, ["main.mjs"], { cwd: project, encoding: "utf8" })).toBe(
+      "installed\n",
+    );
+  });
+
+  it("has no file that is not needed, and no dependency", () => {
+    const installed = join(project, "node_modules/boxrun");
+    expect(readdirSync(installed).sort()).toEqual(["LICENSE", "NOTICE", "README.md", "dist", "package.json"]);
+    expect(readdirSync(join(installed, "dist")).sort()).toEqual(["assets", "browser", "node", "types"]);
+    expect(JSON.parse(readFileSync(join(installed, "package.json"), "utf8")).dependencies).toBeUndefined();
+  });
+});
