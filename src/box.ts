@@ -2,7 +2,7 @@ import type { Backend, BoxInfo, ExecInfo, TransferProgress } from "./backend.js"
 import { invalid } from "./errors.js";
 import { type Command, type ExecOptions, type ExecStreamOptions, runToEnd, startExecution } from "./exec.js";
 import { type ExecResult, Execution } from "./execution.js";
-import { openLocalFile, saveLocalFile } from "./local-files.js";
+import { openLocalFile, requireLocalFiles, saveLocalFile } from "./local-files.js";
 import { type Source, toStream } from "./source.js";
 import { untilAborted } from "./util/abort.js";
 import { concatBytes } from "./util/bytes.js";
@@ -126,11 +126,10 @@ export class BoxHandle {
   async upload(source: Source, path: string, options: UploadOptions = {}): Promise<void> {
     const { signal, onProgress } = options;
     signal?.throwIfAborted();
+    requireMode(options.mode);
     const file =
       typeof source === "string" ? await openLocalFile(source) : { ...toStream(source), mode: undefined };
     const mode = options.mode ?? file.mode ?? DEFAULT_MODE;
-    if (!Number.isInteger(mode) || mode < 0 || mode > MAX_MODE)
-      throw invalid("mode must be permission bits, as 0o644");
     const body = onProgress ? file.stream.pipeThrough(reporting(file.size, onProgress)) : file.stream;
     try {
       const sent = this.backend.upload(this.id, path, body, { mode, ...(signal && { signal }) });
@@ -159,6 +158,7 @@ export class BoxHandle {
   ): Promise<unknown> {
     const { signal, onProgress } = options;
     signal?.throwIfAborted();
+    if (typeof target === "string") requireLocalFiles();
     const opened = this.backend.download(this.id, path, signal ? { signal } : {});
     const { size, stream } = await untilAborted(opened, signal);
     const body = onProgress ? stream.pipeThrough(reporting(size, onProgress)) : stream;
@@ -192,6 +192,11 @@ export class BoxHandle {
   }
 }
 
+function requireMode(mode: number | undefined): void {
+  if (mode === undefined || (Number.isInteger(mode) && mode >= 0 && mode <= MAX_MODE)) return;
+  throw invalid("mode must be permission bits, as 0o644");
+}
+
 class StreamDownload implements Download {
   constructor(
     readonly size: number | null,
@@ -209,7 +214,7 @@ class StreamDownload implements Download {
   }
 
   async text(): Promise<string> {
-    return new TextDecoder().decode(await this.bytes());
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await this.bytes());
   }
 
   async blob(): Promise<Blob> {

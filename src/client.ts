@@ -91,7 +91,7 @@ export class Client {
     try {
       return await box.exec(cmd, withoutUndefined(exec));
     } finally {
-      await box.remove({ force: true });
+      await box[Symbol.asyncDispose]();
     }
   }
 
@@ -141,7 +141,13 @@ export class Client {
 
   private open(): Promise<Connection> {
     if (this.closed) throw invalid("this client was closed");
-    this.connection ??= this.connect();
+    if (!this.connection) {
+      this.connection = this.connect();
+      // What failed once, a part that did not load, may work the next time.
+      this.connection.catch(() => {
+        this.connection = undefined;
+      });
+    }
     return this.connection;
   }
 }

@@ -1,5 +1,5 @@
 import type { Backend, ExecSpec, OutputStream } from "./backend.js";
-import { invalid } from "./errors.js";
+import { invalid, isBoxRunError } from "./errors.js";
 import { type ExecResult, Execution, ExitError } from "./execution.js";
 import { type Source, toStream } from "./source.js";
 import { concatBytes } from "./util/bytes.js";
@@ -59,7 +59,7 @@ export async function startExecution(
   signal?.throwIfAborted();
   const info = await backend.startExec(boxId, spec);
   const execution = new Execution(backend, info, { stdin: spec.stdin, detached, ...(signal && { signal }) });
-  if (signal) cancelOnAbort(execution, signal);
+  if (signal) cancelOnAbort(execution, signal, detached);
   return execution;
 }
 
@@ -74,9 +74,11 @@ export async function runToEnd(
   if (!Number.isSafeInteger(maxOutputBytes) || maxOutputBytes < 0) {
     throw invalid("maxOutputBytes must be a whole number of bytes");
   }
-  const execution = await startExecution(backend, boxId, cmd, { ...rest, stdin: stdin !== undefined });
+  // Checked before anything runs.
+  const input = stdin === undefined ? undefined : toStream(stdin).stream;
+  const execution = await startExecution(backend, boxId, cmd, { ...rest, stdin: input !== undefined });
   const collected = collect(execution, maxOutputBytes, { stdout: onStdout, stderr: onStderr });
-  const outputs = await (stdin === undefined ? collected : whileFeeding(execution, stdin, collected));
+  const outputs = await (input === undefined ? collected : whileFeeding(execution, input, collected));
   const info = await execution.info();
   const result: ExecResult = { ...info, ...outputs, truncated: outputs.truncated || info.truncated === true };
   const what = JSON.stringify(info.cmd.join(" ").slice(0, 200));
@@ -116,22 +118,25 @@ async function collect(
   }
   const stdoutBytes = concatBytes(chunks.stdout);
   const stderrBytes = concatBytes(chunks.stderr);
-  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const decode = (bytes: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   return { stdout: decode(stdoutBytes), stderr: decode(stderrBytes), stdoutBytes, stderrBytes, truncated };
 }
 
 /** Feeds a command until it has ended. A source that fails ends the command: half an input is not what its caller meant. */
-async function whileFeeding<T>(execution: Execution, source: Source, ended: Promise<T>): Promise<T> {
+async function whileFeeding<T>(
+  execution: Execution,
+  input: ReadableStream<Uint8Array>,
+  ended: Promise<T>,
+): Promise<T> {
   const over = new AbortController();
   const failed = deferred<never>();
   const stdin = execution.stdin as WritableStream<Uint8Array>;
-  toStream(source)
-    .stream.pipeTo(stdin, { signal: over.signal })
-    .catch((error) => {
-      if (over.signal.aborted) return;
-      failed.reject(error);
-      execution.cancel().catch(() => {});
-    });
+  input.pipeTo(stdin, { signal: over.signal }).catch((error) => {
+    // A command may end before it has read all of its input.
+    if (over.signal.aborted || (isBoxRunError(error) && error.code === "EXEC_ALREADY_FINISHED")) return;
+    failed.reject(error);
+    execution.cancel().catch(() => {});
+  });
   try {
     return await Promise.race([ended, failed.promise]);
   } finally {
@@ -139,13 +144,15 @@ async function whileFeeding<T>(execution: Execution, source: Source, ended: Prom
   }
 }
 
-function cancelOnAbort(execution: Execution, signal: AbortSignal): void {
+function cancelOnAbort(execution: Execution, signal: AbortSignal, detached: boolean): void {
   const onAbort = () => execution.cancel().catch(() => {});
   if (signal.aborted) {
     onAbort();
     return;
   }
   signal.addEventListener("abort", onAbort, { once: true });
+  // Waiting for the end of a detached command would keep the process alive for it.
+  if (detached) return;
   const forget = () => signal.removeEventListener("abort", onAbort);
   execution.wait().then(forget, forget);
 }

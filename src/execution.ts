@@ -53,6 +53,9 @@ export class ExitError extends BoxRunError {
   }
 }
 
+/** Why an iteration stops whose reader has left it. */
+const LEFT = new Error("the reader has left");
+
 /**
  * A command in a box, running or done. Iterate over it for its output from the first byte on, as often as you like; leaving a loop early
  * cancels the command, unless it was started with `detached: true`.
@@ -70,7 +73,7 @@ export class Execution implements AsyncIterable<ExecEvent> {
   readonly boxId: string;
   /**
    * The command's stdin, when it was started with `stdin: true`. Takes bytes or text, with back-pressure; closing it is the end of the input.
-   * What is written after the command has ended is dropped.
+   * A write after the command has ended rejects with EXEC_ALREADY_FINISHED, so that a pipe into it stops.
    */
   readonly stdin: WritableStream<Uint8Array | string> | undefined;
 
@@ -86,15 +89,27 @@ export class Execution implements AsyncIterable<ExecEvent> {
 
   /** All events from the first on, then live ones, up to and including "exit". */
   [Symbol.asyncIterator](): AsyncGenerator<ExecEvent, void, undefined> {
-    return this.iterate(this.options.signal);
+    const stop = new AbortController();
+    const { signal } = this.options;
+    const onAbort = () => stop.abort(signal?.reason);
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener("abort", onAbort, { once: true });
+    const events = this.iterate(stop.signal, () => signal?.removeEventListener("abort", onAbort));
+    // A generator would let a reader leave only at the next event, which a silent command may never bring.
+    const leave = events.return.bind(events);
+    events.return = (value) => {
+      stop.abort(LEFT);
+      return leave(value);
+    };
+    return events;
   }
 
-  private async *iterate(signal: AbortSignal | undefined): AsyncGenerator<ExecEvent, void, undefined> {
-    const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  private async *iterate(signal: AbortSignal, onEnd: () => void): AsyncGenerator<ExecEvent, void, undefined> {
+    const decoder = () => new TextDecoder("utf-8", { ignoreBOM: true });
+    const decoders = { stdout: decoder(), stderr: decoder() };
     let ended = false;
     try {
-      const events = this.backend.execEvents(this.boxId, this.id, { after: 0, ...(signal && { signal }) });
-      for await (const event of events) {
+      for await (const event of this.backend.execEvents(this.boxId, this.id, { after: 0, signal })) {
         if (event.type === "log") {
           yield { ...event, data: decoders[event.stream].decode(event.bytes, { stream: true }) };
           continue;
@@ -103,7 +118,10 @@ export class Execution implements AsyncIterable<ExecEvent> {
         yield* leftovers(decoders, event);
         yield event;
       }
+    } catch (error) {
+      if (error !== LEFT) throw error;
     } finally {
+      onEnd();
       if (!ended && !this.options.detached) await this.cancelIfRunning();
     }
   }

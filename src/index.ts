@@ -5,6 +5,7 @@ import type { Backend } from "./backend.js";
 import { Client, type Connection } from "./client.js";
 import { invalid } from "./errors.js";
 import type { LocalOptions } from "./local/options.js";
+import { requireLocalOptions } from "./validate.js";
 
 export type * from "./backend.js";
 export { BoxHandle, type Download, type DownloadOptions, type UploadOptions } from "./box.js";
@@ -37,7 +38,8 @@ export class BoxRunClient extends Client {
     const { backend = "local", local = {}, ...unknown } = options;
     const [name] = Object.keys(unknown);
     if (name !== undefined) throw invalid(`there is no option ${name}`);
-    if (backend !== "local" && typeof backend !== "object")
+    requireLocalOptions(local);
+    if (backend !== "local" && (typeof backend !== "object" || backend === null))
       throw invalid('backend must be "local" or a backend');
     super(() => connect(backend, local));
   }

@@ -49,14 +49,28 @@ export async function openLocalFile(
   return { stream, size: stat.size, mode: stat.mode & 0o777 };
 }
 
+/** Throws UNSUPPORTED where there are no files, before anything is fetched in vain. */
+export function requireLocalFiles(): void {
+  nodeFiles("download to a path needs a file system", "in a page, use blob()");
+}
+
 /** Writes a stream to a file of this machine: whole under its name, or not at all. */
 export async function saveLocalFile(path: string, stream: ReadableStream<Uint8Array>): Promise<void> {
   const files = nodeFiles("download to a path needs a file system", "in a page, use blob()");
+  let sourceError: unknown;
+  const chunks = async function* () {
+    try {
+      yield* stream as unknown as AsyncIterable<Uint8Array>;
+    } catch (error) {
+      sourceError = error;
+      throw error;
+    }
+  };
   const partial = `${path}.${Math.random().toString(36).slice(2)}.part`;
   try {
     const handle = await files.open(partial, "wx");
     try {
-      await handle.writeFile(stream as unknown as AsyncIterable<Uint8Array>);
+      await handle.writeFile(chunks());
     } finally {
       await handle.close();
     }
@@ -64,7 +78,7 @@ export async function saveLocalFile(path: string, stream: ReadableStream<Uint8Ar
   } catch (cause) {
     await stream.cancel().catch(() => {});
     await files.rm(partial, { force: true }).catch(() => {});
-    throw cause instanceof BoxRunError ? cause : localError("write", path, cause);
+    throw sourceError ?? localError("write", path, cause);
   }
 }
 

@@ -11,7 +11,7 @@ export function toStream(source: Source): { stream: ReadableStream<Uint8Array>; 
   if (source instanceof Blob)
     return { stream: source.stream() as ReadableStream<Uint8Array>, size: source.size };
   if (source instanceof ReadableStream) return { stream: source, size: null };
-  throw invalid("a source must be a string, bytes, a Blob or a ReadableStream");
+  throw invalid("a source (of an upload, or stdin) must be a string, bytes, a Blob or a ReadableStream");
 }
 
 function fromBytes(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; size: number } {

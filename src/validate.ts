@@ -1,6 +1,6 @@
 import type * as z from "zod/mini";
 import type { BoxSpec, ExecSpec } from "./backend.js";
-import { boxSpecSchema, execSpecSchema } from "./contract/schemas.js";
+import { boxSpecSchema, execSpecSchema, localOptionsSchema } from "./contract/schemas.js";
 import { invalid } from "./errors.js";
 
 /** Checks what a box is to be, and fills in the defaults. VALIDATION_ERROR names the field. */
@@ -11,6 +11,11 @@ export function parseBoxSpec(input: unknown): BoxSpec {
 /** Checks a command, and fills in the defaults. VALIDATION_ERROR names the field. */
 export function parseExecSpec(input: unknown): ExecSpec {
   return parse(execSpecSchema, input);
+}
+
+/** Checks the options of the local backend. VALIDATION_ERROR names the one that is wrong. */
+export function requireLocalOptions(input: unknown): void {
+  parse(localOptionsSchema, input);
 }
 
 function parse<T extends z.ZodMiniType>(schema: T, input: unknown): z.infer<T> {

@@ -67,3 +67,11 @@ export const execSpecSchema = z.strictObject({
   ),
   stdin: z._default(z.boolean(), false),
 });
+
+/** Options of the local backend. */
+export const localOptionsSchema = z.strictObject({
+  assets: z.optional(text),
+  logLimitBytes: z.optional(
+    z.int("must be a whole number of bytes").check(z.minimum(0, "must be at least 0")),
+  ),
+});

@@ -20,7 +20,8 @@ interface Reader {
  */
 export class ExecutionLog {
   private readonly kept: LogEvent[] = [];
-  private keptBytes = 0;
+  /** What is kept for good, with what each entry costs beside its bytes. */
+  keptBytes = 0;
   private full = false;
   private passing: LogEvent[] = [];
   private exit: BackendEvent | undefined;
@@ -38,7 +39,9 @@ export class ExecutionLog {
   ) {}
 
   append(stream: OutputStream, bytes: Uint8Array): void {
-    const event: LogEvent = { type: "log", stream, bytes, seq: ++this.lastSeq };
+    // A small piece of a large message would keep all of the message in memory.
+    const own = bytes.byteLength * 4 < bytes.buffer.byteLength ? bytes.slice() : bytes;
+    const event: LogEvent = { type: "log", stream, bytes: own, seq: ++this.lastSeq };
     const cost = bytes.byteLength + ENTRY_OVERHEAD_BYTES;
     if (!this.full && this.keptBytes + cost <= this.limitBytes) {
       this.kept.push(event);

@@ -14,6 +14,7 @@ import type {
 import { DEFAULT_DISK_GB, DEFAULT_MEMORY_MB } from "../contract/schemas.js";
 import { BoxRunError, invalid, unsupported } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
+import { deferred } from "../util/deferred.js";
 import { newId } from "../util/ids.js";
 import { Assets } from "./assets.js";
 import type { Host } from "./host.js";
@@ -104,8 +105,19 @@ export class LocalBackend implements Backend {
     const state = newState(spec);
     const box = new LocalBox(state, spec, this.logLimitBytes, this.host);
     this.boxes.set(state.id, box);
+    // What the caller's callback throws is the caller's: it fails the creation, wherever it was called from.
+    const callbackFailed = deferred<never>();
+    const report = (progress: CreateProgress) => {
+      try {
+        onProgress?.(progress);
+      } catch (error) {
+        callbackFailed.reject(error);
+      }
+    };
     try {
-      await box.hold(() => untilAborted(this.boot(box, spec, state, onProgress ?? (() => {})), signal));
+      await box.hold(() =>
+        untilAborted(Promise.race([this.boot(box, spec, state, report), callbackFailed.promise]), signal),
+      );
       return box.info;
     } catch (error) {
       this.boxes.delete(state.id);
@@ -125,6 +137,8 @@ export class LocalBackend implements Backend {
   }
 
   async removeBox(id: string, { force }: { force: boolean }): Promise<void> {
+    // Closing has removed every box: who removes one then has what they asked for.
+    if (this.closed) throw notFound(id);
     const box = this.box(id);
     const { status } = box.info;
     if (!force && (status === "running" || status === "creating")) {
@@ -213,6 +227,7 @@ export class LocalBackend implements Backend {
       image: image.name,
       memoryMb: spec.memoryMb,
       disk: spec.diskSizeGb === DEFAULT_DISK_GB ? DEFAULT_DISK : GROWING_DISK,
+      diskBytes: spec.diskSizeGb * 2 ** 30,
       manifest: assets.manifest,
       assets: this.location,
     };
@@ -242,7 +257,7 @@ export class LocalBackend implements Backend {
     this.requireOpen();
     const box = this.find(idOrName);
     if (box) return box;
-    throw new BoxRunError("BOX_NOT_FOUND", `there is no box ${JSON.stringify(idOrName)}`);
+    throw notFound(idOrName);
   }
 
   private find(idOrName: string): LocalBox | undefined {
@@ -250,7 +265,7 @@ export class LocalBackend implements Backend {
   }
 
   private requireOpen(): void {
-    if (this.closed) throw new BoxRunError("BOX_NOT_RUNNING", "this client was closed");
+    if (this.closed) throw invalid("this client was closed");
   }
 }
 
@@ -258,6 +273,10 @@ export class LocalBackend implements Backend {
 function retryLater<T>(promise: Promise<T>, forget: () => void): Promise<T> {
   promise.catch(forget);
   return promise;
+}
+
+function notFound(idOrName: string): BoxRunError {
+  return new BoxRunError("BOX_NOT_FOUND", `there is no box ${JSON.stringify(idOrName)}`);
 }
 
 function requireBuildable(spec: BoxSpec): void {

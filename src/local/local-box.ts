@@ -33,6 +33,8 @@ const PROCESS_LIMIT = 1024;
 const ENTROPY_BYTES = 64;
 /** Executions of a box that are remembered after their end, oldest forgotten first. */
 const HISTORY_LIMIT = 1000;
+/** And their logs together: several times what one may keep. */
+const HISTORY_BYTES = 64 * 2 ** 20;
 
 /** One box of the local backend: its machine, its guest and its executions. */
 export class LocalBox {
@@ -57,7 +59,7 @@ export class LocalBox {
   }
 
   get info(): BoxInfo {
-    return { ...this.state };
+    return structuredClone(this.state);
   }
 
   /** Brings the machine up and makes the box in it. */
@@ -130,7 +132,7 @@ export class LocalBox {
         this.machine.end(
           new BoxRunError(
             "RUNTIME_ERROR",
-            "the guest does not end a killed command: its machine was stopped",
+            "the guest does not start a command, or does not end a killed command: its machine was stopped",
           ),
         ),
     );
@@ -193,10 +195,14 @@ export class LocalBox {
     requireFilePath(path);
     const wrap = (error: unknown) =>
       error instanceof TransferFailed ? fileError("download of", path, error.failure) : error;
-    const file = await this.hold(() => getFile(this.guest, path)).catch((error) =>
+    const file = await this.hold(() => getFile(this.guest, path, signal)).catch((error) =>
       Promise.reject(wrap(error)),
     );
     const reader = file.stream.getReader();
+    if (signal?.aborted) {
+      await reader.cancel(signal.reason);
+      throw signal.reason;
+    }
     const onAbort = () => void reader.cancel(signal?.reason).catch(() => {});
     signal?.addEventListener("abort", onAbort, { once: true });
     const finish = () => signal?.removeEventListener("abort", onAbort);
@@ -248,9 +254,13 @@ export class LocalBox {
   }
 
   private forgetOldest(): void {
+    let bytes = 0;
+    for (const execution of this.executions.values()) bytes += execution.logBytes;
     for (const [id, execution] of this.executions) {
-      if (this.executions.size <= HISTORY_LIMIT) return;
-      if (execution.info.finishedAt) this.executions.delete(id);
+      if (this.executions.size <= HISTORY_LIMIT && bytes <= HISTORY_BYTES) return;
+      if (!execution.info.finishedAt) continue;
+      bytes -= execution.logBytes;
+      this.executions.delete(id);
     }
   }
 }

@@ -10,6 +10,8 @@ import { signalNumber } from "./signals.js";
 
 /** Between TERM and KILL when a command is canceled or out of time. */
 export const KILL_GRACE_MS = 1000;
+/** For the agent to say that a command runs, or why it does not. */
+const START_DEADLINE_MS = 60_000;
 /** After KILL the guest's kernel has this long to end the group; then the guest is not working any more. */
 const KILL_DEADLINE_MS = 30_000;
 
@@ -42,20 +44,26 @@ export class LocalExecution implements ProcessEvents {
       },
       this,
     );
-  }
-
-  /** Resolves once the command runs, or has ended as a command that cannot be found does. Rejects when it never can. */
-  async started(): Promise<void> {
-    await this.process.started;
-    if (this.startError) throw this.startError;
-    const { timeoutMs } = this.state;
-    if (timeoutMs !== null && !this.state.finishedAt) {
+    const { timeoutMs } = state;
+    if (timeoutMs !== null && !state.finishedAt) {
       this.stopTimeout = startTimer(timeoutMs, () => this.end("timeout", `timed out after ${timeoutMs} ms`));
     }
   }
 
+  /** Resolves once the command runs, or has ended as a command that cannot be found does. Rejects when it never can. */
+  async started(): Promise<void> {
+    const stop = startTimer(START_DEADLINE_MS, this.onStuck);
+    await this.process.started.finally(stop);
+    if (this.startError) throw this.startError;
+  }
+
   get info(): ExecInfo {
-    return { ...this.state, ...(this.log.droppedBytes > 0 && { truncated: true }) };
+    return { ...structuredClone(this.state), ...(this.log.droppedBytes > 0 && { truncated: true }) };
+  }
+
+  /** Of output that is kept. */
+  get logBytes(): number {
+    return this.log.keptBytes;
   }
 
   events(after: number, signal?: AbortSignal): AsyncIterable<BackendEvent> {
@@ -81,6 +89,7 @@ export class LocalExecution implements ProcessEvents {
 
   writeStdin(chunk: Uint8Array): Promise<void> {
     this.requireStdin();
+    this.refuseWhenFinished();
     return this.process.write(chunk);
   }
 

@@ -1,4 +1,4 @@
-import { BoxRunError, ERROR_CODES, type ErrorCode } from "../errors.js";
+import { BoxRunError, ERROR_CODES, type ErrorCode, isBoxRunError } from "../errors.js";
 import { type Deferred, deferred } from "../util/deferred.js";
 import { startTimer } from "../util/timer.js";
 import type { Host, MachineWorker } from "./host.js";
@@ -109,9 +109,10 @@ export class MachineHandle {
     try {
       for (const chunk of chunks) this.handlers.onOutput(chunk);
     } catch (cause) {
+      if (isBoxRunError(cause)) return this.end(cause);
       const why = cause instanceof Error ? cause.message : String(cause);
       this.end(
-        new BoxRunError("PROTOCOL_ERROR", `the guest was ended, because it broke the protocol: ${why}`, {
+        new BoxRunError("PROTOCOL_ERROR", `the guest broke the protocol and was ended: ${why}`, {
           cause,
         }),
       );

@@ -5,6 +5,7 @@ import { Assets } from "./assets.js";
 import { Guest } from "./guest/guest.js";
 import { GuestProcess } from "./guest/guest-process.js";
 import { nodeHost } from "./host-node.js";
+import { BOX_DISK_BYTES } from "./machine/disks.js";
 import { MachineHandle } from "./machine-handle.js";
 import { readManifest } from "./manifest.js";
 
@@ -39,6 +40,7 @@ export async function makeSnapshots(options: {
         image: options.image,
         memoryMb: options.memoryMb,
         disk: options.disk,
+        diskBytes: BOX_DISK_BYTES,
         manifest: assets.manifest,
         assets: options.assets,
         forSnapshot: true,

@@ -139,6 +139,32 @@ export function boxCases(context: Context): void {
     expect(phases).toEqual(["download", "boot", "setup", "ready"]);
   });
 
+  it("fails a creation whose progress callback throws, and leaves no box", async () => {
+    const before = (await context.client.listBoxes()).length;
+    for (const at of ["download", "boot", "setup", "ready"]) {
+      const reason = new Error(at);
+      const onProgress = ({ phase }: { phase: string }) => {
+        if (phase === at) throw reason;
+      };
+      expect(await failure(context.client.create(target.image, { memoryMb: 256, onProgress }))).toBe(reason);
+    }
+    expect(await context.client.listBoxes()).toHaveLength(before);
+  });
+
+  it("says so when the workdir cannot be made", async () => {
+    const error = await failure(
+      context.client.create(target.image, { memoryMb: 256, workdir: "/etc/passwd/x" }),
+    );
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(error.message).toContain("workdir");
+  });
+
+  it("hands out copies of its state", async () => {
+    context.box.info.env!["FROM_BOX"] = "changed";
+    expect((await context.box.exec("echo $FROM_BOX")).stdout).toBe("box\n");
+    await context.box.refresh();
+  });
+
   it("gives up a creation at once when it is aborted, and leaves no box", async () => {
     const before = (await context.client.listBoxes()).length;
     const controller = new AbortController();

@@ -156,13 +156,24 @@ export function execCases(context: Context): void {
     { timeoutMs: 0 },
     { timeoutMs: 1.5 },
     { maxOutputBytes: -1 },
+    { stdin: 5 },
     { env: { "": "x" } },
     { timeout: 5 },
   ])("refuses %j and names what is wrong", async (options) => {
     const { cmd = ["true"], ...rest } = options as { cmd?: string[] };
+    const before = (await context.box.executions()).length;
     const error = await failure(context.box.exec(cmd, rest));
     expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
     expect(error.message).toContain(Object.keys(options)[0]);
+    expect(await context.box.executions()).toHaveLength(before);
+  });
+
+  it("refuses an argument list that is longer than a frame", async () => {
+    const error = await failure(
+      context.box.exec(["echo", ...Array.from({ length: 20 }, () => "x".repeat(100_000))]),
+    );
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect((await context.box.exec(["echo", "fine"])).stdout).toBe("fine\n");
   });
 
   it("passes a long command line, and refuses one that Linux refuses", async () => {

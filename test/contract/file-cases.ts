@@ -179,6 +179,28 @@ export function fileCases(context: Context): void {
     expect(await failure(rest)).toBe(reason);
   });
 
+  it("leaves no transfer open behind downloads that are aborted while they are opened", async () => {
+    const reason = new Error("enough");
+    for (let i = 0; i < 300; i++) {
+      const controller = new AbortController();
+      const opening = failure(context.box.download("/root/zeros", { signal: controller.signal }));
+      controller.abort(reason);
+      expect(await opening).toBe(reason);
+    }
+    expect((await context.box.exec(["echo", "room"])).stdout).toBe("room\n");
+  });
+
+  it("refuses a stream of anything but bytes, and changes nothing", async () => {
+    const strings = new ReadableStream({ start: (controller) => controller.enqueue("text") });
+    const error = await failure(context.box.upload(strings as ReadableStream<Uint8Array>, "/root/no-bytes"));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect((await context.box.exec(["ls", "/root/no-bytes"])).exitCode).toBe(1);
+    const long = `/root/${"x/".repeat(3000)}`;
+    expect(await failure(context.box.upload(bytesOf("x"), `${long}x`))).toMatchObject({
+      code: "VALIDATION_ERROR",
+    });
+  });
+
   it("moves 20 files at once", async () => {
     const names = Array.from({ length: 20 }, (_, i) => `/root/many/${i}`);
     await Promise.all(names.map((name) => context.box.upload(bytesOf(name.repeat(1000)), name)));

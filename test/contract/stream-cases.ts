@@ -57,12 +57,18 @@ export function streamCases(context: Context): void {
     expect((await execution.wait()).exitCode).toBe(0);
   });
 
-  it("drops stdin for a command that has ended", async () => {
+  it("refuses stdin for a command that has ended, so that a pipe into it stops", async () => {
     const execution = await context.box.execStream(["true"], { stdin: true });
     await execution.wait();
-    const writer = execution.stdin.getWriter();
-    await writer.write("nobody reads this");
-    await writer.close();
+    let pulls = 0;
+    const endless = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        pulls++;
+        controller.enqueue(new Uint8Array(1000));
+      },
+    });
+    expect(await failure(endless.pipeTo(execution.stdin))).toMatchObject({ code: "EXEC_ALREADY_FINISHED" });
+    expect(pulls).toBeLessThan(100);
   });
 
   it("cancels: the group is gone, the status says so, the code is null", async () => {
@@ -114,6 +120,15 @@ export function streamCases(context: Context): void {
     await firstLog(detached, { leave: true });
     expect((await detached.info()).status).toBe("running");
     expect((await detached.wait()).status).toBe("succeeded");
+  });
+
+  it("lets a reader leave a silent command at once, and cancels it", async () => {
+    const silent = await context.box.execStream(["sleep", "7042"]);
+    const events = silent[Symbol.asyncIterator]();
+    const pending = events.next();
+    await events.return();
+    expect(await pending).toEqual({ done: true, value: undefined });
+    expect((await silent.info()).status).toBe("canceled");
   });
 
   it("is found again by its id, from another handle, with all its output", async () => {

@@ -40,6 +40,13 @@ describe("ExecutionLog", () => {
     expect(log.droppedBytes).toBe(12_000);
   });
 
+  it("does not keep the large message that a small piece came in", async () => {
+    const { log } = makeLog();
+    log.append("stdout", new Uint8Array(32_768).subarray(0, 1));
+    const first = await log.read(0).next();
+    expect((first.value as { bytes: Uint8Array }).bytes.buffer.byteLength).toBe(1);
+  });
+
   it("counts many small entries by what they cost, not by their bytes", () => {
     const { log } = makeLog();
     for (let i = 0; i < 1000; i++) log.append("stdout", bytes(1));

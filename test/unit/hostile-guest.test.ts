@@ -56,6 +56,8 @@ describe("a guest that breaks the protocol", () => {
       "a command's frame outside any stream",
       () => [{ type: "fail", stream: 0, stage: 1, errno: 71, detail: "frame" }],
     ],
+    ["a frame for a stream that never was", () => [data(4_000_000, "stdout")]],
+    ["an answer that was not asked for", () => [{ type: "pong", stream: 0, token: 9 }]],
     ["another version", () => [{ type: "hello", stream: 0, version: 99, maxPayload: 1 }]],
   ];
   it.each(cases)("is ended for %s: the box is in error, what is pending rejects", async (_what, frames) => {
@@ -92,13 +94,6 @@ describe("a guest that breaks the protocol", () => {
     const { backend, id, machine } = await runningExec();
     machine.sendBytes(new Uint8Array(64).fill(255));
     expect(await backend.getBox(id)).toMatchObject({ status: "error", errorCode: "PROTOCOL_ERROR" });
-  });
-
-  it("loses nothing by frames for streams that there are not", async () => {
-    const { backend, id, machine, stream, execId } = await runningExec();
-    machine.send(data(4_000_000, "stdout"), { type: "exit", stream: 99, how: "exited", value: 3 });
-    machine.send({ type: "exit", stream, how: "exited", value: 0 });
-    expect(await backend.waitExec(id, execId, {})).toMatchObject({ status: "succeeded", exitCode: 0 });
   });
 });
 
@@ -159,6 +154,25 @@ describe("a guest that does not answer", () => {
     const failed = rejection(backend.createBox(SPEC, {}));
     await vi.advanceTimersByTimeAsync(121_000);
     expect((await failed).message).toMatch(/did not start within/);
+  });
+
+  it("is ended when it never says that a command runs", async () => {
+    const { backend, id } = await runningBox();
+    vi.useFakeTimers();
+    const starting = rejection(backend.startExec(id, EXEC));
+    await vi.advanceTimersByTimeAsync(61_000);
+    expect((await starting).message).toMatch(/does not start a command/);
+    expect(await backend.getBox(id)).toMatchObject({ status: "error" });
+  });
+
+  it("is told to end a command whose time is up, though it never said that it runs", async () => {
+    const { backend, id, machine } = await runningBox();
+    vi.useFakeTimers();
+    const starting = rejection(backend.startExec(id, { ...EXEC, timeoutMs: 100 }));
+    await vi.advanceTimersByTimeAsync(200);
+    expect(machine.frames.at(-1)).toMatchObject({ type: "terminate" });
+    await vi.advanceTimersByTimeAsync(61_000);
+    await starting;
   });
 
   it("is ended when a command that was canceled does not end", async () => {

@@ -21,9 +21,9 @@ export async function putFile(
   guest: Guest,
   file: { path: string; mode: number; body: ReadableStream<Uint8Array>; signal?: AbortSignal },
 ): Promise<void> {
-  const reader = file.body.getReader();
   // A read that is pending when the transfer ends would else wait for as long as the source likes.
   const put = new Put(guest, file.path, file.mode, () => void reader.cancel().catch(() => {}));
+  const reader = file.body.getReader();
   const onAbort = () => put.abort(file.signal?.reason);
   file.signal?.addEventListener("abort", onAbort, { once: true });
   try {
@@ -54,8 +54,7 @@ class Put implements GuestStream {
     mode: number,
     private readonly onEnd: () => void,
   ) {
-    this.id = guest.open(this);
-    guest.send({ type: "put", stream: this.id, mode, path });
+    this.id = guest.open(this, (stream) => ({ type: "put", stream, mode, path }));
   }
 
   receive(frame: GuestFrame): void {
@@ -102,11 +101,21 @@ export interface GuestFile {
   stream: ReadableStream<Uint8Array>;
 }
 
-/** Opens a file of the guest. Rejects with {@link TransferFailed} or the loss of the guest; the stream errors with the same. */
-export async function getFile(guest: Guest, path: string): Promise<GuestFile> {
+/**
+ * Opens a file of the guest. Rejects with {@link TransferFailed}, the signal's reason or the loss of the guest; the stream errors with
+ * the same, but for the signal, which counts until it is open.
+ */
+export async function getFile(guest: Guest, path: string, signal?: AbortSignal): Promise<GuestFile> {
+  signal?.throwIfAborted();
   const get = new Get(guest, path);
-  const { size, mode } = await get.opened.promise;
-  return { size, mode, stream: get.stream };
+  const onAbort = () => get.abort(signal?.reason);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    const { size, mode } = await get.opened.promise;
+    return { size, mode, stream: get.stream };
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+  }
 }
 
 class Get implements GuestStream {
@@ -116,6 +125,7 @@ class Get implements GuestStream {
   private readonly credit: ReceiveCredit;
   private readonly received: Uint8Array[] = [];
   private open = true;
+  private stated = false;
   private failure: Error | undefined;
   private changed = deferred<void>();
 
@@ -123,18 +133,22 @@ class Get implements GuestStream {
     private readonly guest: Guest,
     path: string,
   ) {
-    this.id = guest.open(this);
+    this.id = guest.open(this, (stream) => ({ type: "get", stream, window: WINDOW_BYTES, path }));
     this.credit = new ReceiveCredit((bytes) => guest.send({ type: "credit", stream: this.id, bytes }));
     this.stream = new ReadableStream<Uint8Array>(
-      { pull: (controller) => this.pull(controller), cancel: () => this.abort() },
+      { pull: (controller) => this.pull(controller), cancel: (reason) => this.abort(reason) },
       { highWaterMark: 0 },
     );
-    guest.send({ type: "get", stream: this.id, window: WINDOW_BYTES, path });
   }
 
   receive(frame: GuestFrame): void {
+    if (!this.stated && frame.type !== "stat" && frame.type !== "fail") {
+      throw violation("sent a file before describing it");
+    }
     switch (frame.type) {
       case "stat":
+        if (this.stated) throw violation("described a file twice");
+        this.stated = true;
         return this.opened.resolve(frame);
       case "data":
         this.credit.use(frame.data.byteLength);
@@ -164,10 +178,11 @@ class Get implements GuestStream {
     else controller.close();
   }
 
-  private abort(): void {
+  abort(reason: unknown): void {
     this.received.length = 0;
     if (this.open) this.guest.send({ type: "abort", stream: this.id });
     this.open = false;
+    this.opened.reject(reason);
   }
 
   private end(error: Error): void {

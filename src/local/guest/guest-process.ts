@@ -42,17 +42,16 @@ export class GuestProcess implements GuestStream {
     command: GuestCommand,
     private readonly events: ProcessEvents,
   ) {
-    this.id = guest.open(this);
-    this.output = new ReceiveCredit((bytes) => guest.send({ type: "credit", stream: this.id, bytes }));
-    guest.send({
+    this.id = guest.open(this, (stream) => ({
       type: "exec",
-      stream: this.id,
+      stream,
       flags: command.stdin ? EXEC_STDIN : 0,
       window: WINDOW_BYTES,
       cwd: command.workdir,
       argv: command.argv,
       env: command.env,
-    });
+    }));
+    this.output = new ReceiveCredit((bytes) => guest.send({ type: "credit", stream: this.id, bytes }));
   }
 
   /** Resolves when it runs, or has ended without. */

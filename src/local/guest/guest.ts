@@ -1,13 +1,16 @@
-import { BoxRunError } from "../../errors.js";
+import { BoxRunError, invalid } from "../../errors.js";
 import { type Deferred, deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
+import { describeErrno, type GuestFailure } from "../errno.js";
 import {
   encodeFrame,
+  FrameError,
   FrameReader,
   type GuestFrame,
   type HostFrame,
   MAX_DATA,
   PROTOCOL_VERSION,
+  STAGES,
 } from "../frames.js";
 import type { SendCredit } from "./credit.js";
 import { violation } from "./violation.js";
@@ -46,6 +49,7 @@ export class Guest {
   private readonly prepared = deferred<void>();
   private readonly pings = new Map<number, Deferred<void>>();
   private lastStream = 0;
+  private highestStream = 0;
   private lastPing = 0;
   private gone: BoxRunError | undefined;
 
@@ -87,15 +91,21 @@ export class Guest {
     return answered.finally(() => this.pings.delete(token));
   }
 
-  /** Gives a stream its id. A guest that is gone tells it so at once. */
-  open(stream: GuestStream): number {
+  /**
+   * Opens a stream with its first frame. Throws VALIDATION_ERROR, with nothing opened, when the frame cannot be made. A guest that is
+   * gone tells the stream so at once.
+   */
+  open(stream: GuestStream, first: (id: number) => HostFrame): number {
     // Ids are 32 bits wide and a box lives long: after a wrap, skip what is still in use.
     do this.lastStream = this.lastStream === MAX_STREAM_ID ? 1 : this.lastStream + 1;
     while (this.streams.has(this.lastStream));
+    this.highestStream = Math.max(this.highestStream, this.lastStream);
     const id = this.lastStream;
+    const bytes = encodeFirst(first(id));
     this.streams.set(id, stream);
     const { gone } = this;
     if (gone) queueMicrotask(() => this.streams.delete(id) && stream.lost(gone));
+    else this.transmit(bytes);
     return id;
   }
 
@@ -111,6 +121,7 @@ export class Guest {
     credit: SendCredit,
     chunk: Uint8Array,
   ): Promise<void> {
+    if (!(chunk instanceof Uint8Array)) throw invalid("a stream of bytes must give Uint8Arrays");
     for (let offset = 0; offset < chunk.byteLength; ) {
       const length = await credit.take(Math.min(MAX_DATA, chunk.byteLength - offset));
       if (length === 0) return;
@@ -139,14 +150,12 @@ export class Guest {
       case "ready":
         return this.ready.resolve({ diskBytes: frame.diskBytes });
       case "pong":
+        if (frame.token === 0 || frame.token > this.lastPing) throw violation("answered what was not asked");
         return this.pings.get(frame.token)?.resolve();
       case "done":
         return this.prepared.resolve();
       case "fail":
-        throw new BoxRunError(
-          "RUNTIME_ERROR",
-          `the guest cannot go on: ${frame.detail} (error ${frame.errno})`,
-        );
+        throw setupError(frame);
       default:
         throw violation(`sent ${frame.type} outside any stream`);
     }
@@ -154,13 +163,32 @@ export class Guest {
 
   private route(frame: GuestFrame): void {
     const stream = this.streams.get(frame.stream);
-    // Frames of a stream that has ended crossed its end on the way.
-    if (!stream) return;
+    if (!stream) {
+      if (frame.stream > this.highestStream) throw violation("sent a frame for a stream that never was");
+      // It has ended, and this crossed its end on the way.
+      return;
+    }
     stream.receive(frame);
     // After it, so that a stream whose last frame broke the protocol still learns that the guest is lost.
     const last = frame.type === "exit" || frame.type === "done" || frame.type === "fail";
     if (last) this.streams.delete(frame.stream);
   }
+}
+
+/** A stream's first frame carries what the caller gave: what does not fit it is the caller's mistake. */
+function encodeFirst(frame: HostFrame): Uint8Array {
+  try {
+    return encodeFrame(frame);
+  } catch (error) {
+    throw error instanceof FrameError ? invalid(`the guest cannot take this: ${error.message}`) : error;
+  }
+}
+
+function setupError({ stage, errno, detail }: GuestFailure): BoxRunError {
+  const why = describeErrno(errno);
+  if (stage === STAGES.protocol) return violation(`could not read a frame of ours (${why})`);
+  if (detail === "working directory") return invalid(`workdir cannot be made: ${why}`);
+  return new BoxRunError("RUNTIME_ERROR", `the guest cannot make the box: ${detail}: ${why}`);
 }
 
 function within<T>(deadlineMs: number, promise: Promise<T>, what: string): Promise<T> {

@@ -39,6 +39,9 @@ export class MemoryDisk implements MachineDisk {
   readonly byteLength = BOX_DISK_BYTES;
   private readonly chunks = new Map<number, Uint8Array>();
 
+  /** What is written beyond `limitBytes` is dropped: no file system of ours is there, only a guest that means harm. */
+  constructor(private readonly limitBytes = BOX_DISK_BYTES) {}
+
   read(offset: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
     this.eachChunk(offset, length, (index, start, end, at) => {
@@ -49,9 +52,11 @@ export class MemoryDisk implements MachineDisk {
   }
 
   write(offset: number, bytes: Uint8Array): void {
+    if (offset + bytes.byteLength > this.limitBytes) return;
     this.eachChunk(offset, bytes.byteLength, (index, start, end, at) => {
       let chunk = this.chunks.get(index);
       if (!chunk) {
+        if (bytes.subarray(at, at + end - start).every((byte) => byte === 0)) return;
         chunk = new Uint8Array(CHUNK_BYTES);
         this.chunks.set(index, chunk);
       }

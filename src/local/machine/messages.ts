@@ -7,6 +7,8 @@ export interface MachineConfig {
   memoryMb: number;
   /** The name of the file system template that the box's disk begins with. */
   disk: string;
+  /** The size of the file system that the box asked for. */
+  diskBytes: number;
   manifest: AssetManifest;
   /** Where the assets are: a URL. */
   assets: string;

@@ -140,12 +140,12 @@ function snapshotFingerprint(
 
 /** What a machine needs however it starts. Its disk is empty. */
 async function loadParts(
-  { manifest, image, memoryMb }: MachineConfig,
+  { manifest, image, memoryMb, diskBytes }: MachineConfig,
   assets: Assets,
   emulator: Promise<WebAssembly.Module>,
 ): Promise<MachineParts & { disk: MemoryDisk }> {
   const [base, module] = await Promise.all([assets.load(imageOf(manifest, image).base), emulator]);
-  return { emulator: module, memoryMb, base: new ImageDisk(base), disk: new MemoryDisk() };
+  return { emulator: module, memoryMb, base: new ImageDisk(base), disk: new MemoryDisk(diskBytes) };
 }
 
 /** The snapshot that the manifest has for this machine, if it has one: rather one for its new disk than one for any. */
