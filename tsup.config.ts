@@ -6,6 +6,8 @@ const shared = {
   splitting: true,
   sourcemap: true,
   clean: false,
+  // Else "node:fs" would become "fs", which a bundler of a page looks for.
+  removeNodeProtocol: false,
 } as const;
 
 const browser = {

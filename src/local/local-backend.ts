@@ -143,7 +143,7 @@ export class LocalBackend implements Backend {
     const { status } = box.info;
     if (!force && (status === "running" || status === "creating")) {
       throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${box.info.id} is running`, {
-        hint: "stop it first, or remove it with force",
+        hint: "remove it with { force: true }",
       });
     }
     this.boxes.delete(box.info.id);

@@ -46,7 +46,7 @@ export async function readManifest(source: AssetSource): Promise<AssetManifest> 
   try {
     json = JSON.parse(text);
   } catch (cause) {
-    throw damaged(source, file, "is not JSON", cause);
+    throw damaged(source, file, "is not JSON: the package's dist/assets folder is not served there", cause);
   }
   const parsed = manifestSchema.safeParse(json);
   if (parsed.success) return parsed.data;
