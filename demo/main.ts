@@ -1,5 +1,10 @@
 import { type BoxHandle, BoxRunClient, type Execution } from "boxrun";
 import { COMMANDS } from "./commands.mjs";
+import { History } from "./history.js";
+import { OutputView } from "./output-view.js";
+
+/** For how long output may be taken in before the page gets its turn. */
+const TURN_MS = 8;
 
 const element = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
 const status = element("status");
@@ -10,6 +15,7 @@ const run = element<HTMLButtonElement>("run");
 const cancel = element<HTMLButtonElement>("cancel");
 
 let current: Execution | undefined;
+let boxIsGone = false;
 
 function show(state: "creating" | "running" | "error", text: string): void {
   status.dataset["state"] = state;
@@ -23,41 +29,60 @@ async function runCommand(box: BoxHandle, cmd: string): Promise<void> {
   head.appendChild(document.createElement("code")).textContent = `$ ${cmd}`;
   const outcome = head.appendChild(document.createElement("small"));
   outcome.textContent = "running…";
-  const output = item.appendChild(document.createElement("pre"));
+  const output = new OutputView(item.appendChild(document.createElement("pre")), log);
+  log.scrollTop = log.scrollHeight;
   setBusy(true);
   const begun = performance.now();
+  const end = (how: string, failed: boolean) => {
+    outcome.textContent = `${failed ? "✗ " : ""}${how}, ${Math.round(performance.now() - begun)} ms`;
+    outcome.className = failed ? "failed" : "";
+  };
   try {
     current = await box.execStream(cmd);
+    let turn = performance.now();
     for await (const event of current) {
       if (event.type === "exit") {
-        const how = event.exitCode === null ? "canceled" : `exit code ${event.exitCode}`;
-        outcome.textContent = `${how}, ${Math.round(performance.now() - begun)} ms`;
+        end(event.exitCode === null ? "canceled" : `exit code ${event.exitCode}`, event.exitCode !== 0);
         break;
       }
-      const text = output.appendChild(document.createElement("span"));
-      text.className = event.stream;
-      text.textContent = event.data;
-      output.scrollTop = output.scrollHeight;
+      output.append(event.stream, event.data);
+      if (performance.now() - turn < TURN_MS) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      turn = performance.now();
     }
   } catch (error) {
-    outcome.textContent = "failed";
-    show("error", error instanceof Error ? error.message : String(error));
+    end("failed", true);
+    show("error", messageOf(error));
+    boxIsGone = (await box.refresh().catch(() => undefined))?.status !== "running";
   } finally {
     current = undefined;
+    output.flush();
     setBusy(false);
-    item.scrollIntoView({ block: "nearest" });
   }
 }
 
 function setBusy(busy: boolean): void {
-  command.disabled = busy;
-  run.disabled = busy;
+  command.disabled = busy || boxIsGone;
+  run.disabled = busy || boxIsGone;
+  run.hidden = busy;
   cancel.hidden = !busy;
-  if (!busy) command.focus({ preventScroll: true });
+  if (boxIsGone) command.placeholder = "The box has ended. Reload the page for a new one.";
+  (busy ? cancel : command).focus({ preventScroll: true });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 cancel.addEventListener("click", () => {
   current?.cancel().catch(() => {});
+});
+
+const history = new History();
+command.addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
+  event.preventDefault();
+  command.value = event.key === "ArrowUp" ? history.back(command.value) : history.forward(command.value);
 });
 
 try {
@@ -74,10 +99,12 @@ try {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const cmd = command.value.trim();
+    if (cmd === "" || current) return;
     command.value = "";
-    if (cmd !== "" && !current) void runCommand(box, cmd);
+    history.add(cmd);
+    void runCommand(box, cmd);
   });
-  for (const cmd of COMMANDS) await runCommand(box, cmd);
+  for (const cmd of COMMANDS) if (!boxIsGone) await runCommand(box, cmd);
 } catch (error) {
-  show("error", error instanceof Error ? error.message : String(error));
+  show("error", messageOf(error));
 }

@@ -3,6 +3,7 @@
  * With --once it ends after the first part.
  */
 import { once } from "node:events";
+import { parseArgs } from "node:util";
 import { BoxRunClient } from "boxrun";
 import { COMMANDS } from "./commands.mjs";
 import { serveFolder } from "./static-server.mjs";
@@ -26,18 +27,24 @@ await client.close();
 if (!onlyOnce) {
   const server = serveFolder(new URL("..", import.meta.url));
   server.listen(wantedPort, "127.0.0.1");
-  await once(server, "listening");
+  await once(server, "listening").catch((error) => {
+    console.error(`cannot serve the page on port ${wantedPort} (${error.code}): try --port N`);
+    process.exit(1);
+  });
   console.log(`The same in a browser: http://127.0.0.1:${server.address().port}/demo/`);
   console.log("Ctrl-C ends it.");
 }
 
 function readArguments(args) {
-  const onlyOnce = args.includes("--once");
-  const portAt = args.indexOf("--port");
-  const port = portAt < 0 ? 8080 : Number(args[portAt + 1]);
-  if (!Number.isInteger(port) || port < 0 || port > 65535) {
-    console.error("--port takes a number from 0 to 65535");
+  try {
+    const options = { once: { type: "boolean", default: false }, port: { type: "string", default: "8080" } };
+    const { values } = parseArgs({ args, options });
+    if (!/^\d{1,5}$/.test(values.port) || Number(values.port) > 65535)
+      throw new Error("--port takes a number from 0 to 65535");
+    return { port: Number(values.port), once: values.once };
+  } catch (error) {
+    // Node's message has its first sentence for us; the rest is about other programs.
+    console.error(`${error.message.split(/\.\s/)[0]}\nusage: npm start -- [--once] [--port N]`);
     process.exit(2);
   }
-  return { port, once: onlyOnce };
 }

@@ -2,9 +2,11 @@ import { parseArgs } from "node:util";
 
 export const USAGE = `Usage: boxrun run [OPTIONS] IMAGE -- COMMAND [ARGUMENT...]
        boxrun images
+       boxrun --version
 
 Runs COMMAND in a new box of IMAGE, with this terminal's input and outputs, and exits with its code.
-Ctrl-C cancels it. 125: boxrun itself failed. 126, 127: COMMAND could not be run, was not found.
+Ctrl-C cancels it. 124: --timeout was over. 125: boxrun itself failed. 126, 127: COMMAND could not be
+run, was not found.
 
 Options:
   --memory MB       memory of the box, in MiB (default 1024; 256 and 1024 start fastest)
@@ -14,6 +16,7 @@ Options:
   -w, --workdir DIR where COMMAND starts (default /root)
   --timeout MS      end COMMAND after this long
   -h, --help        this text
+  --version         the version of boxrun
 `;
 
 /** The command line makes no sense; the message says why. */
@@ -29,15 +32,16 @@ export interface RunCommand {
 }
 
 /** What the user asked for. */
-export type CliCommand = RunCommand | { name: "images" } | { name: "help" };
+export type CliCommand = RunCommand | { name: "images" | "help" | "version" };
 
 /** Takes the arguments after the program's name apart. Throws {@link UsageError}. */
 export function parseCommandLine(args: string[]): CliCommand {
   const separator = args.indexOf("--");
   const own = separator < 0 ? args : args.slice(0, separator);
-  const { values, positionals } = parseOptions(own);
+  const { values, positionals } = parseOptions(own, separator >= 0);
   const [name, ...rest] = positionals;
   if (values.help || name === "help") return { name: "help" };
+  if (values.version) return { name: "version" };
   if (name === "images" && rest.length === 0 && separator < 0) return { name: "images" };
   if (name !== "run")
     throw new UsageError(name === undefined ? "which command?" : `there is no command ${name}`);
@@ -62,7 +66,7 @@ export function parseCommandLine(args: string[]): CliCommand {
   };
 }
 
-function parseOptions(args: string[]) {
+function parseOptions(args: string[], separated: boolean) {
   try {
     return parseArgs({
       args,
@@ -74,10 +78,15 @@ function parseOptions(args: string[]) {
         workdir: { type: "string", short: "w" },
         timeout: { type: "string" },
         help: { type: "boolean", short: "h" },
+        version: { type: "boolean" },
       },
     });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    // An option that is not ours may well be the command's: "boxrun run tiny ls -l".
+    if (args[0] === "run" && !separated)
+      throw new UsageError("put -- before the command: boxrun run [OPTIONS] IMAGE -- COMMAND");
+    // What follows the first sentence is advice for programs without a "--" of their own.
+    throw new UsageError((error as Error).message.split(/\.\s/)[0]);
   }
 }
 

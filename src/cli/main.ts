@@ -1,22 +1,23 @@
 #!/usr/bin/env node
+import { readFile } from "node:fs/promises";
 import { BoxRunClient, isBoxRunError } from "../index.js";
 import { parseCommandLine, USAGE, UsageError } from "./command-line.js";
-import { runCommand } from "./run.js";
-
-/** What the shell's own tools exit with when they are called in a wrong way, and when they fail themselves. */
-const EXIT_USAGE = 2;
-const EXIT_FAILED = 125;
+import { OutputError, print } from "./output.js";
+import { EXIT, runCommand } from "./run.js";
 
 async function main(args: string[]): Promise<number> {
   const command = parseCommandLine(args);
   switch (command.name) {
     case "help":
-      process.stdout.write(USAGE);
+      await print(process.stdout, USAGE);
+      return 0;
+    case "version":
+      await print(process.stdout, `${await readVersion()}\n`);
       return 0;
     case "images": {
       await using client = new BoxRunClient();
       for (const { name, aliases, description } of await client.images()) {
-        process.stdout.write(`${[name, ...aliases].join(", ")}\t${description}\n`);
+        await print(process.stdout, `${[name, ...aliases].join(", ")}\t${description}\n`);
       }
       return 0;
     }
@@ -25,16 +26,33 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
+/** The built program is dist/node/cli.js. */
+async function readVersion(): Promise<string> {
+  const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
+  return version;
+}
+
+/** Tells the user about what went wrong, in one line. Returns the exit code for it. */
+function report(error: unknown): number {
+  if (error instanceof UsageError) {
+    process.stderr.write(`boxrun: ${error.message}\nboxrun --help shows how\n`);
+    return EXIT.usage;
+  }
+  if (error instanceof OutputError) {
+    // Its reader has seen enough, as in `boxrun ... | head`: nothing to complain about.
+    if (error.code === "EPIPE") return EXIT.brokenPipe;
+    process.stderr.write(`boxrun: ${error.message}\n`);
+    return EXIT.failed;
+  }
+  if (isBoxRunError(error)) {
+    process.stderr.write(`boxrun: ${error.message} [${error.code}]\n`);
+    return EXIT.failed;
+  }
+  throw error;
+}
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  if (error instanceof UsageError) {
-    process.stderr.write(`boxrun: ${error.message}\n\n${USAGE}`);
-    process.exitCode = EXIT_USAGE;
-  } else if (isBoxRunError(error)) {
-    process.stderr.write(`boxrun: ${error.message} [${error.code}]\n`);
-    process.exitCode = EXIT_FAILED;
-  } else {
-    throw error;
-  }
+  process.exitCode = report(error);
 }

@@ -1,22 +1,30 @@
-import { once } from "node:events";
+import { constants } from "node:os";
 import { BoxRunClient, type Execution } from "../index.js";
 import type { RunCommand } from "./command-line.js";
+import { print } from "./output.js";
 
-/** 128 + SIGINT, as a shell reports a command that Ctrl-C ended. */
-const EXIT_INTERRUPTED = 130;
-/** As `timeout` of the coreutils reports it. */
-const EXIT_TIMED_OUT = 124;
+const bySignal = (signal: "SIGINT" | "SIGTERM" | "SIGPIPE") => 128 + constants.signals[signal];
+
+/** What this program exits with when it is not the command that says so: the customs of the shell and its tools. */
+export const EXIT = {
+  usage: 2,
+  /** As `timeout` of the coreutils has it. */
+  timedOut: 124,
+  failed: 125,
+  brokenPipe: bySignal("SIGPIPE"),
+} as const;
 
 /** Runs one command in a new box, wired to this process. Resolves to the exit code. */
 export async function runCommand({ image, cmd, box: options, timeoutMs }: RunCommand): Promise<number> {
   const interrupt = new AbortController();
-  const onInterrupt = () => {
+  const onSignal = (signal: NodeJS.Signals) => {
+    const exitCode = bySignal(signal as "SIGINT" | "SIGTERM");
     // The second time the user means it.
-    if (interrupt.signal.aborted) process.exit(EXIT_INTERRUPTED);
-    interrupt.abort(new Error("interrupted"));
+    if (interrupt.signal.aborted) process.exit(exitCode);
+    interrupt.abort(exitCode);
   };
-  process.on("SIGINT", onInterrupt);
-  process.on("SIGTERM", onInterrupt);
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
   try {
     await using client = new BoxRunClient();
     await using box = await client.create(image, { ...options, signal: interrupt.signal });
@@ -29,16 +37,22 @@ export async function runCommand({ image, cmd, box: options, timeoutMs }: RunCom
     if (interrupt.signal.aborted) onAbort();
     const stopInput = passInput(execution);
     try {
-      return await passOutput(execution, timeoutMs);
+      const exitCode = await passOutput(execution);
+      if (exitCode !== null) return exitCode;
     } finally {
       stopInput();
     }
+    if (interrupt.signal.aborted) return interrupt.signal.reason;
+    const { status } = await execution.info();
+    const timedOut = status === "timeout";
+    await print(process.stderr, `boxrun: ${timedOut ? `timed out after ${timeoutMs} ms` : status}\n`);
+    return timedOut ? EXIT.timedOut : EXIT.failed;
   } catch (error) {
-    if (interrupt.signal.aborted) return EXIT_INTERRUPTED;
+    if (interrupt.signal.aborted) return interrupt.signal.reason;
     throw error;
   } finally {
-    process.off("SIGINT", onInterrupt);
-    process.off("SIGTERM", onInterrupt);
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
   }
 }
 
@@ -55,24 +69,11 @@ function passInput({ stdin }: { stdin: WritableStream<Uint8Array | string> }): (
   return () => input.destroy();
 }
 
-async function passOutput(execution: Execution, timeoutMs: number | undefined): Promise<number> {
-  let readerLeft = false;
-  const onPipeError = () => {
-    readerLeft = true;
-    execution.cancel().catch(() => {});
-  };
-  process.stdout.on("error", onPipeError);
+/** Resolves to the command's exit code, null when it was ended from outside. An output that fails leaves the loop, which cancels the command. */
+async function passOutput(execution: Execution): Promise<number | null> {
   for await (const event of execution) {
-    if (event.type === "log") {
-      const output = event.stream === "stdout" ? process.stdout : process.stderr;
-      if (!readerLeft && !output.write(event.bytes))
-        await Promise.race([once(output, "drain"), once(output, "close")]);
-      continue;
-    }
-    if (event.exitCode !== null) return event.exitCode;
+    if (event.type === "exit") return event.exitCode;
+    await print(event.stream === "stdout" ? process.stdout : process.stderr, event.bytes);
   }
-  const { status } = await execution.info();
-  if (status !== "timeout") return EXIT_INTERRUPTED;
-  process.stderr.write(`boxrun: timed out after ${timeoutMs} ms\n`);
-  return EXIT_TIMED_OUT;
+  return null;
 }

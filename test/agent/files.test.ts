@@ -1,8 +1,12 @@
 import { createHash } from "node:crypto";
 import {
   chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -18,11 +22,25 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MAX_DATA } from "../../src/local/frames.js";
 import { AgentProcess, whySkipped } from "./agent-process.js";
 
-const [ENOENT, ENOTDIR, EISDIR, EINVAL, ENAMETOOLONG, ELOOP, ECANCELED] = [2, 20, 21, 22, 36, 40, 125];
+const [ENOENT, EAGAIN, ENOTDIR, EISDIR, EINVAL, ENAMETOOLONG] = [2, 11, 20, 21, 22, 36];
+const [ELOOP, ECANCELED] = [40, 125];
 const STAGE = { open: 6, write: 7, read: 8 };
 
 const hash = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 const patterned = (length: number): Buffer => Buffer.from(Array.from({ length }, (_, i) => (i * 7919) >> 5));
+
+/** The one regular file that has a reader wait. Only root opens it, and containers often hide it by a device. */
+const KERNEL_LOG = "/proc/kmsg";
+function hasKernelLog(): boolean {
+  try {
+    const fd = openSync(KERNEL_LOG, constants.O_RDONLY | constants.O_NONBLOCK);
+    const isFile = fstatSync(fd).isFile();
+    closeSync(fd);
+    return isFile;
+  } catch {
+    return false;
+  }
+}
 
 /** Sends a file as its credit allows, and resolves to the stream's end. */
 async function put(agent: AgentProcess, stream: number, path: string, bytes: Uint8Array, mode = 0o644) {
@@ -186,6 +204,16 @@ describe.skipIf(whySkipped)(`files of the agent${whySkipped ? ` (skipped: ${whyS
       expect(frames[0]).toMatchObject({ type: "stat", size: 0 });
       expect(file.equals(readFileSync("/proc/version"))).toBe(true);
       expect(end.type).toBe("done");
+    });
+
+    test.skipIf(!hasKernelLog())("fails on a file that would have it wait", async () => {
+      await using agent = await AgentProcess.start();
+      agent.send({ type: "get", stream: 1, window: 1 << 20, path: KERNEL_LOG });
+      const { frames, end } = await agent.result(1);
+      expect(frames[0]).toMatchObject({ type: "stat" });
+      expect(end).toEqual({ type: "fail", stream: 1, stage: STAGE.read, errno: EAGAIN, detail: "read" });
+      agent.exec(2, ["echo", "alive"]);
+      expect((await agent.result(2)).stdout).toBe("alive\n");
     });
 
     test("sends nothing beyond the window, and its end without any", async () => {

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
@@ -47,27 +48,45 @@ describe("boxrun", () => {
     expect(stderr).toContain("nope");
   });
 
-  it("cancels the command on Ctrl-C and exits with 130", async () => {
-    const { child, ended } = boxrun([
-      "run",
-      "--memory",
-      "256",
-      "tiny",
-      "--",
-      "sh",
-      "-c",
-      "echo up; sleep 60",
-    ]);
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("cancels the command on %s and exits with %i", async (signal, code) => {
+    const cmd = ["sh", "-c", "echo up; sleep 60"];
+    const { child, ended } = boxrun(["run", "--memory", "256", "tiny", "--", ...cmd]);
     await once(child.stdout, "data");
-    child.kill("SIGINT");
-    expect(await ended).toMatchObject({ code: 130, stdout: "up\n" });
+    child.kill(signal);
+    expect(await ended).toEqual({ code, signal: null, stdout: "up\n", stderr: "" });
   });
 
-  it("stops when the reader of its output has gone", async () => {
-    const { child, ended } = boxrun(["run", "--memory", "256", "tiny", "--", "yes"], "");
+  it.each([
+    ["that never ends", ["yes"]],
+    ["with more output than fits a pipe", ["seq", "1", "1000000"]],
+  ])("stops a command %s when the reader of its output has gone", async (_, cmd) => {
+    const { child, ended } = boxrun(["run", "--memory", "256", "tiny", "--", ...cmd], "");
     await once(child.stdout, "data");
     child.stdout.destroy();
-    expect((await ended).signal).toBeNull();
+    expect(await ended).toMatchObject({ code: 141, signal: null, stderr: "" });
+  });
+
+  it("stops when the reader of the command's errors has gone", async () => {
+    const { child, ended } = boxrun(
+      ["run", "--memory", "256", "tiny", "--", "sh", "-c", "echo up >&2; yes >&2"],
+      "",
+    );
+    await once(child.stderr, "data");
+    child.stderr.destroy();
+    expect(await ended).toMatchObject({ code: 141, signal: null, stdout: "" });
+  });
+
+  it.skipIf(!existsSync("/dev/full"))("says so when its output cannot be written", async () => {
+    const stdio = ["ignore", openSync("/dev/full", "w"), "pipe"] as const;
+    const args = [CLI, "run", "--memory", "256", "tiny", "--", "echo", "hello"];
+    const child = spawn(process.execPath, args, { stdio: [...stdio] });
+    let stderr = "";
+    child.stderr?.setEncoding("utf8").on("data", (text) => (stderr += text));
+    expect(await once(child, "close")).toEqual([125, null]);
+    expect(stderr).toMatch(/^boxrun: .*ENOSPC.*\n$/);
   });
 
   it("lists the images", async () => {
@@ -79,6 +98,7 @@ describe("boxrun", () => {
     [["run", "--memory", "5", "tiny", "--", "true"], 125, /memoryMb/],
     [["run", "tiny"], 2, /run needs a command/],
     [["run", "tiny", "true"], 2, /put -- before the command/],
+    [["run", "tiny", "ls", "-l"], 2, /put -- before the command/],
     [["run", "--", "true"], 2, /run needs an image/],
     [["run", "--memory", "x", "tiny", "--", "true"], 2, /--memory/],
     [["run", "--no-such", "tiny", "--", "true"], 2, /no-such/],
@@ -89,6 +109,13 @@ describe("boxrun", () => {
     expect(result.code).toBe(code);
     expect(result.stderr).toMatch(why);
     expect(result.stdout).toBe("");
+    const hint = code === 2 ? "boxrun --help shows how\n" : "";
+    expect(result.stderr).toMatch(new RegExp(`^boxrun: .*\n${hint}$`));
+  });
+
+  it("knows its version", async () => {
+    const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"));
+    expect(await boxrun(["--version"]).ended).toMatchObject({ code: 0, stdout: `${version}\n` });
   });
 
   it("explains itself", async () => {

@@ -138,6 +138,9 @@ int make_directories(char *path);
 /* port.c. Waits for the port to be there and connected; -1 when it does not come. */
 int port_open(void);
 
+/* give-up.c. Tells the host why, if there is a port: it ends the machine. Until then reaps children. */
+_Noreturn void give_up(int port, const char *step, int error);
+
 /* box.c. What returns a string returns the step that failed, with its errno, or NULL. */
 struct setup {
     uint64_t clock, disk_size, memory_limit;

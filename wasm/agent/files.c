@@ -250,7 +250,8 @@ void get_pump(struct stream *stream)
             end_at_end(stream);
     } else if (got == 0) {
         get_done(stream);
-    } else if (errno != EINTR && errno != EAGAIN) {
+    } else if (errno != EINTR) {
+        /* EAGAIN too, as of /proc/kmsg: such a file has no end to wait for. */
         fail(stream, STAGE_READ, "read");
     }
 }

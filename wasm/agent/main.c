@@ -63,10 +63,14 @@ void quiet_end(void)
     quiet_until = 0;
 }
 
-/* False when the host has closed the connection. */
-static bool receive(void)
+/* False when the host has closed the connection. A hang-up comes even while there is no room. */
+static bool receive(bool hung_up)
 {
-    for (size_t limit = rx_end + RX_CHUNK; rx_end < limit; ) {
+    size_t room = sizeof rx - rx_end, limit = rx_end + (room < RX_CHUNK ? room : RX_CHUNK);
+    /* What would make room is an answer, which nobody takes any more. */
+    if (!room)
+        return !hung_up;
+    while (rx_end < limit) {
         ssize_t got = read(port, rx + rx_end, limit - rx_end);
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
             return false;
@@ -103,19 +107,6 @@ static void handle_received(void)
     }
 }
 
-/* PID 1 must not end. The host sees why, if there is a port, and ends the machine. */
-static _Noreturn void give_up(const char *step, int error)
-{
-    report(step, error);
-    if (port < 0)
-        port = port_open();
-    send_fail(0, STAGE_SETUP, error, step);
-    if (port >= 0)
-        tx_flush(port);
-    for (;;)
-        pause();
-}
-
 /* The host is gone, and with it everybody who waited for these. */
 static void disconnected(void)
 {
@@ -136,7 +127,7 @@ static void disconnected(void)
     close_fd(&port);
     port = port_open();
     if (port < 0)
-        give_up("port", errno);
+        give_up(port, "port", errno);
     send_hello();
 }
 
@@ -229,7 +220,8 @@ static _Noreturn void serve(void)
         bool ended = polls[0].revents || reaped == MORE_TO_REAP;
         if (ended)
             reap(polls[0].revents, &reaped);
-        if (polls[1].revents & (POLLIN | POLLHUP | POLLERR | POLLRDHUP) && !receive()) {
+        short arrived = polls[1].revents & (POLLIN | POLLHUP | POLLERR | POLLRDHUP);
+        if (arrived && !receive(arrived & POLLHUP)) {
             disconnected();
             continue;
         }
@@ -303,9 +295,9 @@ int main(int argc, char **argv)
     if (!failed)
         failed = prepare();
     if (failed)
-        give_up(failed, errno);
+        give_up(port, failed, errno);
     port = port_open();
     if (port < 0)
-        give_up("port", errno);
+        give_up(port, "port", errno);
     serve();
 }

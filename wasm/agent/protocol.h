@@ -49,7 +49,8 @@
  * A file. Its path is absolute, else FAIL (EINVAL). PUT makes missing directories (0755), follows a symbolic
  * link at the path, and replaces only a regular file (EISDIR, EINVAL). The new file appears whole, by a
  * rename; DONE means that the guest's programs see it, not that it has reached the disk. GET reads regular
- * files (EISDIR, EINVAL), those of /proc included, to their end; its DONE needs no credit.
+ * files (EISDIR, EINVAL), those of /proc included, to their end; its DONE needs no credit. A file that would
+ * have it wait for more, like /proc/kmsg, is FAIL (EAGAIN, STAGE_READ) after the data there was.
  *
  * Credit. A sender of DATA may have at most as many payload bytes under way as the receiver has granted for
  * that stream. EXEC and GET carry the host's first grant in `window`; the agent grants stdin and file data

@@ -1,0 +1,28 @@
+/** The commands that were typed, walked through as a shell does it. */
+export class History {
+  private readonly commands: string[] = [];
+  private at = 0;
+  /** What was being typed when the walk began. */
+  private draft = "";
+
+  add(command: string): void {
+    if (this.commands.at(-1) !== command) this.commands.push(command);
+    this.at = this.commands.length;
+    this.draft = "";
+  }
+
+  /** The command before the one shown, or what is shown where there is none. */
+  back(shown: string): string {
+    if (this.at === 0) return shown;
+    if (this.at === this.commands.length) this.draft = shown;
+    this.at--;
+    return this.commands[this.at]!;
+  }
+
+  /** The command after the one shown; after the last comes what was being typed. */
+  forward(shown: string): string {
+    if (this.at === this.commands.length) return shown;
+    this.at++;
+    return this.commands[this.at] ?? this.draft;
+  }
+}
