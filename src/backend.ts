@@ -5,128 +5,19 @@
  * A backend rejects with `BoxRunError` only. Bytes are the base type; text is made above this interface.
  */
 
-/** Where a box is in its life. A newer server may send others; they are passed on as they come. */
-export type BoxStatus = "creating" | "running" | "stopped" | "error" | (string & {});
+import type {
+  BackendEvent,
+  BoxInfo,
+  BoxSpec,
+  BoxUsage,
+  CreateProgress,
+  ExecInfo,
+  ExecSpec,
+  ImageInfo,
+  TransferProgress,
+} from "./contract/types.js";
 
-/** A directory of the host made visible in the box. */
-export interface VolumeSpec {
-  hostPath: string;
-  guestPath: string;
-  /** Default false. */
-  readonly?: boolean;
-}
-
-/** What a local box really is, beside what was asked for. */
-export interface LocalBoxInfo {
-  /** What runs, in words: "BusyBox 1.35 (musl), i386". */
-  image: string;
-  /** Processors of the emulated machine: always 1. */
-  cpus: 1;
-  /** False when the box's disk ends with the process or page. */
-  persistent: boolean;
-  /** How the machine came up: from a snapshot, or by booting the kernel. */
-  boot: "snapshot" | "cold";
-  /** Why it was not a snapshot, or anything else the owner should know. Empty when all is as it should be. */
-  warnings: string[];
-}
-
-/** What a box is made of. All defaults are filled in by the client. */
-export interface BoxSpec {
-  /** The image as it was asked for. */
-  image: string;
-  name: string | null;
-  /** Processors as asked for. */
-  cpu: number;
-  /** Memory of the machine, in MiB. */
-  memoryMb: number;
-  /** Size of the box's own disk, in GiB. */
-  diskSizeGb: number;
-  network: boolean;
-  /** Where commands start that name no `workdir`. */
-  workdir: string;
-  env: Record<string, string> | null;
-  volumes: VolumeSpec[] | null;
-}
-
-/** A box as it stood when it was asked for. */
-export interface BoxInfo extends BoxSpec {
-  /** "box_" and 12 characters. */
-  id: string;
-  status: BoxStatus;
-  /** Set in status "error": the code of what ended the machine. */
-  errorCode: string | null;
-  errorMessage: string | null;
-  createdAt: Date;
-  startedAt: Date | null;
-  stoppedAt: Date | null;
-  /** Present on boxes of the local backend. */
-  local?: LocalBoxInfo;
-}
-
-/** Where an execution is in its life. Any other value is final, and kept as it came. */
-export type ExecStatus = "running" | "succeeded" | "failed" | "canceled" | "timeout" | (string & {});
-
-/** An execution as it stood when it was asked for. */
-export interface ExecInfo {
-  /** "exec_" and 12 characters. */
-  id: string;
-  boxId: string;
-  status: ExecStatus;
-  cmd: string[];
-  env: Record<string, string> | null;
-  workdir: string | null;
-  timeoutMs: number | null;
-  /** Null while it runs, and for ever when it was canceled or timed out. 128 + signal for a signal. */
-  exitCode: number | null;
-  errorMessage: string | null;
-  createdAt: Date;
-  finishedAt: Date | null;
-  /** True when output was dropped because nobody read it (see the execution log's limit). */
-  truncated?: boolean;
-}
-
-/** A command to run. */
-export interface ExecSpec {
-  /** argv: no shell is involved. */
-  cmd: string[];
-  env: Record<string, string> | null;
-  /** Absolute; null for the box's own. */
-  workdir: string | null;
-  /** Null: no limit. */
-  timeoutMs: number | null;
-  /** True: stdin is a pipe, fed by `writeStdin`. False: it is empty. */
-  stdin: boolean;
-}
-
-/** Which of a command's outputs. */
-export type OutputStream = "stdout" | "stderr";
-
-/** One entry of an execution's log. `seq` grows; it has gaps only where output was dropped. */
-export type BackendEvent =
-  | { type: "log"; stream: OutputStream; bytes: Uint8Array; seq: number }
-  | { type: "exit"; exitCode: number | null; seq: number };
-
-/** A step of the creation of a box. */
-export interface CreateProgress {
-  /** "download": assets are on their way; "boot": the machine starts; "setup": the guest makes the box; "ready": done. */
-  phase: "download" | "boot" | "setup" | "ready";
-}
-
-/** Bytes that moved so far, and in all when known. */
-export interface TransferProgress {
-  loadedBytes: number;
-  totalBytes: number | null;
-}
-
-/** An image that boxes can be made of. */
-export interface ImageInfo {
-  name: string;
-  aliases: string[];
-  /** What it really is, in words. */
-  description: string;
-  /** Compressed bytes to fetch before a first box can run. */
-  downloadBytes: number;
-}
+export type * from "./contract/types.js";
 
 /** A backend described. */
 export interface BackendInfo {
@@ -143,7 +34,16 @@ export interface BackendInfo {
 /** Things that not every backend can do: true, or the reason why not. */
 export type Capabilities = Readonly<
   Record<
-    "bytes" | "cursor" | "stdin" | "signal" | "network" | "volumes" | "attach" | "persistence",
+    | "bytes"
+    | "cursor"
+    | "stdin"
+    | "signal"
+    | "network"
+    | "volumes"
+    | "attach"
+    | "persistence"
+    | "usage"
+    | "pull",
     true | string
   >
 >;
@@ -161,6 +61,11 @@ export interface Backend {
 
   info(): Promise<BackendInfo>;
   images(): Promise<ImageInfo[]>;
+  /** Fetches an image whole, so that its boxes need no network. IMAGE_PULL_FAILED, UNSUPPORTED without the capability "pull". */
+  pullImage(
+    image: string,
+    options: { signal?: AbortSignal; onProgress?: (progress: TransferProgress) => void },
+  ): Promise<void>;
 
   /** Rejects with the caller's reason when `signal` aborts; no box is left behind then. */
   createBox(
@@ -170,8 +75,19 @@ export interface Backend {
   /** BOX_NOT_FOUND. */
   getBox(idOrName: string): Promise<BoxInfo>;
   listBoxes(filter: { status?: string }): Promise<BoxInfo[]>;
+  /** Ends what runs in it and keeps its disk. BOX_NOT_RUNNING. */
+  stopBox(id: string): Promise<BoxInfo>;
+  /** BOX_ALREADY_RUNNING. Rejects with the caller's reason when `signal` aborts; the box is stopped then. */
+  startBox(
+    id: string,
+    options: { signal?: AbortSignal; onProgress?: (progress: CreateProgress) => void },
+  ): Promise<BoxInfo>;
   /** BOX_ALREADY_RUNNING when it runs and `force` is false. */
   removeBox(id: string, options: { force: boolean }): Promise<void>;
+  /** Removes boxes that have been stopped for longer than `olderThan` seconds. Resolves to how many. */
+  gc(options: { olderThan: number }): Promise<number>;
+  /** UNSUPPORTED without the capability "usage". */
+  usage(id: string): Promise<BoxUsage>;
 
   /** Resolves once the command has started. VALIDATION_ERROR for a workdir that is not there. */
   startExec(boxId: string, spec: ExecSpec): Promise<ExecInfo>;

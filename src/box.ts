@@ -1,4 +1,4 @@
-import type { Backend, BoxInfo, ExecInfo, TransferProgress } from "./backend.js";
+import type { Backend, BoxInfo, BoxUsage, CreateProgress, ExecInfo, TransferProgress } from "./backend.js";
 import { invalid } from "./errors.js";
 import { type Command, type ExecOptions, type ExecStreamOptions, runToEnd, startExecution } from "./exec.js";
 import { type ExecResult, Execution } from "./execution.js";
@@ -13,6 +13,13 @@ export interface UploadOptions {
   mode?: number;
   signal?: AbortSignal;
   onProgress?: (progress: TransferProgress) => void;
+}
+
+/** Options of `start`. */
+export interface StartOptions {
+  /** Aborting it rejects at once with the signal's reason; the box is stopped then. */
+  signal?: AbortSignal;
+  onProgress?: (progress: CreateProgress) => void;
 }
 
 /** Options of `download`. */
@@ -169,6 +176,33 @@ export class BoxHandle {
   async refresh(): Promise<BoxInfo> {
     this.current = await this.backend.getBox(this.id);
     return this.current;
+  }
+
+  /**
+   * Ends what runs in the box and keeps its files. Throws BOX_NOT_RUNNING, BOX_LOCKED when another page or process runs it.
+   *
+   * @example
+   * await box.stop();
+   * await box.start();   // the files are still there
+   */
+  async stop(): Promise<BoxInfo> {
+    this.current = await this.backend.stopBox(this.id);
+    return this.current;
+  }
+
+  /**
+   * Starts a stopped box again, with the files it had. Throws BOX_ALREADY_RUNNING, BOX_LOCKED when another page or process runs it,
+   * STATE_MISMATCH when its disk is gone or of a newer version, the signal's reason.
+   */
+  async start(options: StartOptions = {}): Promise<BoxInfo> {
+    options.signal?.throwIfAborted();
+    this.current = await untilAborted(this.backend.startBox(this.id, options), options.signal);
+    return this.current;
+  }
+
+  /** What the box takes of the machine that keeps it. Throws UNSUPPORTED over a server that does not tell. */
+  usage(): Promise<BoxUsage> {
+    return this.backend.usage(this.id);
   }
 
   /** Removes the box and everything in it. Throws BOX_ALREADY_RUNNING when it runs, unless `force` is true. */

@@ -1,5 +1,14 @@
-import type { Backend, BackendInfo, BoxInfo, CreateProgress, ImageInfo, VolumeSpec } from "./backend.js";
+import type {
+  Backend,
+  BackendInfo,
+  BoxInfo,
+  CreateProgress,
+  ImageInfo,
+  TransferProgress,
+  VolumeSpec,
+} from "./backend.js";
 import { BoxHandle } from "./box.js";
+import { DEFAULT_GC_SECONDS } from "./contract/schemas.js";
 import { invalid } from "./errors.js";
 import type { Command, ExecOptions } from "./exec.js";
 import type { ExecResult } from "./execution.js";
@@ -108,6 +117,18 @@ export class Client {
     return (await this.backend()).listBoxes(filter);
   }
 
+  /**
+   * Removes boxes that have been stopped for longer than `olderThan` seconds (default 3600), with their disks. Resolves to how many.
+   *
+   * @example
+   * const removed = await client.gc({ olderThan: 7 * 24 * 3600 });
+   */
+  async gc({ olderThan = DEFAULT_GC_SECONDS }: { olderThan?: number } = {}): Promise<number> {
+    if (typeof olderThan !== "number" || !(olderThan >= 0))
+      throw invalid("olderThan must be a number of seconds, 0 or more");
+    return (await this.backend()).gc({ olderThan });
+  }
+
   /** What the backend is and what it can do. */
   async info(): Promise<BackendInfo> {
     return (await this.backend()).info();
@@ -116,6 +137,22 @@ export class Client {
   /** The images that boxes can be made of. */
   async images(): Promise<ImageInfo[]> {
     return (await this.backend()).images();
+  }
+
+  /**
+   * Fetches an image whole, so that its boxes need no network from then on. Without it, each part is fetched when a box first reads it.
+   * Throws IMAGE_PULL_FAILED, the signal's reason, UNSUPPORTED over a server, which fetches its images by itself.
+   *
+   * @example
+   * await client.pull("debian", { onProgress: ({ loadedBytes, totalBytes }) => console.log(loadedBytes, totalBytes) });
+   */
+  async pull(
+    image: string,
+    options: { signal?: AbortSignal; onProgress?: (progress: TransferProgress) => void } = {},
+  ): Promise<void> {
+    options.signal?.throwIfAborted();
+    const backend = await this.backend();
+    return untilAborted(backend.pullImage(image, options), options.signal);
   }
 
   /** The box that a handle's `toJSON` stood for. Throws BOX_NOT_FOUND. */

@@ -8,7 +8,13 @@ import type { LocalOptions } from "./local/options.js";
 import { requireLocalOptions } from "./validate.js";
 
 export type * from "./backend.js";
-export { BoxHandle, type Download, type DownloadOptions, type UploadOptions } from "./box.js";
+export {
+  BoxHandle,
+  type Download,
+  type DownloadOptions,
+  type StartOptions,
+  type UploadOptions,
+} from "./box.js";
 export type { CreateOptions, RunOptions } from "./client.js";
 export { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails, isBoxRunError } from "./errors.js";
 export type { Command, CommandOptions, ExecOptions, ExecStreamOptions } from "./exec.js";

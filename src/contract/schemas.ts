@@ -5,6 +5,7 @@ export const DEFAULT_CPU = 2;
 export const DEFAULT_MEMORY_MB = 1024;
 export const DEFAULT_DISK_GB = 8;
 export const DEFAULT_WORKDIR = "/root";
+export const DEFAULT_GC_SECONDS = 3600;
 
 const BOX_ID = /^box_[0-9A-Za-z]{12}$/;
 const BOX_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
@@ -19,58 +20,83 @@ const environment = z.record(
   text,
 );
 
+/** The fields of a box, without defaults. */
+export const boxFields = {
+  image: text.check(z.minLength(1, "must not be empty")),
+  name: z.string().check(
+    z.regex(BOX_NAME, "must be 1 to 63 letters, digits, '_', '.' or '-', and start with a letter or digit"),
+    z.refine((value) => !BOX_ID.test(value), "must not look like a box id"),
+  ),
+  cpu: positive,
+  memoryMb: positive,
+  diskSizeGb: positive,
+  network: z.boolean(),
+  workdir: absolutePath,
+  env: environment,
+  hostPath: text,
+  guestPath: absolutePath,
+};
+
 /** What a box is to be, its defaults filled in. */
 export const boxSpecSchema = z.strictObject({
-  image: text.check(z.minLength(1, "must not be empty")),
-  name: z._default(
-    z.nullable(
-      z.string().check(
-        z.regex(
-          BOX_NAME,
-          "must be 1 to 63 letters, digits, '_', '.' or '-', and start with a letter or digit",
-        ),
-        z.refine((value) => !BOX_ID.test(value), "must not look like a box id"),
-      ),
-    ),
-    null,
-  ),
-  cpu: z._default(positive, DEFAULT_CPU),
-  memoryMb: z._default(positive, DEFAULT_MEMORY_MB),
-  diskSizeGb: z._default(positive, DEFAULT_DISK_GB),
-  network: z._default(z.boolean(), false),
-  workdir: z._default(absolutePath, DEFAULT_WORKDIR),
-  env: z._default(z.nullable(environment), null),
+  image: boxFields.image,
+  name: z._default(z.nullable(boxFields.name), null),
+  cpu: z._default(boxFields.cpu, DEFAULT_CPU),
+  memoryMb: z._default(boxFields.memoryMb, DEFAULT_MEMORY_MB),
+  diskSizeGb: z._default(boxFields.diskSizeGb, DEFAULT_DISK_GB),
+  network: z._default(boxFields.network, false),
+  workdir: z._default(boxFields.workdir, DEFAULT_WORKDIR),
+  env: z._default(z.nullable(boxFields.env), null),
   volumes: z._default(
     z.nullable(
       z.array(
-        z.strictObject({ hostPath: text, guestPath: absolutePath, readonly: z.exactOptional(z.boolean()) }),
+        z.strictObject({
+          hostPath: boxFields.hostPath,
+          guestPath: boxFields.guestPath,
+          readonly: z.exactOptional(z.boolean()),
+        }),
       ),
     ),
     null,
   ),
 });
+/** A {@link boxSpecSchema} before its defaults are filled in. */
+export type BoxSpecInput = z.input<typeof boxSpecSchema>;
 
-/** A command, its defaults filled in. */
-export const execSpecSchema = z.strictObject({
+/** The fields of a command, without defaults. */
+export const execFields = {
   cmd: z.array(text).check(
     z.minLength(1, "must not be empty"),
     z.refine((cmd) => cmd[0] !== "", "must begin with the name of a program"),
   ),
-  env: z._default(z.nullable(environment), null),
-  workdir: z._default(z.nullable(absolutePath), null),
-  timeoutMs: z._default(
-    z.nullable(
-      // The largest delay of a JavaScript timer.
-      positive.check(z.maximum(2 ** 31 - 1, "must be at most 2147483647 (24 days)")),
-    ),
-    null,
-  ),
+  env: environment,
+  workdir: absolutePath,
+  // The largest delay of a JavaScript timer.
+  timeoutMs: positive.check(z.maximum(2 ** 31 - 1, "must be at most 2147483647 (24 days)")),
+};
+
+/** A command, its defaults filled in. */
+export const execSpecSchema = z.strictObject({
+  cmd: execFields.cmd,
+  env: z._default(z.nullable(execFields.env), null),
+  workdir: z._default(z.nullable(execFields.workdir), null),
+  timeoutMs: z._default(z.nullable(execFields.timeoutMs), null),
   stdin: z._default(z.boolean(), false),
 });
+/** An {@link execSpecSchema} before its defaults are filled in. */
+export type ExecSpecInput = z.input<typeof execSpecSchema>;
+
+/** How a signal is named: "SIGINT". */
+export const signalName = z.string().check(z.regex(/^SIG[A-Z0-9+-]{1,12}$/, 'must be a name as "SIGINT"'));
 
 /** Options of the local backend. */
 export const localOptionsSchema = z.strictObject({
   assets: z.optional(text),
+  state: z.optional(text.check(z.minLength(1, "must not be empty"))),
+  cache: z.optional(text.check(z.minLength(1, "must not be empty"))),
+  persistent: z.optional(z.boolean()),
+  durability: z.optional(z.enum(["relaxed", "strict"], 'must be "relaxed" or "strict"')),
+  strictImages: z.optional(z.boolean()),
   logLimitBytes: z.optional(
     z.int("must be a whole number of bytes").check(z.minimum(0, "must be at least 0")),
   ),

@@ -4,6 +4,7 @@ import type {
   BackendInfo,
   BoxInfo,
   BoxSpec,
+  BoxUsage,
   Capabilities,
   CreateProgress,
   DownloadResult,
@@ -40,6 +41,8 @@ const CAPABILITIES: Capabilities = {
   network: "the local backend has no network yet",
   volumes: "the local backend has no volumes yet; use upload",
   attach: "the local backend has no terminals yet; use execStream with stdin",
+  usage: "not built yet",
+  pull: "not built yet",
   persistence: "disks of local boxes are in memory yet: they end with the page or process",
 };
 
@@ -86,6 +89,7 @@ export class LocalBackend implements Backend {
         image.snapshots.find(({ memoryMb, disk }) => memoryMb === DEFAULT_MEMORY_MB && disk)?.name ??
           "kernel",
       ]),
+      totalBytes: 0,
     }));
   }
 
@@ -205,6 +209,26 @@ export class LocalBackend implements Backend {
 
   async download(boxId: string, path: string, { signal }: { signal?: AbortSignal }): Promise<DownloadResult> {
     return this.box(boxId).download(path, signal);
+  }
+
+  async stopBox(): Promise<BoxInfo> {
+    throw unsupported("stop is not built yet");
+  }
+
+  async startBox(): Promise<BoxInfo> {
+    throw unsupported("start is not built yet");
+  }
+
+  async gc(): Promise<number> {
+    throw unsupported("gc is not built yet");
+  }
+
+  async usage(): Promise<BoxUsage> {
+    throw unsupported("usage is not built yet");
+  }
+
+  async pullImage(): Promise<void> {
+    throw unsupported("pull is not built yet");
   }
 
   async close(): Promise<void> {

@@ -11,12 +11,13 @@ const SRC = join(ROOT, "src");
  */
 const ROWS: string[][] = [
   ["cli/"],
+  ["serve/"],
   ["index.ts"],
   ["client.ts"],
   ["box.ts"],
   ["exec.ts"],
   ["execution.ts", "source.ts", "validate.ts", "local-files.ts"],
-  ["local/"],
+  ["local/", "remote/", "server/"],
   ["backend.ts"],
   ["errors.ts"],
   ["contract/"],
