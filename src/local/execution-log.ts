@@ -55,6 +55,16 @@ export class ExecutionLog {
     this.wake();
   }
 
+  /** What is kept for good, in order. */
+  get head(): readonly LogEvent[] {
+    return this.kept;
+  }
+
+  /** Of the last event so far. */
+  get seq(): number {
+    return this.lastSeq;
+  }
+
   /** No more output comes. */
   finish(exitCode: number | null): void {
     if (this.failure) return;

@@ -1,6 +1,7 @@
 import { fetchAssetSource } from "./asset-source-browser.js";
 import type { Host } from "./host.js";
 import type { FromMachine } from "./machine/messages.js";
+import { browserStore } from "./state/store-browser.js";
 
 /** The local backend's host in browsers. */
 export const browserHost: Host = {
@@ -10,6 +11,7 @@ export const browserHost: Host = {
     return url.endsWith("/") ? url : `${url}/`;
   },
   openSource: fetchAssetSource,
+  openStore: (state) => browserStore(state ?? "boxrun"),
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(new URL("./machine-worker.js", import.meta.url), {
       type: "module",
@@ -22,7 +24,7 @@ export const browserHost: Host = {
     };
     return {
       post: (message, transfer) => worker.postMessage(message, transfer ?? []),
-      terminate: () => worker.terminate(),
+      terminate: async () => worker.terminate(),
       // A page ends when its user closes it.
       hold: () => {},
     };

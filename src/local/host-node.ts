@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import { fileAssetSource } from "./asset-source-node.js";
 import type { Host } from "./host.js";
 import type { FromMachine } from "./machine/messages.js";
+import { defaultStateFolder, folderStore } from "./state/store-node.js";
 
 /** The local backend's host in Node, Deno and Bun. */
 export const nodeHost: Host = {
@@ -13,6 +14,7 @@ export const nodeHost: Host = {
     return url.endsWith("/") ? url : `${url}/`;
   },
   openSource: fileAssetSource,
+  openStore: async (state) => folderStore(state ?? defaultStateFolder(process.env)),
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(new URL("./machine-worker.js", import.meta.url), {
       name: "boxrun-machine",
@@ -28,9 +30,9 @@ export const nodeHost: Host = {
     });
     return {
       post: (message, transfer) => worker.postMessage(message, transfer),
-      terminate: () => {
+      terminate: async () => {
         terminated = true;
-        void worker.terminate();
+        await worker.terminate();
       },
       hold: (held) => (held ? worker.ref() : worker.unref()),
     };

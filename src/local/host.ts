@@ -1,11 +1,12 @@
 import type { AssetSource } from "./asset-source.js";
 import type { FromMachine, ToMachine } from "./machine/messages.js";
+import type { BoxStore } from "./state/box-store.js";
 
 /** The Worker of one machine, seen from its owner. */
 export interface MachineWorker {
   post(message: ToMachine, transfer?: ArrayBuffer[]): void;
-  /** Ends the Worker at once, whatever it does. */
-  terminate(): void;
+  /** Ends the Worker at once, whatever it does. Resolves when it is gone. */
+  terminate(): Promise<void>;
   /** While held, the Worker keeps the process alive; otherwise a script that has nothing else to do ends. */
   hold(held: boolean): void;
 }
@@ -17,6 +18,8 @@ export interface Host {
   /** The URL of the folder of assets: `given` resolved, or the one that came with the package. */
   assetsLocation(given: string | undefined): string;
   openSource(location: string): AssetSource;
+  /** Where boxes are kept: `state` is the option, undefined for the host's own place. */
+  openStore(state: string | undefined): Promise<BoxStore>;
   /** Starts a Worker. `onFailure` is called when it could not start or ended by itself. */
   startWorker(onMessage: (message: FromMachine) => void, onFailure: (error: Error) => void): MachineWorker;
 }

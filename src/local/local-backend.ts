@@ -13,15 +13,21 @@ import type {
   ImageInfo,
 } from "../backend.js";
 import { DEFAULT_DISK_GB, DEFAULT_MEMORY_MB } from "../contract/schemas.js";
-import { BoxRunError, invalid, unsupported } from "../errors.js";
+import { BoxRunError, invalid, isBoxRunError, unsupported } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
 import { newId } from "../util/ids.js";
 import { Assets } from "./assets.js";
+import { BoxRegistry, lockedElsewhere } from "./box-registry.js";
 import type { Host } from "./host.js";
 import { LocalBox } from "./local-box.js";
+import type { LocalExecution } from "./local-execution.js";
 import { type ImageManifest, readManifest } from "./manifest.js";
 import type { LocalOptions } from "./options.js";
+import type { Release } from "./state/box-store.js";
+import { decodeEntries, type FinishedExecution, HISTORY_LIMIT } from "./state/history.js";
+import { type BoxRecord, newRecord } from "./state/record.js";
+import { memoryStore } from "./state/store-memory.js";
 
 /** The least that boots, and the most that v86 can address. */
 const MIN_MEMORY_MB = 96;
@@ -41,15 +47,23 @@ const CAPABILITIES: Capabilities = {
   network: "the local backend has no network yet",
   volumes: "the local backend has no volumes yet; use upload",
   attach: "the local backend has no terminals yet; use execStream with stdin",
-  usage: "not built yet",
+  usage: true,
+  persistence: true,
   pull: "not built yet",
-  persistence: "disks of local boxes are in memory yet: they end with the page or process",
 };
+
+const NOT_KEPT = "the option local.persistent is false: boxes end with the page or process";
+
+/** A command of this run, or of an earlier one. */
+interface KnownExecution extends FinishedExecution {
+  box: LocalBox | undefined;
+  live: LocalExecution | undefined;
+}
 
 /** Boxes that run here, each an emulated machine in a Worker of its own. */
 export class LocalBackend implements Backend {
   readonly capabilities = CAPABILITIES;
-  private readonly boxes = new Map<string, LocalBox>();
+  private registry: Promise<BoxRegistry> | undefined;
   private readonly location: string;
   private readonly logLimitBytes: number;
   private assets: Promise<Assets> | undefined;
@@ -58,7 +72,7 @@ export class LocalBackend implements Backend {
 
   constructor(
     private readonly host: Host,
-    options: LocalOptions,
+    private readonly options: LocalOptions,
   ) {
     this.location = host.assetsLocation(options.assets);
     this.logLimitBytes = options.logLimitBytes ?? DEFAULT_LOG_LIMIT_BYTES;
@@ -93,6 +107,10 @@ export class LocalBackend implements Backend {
     }));
   }
 
+  async pullImage(): Promise<void> {
+    throw unsupported("pull is not built yet");
+  }
+
   async createBox(
     spec: BoxSpec,
     { signal, onProgress }: { signal?: AbortSignal; onProgress?: (progress: CreateProgress) => void },
@@ -100,15 +118,217 @@ export class LocalBackend implements Backend {
     this.requireOpen();
     requireBuildable(spec);
     signal?.throwIfAborted();
-    if (spec.name !== null && this.find(spec.name)) {
-      throw new BoxRunError(
-        "NAME_ALREADY_EXISTS",
-        `there is a box named ${JSON.stringify(spec.name)} already`,
-      );
+    const registry = await this.openRegistry();
+    const record = newRecord(newId("box"), spec);
+    const add = async () => {
+      if (spec.name !== null && (await registry.list()).some(({ name }) => name === spec.name)) {
+        throw new BoxRunError(
+          "NAME_ALREADY_EXISTS",
+          `there is a box named ${JSON.stringify(spec.name)} already`,
+        );
+      }
+      const release = await registry.store.create(record.id, record);
+      return this.adopt(registry, record, release);
+    };
+    // Only a name has to be compared with those of all other boxes.
+    const box = await (spec.name === null ? add() : registry.store.exclusively(add));
+    try {
+      await this.boot(box, record, DEFAULT_DISK_GB, signal, onProgress);
+      return box.info;
+    } catch (error) {
+      await box.remove().catch(() => {});
+      throw error;
     }
-    const state = newState(spec);
-    const box = new LocalBox(state, spec, this.logLimitBytes, this.host);
-    this.boxes.set(state.id, box);
+  }
+
+  async startBox(
+    id: string,
+    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (progress: CreateProgress) => void },
+  ): Promise<BoxInfo> {
+    this.requireOpen();
+    signal?.throwIfAborted();
+    const registry = await this.openRegistry();
+    const boxId = await registry.resolve(id);
+    if (registry.running.has(boxId)) {
+      throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is running`);
+    }
+    const { record, release } = await registry.take(boxId);
+    const box = this.adopt(registry, record, release);
+    try {
+      await this.boot(box, record, null, signal, onProgress);
+      return box.info;
+    } catch (error) {
+      const stopped = new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} could not be started`);
+      await box.end(stopped, { stoppedAt: new Date().toISOString() }).catch(() => {});
+      throw error;
+    }
+  }
+
+  async stopBox(id: string): Promise<BoxInfo> {
+    this.requireOpen();
+    const registry = await this.openRegistry();
+    const box = await this.box(id);
+    await box.stop();
+    return registry.info(box.id);
+  }
+
+  async getBox(idOrName: string): Promise<BoxInfo> {
+    this.requireOpen();
+    return (await this.openRegistry()).info(idOrName);
+  }
+
+  async listBoxes({ status }: { status?: string }): Promise<BoxInfo[]> {
+    this.requireOpen();
+    const all = await (await this.openRegistry()).list();
+    return status === undefined ? all : all.filter((info) => info.status === status);
+  }
+
+  /** Works after `close`, too: who created a box may remove it whenever they are done with it. */
+  async removeBox(id: string, { force }: { force: boolean }): Promise<void> {
+    const registry = await this.openRegistry();
+    const boxId = await registry.resolve(id);
+    const box = registry.running.get(boxId);
+    if (!box) return registry.remove(boxId);
+    if (!force) {
+      throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is running`, {
+        hint: "remove it with { force: true }",
+      });
+    }
+    await box.remove();
+    // Where it was being stopped meanwhile, its files are still there.
+    if ((await registry.store.readRecord(boxId)) !== undefined) await registry.remove(boxId);
+  }
+
+  async gc({ olderThan }: { olderThan: number }): Promise<number> {
+    this.requireOpen();
+    const registry = await this.openRegistry();
+    const limit = Date.now() - olderThan * 1000;
+    let removed = 0;
+    for (const { id, status, stoppedAt } of await registry.list()) {
+      if (status !== "stopped" || stoppedAt === null || stoppedAt.getTime() > limit) continue;
+      // Somebody may start it, or remove it, at this very moment.
+      const done = await registry.remove(id).then(
+        () => true,
+        (error) => {
+          if (isBoxRunError(error) && error.code === "BOX_LOCKED") return false;
+          throw error;
+        },
+      );
+      if (done) removed++;
+    }
+    return removed;
+  }
+
+  async usage(id: string): Promise<BoxUsage> {
+    this.requireOpen();
+    const { store } = await this.openRegistry();
+    const info = await this.getBox(id);
+    return {
+      diskBytes: await store.diskUsage(info.id),
+      diskLimitBytes: info.diskSizeGb * 2 ** 30,
+      persistent: store.persistent === true,
+    };
+  }
+
+  async startExec(boxId: string, spec: ExecSpec): Promise<ExecInfo> {
+    return (await this.box(boxId)).startExec(spec);
+  }
+
+  async getExec(boxId: string, execId: string): Promise<ExecInfo> {
+    return (await this.execution(boxId, execId)).info;
+  }
+
+  async listExecs(boxId: string): Promise<ExecInfo[]> {
+    const { id, box, finished } = await this.history(boxId);
+    const live = box?.listExecs() ?? [];
+    const liveIds = new Set(live.map((info) => info.id));
+    const all = [...finished.filter(({ info }) => !liveIds.has(info.id)).map(({ info }) => info), ...live];
+    return all.filter((info) => info.boxId === id).slice(-HISTORY_LIMIT);
+  }
+
+  async *execEvents(
+    boxId: string,
+    execId: string,
+    { after, signal }: { after: number; signal?: AbortSignal },
+  ): AsyncGenerator<BackendEvent, void, undefined> {
+    const { box, live, events } = await this.execution(boxId, execId);
+    if (box && live) return yield* box.events(live, after, signal);
+    for (const event of events) if (event.seq > after) yield event;
+  }
+
+  async waitExec(boxId: string, execId: string, { signal }: { signal?: AbortSignal }): Promise<ExecInfo> {
+    const { box, live, info } = await this.execution(boxId, execId);
+    return box && live ? box.hold(() => untilAborted(live.wait(), signal)) : info;
+  }
+
+  async cancelExec(boxId: string, execId: string): Promise<ExecInfo> {
+    const { box, live } = await this.runningExecution(boxId, execId);
+    return box.hold(() => live.cancel());
+  }
+
+  async signalExec(boxId: string, execId: string, signal: string): Promise<void> {
+    (await this.runningExecution(boxId, execId)).live.signal(signal);
+  }
+
+  async writeStdin(boxId: string, execId: string, chunk: Uint8Array): Promise<void> {
+    const { box, live } = await this.runningExecution(boxId, execId);
+    return box.hold(() => live.writeStdin(chunk));
+  }
+
+  async closeStdin(boxId: string, execId: string): Promise<void> {
+    const { box, live } = await this.runningExecution(boxId, execId);
+    return box.hold(() => live.closeStdin());
+  }
+
+  async upload(
+    boxId: string,
+    path: string,
+    body: ReadableStream<Uint8Array>,
+    { mode, signal }: { mode: number; signal?: AbortSignal },
+  ): Promise<void> {
+    return (await this.box(boxId)).upload(path, body, mode, signal);
+  }
+
+  async download(boxId: string, path: string, { signal }: { signal?: AbortSignal }): Promise<DownloadResult> {
+    return (await this.box(boxId)).download(path, signal);
+  }
+
+  /** Stops every box that runs here. Their disks stay. */
+  async close(): Promise<void> {
+    this.closed = true;
+    const registry = await this.registry?.catch(() => undefined);
+    if (!registry) return;
+    const closed = new BoxRunError("BOX_NOT_RUNNING", "this client was closed");
+    await Promise.all(
+      [...registry.running.values()].map((box) =>
+        // One that is still being made ends as its maker's abort would end it; in memory there is nothing to keep.
+        registry.store.persistent === true && box.info.status === "running"
+          ? box.stop().catch(() => box.end(closed))
+          : box.end(closed),
+      ),
+    );
+  }
+
+  private adopt(registry: BoxRegistry, record: BoxRecord, release: Release): LocalBox {
+    const box = new LocalBox(record, release, {
+      host: this.host,
+      store: registry.store,
+      logLimitBytes: this.logLimitBytes,
+      durability: this.options.durability ?? "relaxed",
+      onEnded: () => registry.running.delete(record.id),
+    });
+    registry.running.set(record.id, box);
+    return box;
+  }
+
+  /** `newDiskGb`: the size whose template needs no growing; null: the box has a disk. */
+  private async boot(
+    box: LocalBox,
+    record: BoxRecord,
+    newDiskGb: number | null,
+    signal: AbortSignal | undefined,
+    onProgress: ((progress: CreateProgress) => void) | undefined,
+  ): Promise<void> {
     // What the caller's callback throws is the caller's: it fails the creation, wherever it was called from.
     const callbackFailed = deferred<never>();
     const report = (progress: CreateProgress) => {
@@ -118,144 +338,53 @@ export class LocalBackend implements Backend {
         callbackFailed.reject(error);
       }
     };
-    try {
-      await box.hold(() =>
-        untilAborted(Promise.race([this.boot(box, spec, state, report), callbackFailed.promise]), signal),
-      );
-      return box.info;
-    } catch (error) {
-      this.boxes.delete(state.id);
-      box.dispose();
-      throw error;
-    }
+    const boot = async () => {
+      report({ phase: "download" });
+      const assets = await this.openAssets();
+      const image = findImage(assets, record);
+      const { memoryMb, diskSizeGb } = record.spec;
+      const base = assets.manifest.files[image.base]?.sha256 ?? null;
+      box.describeImage({ name: image.name, description: image.description, base });
+      const config = {
+        image: image.name,
+        memoryMb,
+        disk: newDiskGb === null ? null : diskSizeGb === newDiskGb ? DEFAULT_DISK : GROWING_DISK,
+        diskBytes: diskSizeGb * 2 ** 30,
+        manifest: assets.manifest,
+        assets: this.location,
+      };
+      await box.boot(config, this.compileEmulator(assets), report);
+    };
+    await box.hold(() => untilAborted(Promise.race([boot(), callbackFailed.promise]), signal));
   }
 
-  async getBox(idOrName: string): Promise<BoxInfo> {
-    return this.box(idOrName).info;
+  private async execution(boxId: string, execId: string): Promise<KnownExecution> {
+    const here = (await this.openRegistry()).running.get(boxId);
+    const known = here?.execution(execId);
+    if (here && known) return { box: here, live: known, info: known.info, events: [] };
+    const { id, box, finished } = await this.history(boxId);
+    const live = box?.execution(execId);
+    if (box && live) return { box, live, info: live.info, events: [] };
+    const found = finished.find(({ info }) => info.id === execId);
+    if (found) return { ...found, box, live: undefined };
+    throw new BoxRunError("EXEC_NOT_FOUND", `box ${id} has no execution ${JSON.stringify(execId)}`);
   }
 
-  async listBoxes({ status }: { status?: string }): Promise<BoxInfo[]> {
-    this.requireOpen();
-    const all = [...this.boxes.values()].map((box) => box.info);
-    return status === undefined ? all : all.filter((info) => info.status === status);
-  }
-
-  async removeBox(id: string, { force }: { force: boolean }): Promise<void> {
-    // Closing has removed every box: who removes one then has what they asked for.
-    if (this.closed) throw notFound(id);
-    const box = this.box(id);
-    const { status } = box.info;
-    if (!force && (status === "running" || status === "creating")) {
-      throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${box.info.id} is running`, {
-        hint: "remove it with { force: true }",
-      });
-    }
-    this.boxes.delete(box.info.id);
-    box.dispose();
-  }
-
-  async startExec(boxId: string, spec: ExecSpec): Promise<ExecInfo> {
-    return this.box(boxId).startExec(spec);
-  }
-
-  async getExec(boxId: string, execId: string): Promise<ExecInfo> {
-    return this.box(boxId).execution(execId).info;
-  }
-
-  async listExecs(boxId: string): Promise<ExecInfo[]> {
-    return this.box(boxId).listExecs();
-  }
-
-  execEvents(
+  private async runningExecution(
     boxId: string,
     execId: string,
-    { after, signal }: { after: number; signal?: AbortSignal },
-  ): AsyncIterable<BackendEvent> {
-    return this.box(boxId).events(execId, after, signal);
+  ): Promise<{ box: LocalBox; live: LocalExecution }> {
+    const { box, live, info } = await this.execution(boxId, execId);
+    if (box && live) return { box, live };
+    throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended already (${info.status})`);
   }
 
-  async waitExec(boxId: string, execId: string, { signal }: { signal?: AbortSignal }): Promise<ExecInfo> {
-    const box = this.box(boxId);
-    return box.hold(() => untilAborted(box.execution(execId).wait(), signal));
-  }
-
-  async cancelExec(boxId: string, execId: string): Promise<ExecInfo> {
-    const box = this.box(boxId);
-    return box.hold(() => box.execution(execId).cancel());
-  }
-
-  async signalExec(boxId: string, execId: string, signal: string): Promise<void> {
-    this.box(boxId).execution(execId).signal(signal);
-  }
-
-  async writeStdin(boxId: string, execId: string, chunk: Uint8Array): Promise<void> {
-    const box = this.box(boxId);
-    return box.hold(() => box.execution(execId).writeStdin(chunk));
-  }
-
-  async closeStdin(boxId: string, execId: string): Promise<void> {
-    const box = this.box(boxId);
-    return box.hold(() => box.execution(execId).closeStdin());
-  }
-
-  async upload(
-    boxId: string,
-    path: string,
-    body: ReadableStream<Uint8Array>,
-    { mode, signal }: { mode: number; signal?: AbortSignal },
-  ): Promise<void> {
-    return this.box(boxId).upload(path, body, mode, signal);
-  }
-
-  async download(boxId: string, path: string, { signal }: { signal?: AbortSignal }): Promise<DownloadResult> {
-    return this.box(boxId).download(path, signal);
-  }
-
-  async stopBox(): Promise<BoxInfo> {
-    throw unsupported("stop is not built yet");
-  }
-
-  async startBox(): Promise<BoxInfo> {
-    throw unsupported("start is not built yet");
-  }
-
-  async gc(): Promise<number> {
-    throw unsupported("gc is not built yet");
-  }
-
-  async usage(): Promise<BoxUsage> {
-    throw unsupported("usage is not built yet");
-  }
-
-  async pullImage(): Promise<void> {
-    throw unsupported("pull is not built yet");
-  }
-
-  async close(): Promise<void> {
-    this.closed = true;
-    for (const box of this.boxes.values()) box.dispose();
-    this.boxes.clear();
-  }
-
-  private async boot(
-    box: LocalBox,
-    spec: BoxSpec,
-    state: BoxInfo,
-    onProgress: (progress: CreateProgress) => void,
-  ): Promise<void> {
-    onProgress({ phase: "download" });
-    const assets = await this.openAssets();
-    const image = findImage(assets, spec.image);
-    state.local!.image = image.description;
-    const config = {
-      image: image.name,
-      memoryMb: spec.memoryMb,
-      disk: spec.diskSizeGb === DEFAULT_DISK_GB ? DEFAULT_DISK : GROWING_DISK,
-      diskBytes: spec.diskSizeGb * 2 ** 30,
-      manifest: assets.manifest,
-      assets: this.location,
-    };
-    await box.boot(config, this.compileEmulator(assets), onProgress);
+  private async history(idOrName: string) {
+    this.requireOpen();
+    const registry = await this.openRegistry();
+    const id = await registry.resolve(idOrName);
+    const finished = decodeEntries(id, await registry.store.readHistory(id));
+    return { id, box: registry.running.get(id), finished };
   }
 
   private openAssets(): Promise<Assets> {
@@ -277,15 +406,31 @@ export class LocalBackend implements Backend {
     return this.emulator;
   }
 
-  private box(idOrName: string): LocalBox {
+  /** A box that runs here. BOX_NOT_FOUND, BOX_NOT_RUNNING, BOX_LOCKED. */
+  private async box(idOrName: string): Promise<LocalBox> {
     this.requireOpen();
-    const box = this.find(idOrName);
+    const registry = await this.openRegistry();
+    const id = await registry.resolve(idOrName);
+    const box = registry.running.get(id);
     if (box) return box;
-    throw notFound(idOrName);
+    const { status, errorMessage } = await registry.info(id);
+    if (status === "running" || status === "creating") throw lockedElsewhere(id);
+    const why = errorMessage === null ? "" : `: ${errorMessage}`;
+    throw new BoxRunError("BOX_NOT_RUNNING", `box ${id} is in status ${status}${why}`, {
+      hint: "start it first",
+    });
   }
 
-  private find(idOrName: string): LocalBox | undefined {
-    return this.boxes.get(idOrName) ?? [...this.boxes.values()].find((box) => box.info.name === idOrName);
+  private openRegistry(): Promise<BoxRegistry> {
+    this.registry ??= retryLater(this.openStore(), () => {
+      this.registry = undefined;
+    });
+    return this.registry;
+  }
+
+  private async openStore(): Promise<BoxRegistry> {
+    if (this.options.persistent === false) return new BoxRegistry(memoryStore(NOT_KEPT));
+    return new BoxRegistry(await this.host.openStore(this.options.state));
   }
 
   private requireOpen(): void {
@@ -297,10 +442,6 @@ export class LocalBackend implements Backend {
 function retryLater<T>(promise: Promise<T>, forget: () => void): Promise<T> {
   promise.catch(forget);
   return promise;
-}
-
-function notFound(idOrName: string): BoxRunError {
-  return new BoxRunError("BOX_NOT_FOUND", `there is no box ${JSON.stringify(idOrName)}`);
 }
 
 function requireBuildable(spec: BoxSpec): void {
@@ -316,26 +457,23 @@ function requireBuildable(spec: BoxSpec): void {
   if (spec.volumes?.length) throw unsupported(`volumes: ${CAPABILITIES.volumes}`);
 }
 
-function findImage(assets: Assets, asked: string): ImageManifest {
+function findImage(assets: Assets, { spec, image: made }: BoxRecord): ImageManifest {
   const { images } = assets.manifest;
+  const asked = made?.name ?? spec.image;
   const found = images.find((image) => image.name === asked || image.aliases.includes(asked));
-  if (found) return found;
-  const known = images.map((image) => [image.name, ...image.aliases].join(", ")).join("; ");
-  throw new BoxRunError("IMAGE_PULL_FAILED", `there is no local image ${JSON.stringify(asked)}`, {
-    hint: `there are: ${known}`,
-  });
-}
-
-function newState(spec: BoxSpec): BoxInfo {
-  return {
-    ...spec,
-    id: newId("box"),
-    status: "creating",
-    errorCode: null,
-    errorMessage: null,
-    createdAt: new Date(),
-    startedAt: null,
-    stoppedAt: null,
-    local: { image: "", cpus: 1, persistent: false, boot: "cold", warnings: [] },
-  };
+  if (!found) {
+    const known = images.map((image) => [image.name, ...image.aliases].join(", ")).join("; ");
+    throw new BoxRunError("IMAGE_PULL_FAILED", `there is no local image ${JSON.stringify(asked)}`, {
+      hint: `there are: ${known}`,
+    });
+  }
+  const base = assets.manifest.files[found.base]?.sha256 ?? null;
+  if (made?.base && made.base !== base) {
+    throw new BoxRunError(
+      "STATE_MISMATCH",
+      `box ${spec.name ?? ""} was made of another build of the image ${found.name}, and its disk only goes with that`,
+      { hint: "use the version of boxrun that made it" },
+    );
+  }
+  return found;
 }

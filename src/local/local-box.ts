@@ -1,7 +1,6 @@
 import type {
   BackendEvent,
   BoxInfo,
-  BoxSpec,
   CreateProgress,
   DownloadResult,
   ExecInfo,
@@ -9,13 +8,16 @@ import type {
 } from "../backend.js";
 import { BoxRunError, invalid } from "../errors.js";
 import { newId } from "../util/ids.js";
-import { fileError } from "./errno.js";
+import { downloadFile, uploadFile } from "./box-files.js";
 import { Guest } from "./guest/guest.js";
-import { getFile, putFile, TransferFailed } from "./guest/guest-files.js";
 import type { Host } from "./host.js";
-import { LocalExecution } from "./local-execution.js";
+import { KILL_GRACE_MS, LocalExecution } from "./local-execution.js";
 import type { MachineConfig } from "./machine/messages.js";
 import { MachineHandle } from "./machine-handle.js";
+import type { BoxStore, Release } from "./state/box-store.js";
+import { HISTORY_LIMIT } from "./state/history.js";
+import { HistoryWriter } from "./state/history-writer.js";
+import { type BoxRecord, describeRecord } from "./state/record.js";
 
 /** What every command starts from, as the BoxRun API documents it; the box's and the command's own come on top. */
 const BASE_ENV = {
@@ -31,90 +33,121 @@ const RESERVED_SHARE = 0.02;
 /** Processes and threads in a box: enough for any build, few enough that a fork bomb stays a nuisance. */
 const PROCESS_LIMIT = 1024;
 const ENTROPY_BYTES = 64;
-/** Executions of a box that are remembered after their end, oldest forgotten first. */
-const HISTORY_LIMIT = 1000;
-/** And their logs together: several times what one may keep. */
-const HISTORY_BYTES = 64 * 2 ** 20;
+/** Logs of a running box's commands together: several times what one may keep. */
+const LOGS_BYTES = 64 * 2 ** 20;
 
-/** One box of the local backend: its machine, its guest and its executions. */
+/** What a box needs of the backend it belongs to. */
+export interface BoxContext {
+  host: Host;
+  store: BoxStore;
+  logLimitBytes: number;
+  durability: "relaxed" | "strict";
+  /** The machine has ended: the box is nobody's now, and its lock is free. Called once. */
+  onEnded(box: LocalBox): void;
+}
+
+/** A box that runs here: its lock, its machine, its guest and its executions. Once it has ended, another one stands for the next run. */
 export class LocalBox {
   private readonly machine: MachineHandle;
   private readonly guest: Guest;
   private readonly executions = new Map<string, LocalExecution>();
+  private readonly history: HistoryWriter;
+  private state: "booting" | "running" | "stopping" | "ended" = "booting";
+  private local: Pick<NonNullable<BoxInfo["local"]>, "boot" | "warnings"> = { boot: "cold", warnings: [] };
   private holders = 0;
+  private ending: Promise<void> | undefined;
+  private failure: BoxRunError | undefined;
   private onStarting: () => void = () => {};
 
+  /** `release` gives the box's lock back: it is this object's from now on. */
   constructor(
-    private readonly state: BoxInfo,
-    private readonly spec: BoxSpec,
-    private readonly logLimitBytes: number,
-    host: Host,
+    private record: BoxRecord,
+    private readonly release: Release,
+    private readonly context: BoxContext,
   ) {
+    this.history = new HistoryWriter(context.store, record.id);
     this.guest = new Guest((bytes) => this.machine.send(bytes));
-    this.machine = new MachineHandle(host, {
+    this.machine = new MachineHandle(context.host, {
       onOutput: (bytes) => this.guest.receive(bytes),
       onStarting: () => this.onStarting(),
       onEnded: (error) => this.fail(error),
     });
   }
 
-  get info(): BoxInfo {
-    return structuredClone(this.state);
+  get id(): string {
+    return this.record.id;
   }
 
-  /** Brings the machine up and makes the box in it. */
+  get info(): BoxInfo {
+    const { store } = this.context;
+    const info = describeRecord(this.record, this.state !== "ended", store.persistent === true);
+    return structuredClone({ ...info, local: { ...info.local!, ...this.local } });
+  }
+
+  /** Notes which image it is made of, to be kept with it. */
+  describeImage(image: NonNullable<BoxRecord["image"]>): void {
+    this.record = { ...this.record, image };
+  }
+
+  /** Brings the machine up and makes the box in it. When it rejects, {@link end} is the caller's to call. */
   async boot(
     config: MachineConfig,
     emulator: Promise<WebAssembly.Module>,
     onProgress: (progress: CreateProgress) => void,
   ): Promise<void> {
+    const { store, durability } = this.context;
+    const { spec } = this.record;
     this.onStarting = () => onProgress({ phase: "boot" });
-    try {
-      const { boot, warnings } = await this.machine.start(config, emulator);
-      if (boot === "cold") await this.guest.awaitHello();
-      onProgress({ phase: "setup" });
-      const memoryBytes = this.spec.memoryMb * 2 ** 20;
-      await this.guest.setup({
-        hostname: this.spec.name ?? this.state.id.replace("_", "-"),
-        entropy: crypto.getRandomValues(new Uint8Array(ENTROPY_BYTES)),
-        diskBytes: this.spec.diskSizeGb * 2 ** 30,
-        memoryLimitBytes: Math.floor(memoryBytes * (1 - RESERVED_SHARE)) - RESERVED_BYTES,
-        processLimit: PROCESS_LIMIT,
-        workdir: this.spec.workdir,
-      });
-      this.state.local = { ...this.state.local!, boot, warnings };
-      this.state.status = "running";
-      this.state.startedAt = new Date();
-      onProgress({ phase: "ready" });
-    } catch (error) {
-      this.dispose();
-      throw error;
-    }
+    const contents = config.disk === null ? store.keptDisk(this.id) : undefined;
+    this.machine.giveDisk({
+      location: store.diskLocation(this.id),
+      durability,
+      ...(contents && { contents }),
+    });
+    const { boot, warnings } = await this.machine.start(config, emulator);
+    if (boot === "cold") await this.guest.awaitHello();
+    onProgress({ phase: "setup" });
+    const memoryBytes = spec.memoryMb * 2 ** 20;
+    await this.guest.setup({
+      hostname: spec.name ?? this.id.replace("_", "-"),
+      entropy: crypto.getRandomValues(new Uint8Array(ENTROPY_BYTES)),
+      diskBytes: spec.diskSizeGb * 2 ** 30,
+      memoryLimitBytes: Math.floor(memoryBytes * (1 - RESERVED_SHARE)) - RESERVED_BYTES,
+      processLimit: PROCESS_LIMIT,
+      workdir: spec.workdir,
+    });
+    const notes = store.persistent === true ? [] : [store.persistent];
+    this.local = { boot, warnings: [...warnings, ...notes] };
+    await this.write({ made: true, startedAt: new Date().toISOString(), stoppedAt: null, error: null });
+    if (this.failure) throw this.failure;
+    this.state = "running";
+    onProgress({ phase: "ready" });
   }
 
   /** Keeps the process alive while `work` is under way. */
-  async hold<T>(work: () => Promise<T>): Promise<T> {
+  hold = async <T>(work: () => Promise<T>): Promise<T> => {
     if (this.holders++ === 0) this.machine.hold(true);
     try {
       return await work();
     } finally {
       if (--this.holders === 0) this.machine.hold(false);
     }
-  }
+  };
 
   startExec(spec: ExecSpec): Promise<ExecInfo> {
     this.requireRunning();
     if (spec.workdir !== null && !spec.workdir.startsWith("/")) {
       throw invalid(`workdir must be an absolute path, and ${JSON.stringify(spec.workdir)} is not`);
     }
-    const execution = new LocalExecution(
+    const workdir = spec.workdir ?? this.record.spec.workdir;
+    const execution: LocalExecution = new LocalExecution(
       {
         id: newId("exec"),
-        boxId: this.state.id,
+        boxId: this.id,
         status: "running",
         cmd: [...spec.cmd],
         env: spec.env,
-        workdir: spec.workdir ?? this.spec.workdir,
+        workdir,
         timeoutMs: spec.timeoutMs,
         exitCode: null,
         errorMessage: null,
@@ -122,36 +155,34 @@ export class LocalBox {
         finishedAt: null,
       },
       this.guest,
+      { ...spec, workdir, env: { ...BASE_ENV, ...this.record.spec.env, ...spec.env } },
+      this.context.logLimitBytes,
       {
-        ...spec,
-        workdir: spec.workdir ?? this.spec.workdir,
-        env: { ...BASE_ENV, ...this.spec.env, ...spec.env },
-      },
-      this.logLimitBytes,
-      () =>
-        this.machine.end(
-          new BoxRunError(
-            "RUNTIME_ERROR",
-            "the guest does not start a command, or does not end a killed command: its machine was stopped",
+        onStuck: () =>
+          this.machine.end(
+            new BoxRunError(
+              "RUNTIME_ERROR",
+              "the guest does not start a command, or does not end a killed command: its machine was stopped",
+            ),
           ),
-        ),
+        onFinished: () => {
+          if (this.executions.has(execution.info.id)) this.remember(execution);
+        },
+      },
     );
     return this.hold(async () => {
       await execution.started();
       const { info } = execution;
       this.executions.set(info.id, execution);
+      this.remember(execution);
       this.forgetOldest();
       return info;
     });
   }
 
-  execution(execId: string): LocalExecution {
-    const execution = this.executions.get(execId);
-    if (execution) return execution;
-    throw new BoxRunError(
-      "EXEC_NOT_FOUND",
-      `box ${this.state.id} has no execution ${JSON.stringify(execId)}`,
-    );
+  /** Of this run. */
+  execution(execId: string): LocalExecution | undefined {
+    return this.executions.get(execId);
   }
 
   listExecs(): ExecInfo[] {
@@ -159,11 +190,11 @@ export class LocalBox {
   }
 
   async *events(
-    execId: string,
+    execution: LocalExecution,
     after: number,
     signal?: AbortSignal,
   ): AsyncGenerator<BackendEvent, void, undefined> {
-    const events = this.execution(execId).events(after, signal)[Symbol.asyncIterator]();
+    const events = execution.events(after, signal)[Symbol.asyncIterator]();
     try {
       for (;;) {
         const next = await this.hold(() => events.next());
@@ -182,92 +213,98 @@ export class LocalBox {
     signal?: AbortSignal,
   ): Promise<void> {
     this.requireRunning();
-    requireFilePath(path);
-    try {
-      await this.hold(() => putFile(this.guest, { path, mode, body, ...(signal && { signal }) }));
-    } catch (error) {
-      throw error instanceof TransferFailed ? fileError("upload to", path, error.failure) : error;
-    }
+    await uploadFile(this.guest, this.hold, { path, body, mode, ...(signal && { signal }) });
   }
 
   async download(path: string, signal?: AbortSignal): Promise<DownloadResult> {
     this.requireRunning();
-    requireFilePath(path);
-    const wrap = (error: unknown) =>
-      error instanceof TransferFailed ? fileError("download of", path, error.failure) : error;
-    const file = await this.hold(() => getFile(this.guest, path, signal)).catch((error) =>
-      Promise.reject(wrap(error)),
-    );
-    const reader = file.stream.getReader();
-    if (signal?.aborted) {
-      await reader.cancel(signal.reason);
-      throw signal.reason;
-    }
-    const onAbort = () => void reader.cancel(signal?.reason).catch(() => {});
-    signal?.addEventListener("abort", onAbort, { once: true });
-    const finish = () => signal?.removeEventListener("abort", onAbort);
-    const stream = new ReadableStream<Uint8Array>(
-      {
-        pull: async (controller) => {
-          try {
-            const { done, value } = await this.hold(() => reader.read());
-            signal?.throwIfAborted();
-            if (!done) return controller.enqueue(value);
-            finish();
-            controller.close();
-          } catch (error) {
-            finish();
-            controller.error(wrap(error));
-          }
-        },
-        cancel: (reason) => {
-          finish();
-          return reader.cancel(reason);
-        },
-      },
-      { highWaterMark: 0 },
-    );
-    // Files under /proc and the like have no size before they are read.
-    return { size: file.size > 0 ? file.size : null, stream };
+    return downloadFile(this.guest, this.hold, path, signal);
   }
 
-  /** Ends the machine, running or not. What is pending rejects. Idempotent. */
-  dispose(): void {
-    this.machine.kill();
-    this.guest.lose(new BoxRunError("BOX_NOT_FOUND", `box ${this.state.id} was removed`));
+  /** Ends what runs in the guest, unmounts its disk, and gives the box back. */
+  async stop(): Promise<void> {
+    this.requireRunning();
+    this.state = "stopping";
+    try {
+      await this.hold(async () => {
+        await this.guest.shutdown(KILL_GRACE_MS);
+        const contents = await this.machine.stop();
+        if (contents) this.context.store.keepDisk(this.id, contents);
+      });
+    } catch {
+      // A guest that does not listen is switched off: its file system's journal is there for that. One that has failed says so below.
+    }
+    await this.end(new BoxRunError("BOX_NOT_RUNNING", `box ${this.id} was stopped`), {
+      stoppedAt: new Date().toISOString(),
+    });
+  }
+
+  /**
+   * Ends the machine, running or not, and gives the box back with its record changed so. What is pending rejects with `error`. Idempotent: later calls
+   * wait for the first.
+   */
+  end(error: BoxRunError, change: Partial<BoxRecord> = {}): Promise<void> {
+    if (!this.ending) {
+      this.record = { ...this.record, ...change };
+      this.ending = this.finish(error, () => this.write());
+    }
+    return this.ending;
+  }
+
+  /** Ends the machine, running or not, and removes all that is kept of the box. */
+  remove(): Promise<void> {
+    const error = new BoxRunError("BOX_NOT_FOUND", `box ${this.id} was removed`);
+    this.ending ??= this.finish(error, () => this.context.store.remove(this.id));
+    return this.ending;
+  }
+
+  private async finish(error: BoxRunError, settle: () => Promise<void>): Promise<void> {
+    this.state = "ended";
+    // Before the lock is given back, nobody may write to the disk any more.
+    await this.machine.kill();
+    this.guest.lose(error);
+    await this.history.flush();
+    try {
+      await settle();
+    } finally {
+      // A record that could not be written, on a full disk, is made good by whoever finds it next.
+      await this.release().catch(() => {});
+      this.context.onEnded(this);
+    }
   }
 
   private fail(error: BoxRunError): void {
-    Object.assign(this.state, {
-      status: "error",
-      errorCode: error.code,
-      errorMessage: error.message,
-      stoppedAt: new Date(),
-    });
+    this.failure = error;
     this.guest.lose(error);
+    // A boot that fails is its caller's to end: a box that was never made leaves nothing behind.
+    if (this.state === "booting") return;
+    const { code, message } = error;
+    this.end(error, { stoppedAt: new Date().toISOString(), error: { code, message } }).catch(() => {});
+  }
+
+  private async write(change: Partial<BoxRecord> = {}): Promise<void> {
+    this.record = { ...this.record, ...change };
+    await this.context.store.writeRecord(this.id, this.record);
   }
 
   private requireRunning(): void {
-    if (this.state.status === "running") return;
-    const why = this.state.errorMessage ? `: ${this.state.errorMessage}` : "";
-    throw new BoxRunError("BOX_NOT_RUNNING", `box ${this.state.id} is in status ${this.state.status}${why}`);
+    if (this.state === "running") return;
+    const what = this.state === "booting" ? "is still being started" : "is not running";
+    throw new BoxRunError("BOX_NOT_RUNNING", `box ${this.id} ${what}`);
+  }
+
+  private remember(execution: LocalExecution): void {
+    this.history.add(execution.info.id, execution.entry);
   }
 
   private forgetOldest(): void {
     let bytes = 0;
     for (const execution of this.executions.values()) bytes += execution.logBytes;
     for (const [id, execution] of this.executions) {
-      if (this.executions.size <= HISTORY_LIMIT && bytes <= HISTORY_BYTES) return;
+      if (this.executions.size <= HISTORY_LIMIT && bytes <= LOGS_BYTES) return;
       if (!execution.info.finishedAt) continue;
       bytes -= execution.logBytes;
       this.executions.delete(id);
     }
   }
-}
-
-function requireFilePath(path: string): void {
-  if (!path.startsWith("/"))
-    throw invalid(`a path in a box must be absolute, and ${JSON.stringify(path)} is not`);
-  if (path.includes("\0")) throw invalid("a path cannot contain a zero character");
-  if (path.endsWith("/")) throw invalid(`${JSON.stringify(path)} names a directory`, "name the file itself");
 }

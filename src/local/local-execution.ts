@@ -7,6 +7,7 @@ import { ExecutionLog } from "./execution-log.js";
 import type { Guest } from "./guest/guest.js";
 import { GuestProcess, type ProcessEvents } from "./guest/guest-process.js";
 import { signalNumber } from "./signals.js";
+import { encodeEntry } from "./state/history.js";
 
 /** Between TERM and KILL when a command is canceled or out of time. */
 export const KILL_GRACE_MS = 1000;
@@ -14,6 +15,14 @@ export const KILL_GRACE_MS = 1000;
 const START_DEADLINE_MS = 60_000;
 /** After KILL the guest's kernel has this long to end the group; then the guest is not working any more. */
 const KILL_DEADLINE_MS = 30_000;
+
+/** The box that a command runs in. */
+export interface ExecutionOwner {
+  /** The guest does not start it, or does not end it once it is killed. */
+  onStuck(): void;
+  /** It has ended, whatever the reason. Called once. */
+  onFinished(execution: LocalExecution): void;
+}
 
 /** One command of a local box: its state, its log, and the process in the guest while there is one. */
 export class LocalExecution implements ProcessEvents {
@@ -30,7 +39,7 @@ export class LocalExecution implements ProcessEvents {
     guest: Guest,
     spec: ExecSpec & { workdir: string; env: Record<string, string> },
     logLimitBytes: number,
-    private readonly onStuck: () => void,
+    private readonly owner: ExecutionOwner,
   ) {
     this.hasStdin = spec.stdin;
     this.log = new ExecutionLog(logLimitBytes, (bytes) => this.process.release(bytes));
@@ -52,13 +61,18 @@ export class LocalExecution implements ProcessEvents {
 
   /** Resolves once the command runs, or has ended as a command that cannot be found does. Rejects when it never can. */
   async started(): Promise<void> {
-    const stop = startTimer(START_DEADLINE_MS, this.onStuck);
+    const stop = startTimer(START_DEADLINE_MS, () => this.owner.onStuck());
     await this.process.started.finally(stop);
     if (this.startError) throw this.startError;
   }
 
   get info(): ExecInfo {
     return { ...structuredClone(this.state), ...(this.log.droppedBytes > 0 && { truncated: true }) };
+  }
+
+  /** For the box's history. */
+  get entry(): object {
+    return encodeEntry(this.info, this.state.finishedAt ? this.log.head : [], this.log.seq);
   }
 
   /** Of output that is kept. */
@@ -130,7 +144,7 @@ export class LocalExecution implements ProcessEvents {
     this.ending = { status, message };
     this.process.terminate(KILL_GRACE_MS);
     this.log.stopPacing();
-    const stop = startTimer(KILL_GRACE_MS + KILL_DEADLINE_MS, this.onStuck);
+    const stop = startTimer(KILL_GRACE_MS + KILL_DEADLINE_MS, () => this.owner.onStuck());
     this.finished.promise.then(stop, stop);
   }
 
@@ -140,6 +154,7 @@ export class LocalExecution implements ProcessEvents {
     Object.assign(this.state, { status, exitCode, errorMessage: message, finishedAt: new Date() });
     this.log.finish(exitCode);
     this.finished.resolve();
+    this.owner.onFinished(this);
   }
 
   private requireStdin(): void {

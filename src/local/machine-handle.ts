@@ -2,10 +2,13 @@ import { BoxRunError, ERROR_CODES, type ErrorCode, isBoxRunError } from "../erro
 import { type Deferred, deferred } from "../util/deferred.js";
 import { startTimer } from "../util/timer.js";
 import type { Host, MachineWorker } from "./host.js";
-import type { FromMachine, MachineConfig } from "./machine/messages.js";
+import type { DiskConfig, FromMachine, MachineConfig } from "./machine/messages.js";
 
 /** From the start of a Worker to a running machine: a cold boot on a slow, busy host included. */
 const START_DEADLINE_MS = 120_000;
+
+/** To close the disk; an emulator that is busy comes to it between two slices. */
+const STOP_DEADLINE_MS = 30_000;
 
 /** What the owner of a machine hears from it. */
 export interface MachineHandlers {
@@ -22,6 +25,8 @@ export class MachineHandle {
   private readonly worker: MachineWorker;
   private readonly started = deferred<{ boot: "snapshot" | "cold"; warnings: string[] }>();
   private saved: Deferred<Uint8Array> | undefined;
+  private stopped: Deferred<Uint8Array | null> | undefined;
+  private terminated: Promise<void> | undefined;
   private over = false;
 
   constructor(
@@ -53,6 +58,22 @@ export class MachineHandle {
     return this.started.promise.finally(stop);
   }
 
+  /** Where the disk is. The machine waits for it. */
+  giveDisk(disk: DiskConfig): void {
+    if (!this.over) this.worker.post({ type: "disk", ...disk });
+  }
+
+  /** Ends the machine of a guest that has been shut down. Resolves to the contents of a disk in memory. */
+  async stop(): Promise<Uint8Array | null> {
+    this.stopped = deferred();
+    this.worker.post({ type: "stop" });
+    const late = deferred<never>();
+    const stop = startTimer(STOP_DEADLINE_MS, () =>
+      late.reject(new BoxRunError("RUNTIME_ERROR", `the machine did not stop within ${STOP_DEADLINE_MS} ms`)),
+    );
+    return Promise.race([this.stopped.promise, late.promise]).finally(stop);
+  }
+
   send(bytes: Uint8Array): void {
     if (!this.over) this.worker.post(bytes, [bytes.buffer as ArrayBuffer]);
   }
@@ -68,14 +89,20 @@ export class MachineHandle {
     if (!this.over) this.worker.hold(held);
   }
 
-  /** Ends the Worker at once. Idempotent. */
-  kill(): void {
-    if (this.over) return;
+  /** Ends the Worker at once, and resolves when it is gone: nothing writes to the disk any more. Idempotent. */
+  kill(): Promise<void> {
+    this.terminated ??= this.terminate();
+    return this.terminated;
+  }
+
+  private terminate(): Promise<void> {
     this.over = true;
-    this.worker.terminate();
+    const gone = this.worker.terminate();
     const error = new BoxRunError("BOX_NOT_RUNNING", "the machine was stopped");
     this.started.reject(error);
     this.saved?.reject(error);
+    this.stopped?.reject(error);
+    return gone;
   }
 
   /** The machine is of no more use: ends it and tells the owner why. */
@@ -83,7 +110,8 @@ export class MachineHandle {
     if (this.over) return;
     this.started.reject(error);
     this.saved?.reject(error);
-    this.kill();
+    this.stopped?.reject(error);
+    void this.kill();
     this.handlers.onEnded(error);
   }
 
@@ -97,6 +125,8 @@ export class MachineHandle {
         return this.started.resolve(message);
       case "saved":
         return this.saved?.resolve(message.snapshot);
+      case "stopped":
+        return this.stopped?.resolve(message.contents);
       case "ended": {
         const code =
           ERROR_CODES.find((known) => known === message.code) ?? ("RUNTIME_ERROR" satisfies ErrorCode);

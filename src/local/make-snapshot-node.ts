@@ -34,6 +34,7 @@ export async function makeSnapshots(options: {
     onEnded: (error) => guest.lose(error),
   });
   machine.hold(true);
+  machine.giveDisk({ location: null, durability: "relaxed" });
   try {
     await machine.start(
       {
@@ -54,7 +55,7 @@ export async function makeSnapshots(options: {
     await warmUp(guest, options.warmUp);
     return { any, new: await machine.save({ withDisk: true }) };
   } finally {
-    machine.kill();
+    await machine.kill();
   }
 }
 

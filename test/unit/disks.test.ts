@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { applyTemplate, BOX_DISK_BYTES, ImageDisk, MemoryDisk } from "../../src/local/machine/disks.js";
+import { BOX_DISK_BYTES, decodeTemplate, ImageDisk, MemoryDisk } from "../../src/local/machine/disks.js";
 
 describe("MemoryDisk", () => {
   it("gives back what was written, across chunks, and zeroes elsewhere", () => {
@@ -51,12 +51,13 @@ describe("disk templates", () => {
 
   it("are laid out on the disk", () => {
     const disk = new MemoryDisk();
-    applyTemplate(
-      disk,
-      template([
-        [1024, Uint8Array.from([1, 2])],
-        [2 ** 33, Uint8Array.from([3])],
-      ]),
+    disk.writeAll(
+      decodeTemplate(
+        template([
+          [1024, Uint8Array.from([1, 2])],
+          [2 ** 33, Uint8Array.from([3])],
+        ]),
+      ),
     );
     expect(disk.read(1024, 2)).toEqual(Uint8Array.from([1, 2]));
     expect(disk.read(2 ** 33, 1)).toEqual(Uint8Array.from([3]));
@@ -67,7 +68,7 @@ describe("disk templates", () => {
     disk.write(70_000, Uint8Array.from([1, 2, 3]));
     disk.write(2 ** 35, new Uint8Array(100_000).fill(7));
     const copy = new MemoryDisk();
-    applyTemplate(copy, disk.toTemplate());
+    copy.writeAll(decodeTemplate(disk.toTemplate()));
     expect(copy.read(65_536, 10_000)).toEqual(disk.read(65_536, 10_000));
     expect(copy.read(2 ** 35 - 10, 100_020)).toEqual(disk.read(2 ** 35 - 10, 100_020));
   });
@@ -79,6 +80,6 @@ describe("disk templates", () => {
     ["longer than the disk", template([[BOX_DISK_BYTES - 1, new Uint8Array(2)]])],
     ["empty", new Uint8Array(0)],
   ])("are refused when they are %s", (_what, bytes) => {
-    expect(() => applyTemplate(new MemoryDisk(), bytes)).toThrow();
+    expect(() => decodeTemplate(bytes)).toThrow();
   });
 });

@@ -4,6 +4,7 @@ import { encodeFrame, FrameReader, type GuestFrame, type HostFrame } from "../..
 import type { Host } from "../../src/local/host.js";
 import { LocalBackend } from "../../src/local/local-backend.js";
 import type { FromMachine, ToMachine } from "../../src/local/machine/messages.js";
+import { memoryStore } from "../../src/local/state/store-memory.js";
 
 /** The smallest module there is, in the place of the emulator. */
 const EMPTY_WASM = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
@@ -44,6 +45,7 @@ export function fakeBackend(onMachine: (machine: FakeMachine) => void): LocalBac
         name === "manifest.json" ? new TextEncoder().encode(JSON.stringify(manifest)) : packed,
       gunzip: async (bytes) => new Uint8Array(gunzipSync(bytes)),
     }),
+    openStore: async () => memoryStore("a test"),
     startWorker: (onMessage, onFailure) => {
       const reader = new FrameReader("host");
       const frames: HostFrame[] = [];
@@ -70,7 +72,7 @@ export function fakeBackend(onMachine: (machine: FakeMachine) => void): LocalBac
       };
       return {
         post: (message) => queueMicrotask(() => machine.terminated || receive(message)),
-        terminate: () => {
+        terminate: async () => {
           machine.terminated = true;
         },
         hold: () => {},

@@ -17,6 +17,8 @@ import { violation } from "./violation.js";
 
 /** From the start of the machine to the agent's HELLO on a cold boot, and from SETUP to READY. Slow, busy hosts included. */
 const SETUP_DEADLINE_MS = 60_000;
+/** After the grace of a shutdown, to write what is in memory to the disk: much, on a slow host. */
+const SHUTDOWN_DEADLINE_MS = 30_000;
 const MAX_STREAM_ID = 0xffff_ffff;
 
 /** What a fresh box is told about itself. */
@@ -46,7 +48,8 @@ export class Guest {
   private readonly streams = new Map<number, GuestStream>();
   private readonly hello = deferred<void>();
   private readonly ready = deferred<{ diskBytes: number }>();
-  private readonly prepared = deferred<void>();
+  /** Of PREPARE or SHUTDOWN, which the agent answers alike; never of both at once. */
+  private done: Deferred<void> = deferred();
   private readonly pings = new Map<number, Deferred<void>>();
   private lastStream = 0;
   private highestStream = 0;
@@ -72,7 +75,14 @@ export class Guest {
   /** Mounts the disk ahead of {@link setup}, which then has less to do. For snapshots of new boxes. */
   prepare(): Promise<void> {
     this.send({ type: "prepare", stream: 0 });
-    return within(SETUP_DEADLINE_MS, this.prepared.promise, "the guest did not mount its disk");
+    return within(SETUP_DEADLINE_MS, this.done.promise, "the guest did not mount its disk");
+  }
+
+  /** Ends every command, KILL after the grace, and unmounts the disk. Nothing else can be asked of the guest afterwards. */
+  shutdown(graceMs: number): Promise<void> {
+    this.done = deferred();
+    this.send({ type: "shutdown", stream: 0, graceMs });
+    return within(graceMs + SHUTDOWN_DEADLINE_MS, this.done.promise, "the guest did not unmount its disk");
   }
 
   /** Makes the box in the guest. Resolves to the size of its file system. */
@@ -134,8 +144,7 @@ export class Guest {
   lose(error: BoxRunError): void {
     if (this.gone) return;
     this.gone = error;
-    for (const waiting of [this.hello, this.prepared, this.ready, ...this.pings.values()])
-      waiting.reject(error);
+    for (const waiting of [this.hello, this.done, this.ready, ...this.pings.values()]) waiting.reject(error);
     const streams = [...this.streams.values()];
     this.streams.clear();
     for (const stream of streams) stream.lost(error);
@@ -153,7 +162,7 @@ export class Guest {
         if (frame.token === 0 || frame.token > this.lastPing) throw violation("answered what was not asked");
         return this.pings.get(frame.token)?.resolve();
       case "done":
-        return this.prepared.resolve();
+        return this.done.resolve();
       case "fail":
         throw setupError(frame);
       default:

@@ -6,8 +6,37 @@ import { concatBytes } from "../../util/bytes.js";
  */
 export interface MachineDisk {
   readonly byteLength: number;
-  read(offset: number, length: number): Uint8Array;
-  write(offset: number, bytes: Uint8Array): void;
+  read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
+  write(offset: number, bytes: Uint8Array): void | Promise<void>;
+}
+
+/** Bytes and where they lie. */
+export interface Extent {
+  offset: number;
+  bytes: Uint8Array;
+}
+
+/** The disk of a box. It owns what it stores itself in until it is closed. */
+export interface StoredDisk extends MachineDisk {
+  /** All of it or, after a failure, none. */
+  writeAll(extents: readonly Extent[]): void | Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Visits the parts of a range in the chunks it touches: the chunk's number, the part's bounds in it, and where in the range the part begins. */
+export function eachChunk(
+  chunkBytes: number,
+  offset: number,
+  length: number,
+  visit: (number: number, start: number, end: number, at: number) => void,
+): void {
+  for (let at = 0; at < length; ) {
+    const number = Math.floor((offset + at) / chunkBytes);
+    const start = offset + at - number * chunkBytes;
+    const end = Math.min(chunkBytes, start + length - at);
+    visit(number, start, end, at);
+    at += end - start;
+  }
 }
 
 /** An image in memory. What the guest writes to it is dropped: it is mounted read-only. */
@@ -35,7 +64,7 @@ const BLOCK_BYTES = 4096;
 export const BOX_DISK_BYTES = 64 * 2 ** 30;
 
 /** A disk of {@link BOX_DISK_BYTES} that holds in memory only what was written. */
-export class MemoryDisk implements MachineDisk {
+export class MemoryDisk implements StoredDisk {
   readonly byteLength = BOX_DISK_BYTES;
   private readonly chunks = new Map<number, Uint8Array>();
 
@@ -44,7 +73,7 @@ export class MemoryDisk implements MachineDisk {
 
   read(offset: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
-    this.eachChunk(offset, length, (index, start, end, at) => {
+    eachChunk(CHUNK_BYTES, offset, length, (index, start, end, at) => {
       const chunk = this.chunks.get(index);
       if (chunk) bytes.set(chunk.subarray(start, end), at);
     });
@@ -53,7 +82,7 @@ export class MemoryDisk implements MachineDisk {
 
   write(offset: number, bytes: Uint8Array): void {
     if (offset + bytes.byteLength > this.limitBytes) return;
-    this.eachChunk(offset, bytes.byteLength, (index, start, end, at) => {
+    eachChunk(CHUNK_BYTES, offset, bytes.byteLength, (index, start, end, at) => {
       let chunk = this.chunks.get(index);
       if (!chunk) {
         if (bytes.subarray(at, at + end - start).every((byte) => byte === 0)) return;
@@ -64,9 +93,17 @@ export class MemoryDisk implements MachineDisk {
     });
   }
 
+  writeAll(extents: readonly Extent[]): void {
+    for (const { offset, bytes } of extents) this.write(offset, bytes);
+  }
+
+  async close(): Promise<void> {
+    this.chunks.clear();
+  }
+
   /** What differs from zero, as a template for {@link applyTemplate}. */
   toTemplate(): Uint8Array {
-    const extents: { offset: number; bytes: Uint8Array }[] = [];
+    const extents: Extent[] = [];
     for (const index of [...this.chunks.keys()].sort((a, b) => a - b)) {
       const chunk = this.chunks.get(index)!;
       for (let start = 0; start < CHUNK_BYTES; start += BLOCK_BYTES) {
@@ -76,20 +113,6 @@ export class MemoryDisk implements MachineDisk {
     }
     return encodeTemplate(extents);
   }
-
-  private eachChunk(
-    offset: number,
-    length: number,
-    visit: (index: number, start: number, end: number, at: number) => void,
-  ): void {
-    for (let at = 0; at < length; ) {
-      const index = Math.floor((offset + at) / CHUNK_BYTES);
-      const start = offset + at - index * CHUNK_BYTES;
-      const end = Math.min(CHUNK_BYTES, start + length - at);
-      visit(index, start, end, at);
-      at += end - start;
-    }
-  }
 }
 
 const TEMPLATE_MAGIC = 0x50535842; // "BXSP"
@@ -98,7 +121,7 @@ const TEMPLATE_VERSION = 1;
 const TEMPLATE_HEADER_BYTES = 20;
 const TEMPLATE_ENTRY_BYTES = 12;
 
-function encodeTemplate(extents: { offset: number; bytes: Uint8Array }[]): Uint8Array {
+function encodeTemplate(extents: Extent[]): Uint8Array {
   const list = new DataView(new ArrayBuffer(TEMPLATE_HEADER_BYTES + extents.length * TEMPLATE_ENTRY_BYTES));
   list.setUint32(0, TEMPLATE_MAGIC, true);
   list.setUint32(4, TEMPLATE_VERSION, true);
@@ -113,25 +136,31 @@ function encodeTemplate(extents: { offset: number; bytes: Uint8Array }[]): Uint8
 }
 
 /**
- * Writes a file system template onto a disk. The form, little-endian: u32 "BXSP", u32 version, u64 size of the file system, u32 count,
+ * Reads a file system template. The form, little-endian: u32 "BXSP", u32 version, u64 size of the file system, u32 count,
  * `count` times (u64 offset, u32 length), then the data of those extents in order; everything else is zero.
  * Throws on anything else.
  */
-export function applyTemplate(disk: MachineDisk, template: Uint8Array): void {
+export function decodeTemplate(template: Uint8Array): Extent[] {
   const view = new DataView(template.buffer, template.byteOffset, template.byteLength);
-  if (view.getUint32(0, true) !== TEMPLATE_MAGIC || view.getUint32(4, true) !== TEMPLATE_VERSION) {
+  if (
+    template.byteLength < TEMPLATE_HEADER_BYTES ||
+    view.getUint32(0, true) !== TEMPLATE_MAGIC ||
+    view.getUint32(4, true) !== TEMPLATE_VERSION
+  ) {
     throw new Error("the disk template has an unknown form");
   }
-  const count = view.getUint32(16, true);
-  const listEnd = TEMPLATE_HEADER_BYTES + count * TEMPLATE_ENTRY_BYTES;
+  const listEnd = TEMPLATE_HEADER_BYTES + view.getUint32(16, true) * TEMPLATE_ENTRY_BYTES;
+  const extents: Extent[] = [];
   let data = listEnd;
   for (let entry = TEMPLATE_HEADER_BYTES; entry < listEnd; entry += TEMPLATE_ENTRY_BYTES) {
+    if (entry + TEMPLATE_ENTRY_BYTES > template.byteLength) throw new Error("the disk template is cut short");
     const offset = Number(view.getBigUint64(entry, true));
     const length = view.getUint32(entry + 8, true);
-    if (offset + length > disk.byteLength || data + length > template.byteLength) {
+    if (offset + length > BOX_DISK_BYTES || data + length > template.byteLength) {
       throw new Error("the disk template is cut short");
     }
-    disk.write(offset, template.subarray(data, data + length));
+    extents.push({ offset, bytes: template.subarray(data, data + length) });
     data += length;
   }
+  return extents;
 }

@@ -5,8 +5,8 @@ export interface MachineConfig {
   /** The image's name in the manifest. */
   image: string;
   memoryMb: number;
-  /** The name of the file system template that the box's disk begins with. */
-  disk: string;
+  /** The name of the file system template that the box's disk begins with; null: the disk has been used before. */
+  disk: string | null;
   /** The size of the file system that the box asked for. */
   diskBytes: number;
   manifest: AssetManifest;
@@ -16,14 +16,25 @@ export interface MachineConfig {
   forSnapshot?: boolean;
 }
 
+/** Where the box's disk is: sent once the box is locked. */
+export interface DiskConfig {
+  /** What the host opens it by; null: in memory, with `contents` as a template where it had some before. */
+  location: string | null;
+  contents?: Uint8Array;
+  durability: "relaxed" | "strict";
+}
+
 /** From the owner of a machine to its Worker. Plain bytes are for the agent. */
 export type ToMachine =
   | Uint8Array
   | { type: "start"; config: MachineConfig }
+  | ({ type: "disk" } & DiskConfig)
   /** The compiled emulator: one for all machines of a page or process. Apart, so that assets load while it compiles. */
   | { type: "emulator"; module: WebAssembly.Module }
   /** With its disk: a snapshot for new boxes; without: for any. */
-  | { type: "save"; withDisk: boolean };
+  | { type: "save"; withDisk: boolean }
+  /** Ends the machine and closes its disk. The guest has been shut down. */
+  | { type: "stop" };
 
 /** From a machine's Worker to its owner. A list of bytes is from the agent. */
 export type FromMachine =
@@ -31,5 +42,7 @@ export type FromMachine =
   | { type: "starting" }
   | { type: "started"; boot: "snapshot" | "cold"; warnings: string[] }
   | { type: "saved"; snapshot: Uint8Array }
+  /** With the contents of a disk in memory. */
+  | { type: "stopped"; contents: Uint8Array | null }
   /** The machine has ended by itself; `console` is what its kernel printed last. */
   | { type: "ended"; code: string; message: string; console: string };

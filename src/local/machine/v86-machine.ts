@@ -65,6 +65,8 @@ export interface MachineEvents {
   onConsole(byte: number): void;
   /** The guest reset itself or halted for ever: a kernel panic, `reboot`, `poweroff`. */
   onEnd(reason: string): void;
+  /** A disk rejected a read or a write. The machine has stopped. */
+  onFailure(error: unknown): void;
 }
 
 /** The parts of v86's inside that are used here. */
@@ -117,6 +119,7 @@ export class Machine {
     private readonly emulator: Emulator,
     private readonly memoryMb: number,
     private readonly setJitConfig: (index: number, value: number) => void,
+    private readonly events: MachineEvents,
   ) {}
 
   /** Makes a machine that does not run yet. The caller has verified all parts. */
@@ -124,6 +127,7 @@ export class Machine {
     const loaded = deferred<void>();
     const { cold } = parts;
     let setJitConfig!: (index: number, value: number) => void;
+    const onDiskFailure = (error: unknown) => machine.failDisk(error);
     const emulator = new V86({
       wasm_fn: async (env: WebAssembly.Imports) => {
         const { exports } = await WebAssembly.instantiate(parts.emulator, env);
@@ -134,8 +138,8 @@ export class Machine {
       },
       memory_size: parts.memoryMb * 2 ** 20,
       vga_memory_size: VGA_BYTES,
-      hda: new V86Disk(parts.base),
-      hdb: new V86Disk(parts.disk),
+      hda: new V86Disk(parts.base, onDiskFailure),
+      hdb: new V86Disk(parts.disk, onDiskFailure),
       net_device: { type: "virtio" },
       filesystem: { handle9p: refuse9p },
       virtio_console: true,
@@ -160,8 +164,8 @@ export class Machine {
     );
     await loaded.promise.finally(() => clearTimeout(deadline));
 
-    const machine = new Machine(emulator, parts.memoryMb, setJitConfig);
-    machine.connect(events);
+    const machine = new Machine(emulator, parts.memoryMb, setJitConfig, events);
+    machine.connect();
     return machine;
   }
 
@@ -204,8 +208,16 @@ export class Machine {
     await this.emulator.stop();
   }
 
-  private connect(events: MachineEvents): void {
+  /** v86 has no way to tell the guest of a failed disk: it would wait for ever, or go on without what it wrote. */
+  private failDisk(error: unknown): void {
+    if (this.ended) return;
+    void this.stop();
+    this.events.onFailure(error);
+  }
+
+  private connect(): void {
     const { v86 } = this.emulator;
+    const { events } = this;
     const port = v86.cpu.devices.virtio_console;
     // The guest makes a port a terminal when it is told that it is a console; without that it is a raw byte channel.
     const sendEvent = port.SendEvent;
@@ -292,7 +304,10 @@ class V86Disk {
   readonly byteLength: number;
   onload: ((event: object) => void) | undefined;
 
-  constructor(private readonly disk: MachineDisk) {
+  constructor(
+    private readonly disk: MachineDisk,
+    private readonly onFailure: (error: unknown) => void,
+  ) {
     this.byteLength = disk.byteLength;
   }
 
@@ -301,18 +316,27 @@ class V86Disk {
   }
 
   get(offset: number, length: number, done: (bytes: Uint8Array) => void): void {
-    done(this.disk.read(offset, length));
+    this.settle(() => this.disk.read(offset, length), done);
   }
 
   get_from_cache(): undefined {}
 
   get_and_cache(offset: number, length: number, done: (bytes: Uint8Array) => void): void {
-    done(this.disk.read(offset, length));
+    this.get(offset, length, done);
   }
 
   set(offset: number, bytes: Uint8Array, done: () => void): void {
-    this.disk.write(offset, bytes);
-    done();
+    this.settle(() => this.disk.write(offset, bytes), done);
+  }
+
+  private settle<T>(work: () => T | Promise<T>, done: (value: T) => void): void {
+    try {
+      const result = work();
+      if (result instanceof Promise) result.then(done, this.onFailure);
+      else done(result);
+    } catch (error) {
+      this.onFailure(error);
+    }
   }
 
   get_buffer(done: (buffer: undefined) => void): void {

@@ -1,5 +1,6 @@
 /** The Worker entry in browsers. */
 import { fetchAssetSource } from "../asset-source-browser.js";
+import { openDatabaseDisk } from "./disk-database-browser.js";
 import type { ToMachine } from "./messages.js";
 import { serveMachine } from "./worker.js";
 
@@ -11,5 +12,6 @@ const scope = globalThis as unknown as {
 const serve = serveMachine({
   post: (message, transfer) => scope.postMessage(message, transfer),
   openSource: fetchAssetSource,
+  openDisk: openDatabaseDisk,
 });
 scope.onmessage = (event) => serve(event.data);

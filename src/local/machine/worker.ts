@@ -7,9 +7,9 @@ import { deferred } from "../../util/deferred.js";
 import type { AssetSource } from "../asset-source.js";
 import { Assets } from "../assets.js";
 import type { ImageManifest } from "../manifest.js";
-import { applyTemplate, ImageDisk, MemoryDisk } from "./disks.js";
+import { decodeTemplate, ImageDisk, MemoryDisk, type StoredDisk } from "./disks.js";
 import { initramfs } from "./initramfs.js";
-import type { FromMachine, MachineConfig, ToMachine } from "./messages.js";
+import type { DiskConfig, FromMachine, MachineConfig, ToMachine } from "./messages.js";
 import { decodeSnapshot, encodeSnapshot, fingerprint, type Snapshot } from "./snapshot.js";
 import { DEVICE_SET, Machine, type MachineParts } from "./v86-machine.js";
 
@@ -24,14 +24,20 @@ type ListedSnapshot = ImageManifest["snapshots"][number];
 export interface WorkerHost {
   post(message: FromMachine, transfer: ArrayBuffer[]): void;
   openSource(location: string): AssetSource;
+  /** Opens the disk of a box; `create`: it is not there yet. */
+  openDisk(
+    location: string,
+    options: { create: boolean; bytes: number; durability: "relaxed" | "strict" },
+  ): StoredDisk | Promise<StoredDisk>;
 }
 
 /** Returns what to call with each message from the owner. */
 export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
   let machine: Machine | undefined;
   let config: MachineConfig | undefined;
-  let disk: MemoryDisk | undefined;
+  let disk: StoredDisk | undefined;
   const emulator = deferred<WebAssembly.Module>();
+  const diskConfig = deferred<DiskConfig>();
   const kernelConsole = new TailBuffer(CONSOLE_BYTES);
   let output: Uint8Array[] = [];
 
@@ -53,6 +59,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
   const events = {
     onConsole: (byte: number) => kernelConsole.push(byte),
     onEnd: (reason: string) => end("RUNTIME_ERROR", reason),
+    onFailure: failed,
     // All that the guest writes within one slice of emulation leaves as one message.
     onOutput: (bytes: Uint8Array) => {
       if (output.push(bytes) === 1) queueMicrotask(flush);
@@ -65,17 +72,21 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     const warnings: string[] = [];
     const listed = given.forSnapshot ? undefined : findSnapshot(given);
     const loading = listed && loadSnapshot(given, assets, listed);
-    const parts = await loadParts(given, assets, emulator.promise);
+    const [parts, boxDisk] = await Promise.all([
+      loadParts(given, assets, emulator.promise),
+      diskConfig.promise.then((where) => openDisk(given, where)),
+    ]);
+    disk = boxDisk;
     host.post({ type: "starting" }, []);
     let boot: "snapshot" | "cold" = "cold";
+    let template: Uint8Array | undefined;
     if (loading) {
       // The machine is made while its snapshot is still being inflated.
-      const restored = await Machine.create(parts, events);
+      const restored = await Machine.create({ ...parts, disk }, events);
       try {
         const snapshot = await loading;
-        const template = snapshot.disk.byteLength > 0 ? snapshot.disk : await assets.load(given.disk);
         await restored.restore(snapshot);
-        applyTemplate(parts.disk, template);
+        if (snapshot.disk.byteLength > 0) template = snapshot.disk;
         machine = restored;
         boot = "snapshot";
       } catch (error) {
@@ -85,21 +96,36 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
         await restored.stop();
       }
     }
+    if (given.disk !== null) template ??= await assets.load(given.disk);
+    // Not awaited: what the guest reads is there at once, and what it writes comes after.
+    if (template) Promise.resolve(disk.writeAll(decodeTemplate(template))).catch(failed);
     if (!machine) {
-      const [cold, template] = await Promise.all([
-        loadColdBoot(assets, given.forSnapshot ?? false),
-        assets.load(given.disk),
-      ]);
-      applyTemplate(parts.disk, template);
-      machine = await Machine.create({ ...parts, cold }, events);
+      const cold = await loadColdBoot(assets, given.forSnapshot ?? false);
+      machine = await Machine.create({ ...parts, disk, cold }, events);
     }
-    disk = parts.disk;
     await machine.run();
     host.post({ type: "started", boot, warnings }, []);
   };
 
+  const openDisk = async (
+    { disk: template, diskBytes: bytes }: MachineConfig,
+    { location, contents, durability }: DiskConfig,
+  ): Promise<StoredDisk> => {
+    if (location !== null) return host.openDisk(location, { create: template !== null, bytes, durability });
+    const memory = new MemoryDisk(bytes);
+    if (contents) memory.writeAll(decodeTemplate(contents));
+    return memory;
+  };
+
+  const stop = async () => {
+    await machine?.stop();
+    const contents = disk instanceof MemoryDisk ? disk.toTemplate() : null;
+    await disk?.close();
+    host.post({ type: "stopped", contents }, contents ? [contents.buffer as ArrayBuffer] : []);
+  };
+
   const save = async (withDisk: boolean) => {
-    if (!machine || !config || !disk) throw new Error("there is no machine to save");
+    if (!machine || !config || !(disk instanceof MemoryDisk)) throw new Error("there is no machine to save");
     const snapshot = encodeSnapshot({
       ...(await machine.save()),
       fingerprint: await snapshotFingerprint(config, withDisk ? config.disk : null),
@@ -113,10 +139,14 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     switch (message.type) {
       case "start":
         return void start(message.config).catch(failed);
+      case "disk":
+        return diskConfig.resolve(message);
       case "emulator":
         return emulator.resolve(message.module);
       case "save":
         return void save(message.withDisk).catch(failed);
+      case "stop":
+        return void stop().catch(failed);
     }
   };
 }
@@ -138,20 +168,21 @@ function snapshotFingerprint(
   });
 }
 
-/** What a machine needs however it starts. Its disk is empty. */
+/** What a machine needs however it starts, beside its disk. */
 async function loadParts(
-  { manifest, image, memoryMb, diskBytes }: MachineConfig,
+  { manifest, image, memoryMb }: MachineConfig,
   assets: Assets,
   emulator: Promise<WebAssembly.Module>,
-): Promise<MachineParts & { disk: MemoryDisk }> {
+): Promise<Omit<MachineParts, "disk" | "cold">> {
   const [base, module] = await Promise.all([assets.load(imageOf(manifest, image).base), emulator]);
-  return { emulator: module, memoryMb, base: new ImageDisk(base), disk: new MemoryDisk(diskBytes) };
+  return { emulator: module, memoryMb, base: new ImageDisk(base) };
 }
 
 /** The snapshot that the manifest has for this machine, if it has one: rather one for its new disk than one for any. */
 function findSnapshot({ manifest, image, memoryMb, disk }: MachineConfig): ListedSnapshot | undefined {
   const fitting = imageOf(manifest, image).snapshots.filter((listed) => listed.memoryMb === memoryMb);
-  return fitting.find((listed) => listed.disk === disk) ?? fitting.find((listed) => listed.disk === null);
+  const forNew = disk === null ? undefined : fitting.find((listed) => listed.disk === disk);
+  return forNew ?? fitting.find((listed) => listed.disk === null);
 }
 
 /** Rejects when it cannot be used. */

@@ -1,0 +1,118 @@
+import { getMany, promisifyRequest } from "idb-keyval";
+import { BoxRunError } from "../../errors.js";
+import { type Database, DISK_CHUNK_BYTES, DISK_KEYS, openDatabase } from "../state/database-browser.js";
+import { BOX_DISK_BYTES, type Extent, eachChunk, type StoredDisk } from "./disks.js";
+
+/** Chunks kept in memory, so that a small write need not read the rest of its chunk first: 32 MB. */
+const CACHED_CHUNKS = 512;
+
+/**
+ * A disk in the chunks of its box's database. Every write is one transaction, and is acknowledged once that has completed: what the guest has been told is
+ * durable is in the database whatever happens to the page then, and what is there is always a prefix of what was written.
+ *
+ * Throws STATE_MISMATCH when the database is gone.
+ */
+export async function openDatabaseDisk(
+  name: string,
+  { bytes, durability }: { bytes: number; durability: "relaxed" | "strict" },
+): Promise<StoredDisk> {
+  const database = await openDatabase(name, { create: false, durability });
+  if (!database) {
+    throw new BoxRunError("STATE_MISMATCH", `the box's disk is gone: the browser has no database ${name}`, {
+      hint: "browsers may evict what a site stores; remove the box",
+    });
+  }
+  const keys = await database.use("readonly", (store) => promisifyRequest(store.getAllKeys(DISK_KEYS())));
+  return new DatabaseDisk(database, new Set(keys as number[]), bytes);
+}
+
+class DatabaseDisk implements StoredDisk {
+  readonly byteLength = BOX_DISK_BYTES;
+  /** In order of use, the latest last. */
+  private readonly cached = new Map<number, Uint8Array>();
+
+  constructor(
+    private readonly database: Database,
+    /** Numbers of the chunks that are in the database; all others are zero. */
+    private readonly stored: Set<number>,
+    private readonly limitBytes: number,
+  ) {}
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    const numbers: number[] = [];
+    eachChunk(DISK_CHUNK_BYTES, offset, length, (number) => numbers.push(number));
+    const chunks = await this.load(numbers);
+    eachChunk(DISK_CHUNK_BYTES, offset, length, (number, start, end, at) => {
+      const chunk = chunks.get(number);
+      if (chunk) bytes.set(chunk.subarray(start, end), at);
+    });
+    return bytes;
+  }
+
+  write(offset: number, bytes: Uint8Array): Promise<void> {
+    return this.writeAll([{ offset, bytes }]);
+  }
+
+  async writeAll(extents: readonly Extent[]): Promise<void> {
+    const partial = new Set<number>();
+    // Beyond the file system only a guest that means harm writes.
+    const inside = extents.filter(({ offset, bytes }) => offset + bytes.byteLength <= this.limitBytes);
+    for (const { offset, bytes } of inside) {
+      eachChunk(DISK_CHUNK_BYTES, offset, bytes.byteLength, (number, start, end) => {
+        if (end - start < DISK_CHUNK_BYTES) partial.add(number);
+      });
+    }
+    const before = await this.load([...partial]);
+    const changed = new Map<number, Uint8Array>();
+    for (const { offset, bytes } of inside) {
+      eachChunk(DISK_CHUNK_BYTES, offset, bytes.byteLength, (number, start, end, at) => {
+        const chunk = changed.get(number) ?? before.get(number)?.slice() ?? new Uint8Array(DISK_CHUNK_BYTES);
+        chunk.set(bytes.subarray(at, at + end - start), start);
+        changed.set(number, chunk);
+      });
+    }
+    // Seen by reads at once. Should the commit fail, nobody reads any more: the machine ends.
+    for (const [number, chunk] of changed) {
+      this.stored.add(number);
+      this.cache(number, chunk);
+    }
+    await this.database.use("readwrite", (store) => {
+      for (const [number, chunk] of changed) store.put(chunk, number);
+      // No request follows: the browser need not wait for one.
+      store.transaction.commit();
+      return promisifyRequest(store.transaction);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.database.close();
+  }
+
+  /** The chunks among these that are not zero. */
+  private async load(numbers: readonly number[]): Promise<Map<number, Uint8Array>> {
+    const wanted = numbers.filter((number) => this.stored.has(number));
+    const missing = wanted.filter((number) => !this.cached.has(number));
+    const loaded = missing.length > 0 ? await getMany<unknown>(missing, this.database.use) : [];
+    const chunks = new Map<number, Uint8Array>();
+    for (const [i, number] of missing.entries()) {
+      const chunk = loaded[i];
+      if (!(chunk instanceof Uint8Array) || chunk.byteLength !== DISK_CHUNK_BYTES) {
+        throw new BoxRunError("STATE_MISMATCH", `the box's disk is damaged: chunk ${number} is gone`);
+      }
+      chunks.set(number, chunk);
+    }
+    for (const number of wanted) {
+      const chunk = chunks.get(number) ?? this.cached.get(number)!;
+      chunks.set(number, chunk);
+      this.cache(number, chunk);
+    }
+    return chunks;
+  }
+
+  private cache(number: number, chunk: Uint8Array): void {
+    this.cached.delete(number);
+    this.cached.set(number, chunk);
+    if (this.cached.size > CACHED_CHUNKS) this.cached.delete(this.cached.keys().next().value!);
+  }
+}

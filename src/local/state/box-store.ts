@@ -1,0 +1,44 @@
+/** Releases a lock. Idempotent. */
+export type Release = () => Promise<void>;
+
+/**
+ * Where the boxes of a backend are kept: for each a record, the history of its commands, a lock, and its disk. One implementation a host. Records and history
+ * entries are plain data whose form the caller knows; bytes in them are Uint8Arrays. What comes back is untrusted: another version may have written it.
+ */
+export interface BoxStore {
+  /** True, or why what is here ends with the page or process. */
+  readonly persistent: true | string;
+  /** Ids of the boxes that are here. */
+  list(): Promise<string[]>;
+  /** Makes a box with its first record. It is locked from the start. */
+  create(id: string, record: object): Promise<Release>;
+  /**
+   * Held before the disk is opened, until released or until the page or process ends. Null: another has it. A box that is not there can be locked, too:
+   * only its record says whether it is.
+   */
+  lock(id: string): Promise<Release | null>;
+  /** Whether anybody holds the lock, here or elsewhere. */
+  isLocked(id: string): Promise<boolean>;
+  /** Runs `work` while no other page or process of this machine runs any other. For names, which are one for all boxes. */
+  exclusively<T>(work: () => Promise<T>): Promise<T>;
+
+  /** Undefined: there is no such box. */
+  readRecord(id: string): Promise<unknown>;
+  writeRecord(id: string, record: object): Promise<void>;
+  /** All entries, oldest first. */
+  readHistory(id: string): Promise<unknown[]>;
+  appendHistory(id: string, entries: readonly object[]): Promise<void>;
+  /** Keeps only these. The caller holds the lock. */
+  replaceHistory(id: string, entries: readonly object[]): Promise<void>;
+
+  /** What the machine's Worker opens the disk by; null for one in memory. */
+  diskLocation(id: string): string | null;
+  /** Bytes that the disk takes here. */
+  diskUsage(id: string): Promise<number>;
+  /** The contents of a disk in memory, between two machines. */
+  keptDisk(id: string): Uint8Array | undefined;
+  keepDisk(id: string, contents: Uint8Array): void;
+
+  /** Removes a box with all that is its. The caller holds the lock, which ends with it. Idempotent. */
+  remove(id: string): Promise<void>;
+}

@@ -1,0 +1,84 @@
+import type { UseStore } from "idb-keyval";
+import { BoxRunError } from "../../errors.js";
+
+const STORE = "keyval";
+/** Of IndexedDB's own counting; what is in a database has its version in the box's record. */
+const DATABASE_VERSION = 1;
+
+/** A disk is in its box's database by chunks of this size, by number; small enough that scattered metadata costs little. */
+export const DISK_CHUNK_BYTES = 64 * 1024;
+/** All chunks of a disk: what has a number for its key. */
+export const DISK_KEYS = () => IDBKeyRange.bound(0, Number.MAX_SAFE_INTEGER);
+
+/** An open database of keys and values, for idb-keyval's functions. */
+export interface Database {
+  use: UseStore;
+  close(): void;
+}
+
+/**
+ * Opens a database, or makes it. Undefined when it is not there and `create` is false. Unlike idb-keyval's own store, this one can be closed, lets go when
+ * somebody removes the database, and says how durable a commit is: "strict" waits for the device, which a power cut needs.
+ *
+ * Throws STORAGE_FULL, STATE_MISMATCH for a database of a newer version, RUNTIME_ERROR for what else the browser refuses.
+ */
+export async function openDatabase(
+  name: string,
+  { create, durability }: { create: boolean; durability: "relaxed" | "strict" },
+): Promise<Database | undefined> {
+  let missing = false;
+  const request = indexedDB.open(name, DATABASE_VERSION);
+  const opened = new Promise<IDBDatabase>((resolve, reject) => {
+    request.onupgradeneeded = () => {
+      missing = !create;
+      if (missing) request.transaction?.abort();
+      else request.result.createObjectStore(STORE);
+    };
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  let database: IDBDatabase;
+  try {
+    database = await opened;
+  } catch (error) {
+    if (missing) return undefined;
+    throw storageError(error);
+  }
+  database.onversionchange = () => database.close();
+  const use: UseStore = async (mode, callback) => {
+    try {
+      return await callback(database.transaction(STORE, mode, { durability }).objectStore(STORE));
+    } catch (error) {
+      throw storageError(error);
+    }
+  };
+  return { use, close: () => database.close() };
+}
+
+/** Removes a database. Resolves when it is gone. */
+export function deleteDatabase(name: string): Promise<void> {
+  const request = indexedDB.deleteDatabase(name);
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve();
+    request.onerror = () => reject(storageError(request.error));
+  });
+}
+
+/** What a browser's storage refuses, as an error of ours. */
+function storageError(error: unknown): unknown {
+  if (!(error instanceof DOMException)) return error;
+  if (error.name === "QuotaExceededError") {
+    return new BoxRunError("STORAGE_FULL", "the browser gives this site no more storage", {
+      retryable: true,
+      hint: "remove boxes, or free space on the device",
+      cause: error,
+    });
+  }
+  if (error.name === "VersionError") {
+    return new BoxRunError("STATE_MISMATCH", "the box was made by a newer version of boxrun", {
+      hint: "update this one",
+      cause: error,
+    });
+  }
+  return new BoxRunError("RUNTIME_ERROR", `the browser's storage failed: ${error.message}`, { cause: error });
+}

@@ -1,0 +1,49 @@
+import { startTimer } from "../../util/timer.js";
+import type { BoxStore } from "./box-store.js";
+import { HISTORY_LIMIT } from "./history.js";
+
+/** What happens within this time is written at once: a command that is shorter costs one write. */
+const DELAY_MS = 100;
+/** Entries beyond those that count, before the history is written anew without them. A command has up to two. */
+const SLACK = 2 * HISTORY_LIMIT;
+
+/**
+ * Keeps the history of a running box. A failure to write it is not the command's: what could not be kept is missing from the history,
+ * and a full disk shows in the box's own writes.
+ */
+export class HistoryWriter {
+  private readonly pending = new Map<string, object>();
+  private stopTimer: (() => void) | undefined;
+  private writing: Promise<void> = Promise.resolve();
+  private written = 0;
+
+  constructor(
+    private readonly store: BoxStore,
+    private readonly boxId: string,
+  ) {}
+
+  /** The latest entry of a command is the one that counts. */
+  add(execId: string, entry: object): void {
+    this.pending.set(execId, entry);
+    this.stopTimer ??= startTimer(DELAY_MS, () => void this.flush());
+  }
+
+  /** Resolves when all that was added is written, as far as it can be. */
+  flush(): Promise<void> {
+    this.stopTimer?.();
+    this.stopTimer = undefined;
+    const entries = [...this.pending.values()];
+    this.pending.clear();
+    if (entries.length > 0) this.writing = this.writing.then(() => this.write(entries)).catch(() => {});
+    return this.writing;
+  }
+
+  private async write(entries: object[]): Promise<void> {
+    await this.store.appendHistory(this.boxId, entries);
+    this.written += entries.length;
+    if (this.written <= SLACK) return;
+    this.written = 0;
+    const all = await this.store.readHistory(this.boxId);
+    await this.store.replaceHistory(this.boxId, all.slice(-SLACK) as object[]);
+  }
+}

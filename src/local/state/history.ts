@@ -1,0 +1,83 @@
+import * as z from "zod/mini";
+import type { BackendEvent, ExecInfo } from "../../backend.js";
+
+/** Of each command's output, its first bytes are kept beyond the run of its box. */
+export const HISTORY_OUTPUT_BYTES = 64 * 1024;
+/** Commands of a box that are remembered, oldest forgotten first. */
+export const HISTORY_LIMIT = 1000;
+
+type LogEvent = Extract<BackendEvent, { type: "log" }>;
+/** What is left of a command that has ended. */
+export interface FinishedExecution {
+  info: ExecInfo;
+  events: BackendEvent[];
+}
+
+const entrySchema = z.object({
+  info: z.object({
+    id: z.string(),
+    boxId: z.string(),
+    status: z.string(),
+    cmd: z.array(z.string()),
+    env: z.nullable(z.record(z.string(), z.string())),
+    workdir: z.nullable(z.string()),
+    timeoutMs: z.nullable(z.number()),
+    exitCode: z.nullable(z.number()),
+    errorMessage: z.nullable(z.string()),
+    createdAt: z.string(),
+    /** Null in one that was written when the command began. */
+    finishedAt: z.nullable(z.string()),
+    truncated: z.exactOptional(z.boolean()),
+  }),
+  output: z.array(
+    z.object({ stream: z.enum(["stdout", "stderr"]), bytes: z.instanceof(Uint8Array), seq: z.int() }),
+  ),
+  exitSeq: z.int(),
+});
+
+/** A command as a history entry: one that runs, or one that has ended, with the beginning of its output. */
+export function encodeEntry(info: ExecInfo, output: readonly LogEvent[], exitSeq: number): object {
+  let room = HISTORY_OUTPUT_BYTES;
+  const kept: Omit<LogEvent, "type">[] = [];
+  for (const { stream, bytes, seq } of output) {
+    if (bytes.byteLength > room) break;
+    room -= bytes.byteLength;
+    // A copy: a database would else keep all of the buffer that these bytes are a part of.
+    kept.push({ stream, bytes: bytes.slice(), seq });
+  }
+  const { createdAt, finishedAt, truncated, ...rest } = info;
+  return {
+    info: {
+      ...rest,
+      createdAt: createdAt.toISOString(),
+      finishedAt: finishedAt?.toISOString() ?? null,
+      ...((truncated || kept.length < output.length) && { truncated: true }),
+    },
+    output: kept,
+    exitSeq,
+  };
+}
+
+/** Reads the entries that can be read, oldest command first, the latest of each. */
+export function decodeEntries(boxId: string, entries: readonly unknown[]): FinishedExecution[] {
+  const found = new Map<string, FinishedExecution>();
+  for (const entry of entries) {
+    const parsed = entrySchema.safeParse(entry);
+    if (!parsed.success || parsed.data.info.boxId !== boxId) continue;
+    const { output, exitSeq } = parsed.data;
+    const { createdAt, finishedAt, ...rest } = parsed.data.info;
+    const cutOff = { status: "error", errorMessage: "the box ended while this ran", exitCode: null };
+    const info: ExecInfo = {
+      ...rest,
+      ...(finishedAt === null && cutOff),
+      createdAt: new Date(createdAt),
+      finishedAt: new Date(finishedAt ?? createdAt),
+    };
+    const events = output.map((event): BackendEvent => ({ type: "log", ...event }));
+    found.set(info.id, {
+      info,
+      events: [...events, { type: "exit", exitCode: info.exitCode, seq: exitSeq }],
+    });
+  }
+  return [...found.values()].slice(-HISTORY_LIMIT);
+}

@@ -1,0 +1,137 @@
+import { get, promisifyRequest, set, setMany } from "idb-keyval";
+import { deferred } from "../../util/deferred.js";
+import type { BoxStore, Release } from "./box-store.js";
+import {
+  type Database,
+  DISK_CHUNK_BYTES,
+  DISK_KEYS,
+  deleteDatabase,
+  openDatabase,
+} from "./database-browser.js";
+import { memoryStore } from "./store-memory.js";
+
+/** Keys of a box's database; those of its disk are numbers (disk-database.ts). */
+const RECORD = "box";
+const HISTORY_PREFIX = "exec:";
+/** The next character after the prefix's last: where its range of keys ends. */
+const HISTORY_END = "exec;";
+const SEQUENCE_DIGITS = 12;
+const BOX_ID = /^box_[0-9a-z]{12}$/;
+
+/** Boxes in IndexedDB, a database each; or in memory where the page can keep nothing, which the store says. */
+export async function browserStore(prefix: string): Promise<BoxStore> {
+  if (!isSecureContext || !("locks" in navigator)) {
+    return memoryStore("this page is not served over https, or from localhost: boxes end with it");
+  }
+  try {
+    await indexedDB.databases();
+  } catch (error) {
+    return memoryStore(`the browser refuses storage to this page (${(error as Error).message})`);
+  }
+  return databaseStore(prefix);
+}
+
+/** See {@link browserStore}. */
+function databaseStore(prefix: string): BoxStore {
+  const databaseName = (id: string) => `${prefix}:${id}`;
+  const withDatabase = async <T>(id: string, missing: T, work: (database: Database) => Promise<T>) => {
+    const database = await openDatabase(databaseName(id), { create: false, durability: "relaxed" });
+    if (!database) return missing;
+    try {
+      return await work(database);
+    } finally {
+      database.close();
+    }
+  };
+
+  const lock = (id: string): Promise<Release | null> => {
+    const taken = deferred<Release | null>();
+    const released = deferred();
+    const options = { ifAvailable: true } as const;
+    const held = navigator.locks.request(databaseName(id), options, (granted) => {
+      if (!granted) return taken.resolve(null);
+      taken.resolve(async () => {
+        released.resolve();
+        await held;
+      });
+      return released.promise;
+    });
+    held.catch(taken.reject);
+    return taken.promise;
+  };
+
+  const append = (database: Database, entries: readonly object[]) =>
+    database.use("readwrite", (store) => {
+      const last = store.openKeyCursor(historyRange(), "prev");
+      last.onsuccess = () => {
+        let number = last.result ? Number(String(last.result.key).slice(HISTORY_PREFIX.length)) : 0;
+        for (const entry of entries) {
+          store.put(entry, `${HISTORY_PREFIX}${String(++number).padStart(SEQUENCE_DIGITS, "0")}`);
+        }
+      };
+      return promisifyRequest(store.transaction);
+    });
+
+  return {
+    persistent: true,
+
+    list: async () => {
+      const names = (await indexedDB.databases()).map(({ name = "" }) => name);
+      const ids = names
+        .filter((name) => name.startsWith(`${prefix}:`))
+        .map((name) => name.slice(prefix.length + 1));
+      return ids.filter((id) => BOX_ID.test(id));
+    },
+
+    create: async (id, record) => {
+      const release = await lock(id);
+      if (!release) throw new Error(`${id} is new and has an owner`);
+      try {
+        const database = await openDatabase(databaseName(id), { create: true, durability: "relaxed" });
+        await set(RECORD, record, database?.use);
+        database?.close();
+        return release;
+      } catch (error) {
+        await deleteDatabase(databaseName(id)).catch(() => {});
+        await release();
+        throw error;
+      }
+    },
+
+    lock,
+    isLocked: async (id) => {
+      const { held = [] } = await navigator.locks.query();
+      return held.some(({ name }) => name === databaseName(id));
+    },
+    exclusively: (work) => navigator.locks.request(`${prefix}:names`, work) as never,
+
+    readRecord: (id) => withDatabase<unknown>(id, undefined, ({ use }) => get(RECORD, use)),
+    writeRecord: (id, record) => withDatabase(id, undefined, ({ use }) => setMany([[RECORD, record]], use)),
+
+    readHistory: (id) =>
+      withDatabase<unknown[]>(id, [], ({ use }) =>
+        use("readonly", (store) => promisifyRequest(store.getAll(historyRange()))),
+      ),
+    appendHistory: (id, entries) => withDatabase(id, undefined, (database) => append(database, entries)),
+    replaceHistory: (id, entries) =>
+      withDatabase(id, undefined, async (database) => {
+        await database.use("readwrite", (store) => promisifyRequest(store.delete(historyRange())));
+        await append(database, entries);
+      }),
+
+    diskLocation: databaseName,
+    diskUsage: (id) => withDatabase(id, 0, diskBytes),
+    keptDisk: () => undefined,
+    keepDisk: () => {},
+
+    remove: (id) => deleteDatabase(databaseName(id)),
+  };
+}
+
+const historyRange = () => IDBKeyRange.bound(HISTORY_PREFIX, HISTORY_END);
+
+/** Every chunk of a disk has a number for its key, and all have one size. */
+async function diskBytes({ use }: Database): Promise<number> {
+  const count = await use("readonly", (store) => promisifyRequest(store.count(DISK_KEYS())));
+  return count * DISK_CHUNK_BYTES;
+}

@@ -1,0 +1,170 @@
+import { appendFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { BoxRunError } from "../../errors.js";
+import type { BoxStore, Release } from "./box-store.js";
+import { firstLock, isLockHeld, takeFirstLock, takeLock } from "./lock-file-node.js";
+
+const RECORD = "box.json";
+const HISTORY = "history.jsonl";
+const DISK = "disk";
+const BOX_ID = /^box_[0-9a-z]{12}$/;
+/** Names are looked through in milliseconds: who waits longer than this waits for a process that does not move. */
+const EXCLUSIVE_DEADLINE_MS = 10_000;
+const EXCLUSIVE_RETRY_MS = 5;
+
+/** Where boxes are kept unless the `state` option says so. */
+export function defaultStateFolder(env: NodeJS.ProcessEnv): string {
+  if (env["BOXRUN_STATE_DIR"]) return join(env["BOXRUN_STATE_DIR"], "local");
+  return join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "boxrun");
+}
+
+/** Boxes in a folder: each has one of its own in "boxes", with its record, its history, its lock and its disk, a sparse file. */
+export function folderStore(folder: string): BoxStore {
+  const root = resolve(folder);
+  const boxes = join(root, "boxes");
+  // Ids come from callers: one that is not shaped like an id is no box, whatever path it would be.
+  const boxFolder = (id: string) => join(boxes, BOX_ID.test(id) ? id : "none");
+
+  /** Readers see the old file or the new one, whole. */
+  const replaceFile = async (path: string, text: string) => {
+    const draft = `${path}.${crypto.randomUUID()}`;
+    try {
+      await writeFile(draft, text);
+      await rename(draft, path);
+    } catch (error) {
+      await rm(draft, { force: true }).catch(() => {});
+      throw error;
+    }
+  };
+
+  return {
+    persistent: true,
+
+    list: () =>
+      guarded(async () => (await orMissing(readdir(boxes), [])).filter((name) => BOX_ID.test(name))),
+
+    create: (id, record) =>
+      guarded(async () => {
+        // Made under another name and then moved: nobody ever sees a box without its record and its lock.
+        const draft = join(boxes, `.new-${id}`);
+        await mkdir(draft, { recursive: true });
+        try {
+          await takeFirstLock(draft);
+          await writeFile(join(draft, RECORD), JSON.stringify(record));
+          await rename(draft, boxFolder(id));
+        } catch (error) {
+          await rm(draft, { recursive: true, force: true }).catch(() => {});
+          throw error;
+        }
+        return firstLock(boxFolder(id));
+      }),
+
+    lock: (id) => guarded(() => orMissing<Release | null>(takeLock(boxFolder(id)), async () => {})),
+    isLocked: (id) => guarded(() => orMissing(isLockHeld(boxFolder(id)), false)),
+
+    exclusively: (work) =>
+      guarded(async () => {
+        const names = join(root, "names");
+        await mkdir(names, { recursive: true });
+        const deadline = Date.now() + EXCLUSIVE_DEADLINE_MS;
+        for (;;) {
+          const release = await takeLock(names);
+          if (release) return work().finally(release);
+          if (Date.now() > deadline) {
+            throw new BoxRunError("BOX_LOCKED", `another process holds ${names}`, { retryable: true });
+          }
+          await delay(EXCLUSIVE_RETRY_MS * (1 + Math.random()));
+        }
+      }),
+
+    readRecord: (id) =>
+      guarded(async () => {
+        const text = await orMissing(readFile(join(boxFolder(id), RECORD), "utf8"), undefined);
+        return text === undefined ? undefined : fromJson(text);
+      }),
+    writeRecord: (id, record) =>
+      guarded(() => replaceFile(join(boxFolder(id), RECORD), JSON.stringify(record))),
+
+    readHistory: (id) =>
+      guarded(async () => {
+        const text = await orMissing(readFile(join(boxFolder(id), HISTORY), "utf8"), "");
+        return text.split("\n").filter(Boolean).map(fromJson);
+      }),
+    appendHistory: (id, entries) => guarded(() => appendFile(join(boxFolder(id), HISTORY), lines(entries))),
+    replaceHistory: (id, entries) => guarded(() => replaceFile(join(boxFolder(id), HISTORY), lines(entries))),
+
+    diskLocation: (id) => join(boxFolder(id), DISK),
+    diskUsage: (id) =>
+      guarded(async () => {
+        const stats = await orMissing(stat(join(boxFolder(id), DISK)), undefined);
+        // Unlike its size, blocks count what a sparse file takes; Windows has no such count.
+        return stats === undefined ? 0 : process.platform === "win32" ? stats.size : stats.blocks * 512;
+      }),
+    keptDisk: () => undefined,
+    keepDisk: () => {},
+
+    remove: (id) =>
+      guarded(async () => {
+        const grave = join(boxes, `.removed-${id}-${crypto.randomUUID()}`);
+        // Gone at once for everybody, however long its files take.
+        await orMissing(rename(boxFolder(id), grave), undefined);
+        await rm(grave, { recursive: true, force: true });
+      }),
+  };
+}
+
+/** What a file system refuses, as an error of ours. */
+async function guarded<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw fileSystemError(error);
+  }
+}
+
+/** Full disks are STORAGE_FULL; what else a file system refuses is RUNTIME_ERROR with its words. */
+export function fileSystemError(error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    return new BoxRunError("STORAGE_FULL", `there is no space left where boxes are kept: ${message}`, {
+      retryable: true,
+      hint: "free some space, or remove boxes",
+      cause: error,
+    });
+  }
+  if (typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return error;
+  return new BoxRunError("RUNTIME_ERROR", `the folder of boxes cannot be used: ${message}`, {
+    hint: "name another with local.state or $BOXRUN_STATE_DIR",
+    cause: error,
+  });
+}
+
+async function orMissing<T>(promise: Promise<T>, missing: T): Promise<T> {
+  try {
+    return await promise;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return missing;
+    throw error;
+  }
+}
+
+const lines = (entries: readonly object[]) =>
+  entries.map((entry) => `${JSON.stringify(entry, encodeBytes)}\n`).join("");
+
+function encodeBytes(_: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? { base64: Buffer.from(value).toString("base64") } : value;
+}
+
+/** Undefined for what is not JSON: half a line, after a power cut. */
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text, (_, value) => {
+      const isBytes = typeof value === "object" && value !== null && typeof value.base64 === "string";
+      return isBytes ? new Uint8Array(Buffer.from(value.base64, "base64")) : value;
+    });
+  } catch {
+    return null;
+  }
+}
