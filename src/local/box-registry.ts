@@ -18,7 +18,7 @@ export class BoxRegistry {
 
   /** The id of a box. BOX_NOT_FOUND. */
   async resolve(idOrName: string): Promise<string> {
-    if (this.running.has(idOrName)) return idOrName;
+    if (this.running.get(idOrName)?.removed === false) return idOrName;
     // No name is shaped like an id.
     const found = BOX_ID.test(idOrName)
       ? await this.describe(idOrName)
@@ -77,7 +77,7 @@ export class BoxRegistry {
   /** Undefined when there is no such box, or only what is left of a creation that was cut off. */
   private async describe(id: string): Promise<BoxInfo | undefined> {
     const here = this.running.get(id);
-    if (here) return here.info;
+    if (here) return here.removed ? undefined : here.info;
     const persistent = this.store.persistent === true;
     // In this order: a box that ends between the two reads as running, which it was.
     const locked = await this.store.isLocked(id);

@@ -149,9 +149,9 @@ export class LocalBackend implements Backend {
     signal?.throwIfAborted();
     const registry = await this.openRegistry();
     const boxId = await registry.resolve(id);
-    if (registry.running.has(boxId)) {
-      throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is running`);
-    }
+    const here = registry.running.get(boxId);
+    if (here && !here.ended) throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is running`);
+    await here?.ended;
     const { record, release } = await registry.take(boxId);
     const box = this.adopt(registry, record, release);
     try {
@@ -189,7 +189,7 @@ export class LocalBackend implements Backend {
     const boxId = await registry.resolve(id);
     const box = registry.running.get(boxId);
     if (!box) return registry.remove(boxId);
-    if (!force) {
+    if (!force && !box.ended) {
       throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is running`, {
         hint: "remove it with { force: true }",
       });

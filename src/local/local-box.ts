@@ -57,6 +57,8 @@ export class LocalBox {
   private holders = 0;
   private ending: Promise<void> | undefined;
   private failure: BoxRunError | undefined;
+  /** Nobody sees it any more; its files are on their way out. */
+  removed = false;
   private onStarting: () => void = () => {};
 
   /** `release` gives the box's lock back: it is this object's from now on. */
@@ -82,6 +84,11 @@ export class LocalBox {
     const { store } = this.context;
     const info = describeRecord(this.record, this.state !== "ended", store.persistent === true);
     return structuredClone({ ...info, local: { ...info.local!, ...this.local } });
+  }
+
+  /** Set once the box is being ended: resolves when it has been given back. */
+  get ended(): Promise<void> | undefined {
+    return this.ending;
   }
 
   /** Notes which image it is made of, to be kept with it. */
@@ -225,6 +232,7 @@ export class LocalBox {
   async stop(): Promise<void> {
     this.requireRunning();
     this.state = "stopping";
+    for (const execution of this.executions.values()) execution.expectEnd("the box was stopped");
     try {
       await this.hold(async () => {
         await this.guest.shutdown(KILL_GRACE_MS);
@@ -254,6 +262,7 @@ export class LocalBox {
   /** Ends the machine, running or not, and removes all that is kept of the box. */
   remove(): Promise<void> {
     const error = new BoxRunError("BOX_NOT_FOUND", `box ${this.id} was removed`);
+    this.removed = true;
     this.ending ??= this.finish(error, () => this.context.store.remove(this.id));
     return this.ending;
   }
@@ -290,7 +299,8 @@ export class LocalBox {
   private requireRunning(): void {
     if (this.state === "running") return;
     const what = this.state === "booting" ? "is still being started" : "is not running";
-    throw new BoxRunError("BOX_NOT_RUNNING", `box ${this.id} ${what}`);
+    const why = this.failure ? `: ${this.failure.message}` : "";
+    throw new BoxRunError("BOX_NOT_RUNNING", `box ${this.id} ${what}${why}`);
   }
 
   private remember(execution: LocalExecution): void {

@@ -139,6 +139,12 @@ export class LocalExecution implements ProcessEvents {
     this.finish("error", null, error.message);
   }
 
+  /** Its box is being stopped: whatever ends it now, it was canceled. */
+  expectEnd(message: string): void {
+    if (!this.state.finishedAt) this.ending ??= { status: "canceled", message };
+    this.log.stopPacing();
+  }
+
   private end(status: "canceled" | "timeout", message: string | null): void {
     if (this.ending || this.state.finishedAt) return;
     this.ending = { status, message };
