@@ -17,7 +17,12 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["test/unit/**/*.test.ts", "test/agent/**/*.test.ts", "test/package/**/*.test.ts"],
+          include: [
+            "test/unit/**/*.test.ts",
+            "test/agent/**/*.test.ts",
+            "test/package/**/*.test.ts",
+            "test/server/{handler,events,uploads}.test.ts",
+          ],
           testTimeout,
         },
       },

@@ -1,0 +1,148 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { createHandler } from "../../src/server/handler.js";
+import { FakeBackend } from "./fake-backend.js";
+
+let backend: FakeBackend;
+let box: string;
+beforeEach(async () => {
+  backend = new FakeBackend();
+  box = (await backend.createBox({ image: "tiny" } as never)).id;
+});
+
+const url = () => `http://box.test/v1/boxes/${box}/files/upload`;
+const BOUNDARY = "xyz";
+const part = (name: string, value: string, filename?: string) =>
+  `--${BOUNDARY}\r\ncontent-disposition: form-data; name="${name}"${filename === undefined ? "" : `; filename="${filename}"`}\r\n\r\n${value}\r\n`;
+const END = `--${BOUNDARY}--\r\n`;
+
+async function post(
+  body: string | ReadableStream<Uint8Array>,
+  { type = `multipart/form-data; boundary=${BOUNDARY}`, max = 2 ** 20 } = {},
+) {
+  const handler = createHandler(backend, { maxUploadBytes: max });
+  const init = { method: "POST", headers: { "content-type": type }, body, duplex: "half" };
+  const response = await handler(new Request(url(), init as RequestInit));
+  return { status: response.status, json: (await response.json()) as { message: string } };
+}
+
+const stored = () =>
+  Object.fromEntries([...backend.files].map(([path, { bytes }]) => [path, new TextDecoder().decode(bytes)]));
+
+describe("an upload", () => {
+  it("puts a file, whatever the order of the fields", async () => {
+    expect(await post(part("dest", "/a") + part("file", "one", "f") + END)).toEqual({
+      status: 200,
+      json: { ok: true, dest: "/a" },
+    });
+    await post(part("file", "two", "f") + part("dest", "/b") + END);
+    expect(stored()).toEqual({ "/a": "one", "/b": "two" });
+  });
+
+  it("comes from a browser's form, too, with a mode", async () => {
+    const form = new FormData();
+    form.append("mode", "755");
+    form.append("file", new Blob([new Uint8Array([0, 255, 13, 10, 45, 45])]), 'we"ird.bin');
+    form.append("dest", "/größe");
+    const response = await createHandler(backend)(new Request(url(), { method: "POST", body: form }));
+    expect(response.status).toBe(200);
+    expect(backend.files.get("/größe")).toEqual({
+      bytes: new Uint8Array([0, 255, 13, 10, 45, 45]),
+      mode: 0o755,
+    });
+  });
+
+  it.each([
+    ["no file", part("dest", "/a") + END, /file is missing/],
+    ["no dest", part("file", "x", "f") + END, /dest is missing/],
+    ["an empty dest", part("dest", "") + part("file", "x", "f") + END, /dest is missing/],
+    ["two files", part("dest", "/a") + part("file", "x", "f") + part("file", "y", "f") + END, /comes twice/],
+    [
+      "two destinations",
+      part("dest", "/a") + part("dest", "/b") + part("file", "x", "f") + END,
+      /comes twice/,
+    ],
+    ["a mode that is none", part("dest", "/a") + part("mode", "rwx") + part("file", "x", "f") + END, /mode/],
+    ["no end", part("dest", "/a") + part("file", "x", "f"), /ends before/],
+    [
+      "an end in the file",
+      `${part("dest", "/a")}--${BOUNDARY}\r\ncontent-disposition: form-data; name="file"\r\n\r\nhalf`,
+      /ends before/,
+    ],
+    ["no form at all", "hello", /./],
+    ["an empty body", "", /./],
+  ])("with %s leaves nothing", async (_, body, message) => {
+    const { status, json } = await post(body);
+    expect(status).toBe(400);
+    expect(json).toMatchObject({ code: "VALIDATION_ERROR", message: expect.stringMatching(message) });
+    expect(stored()).toEqual({});
+  });
+
+  it("takes swapped fields for what they are: a destination in a file, a file in a text", async () => {
+    await post(part("dest", "/a", "name") + part("file", "text") + END);
+    expect(stored()).toEqual({ "/a": "text" });
+  });
+
+  it("of another type is refused", async () => {
+    expect((await post("{}", { type: "application/json" })).status).toBe(415);
+    expect((await post("x", { type: "multipart/form-data" })).status).toBe(400);
+  });
+
+  it("that is too large is refused, with its length said or not", async () => {
+    const body = part("dest", "/a") + part("file", "x".repeat(200_000), "f") + END;
+    expect(await post(body, { max: 1000 })).toMatchObject({
+      status: 413,
+      json: { code: "VALIDATION_ERROR" },
+    });
+    const streamed = new Blob([body]).stream();
+    expect(await post(streamed, { max: 100_000 })).toMatchObject({ status: 413 });
+    expect(stored()).toEqual({});
+  });
+
+  it("whose file comes long before its destination is refused", async () => {
+    const large = "x".repeat(9 * 2 ** 20);
+    const { status, json } = await post(
+      new Blob([part("file", large, "f"), part("dest", "/a"), END]).stream(),
+      {
+        max: 2 ** 30,
+      },
+    );
+    expect(status).toBe(400);
+    expect(json.message).toMatch(/dest must come before/);
+  });
+
+  it("whose client goes away leaves nothing", async () => {
+    const reason = new Error("gone");
+    let pulls = 0;
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        if (pulls++ > 3) return controller.error(reason);
+        const text =
+          pulls === 1
+            ? `${part("dest", "/a")}--${BOUNDARY}\r\ncontent-disposition: form-data; name="file"\r\n\r\n`
+            : "data";
+        controller.enqueue(new TextEncoder().encode(text));
+      },
+    });
+    expect((await post(body)).status).toBeGreaterThanOrEqual(400);
+    expect(stored()).toEqual({});
+  });
+});
+
+describe("a download", () => {
+  it("has the file's size, a safe name and no type to be taken for a page", async () => {
+    backend.files.set('/a"b\n größe', { bytes: new Uint8Array([1, 2, 3]), mode: 0o644 });
+    const response = await createHandler(backend)(
+      new Request(url().replace("upload", "download"), {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ path: '/a"b\n größe' }),
+      }),
+    );
+    expect(response.headers.get("content-length")).toBe("3");
+    expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+    expect(response.headers.get("content-disposition")).toBe(
+      "attachment; filename=\"a_b_ gr__e\"; filename*=UTF-8''a%22b%0A%20gr%C3%B6%C3%9Fe",
+    );
+    expect([...new Uint8Array(await response.arrayBuffer())]).toEqual([1, 2, 3]);
+  });
+});
