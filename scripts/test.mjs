@@ -28,7 +28,12 @@ const run = spawnSync(
     `--outputFile.json=${report}`,
     ...process.argv.slice(2),
   ],
-  { cwd: root, stdio: "inherit", env: { ...process.env, BOXRUN_CHROMIUM: findChromium() } },
+  {
+    cwd: root,
+    stdio: "inherit",
+    // Boxes of the tests are no business of whoever runs them.
+    env: { ...process.env, BOXRUN_CHROMIUM: findChromium(), BOXRUN_STATE_DIR: join(scratch, "state") },
+  },
 );
 const { numPassedTests, numFailedTests, numPendingTests, success } = JSON.parse(readFileSync(report, "utf8"));
 rmSync(scratch, { recursive: true });

@@ -134,7 +134,8 @@ export class MachineHandle {
       case "ended": {
         const code =
           ERROR_CODES.find((known) => known === message.code) ?? ("RUNTIME_ERROR" satisfies ErrorCode);
-        return this.end(new BoxRunError(code, withConsole(message.message, message.console)));
+        const { retryable } = message;
+        return this.end(new BoxRunError(code, withConsole(message.message, message.console), { retryable }));
       }
     }
   }

@@ -1,3 +1,4 @@
+import type { CreateProgress } from "boxrun";
 import { expect, it } from "vitest";
 import { type Context, failure } from "./target.js";
 
@@ -130,13 +131,16 @@ export function boxCases(context: Context): void {
   });
 
   it("reports progress, in order, up to ready", async () => {
-    const phases: string[] = [];
+    const steps: CreateProgress[] = [];
     await using box = await context.client.create(target.image, {
       memoryMb: 256,
-      onProgress: ({ phase }) => phases.push(phase),
+      onProgress: (step) => steps.push(step),
     });
     void box;
-    expect(phases).toEqual(["download", "boot", "setup", "ready"]);
+    expect([...new Set(steps.map(({ phase }) => phase))]).toEqual(["download", "boot", "setup", "ready"]);
+    const counted = steps.filter(({ loadedBytes }) => loadedBytes !== undefined);
+    expect(counted.length).toBeGreaterThan(0);
+    for (const { loadedBytes, totalBytes } of counted) expect(loadedBytes).toBeLessThanOrEqual(totalBytes!);
   });
 
   it("fails a creation whose progress callback throws, and leaves no box", async () => {

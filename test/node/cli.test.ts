@@ -90,7 +90,7 @@ describe("boxrun", () => {
   });
 
   it("lists the images", async () => {
-    expect((await boxrun(["images"]).ended).stdout).toMatch(/^tiny, alpine, busybox\tBusyBox/);
+    expect((await boxrun(["images"]).ended).stdout).toMatch(/^tiny, alpine, busybox\tBusyBox/m);
   });
 
   it.each([

@@ -105,6 +105,7 @@ describe("a machine that ends", () => {
       type: "ended",
       code: "RUNTIME_ERROR",
       message: "it stopped",
+      retryable: false,
       console: "one\ntwo\nKernel panic\n",
     });
     expect(await waiting).toMatchObject({ code: "RUNTIME_ERROR" });

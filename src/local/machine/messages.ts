@@ -49,4 +49,4 @@ export type FromMachine =
   /** With the contents of a disk in memory. */
   | { type: "stopped"; contents: Uint8Array | null }
   /** The machine has ended by itself; `console` is what its kernel printed last. */
-  | { type: "ended"; code: string; message: string; console: string };
+  | { type: "ended"; code: string; message: string; retryable: boolean; console: string };

@@ -40,11 +40,11 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
   const kernelConsole = new TailBuffer(CONSOLE_BYTES);
   let output: Uint8Array[] = [];
 
-  const end = (code: string, message: string) =>
-    host.post({ type: "ended", code, message, console: kernelConsole.text() }, []);
+  const end = (code: string, message: string, retryable = false) =>
+    host.post({ type: "ended", code, message, retryable, console: kernelConsole.text() }, []);
   const failed = (error: unknown) =>
     isBoxRunError(error)
-      ? end(error.code, error.message)
+      ? end(error.code, error.message, error.retryable)
       : end("RUNTIME_ERROR", `the machine failed: ${error instanceof Error ? error.message : String(error)}`);
 
   const flush = () => {

@@ -34,7 +34,11 @@ export async function browserStore(prefix: string): Promise<BoxStore> {
 /** See {@link browserStore}. */
 function databaseStore(prefix: string): BoxStore {
   const databaseName = (id: string) => `${prefix}:${id}`;
+  /** Of the boxes that are locked here: opening a database takes longer than most of what is asked of it. */
+  const open = new Map<string, Database>();
   const withDatabase = async <T>(id: string, missing: T, work: (database: Database) => Promise<T>) => {
+    const kept = open.get(id);
+    if (kept) return work(kept);
     const database = await openDatabase(databaseName(id), { create: false, durability: "relaxed" });
     if (!database) return missing;
     try {
@@ -42,6 +46,10 @@ function databaseStore(prefix: string): BoxStore {
     } finally {
       database.close();
     }
+  };
+  const closeDatabase = (id: string) => {
+    open.get(id)?.close();
+    open.delete(id);
   };
 
   const lock = (id: string): Promise<Release | null> => {
@@ -51,6 +59,7 @@ function databaseStore(prefix: string): BoxStore {
     const held = navigator.locks.request(databaseName(id), options, (granted) => {
       if (!granted) return taken.resolve(null);
       taken.resolve(async () => {
+        closeDatabase(id);
         released.resolve();
         await held;
       });
@@ -88,8 +97,8 @@ function databaseStore(prefix: string): BoxStore {
       if (!release) throw new Error(`${id} is new and has an owner`);
       try {
         const database = await openDatabase(databaseName(id), { create: true, durability: "relaxed" });
-        await set(RECORD, record, database?.use);
-        database?.close();
+        await set(RECORD, record, database!.use);
+        open.set(id, database!);
         return release;
       } catch (error) {
         await deleteDatabase(databaseName(id)).catch(() => {});
@@ -124,7 +133,10 @@ function databaseStore(prefix: string): BoxStore {
     keptDisk: () => undefined,
     keepDisk: () => {},
 
-    remove: (id) => deleteDatabase(databaseName(id)),
+    remove: (id) => {
+      closeDatabase(id);
+      return deleteDatabase(databaseName(id));
+    },
   };
 }
 

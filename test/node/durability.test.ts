@@ -1,0 +1,301 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { BoxRunClient } from "boxrun";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { failure } from "../contract/target.js";
+
+const ROOT = join(import.meta.dirname, "../..");
+/** Prints the number of each record once it is on the disk, as far as the guest can know. */
+const WRITER =
+  "i=0; while :; do i=$((i+1)); head -c 20000 /dev/urandom > /root/r$i; echo $i >> /root/log; sync; echo $i; done";
+
+let state: string;
+const clients: BoxRunClient[] = [];
+const owners: ChildProcess[] = [];
+beforeEach(() => {
+  state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
+});
+afterEach(async () => {
+  for (const owner of owners.splice(0)) owner.kill("SIGKILL");
+  for (const client of clients.splice(0)) await client.close();
+  rmSync(state, { recursive: true, force: true });
+});
+
+function newClient(local: object = {}): BoxRunClient {
+  const client = new BoxRunClient({ backend: "local", local: { state, ...local } });
+  clients.push(client);
+  return client;
+}
+
+/** Starts a process that owns a box, and gives its lines. */
+function startOwner(name: string, command: string, options = "{}") {
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, "box-owner.mjs"), state, name, command, options],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+      cwd: ROOT,
+    },
+  );
+  owners.push(child);
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  return { child, ended, lines: createInterface(child.stdout!)[Symbol.asyncIterator]() };
+}
+
+const boxFolder = (id: string) => join(state, "boxes", id);
+
+/** e2fsck's own opinion of a disk at rest. */
+function checkDisk(id: string): void {
+  const copy = join(state, "copy");
+  execFileSync("cp", ["--sparse=always", join(boxFolder(id), "disk"), copy]);
+  // Replays the journal as a mount would, then finds nothing to mend: 0, or 1 for what the journal held.
+  const status = spawnStatus("/sbin/e2fsck", ["-p", "-E", "journal_only", copy]);
+  expect(status).toBeLessThanOrEqual(1);
+  expect(spawnStatus("/sbin/e2fsck", ["-fn", copy])).toBe(0);
+}
+
+function spawnStatus(program: string, args: string[]): number {
+  try {
+    execFileSync(program, args, { stdio: "pipe" });
+    return 0;
+  } catch (error) {
+    const { status, stdout } = error as { status: number; stdout: Buffer };
+    if (status > 1) console.error(String(stdout));
+    return status;
+  }
+}
+
+describe("a box whose process is killed", () => {
+  it.each([1, 7, 23])("in the middle of its writes has every record it had synced (%d)", async (records) => {
+    const owner = startOwner("killed", WRITER);
+    let last = 0;
+    while (last < records) last = Number((await owner.lines.next()).value) || 0;
+    owner.child.kill("SIGKILL");
+    await owner.ended;
+    // What it had printed and nobody had read yet counts, too.
+    for (let line = await owner.lines.next(); !line.done; line = await owner.lines.next())
+      last = Number(line.value);
+
+    const client = newClient();
+    const [info] = await client.listBoxes();
+    expect(info).toMatchObject({ name: "killed", status: "stopped", errorCode: null });
+    expect(info!.stoppedAt).toBeInstanceOf(Date);
+    checkDisk(info!.id);
+    const box = await client.getBox("killed");
+    await box.start();
+    const { stdout } = await box.exec(
+      `for i in $(seq ${last}); do [ $(wc -c < /root/r$i) = 20000 ] || echo short $i; done; head -n ${last} /root/log | md5sum; dmesg | grep -ic 'ext4.*error'`,
+    );
+    const expected = execFileSync("sh", ["-c", `seq ${last} | md5sum`], { encoding: "utf8" });
+    expect(stdout).toBe(`${expected}0\n`);
+    // The last tenth of a second of a history may be lost.
+    if (records === 1) return;
+    const [cutOff] = await box.executions();
+    expect(cutOff).toMatchObject({ status: "error", exitCode: null });
+  });
+
+  it("is seen as running until then, and is nobody else's", async () => {
+    const owner = startOwner("owned", "echo there > /root/f; sync; echo done; sleep 7000");
+    await owner.lines.next();
+    await owner.lines.next();
+    const client = newClient();
+    const box = await client.getBox("owned");
+    expect(box.info.status).toBe("running");
+    for (const attempt of [
+      () => box.exec(["true"]),
+      () => box.start(),
+      () => box.stop(),
+      () => box.remove({ force: true }),
+      () => box.upload(new Uint8Array(1), "/root/x"),
+      () => box.download("/root/f"),
+    ]) {
+      expect(await failure(attempt())).toMatchObject({ code: "BOX_LOCKED", retryable: true });
+    }
+    owner.child.kill("SIGKILL");
+    await owner.ended;
+    expect((await box.refresh()).status).toBe("stopped");
+    await box.start();
+    expect((await box.exec(["cat", "/root/f"])).stdout).toBe("there\n");
+  });
+
+  it("before it was made leaves nothing, and its name is free", async () => {
+    const client = newClient();
+    const folder = boxFolder("box_aaaaaaaaaaaa");
+    const record = {
+      version: 2,
+      id: "box_aaaaaaaaaaaa",
+      spec: { ...SPEC, name: "half" },
+      image: null,
+      made: false,
+      createdAt: new Date().toISOString(),
+      startedAt: null,
+      stoppedAt: null,
+      error: null,
+    };
+    cpSync(join(ROOT, "test/fixtures/box-v1"), folder, { recursive: true });
+    writeFileSync(join(folder, "box.json"), JSON.stringify(record));
+    const box = await client.create("tiny", { name: "half", memoryMb: 256 });
+    expect((await client.listBoxes()).map(({ id }) => id)).toEqual([box.id]);
+    expect(existsSync(folder)).toBe(false);
+  });
+});
+
+const SPEC = {
+  image: "tiny",
+  name: "old",
+  cpu: 2,
+  memoryMb: 256,
+  diskSizeGb: 8,
+  network: false,
+  workdir: "/root",
+  env: null,
+  volumes: null,
+};
+
+describe("what is kept of a box", () => {
+  async function stoppedBox(): Promise<string> {
+    const client = newClient();
+    const box = await client.create("tiny", { name: "kept", memoryMb: 256 });
+    await box.exec("echo kept > /root/f");
+    await box.stop();
+    return box.id;
+  }
+
+  it("needs no recovery after a stop, and a close stops", async () => {
+    const client = newClient();
+    const box = await client.create("tiny", { memoryMb: 256 });
+    await box.exec("echo x > /root/f");
+    await client.close();
+    checkDisk(box.id);
+    const again = await newClient().getBox(box.id);
+    await again.start();
+    expect((await again.exec("dmesg | grep -c recovery; cat /root/f")).stdout).toBe("0\nx\n");
+  });
+
+  it.each([
+    ["cut short", (disk: string) => truncateSync(disk, 5_000_000), /5000000 bytes instead of 8589934592/],
+    ["gone", (disk: string) => rmSync(disk), /is gone/],
+  ])("is refused when its disk is %s, and left as it is", async (_, spoil, why) => {
+    const id = await stoppedBox();
+    spoil(join(boxFolder(id), "disk"));
+    const box = await newClient().getBox(id);
+    const error = await failure(box.start());
+    expect(error).toMatchObject({ code: "STATE_MISMATCH" });
+    expect(error.message).toMatch(why);
+    expect((await box.refresh()).status).toBe("stopped");
+    await box.remove();
+    expect(existsSync(boxFolder(id))).toBe(false);
+  });
+
+  it.each([
+    ["of a newer version", { version: 99 }, /newer version/],
+    ["damaged", "{", /damaged/],
+  ])("is shown and can be removed when its record is %s, and nothing else", async (_, spoiled, why) => {
+    const id = await stoppedBox();
+    const file = join(boxFolder(id), "box.json");
+    const record = JSON.parse(readFileSync(file, "utf8"));
+    writeFileSync(file, typeof spoiled === "string" ? spoiled : JSON.stringify({ ...record, ...spoiled }));
+    const client = newClient();
+    expect(await client.listBoxes()).toMatchObject([{ id, status: "error", errorCode: "STATE_MISMATCH" }]);
+    const box = await client.getBox(id);
+    const error = await failure(box.start());
+    expect(error).toMatchObject({ code: "STATE_MISMATCH" });
+    expect(error.message).toMatch(why);
+    expect(await client.gc({ olderThan: 0 })).toBe(0);
+    await box.remove();
+    expect(await client.listBoxes()).toEqual([]);
+  });
+
+  it("is brought up to date when an older version made it", async () => {
+    const id = await stoppedBox();
+    const old = JSON.parse(readFileSync(join(ROOT, "test/fixtures/box-v1/box.json"), "utf8"));
+    writeFileSync(join(boxFolder(id), "box.json"), JSON.stringify({ ...old, id }));
+    const client = newClient();
+    const box = await client.getBox("old");
+    expect(box.info).toMatchObject({ id, status: "stopped", memoryMb: 256, local: { image: "tiny" } });
+    await box.start();
+    expect((await box.exec(["cat", "/root/f"])).stdout).toBe("kept\n");
+    await box.stop();
+    expect(JSON.parse(readFileSync(join(boxFolder(id), "box.json"), "utf8"))).toMatchObject({ version: 2 });
+  });
+
+  it("gives its space back when it is removed", async () => {
+    const client = newClient();
+    const box = await client.create("tiny", { memoryMb: 256 });
+    const before = (await box.usage()).diskBytes;
+    await box.exec("head -c 20000000 /dev/zero | tr '\\0' x > /root/big; sync");
+    const { diskBytes, persistent } = await box.usage();
+    expect(diskBytes - before).toBeGreaterThan(20_000_000);
+    expect(diskBytes - before).toBeLessThan(25_000_000);
+    expect(persistent).toBe(true);
+    await box.remove({ force: true });
+    expect(readdirSync(join(state, "boxes"))).toEqual([]);
+  });
+
+  it("is nothing under persistent: false, but for the life of the client", async () => {
+    const client = newClient({ persistent: false });
+    const box = await client.create("tiny", { memoryMb: 256 });
+    expect(box.info.local).toMatchObject({
+      persistent: false,
+      warnings: [expect.stringMatching(/persistent/)],
+    });
+    await box.exec("echo here > /root/f");
+    await box.stop();
+    await box.start();
+    expect((await box.exec(["cat", "/root/f"])).stdout).toBe("here\n");
+    expect(readdirSync(state)).toEqual([]);
+  });
+
+  it("works under strict durability, too", async () => {
+    const client = newClient({ durability: "strict" });
+    const box = await client.create("tiny", { memoryMb: 256 });
+    expect((await box.exec("head -c 3000000 /dev/zero > /root/f; sync; wc -c < /root/f")).stdout).toBe(
+      "3000000\n",
+    );
+  });
+});
+
+describe("a full disk", () => {
+  it("stops the box with STORAGE_FULL and its data whole, and it goes on once there is room", async () => {
+    // A file system of its own, in a user namespace of its own: needs no root, and is gone with the process.
+    const script = `mount -t tmpfs -o size=24m none "$1" && exec "$2" "$3" "$1"`;
+    const child = spawn(
+      "unshare",
+      [
+        "-r",
+        "-m",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        state,
+        process.execPath,
+        join(import.meta.dirname, "full-disk.mjs"),
+      ],
+      { stdio: ["ignore", "pipe", "inherit"], cwd: ROOT },
+    );
+    owners.push(child);
+    let output = "";
+    child.stdout!.setEncoding("utf8").on("data", (text) => (output += text));
+    await new Promise((resolve) => child.once("close", resolve));
+    expect(JSON.parse(output)).toEqual({
+      failed: { code: "STORAGE_FULL", retryable: true },
+      info: { status: "error", errorCode: "STORAGE_FULL" },
+      later: "BOX_NOT_RUNNING",
+      fsck: 0,
+      kept: "safe\n",
+    });
+  });
+});
