@@ -15,6 +15,12 @@ export default defineConfig({
     fileParallelism: false,
     projects: [
       {
+        resolve: {
+          alias: {
+            "boxrun/local": new URL("./dist/node/local.js", import.meta.url).pathname,
+            "boxrun/unix-agent": new URL("./src/remote/unix-agent-node.ts", import.meta.url).pathname,
+          },
+        },
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts", "test/agent/**/*.test.ts", "test/package/**/*.test.ts"],
