@@ -38,13 +38,12 @@ export async function* followEvents(
     const began = Date.now();
     let isNew = false;
     let broken: unknown;
+    let exit: Extract<BackendEvent, { type: "exit" }> | undefined;
     try {
       for await (const event of readEvents(await source.open(seen), source.what)) {
         if (event.type === "exit") {
-          const seq = Math.max(event.seq, seen + 1);
-          const exitCode = event.exitCode ?? (await exitCodeOf(source, signal));
-          yield { type: "exit", exitCode, seq };
-          return;
+          exit = event;
+          break;
         }
         if (event.seq <= seen) continue;
         seen = event.seq;
@@ -55,6 +54,11 @@ export async function* followEvents(
       signal?.throwIfAborted();
       if (!isDropped(error)) throw error;
       broken = error;
+    }
+    if (exit) {
+      const exitCode = exit.exitCode ?? (await exitCodeOf(source, signal));
+      yield { type: "exit", exitCode, seq: Math.max(exit.seq, seen + 1) };
+      return;
     }
     signal?.throwIfAborted();
     if (ended && broken === undefined) {
