@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 import { brotliDecompressSync, constants, gzipSync } from "node:zlib";
+import { readImage } from "../wasm/build/unpack.mjs";
+import { cutImage } from "./cut-image.mjs";
 
 /** Sizes that get a snapshot: the default, and the one for pages that run several boxes. */
 const SNAPSHOT_MEMORY_MB = [1024, 256];
@@ -32,17 +34,23 @@ export async function buildAssets(root) {
     await writeFile(out + file, compressed);
   };
   const writeManifest = () =>
-    writeFile(`${out}manifest.json`, `${JSON.stringify({ version: 1, files, images }, null, 1)}\n`);
+    writeFile(`${out}manifest.json`, `${JSON.stringify({ version: 2, files, images }, null, 1)}\n`);
 
   await add("v86.wasm", await readFile(`${root}node_modules/v86/build/v86.wasm`));
   for (const name of ["kernel", "agent", "bios", "vgabios", "disk-8g", "disk-1g"]) {
     await add(name, brotliDecompressSync(await readFile(`${prebuilt}${name}.br`)));
   }
   const images = [];
-  for (const { name, aliases, description, warmUp } of await readImages(root)) {
-    const base = `${name}.erofs`;
-    await add(base, brotliDecompressSync(await readFile(`${prebuilt}${base}.br`)));
-    images.push({ name, aliases, description, base, snapshots: [], warmUp });
+  const kept = new Set();
+  for (const image of await readImages(root)) {
+    const { name, aliases, standsFor = [], description, warmUp } = image;
+    const raw = readImage(name, prebuilt);
+    const { list, downloadBytes, chunks } = await cutImage(raw, out);
+    for (const file of chunks) kept.add(file);
+    const base = `${name}.chunks`;
+    await add(base, list);
+    const size = { baseBytes: raw.byteLength, baseDownloadBytes: downloadBytes };
+    images.push({ name, aliases, standsFor, description, base, ...size, snapshots: [], warmUp });
   }
   await writeManifest();
 
@@ -62,7 +70,9 @@ export async function buildAssets(root) {
     }
   }
   await writeManifest();
-  await removeOthers(out, new Set(["manifest.json", ...Object.values(files).map(({ file }) => file)]));
+  const wanted = new Set(["manifest.json", "chunks", ...Object.values(files).map(({ file }) => file)]);
+  await removeOthers(out, wanted);
+  await removeOthers(`${out}chunks/`, kept);
   await writeFile(keyFile, key);
 }
 
@@ -73,7 +83,7 @@ async function inputsKey(root, prebuilt) {
   await add(`${root}package-lock.json`);
   for (const name of (await readdir(prebuilt)).sort()) await add(prebuilt + name);
   for (const name of ["machine-worker.js", "make-snapshot.js"]) await add(`${root}dist/node/${name}`);
-  for (const name of ["build.mjs", "assets.mjs"]) await add(`${root}scripts/${name}`);
+  for (const name of ["build.mjs", "assets.mjs", "cut-image.mjs"]) await add(`${root}scripts/${name}`);
   hash.update(JSON.stringify(await readImages(root)));
   return hash.digest("hex");
 }

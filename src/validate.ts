@@ -1,5 +1,6 @@
 import type * as z from "zod/mini";
 import type { BoxSpec, ExecSpec } from "./backend.js";
+import { describeIssue } from "./contract/issues.js";
 import {
   boxSpecSchema,
   connectionOptionsSchema,
@@ -61,11 +62,7 @@ export function parseBaseUrl(baseUrl: string): URL {
 function parse<T extends z.ZodMiniType>(schema: T, input: unknown): z.infer<T> {
   const result = schema.safeParse(withoutUndefined(input));
   if (result.success) return result.data;
-  const issue = result.error.issues[0]!;
-  if (issue.code === "unrecognized_keys") throw invalid(`there is no option ${issue.keys.join(", ")}`);
-  const where = issue.path.map(String).join(".");
-  const what = issue.code === "invalid_type" ? `must be of type ${issue.expected}` : issue.message;
-  throw invalid(where ? `${where} ${what}` : what);
+  throw invalid(describeIssue(result.error));
 }
 
 /** An option that is given as undefined is an option that is not given. */

@@ -1,34 +1,59 @@
 import type { AssetSource } from "./asset-source.js";
+import { type AssetCache, webAssetSource } from "./asset-source-web.js";
 
-/** Assets on a web server, below a URL that ends in "/". */
-export function fetchAssetSource(location: string): AssetSource {
+const CACHE_NAME = "boxrun-assets";
+
+/** Assets on a web server, below a URL that ends in "/", kept in the browser's caches. */
+export function browserAssetSource(location: string): AssetSource {
+  return webAssetSource(location, inflate, "caches" in globalThis ? cacheApi(location) : NO_CACHES);
+}
+
+const NO_CACHES = "this page is not served over https, or from localhost: it has no caches of its own";
+
+function cacheApi(location: string): AssetCache {
+  // Opened once: it costs as much as reading a small entry.
+  let opened: Promise<Cache> | undefined;
+  const cache = () => {
+    opened ??= caches.open(CACHE_NAME);
+    return opened;
+  };
+  const url = (file: string) => new URL(file, location).href;
   return {
-    location,
-    read: async (file) => {
-      const response = await fetch(new URL(file, location));
-      if (!response.ok) throw new Error(`${response.url} answered ${response.status}`);
-      return new Uint8Array(await response.arrayBuffer());
+    get: async (file) => {
+      const found = await (await cache()).match(url(file));
+      return found && new Uint8Array(await found.arrayBuffer());
     },
-    gunzip: async (bytes, maxBytes) => {
-      const inflater = new DecompressionStream("gzip");
-      const writer = inflater.writable.getWriter();
-      // In one write: measured twice as fast as a stream of pieces. What fails here fails the reads below, too.
-      writer.write(bytes as Uint8Array<ArrayBuffer>).catch(() => {});
-      writer.close().catch(() => {});
-      const reader = inflater.readable.getReader();
-      // Filled as it comes: joining thousands of chunks at the end would cost as much again.
-      const whole = new Uint8Array(maxBytes);
-      let length = 0;
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) return whole.subarray(0, length);
-        if (length + value.byteLength > maxBytes) {
-          await reader.cancel();
-          throw new Error("more bytes than expected");
-        }
-        whole.set(value, length);
-        length += value.byteLength;
+    has: async (file) => (await (await cache()).match(url(file))) !== undefined,
+    put: async (file, bytes) =>
+      (await cache()).put(url(file), new Response(bytes as Uint8Array<ArrayBuffer>)),
+    prune: async (keep) => {
+      const store = await cache();
+      for (const request of await store.keys()) {
+        const file = request.url.startsWith(location) ? request.url.slice(location.length) : undefined;
+        if (file !== undefined && !keep(file)) await store.delete(request);
       }
     },
   };
+}
+
+async function inflate(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+  const inflater = new DecompressionStream("gzip");
+  const writer = inflater.writable.getWriter();
+  // In one write: measured twice as fast as a stream of pieces. What fails here fails the reads below, too.
+  writer.write(bytes as Uint8Array<ArrayBuffer>).catch(() => {});
+  writer.close().catch(() => {});
+  const reader = inflater.readable.getReader();
+  // Filled as it comes: joining thousands of chunks at the end would cost as much again.
+  const whole = new Uint8Array(maxBytes);
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return whole.subarray(0, length);
+    if (length + value.byteLength > maxBytes) {
+      await reader.cancel();
+      throw new Error("more bytes than expected");
+    }
+    whole.set(value, length);
+    length += value.byteLength;
+  }
 }

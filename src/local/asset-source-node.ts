@@ -1,21 +1,61 @@
-import { readFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { AssetSource } from "./asset-source.js";
+import { type AssetCache, webAssetSource } from "./asset-source-web.js";
 
 const inflate = promisify(gunzip);
 
-/** Assets in a folder, given as a file: URL that ends in "/". */
-export function fileAssetSource(location: string): AssetSource {
+/** Where fetched assets are kept unless the `cache` option says so. */
+export function defaultCacheFolder(env: NodeJS.ProcessEnv): string {
+  return join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "boxrun");
+}
+
+/** Assets below a URL that ends in "/": in a folder (file:), or on a web server and then kept in the folder `cache`. */
+export function nodeAssetSource(location: string, cache: string): AssetSource {
+  if (!location.startsWith("file:")) return webAssetSource(location, inflateBytes, folderCache(cache));
+  const read: AssetSource["read"] = async (file, { onBytes } = {}) => {
+    const bytes = plain(await readFile(new URL(file, location)));
+    onBytes?.(bytes.byteLength);
+    return bytes;
+  };
   return {
     location,
-    read: async (file) => plain(await readFile(new URL(file, location))),
-    gunzip: async (bytes, maxBytes) => {
-      // One piece of output instead of thousands of 16 KB, joined. zlib's least is 64 bytes.
-      const size = Math.max(64, maxBytes);
-      return plain(await inflate(bytes, { maxOutputLength: size, chunkSize: size }));
+    keeps: true,
+    read,
+    readLatest: read,
+    isHere: async () => true,
+    gunzip: inflateBytes,
+  };
+}
+
+function folderCache(folder: string): AssetCache {
+  // Names come from a manifest that was checked: letters, digits, "." and "-", and one folder for chunks.
+  const path = (file: string) => join(folder, file);
+  const exists = (file: string) => access(path(file)).then(() => true);
+  return {
+    get: async (file) => plain(await readFile(path(file))),
+    has: (file) => exists(file).catch(() => false),
+    put: async (file, bytes) => {
+      const draft = `${path(file)}.${crypto.randomUUID()}`;
+      await mkdir(dirname(draft), { recursive: true });
+      await writeFile(draft, bytes);
+      await rename(draft, path(file));
+    },
+    prune: async (keep) => {
+      const names = await readdir(folder, { withFileTypes: true });
+      for (const entry of names)
+        if (entry.isFile() && !keep(entry.name)) await rm(path(entry.name), { force: true });
     },
   };
+}
+
+async function inflateBytes(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+  // One piece of output instead of thousands of 16 KB, joined. zlib's least is 64 bytes.
+  const size = Math.max(64, maxBytes);
+  return plain(await inflate(bytes, { maxOutputLength: size, chunkSize: size }));
 }
 
 /** A Buffer is a Uint8Array in all but `slice`, which shares memory instead of copying it. */

@@ -1,26 +1,42 @@
-import { BoxRunError } from "../errors.js";
+import { BoxRunError, isBoxRunError } from "../errors.js";
 
-/** Where the files that boxes are made of come from. One implementation a host; the rest of this file is the same everywhere. */
+/** How a file is to be read. */
+export interface ReadOptions {
+  /** True: from where it comes from, past every cache. Default false. */
+  fresh?: boolean;
+  /** Told of each piece as it comes, in bytes. What is cached comes in one. */
+  onBytes?: (count: number) => void;
+  signal?: AbortSignal;
+}
+
+/** Where the files that boxes are made of come from. One implementation a host. */
 export interface AssetSource {
   /** For messages. */
   readonly location: string;
-  /** The bytes of one file. Rejects when it cannot be had, whatever the reason. */
-  read(file: string): Promise<Uint8Array>;
+  /**
+   * The bytes of a file whose name stands for its contents: it never changes, and may come from a cache. Rejects when it cannot be had, whatever the
+   * reason; every try and wait inside has an end.
+   */
+  read(file: string, options?: ReadOptions): Promise<Uint8Array>;
+  /** The bytes of a file that changes under its name: what was cached only when there is no newer to be had. */
+  readLatest(file: string): Promise<Uint8Array>;
+  /** True when the file would be read without the network. */
+  isHere(file: string): Promise<boolean>;
   /** Inflates gzip. Rejects when the result would be larger than `maxBytes`. */
   gunzip(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array>;
+  /** True, or why `read` keeps nothing for later. */
+  readonly keeps: true | string;
 }
 
-/** The bytes of one file. IMAGE_PULL_FAILED when it cannot be had. */
-export async function readFile(source: AssetSource, file: string): Promise<Uint8Array> {
-  try {
-    return await source.read(file);
-  } catch (cause) {
-    throw new BoxRunError("IMAGE_PULL_FAILED", `${file} could not be read from ${source.location}`, {
-      retryable: true,
-      hint: "serve the package's dist/assets folder there, or name another place with local.assets",
-      cause,
-    });
-  }
+/** The error of a file that cannot be had. */
+export function unreachable(source: AssetSource, file: string, cause: unknown): BoxRunError {
+  if (isBoxRunError(cause)) return cause;
+  const why = cause instanceof Error ? `: ${cause.message}` : "";
+  return new BoxRunError("IMAGE_PULL_FAILED", `${file} could not be read from ${source.location}${why}`, {
+    retryable: true,
+    hint: "serve the package's dist/assets folder there, or name another place with local.assets",
+    cause,
+  });
 }
 
 /** The error of a file that is not what it should be. */

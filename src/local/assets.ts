@@ -1,33 +1,30 @@
+import { isBoxRunError } from "../errors.js";
 import { toHex } from "../util/bytes.js";
-import { type AssetSource, damaged, readFile } from "./asset-source.js";
+import { type AssetSource, damaged, type ReadOptions, unreachable } from "./asset-source.js";
 import type { AssetManifest } from "./manifest.js";
+
+/** A file, and what its contents must be. */
+export interface VerifiedFile {
+  file: string;
+  /** Of the file as it lies there, compressed. */
+  sha256: string;
+  /** Of its contents. */
+  rawBytes: number;
+}
 
 /** Loads the assets of one manifest, and never hands out bytes that are not the ones it names. */
 export class Assets {
   constructor(
     readonly source: AssetSource,
     readonly manifest: AssetManifest,
+    private readonly onBytes?: (count: number) => void,
   ) {}
 
   /** The verified, inflated bytes of one asset. IMAGE_PULL_FAILED when it is missing, damaged or not what the manifest says. */
   async load(assetName: string): Promise<Uint8Array> {
     const entry = this.manifest.files[assetName];
     if (!entry) throw damaged(this.source, "manifest.json", `does not list ${assetName}`);
-    const compressed = await readFile(this.source, entry.file);
-    // Both at once, off this thread: bytes with a wrong hash are inflated for nothing, and never handed out.
-    const [hash, inflated] = await Promise.allSettled([
-      sha256Hex(compressed),
-      this.source.gunzip(compressed, entry.rawBytes),
-    ]);
-    if (hash.status === "rejected" || hash.value !== entry.sha256) {
-      throw damaged(this.source, entry.file, "does not have the hash that manifest.json gives");
-    }
-    if (inflated.status === "rejected") {
-      throw damaged(this.source, entry.file, "cannot be inflated", inflated.reason);
-    }
-    const raw = inflated.value;
-    if (raw.byteLength !== entry.rawBytes) throw damaged(this.source, entry.file, "has a wrong size");
-    return raw;
+    return loadVerified(this.source, entry, this.onBytes ? { onBytes: this.onBytes } : {});
   }
 
   /** One asset, compiled. */
@@ -41,7 +38,69 @@ export class Assets {
   }
 }
 
+/** The inflated contents of a file. What is not as it should be is read once more, past all caches: one of them may be damaged. */
+export async function loadVerified(
+  source: AssetSource,
+  entry: VerifiedFile,
+  options: ReadOptions = {},
+): Promise<Uint8Array> {
+  try {
+    return await loadOnce(source, entry, options);
+  } catch (error) {
+    if (!isBoxRunError(error) || error.retryable) throw error;
+    return loadOnce(source, entry, { ...options, fresh: true });
+  }
+}
+
+/** The compressed bytes of a file, verified in the same way. */
+export async function readVerified(
+  source: AssetSource,
+  entry: VerifiedFile,
+  options: ReadOptions = {},
+): Promise<Uint8Array> {
+  const bytes = await read(source, entry.file, options);
+  if ((await sha256Hex(bytes)) === entry.sha256) return bytes;
+  const again = await read(source, entry.file, { ...options, fresh: true });
+  if ((await sha256Hex(again)) === entry.sha256) return again;
+  throw wrongHash(source, entry.file);
+}
+
+async function loadOnce(source: AssetSource, entry: VerifiedFile, options: ReadOptions): Promise<Uint8Array> {
+  const compressed = await read(source, entry.file, options);
+  // Both at once, off this thread: bytes with a wrong hash are inflated for nothing, and never handed out.
+  const [hash, inflated] = await Promise.allSettled([
+    sha256Hex(compressed),
+    source.gunzip(compressed, entry.rawBytes),
+  ]);
+  if (hash.status === "rejected" || hash.value !== entry.sha256) throw wrongHash(source, entry.file);
+  if (inflated.status === "rejected") {
+    throw damaged(source, entry.file, "cannot be inflated", inflated.reason);
+  }
+  if (inflated.value.byteLength !== entry.rawBytes) throw damaged(source, entry.file, "has a wrong size");
+  return inflated.value;
+}
+
+/** IMAGE_PULL_FAILED when it cannot be had; the signal's reason. */
+async function read(source: AssetSource, file: string, options: ReadOptions): Promise<Uint8Array> {
+  try {
+    return await source.read(file, options);
+  } catch (cause) {
+    if (options.signal?.aborted) throw options.signal.reason;
+    throw unreachable(source, file, cause);
+  }
+}
+
+function wrongHash(source: AssetSource, file: string) {
+  return damaged(source, file, "does not have the hash that the manifest gives");
+}
+
 /** Lower-case hex of the SHA-256 of bytes. */
 export async function sha256Hex(data: Uint8Array): Promise<string> {
-  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>)));
+  return toHex(await sha256(data));
+}
+
+async function sha256(data: Uint8Array): Promise<Uint8Array> {
+  // Pages that are not served securely have no crypto.subtle.
+  if (!crypto.subtle) return (await import("@noble/hashes/sha2.js")).sha256(data);
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>));
 }

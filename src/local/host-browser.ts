@@ -1,4 +1,4 @@
-import { fetchAssetSource } from "./asset-source-browser.js";
+import { browserAssetSource } from "./asset-source-browser.js";
 import type { Host } from "./host.js";
 import type { FromMachine } from "./machine/messages.js";
 import { browserStore } from "./state/store-browser.js";
@@ -10,7 +10,7 @@ export const browserHost: Host = {
     const url = new URL(given ?? "../assets/", given === undefined ? import.meta.url : location.href).href;
     return url.endsWith("/") ? url : `${url}/`;
   },
-  openSource: fetchAssetSource,
+  openSource: browserAssetSource,
   openStore: (state) => browserStore(state ?? "boxrun"),
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(new URL("./machine-worker.js", import.meta.url), {

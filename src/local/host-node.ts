@@ -1,6 +1,6 @@
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
-import { fileAssetSource } from "./asset-source-node.js";
+import { defaultCacheFolder, nodeAssetSource } from "./asset-source-node.js";
 import type { Host } from "./host.js";
 import type { FromMachine } from "./machine/messages.js";
 import { defaultStateFolder, folderStore } from "./state/store-node.js";
@@ -10,10 +10,10 @@ export const nodeHost: Host = {
   description: `Node ${process.versions.node}`,
   assetsLocation: (given) => {
     if (given === undefined) return new URL("../assets/", import.meta.url).href;
-    const url = given.startsWith("file:") ? given : pathToFileURL(given).href;
+    const url = /^(file|https?):/.test(given) ? given : pathToFileURL(given).href;
     return url.endsWith("/") ? url : `${url}/`;
   },
-  openSource: fileAssetSource,
+  openSource: (location, cache) => nodeAssetSource(location, cache ?? defaultCacheFolder(process.env)),
   openStore: async (state) => folderStore(state ?? defaultStateFolder(process.env)),
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(new URL("./machine-worker.js", import.meta.url), {

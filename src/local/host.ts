@@ -17,7 +17,7 @@ export interface Host {
   readonly description: string;
   /** The URL of the folder of assets: `given` resolved, or the one that came with the package. */
   assetsLocation(given: string | undefined): string;
-  openSource(location: string): AssetSource;
+  openSource(location: string, cache: string | undefined): AssetSource;
   /** Where boxes are kept: `state` is the option, undefined for the host's own place. */
   openStore(state: string | undefined): Promise<BoxStore>;
   /** Starts a Worker. `onFailure` is called when it could not start or ended by itself. */

@@ -11,6 +11,7 @@ import type {
   ExecInfo,
   ExecSpec,
   ImageInfo,
+  TransferProgress,
 } from "../backend.js";
 import { DEFAULT_DISK_GB, DEFAULT_MEMORY_MB } from "../contract/schemas.js";
 import { BoxRunError, invalid, isBoxRunError, unsupported } from "../errors.js";
@@ -20,8 +21,10 @@ import { newId } from "../util/ids.js";
 import { Assets } from "./assets.js";
 import { BoxRegistry, lockedElsewhere } from "./box-registry.js";
 import type { Host } from "./host.js";
+import { fetchAll, parseChunkList } from "./image-chunks.js";
 import { LocalBox } from "./local-box.js";
 import type { LocalExecution } from "./local-execution.js";
+import { neededAssets } from "./machine/needed-assets.js";
 import { type ImageManifest, readManifest } from "./manifest.js";
 import type { LocalOptions } from "./options.js";
 import type { Release } from "./state/box-store.js";
@@ -49,7 +52,7 @@ const CAPABILITIES: Capabilities = {
   attach: "the local backend has no terminals yet; use execStream with stdin",
   usage: true,
   persistence: true,
-  pull: "not built yet",
+  pull: true,
 };
 
 const NOT_KEPT = "the option local.persistent is false: boxes end with the page or process";
@@ -95,20 +98,39 @@ export class LocalBackend implements Backend {
     const assets = await this.openAssets();
     return assets.manifest.images.map((image) => ({
       name: image.name,
-      aliases: image.aliases,
+      aliases: [...image.aliases, ...image.standsFor],
       description: image.description,
-      downloadBytes: assets.downloadBytes([
-        "v86.wasm",
-        image.base,
-        image.snapshots.find(({ memoryMb, disk }) => memoryMb === DEFAULT_MEMORY_MB && disk)?.name ??
-          "kernel",
-      ]),
-      totalBytes: 0,
+      downloadBytes: assets.downloadBytes(["v86.wasm", image.base, defaultSnapshot(image)]),
+      totalBytes: this.pullFiles(assets, image).bytes + image.baseDownloadBytes,
     }));
   }
 
-  async pullImage(): Promise<void> {
-    throw unsupported("pull is not built yet");
+  async pullImage(
+    name: string,
+    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (progress: TransferProgress) => void },
+  ): Promise<void> {
+    this.requireOpen();
+    const assets = await this.openAssets();
+    const { source } = assets;
+    const image = this.findImage(assets, name);
+    if (source.keeps !== true) throw unsupported(`pull: ${source.keeps}`);
+    const { files, bytes } = this.pullFiles(assets, image);
+    const totalBytes = bytes + image.baseDownloadBytes;
+    let loadedBytes = 0;
+    const onBytes = (count: number) => {
+      loadedBytes += count;
+      onProgress?.({ loadedBytes, totalBytes });
+    };
+    const chunks = parseChunkList(await assets.load(image.base), image.baseBytes);
+    await fetchAll(source, [...files, ...chunks], { ...(signal && { signal }), onBytes });
+  }
+
+  /** What of an image, beside its chunks, boxes of the default sizes need. */
+  private pullFiles({ manifest }: Assets, image: ImageManifest) {
+    const snapshots = image.snapshots.filter(({ memoryMb }) => memoryMb === DEFAULT_MEMORY_MB);
+    const names = ["v86.wasm", DEFAULT_DISK, GROWING_DISK, image.base, ...snapshots.map(({ name }) => name)];
+    const files = names.flatMap((name) => manifest.files[name] ?? []);
+    return { files, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
   }
 
   async createBox(
@@ -309,6 +331,37 @@ export class LocalBackend implements Backend {
     );
   }
 
+  /** IMAGE_PULL_FAILED. */
+  private findImage({ manifest }: Assets, asked: string): ImageManifest {
+    const { images } = manifest;
+    const found = images.find(({ name, aliases }) => name === asked || aliases.includes(asked));
+    if (found) return found;
+    const standIn = images.find(({ standsFor }) => standsFor.includes(asked));
+    if (standIn && !this.options.strictImages) return standIn;
+    if (standIn) {
+      throw new BoxRunError(
+        "IMAGE_PULL_FAILED",
+        `${JSON.stringify(asked)} is not here, only what stands in for it: ${standIn.description}`,
+        { hint: `ask for ${JSON.stringify(standIn.name)}, or leave out local.strictImages` },
+      );
+    }
+    const known = images.map(({ name, aliases }) => [name, ...aliases].join(", ")).join("; ");
+    throw new BoxRunError("IMAGE_PULL_FAILED", `there is no local image ${JSON.stringify(asked)}`, {
+      hint: `there are: ${known}`,
+    });
+  }
+
+  private imageOf(assets: Assets, { spec, image: made, id }: BoxRecord): ImageManifest {
+    const image = this.findImage(assets, made?.name ?? spec.image);
+    const base = assets.manifest.files[image.base]?.sha256;
+    if (!made?.base || made.base === base) return image;
+    throw new BoxRunError(
+      "STATE_MISMATCH",
+      `box ${id} was made of another build of the image ${image.name}, and its disk only goes with that`,
+      { hint: "use the version of boxrun that made it" },
+    );
+  }
+
   private adopt(registry: BoxRegistry, record: BoxRecord, release: Release): LocalBox {
     const box = new LocalBox(record, release, {
       host: this.host,
@@ -341,7 +394,7 @@ export class LocalBackend implements Backend {
     const boot = async () => {
       report({ phase: "download" });
       const assets = await this.openAssets();
-      const image = findImage(assets, record);
+      const image = this.imageOf(assets, record);
       const { memoryMb, diskSizeGb } = record.spec;
       const base = assets.manifest.files[image.base]?.sha256 ?? null;
       box.describeImage({ name: image.name, description: image.description, base });
@@ -352,8 +405,16 @@ export class LocalBackend implements Backend {
         diskBytes: diskSizeGb * 2 ** 30,
         manifest: assets.manifest,
         assets: this.location,
+        ...(this.options.cache !== undefined && { cache: this.options.cache }),
       };
-      await box.boot(config, this.compileEmulator(assets), report);
+      const totalBytes = assets.downloadBytes(neededAssets(config));
+      let loadedBytes = 0;
+      const onLoaded = (bytes: number) => {
+        // The guest's own reads, once it runs, are no longer what the caller waits for.
+        loadedBytes += bytes;
+        if (loadedBytes <= totalBytes) report({ phase: "download", loadedBytes, totalBytes });
+      };
+      await box.boot(config, this.compileEmulator(assets), report, onLoaded);
     };
     await box.hold(() => untilAborted(Promise.race([boot(), callbackFailed.promise]), signal));
   }
@@ -395,7 +456,7 @@ export class LocalBackend implements Backend {
   }
 
   private async readAssets(): Promise<Assets> {
-    const source = this.host.openSource(this.location);
+    const source = this.host.openSource(this.location, this.options.cache);
     return new Assets(source, await readManifest(source));
   }
 
@@ -457,23 +518,8 @@ function requireBuildable(spec: BoxSpec): void {
   if (spec.volumes?.length) throw unsupported(`volumes: ${CAPABILITIES.volumes}`);
 }
 
-function findImage(assets: Assets, { spec, image: made }: BoxRecord): ImageManifest {
-  const { images } = assets.manifest;
-  const asked = made?.name ?? spec.image;
-  const found = images.find((image) => image.name === asked || image.aliases.includes(asked));
-  if (!found) {
-    const known = images.map((image) => [image.name, ...image.aliases].join(", ")).join("; ");
-    throw new BoxRunError("IMAGE_PULL_FAILED", `there is no local image ${JSON.stringify(asked)}`, {
-      hint: `there are: ${known}`,
-    });
-  }
-  const base = assets.manifest.files[found.base]?.sha256 ?? null;
-  if (made?.base && made.base !== base) {
-    throw new BoxRunError(
-      "STATE_MISMATCH",
-      `box ${spec.name ?? ""} was made of another build of the image ${found.name}, and its disk only goes with that`,
-      { hint: "use the version of boxrun that made it" },
-    );
-  }
-  return found;
+/** The name of the snapshot that a box of the default size starts from. */
+function defaultSnapshot(image: ImageManifest): string {
+  const found = image.snapshots.find(({ memoryMb, disk }) => memoryMb === DEFAULT_MEMORY_MB && disk !== null);
+  return found?.name ?? "kernel";
 }

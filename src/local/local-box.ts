@@ -59,6 +59,7 @@ export class LocalBox {
   private failure: BoxRunError | undefined;
   /** Nobody sees it any more; its files are on their way out. */
   removed = false;
+  private onLoaded: (bytes: number) => void = () => {};
   private onStarting: () => void = () => {};
 
   /** `release` gives the box's lock back: it is this object's from now on. */
@@ -71,6 +72,7 @@ export class LocalBox {
     this.guest = new Guest((bytes) => this.machine.send(bytes));
     this.machine = new MachineHandle(context.host, {
       onOutput: (bytes) => this.guest.receive(bytes),
+      onLoaded: (bytes) => this.onLoaded(bytes),
       onStarting: () => this.onStarting(),
       onEnded: (error) => this.fail(error),
     });
@@ -101,7 +103,9 @@ export class LocalBox {
     config: MachineConfig,
     emulator: Promise<WebAssembly.Module>,
     onProgress: (progress: CreateProgress) => void,
+    onLoaded: (bytes: number) => void,
   ): Promise<void> {
+    this.onLoaded = onLoaded;
     const { store, durability } = this.context;
     const { spec } = this.record;
     this.onStarting = () => onProgress({ phase: "boot" });

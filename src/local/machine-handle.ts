@@ -14,6 +14,8 @@ const STOP_DEADLINE_MS = 30_000;
 export interface MachineHandlers {
   /** Bytes from the agent. What it throws ends the machine. */
   onOutput(bytes: Uint8Array): void;
+  /** So many compressed bytes of assets have come. */
+  onLoaded(bytes: number): void;
   /** Assets are there and the machine starts. */
   onStarting(): void;
   /** The machine has ended, and not because it was asked to. Called once. */
@@ -119,6 +121,8 @@ export class MachineHandle {
     if (this.over) return;
     if (Array.isArray(message)) return this.receiveOutput(message);
     switch (message.type) {
+      case "loaded":
+        return this.handlers.onLoaded(message.bytes);
       case "starting":
         return this.handlers.onStarting();
       case "started":

@@ -1,6 +1,6 @@
 import { BoxRunError } from "../errors.js";
 import { deferred } from "../util/deferred.js";
-import { fileAssetSource } from "./asset-source-node.js";
+import { nodeAssetSource } from "./asset-source-node.js";
 import { Assets } from "./assets.js";
 import { Guest } from "./guest/guest.js";
 import { GuestProcess } from "./guest/guest-process.js";
@@ -25,11 +25,12 @@ export async function makeSnapshots(options: {
   disk: string;
   warmUp: readonly (readonly string[])[];
 }): Promise<{ any: Uint8Array; new: Uint8Array }> {
-  const source = fileAssetSource(options.assets);
+  const source = nodeAssetSource(options.assets, "");
   const assets = new Assets(source, await readManifest(source));
   const guest: Guest = new Guest((bytes) => machine.send(bytes));
   const machine = new MachineHandle(nodeHost, {
     onOutput: (bytes) => guest.receive(bytes),
+    onLoaded: () => {},
     onStarting: () => {},
     onEnded: (error) => guest.lose(error),
   });

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { type AssetSource, damaged, readFile } from "./asset-source.js";
+import { type AssetSource, damaged, unreachable } from "./asset-source.js";
 
 const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const name = z.string().check(z.regex(/^[a-z0-9][a-z0-9.-]{0,99}$/));
@@ -9,16 +9,22 @@ const MAX_ASSET_BYTES = 1 << 30;
 const bytes = z.int().check(z.minimum(0), z.maximum(MAX_ASSET_BYTES));
 
 const manifestSchema = z.object({
-  version: z.literal(1),
+  version: z.literal(2),
   /** Every file by name: gzip of `rawBytes` bytes; `sha256` is of the file as it lies there, compressed. */
   files: z.record(name, z.object({ file: name, sha256, bytes, rawBytes: bytes })),
   images: z.array(
     z.object({
       name,
+      /** Other names that are true of it. */
       aliases: z.array(z.string()),
+      /** References that it stands in for: something like it, refused under `strictImages`. */
+      standsFor: z.array(z.string()),
       description: z.string(),
-      /** The name of the base disk's file. */
+      /** The name of the list of its base disk's chunks, and the size of that disk: see image-chunks.ts. */
       base: name,
+      baseBytes: bytes,
+      /** Of all chunks together, compressed. */
+      baseDownloadBytes: bytes,
       snapshots: z.array(
         z.object({
           name,
@@ -41,7 +47,11 @@ export type ImageManifest = AssetManifest["images"][number];
 /** Reads and checks `manifest.json`. IMAGE_PULL_FAILED when it is missing or of another form. */
 export async function readManifest(source: AssetSource): Promise<AssetManifest> {
   const file = "manifest.json";
-  const text = new TextDecoder().decode(await readFile(source, file));
+  const text = new TextDecoder().decode(
+    await source.readLatest(file).catch((cause) => {
+      throw unreachable(source, file, cause);
+    }),
+  );
   let json: unknown;
   try {
     json = JSON.parse(text);

@@ -1,4 +1,5 @@
 import type * as z from "zod/mini";
+import { describeIssue } from "../contract/issues.js";
 import { wireError } from "../contract/wire.js";
 import { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails } from "../errors.js";
 import { isInPage } from "./runtime.js";
@@ -47,10 +48,9 @@ export function errorOfResponse(what: string, response: Response, text: string):
 export function read<T extends z.ZodMiniType>(schema: T, value: unknown, what: string): z.infer<T> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issue = result.error.issues[0]!;
-  const where = issue.path.map(String).join(".");
-  const problem = issue.code === "invalid_type" ? `must be of type ${issue.expected}` : issue.message;
-  throw protocolError(`${what}: the server's answer is not what it should be: ${where} ${problem}`);
+  throw protocolError(
+    `${what}: the server's answer is not what it should be: ${describeIssue(result.error)}`,
+  );
 }
 
 /** Reads a body of JSON. */

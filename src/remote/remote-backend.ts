@@ -35,6 +35,8 @@ import type { Call, Http } from "./http.js";
 import type { Incoming } from "./incoming.js";
 import { upload } from "./upload.js";
 
+const STDIN_PIECE_BYTES = 256 * 1024;
+
 /** Boxes on a BoxRun server. It asks for extensions only where the server has named them. */
 export class RemoteBackend implements Backend {
   readonly capabilities: Capabilities;
@@ -193,7 +195,10 @@ export class RemoteBackend implements Backend {
   }
 
   async writeStdin(boxId: string, execId: string, chunk: Uint8Array): Promise<void> {
-    await this.sendStdin(boxId, execId, chunk, {});
+    // A server keeps a request's whole body in memory, and limits it.
+    for (let at = 0; at < chunk.byteLength; at += STDIN_PIECE_BYTES) {
+      await this.sendStdin(boxId, execId, chunk.subarray(at, at + STDIN_PIECE_BYTES), {});
+    }
   }
 
   async closeStdin(boxId: string, execId: string): Promise<void> {

@@ -15,19 +15,23 @@ const entry = {
 };
 
 function sourceOf(files: Record<string, Uint8Array | string>): AssetSource {
+  const read: AssetSource["read"] = async (file) => {
+    const found = files[file];
+    if (found === undefined) throw new Error("404");
+    return typeof found === "string" ? new TextEncoder().encode(found) : found;
+  };
   return {
     location: "memory:",
-    read: async (file) => {
-      const found = files[file];
-      if (found === undefined) throw new Error("404");
-      return typeof found === "string" ? new TextEncoder().encode(found) : found;
-    },
+    keeps: true,
+    isHere: async () => true,
+    read,
+    readLatest: read,
     gunzip: async (bytes, maxBytes) => new Uint8Array(gunzipSync(bytes, { maxOutputLength: maxBytes })),
   };
 }
 
 function manifest(thing: object = entry): string {
-  return JSON.stringify({ version: 1, files: { thing }, images: [] });
+  return JSON.stringify({ version: 2, files: { thing }, images: [] });
 }
 
 async function open(files: Record<string, Uint8Array | string>): Promise<Assets> {
@@ -49,7 +53,7 @@ describe("assets", () => {
   it.each([
     ["there is no manifest", {}, /manifest\.json could not be read from memory:/],
     ["the manifest is a page of HTML", { "manifest.json": "<!doctype html>" }, /is not JSON/],
-    ["the manifest is of another form", { "manifest.json": '{"version":2}' }, /manifest\.json .*version/],
+    ["the manifest is of another form", { "manifest.json": '{"version":1}' }, /manifest\.json .*version/],
     [
       "the manifest names a file elsewhere",
       { "manifest.json": manifest({ ...entry, file: "../../etc/passwd" }) },

@@ -22,12 +22,29 @@ describe("MemoryDisk", () => {
 });
 
 describe("ImageDisk", () => {
+  const chunksOf = (image: Uint8Array, late: boolean) => ({
+    byteLength: image.byteLength,
+    get: (number: number) => {
+      const chunk = image.slice(number * 4, number * 4 + 4);
+      return late ? Promise.resolve(chunk) : chunk;
+    },
+  });
+
   it("is as long as whole sectors, and reads zeroes beyond its image", () => {
-    const disk = new ImageDisk(Uint8Array.from([1, 2, 3]));
+    const disk = new ImageDisk(chunksOf(Uint8Array.from([1, 2, 3]), false), 4);
     expect(disk.byteLength).toBe(512);
-    expect(disk.read(0, 512).subarray(0, 4)).toEqual(Uint8Array.from([1, 2, 3, 0]));
+    expect((disk.read(0, 512) as Uint8Array).subarray(0, 4)).toEqual(Uint8Array.from([1, 2, 3, 0]));
     disk.write();
     expect(disk.read(0, 3)).toEqual(Uint8Array.from([1, 2, 3]));
+  });
+
+  it("reads across chunks, whether they are there or come later", async () => {
+    const image = Uint8Array.from({ length: 21 }, (_, i) => i + 1);
+    for (const late of [false, true]) {
+      const disk = new ImageDisk(chunksOf(image, late), 4);
+      expect(await disk.read(3, 10)).toEqual(image.slice(3, 13));
+      expect(await disk.read(19, 4)).toEqual(Uint8Array.from([20, 21, 0, 0]));
+    }
   });
 });
 

@@ -32,17 +32,30 @@ export function fakeBackend(onMachine: (machine: FakeMachine) => void): LocalBac
     rawBytes: EMPTY_WASM.byteLength,
   };
   const manifest = {
-    version: 1,
+    version: 2,
     files: { "v86.wasm": file },
-    images: [{ name: "fake", aliases: [], description: "a fake", base: "base", snapshots: [] }],
+    images: [
+      {
+        name: "fake",
+        aliases: [],
+        standsFor: [],
+        description: "a fake",
+        base: "base",
+        baseBytes: 0,
+        baseDownloadBytes: 0,
+        snapshots: [],
+      },
+    ],
   };
   const host: Host = {
     description: "a test",
     assetsLocation: () => "memory:",
     openSource: () => ({
       location: "memory:",
-      read: async (name) =>
-        name === "manifest.json" ? new TextEncoder().encode(JSON.stringify(manifest)) : packed,
+      keeps: true,
+      isHere: async () => true,
+      readLatest: async () => new TextEncoder().encode(JSON.stringify(manifest)),
+      read: async () => packed,
       gunzip: async (bytes) => new Uint8Array(gunzipSync(bytes)),
     }),
     openStore: async () => memoryStore("a test"),

@@ -14,17 +14,21 @@ const BUILD_PACKAGES = [
   ..."erofs-utils e2fsprogs dpkg-dev debian-archive-keyring".split(" "),
 ];
 
-/** Installs the build packages that are missing; not being root, says which. */
-export function installBuildPackages() {
+/**
+ * Installs the build packages that are missing; not being root, says which.
+ * @param {string[]} others beside those that every part needs
+ */
+export function installBuildPackages(others) {
+  const wanted = [...BUILD_PACKAGES, ...others];
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
-  const known = ask("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...BUILD_PACKAGES]);
+  const known = ask("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...wanted]);
   const installed = new Set(
     known
       .split("\n")
       .filter((line) => line.endsWith(" installed"))
       .map((line) => line.split(" ")[0]),
   );
-  const missing = BUILD_PACKAGES.filter((name) => !installed.has(name));
+  const missing = wanted.filter((name) => !installed.has(name));
   if (missing.length === 0) return;
   if (process.getuid?.() !== 0)
     throw new Error(`Missing packages. As root: apt-get install ${missing.join(" ")}`);

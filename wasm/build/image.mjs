@@ -1,10 +1,11 @@
 /**
  * Builds the guest side of local boxes into wasm/prebuilt/: see wasm/README.md.
  *
- *     node wasm/build/image.mjs [--update] [kernel|agent|tiny|disk|bios ...]
+ *     node wasm/build/image.mjs [--update] [kernel|agent|tiny|disk|bios|debian ...]
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
+import { buildDebian, BUILD_PACKAGES as DEBIAN_PACKAGES } from "../images/debian/build.mjs";
 import { Apt, installBuildPackages } from "./apt.mjs";
 import { checkPrebuilt, fingerprintInputs, RECORDS_FILE, readRecords, sha256 } from "./fingerprint.mjs";
 import { readLock, writeLock } from "./lock.mjs";
@@ -24,18 +25,21 @@ try {
 /** @param {string[]} args */
 function main(args) {
   const wanted = args.filter((arg) => arg !== "--update");
-  const unknown = wanted.filter((group) => !(group in STEPS));
+  const groups = [...Object.keys(STEPS), "debian"];
+  const unknown = wanted.filter((group) => !groups.includes(group));
   if (unknown.length > 0)
-    throw new Error(`no such part: ${unknown.join(", ")}; there are ${Object.keys(STEPS).join(", ")}`);
+    throw new Error(`no such part: ${unknown.join(", ")}; there are ${groups.join(", ")}`);
   // mke2fs and mkfs.erofs, which are not on everybody's PATH
   process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
   process.umask(0o022);
 
-  installBuildPackages();
+  installBuildPackages(DEBIAN_PACKAGES);
   mkdirSync(WORK, { recursive: true });
   const apt = new Apt(WORK);
   const lock = readLock();
-  if (args.includes("--update")) {
+  const update = args.includes("--update");
+  const alone = wanted.length === 1 && wanted[0] === "debian";
+  if (update && !alone) {
     for (const key of Object.keys(lock.inputs)) lock.inputs[key] = apt.newest(key, lock.inputs[key]);
     writeLock(lock);
   }
@@ -51,6 +55,11 @@ function main(args) {
     // Before the step, so that a file changed meanwhile reads as stale
     const inputs = fingerprintInputs(name);
     store(name, inputs, STEPS[group](name, context), lock);
+  }
+
+  if (wanted.length === 0 || wanted.includes("debian")) {
+    console.log("building debian");
+    buildDebian(WORK, { update });
   }
 
   const { ok, stale, damaged } = checkPrebuilt();

@@ -39,18 +39,32 @@ export function eachChunk(
   }
 }
 
-/** An image in memory. What the guest writes to it is dropped: it is mounted read-only. */
+/** An image of which only the chunks that are read are fetched. What the guest writes to it is dropped: it is mounted read-only. */
 export class ImageDisk implements MachineDisk {
   readonly byteLength: number;
 
-  constructor(private readonly image: Uint8Array) {
-    this.byteLength = Math.ceil(image.byteLength / SECTOR_BYTES) * SECTOR_BYTES;
+  constructor(
+    private readonly chunks: {
+      readonly byteLength: number;
+      get(number: number): Uint8Array | Promise<Uint8Array>;
+    },
+    private readonly chunkBytes: number,
+  ) {
+    this.byteLength = Math.ceil(chunks.byteLength / SECTOR_BYTES) * SECTOR_BYTES;
   }
 
-  read(offset: number, length: number): Uint8Array {
+  read(offset: number, length: number): Uint8Array | Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
-    bytes.set(this.image.subarray(offset, offset + length));
-    return bytes;
+    const waiting: Promise<void>[] = [];
+    // What is behind the image's end, in its last sector, is zero.
+    const inside = Math.max(0, Math.min(length, this.chunks.byteLength - offset));
+    eachChunk(this.chunkBytes, offset, inside, (number, start, end, at) => {
+      const copy = (chunk: Uint8Array) => bytes.set(chunk.subarray(start, end), at);
+      const chunk = this.chunks.get(number);
+      if (chunk instanceof Uint8Array) copy(chunk);
+      else waiting.push(chunk.then(copy));
+    });
+    return waiting.length === 0 ? bytes : Promise.all(waiting).then(() => bytes);
   }
 
   write(): void {}

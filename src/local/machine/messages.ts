@@ -12,6 +12,8 @@ export interface MachineConfig {
   manifest: AssetManifest;
   /** Where the assets are: a URL. */
   assets: string;
+  /** The folder to keep in what is fetched, where that is not the browser's business. */
+  cache?: string;
   /** The build's own boots: never from a snapshot, and with freed memory zeroed so that a snapshot of it is small. */
   forSnapshot?: boolean;
 }
@@ -39,6 +41,8 @@ export type ToMachine =
 /** From a machine's Worker to its owner. A list of bytes is from the agent. */
 export type FromMachine =
   | Uint8Array[]
+  /** Compressed bytes of assets that have come since the last such message. */
+  | { type: "loaded"; bytes: number }
   | { type: "starting" }
   | { type: "started"; boot: "snapshot" | "cold"; warnings: string[] }
   | { type: "saved"; snapshot: Uint8Array }

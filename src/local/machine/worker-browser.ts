@@ -1,5 +1,5 @@
 /** The Worker entry in browsers. */
-import { fetchAssetSource } from "../asset-source-browser.js";
+import { browserAssetSource } from "../asset-source-browser.js";
 import { openDatabaseDisk } from "./disk-database-browser.js";
 import type { ToMachine } from "./messages.js";
 import { serveMachine } from "./worker.js";
@@ -11,7 +11,7 @@ const scope = globalThis as unknown as {
 
 const serve = serveMachine({
   post: (message, transfer) => scope.postMessage(message, transfer),
-  openSource: fetchAssetSource,
+  openSource: browserAssetSource,
   openDisk: openDatabaseDisk,
 });
 scope.onmessage = (event) => serve(event.data);

@@ -1,6 +1,6 @@
 /** The Worker entry in Node, Deno and Bun. */
 import { parentPort } from "node:worker_threads";
-import { fileAssetSource } from "../asset-source-node.js";
+import { defaultCacheFolder, nodeAssetSource } from "../asset-source-node.js";
 import { openFileDisk } from "./disk-file-node.js";
 import type { ToMachine } from "./messages.js";
 import { serveMachine } from "./worker.js";
@@ -10,7 +10,7 @@ if (!port) throw new Error("this file runs as a worker thread");
 
 const serve = serveMachine({
   post: (message, transfer) => port.postMessage(message, transfer),
-  openSource: fileAssetSource,
+  openSource: (location, cache) => nodeAssetSource(location, cache ?? defaultCacheFolder(process.env)),
   openDisk: openFileDisk,
 });
 port.on("message", (message: ToMachine) => serve(message));

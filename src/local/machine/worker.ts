@@ -6,10 +6,11 @@ import { isBoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
 import type { AssetSource } from "../asset-source.js";
 import { Assets } from "../assets.js";
-import type { ImageManifest } from "../manifest.js";
+import { IMAGE_CHUNK_BYTES, ImageChunks } from "../image-chunks.js";
 import { decodeTemplate, ImageDisk, MemoryDisk, type StoredDisk } from "./disks.js";
 import { initramfs } from "./initramfs.js";
 import type { DiskConfig, FromMachine, MachineConfig, ToMachine } from "./messages.js";
+import { findSnapshot, imageOf, type ListedSnapshot } from "./needed-assets.js";
 import { decodeSnapshot, encodeSnapshot, fingerprint, type Snapshot } from "./snapshot.js";
 import { DEVICE_SET, Machine, type MachineParts } from "./v86-machine.js";
 
@@ -18,12 +19,10 @@ const CONSOLE_BYTES = 4096;
 const KERNEL_CMDLINE =
   "console=ttyS0 rdinit=/init tsc=reliable mitigations=off random.trust_cpu=on panic=-1 reboot=k quiet loglevel=3";
 
-type ListedSnapshot = ImageManifest["snapshots"][number];
-
 /** The host's side of a Worker. */
 export interface WorkerHost {
   post(message: FromMachine, transfer: ArrayBuffer[]): void;
-  openSource(location: string): AssetSource;
+  openSource(location: string, cache: string | undefined): AssetSource;
   /** Opens the disk of a box; `create`: it is not there yet. */
   openDisk(
     location: string,
@@ -66,9 +65,21 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     },
   };
 
+  let loadedBytes = 0;
+  const reportBytes = (count: number) => {
+    // One message for all that comes at once.
+    if (loadedBytes === 0) {
+      queueMicrotask(() => {
+        host.post({ type: "loaded", bytes: loadedBytes }, []);
+        loadedBytes = 0;
+      });
+    }
+    loadedBytes += count;
+  };
+
   const start = async (given: MachineConfig) => {
     config = given;
-    const assets = new Assets(host.openSource(given.assets), given.manifest);
+    const assets = new Assets(host.openSource(given.assets, given.cache), given.manifest, reportBytes);
     const warnings: string[] = [];
     const listed = given.forSnapshot ? undefined : findSnapshot(given);
     const loading = listed && loadSnapshot(given, assets, listed);
@@ -174,15 +185,9 @@ async function loadParts(
   assets: Assets,
   emulator: Promise<WebAssembly.Module>,
 ): Promise<Omit<MachineParts, "disk" | "cold">> {
-  const [base, module] = await Promise.all([assets.load(imageOf(manifest, image).base), emulator]);
-  return { emulator: module, memoryMb, base: new ImageDisk(base) };
-}
-
-/** The snapshot that the manifest has for this machine, if it has one: rather one for its new disk than one for any. */
-function findSnapshot({ manifest, image, memoryMb, disk }: MachineConfig): ListedSnapshot | undefined {
-  const fitting = imageOf(manifest, image).snapshots.filter((listed) => listed.memoryMb === memoryMb);
-  const forNew = disk === null ? undefined : fitting.find((listed) => listed.disk === disk);
-  return forNew ?? fitting.find((listed) => listed.disk === null);
+  const chunks = ImageChunks.open(assets, imageOf(manifest, image));
+  const [base, module] = await Promise.all([chunks, emulator]);
+  return { emulator: module, memoryMb, base: new ImageDisk(base, IMAGE_CHUNK_BYTES) };
 }
 
 /** Rejects when it cannot be used. */
@@ -208,12 +213,6 @@ async function loadColdBoot(assets: Assets, forSnapshot: boolean) {
   // Zeroing freed memory halves a snapshot, and makes a machine that runs from there on commit all its memory.
   const cmdline = forSnapshot ? `${KERNEL_CMDLINE} init_on_free=1` : KERNEL_CMDLINE;
   return { kernel, bios, vgaBios, cmdline, initramfs: initramfs(agent) };
-}
-
-function imageOf(manifest: MachineConfig["manifest"], name: string) {
-  const image = manifest.images.find((candidate) => candidate.name === name);
-  if (!image) throw new Error(`the manifest has no image ${name}`);
-  return image;
 }
 
 /** The last bytes of a stream. */

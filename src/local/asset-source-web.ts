@@ -1,0 +1,165 @@
+import { concatBytes } from "../util/bytes.js";
+import type { AssetSource, ReadOptions } from "./asset-source.js";
+
+/** Keeps files that came over the network. A failure of it is a file that is not there: caching is a favour. */
+export interface AssetCache {
+  get(file: string): Promise<Uint8Array | undefined>;
+  has(file: string): Promise<boolean>;
+  put(file: string, bytes: Uint8Array): Promise<void>;
+  /** Removes files of other versions: all that `keep` refuses. */
+  prune(keep: (file: string) => boolean): Promise<void>;
+}
+
+/** A guest whose disk does not answer resets it after 30 s: all tries together end before. */
+const DEADLINE_MS = 25_000;
+/** A server that sends nothing for so long is given up, and asked again. */
+const STALL_MS = 8_000;
+const TRIES = 4;
+const FIRST_DELAY_MS = 150;
+const MAX_DELAY_MS = 5_000;
+/** For the manifest, where an older one is at hand. */
+const LATEST_DEADLINE_MS = 4_000;
+
+/** Assets on a web server, below a URL that ends in "/", kept in `cache` where there is one. */
+export function webAssetSource(
+  location: string,
+  gunzip: AssetSource["gunzip"],
+  cache: AssetCache | string,
+): AssetSource {
+  const kept = typeof cache === "string" ? undefined : cache;
+  const keep = (file: string, bytes: Uint8Array) => void kept?.put(file, bytes).catch(() => {});
+
+  return {
+    location,
+    keeps: typeof cache === "string" ? cache : true,
+    gunzip,
+    isHere: async (file) => (await kept?.has(file).catch(() => false)) ?? false,
+
+    read: async (file, options = {}) => {
+      const cached = options.fresh ? undefined : await kept?.get(file).catch(() => undefined);
+      if (cached) {
+        options.onBytes?.(cached.byteLength);
+        return cached;
+      }
+      const deadline = AbortSignal.timeout(DEADLINE_MS);
+      const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
+      const bytes = await fetchWithRetries(new URL(file, location), { ...options, signal });
+      keep(file, bytes);
+      return bytes;
+    },
+
+    readLatest: async (file) => {
+      const cached = await kept?.get(file).catch(() => undefined);
+      const limit = AbortSignal.timeout(cached ? LATEST_DEADLINE_MS : DEADLINE_MS);
+      try {
+        const tries = cached ? 1 : TRIES;
+        const bytes = await fetchWithRetries(new URL(file, location), { signal: limit, latest: true }, tries);
+        if (!cached || !sameBytes(cached, bytes)) {
+          keep(file, bytes);
+          // Chunks are named by their contents and shared by versions; what else is there belongs to one.
+          await kept?.prune((other) => other === file || other.startsWith("chunks/")).catch(() => {});
+        }
+        return bytes;
+      } catch (error) {
+        if (cached) return cached;
+        throw error;
+      }
+    },
+  };
+}
+
+interface FetchOptions extends ReadOptions {
+  signal: AbortSignal;
+  latest?: boolean;
+}
+
+async function fetchWithRetries(url: URL, options: FetchOptions, tries = TRIES): Promise<Uint8Array> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fetchOnce(url, options);
+    } catch (error) {
+      options.signal.throwIfAborted();
+      if (attempt === tries || !(error as Partial<FetchFailure>).temporary) throw error;
+      const { retryAfterMs } = error as FetchFailure;
+      const backoff = FIRST_DELAY_MS * 3 ** (attempt - 1) * (1 + Math.random());
+      await pause(Math.min(retryAfterMs ?? backoff, MAX_DELAY_MS), options.signal);
+    }
+  }
+}
+
+/** A try that failed. */
+class FetchFailure extends Error {
+  constructor(
+    message: string,
+    /** Whether another try may end otherwise. */
+    readonly temporary: boolean,
+    readonly retryAfterMs: number | null = null,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+async function fetchOnce(url: URL, { signal, fresh, latest, onBytes }: FetchOptions): Promise<Uint8Array> {
+  const stalled = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const watch = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => stalled.abort(new Error(`no byte came for ${STALL_MS} ms`)), STALL_MS);
+  };
+  watch();
+  try {
+    const response = await fetch(url, {
+      signal: AbortSignal.any([signal, stalled.signal]),
+      cache: fresh ? "reload" : latest ? "no-cache" : "default",
+    });
+    const { status } = response;
+    if (!response.ok) {
+      await response.body?.cancel();
+      const temporary = status >= 500 || status === 429 || status === 408;
+      throw new FetchFailure(`${url.href} answered ${status}`, temporary, retryAfter(response));
+    }
+    if (!response.body) return new Uint8Array(await response.arrayBuffer());
+    const reader = response.body.getReader();
+    const chunks: Uint8Array[] = [];
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return concatBytes(chunks);
+      watch();
+      onBytes?.(value.byteLength);
+      chunks.push(value);
+    }
+  } catch (cause) {
+    if (cause instanceof FetchFailure) throw cause;
+    const why = stalled.signal.aborted ? (stalled.signal.reason as Error).message : (cause as Error).message;
+    throw new FetchFailure(`${url.href}: ${why}`, true, null, { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Seconds, or a date. */
+function retryAfter(response: Response): number | null {
+  const value = response.headers.get("retry-after");
+  if (value === null) return null;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : null;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.byteLength === b.byteLength && a.every((byte, i) => byte === b[i]);
+}

@@ -1,0 +1,115 @@
+import { toHex } from "../util/bytes.js";
+import type { AssetSource } from "./asset-source.js";
+import { type Assets, loadVerified, readVerified, type VerifiedFile } from "./assets.js";
+import type { ImageManifest } from "./manifest.js";
+
+/** Of an image, uncompressed: the build cuts it so. Large enough to be one request for a program, small enough to waste little on a small one. */
+export const IMAGE_CHUNK_BYTES = 256 * 1024;
+/** In the list of chunks: the SHA-256 of the compressed chunk, and its length. */
+const HASH_BYTES = 32;
+const ENTRY_BYTES = HASH_BYTES + 4;
+/** Of a hash, in a chunk's file name. */
+const NAME_DIGITS = 20;
+/** Kept inflated: 16 MB, for the guest's own page cache keeps what it read. */
+const KEPT_CHUNKS = 64;
+/** Fetched ahead of a guest that reads on and on. */
+const AHEAD = 2;
+/** At once, when a whole image is fetched. */
+const PARALLEL = 6;
+
+/** A chunk in a place that has it, compressed. */
+interface ChunkFile extends VerifiedFile {
+  bytes: number;
+}
+
+/** Reads an image's list of chunks. Throws when it is not one. */
+export function parseChunkList(list: Uint8Array, imageBytes: number): ChunkFile[] {
+  const count = Math.ceil(imageBytes / IMAGE_CHUNK_BYTES);
+  if (list.byteLength !== count * ENTRY_BYTES) throw new Error("the list of chunks has a wrong length");
+  const view = new DataView(list.buffer, list.byteOffset, list.byteLength);
+  return Array.from({ length: count }, (_, i) => {
+    const at = i * ENTRY_BYTES;
+    const sha256 = toHex(list.subarray(at, at + HASH_BYTES));
+    return {
+      file: `chunks/${sha256.slice(0, NAME_DIGITS)}.bin`,
+      sha256,
+      bytes: view.getUint32(at + HASH_BYTES, true),
+      rawBytes: Math.min(IMAGE_CHUNK_BYTES, imageBytes - i * IMAGE_CHUNK_BYTES),
+    };
+  });
+}
+
+/** The chunks of an image, fetched when they are first read, each once, verified. */
+export class ImageChunks {
+  /** In order of use, the latest last. */
+  private readonly kept = new Map<number, Uint8Array>();
+  private readonly loading = new Map<number, Promise<Uint8Array>>();
+  private last = -1;
+
+  private constructor(
+    private readonly source: AssetSource,
+    private readonly files: readonly ChunkFile[],
+    readonly byteLength: number,
+  ) {}
+
+  static async open(assets: Assets, image: ImageManifest): Promise<ImageChunks> {
+    const files = parseChunkList(await assets.load(image.base), image.baseBytes);
+    return new ImageChunks(assets.source, files, image.baseBytes);
+  }
+
+  /** The contents of one chunk: at once when it is here. IMAGE_PULL_FAILED. */
+  get(number: number): Uint8Array | Promise<Uint8Array> {
+    if (number === this.last + 1) for (let i = 1; i <= AHEAD; i++) this.prefetch(number + i);
+    this.last = number;
+    const here = this.kept.get(number);
+    if (!here) return this.load(number);
+    this.keep(number, here);
+    return here;
+  }
+
+  private prefetch(number: number): void {
+    // Whoever reads it later sees its failure.
+    if (number < this.files.length && !this.kept.has(number)) this.load(number).catch(() => {});
+  }
+
+  private load(number: number): Promise<Uint8Array> {
+    const under = this.loading.get(number);
+    if (under) return under;
+    const loading = loadVerified(this.source, this.files[number]!).finally(() => this.loading.delete(number));
+    this.loading.set(number, loading);
+    return loading.then((bytes) => {
+      this.keep(number, bytes);
+      return bytes;
+    });
+  }
+
+  private keep(number: number, bytes: Uint8Array): void {
+    this.kept.delete(number);
+    this.kept.set(number, bytes);
+    if (this.kept.size > KEPT_CHUNKS) this.kept.delete(this.kept.keys().next().value!);
+  }
+}
+
+/** Fetches every file that is not here yet, so that the source keeps it. IMAGE_PULL_FAILED, the signal's reason. */
+export async function fetchAll(
+  source: AssetSource,
+  files: readonly ChunkFile[],
+  { signal, onBytes }: { signal?: AbortSignal; onBytes: (count: number) => void },
+): Promise<void> {
+  const queue = [...files];
+  const failed = new AbortController();
+  const stop = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
+  const work = async () => {
+    for (let file = queue.shift(); file; file = queue.shift()) {
+      stop.throwIfAborted();
+      if (!(await source.isHere(file.file))) await readVerified(source, file, { signal: stop });
+      onBytes(file.bytes);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: PARALLEL }, work));
+  } catch (error) {
+    failed.abort(error);
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+import type { Backend } from "../backend.js";
+import { matchRoute, ROUTES } from "../contract/routes.js";
+import { corsHeaders, guard, preflight } from "./guard.js";
+import { errorResponse, HttpError } from "./http-error.js";
+import { type HandlerOptions, settingsOf } from "./options.js";
+import { HANDLERS } from "./routes.js";
+
+export type { HandlerOptions } from "./options.js";
+
+/**
+ * Serves a backend as the BoxRun HTTP API: a web-standard handler, for any server that speaks `Request` and `Response`, a Service Worker, or a test that passes it to a
+ * client as its `fetch`. Every answer is a response; it never rejects. The backend stays the caller's, who closes it.
+ *
+ * @example
+ * const handler = createHandler(createLocalBackend());
+ * const client = new BoxRunClient({ baseUrl: "http://boxrun.internal", fetch: handler });
+ */
+export function createHandler(
+  backend: Backend,
+  options: HandlerOptions = {},
+): (input: Request | URL | string, init?: RequestInit) => Promise<Response> {
+  const settings = settingsOf(options);
+
+  const answer = async (request: Request): Promise<Response> => {
+    const asks = request.method === "OPTIONS" && request.headers.has("access-control-request-method");
+    // A preflight carries no credentials; what it leads to is guarded itself.
+    const { token: _, ...open } = settings;
+    guard(request, asks ? open : settings);
+    if (asks) return preflight(request, settings);
+    const url = new URL(request.url);
+    const match = matchRoute(request.method, url.pathname);
+    switch (match.type) {
+      case "none":
+        if (/^\/v1\/boxes\/[^/]+\/attach$/.test(url.pathname)) {
+          throw new HttpError(501, "this server has no terminals yet", {}, "UNSUPPORTED");
+        }
+        throw new HttpError(404, `there is no ${request.method} ${url.pathname}`);
+      case "method":
+        throw new HttpError(405, `${url.pathname} does not take ${request.method}`, {
+          allow: match.allow.join(", "),
+        });
+      case "action":
+        throw new HttpError(
+          400,
+          match.action === null ? "Missing action, as :stop" : `Unknown action: ${match.action}`,
+        );
+      case "route": {
+        const { name, params } = match;
+        if ("extension" in ROUTES[name] && !settings.extensions) {
+          throw new HttpError(404, `there is no ${request.method} ${url.pathname}`);
+        }
+        return HANDLERS[name]({ backend, request, url, params, settings });
+      }
+    }
+  };
+
+  return async (input, init) => {
+    const request = input instanceof Request && !init ? input : new Request(input, init);
+    const response = await answer(request).catch(errorResponse);
+    for (const [name, value] of Object.entries(corsHeaders(request, settings))) {
+      response.headers.set(name, value);
+    }
+    return response;
+  };
+}

@@ -1,0 +1,143 @@
+import { decodeField, type MultipartError, make, type Parser } from "multipasta";
+import { refuseLength, requireType, tooLarge } from "./body.js";
+import { HttpError } from "./http-error.js";
+
+/** For the form around the file. */
+const OVERHEAD_BYTES = 64 * 1024;
+const MAX_FIELD_BYTES = 16 * 1024;
+const MAX_PARTS = 16;
+/** Of a file that comes before its destination: so much waits for it in memory. */
+const MAX_WAITING_BYTES = 8 * 2 ** 20;
+
+/** A file on its way in. */
+export interface Upload {
+  dest: string;
+  /** Permission bits, when the client says them: our extension. */
+  mode: number | undefined;
+  /** Errors when the form ends before it is whole, so that half a file is never taken for one. */
+  body: ReadableStream<Uint8Array>;
+}
+
+/** Reads the form of an upload as far as it has to, and streams the rest: a file is never in memory as a whole. */
+export async function readUpload(request: Request, maxBytes: number): Promise<Upload> {
+  requireType(request, "multipart/form-data");
+  refuseLength(request, maxBytes + OVERHEAD_BYTES);
+  const form = new UploadForm(request, maxBytes);
+  while (!form.done && !(form.fileStarted && form.fields.has("dest"))) {
+    if (form.waitingBytes > MAX_WAITING_BYTES) {
+      await form.cancel();
+      throw new HttpError(
+        400,
+        `the field dest must come before a file of more than ${MAX_WAITING_BYTES} bytes`,
+      );
+    }
+    await form.pump();
+  }
+  if (!form.fileStarted) throw new HttpError(400, "the field file is missing");
+  const dest = form.fields.get("dest");
+  if (dest === undefined || dest === "") throw new HttpError(400, "the field dest is missing");
+  return { dest, mode: parseMode(form.fields.get("mode")), body: form.file() };
+}
+
+class UploadForm {
+  readonly fields = new Map<string, string>();
+  fileStarted = false;
+  done = false;
+  waitingBytes = 0;
+  private readonly waiting: Uint8Array[] = [];
+  private readonly reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  private readonly parser: Parser;
+  private error: Error | undefined;
+  private fileBytes = 0;
+
+  constructor(
+    request: Request,
+    private readonly maxBytes: number,
+  ) {
+    this.reader = request.body?.getReader();
+    this.parser = make({
+      headers: { "content-type": request.headers.get("content-type") ?? "" },
+      // By its name: some clients send a file without a file name, and a text with one.
+      isFile: ({ name }) => name === "file",
+      maxParts: MAX_PARTS,
+      maxFieldSize: MAX_FIELD_BYTES,
+      onField: (info, value) => {
+        if (this.fields.has(info.name)) this.fail(`the field ${info.name} comes twice`);
+        this.fields.set(info.name, decodeField(info, value));
+      },
+      onFile: () => {
+        if (this.fileStarted) this.fail("the field file comes twice");
+        this.fileStarted = true;
+        return (chunk) => chunk && this.take(chunk);
+      },
+      onError: (error) => this.fail(describe(error)),
+      onDone: () => {
+        this.done = true;
+      },
+    });
+  }
+
+  /** Takes in one more piece of the body. Throws what is wrong with it. */
+  async pump(): Promise<void> {
+    const { done, value } = this.reader ? await this.reader.read() : { done: true, value: undefined };
+    if (value) this.parser.write(value);
+    else if (done) this.parser.end();
+    if (done && !this.done) this.fail("the form ends before it is whole");
+    if (!this.error) return;
+    await this.cancel();
+    throw this.error;
+  }
+
+  file(): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          // Even the last byte of the file is not its end: that is the end of the form.
+          while (this.waiting.length === 0 && !this.done) await this.pump();
+          const chunk = this.waiting.shift();
+          if (chunk) controller.enqueue(chunk);
+          else controller.close();
+        },
+        cancel: () => this.cancel(),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  async cancel(): Promise<void> {
+    await this.reader?.cancel().catch(() => {});
+  }
+
+  private take(chunk: Uint8Array): void {
+    this.fileBytes += chunk.byteLength;
+    if (this.fileBytes > this.maxBytes) this.error ??= tooLarge(this.maxBytes);
+    if (this.error || chunk.byteLength === 0) return;
+    // The parser goes on to use the array it was given.
+    this.waiting.push(chunk.slice());
+    this.waitingBytes += chunk.byteLength;
+  }
+
+  private fail(what: string): void {
+    this.error ??= new HttpError(400, what);
+  }
+}
+
+function describe(error: MultipartError): string {
+  switch (error._tag) {
+    case "InvalidBoundary":
+      return "the content type names no boundary";
+    case "EndNotReached":
+      return "the form ends before it is whole";
+    case "ReachedLimit":
+      return `the form is beyond a limit (${error.limit})`;
+    default:
+      return "the headers of a part of the form make no sense";
+  }
+}
+
+/** Octal, as chmod takes it. */
+function parseMode(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[0-7]{1,4}$/.test(text)) throw new HttpError(400, "the field mode must be permission bits, as 644");
+  return Number.parseInt(text, 8);
+}

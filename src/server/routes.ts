@@ -1,0 +1,207 @@
+import type { Backend, BoxSpec, ExecSpec } from "../backend.js";
+import type { RouteName, RouteParams } from "../contract/routes.js";
+import { type BoxSpecInput, boxSpecSchema, type ExecSpecInput, execSpecSchema } from "../contract/schemas.js";
+import {
+  CLIENT_HEADER,
+  createRequest,
+  downloadRequest,
+  execRequest,
+  gcRequest,
+  runRequest,
+  signalRequest,
+  toWireBox,
+  toWireExec,
+  toWireImage,
+  toWireInfo,
+  toWireRunResult,
+  toWireUsage,
+} from "../contract/wire.js";
+import { VERSION } from "../util/version.js";
+import { readBytes, readJson, requireType } from "./body.js";
+import { eventResponse } from "./events.js";
+import { HttpError, json } from "./http-error.js";
+import { readUpload } from "./multipart.js";
+import type { Settings } from "./options.js";
+import { runOnce } from "./run.js";
+
+/** One request, on its way to its route. */
+export interface Call {
+  backend: Backend;
+  request: Request;
+  url: URL;
+  params: RouteParams;
+  settings: Settings;
+}
+
+const DEFAULT_MODE = 0o644;
+/** Of capabilities, those that clients find in the server's info; the others show in what it refuses. */
+const ADVERTISED = ["bytes", "cursor", "stdin", "signal", "usage"] as const;
+
+/** What every route does. Bodies are checked here, everything else by the backend. */
+export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
+  info: async ({ backend, settings }) => {
+    const { maxCpu, maxMemoryMb } = await backend.info();
+    const supported = ADVERTISED.filter((name) => backend.capabilities[name] === true);
+    const capabilities = [...supported, "images", "extended"];
+    const info = { maxCpu, maxMemoryMb, server: `boxrun-ts/${VERSION}`, capabilities };
+    return json(
+      200,
+      settings.extensions ? toWireInfo(info) : { max_cpu: maxCpu, max_memory_mb: maxMemoryMb },
+    );
+  },
+
+  images: async ({ backend }) => json(200, (await backend.images()).map(toWireImage)),
+
+  createBox: async ({ backend, request, settings }) => {
+    const spec = await readJson(request, createRequest, settings.maxBodyBytes);
+    const box = await backend.createBox(boxSpec(spec), { signal: request.signal });
+    return json(201, toWireBox(box, extended(request)));
+  },
+
+  listBoxes: async ({ backend, request, url }) => {
+    const status = url.searchParams.get("status");
+    const boxes = await backend.listBoxes(status === null ? {} : { status });
+    return json(
+      200,
+      boxes.map((box) => toWireBox(box, extended(request))),
+    );
+  },
+
+  getBox: async ({ backend, request, params }) =>
+    json(200, toWireBox(await backend.getBox(params.box!), extended(request))),
+
+  removeBox: async (call) => {
+    await call.backend.removeBox(await boxId(call), { force: call.url.searchParams.get("force") === "true" });
+    return json(200, { ok: true });
+  },
+
+  stopBox: async (call) =>
+    json(200, toWireBox(await call.backend.stopBox(await boxId(call)), extended(call.request))),
+
+  startBox: async (call) => {
+    const box = await call.backend.startBox(await boxId(call), { signal: call.request.signal });
+    return json(200, toWireBox(box, extended(call.request)));
+  },
+
+  usage: async (call) => json(200, toWireUsage(await call.backend.usage(await boxId(call)))),
+
+  startExec: async (call) => {
+    const spec = await readJson(call.request, execRequest, call.settings.maxBodyBytes);
+    const exec = await call.backend.startExec(await boxId(call), execSpec(spec));
+    return json(201, toWireExec(exec, extended(call.request)));
+  },
+
+  listExecs: async (call) => {
+    const execs = await call.backend.listExecs(await boxId(call));
+    return json(
+      200,
+      execs.map((exec) => toWireExec(exec, extended(call.request))),
+    );
+  },
+
+  getExec: async (call) => {
+    const exec = await call.backend.getExec(await boxId(call), call.params.exec!);
+    return json(200, toWireExec(exec, extended(call.request)));
+  },
+
+  execEvents: async (call) => {
+    const { backend, url, settings, params } = call;
+    const id = await boxId(call);
+    // Asked first: a stream that has begun can no longer say that there is none.
+    const { id: execId } = await backend.getExec(id, params.exec!);
+    const ask = (name: string) => (settings.extensions ? url.searchParams.get(name) : null);
+    const after = Number(ask("after") ?? 0);
+    if (!Number.isSafeInteger(after) || after < 0) throw new HttpError(400, "after must be a seq");
+    const encoding = { bytes: ask("bytes") === "1", after, keepAliveMs: settings.keepAliveMs };
+    return eventResponse(backend, { boxId: id, execId }, encoding);
+  },
+
+  cancelExec: async (call) => {
+    const exec = await call.backend.cancelExec(await boxId(call), call.params.exec!);
+    return json(200, toWireExec(exec, extended(call.request)));
+  },
+
+  signalExec: async (call) => {
+    const { signal } = await readJson(call.request, signalRequest, call.settings.maxBodyBytes);
+    await call.backend.signalExec(await boxId(call), call.params.exec!, signal);
+    return json(200, { ok: true });
+  },
+
+  writeStdin: async (call) => {
+    const { backend, request, settings, params, url } = call;
+    const bytes = await readBytes(request, settings.maxBodyBytes);
+    const id = await boxId(call);
+    if (bytes.byteLength > 0) {
+      requireType(request, "application/octet-stream");
+      await backend.writeStdin(id, params.exec!, bytes);
+    }
+    if (url.searchParams.get("eof") === "1") await backend.closeStdin(id, params.exec!);
+    return json(200, { ok: true });
+  },
+
+  upload: async (call) => {
+    const { dest, mode, body } = await readUpload(call.request, call.settings.maxUploadBytes);
+    try {
+      await call.backend.upload(await boxId(call), dest, body, {
+        mode: mode ?? DEFAULT_MODE,
+        signal: call.request.signal,
+      });
+    } catch (error) {
+      if (!body.locked) await body.cancel().catch(() => {});
+      throw error;
+    }
+    return json(200, { ok: true, dest });
+  },
+
+  download: async (call) => {
+    const { path } = await readJson(call.request, downloadRequest, call.settings.maxBodyBytes);
+    const { size, stream } = await call.backend.download(await boxId(call), path, {
+      signal: call.request.signal,
+    });
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    return new Response(stream, {
+      headers: {
+        "content-type": "application/octet-stream",
+        "content-disposition": attachment(name),
+        "cache-control": "no-store",
+        // Whatever a box has in its files, a browser must not take it for a page of this server.
+        "x-content-type-options": "nosniff",
+        ...(size !== null && { "content-length": String(size) }),
+      },
+    });
+  },
+
+  run: async ({ backend, request, settings }) => {
+    const { box, exec } = await readJson(request, runRequest, settings.maxBodyBytes);
+    const result = await runOnce(backend, boxSpec(box), execSpec(exec), request.signal);
+    return json(200, toWireRunResult(result));
+  },
+
+  gc: async ({ backend, request, settings }) => {
+    const options = await readJson(request, gcRequest, settings.maxBodyBytes);
+    return json(200, { removed: await backend.gc(options) });
+  },
+};
+
+/** The defaults filled in; the request was checked. */
+const boxSpec = (input: BoxSpecInput): BoxSpec => boxSpecSchema.parse(input);
+const execSpec = (input: ExecSpecInput): ExecSpec => execSpecSchema.parse(input);
+
+const extended = (request: Request) => ({ extended: request.headers.has(CLIENT_HEADER) });
+
+/** Ids everywhere but where a box is looked up: a backend need not know more. */
+async function boxId({ backend, params }: Call): Promise<string> {
+  const given = params.box!;
+  return /^box_[0-9A-Za-z]{12}$/.test(given) ? given : (await backend.getBox(given)).id;
+}
+
+/** A header may hold neither quotes nor what is not ASCII: those who need the exact name read the second form. */
+function attachment(name: string): string {
+  const plain = name.replace(/[^ -~]|["\\%]/g, "_");
+  // What is half a character cannot be encoded: through UTF-8 it becomes a replacement character.
+  const whole = new TextDecoder().decode(new TextEncoder().encode(name));
+  const exact = encodeURIComponent(whole).replace(/['()*]/g, escapeByte);
+  return `attachment; filename="${plain}"; filename*=UTF-8''${exact}`;
+}
+
+const escapeByte = (char: string) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`;

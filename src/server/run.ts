@@ -1,0 +1,36 @@
+import type { Backend, BoxSpec, ExecSpec, OutputStream } from "../backend.js";
+
+/** Of each output, what an answer carries; the rest is read and dropped. */
+const MAX_OUTPUT_BYTES = 16 * 2 ** 20;
+
+/** Runs one command in a box of its own, which is gone afterwards, whatever happens. */
+export async function runOnce(
+  backend: Backend,
+  box: BoxSpec,
+  exec: ExecSpec,
+  signal: AbortSignal,
+): Promise<{ exitCode: number | null; stdout: string; stderr: string; errorMessage: string | null }> {
+  const { id } = await backend.createBox(box, { signal });
+  try {
+    const { id: execId } = await backend.startExec(id, exec);
+    const decoder = () => new TextDecoder("utf-8", { ignoreBOM: true });
+    const decoders = { stdout: decoder(), stderr: decoder() };
+    const text: Record<OutputStream, string> = { stdout: "", stderr: "" };
+    const room: Record<OutputStream, number> = { stdout: MAX_OUTPUT_BYTES, stderr: MAX_OUTPUT_BYTES };
+    for await (const event of backend.execEvents(id, execId, { after: 0, signal })) {
+      if (event.type !== "log") continue;
+      const part = event.bytes.subarray(0, room[event.stream]);
+      room[event.stream] -= part.byteLength;
+      text[event.stream] += decoders[event.stream].decode(part, { stream: true });
+    }
+    const { exitCode, errorMessage } = await backend.getExec(id, execId);
+    return {
+      exitCode,
+      stdout: text.stdout + decoders.stdout.decode(),
+      stderr: text.stderr + decoders.stderr.decode(),
+      errorMessage,
+    };
+  } finally {
+    await backend.removeBox(id, { force: true });
+  }
+}

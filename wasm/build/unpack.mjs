@@ -1,0 +1,17 @@
+import { existsSync, readFileSync } from "node:fs";
+import { brotliDecompressSync } from "node:zlib";
+import { decompress } from "fzstd";
+import { PREBUILT, WASM } from "./results.mjs";
+
+/**
+ * The disk of an image, as the guest sees it.
+ * @param {string} name
+ * @param {string} [prebuilt] the folder of the small results, ending in "/"
+ * @returns {Uint8Array}
+ */
+export function readImage(name, prebuilt = PREBUILT) {
+  const large = `${WASM}images/${name}/${name}.erofs.zst`;
+  return existsSync(large)
+    ? decompress(readFileSync(large))
+    : brotliDecompressSync(readFileSync(`${prebuilt}${name}.erofs.br`));
+}

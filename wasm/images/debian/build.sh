@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Makes the image `debian` from the locked packages: an uncompressed EROFS, byte for byte the same each time.
+#
+# usage: build.sh PACKAGES OUT      PACKAGES: a folder of exactly the packages that go in
+# needs: SOURCE_DATE_EPOCH, INCLUDE (names, separated by commas)
+set -euo pipefail
+
+packages=$(realpath "$1") out=$(realpath -m "$2")
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+umask 022
+root=$work/root
+
+# --- A repository of these packages alone: what is not locked cannot come in
+mkdir "$work/repository"
+ln "$packages"/*.deb "$work/repository/" 2> /dev/null || cp "$packages"/*.deb "$work/repository/"
+(cd "$work/repository" && dpkg-scanpackages --multiversion . > Packages 2> /dev/null)
+mmdebstrap --quiet --mode=auto --variant=apt --architectures=i386 --include="$INCLUDE" \
+  --setup-hook='mkdir -p "$1/etc/dpkg/dpkg.cfg.d"; cp '"$here"'/dpkg.cfg "$1/etc/dpkg/dpkg.cfg.d/slim"' \
+  trixie "$root" "deb [trusted=yes] copy:$work/repository ./"
+
+# --- What a machine makes for itself, and what only a build needs
+rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/* "$root"/var/log/* "$root"/tmp/* "$root"/run/*
+rm -f "$root"/etc/machine-id "$root"/var/lib/dbus/machine-id "$root"/etc/apt/sources.list.d/* "$root"/var/lib/dpkg/*-old
+# Licences stay
+find "$root/usr/share/doc" ! -type d ! -name copyright -delete
+find "$root/usr/share/doc" -mindepth 1 -type d -empty -delete
+rm -rf "$root"/usr/share/man "$root"/usr/share/info "$root"/usr/share/lintian "$root"/usr/share/bug "$root"/usr/share/locale
+rm -rf "$root"/dev && mkdir "$root/dev"
+mkdir -p "$root"/var/{cache/apt/archives/partial,lib/apt/lists/partial,log/apt}
+: > "$root/etc/machine-id"
+cp "$here"/etc/* "$root/etc/"
+mv "$root/etc/sources.list" "$root/etc/apt/sources.list"
+mv "$root/etc/bashrc" "$root/root/.bashrc"
+ln -s /usr/bin/python3 "$root/usr/local/bin/python"
+
+# --- Python's byte code, beside its sources as Python wants it, and checked against nothing: the image is read-only, and its time stamps are all one
+find "$root/usr/lib" -name __pycache__ -type d -prune -exec rm -rf {} +
+env PYTHONHASHSEED=0 chroot "$root" /usr/bin/python3 -m compileall -q --invalidation-mode unchecked-hash \
+  /usr/lib/python3.13 /usr/lib/python3/dist-packages
+
+"$here/../../build/erofs.sh" "$root" "$out" b0c5d15c-0b0a-4e2b-9c52-7119a0000002

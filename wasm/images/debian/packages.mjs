@@ -1,0 +1,115 @@
+/**
+ * The Debian packages of the image: which, in which versions, with which hashes (packages.lock.json), and how they are had.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { sha256 } from "../../build/fingerprint.mjs";
+import { ask, run } from "../../build/run.mjs";
+
+const FOLDER = new URL(".", import.meta.url);
+const LOCK = new URL("packages.lock.json", FOLDER);
+const SUITE = "trixie";
+
+/** @typedef {{ path: string, bytes: number, sha256: string }} LockedPackage a path below the mirror's root */
+
+/** @returns {LockedPackage[]} */
+export function readPackages() {
+  return JSON.parse(readFileSync(LOCK, "utf8"));
+}
+
+/**
+ * Downloads what is missing and checks all of it.
+ * @param {string} folder where the packages go, ending in "/"
+ * @returns {string[]} the paths of the locked packages
+ * @throws {Error} that names the package which the mirror no longer has, or has other bytes of
+ */
+export function fetchPackages(folder) {
+  mkdirSync(folder, { recursive: true });
+  return readPackages().map(({ path, sha256: wanted }) => {
+    // %3a in a name is a colon that Debian has encoded once already.
+    const file = folder + path.slice(path.lastIndexOf("/") + 1);
+    if (!existsSync(file) || sha256(readFileSync(file)) !== wanted) {
+      rmSync(file, { force: true });
+      try {
+        run("curl", ["-sSfL", "--retry", "3", "-o", file, `${mirror()}${path.replaceAll("%", "%25")}`]);
+      } catch {
+        throw new Error(
+          `the mirror no longer has ${path}; run npm run image -- --update debian to move the lock`,
+        );
+      }
+    }
+    const found = sha256(readFileSync(file));
+    if (found !== wanted) throw new Error(`${path} has the hash ${found}, the lock says ${wanted}`);
+    return file;
+  });
+}
+
+/**
+ * Moves the lock to the versions that the mirror has now.
+ * @param {string} work a folder that is ours, ending in "/"
+ */
+export function updatePackages(work) {
+  const { packages } = JSON.parse(readFileSync(new URL("image.json", FOLDER), "utf8"));
+  const state = `${work}debian-apt/`;
+  rmSync(state, { recursive: true, force: true });
+  const lists = `${state}repository/dists/${SUITE}/main/binary-i386/`;
+  for (const folder of [lists, `${state}lists/partial`, `${state}cache/archives/partial`]) {
+    mkdirSync(folder, { recursive: true });
+  }
+  // The list of one mirror at one moment: apt would also compare it with the Release file, which a mirror updates apart.
+  const url = `${mirror()}dists/${SUITE}/main/binary-i386/Packages.xz`;
+  run("sh", ["-c", `curl -sSfL "$0" | xz -d > "$1"`, url, `${lists}Packages`]);
+  writeFileSync(`${state}sources.list`, `deb [trusted=yes] file:${state}repository ${SUITE} main\n`);
+  writeFileSync(`${state}status`, "");
+  writeFileSync(
+    `${state}apt.conf`,
+    `Dir::State::Lists "${state}lists";
+Dir::State::Status "${state}status";
+Dir::Cache "${state}cache";
+Dir::Etc::SourceList "${state}sources.list";
+Dir::Etc::SourceParts "/dev/null";
+Dir::Etc::Main "/dev/null";
+Dir::Etc::Parts "/dev/null";
+APT::Architecture "i386";
+APT::Architectures { "i386"; };
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+`,
+  );
+  const apt = (/** @type {string[]} */ ...args) => ask("env", [`APT_CONFIG=${state}apt.conf`, ...args]);
+  apt("apt-get", "update", "-qq");
+  const wanted = apt("apt-get", "install", "-qq", "--print-uris", "?essential", ...packages);
+  const names = [...wanted.matchAll(/^'file:\S+?\/repository\/(pool\/[^']+)'/gm)].map(([, path]) =>
+    decodeURIComponent(path),
+  );
+  if (names.length === 0) throw new Error("apt could not resolve the packages of the image");
+  const hashes = readHashes(readFileSync(`${lists}Packages`, "utf8"));
+  const locked = names.sort().map((path) => {
+    const known = hashes.get(path);
+    if (!known) throw new Error(`the mirror's list has no ${path}`);
+    return { path, ...known };
+  });
+  const lines = locked.map((entry) => `  ${JSON.stringify(entry)}`).join(",\n");
+  writeFileSync(LOCK, `[\n${lines}\n]\n`);
+}
+
+/**
+ * @param {string} list a Packages file
+ * @returns {Map<string, { bytes: number, sha256: string }>} by path
+ */
+function readHashes(list) {
+  const found = new Map();
+  for (const stanza of list.split("\n\n")) {
+    const field = (/** @type {string} */ name) => new RegExp(`^${name}: (.*)$`, "m").exec(stanza)?.[1];
+    const path = field("Filename");
+    if (path) found.set(path, { bytes: Number(field("Size")), sha256: field("SHA256") });
+  }
+  return found;
+}
+
+/** @returns {string} the root of the machine's own Debian mirror, ending in "/" */
+function mirror() {
+  const format = "$(ORIGIN)|$(REPO_URI)";
+  const targets = ask("apt-get", ["indextargets", "--format", format, "Created-By: Packages"]);
+  const uri = /^Debian\|(\S*\/debian\/?)$/m.exec(targets)?.[1] ?? "http://deb.debian.org/debian/";
+  return uri.endsWith("/") ? uri : `${uri}/`;
+}
