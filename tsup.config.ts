@@ -27,6 +27,7 @@ export default defineConfig([
     entry: {
       index: "src/index.ts",
       local: "src/local/index-node.ts",
+      server: "src/server/handler.ts",
       "machine-worker": "src/local/machine/worker-node.ts",
       "make-snapshot": "src/local/make-snapshot-node.ts",
       cli: "src/cli/main.ts",
@@ -34,7 +35,7 @@ export default defineConfig([
     external: ["boxrun/local"],
     // Bundled: a machine's thread starts twice as fast from one file as from some eighty, and v86's package is 18 MB of
     // which three files are needed.
-    noExternal: ["v86", "ky", "eventsource-parser", /^zod/],
+    noExternal: ["v86", "ky", "eventsource-parser", "multipasta", /^zod/],
     esbuildPlugins: [
       {
         name: "unix-agent-beside",
@@ -63,7 +64,7 @@ export default defineConfig([
   },
   {
     ...browser,
-    entry: { index: "src/index.ts", local: "src/local/index-browser.ts" },
+    entry: { index: "src/index.ts", local: "src/local/index-browser.ts", server: "src/server/handler.ts" },
     esbuildOptions: (options) => {
       options.alias = {
         "boxrun/local": "./src/local/index-browser.ts",

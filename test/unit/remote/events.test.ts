@@ -4,7 +4,7 @@ import type { Backend, BackendEvent } from "../../../src/backend.js";
 import { failure } from "../../contract/target.js";
 import { BOX, ENDED, EXEC, exit, json, log, OURS, PLAIN, type Seen, serve, sse } from "./servers.js";
 
-const WHOLE = ": hello\n\n" + log(1, "one\n") + log(2, "zwei ö\n", "stderr") + log(4, "three\n") + exit(5, 3);
+const WHOLE = `: hello\n\n${log(1, "one\n")}${log(2, "zwei ö\n", "stderr")}${log(4, "three\n")}${exit(5, 3)}`;
 const EVENTS = ["stdout 1 one\n", "stderr 2 zwei ö\n", "stdout 4 three\n", "exit 5 3"];
 
 async function follow(
