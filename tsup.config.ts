@@ -35,7 +35,7 @@ export default defineConfig([
     external: ["boxrun/local"],
     // Bundled: a machine's thread starts twice as fast from one file as from some eighty, and v86's package is 18 MB of
     // which three files are needed.
-    noExternal: ["v86", "ky", "eventsource-parser", "multipasta", /^zod/],
+    noExternal: [/^(?!boxrun\/|node:)[^./]/],
     esbuildPlugins: [
       {
         name: "unix-agent-beside",

@@ -10,7 +10,7 @@ import { serveFolder } from "./static-server.mjs";
 
 const { port: wantedPort, once: onlyOnce } = readArguments(process.argv.slice(2));
 
-const client = new BoxRunClient();
+const client = new BoxRunClient({ backend: "local" });
 const begun = performance.now();
 const box = await client.create("tiny", { name: "hello" });
 console.log(`create("tiny")  ${(performance.now() - begun).toFixed(0)} ms  (${box.info.local?.image})\n`);

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 import { brotliDecompressSync, constants, gzipSync } from "node:zlib";
-import { readImage } from "../wasm/build/unpack.mjs";
+import { imageFile, readImage } from "../wasm/build/unpack.mjs";
 import { cutImage } from "./cut-image.mjs";
 
 /** Sizes that get a snapshot: the default, and the one for pages that run several boxes. */
@@ -44,12 +44,11 @@ export async function buildAssets(root) {
   const kept = new Set();
   for (const image of await readImages(root)) {
     const { name, aliases, standsFor = [], description, warmUp } = image;
-    const raw = readImage(name, prebuilt);
-    const { list, downloadBytes, chunks } = await cutImage(raw, out);
+    const { list, downloadBytes, chunks, rawBytes } = await cutOnce(name, prebuilt, root);
     for (const file of chunks) kept.add(file);
     const base = `${name}.chunks`;
     await add(base, list);
-    const size = { baseBytes: raw.byteLength, baseDownloadBytes: downloadBytes };
+    const size = { baseBytes: rawBytes, baseDownloadBytes: downloadBytes };
     images.push({ name, aliases, standsFor, description, base, ...size, snapshots: [], warmUp });
   }
   await writeManifest();
@@ -76,15 +75,34 @@ export async function buildAssets(root) {
   await writeFile(keyFile, key);
 }
 
+/** Cuts an image, unless its chunks are there from the last time: a large one takes as long as all the rest. */
+async function cutOnce(name, prebuilt, root) {
+  const recordFile = `${root}dist/cut-${name}.json`;
+  const hash = createHash("sha256").update(await readFile(imageFile(name, prebuilt)));
+  const key = hash.update(await readFile(`${root}scripts/cut-image.mjs`)).digest("hex");
+  const record = JSON.parse(await readFile(recordFile, "utf8").catch(() => "{}"));
+  const here = new Set(await readdir(`${root}dist/assets/chunks`).catch(() => []));
+  if (record.key === key && record.chunks.every((file) => here.has(file))) {
+    return { ...record, list: Buffer.from(record.list, "base64") };
+  }
+  const raw = readImage(name, prebuilt);
+  const cut = { ...(await cutImage(raw, `${root}dist/assets/`)), rawBytes: raw.byteLength };
+  const list = Buffer.from(cut.list).toString("base64");
+  await writeFile(recordFile, JSON.stringify({ ...cut, list, key }));
+  return cut;
+}
+
 /** Everything the assets depend on, as one hash. */
 async function inputsKey(root, prebuilt) {
   const hash = createHash("sha256");
   const add = async (path) => hash.update(path).update(await readFile(path));
   await add(`${root}package-lock.json`);
   for (const name of (await readdir(prebuilt)).sort()) await add(prebuilt + name);
+  const images = await readImages(root);
+  for (const { name } of images) await add(imageFile(name, prebuilt));
   for (const name of ["machine-worker.js", "make-snapshot.js"]) await add(`${root}dist/node/${name}`);
   for (const name of ["build.mjs", "assets.mjs", "cut-image.mjs"]) await add(`${root}scripts/${name}`);
-  hash.update(JSON.stringify(await readImages(root)));
+  hash.update(JSON.stringify(images));
   return hash.digest("hex");
 }
 

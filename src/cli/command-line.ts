@@ -1,14 +1,20 @@
 import { parseArgs } from "node:util";
 
 export const USAGE = `Usage: boxrun run [OPTIONS] IMAGE -- COMMAND [ARGUMENT...]
+       boxrun serve [--host HOST] [--port PORT] [--socket PATH] [--token TOKEN] [--state DIR]
+       boxrun pull IMAGE
        boxrun images
        boxrun --version
 
-Runs COMMAND in a new box of IMAGE, with this terminal's input and outputs, and exits with its code.
+run: COMMAND in a new box of IMAGE, with this terminal's input and outputs; exits with its code.
 Ctrl-C cancels it. 124: --timeout was over. 125: boxrun itself failed. 126, 127: COMMAND could not be
-run, was not found.
+run, was not found. A BoxRun server is used if one answers.
 
-Options:
+serve: the BoxRun HTTP API over boxes emulated here, which outlive it. On 127.0.0.1:9090 unless told
+otherwise; BOXRUN_HOST, BOXRUN_PORT, BOXRUN_SOCKET and BOXRUN_TOKEN are used where an option is
+missing. Ctrl-C stops the boxes, with their disks kept.
+
+Options of run:
   --memory MB       memory of the box, in MiB (default 1024; 256 and 1024 start fastest)
   --disk GB         size of the box's disk, in GiB (default 8)
   -e, --env NAME=VALUE
@@ -31,8 +37,22 @@ export interface RunCommand {
   timeoutMs?: number;
 }
 
+/** `boxrun serve`, taken apart. */
+export interface ServeCommand {
+  name: "serve";
+  host?: string;
+  port?: number;
+  socketPath?: string;
+  token?: string;
+  state?: string;
+}
+
 /** What the user asked for. */
-export type CliCommand = RunCommand | { name: "images" | "help" | "version" };
+export type CliCommand =
+  | RunCommand
+  | ServeCommand
+  | { name: "pull"; image: string }
+  | { name: "images" | "help" | "version" };
 
 /** Takes the arguments after the program's name apart. Throws {@link UsageError}. */
 export function parseCommandLine(args: string[]): CliCommand {
@@ -43,6 +63,18 @@ export function parseCommandLine(args: string[]): CliCommand {
   if (values.help || name === "help") return { name: "help" };
   if (values.version) return { name: "version" };
   if (name === "images" && rest.length === 0 && separator < 0) return { name: "images" };
+  if (name === "pull" && rest.length === 1 && separator < 0) return { name: "pull", image: rest[0]! };
+  if (name === "serve" && rest.length === 0 && separator < 0) {
+    const { host, port, socket, token, state } = values;
+    return {
+      name: "serve",
+      ...(host !== undefined && { host }),
+      ...(port !== undefined && { port: parsePort(port) }),
+      ...(socket !== undefined && { socketPath: socket }),
+      ...(token !== undefined && { token }),
+      ...(state !== undefined && { state }),
+    };
+  }
   if (name !== "run")
     throw new UsageError(name === undefined ? "which command?" : `there is no command ${name}`);
 
@@ -77,6 +109,11 @@ function parseOptions(args: string[], separated: boolean) {
         env: { type: "string", short: "e", multiple: true },
         workdir: { type: "string", short: "w" },
         timeout: { type: "string" },
+        host: { type: "string" },
+        port: { type: "string" },
+        socket: { type: "string" },
+        token: { type: "string" },
+        state: { type: "string" },
         help: { type: "boolean", short: "h" },
         version: { type: "boolean" },
       },
@@ -93,6 +130,12 @@ function parseOptions(args: string[], separated: boolean) {
 function parseNumber(option: string, text: string): number {
   if (!/^\d+$/.test(text)) throw new UsageError(`--${option} takes a whole number, and ${text} is not one`);
   return Number(text);
+}
+
+function parsePort(text: string): number {
+  const port = parseNumber("port", text);
+  if (port > 65_535) throw new UsageError(`--port takes a number up to 65535, and ${text} is not one`);
+  return port;
 }
 
 function parseVariable(text: string): [string, string] {

@@ -21,8 +21,15 @@ async function main(args: string[]): Promise<number> {
       }
       return 0;
     }
+    case "pull": {
+      await using client = new BoxRunClient({ backend: "local" });
+      await client.pull(command.image);
+      return 0;
+    }
     case "run":
       return runCommand(command);
+    case "serve":
+      return (await import("./serve.js")).serveCommand(command, process.env);
   }
 }
 

@@ -41,6 +41,8 @@ const STDIN_PIECE_BYTES = 256 * 1024;
 export class RemoteBackend implements Backend {
   readonly capabilities: Capabilities;
   private readonly waiter: ExecWaiter;
+  /** Boxes whose start was given up: they are being stopped again. */
+  private readonly stopping = new Map<string, Promise<void>>();
 
   constructor(
     private readonly http: Http,
@@ -119,12 +121,16 @@ export class RemoteBackend implements Backend {
     const call: Call = { params: at(id), withinMs: this.http.clocks.lifecycleMs };
     if (this.http.extended)
       return this.http.json("startBox", wireBox, { ...call, ...(signal && { signal }) });
+    // Others start it all the same: then it is stopped again, and who starts it anew waits for that.
+    await untilAborted(this.stopping.get(id) ?? Promise.resolve(), signal);
     const started = this.http.json("startBox", wireBox, call);
     if (!signal) return started;
     const stopLate = async () => {
       if (signal.aborted) await this.stopBox(id);
     };
-    started.then(stopLate).catch(() => {});
+    const stopped = started.then(stopLate).catch(() => {});
+    this.stopping.set(id, stopped);
+    stopped.then(() => this.stopping.get(id) === stopped && this.stopping.delete(id));
     return untilAborted(started, signal);
   }
 

@@ -54,7 +54,7 @@ export function lifeCases(context: Context): void {
     expect(await failure(context.box.start())).toMatchObject({ code: "BOX_ALREADY_RUNNING" });
     const box = await create();
     await box.remove({ force: true });
-    for (const call of [() => box.start(), () => box.stop(), () => box.usage(), () => box.refresh()]) {
+    for (const call of [() => box.start(), () => box.stop(), () => box.refresh()]) {
       expect(await failure(call())).toMatchObject({ code: "BOX_NOT_FOUND" });
     }
   });

@@ -4,21 +4,33 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A server in a process of its own, with a state of its own. */
+const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
+
+/** `boxrun serve`, a process of its own with a state of its own, as a user would start it. */
 export async function startServe(): Promise<{ baseUrl: string; stop(): Promise<void> }> {
   const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
-  const child = spawn(process.execPath, [join(import.meta.dirname, "serve-child.mjs"), state], {
-    stdio: ["pipe", "pipe", "inherit"],
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("BOXRUN_")));
+  const child = spawn(process.execPath, [CLI, "serve", "--port", "0", "--state", state], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env,
   });
-  const port = await new Promise<string>((resolve, reject) => {
-    child.stdout.once("data", (data) => resolve(String(data).trim()));
-    child.once("exit", (code) => reject(new Error(`the server ended with code ${code}`)));
+  // It must not outlive the tests, however they end.
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  const baseUrl = await new Promise<string>((resolve, reject) => {
+    child.stdout.on("data", (data) => {
+      const address = /http:\/\/\S+/.exec(String(data))?.[0];
+      if (address) resolve(address);
+    });
+    child.once("exit", (code) => reject(new Error(`boxrun serve ended with code ${code}`)));
   });
   return {
-    baseUrl: `http://127.0.0.1:${port}`,
+    baseUrl,
     stop: async () => {
-      child.stdin.end();
-      if (child.exitCode === null) await once(child, "exit");
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      await ended;
+      process.off("exit", kill);
       rmSync(state, { recursive: true, force: true });
     },
   };

@@ -36,7 +36,7 @@ function replaceAsset(name: string, raw: Uint8Array): void {
 }
 
 async function createBox() {
-  const client = new BoxRunClient({ local: { assets: folder } });
+  const client = new BoxRunClient({ backend: "local", local: { assets: folder } });
   try {
     const box = await client.create("tiny", { memoryMb: 256 });
     const { stdout } = await box.exec("echo works");
@@ -111,7 +111,7 @@ describe("an asset that every box needs", () => {
     const path = pathOf("v86.wasm");
     const bytes = readFileSync(path);
     rmSync(path);
-    const client = new BoxRunClient({ local: { assets: folder } });
+    const client = new BoxRunClient({ backend: "local", local: { assets: folder } });
     try {
       expect(await failure(client.create("tiny", { memoryMb: 256 }))).toMatchObject({
         code: "IMAGE_PULL_FAILED",
@@ -126,7 +126,7 @@ describe("an asset that every box needs", () => {
   });
 
   it("fails with the place it was looked for when there are no assets at all", async () => {
-    const client = new BoxRunClient({ local: { assets: "/no/such/place" } });
+    const client = new BoxRunClient({ backend: "local", local: { assets: "/no/such/place" } });
     const error = await failure(client.create("tiny"));
     expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });
     expect(error.message).toMatch(/manifest\.json.*\/no\/such\/place/);

@@ -1,0 +1,56 @@
+import { createLocalBackend } from "boxrun/local";
+import { serve } from "../serve/serve.js";
+import type { ServeCommand } from "./command-line.js";
+import { print } from "./output.js";
+import { EXIT } from "./run.js";
+
+/** Serves boxes of this machine until a signal ends it. The first one stops the boxes and keeps their disks; a second ends the process at once. */
+export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv): Promise<number> {
+  const { host, port, socketPath, state, token } = withEnvironment(command, env);
+  const backend = createLocalBackend(state === undefined ? {} : { state });
+  try {
+    // Heard from now on: a signal while it starts ends it as well.
+    const stopped = untilSignal();
+    const server = await serve(backend, {
+      ...(host !== undefined && { host }),
+      ...(port !== undefined && { port }),
+      ...(socketPath !== undefined && { socketPath }),
+      ...(token !== undefined && { token }),
+    });
+    for (const address of server.addresses)
+      await print(process.stdout, `boxrun serves boxes at ${address}\n`);
+    await stopped;
+    await server.close();
+  } finally {
+    await backend.close();
+  }
+  return 0;
+}
+
+/** Options come first; where they are silent, what every BoxRun program listens to. */
+function withEnvironment(command: ServeCommand, env: NodeJS.ProcessEnv): ServeCommand {
+  const socketPath = command.socketPath ?? env["BOXRUN_SOCKET"];
+  const host = command.host ?? env["BOXRUN_HOST"];
+  const port = command.port ?? (env["BOXRUN_PORT"] ? Number(env["BOXRUN_PORT"]) : undefined);
+  const token = command.token ?? env["BOXRUN_TOKEN"];
+  return {
+    ...command,
+    ...(socketPath && { socketPath }),
+    ...(host && { host }),
+    ...(port !== undefined && { port }),
+    ...(token && { token }),
+  };
+}
+
+function untilSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const onSignal = () => {
+      if (asked) process.exit(EXIT.failed);
+      asked = true;
+      resolve();
+    };
+    process.on("SIGINT", onSignal);
+    process.on("SIGTERM", onSignal);
+  });
+}

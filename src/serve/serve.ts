@@ -1,0 +1,155 @@
+import { chmodSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import { dirname } from "node:path";
+import { getRequestListener } from "@hono/node-server";
+import type { Backend } from "../backend.js";
+import { BoxRunError, invalid } from "../errors.js";
+import { createHandler, type HandlerOptions } from "../server/handler.js";
+
+/** Where to serve, beside what {@link HandlerOptions} say. */
+export interface ServeOptions extends HandlerOptions {
+  /** Default "127.0.0.1". Any other than this machine's own needs a token. */
+  host?: string;
+  /** Default 9090; 0 takes a free one. */
+  port?: number;
+  /** A Unix socket instead of, or beside, host and port: only its owner can connect. */
+  socketPath?: string;
+}
+
+/** A server that runs. */
+export interface RunningServer {
+  /** Where it listens: a URL, or the path of a socket. */
+  readonly addresses: string[];
+  /** Ends open streams and stops listening. The backend stays open: it is the caller's. Idempotent. */
+  close(): Promise<void>;
+}
+
+const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
+/** A client has this long to send the head of a request. Bodies and answers may take their time: uploads and event streams do. */
+const HEADERS_TIMEOUT_MS = 20_000;
+/** A connection over which nothing moves, in either direction: event streams have their keep-alives. */
+const IDLE_TIMEOUT_MS = 120_000;
+
+/**
+ * Serves a backend over HTTP on this machine. Safe as it is: on the loopback address or a socket, only for requests that name this machine and come from no other page.
+ *
+ * Throws VALIDATION_ERROR for a host that others reach without a token, and RUNTIME_ERROR when the address is taken.
+ */
+export async function serve(backend: Backend, options: ServeOptions = {}): Promise<RunningServer> {
+  const { host, port, socketPath, ...given } = options;
+  const overTcp = socketPath === undefined || host !== undefined || port !== undefined;
+  const name = host ?? "127.0.0.1";
+  const isLoopback = LOOPBACK_HOSTS.includes(urlHost(name));
+  if (overTcp && !isLoopback && given.token === undefined) {
+    throw invalid(`${name} is reachable from other machines`, "set a token, or listen on 127.0.0.1");
+  }
+  const servers: Server[] = [];
+  const addresses: string[] = [];
+  const close = async () => {
+    await Promise.all(servers.splice(0).map(closeServer));
+  };
+  try {
+    if (overTcp) {
+      // Under its own names only; who listens for others says which names they may use.
+      const hosts = given.hosts ?? (isLoopback ? LOOPBACK_HOSTS : undefined);
+      const server = makeServer(backend, { ...given, ...(hosts && { hosts }) });
+      servers.push(server);
+      await listen(server, { host: name, port: port ?? 9090 }, `${name}:${port ?? 9090}`);
+      addresses.push(`http://${urlHost(name)}:${(server.address() as AddressInfo).port}`);
+    }
+    if (socketPath !== undefined) {
+      await clearSocket(socketPath);
+      // Whoever can open the socket is its owner: a token would add nothing.
+      const { token: _, ...open } = given;
+      const server = makeServer(backend, open);
+      servers.push(server);
+      mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
+      const before = process.umask(0o177);
+      try {
+        await listen(server, { path: socketPath }, socketPath);
+      } finally {
+        process.umask(before);
+      }
+      chmodSync(socketPath, 0o600);
+      addresses.push(socketPath);
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { addresses, close };
+}
+
+function makeServer(backend: Backend, options: HandlerOptions): Server {
+  const handler = createHandler(backend, options);
+  const listener = getRequestListener((request) => handler(request), { overrideGlobalObjects: false });
+  const server = createServer(
+    {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      // For the whole request: an upload takes as long as it takes.
+      requestTimeout: 0,
+      keepAliveTimeout: 5_000,
+    },
+    listener,
+  );
+  server.timeout = IDLE_TIMEOUT_MS;
+  return server;
+}
+
+function listen(server: Server, where: { host: string; port: number } | { path: string }, name: string) {
+  return new Promise<void>((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException) =>
+      reject(
+        new BoxRunError("RUNTIME_ERROR", `cannot listen on ${name}: ${error.message}`, {
+          ...(error.code === "EADDRINUSE" && {
+            hint: "another server is there: stop it, or choose another port",
+          }),
+          cause: error,
+        }),
+      );
+    server.once("error", onError);
+    server.listen(where, () => {
+      server.off("error", onError);
+      resolve();
+    });
+  });
+}
+
+/** Removes the socket that a dead server has left. RUNTIME_ERROR when a live one answers. */
+async function clearSocket(path: string): Promise<void> {
+  if (!existsSync(path)) return;
+  const alive = await new Promise<boolean>((resolve, reject) => {
+    const probe = connect(path);
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once("error", (error: NodeJS.ErrnoException) => {
+      // ECONNREFUSED: nobody listens. Anything else is no socket of a dead server.
+      if (error.code === "ECONNREFUSED") resolve(false);
+      else
+        reject(
+          new BoxRunError(
+            "RUNTIME_ERROR",
+            `${path} is there and is no socket to listen on: ${error.message}`,
+          ),
+        );
+    });
+  });
+  if (alive)
+    throw new BoxRunError("RUNTIME_ERROR", `another server listens on ${path}`, { hint: "stop it first" });
+  rmSync(path);
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+/** An IPv6 address in a URL has brackets. */
+function urlHost(host: string): string {
+  return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+}
