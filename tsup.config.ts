@@ -27,6 +27,7 @@ export default defineConfig([
     entry: {
       index: "src/index.ts",
       local: "src/local/index-node.ts",
+      server: "src/server/handler.ts",
       "machine-worker": "src/local/machine/worker-node.ts",
       "make-snapshot": "src/local/make-snapshot-node.ts",
       cli: "src/cli/main.ts",
@@ -35,12 +36,40 @@ export default defineConfig([
     // Bundled: a machine's thread starts twice as fast from one file as from some eighty, and v86's package is 18 MB of
     // which three files are needed.
     noExternal: [/^(?!boxrun\/|node:)[^./]/],
+    esbuildPlugins: [
+      {
+        name: "unix-agent-beside",
+        setup: (build) => {
+          build.onResolve({ filter: /^boxrun\/unix-agent$/ }, () => ({
+            path: "./unix-agent.js",
+            external: true,
+          }));
+        },
+      },
+    ],
+  },
+  {
+    ...shared,
+    platform: "node",
+    outDir: "dist/node",
+    entry: { "unix-agent": "src/remote/unix-agent-node.ts" },
+    noExternal: ["undici"],
+    splitting: false,
+    minify: true,
+    sourcemap: false,
+    // undici is CommonJS, and asks for Node's modules while it runs.
+    banner: {
+      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+    },
   },
   {
     ...browser,
-    entry: { index: "src/index.ts", local: "src/local/index-browser.ts" },
+    entry: { index: "src/index.ts", local: "src/local/index-browser.ts", server: "src/server/handler.ts" },
     esbuildOptions: (options) => {
-      options.alias = { "boxrun/local": "./src/local/index-browser.ts" };
+      options.alias = {
+        "boxrun/local": "./src/local/index-browser.ts",
+        "boxrun/unix-agent": "./src/remote/unix-agent-browser.ts",
+      };
     },
   },
   {

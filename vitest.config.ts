@@ -1,10 +1,14 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import { CHROMIUM_ARGS } from "./scripts/chromium.mjs";
+import { serveAtOwnOrigin } from "./test/contract/serve-plugin.js";
 
 // The contract is run against the built package: what users import is what is tested.
-const node = new URL("./dist/node/index.js", import.meta.url).pathname;
-const browser = new URL("./dist/browser/index.js", import.meta.url).pathname;
+const built = (host: "node" | "browser") =>
+  ["local", "server", "index"].map((name) => ({
+    find: name === "index" ? /^boxrun$/ : `boxrun/${name}`,
+    replacement: new URL(`./dist/${host}/${name}.js`, import.meta.url).pathname,
+  }));
 
 /** A cold boot on a loaded machine takes seconds; a hang is still found. */
 const testTimeout = 60_000;
@@ -15,6 +19,12 @@ export default defineConfig({
     fileParallelism: false,
     projects: [
       {
+        resolve: {
+          alias: {
+            "boxrun/local": new URL("./dist/node/local.js", import.meta.url).pathname,
+            "boxrun/unix-agent": new URL("./src/remote/unix-agent-node.ts", import.meta.url).pathname,
+          },
+        },
         test: {
           name: "unit",
           include: [
@@ -27,19 +37,24 @@ export default defineConfig({
         },
       },
       {
-        resolve: { alias: { boxrun: node } },
+        resolve: { alias: built("node") },
         test: {
           name: "node",
-          include: ["test/contract/local-node.test.ts", "test/node/**/*.test.ts"],
+          include: [
+            "test/contract/local-node.test.ts",
+            "test/contract/remote-{handler,serve,plain}.test.ts",
+            "test/node/**/*.test.ts",
+          ],
           server: { deps: { external: [/\/dist\/node\//] } },
           testTimeout,
         },
       },
       {
-        resolve: { alias: { boxrun: browser } },
+        resolve: { alias: built("browser") },
+        plugins: [serveAtOwnOrigin()],
         test: {
           name: "chromium",
-          include: ["test/contract/local-browser.test.ts", "test/browser/**/*.test.ts"],
+          include: ["test/contract/*-browser.test.ts", "test/browser/**/*.test.ts"],
           testTimeout,
           browser: {
             enabled: true,

@@ -87,7 +87,7 @@ command.addEventListener("keydown", (event) => {
 
 try {
   const begun = performance.now();
-  const client = new BoxRunClient();
+  const client = new BoxRunClient({ backend: "local" });
   const box = await client.create("tiny", {
     name: "hello",
     onProgress: ({ phase }) => show("creating", `Creating a box: ${phase}…`),

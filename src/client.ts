@@ -40,13 +40,23 @@ export interface CreateOptions {
 /** Options of `run`: those of the box and those of the command. Its `env` and `workdir` are the box's. */
 export type RunOptions = CreateOptions & Omit<ExecOptions, "env" | "workdir">;
 
+/** A place where a client looked for a server. */
+export interface Tried {
+  /** "unix:/home/me/.boxrun/boxrun.sock", "http://127.0.0.1:9090". */
+  place: string;
+  /** What came of it: "connected", or why not. */
+  outcome: string;
+}
+
 /** Which backend a client uses. */
 export interface Connection {
   backend: Backend;
   /** Which one, in a word. */
-  kind: "local" | "custom";
+  kind: "local" | "remote" | "custom";
   /** Why this one, in a sentence. */
   reason: string;
+  /** Where a server was looked for, in this order. */
+  tried: Tried[];
 }
 
 /**
@@ -58,10 +68,16 @@ export class Client {
 
   constructor(private readonly connect: () => Promise<Connection>) {}
 
-  /** Which backend this client uses, and why. Choosing is done once: the answer never changes. */
+  /**
+   * Which backend this client uses, and why. Choosing is done once: the answer never changes, and a server that is lost later is CONNECTION_FAILED,
+   * never another place without your boxes.
+   *
+   * @example
+   * const { kind, reason, tried } = await client.ready();   // "remote", "a BoxRun server answers at http://127.0.0.1:9090", [...]
+   */
   async ready(): Promise<Omit<Connection, "backend">> {
-    const { kind, reason } = await this.open();
-    return { kind, reason };
+    const { kind, reason, tried } = await this.open();
+    return { kind, reason, tried };
   }
 
   /**

@@ -76,7 +76,12 @@ export async function runToEnd(
   }
   // Checked before anything runs.
   const input = stdin === undefined ? undefined : toStream(stdin).stream;
-  const execution = await startExecution(backend, boxId, cmd, { ...rest, stdin: input !== undefined });
+  const starting = startExecution(backend, boxId, cmd, { ...rest, stdin: input !== undefined });
+  const execution = await starting.catch(async (error) => {
+    // Nobody will ever read it.
+    await input?.cancel().catch(() => {});
+    throw error;
+  });
   const collected = collect(execution, maxOutputBytes, { stdout: onStdout, stderr: onStderr });
   const outputs = await (input === undefined ? collected : whileFeeding(execution, input, collected));
   const info = await execution.info();

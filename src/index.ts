@@ -2,10 +2,12 @@
  * BoxRun: sandboxes that are one import away. This entry is small and loads what runs boxes only when it is needed.
  */
 import type { Backend } from "./backend.js";
-import { Client, type Connection } from "./client.js";
+import { Client } from "./client.js";
+import { connect } from "./connect.js";
 import { invalid } from "./errors.js";
 import type { LocalOptions } from "./local/options.js";
-import { requireLocalOptions } from "./validate.js";
+import type { Timeouts } from "./remote/options.js";
+import { requireConnectionOptions, requireLocalOptions } from "./validate.js";
 
 export type * from "./backend.js";
 export {
@@ -15,24 +17,40 @@ export {
   type StartOptions,
   type UploadOptions,
 } from "./box.js";
-export type { CreateOptions, RunOptions } from "./client.js";
+export type { CreateOptions, RunOptions, Tried } from "./client.js";
 export { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails, isBoxRunError } from "./errors.js";
 export type { Command, CommandOptions, ExecOptions, ExecStreamOptions } from "./exec.js";
 export { type ExecEvent, type ExecResult, Execution, ExitError } from "./execution.js";
 export type { LocalOptions } from "./local/options.js";
+export type { Timeouts } from "./remote/options.js";
 export type { Source } from "./source.js";
 
-/** Options of {@link BoxRunClient}. */
+/** Options of {@link BoxRunClient}. Those of the backend that is not chosen are checked, and not used. */
 export interface ClientOptions {
-  /** "local": boxes are emulated here. A backend of your own is used as it is. Default "local". */
-  backend?: "local" | Backend;
+  /**
+   * "auto", the default: a BoxRun server if one answers, else boxes that are emulated here; `ready()` says which, and why. "remote": a server, or
+   * CONNECTION_FAILED. "local": emulated here. A backend of your own is used as it is.
+   */
+  backend?: "auto" | "remote" | "local" | Backend;
+  /** Where the server is: "http://127.0.0.1:9090". In a page it may be relative: "/". */
+  baseUrl?: string;
+  /** The server's Unix socket. Not in a page. */
+  socketPath?: string;
+  /** Sent to the server as "Authorization: Bearer". A function is asked before every request. */
+  token?: string | (() => string | Promise<string>);
+  /** Sent to the server with every request. */
+  headers?: Readonly<Record<string, string>>;
+  /** In place of the global `fetch`, for every request to the server: another transport, or a server in this process. */
+  fetch?: (request: Request) => Promise<Response>;
+  timeouts?: Timeouts;
+  /** How boxes are emulated here. */
   local?: LocalOptions;
 }
 
 /**
  * Creates and finds boxes.
  *
- * Throws VALIDATION_ERROR for a wrong option. Nothing is loaded or started before the first call.
+ * Throws VALIDATION_ERROR for a wrong option. Nothing is loaded, looked for or started before the first call.
  *
  * @example
  * const client = new BoxRunClient();
@@ -41,18 +59,12 @@ export interface ClientOptions {
  */
 export class BoxRunClient extends Client {
   constructor(options: ClientOptions = {}) {
-    const { backend = "local", local = {}, ...unknown } = options;
-    const [name] = Object.keys(unknown);
-    if (name !== undefined) throw invalid(`there is no option ${name}`);
+    const { backend = "auto", local = {}, ...connection } = options;
+    requireConnectionOptions(connection);
     requireLocalOptions(local);
-    if (backend !== "local" && (typeof backend !== "object" || backend === null))
-      throw invalid('backend must be "local" or a backend');
-    super(() => connect(backend, local));
+    const isBackend = typeof backend === "object" && backend !== null;
+    if (!isBackend && backend !== "auto" && backend !== "remote" && backend !== "local")
+      throw invalid('backend must be "auto", "remote", "local" or a backend');
+    super(() => connect(backend, connection, local));
   }
-}
-
-async function connect(backend: "local" | Backend, local: LocalOptions): Promise<Connection> {
-  if (backend !== "local") return { backend, kind: "custom", reason: "the backend option is a backend" };
-  const { createLocalBackend } = await import("boxrun/local");
-  return { backend: createLocalBackend(local), kind: "local", reason: 'the backend option is "local"' };
 }

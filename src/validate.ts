@@ -1,7 +1,12 @@
 import type * as z from "zod/mini";
 import type { BoxSpec, ExecSpec } from "./backend.js";
 import { describeIssue } from "./contract/issues.js";
-import { boxSpecSchema, execSpecSchema, localOptionsSchema } from "./contract/schemas.js";
+import {
+  boxSpecSchema,
+  connectionOptionsSchema,
+  execSpecSchema,
+  localOptionsSchema,
+} from "./contract/schemas.js";
 import { invalid } from "./errors.js";
 
 /** Checks what a box is to be, and fills in the defaults. VALIDATION_ERROR names the field. */
@@ -17,6 +22,41 @@ export function parseExecSpec(input: unknown): ExecSpec {
 /** Checks the options of the local backend. VALIDATION_ERROR names the one that is wrong. */
 export function requireLocalOptions(input: unknown): void {
   parse(localOptionsSchema, input);
+}
+
+/** Checks where a server is and how to speak to it. VALIDATION_ERROR names the option that is wrong. */
+export function requireConnectionOptions(input: {
+  baseUrl?: unknown;
+  socketPath?: unknown;
+  token?: unknown;
+  fetch?: unknown;
+}): void {
+  parse(connectionOptionsSchema, input);
+  const { baseUrl, socketPath, token, fetch } = input;
+  if (socketPath !== undefined && baseUrl !== undefined)
+    throw invalid("give baseUrl or socketPath, not both");
+  if (socketPath !== undefined && fetch !== undefined) throw invalid("give fetch or socketPath, not both");
+  if (baseUrl !== undefined) parseBaseUrl(baseUrl as string);
+  // The value itself must not be in the message.
+  if (token === undefined || typeof token === "function") return;
+  if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
+    throw invalid("token must be a string of visible ASCII characters, or a function that returns one");
+  }
+}
+
+/** The address of a server; in a page it may be relative. Credentials in it would end up in messages. */
+export function parseBaseUrl(baseUrl: string): URL {
+  const { location } = globalThis as { location?: { href: string } };
+  let url: URL;
+  try {
+    url = new URL(baseUrl, location?.href);
+  } catch {
+    throw invalid("baseUrl must be a URL", 'as "http://127.0.0.1:9090"');
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") throw invalid("baseUrl must be http or https");
+  if (url.username || url.password) throw invalid("baseUrl must not contain a user or password", "use token");
+  if (url.search || url.hash) throw invalid("baseUrl must not contain a query or fragment");
+  return url;
 }
 
 function parse<T extends z.ZodMiniType>(schema: T, input: unknown): z.infer<T> {

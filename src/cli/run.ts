@@ -28,8 +28,10 @@ export async function runCommand({ image, cmd, box: options, timeoutMs }: RunCom
   try {
     await using client = new BoxRunClient();
     await using box = await client.create(image, { ...options, signal: interrupt.signal });
-    const execution = await box.execStream(cmd, {
-      stdin: true,
+    // A server of the published API alone has none for its commands: they find theirs empty.
+    const { capabilities } = await client.info();
+    const execution: Execution = await box.execStream(cmd, {
+      stdin: capabilities.stdin === true,
       ...(timeoutMs !== undefined && { timeoutMs }),
     });
     const onAbort = () => execution.cancel().catch(() => {});
@@ -57,7 +59,8 @@ export async function runCommand({ image, cmd, box: options, timeoutMs }: RunCom
 }
 
 /** Feeds our stdin to the command, at its pace. Returns what stops it. */
-function passInput({ stdin }: { stdin: WritableStream<Uint8Array | string> }): () => void {
+function passInput({ stdin }: Execution): () => void {
+  if (!stdin) return () => {};
   const writer = stdin.getWriter();
   const input = process.stdin;
   const feed = async () => {

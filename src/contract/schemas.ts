@@ -101,3 +101,30 @@ export const localOptionsSchema = z.strictObject({
     z.int("must be a whole number of bytes").check(z.minimum(0, "must be at least 0")),
   ),
 });
+
+const milliseconds = z.optional(execFields.timeoutMs);
+const isFunction = (value: unknown) => typeof value === "function";
+const nonEmpty = text.check(z.minLength(1, "must not be empty"));
+
+/** Options of the client that say where its server is and how to speak to it. */
+export const connectionOptionsSchema = z.strictObject({
+  baseUrl: z.optional(nonEmpty),
+  socketPath: z.optional(nonEmpty),
+  // Never in an error: its check is the caller's.
+  token: z.optional(z.unknown()),
+  headers: z.optional(
+    z.record(
+      z.string().check(z.regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, "must have names that HTTP allows")),
+      z.string().check(z.regex(/^[\t\x20-\x7e\x80-\xff]*$/, "must be text that HTTP allows in a header")),
+    ),
+  ),
+  fetch: z.optional(z.unknown().check(z.refine(isFunction, "must be a function"))),
+  timeouts: z.optional(
+    z.strictObject({
+      requestMs: milliseconds,
+      lifecycleMs: milliseconds,
+      silenceMs: milliseconds,
+      probeMs: milliseconds,
+    }),
+  ),
+});

@@ -276,6 +276,8 @@ export function toWireUsage({ diskBytes, diskLimitBytes, persistent }: BoxUsage)
 
 /** Reads the error body of any request. */
 export const wireError = z.object({ code: z.string(), message: z.string() });
+/** Reads an answer that says no more than that it was done. */
+export const wireDone = z.object({});
 /** Reads the answer of `POST /v1/gc`. */
 export const wireRemoved = z.object({ removed: z.number() });
 

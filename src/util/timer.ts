@@ -6,3 +6,19 @@ export function startTimer(ms: number, onElapsed: () => void): () => void {
   if (typeof timer === "object") timer.unref();
   return () => clearTimeout(timer as number);
 }
+
+/** Resolves after `ms`, or rejects with the signal's reason. It keeps a Node process alive: somebody waits for it. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}

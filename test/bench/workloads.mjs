@@ -13,7 +13,7 @@ const TRANSFERS = 5;
 
 /** From the call of create to the first byte of a command's output. */
 async function firstOutput() {
-  const client = new BoxRunClient();
+  const client = new BoxRunClient({ backend: "local" });
   const begun = performance.now();
   const box = await client.create("tiny");
   const created = performance.now();
@@ -30,7 +30,7 @@ async function firstOutput() {
 
 /** From the call of create to a box, where no snapshot fits. */
 async function coldBoot() {
-  const client = new BoxRunClient();
+  const client = new BoxRunClient({ backend: "local" });
   const begun = performance.now();
   await client.create("tiny", { memoryMb: 1023 });
   const cold_boot_ms = performance.now() - begun;
@@ -40,7 +40,7 @@ async function coldBoot() {
 
 /** Round trips of a command that does nothing: the first 20 of a box, and those after 300. */
 async function execTrue() {
-  const client = new BoxRunClient();
+  const client = new BoxRunClient({ backend: "local" });
   const box = await client.create("tiny");
   const times = [];
   for (let i = 0; i < 500; i++) {
@@ -57,7 +57,7 @@ async function execTrue() {
  * runs.
  */
 async function throughput() {
-  const client = new BoxRunClient();
+  const client = new BoxRunClient({ backend: "local" });
   const box = await client.create("tiny");
   const stdout = async () => {
     const begun = performance.now();
@@ -101,7 +101,7 @@ async function throughput() {
 
 /** Makes `count` boxes of the default size and runs a command in each. They live until the process or page ends. */
 async function holdBoxes(count) {
-  const client = new BoxRunClient();
+  const client = new BoxRunClient({ backend: "local" });
   for (let i = 0; i < count; i++) await (await client.create("tiny")).exec(["true"]);
   return { count };
 }

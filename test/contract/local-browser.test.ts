@@ -5,4 +5,5 @@ contractSuite({
   name: "local in Chromium",
   image: "tiny",
   createClient: () => new BoxRunClient({ backend: "local" }),
+  cannot: {},
 });

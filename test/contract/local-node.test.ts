@@ -12,4 +12,5 @@ contractSuite({
   name: "local in Node",
   image: "tiny",
   createClient: () => new BoxRunClient({ backend: "local", local: { state } }),
+  cannot: {},
 });

@@ -68,7 +68,7 @@ export function troubleCases(context: Context): void {
     expect((await box.refresh()).errorMessage).toMatch(/reset|halted/);
   });
 
-  it("rejects what is pending when the box is removed, and cancels it when the client closes", async () => {
+  it("rejects what is pending when the box is removed", async () => {
     const box = await small();
     const pending = failure(box.exec(["sleep", "7062"]));
     const reading = box.execStream(["sleep", "7063"]).then(async (execution) => {
@@ -79,7 +79,9 @@ export function troubleCases(context: Context): void {
     await box.remove({ force: true });
     expect(await pending).toMatchObject({ code: "BOX_NOT_FOUND" });
     expect(await failure(reading)).toMatchObject({ code: "BOX_NOT_FOUND" });
+  });
 
+  it("cancels what runs when the client closes", async () => {
     const client = context.target.createClient();
     const other = await client.create(context.target.image, { memoryMb: 256 });
     const late = failure(other.exec(["sleep", "7064"]));
@@ -87,6 +89,15 @@ export function troubleCases(context: Context): void {
     await client.close();
     await client.close();
     expect(await late).toMatchObject({ code: "CANCELED", result: { exitCode: null, status: "canceled" } });
+  });
+
+  it("ends a closed client's calls, those that are pending and those to come", async () => {
+    const client = context.target.createClient();
+    const box = await client.getBox(context.box.id);
+    await box.exec(["true"]);
+    await client.close();
+    await client.close();
     expect(await failure(client.create(context.target.image))).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(await failure(box.exec(["true"]))).toMatchObject({ code: "VALIDATION_ERROR" });
   });
 }

@@ -1,13 +1,26 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, openSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 
 const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
 
+const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
+afterAll(() => rmSync(state, { recursive: true }));
+
+/** Boxes are emulated here: no server that may run on this machine is found. */
+const env = {
+  ...process.env,
+  BOXRUN_SOCKET: "",
+  BOXRUN_STATE_DIR: state,
+  BOXRUN_HOST: "",
+  BOXRUN_PORT: "59873",
+};
+
 function boxrun(args: string[], input?: string) {
-  const child = spawn(process.execPath, [CLI, ...args], { stdio: "pipe" });
+  const child = spawn(process.execPath, [CLI, ...args], { stdio: "pipe", env });
   const outputs = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text) => (outputs.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text) => (outputs.stderr += text));

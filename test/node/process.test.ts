@@ -23,7 +23,7 @@ function runScript(code: string) {
 describe("a Node script", () => {
   it("ends when it is done, though nobody closed its client, box or background command", async () => {
     const { stdout } = await runScript(`
-      const box = await new BoxRunClient().create("tiny", { memoryMb: 256 });
+      const box = await new BoxRunClient({ backend: "local" }).create("tiny", { memoryMb: 256 });
       await box.execStream(["sleep", "600"], { detached: true });
       await box.execStream(["sleep", "600"], { detached: true, timeoutMs: 500_000 });
       console.log((await box.exec("echo done")).stdout);
@@ -33,7 +33,7 @@ describe("a Node script", () => {
 
   it("does not end while a call is pending", async () => {
     const { stdout } = await runScript(`
-      const box = await new BoxRunClient().create("tiny", { memoryMb: 256 });
+      const box = await new BoxRunClient({ backend: "local" }).create("tiny", { memoryMb: 256 });
       const execution = await box.execStream("sleep 0.5; echo one; sleep 0.5; echo two");
       for await (const event of execution) if (event.type === "log") console.log(event.data.trim());
       console.log((await (await box.execStream("sleep 0.5")).wait()).exitCode);
@@ -43,7 +43,7 @@ describe("a Node script", () => {
 
   it("starts nothing and reads nothing when it only imports", async () => {
     const { stdout } = await runScript(`
-      new BoxRunClient();
+      new BoxRunClient({ backend: "local" });
       console.log(process.getActiveResourcesInfo().join());
     `);
     expect(stdout).not.toMatch(/Worker|MessagePort|Timeout|TCP/);
@@ -51,7 +51,7 @@ describe("a Node script", () => {
 
   it("gets a typed error for a box that cannot be, as from any other call", async () => {
     const { stdout } = await runScript(`
-      const error = await new BoxRunClient().create("nope").catch((caught) => caught);
+      const error = await new BoxRunClient({ backend: "local" }).create("nope").catch((caught) => caught);
       console.log(error.code);
     `);
     expect(stdout).toBe("IMAGE_PULL_FAILED\n");
@@ -59,7 +59,7 @@ describe("a Node script", () => {
 });
 
 describe("files of this machine", () => {
-  const client = new BoxRunClient();
+  const client = new BoxRunClient({ backend: "local" });
   afterAll(() => client.close());
 
   it("go up and down by their paths, with their mode, whole or not at all", async () => {

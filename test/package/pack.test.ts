@@ -76,7 +76,7 @@ describe("the package", () => {
 
   it("runs a box from where it is installed, with nothing installed beside it", () => {
     const script =
-      'import { BoxRunClient } from "boxrun"; const client = new BoxRunClient();' +
+      'import { BoxRunClient } from "boxrun"; const client = new BoxRunClient({ backend: "local" });' +
       'console.log((await client.run("tiny", "echo installed", { memoryMb: 256 })).stdout.trim());';
     writeFileSync(join(project, "main.mjs"), script);
     expect(execFileSync(process.execPath, ["main.mjs"], { cwd: project, encoding: "utf8" })).toBe(

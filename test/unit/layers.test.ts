@@ -13,6 +13,8 @@ const ROWS: string[][] = [
   ["cli/"],
   ["serve/"],
   ["index.ts"],
+  ["connect.ts"],
+  ["places.ts"],
   ["client.ts"],
   ["box.ts"],
   ["exec.ts"],
@@ -54,6 +56,23 @@ const LOCAL_ROWS: string[][] = [
   ["frame-fields.ts", "manifest.ts", "asset-source-node.ts", "asset-source-browser.ts"],
   ["asset-source-web.ts"],
   ["asset-source.ts", "options.ts"],
+];
+
+/** Inside remote/. */
+const REMOTE_ROWS: string[][] = [
+  ["index.ts"],
+  ["remote-backend.ts"],
+  ["events.ts", "upload.ts", "download.ts", "exec-waiter.ts"],
+  ["http.ts"],
+  ["failures.ts", "incoming.ts", "unix-socket.ts"],
+  [
+    "capabilities.ts",
+    "options.ts",
+    "runtime.ts",
+    "unix-agent.ts",
+    "unix-agent-node.ts",
+    "unix-agent-browser.ts",
+  ],
 ];
 
 const IMPORT = /(?:from|import)\s*\(?\s*["'](\.[^"']+)["']/g;
@@ -103,6 +122,10 @@ describe("layers", () => {
 
   it("are imported downwards only inside local/", () => {
     expect(upward(LOCAL_ROWS, "local/")).toEqual([]);
+  });
+
+  it("are imported downwards only inside remote/", () => {
+    expect(upward(REMOTE_ROWS, "remote/")).toEqual([]);
   });
 
   it("have no import circles, type imports included", () => {

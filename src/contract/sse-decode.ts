@@ -1,0 +1,116 @@
+/** Reading `GET .../events`: server-sent events out of bytes, and the API's events out of those. */
+import { createParser } from "eventsource-parser";
+import * as z from "zod/mini";
+import type { BackendEvent } from "./types.js";
+
+/** One server-sent event. */
+export interface SseEvent {
+  /** "message" where the stream names none. */
+  event: string;
+  data: string;
+}
+
+/** Far above what any server sends in one event; a stream without a line's end must not fill the memory. */
+const MAX_EVENT_CHARS = 64 * 2 ** 20;
+
+/**
+ * Decodes a stream of server-sent events that may be cut anywhere: in a line, in a line's end, in a character.
+ *
+ * @example
+ * const decoder = new SseDecoder();
+ * for await (const bytes of body) for (const { event, data } of decoder.push(bytes)) console.log(event, data);
+ * for (const { event, data } of decoder.end()) console.log(event, data);
+ */
+export class SseDecoder {
+  // It also takes a byte order mark away, which the parser does not.
+  private readonly decoder = new TextDecoder();
+  private ready: SseEvent[] = [];
+  private overflowed = false;
+  private endsInCr = false;
+  private readonly parser = createParser({
+    onEvent: ({ event, data }) => this.ready.push({ event: event ?? "message", data }),
+    onError: ({ type }) => {
+      this.overflowed ||= type === "max-buffer-size-exceeded";
+    },
+    maxBufferSize: MAX_EVENT_CHARS,
+  });
+
+  /** The events that these bytes complete. Throws a RangeError when one grows beyond all measure. */
+  push(bytes: Uint8Array): SseEvent[] {
+    return this.feed(this.decoder.decode(bytes, { stream: true }));
+  }
+
+  /** What the end of the stream completes. An event without its empty line was cut off: it is no event. */
+  end(): SseEvent[] {
+    // After a CR the parser waits for the LF that may belong to it.
+    return this.feed(this.decoder.decode() + (this.endsInCr ? "\n" : ""));
+  }
+
+  private feed(text: string): SseEvent[] {
+    if (text === "") return [];
+    this.endsInCr = text.endsWith("\r");
+    this.parser.feed(text);
+    if (this.overflowed) throw new RangeError("an event is larger than 64 MiB");
+    return this.ready.splice(0);
+  }
+}
+
+const json = z.pipe(
+  z.string(),
+  z.transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      context.issues.push({ code: "custom", message: "must be JSON", input: text });
+      return z.NEVER;
+    }
+  }),
+);
+const seq = z.int();
+
+/** Reads the data of a "log" event. A stream of another name than the two is null: there is nothing to show it as. */
+const logEvent = z.pipe(
+  z.pipe(
+    json,
+    z.object({ stream: z.nullable(z.string()), data: z.string(), seq, b64: z.optional(z.string()) }),
+  ),
+  z.transform(({ stream, data, seq, b64 }, context): BackendEvent | null => {
+    if (stream !== "stdout" && stream !== "stderr") return null;
+    try {
+      return {
+        type: "log",
+        stream,
+        bytes: b64 === undefined ? new TextEncoder().encode(data) : fromBase64(b64),
+        seq,
+      };
+    } catch {
+      context.issues.push({ code: "custom", path: ["b64"], message: "must be base64", input: b64 });
+      return z.NEVER;
+    }
+  }),
+);
+
+const exitData = z.pipe(json, z.object({ exit_code: z.optional(z.nullable(z.int())) }));
+
+/** Reads the data of an "exit" event, whose own data is JSON in a string. */
+const exitEvent = z.pipe(
+  z.pipe(json, z.object({ data: exitData, seq })),
+  z.transform(({ data, seq }): BackendEvent | null => ({
+    type: "exit",
+    exitCode: data.exit_code ?? null,
+    seq,
+  })),
+);
+
+/** How to read the data of an event; undefined for events of other names, which newer servers may send. */
+export function eventSchema(event: string): z.ZodMiniType<BackendEvent | null> | undefined {
+  if (event === "log") return logEvent;
+  return event === "exit" ? exitEvent : undefined;
+}
+
+function fromBase64(text: string): Uint8Array {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}

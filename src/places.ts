@@ -1,0 +1,84 @@
+/** Where a server may be. */
+export interface Place {
+  /** In words: "unix:/run/boxrun.sock", "http://127.0.0.1:9090". */
+  name: string;
+  baseUrl: string;
+  socketPath?: string;
+}
+
+/** The few things of Node that are used here; Deno and Bun have them, too. */
+interface NodeProcess {
+  versions?: { node?: string; chrome?: string };
+  env?: Record<string, string | undefined>;
+  getBuiltinModule?: (name: string) => unknown;
+}
+interface NodeFileSystem {
+  statSync(path: string, options: { throwIfNoEntry: false }): { isSocket(): boolean } | undefined;
+}
+interface Globals {
+  process?: NodeProcess;
+  navigator?: { userAgent?: string };
+  location?: { origin: string; protocol: string; hostname: string };
+}
+
+const DEFAULT_HOST = "127.0.0.1";
+const DEFAULT_PORT = "9090";
+
+/** True in Node, Deno and Bun: a process with an environment and files, on a machine that may run a server. */
+export function isNodeLike(): boolean {
+  const { process, navigator } = globalThis as Globals;
+  if (navigator?.userAgent === "Cloudflare-Workers") return false;
+  return process?.versions?.node !== undefined && process.versions.chrome === undefined;
+}
+
+/** The origin of the page, where there is one. */
+export function ownOrigin(): string | undefined {
+  const { location } = globalThis as Globals;
+  return location && /^https?:$/.test(location.protocol) ? location.origin : undefined;
+}
+
+/**
+ * Where to look for a server that nobody has named. Outside of pages what BoxRun's own tools look at, in their order: the Unix socket
+ * ($BOXRUN_SOCKET, else $BOXRUN_STATE_DIR/boxrun.sock, else ~/.boxrun/boxrun.sock) if there is one, then http://$BOXRUN_HOST:$BOXRUN_PORT. In a page its own
+ * origin, and only when that is this machine: a page from elsewhere that asks for a local port makes browsers ask their user, and no server would answer it.
+ */
+export function placesToTry(): Place[] {
+  if (isNodeLike()) return nodePlaces((globalThis as Globals).process as NodeProcess);
+  const origin = ownOrigin();
+  return origin !== undefined && isLoopback(new URL(origin).hostname)
+    ? [{ name: origin, baseUrl: origin }]
+    : [];
+}
+
+function nodePlaces(process: NodeProcess): Place[] {
+  const env = (name: string) => process.env?.[name] || undefined;
+  const places: Place[] = [];
+  const socketPath =
+    env("BOXRUN_SOCKET") ?? `${env("BOXRUN_STATE_DIR") ?? `${home(process)}/.boxrun`}/boxrun.sock`;
+  if (isSocket(process, socketPath)) {
+    places.push({ name: `unix:${socketPath}`, baseUrl: "http://localhost", socketPath });
+  }
+  const host = env("BOXRUN_HOST") ?? DEFAULT_HOST;
+  const baseUrl = `http://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${env("BOXRUN_PORT") ?? DEFAULT_PORT}`;
+  // A variable that makes no address names no server.
+  if (URL.canParse(baseUrl)) places.push({ name: baseUrl, baseUrl });
+  return places;
+}
+
+function home(process: NodeProcess): string {
+  const os = process.getBuiltinModule?.("node:os") as { homedir(): string } | undefined;
+  return os?.homedir() ?? "";
+}
+
+function isSocket(process: NodeProcess, path: string): boolean {
+  const files = process.getBuiltinModule?.("node:fs") as NodeFileSystem | undefined;
+  try {
+    return files?.statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+  } catch {
+    return false;
+  }
+}
+
+function isLoopback(hostname: string): boolean {
+  return /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+}

@@ -1,0 +1,98 @@
+import type * as z from "zod/mini";
+import { describeIssue } from "../contract/issues.js";
+import { wireError } from "../contract/wire.js";
+import { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails } from "../errors.js";
+import { isInPage } from "./runtime.js";
+
+/** How much of a body that is not ours is shown. */
+const EXCERPT_CHARS = 200;
+/** Statuses that say: later, perhaps. */
+const RETRYABLE = new Set([408, 425, 429, 502, 503, 504]);
+
+/** The error of an answer that is none: no connection, no answer in time, a connection lost. */
+export function connectionFailed(what: string, cause: unknown): BoxRunError {
+  const details: ErrorDetails = { cause, retryable: true };
+  if (isInPage()) {
+    details.hint =
+      "a browser does not tell why. If the server runs, it is another origin: BoxRun servers send no CORS headers. " +
+      "Let the page's own server pass /v1 on to it, and use that as the baseUrl";
+  }
+  return new BoxRunError("CONNECTION_FAILED", `${what}: ${reasonOf(cause)}`, details);
+}
+
+/** The error of an answer with a status that is not 2xx. `text` is its body, or the start of it. */
+export function errorOfResponse(what: string, response: Response, text: string): BoxRunError {
+  const { status } = response;
+  const details: ErrorDetails = { status, retryable: RETRYABLE.has(status) };
+  if (response.type === "opaqueredirect" || (status >= 300 && status < 400)) {
+    const to = response.headers.get("location");
+    details.hint = "make the address it redirects to the baseUrl";
+    return new BoxRunError(
+      "PROTOCOL_ERROR",
+      `${what}: the server redirects${to ? ` to ${to}` : ""}`,
+      details,
+    );
+  }
+  if (status === 401) details.hint = "the server wants a token: pass the option token";
+  const body = wireError.safeParse(parseJson(text));
+  if (!body.success) {
+    const excerpt = excerptOf(text);
+    return new BoxRunError("RUNTIME_ERROR", `${what}: status ${status}${excerpt && `: ${excerpt}`}`, details);
+  }
+  const { code, message } = body.data;
+  if (isErrorCode(code)) return new BoxRunError(code, `${what}: ${message}`, details);
+  return new BoxRunError("RUNTIME_ERROR", `${what}: ${code}: ${message}`, details);
+}
+
+/** Reads a body, or part of one. PROTOCOL_ERROR says what is wrong and where. */
+export function read<T extends z.ZodMiniType>(schema: T, value: unknown, what: string): z.infer<T> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw protocolError(
+    `${what}: the server's answer is not what it should be: ${describeIssue(result.error)}`,
+  );
+}
+
+/** Reads a body of JSON. */
+export function readJson<T extends z.ZodMiniType>(schema: T, text: string, what: string): z.infer<T> {
+  const value = parseJson(text);
+  if (value === undefined) {
+    throw protocolError(`${what}: the server's answer is not JSON: ${excerptOf(text) || "it is empty"}`);
+  }
+  return read(schema, value, what);
+}
+
+/** The error of a server that does not speak the API. */
+export function protocolError(message: string): BoxRunError {
+  return new BoxRunError("PROTOCOL_ERROR", message, {
+    hint: "is it a BoxRun server, and nothing between it and here that answers in its place?",
+  });
+}
+
+/** The start of a text, on one line. */
+export function excerptOf(text: string): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length > EXCERPT_CHARS ? `${line.slice(0, EXCERPT_CHARS)}…` : line;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return (ERROR_CODES as readonly string[]).includes(code);
+}
+
+/** The innermost reason: fetch itself says no more than "fetch failed". */
+function reasonOf(error: unknown): string {
+  let reason = error;
+  while (reason instanceof Error && reason.cause instanceof Error) reason = reason.cause;
+  if (!(reason instanceof Error)) return String(reason);
+  const { code } = reason as { code?: unknown };
+  // A connection refused at every address of a host is an error of several, without words of its own.
+  return reason.message || (typeof code === "string" ? code : reason.name);
+}

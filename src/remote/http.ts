@@ -1,0 +1,260 @@
+import ky, { HTTPError } from "ky";
+import type * as z from "zod/mini";
+import { ROUTES, type RouteName, type RouteParams, routePath } from "../contract/routes.js";
+import { CLIENT_HEADER } from "../contract/wire.js";
+import { invalid, isBoxRunError } from "../errors.js";
+import { untilAborted } from "../util/abort.js";
+import { concatBytes } from "../util/bytes.js";
+import { startTimer } from "../util/timer.js";
+import { connectionFailed, errorOfResponse, protocolError, readJson } from "./failures.js";
+import { Incoming } from "./incoming.js";
+import { type Clocks, type RemoteOptions, withDefaults } from "./options.js";
+
+/** A request of the route table. */
+export interface Call {
+  params?: RouteParams;
+  query?: Record<string, string>;
+  json?: object;
+  body?: { content: BodyInit; contentType: string };
+  signal?: AbortSignal;
+  /** How long the answer may take: all of it for JSON, its beginning for a stream. Default `requestMs`. Infinity: the caller has a clock of its own. */
+  withinMs?: number;
+  /** How often a GET is tried again. Nothing else ever is: it may have been done. Default 3. */
+  retries?: number;
+}
+
+const DEFAULT_RETRIES = 3;
+const BACKOFF_MS = 300;
+const MAX_BACKOFF_MS = 5000;
+/** A server that asks for a longer pause is believed: the caller gets the error, at once. */
+const MAX_RETRY_AFTER_MS = 30_000;
+/** Far above any answer of the API that is not a stream. */
+const MAX_JSON_BYTES = 64 * 2 ** 20;
+const NO_BODY_STATUS = new Set([101, 204, 205, 304]);
+
+/** One server, spoken to by the route table. Rejects with a `BoxRunError` or the signal's reason. */
+export class Http {
+  readonly clocks: Clocks;
+  readonly name: string;
+  /** True towards servers that understand the fields that the published API does not have. */
+  extended = false;
+  private readonly base: string;
+  private readonly calls = new Set<AbortController>();
+  private closed = false;
+
+  constructor(private readonly options: RemoteOptions) {
+    this.clocks = withDefaults(options.timeouts);
+    this.base = options.baseUrl.replace(/\/+$/, "");
+    this.name = options.name ?? this.base;
+  }
+
+  /** A request, and its answer read by `schema`. */
+  async json<T extends z.ZodMiniType>(name: RouteName, schema: T, call: Call = {}): Promise<z.infer<T>> {
+    const { life, end } = this.begin(call.signal);
+    try {
+      const response = await this.send(name, call, life, { whole: true });
+      return readJson(schema, (await response.text()) || "{}", describe(name, call));
+    } finally {
+      end();
+    }
+  }
+
+  /** A request whose answer is a stream. Whoever gets it reads it to its end or cancels it. */
+  async open(name: RouteName, call: Call = {}): Promise<{ response: Response; body: Incoming }> {
+    const { life, end } = this.begin(call.signal);
+    try {
+      const response = await this.send(name, call, life, { whole: false });
+      const { silenceMs } = this.clocks;
+      const options = { what: describe(name, call), signal: life.signal, silenceMs, onEnd: end };
+      return { response, body: new Incoming(response.body, options) };
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  /** Ends every request. Those that come later are refused. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    for (const life of this.calls) life.abort(invalid("this client was closed"));
+    this.options.onClose?.();
+  }
+
+  /** A pause before try number `attempt` (from 1), with jitter, so that many clients do not come back at once. */
+  backoffMs(attempt: number): number {
+    return (
+      Math.random() * Math.min(MAX_BACKOFF_MS, (this.options.backoffMs ?? BACKOFF_MS) * 2 ** (attempt - 1))
+    );
+  }
+
+  /** What ends a call: its caller, or the end of this client. Not AbortSignal.any, which leaves a trace on signals that live long. */
+  private begin(signal: AbortSignal | undefined): { life: AbortController; end: () => void } {
+    if (this.closed) throw invalid("this client was closed");
+    signal?.throwIfAborted();
+    const life = new AbortController();
+    const onAbort = () => life.abort(signal?.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    this.calls.add(life);
+    return {
+      life,
+      end: () => {
+        signal?.removeEventListener("abort", onAbort);
+        this.calls.delete(life);
+      },
+    };
+  }
+
+  private async send(
+    name: RouteName,
+    call: Call,
+    { signal }: AbortController,
+    { whole }: { whole: boolean },
+  ): Promise<Response> {
+    const { query, json, retries = DEFAULT_RETRIES } = call;
+    try {
+      return await ky(this.base + routePath(name, call.params), {
+        method: ROUTES[name].method,
+        ...(query && { searchParams: query }),
+        ...(json && { json }),
+        signal,
+        // ky's clock is ten seconds unless told otherwise, and stops at the headers. Ours is in `attempt`.
+        timeout: false,
+        fetch: (request) => this.attempt(request as Request, name, call, signal, whole),
+        retry: {
+          limit: retries,
+          methods: ["get"],
+          statusCodes: [408, 425, 429, 500, 502, 503, 504],
+          afterStatusCodes: [429, 503],
+          maxRetryAfter: MAX_RETRY_AFTER_MS,
+          delay: (attempt) => this.backoffMs(attempt),
+          shouldRetry: ({ error }) => (signal.aborted || !mayPass(error) ? false : undefined),
+        },
+      });
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      // Never passed on as a cause: it holds the request, and with it the token.
+      if (error instanceof HTTPError) {
+        const { response } = error;
+        throw errorOfResponse(describe(name, call), response, await response.text());
+      }
+      throw error;
+    }
+  }
+
+  /** One try. The body is not ky's: it would copy a stream for tries to come, and so keep all of it in memory. */
+  private async attempt(
+    asked: Request,
+    name: RouteName,
+    call: Call,
+    life: AbortSignal,
+    whole: boolean,
+  ): Promise<Response> {
+    const what = describe(name, call);
+    const headers = await this.headers(asked.headers, call);
+    const own = new AbortController();
+    if (life.aborted) throw life.reason;
+    life.addEventListener("abort", () => own.abort(life.reason), { once: true });
+    const withinMs = call.withinMs ?? this.clocks.requestMs;
+    const stop =
+      withinMs === Number.POSITIVE_INFINITY
+        ? () => {}
+        : startTimer(withinMs, () => own.abort(new TooLate(withinMs)));
+    const body = call.body?.content ?? (call.json && JSON.stringify(call.json));
+    try {
+      const request = new Request(asked.url, {
+        method: asked.method,
+        headers,
+        signal: own.signal,
+        // A POST that is redirected would go on as a GET.
+        redirect: "manual",
+        ...(body !== undefined && { body }),
+        ...(body instanceof ReadableStream && { duplex: "half" }),
+      } as RequestInit);
+      const fetch = this.options.fetch ?? globalThis.fetch;
+      const response = await untilAborted(fetch(request), own.signal);
+      // The body of a stream goes on after this: `life` ends it.
+      if (!whole && response.ok) return response;
+      return await buffered(response, what, own.signal);
+    } catch (error) {
+      if (life.aborted) throw life.reason;
+      if (isBoxRunError(error) && error.code !== "STREAM_INTERRUPTED") throw error;
+      throw connectionFailed(`${what} (${this.name})`, own.signal.aborted ? own.signal.reason : error);
+    } finally {
+      stop();
+    }
+  }
+
+  private async headers(asked: Headers, { body }: Call): Promise<Headers> {
+    const headers = new Headers(this.options.headers);
+    asked.forEach((value, name) => {
+      headers.set(name, value);
+    });
+    if (body) headers.set("content-type", body.contentType);
+    const { token } = this.options;
+    if (token !== undefined) {
+      const value = typeof token === "function" ? await token() : token;
+      // Checked here: the error of `Headers` would show it.
+      if (!isToken(value)) throw invalid("the token must be a string of visible ASCII characters");
+      headers.set("authorization", `Bearer ${value}`);
+    }
+    if (this.extended) headers.set(CLIENT_HEADER, "1");
+    return headers;
+  }
+}
+
+/** True for what can stand in a header as a token. */
+export function isToken(value: unknown): boolean {
+  return typeof value === "string" && /^[\x21-\x7e]+$/.test(value);
+}
+
+/** The clock of a request has run out. */
+class TooLate extends Error {
+  constructor(ms: number) {
+    super(`no answer within ${ms} ms`);
+  }
+}
+
+/** What another try may mend: a lost connection, and the statuses that ky knows. Not an answer that took too long: the next one would, too. */
+function mayPass(error: Error): boolean {
+  if (error instanceof HTTPError) return !(retryAfterMs(error.response) > MAX_RETRY_AFTER_MS);
+  return isBoxRunError(error) && error.code === "CONNECTION_FAILED" && !(error.cause instanceof TooLate);
+}
+
+function retryAfterMs(response: Response): number {
+  const value = response.headers.get("retry-after");
+  if (value === null) return 0;
+  const seconds = Number(value);
+  return Number.isNaN(seconds) ? Date.parse(value) - Date.now() : seconds * 1000;
+}
+
+function describe(name: RouteName, { params }: Call): string {
+  return `${ROUTES[name].method} ${routePath(name, params)}`;
+}
+
+/** The response with its body read whole, so that one clock and one try cover both. */
+async function buffered(response: Response, what: string, signal: AbortSignal): Promise<Response> {
+  if (response.type === "opaqueredirect") return response;
+  const silenceMs = 2 ** 31 - 1;
+  const body = new Incoming(response.body, { what, signal, silenceMs, onEnd: () => {} });
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (let chunk = await body.read(); chunk; chunk = await body.read()) {
+    chunks.push(chunk);
+    length += chunk.byteLength;
+    if (length > MAX_JSON_BYTES) {
+      void body.cancel();
+      throw protocolError(`${what}: the server's answer is larger than ${MAX_JSON_BYTES} bytes`);
+    }
+  }
+  const { status, statusText, headers } = response;
+  const content = NO_BODY_STATUS.has(status) ? null : (concatBytes(chunks) as Uint8Array<ArrayBuffer>);
+  return new Response(content, { status, statusText, headers });
+}
+
+/** The error of an answer that broke off: the connection was there, and then it was not. */
+export function isDropped(error: unknown): boolean {
+  if (!isBoxRunError(error)) return false;
+  const { code, retryable } = error;
+  return code === "CONNECTION_FAILED" || code === "STREAM_INTERRUPTED" || retryable;
+}

@@ -1,0 +1,48 @@
+/** How long the client waits. In milliseconds, each more than 0. */
+export interface Timeouts {
+  /** For the whole answer to a question, or to the start of a command. Default 30000. */
+  requestMs?: number;
+  /** For what may take long on a server: to create, start, stop or remove a box, to cancel a command. Default 600000. */
+  lifecycleMs?: number;
+  /**
+   * For the next byte of a stream or a transfer, keep-alives included. A command that prints nothing is no silence where the server sends
+   * keep-alives; where it sends none, it is asked whether the command still runs. Default 60000.
+   */
+  silenceMs?: number;
+  /** For a server to answer while `backend: "auto"` looks for one. Default 500, and 5000 for one that the options name. */
+  probeMs?: number;
+}
+
+/** A server, and how to speak to it. */
+export interface RemoteOptions {
+  /** Absolute, http or https. Its path comes before that of every request. */
+  baseUrl: string;
+  /** What to call the server in messages. Default: `baseUrl`. */
+  name?: string;
+  /** Sent as "Authorization: Bearer". A function is asked before every request. */
+  token?: string | (() => string | Promise<string>);
+  /** Sent with every request. */
+  headers?: Readonly<Record<string, string>>;
+  /** In place of the global `fetch`: another transport, or a server in this process. */
+  fetch?: (request: Request) => Promise<Response>;
+  timeouts?: Timeouts;
+  /** The first pause before something is tried again; each further one is twice as long. Default 300. */
+  backoffMs?: number;
+  /** Called once when the backend closes. */
+  onClose?: () => void;
+}
+
+const REQUEST_MS = 30_000;
+const LIFECYCLE_MS = 600_000;
+const SILENCE_MS = 60_000;
+
+/** The clocks, their defaults filled in. */
+export function withDefaults(timeouts: Timeouts = {}) {
+  return {
+    requestMs: timeouts.requestMs ?? REQUEST_MS,
+    lifecycleMs: timeouts.lifecycleMs ?? LIFECYCLE_MS,
+    silenceMs: timeouts.silenceMs ?? SILENCE_MS,
+  };
+}
+/** See {@link withDefaults}. */
+export type Clocks = ReturnType<typeof withDefaults>;

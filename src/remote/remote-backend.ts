@@ -1,0 +1,305 @@
+import type {
+  Backend,
+  BackendEvent,
+  BackendInfo,
+  BoxInfo,
+  BoxSpec,
+  BoxUsage,
+  Capabilities,
+  DownloadResult,
+  ExecInfo,
+  ExecSpec,
+  ImageInfo,
+} from "../backend.js";
+import type { RouteParams } from "../contract/routes.js";
+import {
+  toCreateRequest,
+  toExecRequest,
+  wireBox,
+  wireBoxes,
+  wireDone,
+  wireExec,
+  wireExecs,
+  wireImages,
+  wireRemoved,
+  wireUsage,
+} from "../contract/wire.js";
+import { BoxRunError, invalid, unsupported } from "../errors.js";
+import { untilAborted } from "../util/abort.js";
+import { capabilitiesOf, isExtended, type ServerInfo } from "./capabilities.js";
+import { download } from "./download.js";
+import { type EventSource, followEvents } from "./events.js";
+import { ExecWaiter } from "./exec-waiter.js";
+import { excerptOf, protocolError } from "./failures.js";
+import type { Call, Http } from "./http.js";
+import type { Incoming } from "./incoming.js";
+import { upload } from "./upload.js";
+
+const STDIN_PIECE_BYTES = 256 * 1024;
+
+/** Boxes on a BoxRun server. It asks for extensions only where the server has named them. */
+export class RemoteBackend implements Backend {
+  readonly capabilities: Capabilities;
+  private readonly waiter: ExecWaiter;
+  /** Boxes whose start was given up: they are being stopped again. */
+  private readonly stopping = new Map<string, Promise<void>>();
+
+  constructor(
+    private readonly http: Http,
+    private readonly server: ServerInfo,
+  ) {
+    http.extended = isExtended(server);
+    this.capabilities = capabilitiesOf(server);
+    this.waiter = new ExecWaiter({
+      state: (boxId, execId, signal) => this.askExec(boxId, execId, signal),
+    });
+  }
+
+  async info(): Promise<BackendInfo> {
+    const { maxCpu, maxMemoryMb, server } = this.server;
+    return {
+      backend: "remote",
+      description: `the BoxRun server at ${this.http.name}${server === null ? "" : ` (${server})`}`,
+      maxCpu,
+      maxMemoryMb,
+      capabilities: this.capabilities,
+    };
+  }
+
+  async images(): Promise<ImageInfo[]> {
+    if (!this.server.capabilities.includes("images")) {
+      throw unsupported(
+        "this server does not list its images",
+        'any image reference may do, and "default", "ubuntu", "python", "node", "golang", "rust" and "alpine" stand for some',
+      );
+    }
+    return this.http.json("images", wireImages);
+  }
+
+  async pullImage(): Promise<void> {
+    throw unsupported(`pull: ${this.capabilities.pull}`, "create a box of the image");
+  }
+
+  async createBox(spec: BoxSpec, { signal }: { signal?: AbortSignal }): Promise<BoxInfo> {
+    signal?.throwIfAborted();
+    const { lifecycleMs } = this.http.clocks;
+    const request: Call = { json: toCreateRequest(spec), withinMs: lifecycleMs };
+    if (this.http.extended) {
+      // Our server ends a creation whose client hangs up, and removes what it has made.
+      return this.http.json("createBox", wireBox, { ...request, ...(signal && { signal }) });
+    }
+    // Others may finish it, and nobody would know the box's id: the answer is awaited, and the box removed.
+    const created = this.http.json("createBox", wireBox, request);
+    if (!signal) return created;
+    const removeLate = async ({ id }: BoxInfo) => {
+      if (signal.aborted) await this.removeBox(id, { force: true });
+    };
+    created.then(removeLate).catch(() => {});
+    return untilAborted(created, signal);
+  }
+
+  async getBox(idOrName: string): Promise<BoxInfo> {
+    return this.http.json("getBox", wireBox, { params: at(idOrName) });
+  }
+
+  async listBoxes({ status }: { status?: string }): Promise<BoxInfo[]> {
+    const boxes = await this.http.json(
+      "listBoxes",
+      wireBoxes,
+      status === undefined ? {} : { query: { status } },
+    );
+    // The published API knows only "running" and "stopped" here.
+    return status === undefined ? boxes : boxes.filter((box) => box.status === status);
+  }
+
+  async stopBox(id: string): Promise<BoxInfo> {
+    return this.http.json("stopBox", wireBox, { params: at(id), withinMs: this.http.clocks.lifecycleMs });
+  }
+
+  async startBox(id: string, { signal }: { signal?: AbortSignal }): Promise<BoxInfo> {
+    signal?.throwIfAborted();
+    const call: Call = { params: at(id), withinMs: this.http.clocks.lifecycleMs };
+    if (this.http.extended)
+      return this.http.json("startBox", wireBox, { ...call, ...(signal && { signal }) });
+    // Others start it all the same: then it is stopped again, and who starts it anew waits for that.
+    await untilAborted(this.stopping.get(id) ?? Promise.resolve(), signal);
+    const started = this.http.json("startBox", wireBox, call);
+    if (!signal) return started;
+    const stopLate = async () => {
+      if (signal.aborted) await this.stopBox(id);
+    };
+    const stopped = started.then(stopLate).catch(() => {});
+    this.stopping.set(id, stopped);
+    stopped.then(() => this.stopping.get(id) === stopped && this.stopping.delete(id));
+    return untilAborted(started, signal);
+  }
+
+  async removeBox(id: string, { force }: { force: boolean }): Promise<void> {
+    await this.http.json("removeBox", wireDone, {
+      params: at(id),
+      ...(force && { query: { force: "true" } }),
+      withinMs: this.http.clocks.lifecycleMs,
+    });
+  }
+
+  async gc({ olderThan }: { olderThan: number }): Promise<number> {
+    const json = { older_than: olderThan };
+    const call = { json, withinMs: this.http.clocks.lifecycleMs };
+    return (await this.http.json("gc", wireRemoved, call)).removed;
+  }
+
+  async usage(id: string): Promise<BoxUsage> {
+    this.require("usage");
+    return this.http.json("usage", wireUsage, { params: at(id) });
+  }
+
+  async startExec(boxId: string, spec: ExecSpec): Promise<ExecInfo> {
+    if (spec.stdin) this.require("stdin");
+    return this.http.json("startExec", wireExec, { params: at(boxId), json: toExecRequest(spec) });
+  }
+
+  async getExec(boxId: string, execId: string): Promise<ExecInfo> {
+    return this.askExec(boxId, execId);
+  }
+
+  async listExecs(boxId: string): Promise<ExecInfo[]> {
+    return this.http.json("listExecs", wireExecs, { params: at(boxId) });
+  }
+
+  async *execEvents(
+    boxId: string,
+    execId: string,
+    { after, signal }: { after: number; signal?: AbortSignal },
+  ): AsyncGenerator<BackendEvent, void, undefined> {
+    const source: EventSource = {
+      what: `events of ${execId}`,
+      open: (seen) => this.openEvents(boxId, execId, seen, signal),
+      state: () => this.askExec(boxId, execId, signal),
+      backoffMs: (attempt) => this.http.backoffMs(attempt),
+    };
+    for await (const event of followEvents(source, { after, ...(signal && { signal }) })) {
+      if (event.type === "exit") this.waiter.wake(boxId, execId);
+      yield event;
+    }
+  }
+
+  async waitExec(boxId: string, execId: string, { signal }: { signal?: AbortSignal }): Promise<ExecInfo> {
+    return this.waiter.wait(boxId, execId, signal);
+  }
+
+  async cancelExec(boxId: string, execId: string): Promise<ExecInfo> {
+    const params = at(boxId, execId);
+    const withinMs = this.http.clocks.lifecycleMs;
+    const info = await this.http.json("cancelExec", wireExec, { params, withinMs });
+    this.waiter.wake(boxId, execId);
+    return info;
+  }
+
+  async signalExec(boxId: string, execId: string, signal: string): Promise<void> {
+    this.require("signal");
+    await this.http.json("signalExec", wireDone, { params: at(boxId, execId), json: { signal } });
+  }
+
+  async writeStdin(boxId: string, execId: string, chunk: Uint8Array): Promise<void> {
+    // A server keeps a request's whole body in memory, and limits it.
+    for (let at = 0; at < chunk.byteLength; at += STDIN_PIECE_BYTES) {
+      await this.sendStdin(boxId, execId, chunk.subarray(at, at + STDIN_PIECE_BYTES), {});
+    }
+  }
+
+  async closeStdin(boxId: string, execId: string): Promise<void> {
+    await this.sendStdin(boxId, execId, new Uint8Array(0), { eof: "1" });
+  }
+
+  async upload(
+    boxId: string,
+    path: string,
+    body: ReadableStream<Uint8Array>,
+    options: { mode: number; signal?: AbortSignal },
+  ): Promise<void> {
+    requireFilePath(path);
+    return upload(this.http, requireBoxId(boxId), path, body, options);
+  }
+
+  async download(boxId: string, path: string, { signal }: { signal?: AbortSignal }): Promise<DownloadResult> {
+    requireFilePath(path);
+    return download(this.http, requireBoxId(boxId), path, signal);
+  }
+
+  /** The boxes are the server's, and go on. */
+  async close(): Promise<void> {
+    this.http.close();
+  }
+
+  private askExec(boxId: string, execId: string, signal?: AbortSignal): Promise<ExecInfo> {
+    return this.http.json("getExec", wireExec, { params: at(boxId, execId), ...(signal && { signal }) });
+  }
+
+  private async openEvents(
+    boxId: string,
+    execId: string,
+    after: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Incoming> {
+    const query = {
+      ...(this.capabilities.bytes === true && { bytes: "1" }),
+      ...(this.capabilities.cursor === true && after > 0 && { after: String(after) }),
+    };
+    const { response, body } = await this.http.open("execEvents", {
+      params: at(boxId, execId),
+      query,
+      withinMs: this.http.clocks.silenceMs,
+      ...(signal && { signal }),
+    });
+    if (response.headers.get("content-type")?.startsWith("text/event-stream")) return body;
+    const start = await body.read();
+    void body.cancel();
+    throw protocolError(
+      `events of ${execId}: the server's answer is no event stream: ${excerptOf(new TextDecoder().decode(start))}`,
+    );
+  }
+
+  /** It may wait for as long as the command does not read: there is no clock. */
+  private async sendStdin(
+    boxId: string,
+    execId: string,
+    content: Uint8Array,
+    query: Record<string, string>,
+  ): Promise<void> {
+    await this.http.json("writeStdin", wireDone, {
+      params: at(boxId, execId),
+      query,
+      body: { content: content as Uint8Array<ArrayBuffer>, contentType: "application/octet-stream" },
+      withinMs: Number.POSITIVE_INFINITY,
+    });
+  }
+
+  private require(capability: keyof Capabilities): void {
+    const reason = this.capabilities[capability];
+    if (reason !== true) throw unsupported(reason);
+  }
+}
+
+/** The parameters of a path. */
+function at(box: string, exec?: string): RouteParams {
+  requireBoxId(box);
+  if (exec === undefined) return { box };
+  if (!isSegment(exec))
+    throw new BoxRunError("EXEC_NOT_FOUND", `there is no execution ${JSON.stringify(exec)}`);
+  return { box, exec };
+}
+
+function requireBoxId(box: string): string {
+  if (!isSegment(box)) throw new BoxRunError("BOX_NOT_FOUND", `there is no box ${JSON.stringify(box)}`);
+  return box;
+}
+
+/** An empty segment, and one of dots however it is encoded, would be taken out of the URL: the request would be another. */
+function isSegment(value: string): boolean {
+  return value !== "" && value !== "." && value !== "..";
+}
+
+function requireFilePath(path: string): void {
+  if (path.startsWith("/") && !path.endsWith("/") && !path.includes("\0")) return;
+  throw invalid(`the path ${JSON.stringify(path)} must be absolute, and name a file`);
+}

@@ -1,0 +1,6 @@
+import { unsupported } from "../errors.js";
+
+/** There are no Unix sockets in a page: nobody gets here, and pages need not carry what Node needs. */
+export function openAgent(): never {
+  throw unsupported("a page cannot open a Unix socket", "use baseUrl");
+}

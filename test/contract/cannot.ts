@@ -1,0 +1,44 @@
+/** Why cases cannot pass on some targets. The names are those of the cases, exactly. */
+
+const PROGRESS = "the API does not tell how far the creation of a box is";
+const ENDS_CLIENT = "a server's boxes are not its client's: they go on when it closes";
+
+/** Over any server. */
+export const OVER_HTTP: Readonly<Record<string, string>> = {
+  "reports progress, in order, up to ready": PROGRESS,
+  "fails a creation whose progress callback throws, and leaves no box": PROGRESS,
+  "gives up a creation at once when it is aborted, and leaves no box": PROGRESS,
+  "cancels what runs when the client closes": ENDS_CLIENT,
+};
+
+const NO_STDIN = "the published API gives commands no stdin";
+const NO_SIGNAL = "the published API sends no signals";
+const NO_BYTES = "the published API sends output as text";
+const NO_MODE = "the published API uploads without a mode";
+const NO_IMAGE = "the published API does not tell what really runs";
+const NO_TRUNCATED = "the published API does not tell that output was dropped";
+const NO_USAGE = "the published API does not tell what a box takes";
+
+/** Over a server of the published API alone. */
+export const OVER_PLAIN_HTTP: Readonly<Record<string, string>> = {
+  ...OVER_HTTP,
+  "fills in the defaults and says what runs": NO_IMAGE,
+  "boots cold where no snapshot fits, and gives the same box": NO_IMAGE,
+  "describes itself and its images": "the published API lists neither capabilities nor images",
+  "tells what a box takes, and how much it may": NO_USAGE,
+  "returns every byte value as it was written": NO_BYTES,
+  "gives a character whole that is split over two chunks, and its bytes as they came": NO_BYTES,
+  "echoes 5 MB of stdin through cat, by hash": NO_STDIN,
+  "takes stdin as text, bytes and Blob": NO_STDIN,
+  "does not hang on stdin that the command does not read": NO_STDIN,
+  "cancels the command when its stdin fails": NO_STDIN,
+  "writes to stdin and closes it": NO_STDIN,
+  "refuses stdin for a command that has ended, so that a pipe into it stops": NO_STDIN,
+  "replaces a file whole: who has the old one open goes on reading the old one": NO_STDIN,
+  "cancels: the group is gone, the status says so, the code is null": NO_SIGNAL,
+  "sends signals by name": NO_SIGNAL,
+  "never waits for a reader that is not there, and says that output was dropped": NO_TRUNCATED,
+  "cancels a command that prints without end, read or not": NO_TRUNCATED,
+  "makes the directories of the path, and sets the mode": NO_MODE,
+  "runs a script by its interpreter line": NO_MODE,
+};

@@ -1,0 +1,178 @@
+import type { BoxHandle } from "boxrun";
+import { expect, it } from "vitest";
+import { type Context, failure, pattern, sha256 } from "./target.js";
+
+/** Boxes that are stopped, started again, and cleared away. */
+export function lifeCases(context: Context): void {
+  const create = (options: object = {}) =>
+    context.client.create(context.target.image, { memoryMb: 256, ...options });
+  const ids = async (status?: string) =>
+    (await context.client.listBoxes(status === undefined ? {} : { status })).map(({ id }) => id);
+
+  it("keeps a box's files, name, environment and workdir across stop and start", async () => {
+    await using box = await create({ name: "keeper", workdir: "/work", env: { KEPT: "yes" } });
+    const bytes = pattern(3_000_000);
+    await box.upload(bytes, "/root/big");
+    await box.exec("echo text > file; chmod 750 file; ln -s file link; rm -f /etc/motd");
+    const stopped = await box.stop();
+    expect(stopped).toMatchObject({ id: box.id, name: "keeper", status: "stopped" });
+    expect(stopped.stoppedAt!.getTime()).toBeGreaterThanOrEqual(stopped.startedAt!.getTime());
+    const started = await box.start();
+    expect(started).toMatchObject({ id: box.id, status: "running", errorCode: null });
+    expect(started.createdAt).toEqual(stopped.createdAt);
+    expect(started.startedAt!.getTime()).toBeGreaterThan(stopped.startedAt!.getTime());
+    const { stdout } = await box.exec("pwd; echo $KEPT; cat link; stat -c %a file; sha256sum < /root/big");
+    expect(stdout).toBe(`/work\nyes\ntext\n750\n${await sha256(bytes)}  -\n`);
+    expect((await context.client.getBox("keeper")).id).toBe(box.id);
+  });
+
+  it("keeps what was written a moment before the stop, time after time", async () => {
+    await using box = await create();
+    for (let round = 1; round <= 3; round++) {
+      await box.exec(`echo ${round} >> /root/rounds`);
+      await box.stop();
+      await box.start();
+    }
+    expect((await box.exec(["cat", "/root/rounds"])).stdout).toBe("1\n2\n3\n");
+  });
+
+  it("runs nothing in a box that is stopped, and says so", async () => {
+    await using box = await create();
+    await box.stop();
+    expect((await box.refresh()).status).toBe("stopped");
+    for (const call of [
+      () => box.exec(["true"]),
+      () => box.upload("x", "/root/x").catch(() => box.upload(new Uint8Array(1), "/root/x")),
+      () => box.download("/etc/passwd"),
+      () => box.stop(),
+    ]) {
+      expect(await failure(call())).toMatchObject({ code: "BOX_NOT_RUNNING" });
+    }
+  });
+
+  it("refuses to start a box that runs, and knows nothing of one that is not there", async () => {
+    expect(await failure(context.box.start())).toMatchObject({ code: "BOX_ALREADY_RUNNING" });
+    const box = await create();
+    await box.remove({ force: true });
+    for (const call of [() => box.start(), () => box.stop(), () => box.refresh()]) {
+      expect(await failure(call())).toMatchObject({ code: "BOX_NOT_FOUND" });
+    }
+  });
+
+  it("cancels what runs when the box is stopped, and remembers it", async () => {
+    await using box = await create();
+    const execution = await box.execStream("echo begun; sleep 7101", { detached: true });
+    const events = execution[Symbol.asyncIterator]();
+    expect((await events.next()).value).toMatchObject({ data: "begun\n" });
+    const waiting = execution.wait();
+    await box.stop();
+    expect(await waiting).toMatchObject({ status: "canceled", exitCode: null });
+    expect((await events.next()).value).toMatchObject({ type: "exit", exitCode: null });
+    await box.start();
+    expect(await (await box.execution(execution.id)).info()).toMatchObject({ status: "canceled" });
+    expect((await box.exec("pgrep -f 'sleep 7101'")).exitCode).toBe(1);
+  });
+
+  it("remembers its executions across stop and start, oldest first, with what they printed", async () => {
+    await using box = await create();
+    const first = await box.execStream("echo out; echo err >&2; exit 3");
+    await first.wait();
+    const second = await box.exec(["true"]);
+    const before = await box.executions();
+    await box.stop();
+    expect((await box.executions()).map(({ id }) => id)).toEqual([first.id, second.id]);
+    await box.start();
+    expect(await box.executions()).toEqual(before);
+    const found = await box.execution(first.id);
+    expect(await found.wait()).toMatchObject({ exitCode: 3, status: "failed" });
+    const seen: string[] = [];
+    for await (const event of found) {
+      seen.push(event.type === "log" ? `${event.stream} ${event.data}` : `exit ${event.exitCode}`);
+    }
+    expect(seen.sort()).toEqual(["exit 3", "stderr err\n", "stdout out\n"]);
+    expect(await failure(found.cancel())).toMatchObject({ code: "EXEC_ALREADY_FINISHED" });
+  });
+
+  it("lists boxes by status, oldest first", async () => {
+    await using one = await create();
+    await using two = await create();
+    await one.stop();
+    expect(await ids("stopped")).toContain(one.id);
+    expect(await ids("stopped")).not.toContain(two.id);
+    expect(await ids("running")).toContain(two.id);
+    expect(await ids("running")).not.toContain(one.id);
+    const all = await ids();
+    expect(all.indexOf(one.id)).toBeLessThan(all.indexOf(two.id));
+    expect(all).toContain(one.id);
+  });
+
+  it("removes a stopped box without force", async () => {
+    const box = await create();
+    await box.stop();
+    await box.remove();
+    expect(await failure(box.refresh())).toMatchObject({ code: "BOX_NOT_FOUND" });
+  });
+
+  it("clears away boxes that have been stopped for long, and no others", async () => {
+    const stopped = await create();
+    await using running = await create();
+    await stopped.stop();
+    await context.client.gc();
+    expect(await ids()).toContain(stopped.id);
+    expect(await context.client.gc({ olderThan: 0 })).toBeGreaterThanOrEqual(1);
+    expect(await ids()).not.toContain(stopped.id);
+    expect(await ids()).toContain(running.id);
+    expect(await failure(context.client.gc({ olderThan: -1 }))).toMatchObject({ code: "VALIDATION_ERROR" });
+  });
+
+  it("tells what a box takes, and how much it may", async () => {
+    await using box = await create({ diskSizeGb: 2 });
+    const before = await box.usage();
+    expect(before).toMatchObject({ diskLimitBytes: 2 * 2 ** 30, persistent: expect.any(Boolean) });
+    await box.exec("head -c 20000000 /dev/urandom > /root/noise; sync");
+    const after = await box.usage();
+    expect(after.diskBytes - before.diskBytes).toBeGreaterThan(15_000_000);
+    expect(after.diskBytes).toBeLessThan(after.diskLimitBytes);
+  });
+
+  it("starts a box for one of two that ask at once", async () => {
+    await using box = await create();
+    await box.stop();
+    const handles: BoxHandle[] = [box, await context.client.getBox(box.id)];
+    const results = await Promise.allSettled(handles.map((handle) => handle.start()));
+    expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    expect(await box.refresh()).toMatchObject({ status: "running" });
+  });
+
+  it("leaves a box stopped whose start is given up", async () => {
+    await using box = await create();
+    await box.exec("echo kept > /root/kept");
+    await box.stop();
+    const controller = new AbortController();
+    const reason = new Error("changed my mind");
+    const starting = failure(box.start({ signal: controller.signal }));
+    controller.abort(reason);
+    expect(await starting).toBe(reason);
+    await until(async () => (await box.refresh()).status === "stopped");
+    await box.start();
+    expect((await box.exec(["cat", "/root/kept"])).stdout).toBe("kept\n");
+  });
+
+  it("leaves no box behind that was given up while it was made", async () => {
+    const before = await ids();
+    const controller = new AbortController();
+    const reason = new Error("changed my mind");
+    const creating = failure(create({ name: "given-up", signal: controller.signal }));
+    await until(async () => (await ids()).length > before.length);
+    controller.abort(reason);
+    expect(await creating).toBe(reason);
+    await until(async () => (await ids()).length === before.length);
+    await using again = await create({ name: "given-up" });
+    expect(again.name).toBe("given-up");
+  });
+}
+
+/** Asks until it is so; the test's own limit ends what never is. */
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 10));
+}

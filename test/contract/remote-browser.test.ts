@@ -1,0 +1,11 @@
+import { BoxRunClient } from "boxrun";
+import { OVER_HTTP } from "./cannot.js";
+import { contractSuite } from "./suite.js";
+
+contractSuite({
+  name: "remote in Chromium, a server at the page's own origin",
+  image: "tiny",
+  // As a user's page on this machine finds it: by itself.
+  createClient: () => new BoxRunClient({ backend: "remote" }),
+  cannot: OVER_HTTP,
+});

@@ -1,0 +1,23 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BoxRunClient } from "boxrun";
+import { createLocalBackend } from "boxrun/local";
+import { createHandler } from "boxrun/server";
+import { OVER_HTTP } from "./cannot.js";
+import { contractSuite } from "./suite.js";
+
+const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
+const backend = createLocalBackend({ state });
+const fetch = createHandler(backend);
+
+contractSuite({
+  name: "remote, the server in this process",
+  image: "tiny",
+  createClient: () => new BoxRunClient({ backend: "remote", baseUrl: "http://boxrun.internal", fetch }),
+  tearDown: async () => {
+    await backend.close();
+    rmSync(state, { recursive: true });
+  },
+  cannot: OVER_HTTP,
+});

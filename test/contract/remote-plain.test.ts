@@ -1,0 +1,24 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BoxRunClient } from "boxrun";
+import { createLocalBackend } from "boxrun/local";
+import { createHandler } from "boxrun/server";
+import { OVER_PLAIN_HTTP } from "./cannot.js";
+import { contractSuite } from "./suite.js";
+
+const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
+const backend = createLocalBackend({ state });
+/** A server that has the published API, and nothing more. */
+const fetch = createHandler(backend, { extensions: false });
+
+contractSuite({
+  name: "remote, a server of the published API alone",
+  image: "tiny",
+  createClient: () => new BoxRunClient({ backend: "remote", baseUrl: "http://boxrun.internal", fetch }),
+  tearDown: async () => {
+    await backend.close();
+    rmSync(state, { recursive: true });
+  },
+  cannot: OVER_PLAIN_HTTP,
+});

@@ -1,0 +1,318 @@
+import { createServer } from "node:net";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { BoxRunClient } from "../../../src/index.js";
+import { connectRemote } from "../../../src/remote/index.js";
+import { failure } from "../../contract/target.js";
+import { BOX, EXEC, json, OURS, PLAIN, serve, startServer } from "./servers.js";
+
+const SPEC = {
+  image: "alpine",
+  name: null,
+  cpu: 2,
+  memoryMb: 1024,
+  diskSizeGb: 8,
+  network: false,
+  workdir: "/root",
+  env: null,
+  volumes: null,
+};
+
+describe("requests", () => {
+  it("send what the published API has, and read what its servers send", async () => {
+    const { backend, server } = await serve(PLAIN, (_request, response) =>
+      json(response, { ...BOX, status: "hibernating", boxlite_id: "x", something_new: { a: 1 } }, 201),
+    );
+    const box = await backend.createBox({ ...SPEC, env: { A: "b" } }, {});
+    expect(box).toMatchObject({ id: BOX.id, status: "hibernating", errorCode: null, stoppedAt: null });
+    expect(box.startedAt).toEqual(new Date("2026-01-01T00:00:01Z"));
+    const sent = server.seen.at(-1)!;
+    expect([sent.method, sent.path]).toEqual(["POST", "/v1/boxes"]);
+    expect(sent.headers["content-type"]).toBe("application/json");
+    expect(JSON.parse(sent.body)).toEqual({
+      image: "alpine",
+      cpu: 2,
+      memory_mb: 1024,
+      disk_size_gb: 8,
+      network: false,
+      workdir: "/root",
+      env: { A: "b" },
+    });
+  });
+
+  it("keep whatever a box is called in one segment of the path", async () => {
+    const { backend, server } = await serve(PLAIN, (_request, response) => json(response, BOX));
+    await backend.getBox("a/b?c#d%20:stop");
+    expect(server.seen.at(-1)!.path).toBe("/v1/boxes/a%2Fb%3Fc%23d%2520%3Astop");
+    const before = server.seen.length;
+    for (const id of [".", "..", ""]) {
+      expect(await failure(backend.getBox(id))).toMatchObject({ code: "BOX_NOT_FOUND" });
+    }
+    expect(await failure(backend.getExec(BOX.id, ".."))).toMatchObject({ code: "EXEC_NOT_FOUND" });
+    expect(server.seen).toHaveLength(before);
+  });
+
+  it("carry the token of the moment and the headers, and come under the base's own path", async () => {
+    const server = await startServer((request, response) =>
+      json(response, request.path.endsWith("/info") ? OURS : BOX),
+    );
+    let count = 0;
+    const client = new BoxRunClient({
+      backend: "remote",
+      baseUrl: `${server.baseUrl}/prefix/`,
+      token: async () => `secret-${++count}`,
+      headers: { "x-team": "blue" },
+    });
+    await client.getBox("a");
+    const { path, headers } = server.seen.at(-1)!;
+    expect(path).toBe("/prefix/v1/boxes/a");
+    expect(headers).toMatchObject({
+      authorization: "Bearer secret-2",
+      "x-team": "blue",
+      "boxrun-client": "1",
+    });
+  });
+
+  it("never show the token in an error", async () => {
+    const { backend } = await serve(
+      PLAIN,
+      (_request, response) => json(response, { code: "X", message: "no" }, 401),
+      { token: "hunter2" },
+    );
+    const refused = await failure(backend.getBox("a"));
+    expect(refused).toMatchObject({ code: "RUNTIME_ERROR", status: 401 });
+    expect(refused.message).toMatch(/token/);
+    const bad = await failure(connectRemote({ baseUrl: "http://127.0.0.1:1", token: () => "hunter2\n" }));
+    expect(bad).toMatchObject({ code: "VALIDATION_ERROR" });
+    const inspect = (error: Error) => JSON.stringify([error.message, error.stack, String(error.cause)]);
+    expect(inspect(refused) + inspect(bad)).not.toContain("hunter2");
+  });
+});
+
+describe("answers that are errors", () => {
+  const answer = async (status: number, body: string, headers = {}) => {
+    const { backend } = await serve(PLAIN, (_request, response) => {
+      response.writeHead(status, headers);
+      response.end(body);
+    });
+    return failure(backend.createBox(SPEC, {}));
+  };
+
+  it("have their code, status, method and path", async () => {
+    const error = await answer(409, '{"code": "NAME_ALREADY_EXISTS", "message": "taken"}');
+    expect(error).toMatchObject({ code: "NAME_ALREADY_EXISTS", status: 409, retryable: false });
+    expect(error.message).toBe("POST /v1/boxes: taken");
+  });
+
+  it("keep a code that is not known in the message", async () => {
+    const error = await answer(418, '{"code": "TEAPOT", "message": "short and stout"}');
+    expect(error).toMatchObject({ code: "RUNTIME_ERROR", status: 418 });
+    expect(error.message).toContain("TEAPOT: short and stout");
+  });
+
+  it.each([
+    [502, "<html>\n<h1>Bad   gateway</h1>", true, "status 502: <html> <h1>Bad gateway</h1>"],
+    [413, "", false, "status 413"],
+    [429, "slow down", true, "status 429: slow down"],
+    [500, '{"detail": "x"}', false, 'status 500: {"detail": "x"}'],
+    [422, '{"code": 5}', false, 'status 422: {"code": 5}'],
+  ])("need not be of the API: %d %j", async (status, body, retryable, message) => {
+    const error = await answer(status, body);
+    expect(error).toMatchObject({ code: "RUNTIME_ERROR", status, retryable });
+    expect(error.message).toContain(message);
+  });
+
+  it("are redirects, too: a POST that is redirected would go on as a GET", async () => {
+    const error = await answer(302, "", { location: "https://elsewhere.example/v1/boxes" });
+    expect(error).toMatchObject({ code: "PROTOCOL_ERROR", status: 302 });
+    expect(error.message).toContain("elsewhere.example");
+  });
+
+  it.each([
+    ["<!doctype html><p>Log in", /not JSON: <!doctype html>/],
+    ["", /id must be of type string/],
+    ["[]", /must be of type object/],
+    [JSON.stringify({ ...BOX, created_at: "yesterday" }), /created_at must be a time/],
+    [JSON.stringify({ ...BOX, volumes: [{ host_path: 5 }] }), /volumes\.0\.host_path/],
+  ])("are what breaks the schema, with the path: %s", async (body, message) => {
+    const error = await answer(201, body);
+    expect(error).toMatchObject({ code: "PROTOCOL_ERROR" });
+    expect(error.message).toMatch(message);
+  });
+});
+
+describe("trying again", () => {
+  it("is for questions: a GET is asked again after a lost connection or a busy server", async () => {
+    let tries = 0;
+    const { backend } = await serve(PLAIN, (_request, response) => {
+      tries++;
+      if (tries === 1) return void response.socket?.resetAndDestroy();
+      if (tries === 2) return json(response, {}, 503, { "retry-after": "0" });
+      json(response, BOX);
+    });
+    expect(await backend.getBox("a")).toMatchObject({ id: BOX.id });
+    expect(tries).toBe(3);
+  });
+
+  it("is never for what may have been done", async () => {
+    const calls = ["createBox", "startExec", "stopBox", "cancelExec", "removeBox"] as const;
+    for (const status of [0, 500, 503]) {
+      const { backend, server } = await serve(PLAIN, (_request, response) =>
+        status === 0
+          ? void response.socket?.resetAndDestroy()
+          : json(response, {}, status, { "retry-after": "0" }),
+      );
+      const exec = { cmd: ["true"], env: null, workdir: null, timeoutMs: null, stdin: false };
+      const made = {
+        createBox: () => backend.createBox(SPEC, {}),
+        startExec: () => backend.startExec(BOX.id, exec),
+        stopBox: () => backend.stopBox(BOX.id),
+        cancelExec: () => backend.cancelExec(BOX.id, EXEC.id),
+        removeBox: () => backend.removeBox(BOX.id, { force: true }),
+      };
+      for (const name of calls) {
+        const before = server.seen.length;
+        expect(await failure(made[name]())).toMatchObject({
+          code: status === 0 ? "CONNECTION_FAILED" : "RUNTIME_ERROR",
+        });
+        expect(server.seen.length - before).toBe(1);
+      }
+    }
+  });
+
+  it("is left to the caller when the server wants a long pause", async () => {
+    const { backend, server } = await serve(PLAIN, (_request, response) =>
+      json(response, {}, 429, { "retry-after": "3600" }),
+    );
+    expect(await failure(backend.getBox("a"))).toMatchObject({ status: 429, retryable: true });
+    expect(server.seen).toHaveLength(2);
+  });
+
+  it("ends with the signal", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const { backend } = await serve(PLAIN, (_request, response) => {
+      controller.abort(reason);
+      json(response, {}, 503);
+    });
+    expect(await failure(backend.waitExec(BOX.id, EXEC.id, { signal: controller.signal }))).toBe(reason);
+  });
+});
+
+describe("clocks", () => {
+  it("end a question that is not answered, or only half", async () => {
+    for (const half of [false, true]) {
+      const { backend, server } = await serve(
+        PLAIN,
+        (_request, response) => {
+          if (half) response.writeHead(200).write('{"id":');
+        },
+        { timeouts: { requestMs: 60 } },
+      );
+      const error = await failure(backend.getBox("a"));
+      expect(error).toMatchObject({ code: "CONNECTION_FAILED", retryable: true });
+      expect(error.message).toContain("no answer within 60 ms");
+      expect(server.seen).toHaveLength(2);
+    }
+  });
+
+  it("leave what takes long its time", async () => {
+    const { backend } = await serve(
+      PLAIN,
+      (_request, response) => void setTimeout(() => json(response, BOX, 201), 150),
+      { timeouts: { requestMs: 40, silenceMs: 40 } },
+    );
+    expect(await backend.createBox(SPEC, {})).toMatchObject({ id: BOX.id });
+    expect(await failure(backend.getBox("a"))).toMatchObject({ code: "CONNECTION_FAILED" });
+  });
+
+  it("are bounded for creations, too", async () => {
+    const { backend } = await serve(PLAIN, () => {}, { timeouts: { lifecycleMs: 50 } });
+    expect((await failure(backend.createBox(SPEC, {}))).message).toContain("no answer within 50 ms");
+  });
+});
+
+describe("a creation that is given up", () => {
+  it("is told to our server, which takes back what it has made", async () => {
+    let closed!: () => void;
+    const gone = new Promise<void>((resolve) => {
+      closed = resolve;
+    });
+    const { backend, server } = await serve(OURS, (_request, response) => {
+      response.on("close", closed);
+    });
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const creating = failure(backend.createBox(SPEC, { signal: controller.signal }));
+    await server.came(/\/v1\/boxes/);
+    controller.abort(reason);
+    expect(await creating).toBe(reason);
+    await gone;
+  });
+
+  it("is awaited from any other server, and its box removed", async () => {
+    let finish!: () => void;
+    const { backend, server } = await serve(PLAIN, (request, response) => {
+      if (request.method === "DELETE") return json(response, { ok: true });
+      finish = () => json(response, BOX, 201);
+    });
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const creating = failure(backend.createBox(SPEC, { signal: controller.signal }));
+    await server.came(/\/v1\/boxes/);
+    controller.abort(reason);
+    expect(await creating).toBe(reason);
+    finish();
+    await server.came(/force=true/);
+    expect(server.seen.at(-1)).toMatchObject({ method: "DELETE", path: `/v1/boxes/${BOX.id}?force=true` });
+  });
+});
+
+describe("what a plain server cannot do", () => {
+  it("is refused here, with what to use instead, and never asked for", async () => {
+    const { backend, server } = await serve(PLAIN, (_request, response) => json(response, {}));
+    const spec = { cmd: ["cat"], env: null, workdir: null, timeoutMs: null, stdin: true };
+    const refused = [
+      backend.startExec(BOX.id, spec),
+      backend.signalExec(BOX.id, EXEC.id, "SIGINT"),
+      backend.usage(BOX.id),
+      backend.images(),
+      backend.pullImage("alpine", {}),
+    ];
+    for (const call of refused) {
+      const error = await failure(call);
+      expect(error).toMatchObject({ code: "UNSUPPORTED" });
+      expect(error.message).toMatch(/upload|cancel|df|stand for|create/);
+    }
+    expect(server.seen).toHaveLength(1);
+    expect(backend.capabilities).toMatchObject({ network: true, volumes: true, persistence: true });
+    expect((await backend.info()).description).toContain(server.baseUrl);
+  });
+
+  it("is not believed of a server that only claims to have it", async () => {
+    const { backend } = await serve({ ...PLAIN, capabilities: ["stdin"], server: "other/1" }, () => {});
+    expect(backend.capabilities.stdin).not.toBe(true);
+  });
+});
+
+describe("closing", () => {
+  it("ends what is pending, and refuses what comes later", async () => {
+    const { backend, server } = await serve(PLAIN, () => {});
+    const pending = failure(backend.getBox("a"));
+    await server.came(/boxes/);
+    await backend.close();
+    await backend.close();
+    expect(await pending).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(await failure(backend.listBoxes({}))).toMatchObject({ code: "VALIDATION_ERROR" });
+  });
+});
+
+describe("a server that accepts and says nothing", () => {
+  it("is given up", async () => {
+    const silent = createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void silent.close());
+    const { port } = silent.address() as { port: number };
+    const connecting = connectRemote({ baseUrl: `http://127.0.0.1:${port}` }, { probeMs: 80 });
+    expect(await failure(connecting)).toMatchObject({ code: "CONNECTION_FAILED" });
+  });
+});

@@ -1,0 +1,151 @@
+import { describe, expect, it } from "vitest";
+import { failure, pattern, streamOf } from "../../contract/target.js";
+import { BOX, json, OURS, PLAIN, serve } from "./servers.js";
+
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+
+describe("an upload", () => {
+  it("is a form whose destination comes before its file", async () => {
+    const { backend, server } = await serve(PLAIN, (_request, response) => json(response, { ok: true }));
+    await backend.upload(BOX.id, '/root/größe "a"\nb', streamOf(bytesOf("file\r\n--contents"), 4), {
+      mode: 0o755,
+    });
+    const { headers, body, path } = server.seen.at(-1)!;
+    expect(path).toBe(`/v1/boxes/${BOX.id}/files/upload`);
+    const boundary = /^multipart\/form-data; boundary=([\w-]+)$/.exec(headers["content-type"]!)![1];
+    expect(body.split(`--${boundary}`)).toEqual([
+      "",
+      '\r\ncontent-disposition: form-data; name="dest"\r\n\r\n/root/größe "a"\nb\r\n',
+      '\r\ncontent-disposition: form-data; name="file"; filename="file"\r\n' +
+        "content-type: application/octet-stream\r\n\r\nfile\r\n--contents\r\n",
+      "--\r\n",
+    ]);
+  });
+
+  it("tells our server the mode", async () => {
+    const { backend, server } = await serve(OURS, (_request, response) => json(response, { ok: true }));
+    await backend.upload(BOX.id, "/run", streamOf(bytesOf("x"), 1), { mode: 0o750 });
+    expect(server.seen.at(-1)!.body).toMatch(/name="mode"\r\n\r\n750\r\n/);
+  });
+
+  it("is taken from its source at the server's pace", async () => {
+    let pulled = 0;
+    const source = new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) => {
+          pulled++;
+          controller.enqueue(new Uint8Array(100_000));
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    // The server reads nothing: what fits into the buffers on the way is all that is taken.
+    const { baseUrl } = await deafServer();
+    const { connectRemote } = await import("../../../src/remote/index.js");
+    const backend = await connectRemote({ baseUrl, timeouts: { silenceMs: 300 } });
+    const error = await failure(backend.upload(BOX.id, "/x", source, { mode: 0o644 }));
+    expect(error).toMatchObject({ code: "STREAM_INTERRUPTED", retryable: true });
+    expect(pulled).toBeLessThan(200);
+  });
+
+  it("gives the source's own error, and no file", async () => {
+    const { backend, server } = await serve(PLAIN, (_request, response) => json(response, { ok: true }));
+    const reason = new Error("the disk broke");
+    let pulls = 0;
+    const source = new ReadableStream<Uint8Array>({
+      pull: (controller) => (++pulls > 2 ? controller.error(reason) : controller.enqueue(new Uint8Array(9))),
+    });
+    expect(await failure(backend.upload(BOX.id, "/x", source, { mode: 0o644 }))).toBe(reason);
+    expect(server.seen.filter(({ path }) => path.includes("upload"))).toHaveLength(0);
+  });
+
+  it("is not made for a path that is no file's", async () => {
+    const { backend, server } = await serve(PLAIN, (_request, response) => json(response, { ok: true }));
+    for (const path of ["", "x", "/x/", "/a\0b"]) {
+      const upload = backend.upload(BOX.id, path, streamOf(bytesOf("x"), 1), { mode: 0o644 });
+      expect(await failure(upload)).toMatchObject({ code: "VALIDATION_ERROR" });
+    }
+    expect(server.seen).toHaveLength(1);
+  });
+
+  it("names the limit of a plain server that refuses it or hangs up", async () => {
+    for (const hangsUp of [false, true]) {
+      const { backend } = await serve(PLAIN, (_request, response) =>
+        hangsUp ? void response.socket?.resetAndDestroy() : void response.writeHead(413).end(),
+      );
+      const large = streamOf(pattern(3_000_000), 100_000);
+      const error = await failure(backend.upload(BOX.id, "/x", large, { mode: 0o644 }));
+      expect(error).toMatchObject({ code: hangsUp ? "CONNECTION_FAILED" : "RUNTIME_ERROR" });
+      expect(error.message).toContain("up to 2 MB");
+      const small = await failure(
+        backend.upload(BOX.id, "/x", streamOf(pattern(1000), 1000), { mode: 0o644 }),
+      );
+      expect(small.message).not.toContain("2 MB");
+    }
+  });
+});
+
+describe("a download", () => {
+  it("streams, and knows its size", async () => {
+    const bytes = pattern(500_000);
+    const { backend, server } = await serve(PLAIN, (_request, response) => {
+      response.writeHead(200, { "content-length": bytes.byteLength });
+      response.end(bytes);
+    });
+    const { size, stream } = await backend.download(BOX.id, "/root/x", {});
+    expect(size).toBe(500_000);
+    expect(new Uint8Array(await new Response(stream).arrayBuffer())).toEqual(bytes);
+    expect(server.seen.at(-1)!.body).toBe('{"path":"/root/x"}');
+  });
+
+  it("is an error when it breaks off, or falls silent", async () => {
+    const broken = [
+      [() => {}, /nothing came for 60 ms/],
+      [(socket: { resetAndDestroy(): void }) => socket.resetAndDestroy(), /lost/],
+    ] as const;
+    for (const [end, message] of broken) {
+      const { backend } = await serve(
+        PLAIN,
+        (_request, response) => {
+          response.writeHead(200, { "content-length": 100 });
+          response.write("half", () => end(response.socket!));
+        },
+        { timeouts: { silenceMs: 60 } },
+      );
+      const { stream } = await backend.download(BOX.id, "/x", {});
+      const error = await failure(new Response(stream).arrayBuffer());
+      expect(error).toMatchObject({ code: "STREAM_INTERRUPTED", retryable: true });
+      expect(error.message).toMatch(message);
+    }
+  });
+
+  it("is an error when it is shorter than was said, where the transport does not mind", async () => {
+    const { connectRemote } = await import("../../../src/remote/index.js");
+    const backend = await connectRemote({
+      baseUrl: "http://box",
+      fetch: async (request) =>
+        request.url.endsWith("/info")
+          ? Response.json(PLAIN)
+          : new Response("half", { headers: { "content-length": "100" } }),
+    });
+    const { stream } = await backend.download(BOX.id, "/x", {});
+    const error = await failure(new Response(stream).arrayBuffer());
+    expect(error.message).toContain("4 of 100 bytes");
+  });
+});
+
+/** Says what it is, and then reads nothing more. */
+async function deafServer(): Promise<{ baseUrl: string }> {
+  const { createServer } = await import("node:http");
+  const { onTestFinished } = await import("vitest");
+  const server = createServer((request, response) => {
+    if (request.url === "/v1/info") json(response, PLAIN);
+    else request.pause();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { baseUrl: `http://127.0.0.1:${(server.address() as { port: number }).port}` };
+}
