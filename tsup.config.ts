@@ -95,7 +95,7 @@ export default defineConfig([
     ...shared,
     platform: "browser",
     outDir: "dist/demo",
-    entry: { main: "demo/main.ts" },
+    entry: { main: "demo/main.ts", worker: "demo/worker.ts" },
     external: ["boxrun"],
   },
 ]);

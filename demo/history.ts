@@ -1,14 +1,19 @@
-/** The commands that were typed, walked through as a shell does it. */
+const KEY = "boxrun-demo-commands";
+const KEPT = 200;
+
+/** The commands that were typed, walked through as a shell does it, and kept over reloads. */
 export class History {
-  private readonly commands: string[] = [];
-  private at = 0;
+  private readonly commands: string[] = load();
+  private at = this.commands.length;
   /** What was being typed when the walk began. */
   private draft = "";
 
   add(command: string): void {
     if (this.commands.at(-1) !== command) this.commands.push(command);
+    this.commands.splice(0, this.commands.length - KEPT);
     this.at = this.commands.length;
     this.draft = "";
+    localStorage.setItem(KEY, JSON.stringify(this.commands));
   }
 
   /** The command before the one shown, or what is shown where there is none. */
@@ -24,5 +29,14 @@ export class History {
     if (this.at === this.commands.length) return shown;
     this.at++;
     return this.commands[this.at] ?? this.draft;
+  }
+}
+
+function load(): string[] {
+  try {
+    const stored: unknown = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+    return Array.isArray(stored) ? stored.filter((entry) => typeof entry === "string") : [];
+  } catch {
+    return [];
   }
 }

@@ -1,110 +1,244 @@
-import { type BoxHandle, BoxRunClient, type Execution } from "boxrun";
-import { COMMANDS } from "./commands.mjs";
+import { type BoxHandle, BoxRunClient, type ImageInfo } from "boxrun";
+import { BoxList, nameOf } from "./box-list.js";
+import { byId, make, megabytes, say, showError } from "./dom.js";
 import { History } from "./history.js";
-import { OutputView } from "./output-view.js";
+import { Progress } from "./progress.js";
+import { Transcript } from "./transcript.js";
 
-/** For how long output may be taken in before the page gets its turn. */
-const TURN_MS = 8;
+const client = new BoxRunClient({ backend: "local" });
+const history = new History();
+const progress = new Progress();
+const transcript = new Transcript(byId("log"));
+const list = new BoxList(byId("boxes"), (id) => void attempt(() => choose(id)));
+const command = byId<HTMLInputElement>("command");
+const imageSelect = byId<HTMLSelectElement>("image");
+const path = byId<HTMLInputElement>("path");
 
-const element = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
-const status = element("status");
-const log = element("log");
-const form = element<HTMLFormElement>("form");
-const command = element<HTMLInputElement>("command");
-const run = element<HTMLButtonElement>("run");
-const cancel = element<HTMLButtonElement>("cancel");
+let images: ImageInfo[] = [];
+let box: BoxHandle | undefined;
+let busy = false;
 
-let current: Execution | undefined;
-let boxIsGone = false;
-
-function show(state: "creating" | "running" | "error", text: string): void {
-  status.dataset["state"] = state;
-  status.textContent = text;
-}
-
-/** Runs one command and shows its output as it comes. */
-async function runCommand(box: BoxHandle, cmd: string): Promise<void> {
-  const item = log.appendChild(document.createElement("li"));
-  const head = item.appendChild(document.createElement("div"));
-  head.appendChild(document.createElement("code")).textContent = `$ ${cmd}`;
-  const outcome = head.appendChild(document.createElement("small"));
-  outcome.textContent = "running…";
-  const output = new OutputView(item.appendChild(document.createElement("pre")), log);
-  log.scrollTop = log.scrollHeight;
-  setBusy(true);
-  const begun = performance.now();
-  const end = (how: string, failed: boolean) => {
-    outcome.textContent = `${failed ? "✗ " : ""}${how}, ${Math.round(performance.now() - begun)} ms`;
-    outcome.className = failed ? "failed" : "";
-  };
+/** Runs what a click or a key asked for; what goes wrong is shown. */
+async function attempt(work: () => Promise<void>): Promise<void> {
+  showError(undefined);
   try {
-    current = await box.execStream(cmd);
-    let turn = performance.now();
-    for await (const event of current) {
-      if (event.type === "exit") {
-        end(event.exitCode === null ? "canceled" : `exit code ${event.exitCode}`, event.exitCode !== 0);
-        break;
-      }
-      output.append(event.stream, event.data);
-      if (performance.now() - turn < TURN_MS) continue;
-      await new Promise((resolve) => setTimeout(resolve));
-      turn = performance.now();
-    }
+    await work();
   } catch (error) {
-    end("failed", true);
-    show("error", messageOf(error));
-    boxIsGone = (await box.refresh().catch(() => undefined))?.status !== "running";
+    showError(error);
   } finally {
-    current = undefined;
-    output.flush();
-    setBusy(false);
+    await refresh().catch(showError);
   }
 }
 
-function setBusy(busy: boolean): void {
-  command.disabled = busy || boxIsGone;
-  run.disabled = busy || boxIsGone;
-  run.hidden = busy;
-  cancel.hidden = !busy;
-  if (boxIsGone) command.placeholder = "The box has ended. Reload the page for a new one.";
-  (busy ? cancel : command).focus({ preventScroll: true });
+async function refresh(): Promise<void> {
+  const boxes = await client.listBoxes();
+  const info = boxes.find(({ id }) => id === box?.id);
+  if (!info) box = undefined;
+  list.show(boxes, box?.id);
+  byId("empty").hidden = box !== undefined;
+  byId("box").hidden = box === undefined;
+  const { usage } = (await navigator.storage?.estimate().catch(() => undefined)) ?? {};
+  byId("storage").textContent = usage ? `${megabytes(usage)} kept in this browser` : "";
+  if (!box || !info) return;
+  const running = info.status === "running";
+  const kept = await box.usage();
+  byId("box-name").textContent = nameOf(info);
+  byId("box-facts").textContent = [
+    info.local?.image || info.image,
+    info.status,
+    `${megabytes(kept.diskBytes)} of ${info.diskSizeGb} GB used`,
+    ...(kept.persistent ? [] : ["ends with this page"]),
+    ...(info.errorMessage ? [info.errorMessage] : []),
+  ].join(" · ");
+  byId("start").hidden = running;
+  byId("stop").hidden = !running;
+  const isBusy = transcript.current !== undefined || busy;
+  for (const id of ["command", "run", "path", "upload"]) {
+    byId<HTMLInputElement>(id).disabled = !running || (isBusy && (id === "run" || id === "command"));
+  }
+  byId("run").hidden = isBusy;
+  byId("cancel").hidden = !isBusy;
+  command.placeholder = running ? "ls -l /" : "Start the box to run commands";
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+async function choose(id: string): Promise<void> {
+  box = await client.getBox(id);
+  location.hash = id;
+  await refresh();
+  await transcript.show(box);
+  if (!command.disabled) command.focus({ preventScroll: true });
 }
 
-cancel.addEventListener("click", () => {
-  current?.cancel().catch(() => {});
+async function create(): Promise<void> {
+  const name = byId<HTMLInputElement>("name");
+  const begun = performance.now();
+  try {
+    const made = await client.create(imageSelect.value, {
+      memoryMb: Number(byId<HTMLSelectElement>("memory").value),
+      onProgress: (step) => progress.showStep("Creating a box", step),
+      ...(name.value && { name: name.value }),
+    });
+    name.value = "";
+    say(`${nameOf(made.info)} runs, after ${Math.round(performance.now() - begun)} ms`);
+    await choose(made.id);
+  } finally {
+    progress.hide();
+  }
+}
+
+async function run(): Promise<void> {
+  const text = command.value.trim();
+  if (!box || text === "" || busy) return;
+  command.value = "";
+  history.add(text);
+  busy = true;
+  try {
+    const running = transcript.run(box, text);
+    await refresh();
+    byId("cancel").focus({ preventScroll: true });
+    await running;
+  } finally {
+    busy = false;
+    await refresh();
+    if (!command.disabled) command.focus({ preventScroll: true });
+  }
+}
+
+async function upload(files: Iterable<File>): Promise<void> {
+  for (const file of files) {
+    if (!box) return;
+    await box.upload(file, `/root/${file.name}`, {
+      onProgress: ({ loadedBytes, totalBytes }) =>
+        progress.showBytes(`Uploading ${file.name}`, loadedBytes, totalBytes),
+    });
+    path.value = `/root/${file.name}`;
+    say(`${file.name} is in the box, at ${path.value}`);
+  }
+}
+
+async function download(): Promise<void> {
+  if (!box || path.value === "") return;
+  const file = await box.download(path.value.trim());
+  const link = make("a", "");
+  link.href = URL.createObjectURL(await file.blob());
+  link.download = path.value.slice(path.value.lastIndexOf("/") + 1);
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  say(`${link.download} was downloaded`);
+}
+
+/** Asked twice, in place: the second press within some seconds is the one that counts. */
+function confirmed(button: HTMLButtonElement, question: string): boolean {
+  if (button.dataset["asked"]) {
+    delete button.dataset["asked"];
+    button.textContent = "Remove";
+    return true;
+  }
+  button.dataset["asked"] = "yes";
+  button.textContent = question;
+  button.addEventListener(
+    "blur",
+    () => {
+      delete button.dataset["asked"];
+      button.textContent = "Remove";
+    },
+    { once: true },
+  );
+  return false;
+}
+
+function on(id: string, event: string, work: (event: Event) => Promise<void>): void {
+  byId(id).addEventListener(event, (happened) => {
+    if (event === "submit") happened.preventDefault();
+    void attempt(() => work(happened));
+  });
+}
+
+on("create", "submit", create);
+on("composer", "submit", run);
+on("files", "submit", download);
+on("cancel", "click", async () => void (await transcript.current?.cancel()));
+on("stop", "click", async () => void (await box?.stop()));
+on("start", "click", async () => {
+  try {
+    await box?.start({ onProgress: (step) => progress.showStep("Starting", step) });
+  } finally {
+    progress.hide();
+  }
+  await refresh();
+  command.focus({ preventScroll: true });
 });
-
-const history = new History();
+on("remove", "click", async (event) => {
+  const button = event.currentTarget ?? event.target;
+  if (!confirmed(button as HTMLButtonElement, "Remove it and its files?")) return;
+  await box?.remove({ force: true });
+  location.hash = "";
+});
+on("upload", "change", async ({ target }) => {
+  const input = target as HTMLInputElement;
+  try {
+    await upload([...(input.files ?? [])]);
+  } finally {
+    progress.hide();
+    input.value = "";
+  }
+});
+on("pull", "click", async () => {
+  try {
+    await client.pull(imageSelect.value, {
+      onProgress: ({ loadedBytes, totalBytes }) =>
+        progress.showBytes(`Fetching ${imageSelect.value}`, loadedBytes, totalBytes),
+    });
+    say(`${imageSelect.value} works without a network now`);
+  } finally {
+    progress.hide();
+  }
+});
+imageSelect.addEventListener("change", showImage);
 command.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") command.value = "";
   if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
   event.preventDefault();
   command.value = event.key === "ArrowUp" ? history.back(command.value) : history.forward(command.value);
 });
+byId("box").addEventListener("dragover", (event) => event.preventDefault());
+byId("box").addEventListener("drop", (event) => {
+  event.preventDefault();
+  void attempt(() => upload([...(event.dataTransfer?.files ?? [])]).finally(() => progress.hide()));
+});
 
-try {
-  const begun = performance.now();
-  const client = new BoxRunClient({ backend: "local" });
-  const box = await client.create("tiny", {
-    name: "hello",
-    onProgress: ({ phase }) => show("creating", `Creating a box: ${phase}…`),
-  });
-  show(
-    "running",
-    `A box of ${box.info.local?.image} runs. It took ${Math.round(performance.now() - begun)} ms.`,
-  );
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const cmd = command.value.trim();
-    if (cmd === "" || current) return;
-    command.value = "";
-    history.add(cmd);
-    void runCommand(box, cmd);
-  });
-  for (const cmd of COMMANDS) if (!boxIsGone) await runCommand(box, cmd);
-} catch (error) {
-  show("error", messageOf(error));
+function showImage(): void {
+  const image = images.find(({ name }) => name === imageSelect.value);
+  byId("image-note").textContent = image
+    ? `${image.description}. ${megabytes(image.downloadBytes)} to begin with, ${megabytes(image.totalBytes)} in all.`
+    : "";
+}
+
+await attempt(async () => {
+  images = (await client.images()).sort((a, b) => a.totalBytes - b.totalBytes);
+  imageSelect.replaceChildren(...images.map(({ name }) => new Option(name)));
+  showImage();
+  const boxes = await client.listBoxes();
+  const wanted = boxes.find(({ id }) => `#${id}` === location.hash) ?? boxes.at(-1);
+  if (wanted) await choose(wanted.id);
+});
+document.documentElement.dataset["ready"] = "yes";
+
+// Without one the page still works, but not after a reload without a network.
+if ("serviceWorker" in navigator) {
+  navigator.serviceWorker
+    .register("/dist/demo/worker.js", { scope: "/" })
+    .then(() => navigator.serviceWorker.ready)
+    .then(({ active }) => {
+      const loaded = performance.getEntriesByType("resource").map(({ name }) => new URL(name));
+      const own = loaded.filter(
+        (url) => url.origin === location.origin && !url.pathname.startsWith("/dist/assets/"),
+      );
+      active?.postMessage([
+        location.pathname,
+        ...own.map(({ pathname }) => pathname),
+        "/dist/browser/machine-worker.js",
+      ]);
+    })
+    .catch((error) => console.info(`no reload without a network: ${error.message}`));
 }

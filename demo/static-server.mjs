@@ -33,6 +33,8 @@ export function serveFolder(root, served = DEMO) {
 
     const headers = {
       etag: file.etag,
+      // The worker's script lies below the page that it serves.
+      "service-worker-allowed": "/",
       "cache-control": path.startsWith("/dist/assets/") && !path.endsWith(".json") ? FOR_EVER : "no-cache",
     };
     if (request.headers["if-none-match"] === file.etag) return response.writeHead(304, headers).end();

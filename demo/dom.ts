@@ -1,0 +1,36 @@
+/** The element of the page with this id. */
+export const byId = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
+
+/** A new element with a class and what is in it. */
+export function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  className: string,
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.append(...children);
+  return element;
+}
+
+/** Tells people who do not look at the page what has happened. */
+export function say(text: string): void {
+  byId("said").textContent = text;
+}
+
+/** Shows an error in words, until the next one or none. */
+export function showError(error: unknown): void {
+  const message = byId("message");
+  message.hidden = error === undefined;
+  message.textContent = error instanceof Error ? error.message : String(error ?? "");
+}
+
+/** "12.3 MB". */
+export function megabytes(bytes: number): string {
+  return bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} kB` : `${(bytes / 2 ** 20).toFixed(1)} MB`;
+}
+
+/** "0.42 s". */
+export function seconds(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
