@@ -70,7 +70,7 @@ describe("choosing a backend", () => {
 
   it("does not pass over a named server that wants a token", async () => {
     const { baseUrl } = await startServer((_request, response) =>
-      json(response, { code: "VALIDATION_ERROR", message: "a bearer token is needed" }, 401),
+      json(response, { code: "UNAUTHORIZED", message: "a bearer token is needed" }, 401),
     );
     expect(await failure(ready({ baseUrl }))).toMatchObject({ status: 401 });
   });
