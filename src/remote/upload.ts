@@ -1,5 +1,5 @@
 import { wireDone } from "../contract/wire.js";
-import { BoxRunError, invalid, isBoxRunError } from "../errors.js";
+import { BoxRunError, invalid, isBoxRunError, unsupported } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { startTimer } from "../util/timer.js";
 import type { Http } from "./http.js";
@@ -119,11 +119,24 @@ class UploadSource {
     );
   }
 
-  /** The body as a Blob: everything is read before anything is sent. */
+  /** The body as a Blob: everything is read before anything is sent, so there has to be an end to it. */
   async blob(head: Uint8Array, tail: Uint8Array): Promise<Blob> {
     const parts = [head as BlobPart];
-    for (let chunk = await this.next(); chunk; chunk = await this.next()) parts.push(chunk as BlobPart);
+    for (let chunk = await this.next(); chunk; chunk = await this.next()) {
+      parts.push(chunk as BlobPart);
+      if (this.sentBytes > MAX_COLLECTED_BYTES) throw this.tooMuch();
+    }
     return new Blob([...parts, tail as BlobPart]);
+  }
+
+  private tooMuch(): BoxRunError {
+    const limit = `${MAX_COLLECTED_BYTES / 2 ** 20} MiB`;
+    const error = unsupported(
+      `a page has to hold all of a file before it can send it, and takes ${limit} at most`,
+      "upload it in parts, and join them in the box",
+    );
+    this.failure ??= error;
+    return error;
   }
 
   /** Ends the source, if it has not ended. Idempotent. */
@@ -155,6 +168,9 @@ function silent(silenceMs: number): BoxRunError {
     retryable: true,
   });
 }
+
+/** What a page keeps of a stream that it is to send. */
+const MAX_COLLECTED_BYTES = 512 * 2 ** 20;
 
 /** A plain server refuses more than 2 MB without saying so, or hangs up meanwhile. */
 function explainLimit(error: unknown, sentBytes: number): unknown {

@@ -11,6 +11,12 @@ export const OVER_HTTP: Readonly<Record<string, string>> = {
   "cancels what runs when the client closes": ENDS_CLIENT,
 };
 
+/** Over any server, from a page. */
+export const OVER_HTTP_FROM_A_PAGE: Readonly<Record<string, string>> = {
+  ...OVER_HTTP,
+  "cancels the source of an upload that is refused": "a page sends a file only when it has read all of it",
+};
+
 const NO_STDIN = "the published API gives commands no stdin";
 const NO_SIGNAL = "the published API sends no signals";
 const NO_BYTES = "the published API sends output as text";

@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type Browser, chromium, type Page } from "playwright";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { COMMANDS } from "../../demo/commands.mjs";
 import { serveFolder } from "../../demo/static-server.mjs";
@@ -41,96 +42,44 @@ it("npm start says in one line that its port is taken", async () => {
 describe("the demo page", () => {
   const server = serveFolder(new URL(`file://${ROOT}/`));
   let browser: Browser;
+  let context: BrowserContext;
   let page: Page;
   const problems: string[] = [];
 
   beforeAll(async () => {
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    browser = await chromium.launch({
-      executablePath: findChromium(),
-      args: CHROMIUM_ARGS,
-    });
-    page = await browser.newPage();
-    page.on("pageerror", (error) => problems.push(error.message));
-    page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    browser = await chromium.launch({ executablePath: findChromium(), args: CHROMIUM_ARGS });
+    context = await browser.newContext({ viewport: { width: 1100, height: 700 } });
+    page = await open();
   });
   afterAll(async () => {
     await browser.close();
     server.close();
   });
 
-  it("creates a box and runs the same commands", async () => {
-    await page.locator("#command:enabled").waitFor();
-    await page
-      .locator("#log li")
-      .nth(COMMANDS.length - 1)
-      .getByText("exit code 3")
-      .waitFor();
-    expect(await page.locator("#status").textContent()).toMatch(/BusyBox.*runs/);
-    expect(await page.locator("#log li").first().locator("pre").textContent()).toMatch(/^Hello from Linux/);
-    expect(await page.locator("#log .stderr").last().textContent()).toBe("this goes to stderr\n");
-  });
+  async function open(): Promise<Page> {
+    const opened = await context.newPage();
+    opened.on("pageerror", (error) => problems.push(error.message));
+    opened.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+    await opened.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    await opened.locator("html[data-ready]").waitFor();
+    return opened;
+  }
 
-  it("runs a typed command by the keyboard alone, and cancels one", async () => {
-    const last = page.locator("#log li").last();
-    await page.keyboard.type("cat note.txt | rev");
-    await page.keyboard.press("Enter");
-    await last.getByText("tpek").waitFor();
-    await page.locator("#command:enabled").waitFor();
-    await page.keyboard.type("echo up; sleep 600");
-    await page.keyboard.press("Enter");
-    await last.getByText("up", { exact: true }).waitFor();
-    await page.getByRole("button", { name: "Cancel" }).click();
-    await last.getByText("canceled").waitFor();
-    expect(problems).toEqual([]);
-  });
-
-  it("shows the end of much output, and keeps input and Cancel in view and usable", async () => {
-    const last = page.locator("#log li").last();
-    await run("seq 1 200000");
-    await last.getByText("exit code 0").waitFor();
-    expect(await last.locator("pre").textContent()).toMatch(/^[\d\n]{200000,220000}\n200000\n$/);
-    expect(await last.locator("pre").getAttribute("data-cut")).toContain("last 200 kB");
-    await page.locator("#command:focus").waitFor();
-    expect(await isInView("#command")).toBe(true);
-
-    await run("yes");
-    await last.locator("pre[data-cut]").waitFor();
-    expect(await isInView("#cancel")).toBe(true);
-    await page.getByRole("button", { name: "Cancel" }).click();
-    await last.getByText("canceled").waitFor();
-    expect(problems).toEqual([]);
-  });
-
-  it("walks through what was typed", async () => {
-    const value = () => page.locator("#command").inputValue();
-    await page.locator("#command:focus").waitFor();
-    await page.keyboard.type("ech");
-    await page.keyboard.press("ArrowUp");
-    expect(await value()).toBe("yes");
-    await page.keyboard.press("ArrowUp");
-    expect(await value()).toBe("seq 1 200000");
-    await page.keyboard.press("ArrowDown");
-    await page.keyboard.press("ArrowDown");
-    expect(await value()).toBe("ech");
-    await page.locator("#command").fill("");
-  });
-
-  it("says that the box has ended, and takes no more commands", async () => {
-    await run("poweroff -f");
-    await page.locator("#status[data-state=error]").waitFor();
-    await page.locator("#command:disabled").waitFor();
-    await page.locator("#cancel").waitFor({ state: "hidden" });
-    expect(await isInView("#status")).toBe(true);
-    expect(await page.locator("#run").isDisabled()).toBe(true);
-  });
+  const last = () => page.locator("#log li").last();
 
   async function run(cmd: string): Promise<void> {
+    await page.locator("#command:enabled").waitFor();
     await page.locator("#command").fill(cmd);
     await page.keyboard.press("Enter");
-    await page.locator("#log li").last().getByText(`$ ${cmd}`, { exact: true }).waitFor();
+    await last().getByText(`$ ${cmd}`, { exact: true }).waitFor();
+  }
+
+  async function outputOf(cmd: string): Promise<string> {
+    await run(cmd);
+    await last().getByText("exit code").waitFor();
+    return (await last().locator("pre").textContent()) ?? "";
   }
 
   /** Without scrolling to it, as Playwright's own clicks would. */
@@ -140,4 +89,159 @@ describe("the demo page", () => {
       return height > 0 && top >= 0 && bottom <= element.ownerDocument.defaultView.innerHeight;
     });
   }
+
+  it("offers its images, smallest first, with what they are and cost", async () => {
+    expect(await page.locator("#image option").allTextContents()).toEqual(["tiny", "debian"]);
+    expect(await page.locator("#image-note").textContent()).toMatch(/^BusyBox.* [\d.]+ MB to begin with/);
+    expect(await page.locator("#empty").isVisible()).toBe(true);
+  });
+
+  it("creates a box by the keyboard alone, and runs what is typed", async () => {
+    await page.locator("#name").focus();
+    await page.keyboard.type("first");
+    await page.keyboard.press("Enter");
+    await page.locator("#command:focus").waitFor();
+    await page.keyboard.type("echo kept > note.txt; cat note.txt; echo err >&2; exit 3");
+    await page.keyboard.press("Enter");
+    await last().getByText("exit code 3").waitFor();
+    expect(await last().locator(".stdout").textContent()).toBe("kept\n");
+    expect(await last().locator(".stderr").textContent()).toBe("err\n");
+    expect(await page.locator("#said").textContent()).toContain("exit code 3");
+  });
+
+  it("cancels a command, and walks through what was typed", async () => {
+    await run("echo up; sleep 600");
+    await last().getByText("up", { exact: true }).waitFor();
+    await page.locator("#cancel:focus").waitFor();
+    await page.keyboard.press("Enter");
+    await last().getByText("canceled").waitFor();
+    await page.locator("#command:focus").waitFor();
+    await page.keyboard.type("dra");
+    await page.keyboard.press("ArrowUp");
+    expect(await page.locator("#command").inputValue()).toBe("echo up; sleep 600");
+    await page.keyboard.press("ArrowDown");
+    expect(await page.locator("#command").inputValue()).toBe("dra");
+    await page.keyboard.press("Escape");
+    expect(await page.locator("#command").inputValue()).toBe("");
+  });
+
+  it("shows the end of much output, and keeps input and Cancel in view and usable", async () => {
+    await run("seq 1 200000");
+    await last().getByText("exit code 0").waitFor();
+    expect(await last().locator("pre").textContent()).toMatch(/^[\d\n]{200000,220000}\n200000\n$/);
+    expect(await last().locator("pre").getAttribute("data-cut")).toContain("last 200 kB");
+    expect(await isInView("#command")).toBe(true);
+    await run("yes");
+    await last().locator("pre[data-cut]").waitFor();
+    expect(await isInView("#cancel")).toBe(true);
+    await page.locator("#cancel").click();
+    await last().getByText("canceled").waitFor();
+  });
+
+  it("takes files in and gives them out", async () => {
+    const bytes = Buffer.from([0, 255, 10, 13, 65]);
+    await page.locator("#upload").setInputFiles({ name: "in put.bin", mimeType: "", buffer: bytes });
+    await page.locator("#path").getByText("").first().waitFor({ state: "attached" });
+    await expect.poll(() => page.locator("#path").inputValue()).toBe("/root/in put.bin");
+    expect(await outputOf("wc -c < '/root/in put.bin'")).toBe("5\n");
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Download" }).click(),
+    ]);
+    expect(download.suggestedFilename()).toBe("in put.bin");
+    expect(readFileSync((await download.path())!)).toEqual(bytes);
+    await page.locator("#path").fill("/no/such");
+    await page.getByRole("button", { name: "Download" }).click();
+    await page.locator("#message", { hasText: "/no/such" }).waitFor();
+  });
+
+  it("stops a box and starts it again, with its files", async () => {
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.locator("#boxes .state.stopped").waitFor();
+    expect(await page.locator("#command").isDisabled()).toBe(true);
+    await page.getByRole("button", { name: "Start" }).click();
+    expect(await outputOf("cat note.txt")).toBe("kept\n");
+  });
+
+  it("finds box, files and history again after a reload in the middle of a command", async () => {
+    // The last tenth of a second of a history may be lost.
+    await run("sleep 0.3; echo begun; sleep 600");
+    await last().getByText("begun", { exact: true }).waitFor();
+    await page.reload();
+    await page.locator("html[data-ready]").waitFor();
+    await page.locator("#boxes .state.stopped").waitFor();
+    expect(
+      await page.locator("#log li", { hasText: "note.txt; echo err" }).locator(".stderr").textContent(),
+    ).toBe("err\n");
+    await last().getByText("cut off").waitFor();
+    await page.getByRole("button", { name: "Start" }).click();
+    expect(await outputOf("cat note.txt")).toBe("kept\n");
+  });
+
+  it("says in a second tab who has the box, and takes over when the first is gone", async () => {
+    const first = page;
+    page = await open();
+    await page.locator("#boxes .state.running").waitFor();
+    await run("echo mine");
+    await page.locator("#message", { hasText: "another page" }).waitFor();
+    await first.close();
+    await page.reload();
+    await page.getByRole("button", { name: "Start" }).click();
+    expect(await outputOf("cat note.txt")).toBe("kept\n");
+  });
+
+  it("goes on without a network, a reload included", async () => {
+    await page.evaluate("navigator.serviceWorker.ready.then(() => true)");
+    await page.reload();
+    await page.locator("html[data-ready]").waitFor();
+    await page.locator("#start:visible").waitFor();
+    await context.setOffline(true);
+    await page.getByRole("button", { name: "Start" }).click();
+    expect(await outputOf("cat note.txt")).toBe("kept\n");
+    await page.reload();
+    await page.locator("html[data-ready]").waitFor();
+    await page.getByRole("button", { name: "Start" }).click();
+    expect(await outputOf("cat note.txt; wc -l < /etc/passwd")).toMatch(/^kept\n\d+\n$/);
+    await context.setOffline(false);
+  });
+
+  it("removes a box only when asked twice", async () => {
+    await page.getByRole("button", { name: "Remove" }).click();
+    await page.getByRole("button", { name: "Remove it and its files?" }).click();
+    await page.locator("#empty").waitFor();
+    expect(await page.locator("#boxes").textContent()).toBe("None yet.");
+  });
+
+  it.each(["light", "dark"] as const)("fits a phone and can be read in the %s", async (colorScheme) => {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width: 360, height: 640 });
+    const { width, colors } = await page.locator("body").evaluate((body) => {
+      const view = body.ownerDocument.defaultView;
+      const muted = body.querySelector(".muted");
+      return {
+        width: body.ownerDocument.documentElement.scrollWidth,
+        colors: [
+          view.getComputedStyle(body).backgroundColor,
+          ...[body, muted].map((element) => view.getComputedStyle(element).color),
+        ] as string[],
+      };
+    });
+    const [behind, ...texts] = colors.map(luminance);
+    const contrast = Math.min(
+      ...texts.map((text) => (Math.max(text, behind!) + 0.05) / (Math.min(text, behind!) + 0.05)),
+    );
+    expect(width).toBe(360);
+    expect(contrast).toBeGreaterThan(4.5);
+  });
+
+  it("has said nothing on the console but what was asked for", () => {
+    expect(problems.filter((text) => !/net::ERR_INTERNET_DISCONNECTED/.test(text))).toEqual([]);
+  });
 });
+
+/** Of a color as CSS computes it: WCAG's relative luminance. */
+function luminance(color: string): number {
+  const channel = (value: number) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+  const [red, green, blue] = color.match(/[\d.]+/g)!.map((part) => channel(Number(part) / 255));
+  return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
+}
