@@ -10,12 +10,15 @@ const EXECS = 30;
 
 /**
  * @param {typeof import("v86").V86} V86
- * @param {(name: string) => Promise<Uint8Array>} loadAsset
+ * @param {object} files of the manifest
+ * @param {(file: string) => Promise<Uint8Array>} loadFile one of the assets, inflated
  */
-export async function baseline(V86, loadAsset) {
+export async function baseline(V86, files, loadFile) {
   const begun = performance.now();
-  const names = ["v86.wasm", "bios", "vgabios", "kernel", "tiny.erofs"];
-  const [wasm, bios, vgaBios, kernel, disk] = await Promise.all(names.map(loadAsset));
+  const names = ["v86.wasm", "bios", "vgabios", "kernel", "tiny.chunks"];
+  const loaded = await Promise.all(names.map((name) => loadFile(files[name].file)));
+  const [wasm, bios, vgaBios, kernel, list] = loaded;
+  const disk = await loadImage(list, loadFile);
   const emulator = new V86({
     wasm_fn: async (env) => (await WebAssembly.instantiate(wasm, env)).instance.exports,
     memory_size: MEMORY_BYTES,
@@ -83,4 +86,14 @@ class Serial {
     this.emulator.serial0_send(`${command}\n`);
     return done;
   }
+}
+
+/** All of an image, from the list of its chunks: 36 bytes each, of which the first 10 are the file's name. */
+async function loadImage(list, loadFile) {
+  const chunks = [];
+  for (let at = 0; at < list.byteLength; at += 36) {
+    const name = [...list.subarray(at, at + 10)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    chunks.push(await loadFile(`chunks/${name}.bin`));
+  }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }

@@ -37,16 +37,19 @@ export async function openChromium() {
       return { ...result, resident_mb };
     },
 
-    /** What a browser that has never been here fetches up to the first output. */
-    firstVisitBytes: async () => {
+    /** A workload in a browser that has never been here, with what it fetches. */
+    firstVisit: async (name, argument) => {
       const cold = await launch();
       const page = await cold.newPage();
       await page.goto(url);
       const before = server.bytesSent;
-      await page.evaluate(() => globalThis.measure("firstOutput"));
+      const result = await page.evaluate(
+        ([workload, given]) => globalThis.measure(workload, given),
+        [name, argument],
+      );
       const bytes = server.bytesSent - before;
       await cold.close();
-      return bytes;
+      return { ...result, bytes };
     },
 
     close: async () => {

@@ -2,8 +2,11 @@
  * `npm run bench [-- --json] [-- --runs N]`: the figures of docs/performance.md, all in one run, next to a baseline of plain v86.
  * Every sample is taken in a fresh process or page; medians over all samples are printed.
  */
-import { execFile } from "node:child_process";
-import { cpus } from "node:os";
+import { execFile, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { openChromium } from "./chromium.mjs";
@@ -16,16 +19,18 @@ const MORE_BOXES = 3;
 const { json, runs } = readArguments(process.argv.slice(2));
 const log = (text) => process.stderr.write(`${text}\n`);
 
+// Boxes of the bench are no business of whoever runs it.
+const state = mkdtempSync(join(tmpdir(), "boxrun-bench-"));
+const env = { ...process.env, BOXRUN_STATE_DIR: state };
 const node = {
-  measure: async (name, count) => {
+  measure: async (name, argument) => {
     const child = fileURLToPath(new URL("node-child.mjs", import.meta.url));
-    const args = [child, name, ...(count === undefined ? [] : [String(count)])];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 1 << 24 });
+    const args = [child, name, ...(argument === undefined ? [] : [JSON.stringify(argument)])];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 1 << 24, env });
     return JSON.parse(stdout);
   },
   // The assets come with the package; what a first use reads of them is what a page fetches.
-  firstVisitBytes: undefined,
-  close: async () => {},
+  firstVisit: undefined,
 };
 
 const results = {
@@ -39,9 +44,9 @@ try {
     log(`${name}:`);
     results[name] = await measurePlace(place);
   }
-  results.node["first_visit_bytes"] = results.chromium["first_visit_bytes"];
 } finally {
   await chromium.close();
+  rmSync(state, { recursive: true });
 }
 
 if (json) process.stdout.write(`${JSON.stringify(results, null, 1)}\n`);
@@ -51,10 +56,33 @@ async function measurePlace(place) {
   const samples = (name, times, count) => sample(place, name, times, count);
   const figures = {};
 
-  const firstVisitBytes = await place.firstVisitBytes?.();
+  for (const [key, name, argument] of [
+    ["tiny.first_visit", "firstOutput", "tiny"],
+    ["debian.first_visit", "firstOutput", "debian"],
+    ["debian.python_first_visit", "python", undefined],
+  ]) {
+    if (!place.firstVisit) continue;
+    const visits = [];
+    for (let i = 0; i < few(runs); i++) visits.push(await place.firstVisit(name, argument));
+    figures[`${key}_ms`] = median(visits.map((one) => one.first_result_ms ?? one.first_output_ms));
+    figures[`${key}_bytes`] = median(visits.map((one) => one.bytes));
+  }
   const first = await samples("firstOutput", runs);
   figures["tiny.create_ms"] = median(first.map((one) => one.create_ms));
   figures["tiny.first_output_ms"] = median(first.map((one) => one.first_output_ms));
+
+  const debian = await samples("firstOutput", runs, "debian");
+  figures["debian.first_output_ms"] = median(debian.map((one) => one.first_output_ms));
+  const python = await samples("python", few(runs));
+  figures["debian.python_first_ms"] = median(python.map((one) => one.python_first_ms));
+  figures["debian.python_ms_p50"] = median(python.flatMap((one) => one.times));
+  const disks = await samples("disk", few(runs));
+  for (const key of ["disk_write_cold_mb_s", "disk_write_mb_s", "disk_read_mb_s"])
+    figures[key] = median(disks.map((one) => one[key]));
+  const files = await samples("smallFiles", few(runs));
+  for (const key of ["small_files_1000_ms", "small_files_1000_at_once_ms"])
+    figures[key] = median(files.map((one) => one[key]));
+  if (place === node) figures["http_exec_true_ms_p50"] = await execOverHttp(samples);
 
   const exec = await samples("execTrue", few(runs));
   const later = exec.flatMap((one) => one.later);
@@ -73,7 +101,6 @@ async function measurePlace(place) {
   const one = await resident(1);
   figures["box_resident_mb"] = one;
   figures["added_box_resident_mb"] = ((await resident(1 + MORE_BOXES)) - one) / MORE_BOXES;
-  if (firstVisitBytes !== undefined) figures["first_visit_bytes"] = firstVisitBytes;
   figures["cold_boot_ms"] = median((await samples("coldBoot", few(runs))).map((one) => one.cold_boot_ms));
 
   const plain = await samples("baseline", few(runs));
@@ -88,6 +115,19 @@ async function measurePlace(place) {
   return Object.fromEntries(
     Object.entries(figures).map(([key, value]) => [key, Number(value.toPrecision(4))]),
   );
+}
+
+/** Through `boxrun serve`, in a process of its own. */
+async function execOverHttp(samples) {
+  const cli = fileURLToPath(new URL("../../dist/node/cli.js", import.meta.url));
+  const server = spawn(process.execPath, [cli, "serve", "--port", "0"], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const line = await new Promise((resolve) => createInterface(server.stdout).once("line", resolve));
+  const runs = await samples("execOverHttp", 2, line.slice(line.lastIndexOf(" ") + 1));
+  server.kill();
+  return median(runs.flatMap((one) => one.times));
 }
 
 async function sample(place, name, times, count) {

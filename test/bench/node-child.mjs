@@ -1,21 +1,22 @@
-/** Runs one workload in this process and prints its result as JSON: `node node-child.mjs NAME [COUNT]`. */
+/** Runs one workload in this process and prints its result as JSON: `node node-child.mjs NAME [JSON]`. */
 import { readFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
 import { baseline } from "./baseline.mjs";
 import { workloads } from "./workloads.mjs";
 
-const [name, count] = process.argv.slice(2);
+const [name, argument] = process.argv.slice(2);
 const assets = new URL("../../dist/assets/", import.meta.url);
 
-async function loadAsset(asset) {
-  const { files } = JSON.parse(await readFile(new URL("manifest.json", assets), "utf8"));
-  return new Uint8Array(gunzipSync(await readFile(new URL(files[asset].file, assets))));
+const loadFile = async (file) => new Uint8Array(gunzipSync(await readFile(new URL(file, assets))));
+
+async function readFiles() {
+  return JSON.parse(await readFile(new URL("manifest.json", assets), "utf8")).files;
 }
 
 const result =
   name === "baseline"
-    ? await baseline((await import("v86")).V86, loadAsset)
-    : await workloads[name](count === undefined ? undefined : Number(count));
+    ? await baseline((await import("v86")).V86, await readFiles(), loadFile)
+    : await workloads[name](argument === undefined ? undefined : JSON.parse(argument));
 const status = await readFile("/proc/self/status", "utf8").catch(() => "");
 const resident_mb = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024;
 process.stdout.write(JSON.stringify({ ...result, resident_mb }));

@@ -5,5 +5,6 @@ export function printTable({ machine, runs, node, chromium }) {
   );
   console.log("| figure | Node | Chromium |");
   console.log("|---|---:|---:|");
-  for (const key of Object.keys(node)) console.log(`| ${key} | ${node[key]} | ${chromium[key]} |`);
+  for (const key of new Set([...Object.keys(node), ...Object.keys(chromium)]))
+    console.log(`| ${key} | ${node[key] ?? ""} | ${chromium[key] ?? ""} |`);
 }

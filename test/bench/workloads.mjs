@@ -10,12 +10,14 @@ const FILE_BYTES = 20 * MB;
 const BLOCK_BYTES = 64 * 1024;
 const STREAM_BLOCKS = 1000;
 const TRANSFERS = 5;
+const DISK_MB = 48;
+const SMALL_FILES = 1000;
 
 /** From the call of create to the first byte of a command's output. */
-async function firstOutput() {
+async function firstOutput(image = "tiny") {
   const client = new BoxRunClient({ backend: "local" });
   const begun = performance.now();
-  const box = await client.create("tiny");
+  const box = await client.create(image);
   const created = performance.now();
   const execution = await box.execStream(["echo", "hello"]);
   for await (const event of execution) {
@@ -24,6 +26,7 @@ async function firstOutput() {
   const output = performance.now();
   const { boot } = box.info.local;
   if (boot !== "snapshot") throw new Error(`the box was made by a ${boot} boot: ${box.info.local.warnings}`);
+  await box.remove({ force: true });
   await client.close();
   return { create_ms: created - begun, first_output_ms: output - begun };
 }
@@ -32,8 +35,9 @@ async function firstOutput() {
 async function coldBoot() {
   const client = new BoxRunClient({ backend: "local" });
   const begun = performance.now();
-  await client.create("tiny", { memoryMb: 1023 });
+  const box = await client.create("tiny", { memoryMb: 1023 });
   const cold_boot_ms = performance.now() - begun;
+  await box.remove({ force: true });
   await client.close();
   return { cold_boot_ms };
 }
@@ -48,6 +52,7 @@ async function execTrue() {
     await box.exec(["true"]);
     times.push(performance.now() - begun);
   }
+  await box.remove({ force: true });
   await client.close();
   return { first20: times.slice(0, 20), later: times.slice(300) };
 }
@@ -95,6 +100,7 @@ async function throughput() {
     ...(await several("upload", upload)),
     ...(await several("download", download)),
   };
+  await box.remove({ force: true });
   await client.close();
   return speeds;
 }
@@ -106,4 +112,112 @@ async function holdBoxes(count) {
   return { count };
 }
 
-export const workloads = { firstOutput, coldBoot, execTrue, throughput, holdBoxes };
+/** Python in a fresh box of debian: from the call of create to its first result, and the runs after. */
+async function python() {
+  const client = new BoxRunClient({ backend: "local" });
+  const begun = performance.now();
+  const box = await client.create("debian");
+  const run = async () => {
+    const at = performance.now();
+    const { stdout } = await box.exec(["python3", "-c", "print(42)"]);
+    if (stdout !== "42\n") throw new Error(`python said ${stdout}`);
+    return performance.now() - at;
+  };
+  const python_first_ms = await run();
+  const first_result_ms = performance.now() - begun;
+  const times = [];
+  for (let i = 0; i < 15; i++) times.push(await run());
+  await box.remove({ force: true });
+  await client.close();
+  return { python_first_ms, first_result_ms, times };
+}
+
+/** The box's own disk: what is written has reached the store when `dd` ends, and what is read was dropped from the guest's memory before. */
+async function disk() {
+  const client = new BoxRunClient({ backend: "local" });
+  const box = await client.create("tiny");
+  const write = () =>
+    timed(box, `dd if=/dev/zero of=/root/file bs=1M count=${DISK_MB} conv=fsync 2>/dev/null`);
+  const disk_write_cold_mb_s = await write();
+  const writes = [];
+  for (let i = 0; i < TRANSFERS; i++) writes.push(await write());
+  const reads = [];
+  for (let i = 0; i < TRANSFERS; i++) {
+    await box.exec("sync; echo 3 > /proc/sys/vm/drop_caches", { check: true });
+    reads.push(await timed(box, "cat /root/file > /dev/null"));
+  }
+  await box.remove({ force: true });
+  await client.close();
+  return { disk_write_cold_mb_s, disk_write_mb_s: median(writes), disk_read_mb_s: median(reads) };
+}
+
+async function timed(box, command) {
+  const begun = performance.now();
+  await box.exec(command, { check: true });
+  return (DISK_MB * 2 ** 20) / MB / ((performance.now() - begun) / 1000);
+}
+
+/** 1,000 files of 1 kB: each by a call of its own, and all of them as an archive that a command unpacks. */
+async function smallFiles() {
+  const client = new BoxRunClient({ backend: "local" });
+  const box = await client.create("tiny");
+  const contents = new Uint8Array(1000).fill(65);
+  const one = performance.now();
+  for (let i = 0; i < SMALL_FILES; i++) await box.upload(contents, `/root/one/${i}`);
+  const two = performance.now();
+  const archive = new Blob([...Array(SMALL_FILES)].flatMap((_, i) => tarEntry(`all/${i}`, contents)));
+  await box.exec(["tar", "x"], { stdin: archive, check: true });
+  const three = performance.now();
+  const { stdout } = await box.exec("find one all -type f | wc -l");
+  if (Number(stdout) !== 2 * SMALL_FILES) throw new Error(`${stdout} files came`);
+  await box.remove({ force: true });
+  await client.close();
+  return { small_files_1000_ms: two - one, small_files_1000_at_once_ms: three - two };
+}
+
+/** One file in the tar format, as POSIX has it. */
+function tarEntry(name, contents) {
+  const header = new Uint8Array(512);
+  const put = (text, at) => header.set(new TextEncoder().encode(text), at);
+  put(name, 0);
+  put("0000644\0", 100);
+  put(`${contents.byteLength.toString(8).padStart(11, "0")}\0`, 124);
+  put("00000000000\0", 136);
+  put("        ", 148);
+  put("0", 156);
+  put("ustar\x0000", 257);
+  put(
+    `${header
+      .reduce((sum, byte) => sum + byte, 0)
+      .toString(8)
+      .padStart(6, "0")}\0 `,
+    148,
+  );
+  return [header, contents, new Uint8Array((512 - (contents.byteLength % 512)) % 512)];
+}
+
+/** Round trips of a command that does nothing, in a box of the server at `baseUrl`. */
+async function execOverHttp(baseUrl) {
+  const client = new BoxRunClient({ backend: "remote", baseUrl });
+  const box = await client.create("tiny");
+  const times = [];
+  for (let i = 0; i < 400; i++) {
+    const begun = performance.now();
+    await box.exec(["true"]);
+    times.push(performance.now() - begun);
+  }
+  await box.remove({ force: true });
+  return { times: times.slice(200) };
+}
+
+export const workloads = {
+  firstOutput,
+  coldBoot,
+  execTrue,
+  throughput,
+  holdBoxes,
+  python,
+  disk,
+  smallFiles,
+  execOverHttp,
+};
