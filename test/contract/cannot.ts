@@ -11,6 +11,13 @@ export const OVER_HTTP: Readonly<Record<string, string>> = {
   "cancels what runs when the client closes": ENDS_CLIENT,
 };
 
+/** Over a server, from a page. */
+export const FROM_A_PAGE: Readonly<Record<string, string>> = {
+  ...OVER_HTTP,
+  "cancels the source of an upload that is refused":
+    "a browser cannot send what is still being made: the source is read to its end before the server is asked",
+};
+
 const NO_STDIN = "the published API gives commands no stdin";
 const NO_SIGNAL = "the published API sends no signals";
 const NO_BYTES = "the published API sends output as text";
