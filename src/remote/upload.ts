@@ -1,12 +1,15 @@
 import { wireDone } from "../contract/wire.js";
 import { BoxRunError, invalid, isBoxRunError, unsupported } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
-import { startTimer } from "../util/timer.js";
+import { pause, startTimer } from "../util/timer.js";
 import type { Http } from "./http.js";
 import { canStreamRequests } from "./runtime.js";
 
 /** What a plain BoxRun server takes in one request. */
 const PLAIN_LIMIT_BYTES = 2 * 2 ** 20;
+/** Of a source that is collected into a Blob. */
+const MAX_BLOB_BYTES = 2 ** 30;
+const BLOB_PIECE_BYTES = 16 * 2 ** 20;
 
 /**
  * Sends one file as the multipart body of `POST .../files/upload`: as a stream, never whole in memory, where fetch can do that; in browsers as a Blob,
@@ -119,24 +122,28 @@ class UploadSource {
     );
   }
 
-  /** The body as a Blob: everything is read before anything is sent, so there has to be an end to it. */
+  /** The body as a Blob: everything is read before anything is sent. A source that does not end is refused. */
   async blob(head: Uint8Array, tail: Uint8Array): Promise<Blob> {
-    const parts = [head as BlobPart];
+    let whole = new Blob([head as BlobPart]);
+    let parts: BlobPart[] = [];
+    let waitingBytes = 0;
     for (let chunk = await this.next(); chunk; chunk = await this.next()) {
       parts.push(chunk as BlobPart);
-      if (this.sentBytes > MAX_COLLECTED_BYTES) throw this.tooMuch();
+      waitingBytes += chunk.byteLength;
+      if (waitingBytes < BLOB_PIECE_BYTES) continue;
+      if (this.sentBytes > MAX_BLOB_BYTES) {
+        throw unsupported(
+          "a page cannot upload more than 1 GiB at once",
+          "send it in parts, and join them in the box",
+        );
+      }
+      // What is in a Blob may be on the browser's disk; and the page gets its turn.
+      whole = new Blob([whole, ...parts]);
+      parts = [];
+      waitingBytes = 0;
+      await pause(0, this.signal);
     }
-    return new Blob([...parts, tail as BlobPart]);
-  }
-
-  private tooMuch(): BoxRunError {
-    const limit = `${MAX_COLLECTED_BYTES / 2 ** 20} MiB`;
-    const error = unsupported(
-      `a page has to hold all of a file before it can send it, and takes ${limit} at most`,
-      "upload it in parts, and join them in the box",
-    );
-    this.failure ??= error;
-    return error;
+    return new Blob([whole, ...parts, tail as BlobPart]);
   }
 
   /** Ends the source, if it has not ended. Idempotent. */
@@ -168,9 +175,6 @@ function silent(silenceMs: number): BoxRunError {
     retryable: true,
   });
 }
-
-/** What a page keeps of a stream that it is to send. */
-const MAX_COLLECTED_BYTES = 512 * 2 ** 20;
 
 /** A plain server refuses more than 2 MB without saying so, or hangs up meanwhile. */
 function explainLimit(error: unknown, sentBytes: number): unknown {

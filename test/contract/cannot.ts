@@ -11,10 +11,11 @@ export const OVER_HTTP: Readonly<Record<string, string>> = {
   "cancels what runs when the client closes": ENDS_CLIENT,
 };
 
-/** Over any server, from a page. */
-export const OVER_HTTP_FROM_A_PAGE: Readonly<Record<string, string>> = {
+/** Over a server, from a page. */
+export const FROM_A_PAGE: Readonly<Record<string, string>> = {
   ...OVER_HTTP,
-  "cancels the source of an upload that is refused": "a page sends a file only when it has read all of it",
+  "cancels the source of an upload that is refused":
+    "a browser cannot send what is still being made: the source is read to its end before the server is asked",
 };
 
 const NO_STDIN = "the published API gives commands no stdin";

@@ -1,5 +1,5 @@
 import { BoxRunClient } from "boxrun";
-import { OVER_HTTP_FROM_A_PAGE } from "./cannot.js";
+import { FROM_A_PAGE } from "./cannot.js";
 import { contractSuite } from "./suite.js";
 
 contractSuite({
@@ -7,5 +7,5 @@ contractSuite({
   image: "tiny",
   // As a user's page on this machine finds it: by itself.
   createClient: () => new BoxRunClient({ backend: "remote" }),
-  cannot: OVER_HTTP_FROM_A_PAGE,
+  cannot: FROM_A_PAGE,
 });
