@@ -34,14 +34,15 @@ async function refresh(): Promise<void> {
   const boxes = await client.listBoxes();
   const info = boxes.find(({ id }) => id === box?.id);
   if (!info) box = undefined;
+  // All that is asked is asked first: the page changes in one go.
+  const kept = await box?.usage();
+  const { usage } = (await navigator.storage?.estimate().catch(() => undefined)) ?? {};
   list.show(boxes, box?.id);
   byId("empty").hidden = box !== undefined;
   byId("box").hidden = box === undefined;
-  const { usage } = (await navigator.storage?.estimate().catch(() => undefined)) ?? {};
   byId("storage").textContent = usage ? `${megabytes(usage)} kept in this browser` : "";
-  if (!box || !info) return;
+  if (!kept || !info) return;
   const running = info.status === "running";
-  const kept = await box.usage();
   byId("box-name").textContent = nameOf(info);
   byId("box-facts").textContent = [
     info.local?.image || info.image,

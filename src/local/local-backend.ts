@@ -55,8 +55,6 @@ const CAPABILITIES: Capabilities = {
   pull: true,
 };
 
-const NOT_KEPT = "the option local.persistent is false: boxes end with the page or process";
-
 /** A command of this run, or of an earlier one. */
 interface KnownExecution extends FinishedExecution {
   box: LocalBox | undefined;
@@ -490,7 +488,7 @@ export class LocalBackend implements Backend {
   }
 
   private async openStore(): Promise<BoxRegistry> {
-    if (this.options.persistent === false) return new BoxRegistry(memoryStore(NOT_KEPT));
+    if (this.options.persistent === false) return new BoxRegistry(memoryStore(false));
     return new BoxRegistry(await this.host.openStore(this.options.state));
   }
 

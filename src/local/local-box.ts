@@ -127,7 +127,7 @@ export class LocalBox {
       processLimit: PROCESS_LIMIT,
       workdir: spec.workdir,
     });
-    const notes = store.persistent === true ? [] : [store.persistent];
+    const notes = typeof store.persistent === "string" ? [store.persistent] : [];
     this.local = { boot, warnings: [...warnings, ...notes] };
     await this.write({ made: true, startedAt: new Date().toISOString(), stoppedAt: null, error: null });
     if (this.failure) throw this.failure;

@@ -6,8 +6,8 @@ export type Release = () => Promise<void>;
  * entries are plain data whose form the caller knows; bytes in them are Uint8Arrays. What comes back is untrusted: another version may have written it.
  */
 export interface BoxStore {
-  /** True, or why what is here ends with the page or process. */
-  readonly persistent: true | string;
+  /** False: what is here ends with the page or process, as was asked for. A string: it does, and this is why. */
+  readonly persistent: boolean | string;
   /** Ids of the boxes that are here. */
   list(): Promise<string[]>;
   /** Makes a box with its first record. It is locked from the start. */

@@ -7,8 +7,8 @@ interface MemoryBox {
   locked: boolean;
 }
 
-/** Boxes in memory, for whoever asked for it and for places that can keep nothing. `why` says which. */
-export function memoryStore(why: string): BoxStore {
+/** Boxes in memory: for places that can keep nothing, where `why` says why, and for whoever asked for it. */
+export function memoryStore(why: string | false): BoxStore {
   const boxes = new Map<string, MemoryBox>();
   let queue: Promise<unknown> = Promise.resolve();
 
