@@ -95,6 +95,8 @@ export class ExecutionLog {
         const event = this.next(reader.cursor);
         if (!event) {
           if (this.failure) throw this.failure;
+          // Nothing comes after the exit, wherever the reader began.
+          if (this.exit) return;
           await untilAborted(this.changed.promise, signal);
           continue;
         }

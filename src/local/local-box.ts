@@ -85,6 +85,8 @@ export class LocalBox {
   get info(): BoxInfo {
     const { store } = this.context;
     const info = describeRecord(this.record, this.state !== "ended", store.persistent === true);
+    // A box that is on its way up, for the first time or again, takes no commands yet.
+    if (this.state === "booting") info.status = "creating";
     return structuredClone({ ...info, local: { ...info.local!, ...this.local } });
   }
 

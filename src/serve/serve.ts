@@ -28,8 +28,8 @@ export interface RunningServer {
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 /** A client has this long to send the head of a request. Bodies and answers may take their time: uploads and event streams do. */
 const HEADERS_TIMEOUT_MS = 20_000;
-/** A connection over which nothing moves, in either direction: event streams have their keep-alives. */
-const IDLE_TIMEOUT_MS = 120_000;
+/** A connection over which nothing moves, in either direction. Long: a command may take its time over its stdin, and a creation over its image. */
+const IDLE_TIMEOUT_MS = 15 * 60_000;
 
 /**
  * Serves a backend over HTTP on this machine. Safe as it is: on the loopback address or a socket, only for requests that name this machine and come from no other page.

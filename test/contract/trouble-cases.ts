@@ -93,11 +93,12 @@ export function troubleCases(context: Context): void {
 
   it("ends a closed client's calls, those that are pending and those to come", async () => {
     const client = context.target.createClient();
-    const box = await client.getBox(context.box.id);
+    const box = await client.create(context.target.image, { memoryMb: 256 });
     await box.exec(["true"]);
     await client.close();
     await client.close();
     expect(await failure(client.create(context.target.image))).toMatchObject({ code: "VALIDATION_ERROR" });
     expect(await failure(box.exec(["true"]))).toMatchObject({ code: "VALIDATION_ERROR" });
+    await (await context.client.getBox(box.id)).remove({ force: true });
   });
 }

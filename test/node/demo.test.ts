@@ -186,6 +186,7 @@ describe("the demo page", () => {
     await page.locator("#message", { hasText: "another page" }).waitFor();
     await first.close();
     await page.reload();
+    await page.locator("html[data-ready]").waitFor();
     await page.getByRole("button", { name: "Start" }).click();
     expect(await outputOf("cat note.txt")).toBe("kept\n");
   });

@@ -122,6 +122,15 @@ describe("ExecutionLog", () => {
     controller.abort(reason);
     await expect(pending).rejects.toBe(reason);
   });
+
+  it("ends a reader that begins after the end, or far beyond it", async () => {
+    const log = new ExecutionLog(1000, () => {});
+    log.append("stdout", new Uint8Array([1]));
+    const late = log.read(Number.MAX_SAFE_INTEGER).next();
+    log.finish(0);
+    expect(await late).toMatchObject({ done: true });
+    expect(await log.read(2).next()).toMatchObject({ done: true });
+  });
 });
 
 function bytes(length: number, fill = 0): Uint8Array {
