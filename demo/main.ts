@@ -95,6 +95,8 @@ async function run(): Promise<void> {
   busy = true;
   try {
     const running = transcript.run(box, text);
+    // It may fail before it is awaited below.
+    running.catch(() => {});
     await refresh();
     byId("cancel").focus({ preventScroll: true });
     await running;

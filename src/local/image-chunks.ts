@@ -44,7 +44,8 @@ export class ImageChunks {
   /** In order of use, the latest last. */
   private readonly kept = new Map<number, Uint8Array>();
   private readonly loading = new Map<number, Promise<Uint8Array>>();
-  private last = -1;
+  /** Of the last read: none yet, so that the first one begins no series. */
+  private last = -2;
 
   private constructor(
     private readonly source: AssetSource,

@@ -103,7 +103,7 @@ describe("boxrun", () => {
   });
 
   it("lists the images", async () => {
-    expect((await boxrun(["images"]).ended).stdout).toMatch(/^tiny, alpine, busybox\tBusyBox/m);
+    expect((await boxrun(["images"]).ended).stdout).toMatch(/^tiny, busybox, alpine, alpine:3\.20\tBusyBox/m);
   });
 
   it.each([

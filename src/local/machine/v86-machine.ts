@@ -127,7 +127,9 @@ export class Machine {
     const loaded = deferred<void>();
     const { cold } = parts;
     let setJitConfig!: (index: number, value: number) => void;
-    const onDiskFailure = (error: unknown) => machine.failDisk(error);
+    // v86 reads the first disk while it is being made.
+    let machine: Machine | undefined;
+    const onDiskFailure = (error: unknown) => (machine ? machine.failDisk(error) : loaded.reject(error));
     const emulator = new V86({
       wasm_fn: async (env: WebAssembly.Imports) => {
         const { exports } = await WebAssembly.instantiate(parts.emulator, env);
@@ -164,7 +166,7 @@ export class Machine {
     );
     await loaded.promise.finally(() => clearTimeout(deadline));
 
-    const machine = new Machine(emulator, parts.memoryMb, setJitConfig, events);
+    machine = new Machine(emulator, parts.memoryMb, setJitConfig, events);
     machine.connect();
     return machine;
   }

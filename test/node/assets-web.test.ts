@@ -1,0 +1,195 @@
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BoxRunClient } from "boxrun";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { failure } from "../contract/target.js";
+
+const ASSETS = join(import.meta.dirname, "../../dist/assets");
+
+/** What the server does with a request instead of answering it; undefined: it answers. */
+type Fault = (path: string, request: IncomingMessage, response: ServerResponse) => boolean;
+
+let server: Server;
+let url: string;
+let cache: string;
+let asked: string[];
+let fault: Fault;
+const clients: BoxRunClient[] = [];
+beforeEach(async () => {
+  cache = mkdtempSync(join(tmpdir(), "boxrun-cache-"));
+  asked = [];
+  fault = () => false;
+  server = createServer((request, response) => {
+    const path = (request.url ?? "").slice(1);
+    asked.push(path);
+    if (fault(path, request, response)) return;
+    try {
+      response.end(readFileSync(join(ASSETS, path)));
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+});
+afterEach(async () => {
+  for (const client of clients.splice(0)) await client.close();
+  await down();
+  rmSync(cache, { recursive: true });
+});
+
+async function down(): Promise<void> {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+}
+
+function newClient(local: object = {}): BoxRunClient {
+  const client = new BoxRunClient({
+    backend: "local",
+    local: { assets: url, cache, persistent: false, ...local },
+  });
+  clients.push(client);
+  return client;
+}
+
+const small = (client: BoxRunClient) => client.create("tiny", { memoryMb: 256 });
+const isChunk = (path: string) => path.startsWith("chunks/");
+/** Reads all of the image's largest file, past what the snapshot has of it. */
+const READ_ALL = "echo 3 > /proc/sys/vm/drop_caches; md5sum < /usr/bin/busybox";
+
+describe("assets on a web server", () => {
+  it("are fetched when they are needed, each once, and kept for the times without a network", async () => {
+    const first = await small(newClient());
+    // The emulator looks at the first sector.
+    expect(asked.filter(isChunk)).toHaveLength(1);
+    const { stdout } = await first.exec(READ_ALL);
+    const chunks = asked.filter(isChunk);
+    expect(chunks.length).toBeGreaterThan(0);
+    expect(new Set(chunks).size).toBe(chunks.length);
+    await down();
+    const second = await small(newClient());
+    expect((await second.exec(READ_ALL)).stdout).toBe(stdout);
+  });
+
+  it("are asked for again when the server stumbles", async () => {
+    const seen = new Map<string, number>();
+    fault = (path, _, response) => {
+      const times = (seen.get(path) ?? 0) + 1;
+      seen.set(path, times);
+      if (times === 1) response.writeHead(503, { "retry-after": "0" }).end();
+      if (times === 2) response.destroy();
+      return times <= 2;
+    };
+    const box = await small(newClient());
+    expect(box.info.local).toMatchObject({ boot: "snapshot", warnings: [] });
+    expect((await box.exec(READ_ALL)).exitCode).toBe(0);
+  });
+
+  it.each([
+    ["has other bytes", (path: string) => readFileSync(join(ASSETS, path)).fill(0, 100, 110)],
+    ["is cut short", (path: string) => readFileSync(join(ASSETS, path)).subarray(0, 100)],
+    ["is a page of HTML", () => "<!doctype html>"],
+  ])("never reach the guest when a chunk %s", async (_, spoiled) => {
+    fault = (path, _request, response) => {
+      if (isChunk(path)) response.end(spoiled(path));
+      return isChunk(path);
+    };
+    for (const memoryMb of [256, 300]) {
+      const error = await failure(newClient().create("tiny", { memoryMb }));
+      expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });
+      expect(error.message).toMatch(/chunks\/[0-9a-f]+\.bin .*hash/);
+    }
+  });
+
+  it("end a running box when what it reads is damaged", async () => {
+    let first: string | undefined;
+    fault = (path, _request, response) => {
+      if (isChunk(path)) first ??= path;
+      const spoiled = isChunk(path) && path !== first;
+      if (spoiled) response.end("damaged");
+      return spoiled;
+    };
+    const box = await small(newClient());
+    expect(await failure(box.exec(READ_ALL))).toMatchObject({ code: "IMAGE_PULL_FAILED" });
+    expect(await box.refresh()).toMatchObject({ status: "error", errorCode: "IMAGE_PULL_FAILED" });
+  });
+
+  it("that are damaged in the cache are fetched again", async () => {
+    await (await small(newClient())).exec(READ_ALL);
+    for (const name of readdirSync(join(cache, "chunks")))
+      writeFileSync(join(cache, "chunks", name), "damaged");
+    asked = [];
+    const box = await small(newClient());
+    expect((await box.exec(READ_ALL)).exitCode).toBe(0);
+    expect(asked.filter(isChunk).length).toBeGreaterThan(0);
+    asked = [];
+    expect((await (await small(newClient())).exec(READ_ALL)).exitCode).toBe(0);
+    expect(asked.filter(isChunk)).toEqual([]);
+  });
+
+  it("end the box by name, not in a hang, when their host goes away, and it can start again", async () => {
+    const client = newClient();
+    const box = await small(client);
+    fault = (path, _, response) => {
+      if (isChunk(path)) response.destroy();
+      return isChunk(path);
+    };
+    expect(await failure(box.exec(READ_ALL))).toMatchObject({ code: "IMAGE_PULL_FAILED", retryable: true });
+    fault = () => false;
+    // A disk in memory ends with its machine; one that is kept would be there.
+    const again = await small(client);
+    expect((await again.exec(READ_ALL)).exitCode).toBe(0);
+  });
+
+  it("that are not there at all fail a creation by name", async () => {
+    fault = (path, _, response) => {
+      if (path !== "manifest.json") response.writeHead(404).end();
+      return path !== "manifest.json";
+    };
+    const error = await failure(small(newClient()));
+    expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });
+    expect(error.message).toContain("404");
+  });
+
+  it("can be fetched whole, with progress, and the fetching given up", async () => {
+    const client = newClient();
+    const image = (await client.images()).find(({ name }) => name === "tiny")!;
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const onProgress = () => controller.abort(reason);
+    expect(await failure(client.pull("tiny", { signal: controller.signal, onProgress }))).toBe(reason);
+
+    const steps: number[] = [];
+    await client.pull("tiny", {
+      onProgress: ({ loadedBytes, totalBytes }) => {
+        expect(totalBytes).toBe(image.totalBytes);
+        steps.push(loadedBytes);
+      },
+    });
+    expect(steps.at(-1)).toBe(image.totalBytes);
+    await down();
+    const offline = await newClient().create("tiny");
+    expect((await offline.exec(READ_ALL)).exitCode).toBe(0);
+  });
+});
+
+describe("images that only stand in", () => {
+  it("are refused under strictImages, and said by name otherwise", async () => {
+    const strict = newClient({ strictImages: true });
+    const error = await failure(strict.create("python:3.12-slim"));
+    expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });
+    expect(error.message).toMatch(/stands in for it: Debian 13/);
+    const box = await strict.create("busybox", { memoryMb: 256 }).catch((caught) => caught);
+    expect(box.info?.local?.image).toMatch(/BusyBox/);
+    const loose = await newClient().create("ubuntu:24.04", { memoryMb: 256 });
+    expect(loose.info).toMatchObject({
+      image: "ubuntu:24.04",
+      local: { image: expect.stringMatching(/^Debian 13/) },
+    });
+  });
+});
