@@ -1,0 +1,158 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { request } from "node:http";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BoxRunClient } from "boxrun";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "boxrun-serve-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Starts `boxrun serve`; `line` is what it prints first, on either output. */
+async function start(...args: string[]) {
+  const child = spawn(process.execPath, [CLI, "serve", "--state", join(folder, "state"), ...args]);
+  const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+  const line = await new Promise<string>((resolve) => {
+    for (const output of [child.stdout, child.stderr]) {
+      output.setEncoding("utf8").once("data", (text: string) => resolve(text));
+    }
+  });
+  const stop = () => {
+    child.kill("SIGTERM");
+    return ended;
+  };
+  return { child, ended, line, url: line.trim().split(" ").at(-1)!, stop };
+}
+
+/** One request with headers that `fetch` does not let through. */
+function ask(
+  url: string,
+  path: string,
+  options: { method?: string; headers?: Record<string, string> } = {},
+  body = "",
+) {
+  return new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const sent = request(new URL(path, url), options, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk) => (text += chunk));
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    sent.on("error", reject);
+    sent.end(body);
+  });
+}
+
+describe("boxrun serve", () => {
+  let server: Awaited<ReturnType<typeof start>>;
+  let client: BoxRunClient;
+  beforeAll(async () => {
+    server = await start("--port", "0");
+    client = new BoxRunClient({ backend: "remote", baseUrl: server.url });
+  });
+  afterAll(async () => {
+    server.child.kill("SIGKILL");
+  });
+
+  it("says where it is, and answers only to this machine's names and its own origin", async () => {
+    expect(server.line).toMatch(/^boxrun serves boxes at http:\/\/127\.0\.0\.1:\d+\n$/);
+    expect((await ask(server.url, "/v1/info")).status).toBe(200);
+    expect((await ask(server.url, "/v1/info", { headers: { host: "evil.example" } })).status).toBe(403);
+    const foreign = { origin: "https://evil.example", "content-type": "text/plain" };
+    const run = JSON.stringify({ image: "tiny", cmd: ["true"] });
+    expect((await ask(server.url, "/v1/run", { method: "POST", headers: foreign }, run)).status).toBe(403);
+    const plain = { "content-type": "text/plain" };
+    expect((await ask(server.url, "/v1/run", { method: "POST", headers: plain }, run)).status).toBe(415);
+  });
+
+  it("keeps nothing under the name of an upload whose client goes away", async () => {
+    const box = await client.create("tiny", { name: "served", memoryMb: 256 });
+    await box.exec("echo old > /root/file");
+    const { hostname, port } = new URL(server.url);
+    const socket = connect(Number(port), hostname);
+    const part = (disposition: string) => `--b\r\ncontent-disposition: form-data; ${disposition}\r\n\r\n`;
+    socket.write(
+      `POST /v1/boxes/${box.id}/files/upload HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n` +
+        "content-type: multipart/form-data; boundary=b\r\n\r\n" +
+        `${part('name="dest"')}/root/file\r\n${part('name="file"; filename="f"')}half of it`,
+    );
+    // Until the guest has begun to write it, beside the old one.
+    await box.exec("until [ $(ls -A /root | wc -l) -gt 1 ]; do :; done", { timeoutMs: 20_000 });
+    socket.destroy();
+    const { stdout } = await box.exec("until [ $(ls -A /root | wc -l) = 1 ]; do :; done; cat /root/file", {
+      timeoutMs: 20_000,
+    });
+    expect(stdout).toBe("old\n");
+  });
+
+  it("goes on when a reader of events leaves, and when one sends a byte at a time", async () => {
+    const box = await client.getBox("served");
+    const execution = await box.execStream("yes | head -c 3000000; echo done >&2", { detached: true });
+    const { hostname, port } = new URL(server.url);
+    const path = `/v1/boxes/${box.id}/exec/${execution.id}/events`;
+    const reader = connect(Number(port), hostname);
+    for (const char of `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`) reader.write(char);
+    await new Promise((resolve) => reader.once("data", resolve));
+    reader.destroy();
+    expect(await execution.wait()).toMatchObject({ exitCode: 0 });
+  });
+
+  it("stops its boxes when it is asked to end, and has them again afterwards", async () => {
+    expect(await server.stop()).toBe(0);
+    server = await start("--port", "0");
+    client = new BoxRunClient({ backend: "remote", baseUrl: server.url });
+    const box = await client.getBox("served");
+    expect(box.info.status).toBe("stopped");
+    await box.start();
+    expect((await box.exec(["cat", "/root/file"])).stdout).toBe("old\n");
+    expect((await box.executions()).length).toBeGreaterThan(3);
+    await box.remove({ force: true });
+  });
+
+  it("says in one line that its port is taken", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => other.once("listening", resolve));
+    const port = String((other.address() as AddressInfo).port);
+    const refused = await start("--port", port);
+    other.close();
+    expect(refused.line).toMatch(
+      new RegExp(`^boxrun: cannot listen on 127.0.0.1:${port}: .*RUNTIME_ERROR\\]\n$`),
+    );
+    expect(await refused.ended).toBe(125);
+  });
+
+  it("listens for other machines only with a token", async () => {
+    const refused = await start("--host", "0.0.0.0", "--port", "0");
+    expect(refused.line).toMatch(/reachable from other machines.*token/);
+    expect(await refused.ended).toBe(125);
+    const open = await start("--host", "0.0.0.0", "--port", "0", "--token", "s3cret");
+    const url = open.url.replace("0.0.0.0", "127.0.0.1");
+    expect((await ask(url, "/v1/info")).status).toBe(401);
+    const headers = { authorization: "Bearer s3cret" };
+    expect((await ask(url, "/v1/info", { headers })).status).toBe(200);
+    await open.stop();
+  });
+
+  it("serves a socket of its owner's, takes over a dead server's, and refuses a live one's", async () => {
+    const socket = join(folder, "run", "boxrun.sock");
+    const first = await start("--socket", socket);
+    expect(statSync(socket).mode & 0o777).toBe(0o600);
+    const local = new BoxRunClient({ backend: "remote", socketPath: socket });
+    expect((await local.info()).backend).toBe("remote");
+    const second = await start("--socket", socket);
+    expect(second.line).toMatch(/another server listens/);
+    expect(await second.ended).toBe(125);
+    first.child.kill("SIGKILL");
+    await first.ended;
+    expect(existsSync(socket)).toBe(true);
+    const third = await start("--socket", socket);
+    expect((await new BoxRunClient({ backend: "remote", socketPath: socket }).info()).backend).toBe("remote");
+    expect(await third.stop()).toBe(0);
+  });
+});
