@@ -81,8 +81,8 @@ export class BoxRegistry {
     const persistent = this.store.persistent === true;
     // In this order: a box that ends between the two reads as running, which it was.
     const locked = await this.store.isLocked(id);
-    const stored = await this.store.readRecord(id);
     try {
+      const stored = await this.store.readRecord(id);
       if (stored === undefined) return locked ? undefined : await this.clear(id);
       const record = parseRecord(id, stored);
       if (locked) return describeRecord(record, true, persistent);

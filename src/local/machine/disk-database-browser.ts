@@ -1,6 +1,12 @@
 import { getMany, promisifyRequest } from "idb-keyval";
 import { BoxRunError } from "../../errors.js";
-import { type Database, DISK_CHUNK_BYTES, DISK_KEYS, openDatabase } from "../state/database-browser.js";
+import {
+  type Database,
+  DISK_CHUNK_BYTES,
+  DISK_KEYS,
+  goneError,
+  openDatabase,
+} from "../state/database-browser.js";
 import { BOX_DISK_BYTES, type Extent, eachChunk, type StoredDisk } from "./disks.js";
 
 /** Chunks kept in memory, so that a small write need not read the rest of its chunk first: 32 MB. */
@@ -17,11 +23,7 @@ export async function openDatabaseDisk(
   { bytes, durability }: { bytes: number; durability: "relaxed" | "strict" },
 ): Promise<StoredDisk> {
   const database = await openDatabase(name, { create: false, durability });
-  if (!database) {
-    throw new BoxRunError("STATE_MISMATCH", `the box's disk is gone: the browser has no database ${name}`, {
-      hint: "browsers may evict what a site stores; remove the box",
-    });
-  }
+  if (!database) throw goneError(name);
   const keys = await database.use("readonly", (store) => promisifyRequest(store.getAllKeys(DISK_KEYS())));
   return new DatabaseDisk(database, new Set(keys as number[]), bytes);
 }

@@ -20,15 +20,15 @@ export interface Database {
  * Opens a database, or makes it. Undefined when it is not there and `create` is false. Unlike idb-keyval's own store, this one can be closed, lets go when
  * somebody removes the database, and says how durable a commit is: "strict" waits for the device, which a power cut needs.
  *
- * Throws STORAGE_FULL, STATE_MISMATCH for a database of a newer version, RUNTIME_ERROR for what else the browser refuses.
+ * Throws STORAGE_FULL, STATE_MISMATCH for a database that is evicted meanwhile or of a newer version, RUNTIME_ERROR for what else the browser refuses.
  */
 export async function openDatabase(
   name: string,
   { create, durability }: { create: boolean; durability: "relaxed" | "strict" },
 ): Promise<Database | undefined> {
   let missing = false;
-  const request = indexedDB.open(name, DATABASE_VERSION);
   const opened = new Promise<IDBDatabase>((resolve, reject) => {
+    const request = indexedDB.open(name, DATABASE_VERSION);
     request.onupgradeneeded = () => {
       missing = !create;
       if (missing) request.transaction?.abort();
@@ -44,12 +44,21 @@ export async function openDatabase(
     if (missing) return undefined;
     throw storageError(error);
   }
-  database.onversionchange = () => database.close();
+  let removed = false;
+  database.onclose = () => {
+    removed = true;
+  };
+  database.onversionchange = () => {
+    removed = true;
+    database.close();
+  };
   const use: UseStore = async (mode, callback) => {
     try {
       return await callback(database.transaction(STORE, mode, { durability }).objectStore(STORE));
     } catch (error) {
-      throw storageError(error);
+      // Its owner closes it last of all: a connection that has ended before was ended by the browser.
+      const ended = removed || (error as Partial<DOMException>).name === "InvalidStateError";
+      throw ended ? goneError(name, { cause: error }) : storageError(error);
     }
   };
   return { use, close: () => database.close() };
@@ -61,6 +70,14 @@ export function deleteDatabase(name: string): Promise<void> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve();
     request.onerror = () => reject(storageError(request.error));
+  });
+}
+
+/** The error of a database that is not there any more. */
+export function goneError(name: string, options?: ErrorOptions): BoxRunError {
+  return new BoxRunError("STATE_MISMATCH", `the box is gone: the browser has no database ${name} any more`, {
+    hint: "browsers may evict what a site stores, unless its user lets it stay (navigator.storage.persist)",
+    ...options,
   });
 }
 
