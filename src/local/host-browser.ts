@@ -13,10 +13,7 @@ export const browserHost: Host = {
   openSource: browserAssetSource,
   openStore: (state) => browserStore(state ?? "boxrun"),
   startWorker: (onMessage, onFailure) => {
-    const worker = new Worker(new URL("./machine-worker.js", import.meta.url), {
-      type: "module",
-      name: "boxrun-machine",
-    });
+    const worker = new Worker(workerUrl(), { type: "module", name: "boxrun-machine" });
     worker.onmessage = (event: MessageEvent<FromMachine>) => onMessage(event.data);
     worker.onerror = (event) => {
       event.preventDefault();
@@ -30,3 +27,16 @@ export const browserHost: Host = {
     };
   },
 };
+
+/** A page may only start Workers of its own origin. One that imports from a CDN starts a script of its own that imports from there. */
+function workerUrl(): URL | string {
+  const url = new URL("./machine-worker.js", import.meta.url);
+  if (url.origin === location.origin) return url;
+  localScript ??= URL.createObjectURL(
+    new Blob([`import ${JSON.stringify(url.href)};`], { type: "text/javascript" }),
+  );
+  return localScript;
+}
+
+/** One for all Workers of the page: each needs it until it has started, which nobody is told. */
+let localScript: string | undefined;

@@ -13,6 +13,8 @@ import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
 export interface PageScope {
   client: BoxRunClient;
   newClient(local?: object): BoxRunClient;
+  /** Of a copy of the package at another origin. */
+  newClientFrom(site: string): Promise<BoxRunClient>;
   failure(
     promise: Promise<unknown>,
   ): Promise<{ code: string; message: string; retryable: boolean } | undefined>;

@@ -3,6 +3,11 @@ import { BoxRunClient } from "boxrun";
 
 const newClient = (local = {}) => new BoxRunClient({ backend: "local", local });
 
+async function newClientFrom(site) {
+  const copy = await import(`${site}dist/browser/index.js`);
+  return new copy.BoxRunClient({ backend: "local" });
+}
+
 const settle = (request) =>
   new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
@@ -66,6 +71,7 @@ async function spoilCache(prefix) {
 
 Object.assign(globalThis, {
   newClient,
+  newClientFrom,
   failure,
   write,
   readRecord,

@@ -83,21 +83,27 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     const warnings: string[] = [];
     const listed = given.forSnapshot ? undefined : findSnapshot(given);
     const loading = listed && loadSnapshot(given, assets, listed);
+    // A snapshot for a new disk has its template in it.
+    const template = given.disk !== null && listed?.disk !== given.disk ? assets.load(given.disk) : undefined;
+    // Who awaits these sees their failures; until then they are nobody's.
+    loading?.catch(() => {});
+    template?.catch(() => {});
     const [parts, boxDisk] = await Promise.all([
       loadParts(given, assets, emulator.promise),
       diskConfig.promise.then((where) => openDisk(given, where)),
     ]);
     disk = boxDisk;
-    host.post({ type: "starting" }, []);
     let boot: "snapshot" | "cold" = "cold";
-    let template: Uint8Array | undefined;
+    let newDisk: Uint8Array | undefined;
     if (loading) {
       // The machine is made while its snapshot is still being inflated.
       const restored = await Machine.create({ ...parts, disk }, events);
       try {
         const snapshot = await loading;
+        await template;
+        host.post({ type: "starting" }, []);
         await restored.restore(snapshot);
-        if (snapshot.disk.byteLength > 0) template = snapshot.disk;
+        if (snapshot.disk.byteLength > 0) newDisk = snapshot.disk;
         machine = restored;
         boot = "snapshot";
       } catch (error) {
@@ -107,11 +113,12 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
         await restored.stop();
       }
     }
-    if (given.disk !== null) template ??= await assets.load(given.disk);
+    if (given.disk !== null) newDisk ??= await (template ?? assets.load(given.disk));
     // Not awaited: what the guest reads is there at once, and what it writes comes after.
-    if (template) Promise.resolve(disk.writeAll(decodeTemplate(template))).catch(failed);
+    if (newDisk) Promise.resolve(disk.writeAll(decodeTemplate(newDisk))).catch(failed);
     if (!machine) {
       const cold = await loadColdBoot(assets, given.forSnapshot ?? false);
+      host.post({ type: "starting" }, []);
       machine = await Machine.create({ ...parts, disk, cold }, events);
     }
     await machine.run();
@@ -191,16 +198,14 @@ async function loadParts(
 }
 
 /** Rejects when it cannot be used. */
-function loadSnapshot(config: MachineConfig, assets: Assets, listed: ListedSnapshot): Promise<Snapshot> {
-  const load = async () => {
-    const expected = await snapshotFingerprint(config, listed.disk);
-    if (listed.fingerprint !== expected) throw new Error("it was made for another machine");
-    return decodeSnapshot(await assets.load(listed.name), expected);
-  };
-  const loading = load();
-  // Whoever awaits it sees its failure; until then it is nobody's.
-  loading.catch(() => {});
-  return loading;
+async function loadSnapshot(
+  config: MachineConfig,
+  assets: Assets,
+  listed: ListedSnapshot,
+): Promise<Snapshot> {
+  const expected = await snapshotFingerprint(config, listed.disk);
+  if (listed.fingerprint !== expected) throw new Error("it was made for another machine");
+  return decodeSnapshot(await assets.load(listed.name), expected);
 }
 
 async function loadColdBoot(assets: Assets, forSnapshot: boolean) {
