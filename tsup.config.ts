@@ -75,6 +75,8 @@ export default defineConfig([
   {
     ...browser,
     entry: { "machine-worker": "src/local/machine/worker-browser.ts" },
+    // In one file: a Worker starts when the last of its script has come.
+    splitting: false,
     // v86 starts a Worker of its own for timers, from a blob: URL, where it sees that there is such a thing. We give it other timers.
     define: { Worker: "undefined" },
     esbuildPlugins: [

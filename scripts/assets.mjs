@@ -10,6 +10,10 @@ const SNAPSHOT_MEMORY_MB = [1024, 256];
 /** What the disk of a new box of the default size begins with. */
 const DEFAULT_DISK = "disk-8g";
 
+/** Hosts may keep what is larger than this inflated, too. */
+const SLOW_TO_INFLATE_BYTES = 4 * 2 ** 20;
+const hashOf = (bytes) => createHash("sha256").update(bytes).digest("hex");
+
 /**
  * Writes the assets into dist/assets: each file as gzip under a name that contains its hash, and manifest.json,
  * which lists them. The names end in .bin, because some servers undo what ends in .gz.
@@ -28,9 +32,10 @@ export async function buildAssets(root) {
   const files = {};
   const add = async (name, raw) => {
     const compressed = gzipSync(raw, { level: constants.Z_BEST_COMPRESSION });
-    const sha256 = createHash("sha256").update(compressed).digest("hex");
+    const sha256 = hashOf(compressed);
     const file = `${name}.${sha256.slice(0, 12)}.bin`;
     files[name] = { file, sha256, bytes: compressed.byteLength, rawBytes: raw.byteLength };
+    if (raw.byteLength >= SLOW_TO_INFLATE_BYTES) files[name].rawSha256 = hashOf(raw);
     await writeFile(out + file, compressed);
   };
   const writeManifest = () =>

@@ -5,8 +5,17 @@ const CACHE_NAME = "boxrun-assets";
 
 /** Assets on a web server, below a URL that ends in "/", kept in the browser's caches. */
 export function browserAssetSource(location: string): AssetSource {
-  return webAssetSource(location, inflate, "caches" in globalThis ? cacheApi(location) : NO_CACHES);
+  if (!("caches" in globalThis)) return webAssetSource(location, inflate, NO_CACHES);
+  const cache = cacheApi(location);
+  // Inflating is done on the thread that asks for it, which has other things to do then.
+  return webAssetSource(location, inflate, cache, {
+    get: (file) => cache.get(file + INFLATED),
+    put: (file, contents) => cache.put(file + INFLATED, contents),
+  });
 }
+
+/** Added to the name of a file whose contents are kept inflated: no server is ever asked for it. */
+const INFLATED = "?inflated";
 
 const NO_CACHES = "this page is not served over https, or from localhost: it has no caches of its own";
 

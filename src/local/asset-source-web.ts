@@ -25,6 +25,7 @@ export function webAssetSource(
   location: string,
   gunzip: AssetSource["gunzip"],
   cache: AssetCache | string,
+  inflated?: AssetSource["inflated"],
 ): AssetSource {
   const kept = typeof cache === "string" ? undefined : cache;
   const keep = (file: string, bytes: Uint8Array) => void kept?.put(file, bytes).catch(() => {});
@@ -33,6 +34,7 @@ export function webAssetSource(
     location,
     keeps: typeof cache === "string" ? cache : true,
     gunzip,
+    ...(inflated && { inflated }),
     isHere: async (file) => (await kept?.has(file).catch(() => false)) ?? false,
 
     read: async (file, options = {}) => {

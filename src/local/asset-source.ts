@@ -24,6 +24,11 @@ export interface AssetSource {
   isHere(file: string): Promise<boolean>;
   /** Inflates gzip. Rejects when the result would be larger than `maxBytes`. */
   gunzip(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array>;
+  /** Keeps inflated contents, where reading them is faster than to inflate them again. They are checked as all else is. */
+  readonly inflated?: {
+    get(file: string): Promise<Uint8Array | undefined>;
+    put(file: string, contents: Uint8Array): Promise<void>;
+  };
   /** True, or why `read` keeps nothing for later. */
   readonly keeps: true | string;
 }

@@ -24,7 +24,17 @@ export class Assets {
   async load(assetName: string): Promise<Uint8Array> {
     const entry = this.manifest.files[assetName];
     if (!entry) throw damaged(this.source, "manifest.json", `does not list ${assetName}`);
-    return loadVerified(this.source, entry, this.onBytes ? { onBytes: this.onBytes } : {});
+    const { file, bytes, rawSha256 } = entry;
+    const inflated = rawSha256 === undefined ? undefined : this.source.inflated;
+    // A cache that fails is one that has nothing.
+    const kept = await inflated?.get(file).catch(() => undefined);
+    if (kept && (await sha256Hex(kept)) === rawSha256) {
+      this.onBytes?.(bytes);
+      return kept;
+    }
+    const contents = await loadVerified(this.source, entry, this.onBytes ? { onBytes: this.onBytes } : {});
+    void inflated?.put(file, contents).catch(() => {});
+    return contents;
   }
 
   /** One asset, compiled. */

@@ -18,7 +18,8 @@ export class BoxRegistry {
 
   /** The id of a box. BOX_NOT_FOUND. */
   async resolve(idOrName: string): Promise<string> {
-    if (this.running.get(idOrName)?.removed === false) return idOrName;
+    const here = this.running.get(idOrName);
+    if (here?.held && !here.removed) return idOrName;
     // No name is shaped like an id.
     const found = BOX_ID.test(idOrName)
       ? await this.describe(idOrName)
@@ -29,7 +30,8 @@ export class BoxRegistry {
 
   /** Every box, oldest first. */
   async list(): Promise<BoxInfo[]> {
-    const ids = new Set([...(await this.store.list()), ...this.running.keys()]);
+    const held = [...this.running.values()].filter((box) => box.held).map((box) => box.id);
+    const ids = new Set([...(await this.store.list()), ...held]);
     const boxes = await Promise.all([...ids].map((id) => this.describe(id)));
     return boxes
       .filter((info) => info !== undefined)
@@ -77,7 +79,8 @@ export class BoxRegistry {
   /** Undefined when there is no such box, or only what is left of a creation that was cut off. */
   private async describe(id: string): Promise<BoxInfo | undefined> {
     const here = this.running.get(id);
-    if (here) return here.removed ? undefined : here.info;
+    if (here?.removed) return;
+    if (here?.held) return here.info;
     const persistent = this.store.persistent === true;
     // In this order: a box that ends between the two reads as running, which it was.
     const locked = await this.store.isLocked(id);

@@ -140,18 +140,20 @@ export class LocalBackend implements Backend {
     signal?.throwIfAborted();
     const registry = await this.openRegistry();
     const record = newRecord(newId("box"), spec);
-    const add = async () => {
-      if (spec.name !== null && (await registry.list()).some(({ name }) => name === spec.name)) {
-        throw new BoxRunError(
-          "NAME_ALREADY_EXISTS",
-          `there is a box named ${JSON.stringify(spec.name)} already`,
-        );
-      }
-      const release = await registry.store.create(record.id, record);
-      return this.adopt(registry, record, release);
-    };
+    const create = () => registry.store.create(record.id, record);
     // Only a name has to be compared with those of all other boxes.
-    const box = await (spec.name === null ? add() : registry.store.exclusively(add));
+    const lock =
+      spec.name === null
+        ? create()
+        : registry.store.exclusively(async () => {
+            const taken = (await registry.list()).some(({ name }) => name === spec.name);
+            if (!taken) return create();
+            throw new BoxRunError(
+              "NAME_ALREADY_EXISTS",
+              `there is a box named ${JSON.stringify(spec.name)} already`,
+            );
+          });
+    const box = this.adopt(registry, record, lock);
     try {
       await this.boot(box, record, DEFAULT_DISK_GB, signal, onProgress);
       return box.info;
@@ -173,7 +175,7 @@ export class LocalBackend implements Backend {
     if (here && !here.ended) throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is running`);
     await here?.ended;
     const { record, release } = await registry.take(boxId);
-    const box = this.adopt(registry, record, release);
+    const box = this.adopt(registry, record, Promise.resolve(release));
     try {
       await this.boot(box, record, null, signal, onProgress);
       return box.info;
@@ -360,8 +362,8 @@ export class LocalBackend implements Backend {
     );
   }
 
-  private adopt(registry: BoxRegistry, record: BoxRecord, release: Release): LocalBox {
-    const box = new LocalBox(record, release, {
+  private adopt(registry: BoxRegistry, record: BoxRecord, lock: Promise<Release>): LocalBox {
+    const box = new LocalBox(record, lock, {
       host: this.host,
       store: registry.store,
       logLimitBytes: this.logLimitBytes,

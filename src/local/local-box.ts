@@ -57,17 +57,26 @@ export class LocalBox {
   private holders = 0;
   private ending: Promise<void> | undefined;
   private failure: BoxRunError | undefined;
+  /** False until its lock is held: until then nobody knows of it, and it may come to nothing. */
+  held = false;
   /** Nobody sees it any more; its files are on their way out. */
   removed = false;
   private onLoaded: (bytes: number) => void = () => {};
   private onStarting: () => void = () => {};
 
-  /** `release` gives the box's lock back: it is this object's from now on. */
+  /** Its machine is on its way from now on; `lock` is this object's to release. */
   constructor(
     private record: BoxRecord,
-    private readonly release: Release,
+    private readonly lock: Promise<Release>,
     private readonly context: BoxContext,
   ) {
+    lock.then(
+      () => {
+        this.held = true;
+      },
+      // Told by `boot`.
+      () => {},
+    );
     this.history = new HistoryWriter(context.store, record.id);
     this.guest = new Guest((bytes) => this.machine.send(bytes));
     this.machine = new MachineHandle(context.host, {
@@ -111,13 +120,17 @@ export class LocalBox {
     const { store, durability } = this.context;
     const { spec } = this.record;
     this.onStarting = () => onProgress({ phase: "boot" });
+    const started = this.machine.start(config, emulator);
+    // Until it is awaited, its failure is nobody's.
+    started.catch(() => {});
+    await this.lock;
     const contents = config.disk === null ? store.keptDisk(this.id) : undefined;
     this.machine.giveDisk({
       location: store.diskLocation(this.id),
       durability,
       ...(contents && { contents }),
     });
-    const { boot, warnings } = await this.machine.start(config, emulator);
+    const { boot, warnings } = await started;
     if (boot === "cold") await this.guest.awaitHello();
     onProgress({ phase: "setup" });
     const memoryBytes = spec.memoryMb * 2 ** 20;
@@ -279,11 +292,12 @@ export class LocalBox {
     await this.machine.kill();
     this.guest.lose(error);
     await this.history.flush();
+    const release = await this.lock.catch(() => undefined);
     try {
-      await settle();
+      if (release) await settle();
     } finally {
       // A record that could not be written, on a full disk, is made good by whoever finds it next.
-      await this.release().catch(() => {});
+      await release?.().catch(() => {});
       this.context.onEnded(this);
     }
   }

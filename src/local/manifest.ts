@@ -10,8 +10,14 @@ const bytes = z.int().check(z.minimum(0), z.maximum(MAX_ASSET_BYTES));
 
 const manifestSchema = z.object({
   version: z.literal(2),
-  /** Every file by name: gzip of `rawBytes` bytes; `sha256` is of the file as it lies there, compressed. */
-  files: z.record(name, z.object({ file: name, sha256, bytes, rawBytes: bytes })),
+  /**
+   * Every file by name: gzip of `rawBytes` bytes; `sha256` is of the file as it lies there, compressed. `rawSha256` is of its contents, where they take long to
+   * inflate.
+   */
+  files: z.record(
+    name,
+    z.object({ file: name, sha256, bytes, rawBytes: bytes, rawSha256: z.exactOptional(sha256) }),
+  ),
   images: z.array(
     z.object({
       name,
