@@ -77,7 +77,7 @@ export class LocalBox {
       // Told by `boot`.
       () => {},
     );
-    this.history = new HistoryWriter(context.store, record.id);
+    this.history = new HistoryWriter(context.store, record.id, record.made);
     this.guest = new Guest((bytes) => this.machine.send(bytes));
     this.machine = new MachineHandle(context.host, {
       onOutput: (bytes) => this.guest.receive(bytes),

@@ -2,11 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -37,12 +39,12 @@ function newClient(local: object = {}): BoxRunClient {
 }
 
 /** Starts a process that owns a box, and gives its lines. */
-function startOwner(name: string, command: string, options = "{}") {
+function startOwner(name: string, command: string, options = "{}", stderr: "inherit" | "ignore" = "inherit") {
   const child = spawn(
     process.execPath,
     [join(import.meta.dirname, "box-owner.mjs"), state, name, command, options],
     {
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", stderr],
       cwd: ROOT,
     },
   );
@@ -236,30 +238,58 @@ describe("what is kept of a box", () => {
   });
 });
 
+describe("two processes", () => {
+  it("that ask for one name at once make one box", async () => {
+    const rivals = [1, 2, 3].map(() => startOwner("only", "sleep 7000", "{}", "ignore"));
+    const first = await Promise.all(rivals.map(async ({ lines }) => (await lines.next()).value));
+    expect(first.filter((line) => line === "ready")).toHaveLength(1);
+    expect(await newClient().listBoxes()).toMatchObject([{ name: "only", status: "running" }]);
+  });
+});
+
+describe("what a killed process has left of boxes that it made or removed", () => {
+  it("is cleared away, and what another is about to make is not", async () => {
+    const boxes = join(state, "boxes");
+    for (const name of [".removed-box_aaaaaaaaaaaa-1", ".new-box_bbbbbbbbbbbb", ".new-box_cccccccccccc"]) {
+      mkdirSync(join(boxes, name), { recursive: true });
+      writeFileSync(join(boxes, name, "disk"), "x");
+    }
+    utimesSync(join(boxes, ".new-box_bbbbbbbbbbbb"), new Date(0), new Date(0));
+    expect(await newClient().listBoxes()).toEqual([]);
+    expect(readdirSync(boxes)).toEqual([".new-box_cccccccccccc"]);
+  });
+});
+
+/** What a script says of a state folder on a file system of its own, mounted with these options. */
+async function onOwnFileSystem(mount: string, script: string, ...args: string[]): Promise<unknown> {
+  // In a user namespace of its own, too: needs no root, and is gone with the process.
+  const setUp = `mount -t tmpfs -o ${mount} none "$1" && exec "$2" "$3" "$1" "$4"`;
+  const path = join(import.meta.dirname, script);
+  const child = spawn(
+    "unshare",
+    ["-r", "-m", "sh", "-c", setUp, "sh", state, process.execPath, path, ...args],
+    { stdio: ["ignore", "pipe", "inherit"], cwd: ROOT },
+  );
+  owners.push(child);
+  let output = "";
+  child.stdout!.setEncoding("utf8").on("data", (text) => (output += text));
+  await new Promise((resolve) => child.once("close", resolve));
+  return JSON.parse(output);
+}
+
+describe("a place that takes no box", () => {
+  it.each([
+    ["is full", "size=4k,nr_inodes=3", "STORAGE_FULL", /no space left/],
+    ["is read-only", "ro", "RUNTIME_ERROR", /local\.persistent: false/],
+  ])("because it %s says so, and nothing is left there", async (_, mount, code, why) => {
+    const seen = await onOwnFileSystem(mount, "refused-box.mjs");
+    expect(seen).toMatchObject({ code, message: expect.stringMatching(why), boxes: [], files: [] });
+  });
+});
+
 describe("a full disk", () => {
   it("stops the box with STORAGE_FULL and its data whole, and it goes on once there is room", async () => {
-    // A file system of its own, in a user namespace of its own: needs no root, and is gone with the process.
-    const script = `mount -t tmpfs -o size=24m none "$1" && exec "$2" "$3" "$1"`;
-    const child = spawn(
-      "unshare",
-      [
-        "-r",
-        "-m",
-        "sh",
-        "-c",
-        script,
-        "sh",
-        state,
-        process.execPath,
-        join(import.meta.dirname, "full-disk.mjs"),
-      ],
-      { stdio: ["ignore", "pipe", "inherit"], cwd: ROOT },
-    );
-    owners.push(child);
-    let output = "";
-    child.stdout!.setEncoding("utf8").on("data", (text) => (output += text));
-    await new Promise((resolve) => child.once("close", resolve));
-    expect(JSON.parse(output)).toEqual({
+    expect(await onOwnFileSystem("size=24m", "full-disk.mjs")).toEqual({
       failed: { code: "STORAGE_FULL", retryable: true },
       info: { status: "error", errorCode: "STORAGE_FULL" },
       later: "BOX_NOT_RUNNING",

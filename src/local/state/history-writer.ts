@@ -15,12 +15,17 @@ export class HistoryWriter {
   private readonly pending = new Map<string, object>();
   private stopTimer: (() => void) | undefined;
   private writing: Promise<void> = Promise.resolve();
-  private written = 0;
+  /** Entries since the history was last looked through. */
+  private written: number;
 
   constructor(
     private readonly store: BoxStore,
     private readonly boxId: string,
-  ) {}
+    /** Whether there may be a history already, of whatever length. */
+    old: boolean,
+  ) {
+    this.written = old ? SLACK : 0;
+  }
 
   /** The latest entry of a command is the one that counts. */
   add(execId: string, entry: object): void {
@@ -44,6 +49,6 @@ export class HistoryWriter {
     if (this.written <= SLACK) return;
     this.written = 0;
     const all = await this.store.readHistory(this.boxId);
-    await this.store.replaceHistory(this.boxId, all.slice(-SLACK) as object[]);
+    if (all.length > SLACK) await this.store.replaceHistory(this.boxId, all.slice(-SLACK) as object[]);
   }
 }

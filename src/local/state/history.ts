@@ -39,11 +39,12 @@ const entrySchema = z.object({
 export function encodeEntry(info: ExecInfo, output: readonly LogEvent[], exitSeq: number): object {
   let room = HISTORY_OUTPUT_BYTES;
   const kept: Omit<LogEvent, "type">[] = [];
+  let cut = false;
   for (const { stream, bytes, seq } of output) {
-    if (bytes.byteLength > room) break;
-    room -= bytes.byteLength;
     // A copy: a database would else keep all of the buffer that these bytes are a part of.
-    kept.push({ stream, bytes: bytes.slice(), seq });
+    if (room > 0) kept.push({ stream, bytes: bytes.slice(0, room), seq });
+    cut ||= bytes.byteLength > room;
+    room -= Math.min(room, bytes.byteLength);
   }
   const { createdAt, finishedAt, truncated, ...rest } = info;
   return {
@@ -51,7 +52,7 @@ export function encodeEntry(info: ExecInfo, output: readonly LogEvent[], exitSeq
       ...rest,
       createdAt: createdAt.toISOString(),
       finishedAt: finishedAt?.toISOString() ?? null,
-      ...((truncated || kept.length < output.length) && { truncated: true }),
+      ...((truncated || cut) && { truncated: true }),
     },
     output: kept,
     exitSeq,

@@ -10,6 +10,10 @@ const RECORD = "box.json";
 const HISTORY = "history.jsonl";
 const DISK = "disk";
 const BOX_ID = /^box_[0-9a-z]{12}$/;
+/** Names of folders that are not boxes yet, and that are none any more. */
+const NEW = ".new-";
+const REMOVED = ".removed-";
+const DRAFT_AGE_MS = 60_000;
 /** Names are looked through in milliseconds: who waits longer than this waits for a process that does not move. */
 const EXCLUSIVE_DEADLINE_MS = 10_000;
 const EXCLUSIVE_RETRY_MS = 5;
@@ -39,16 +43,33 @@ export function folderStore(folder: string): BoxStore {
     }
   };
 
+  /** Removes what a process that was killed has left of a box that it made or removed. */
+  const sweep = async (name: string) => {
+    const path = join(boxes, name);
+    if (!name.startsWith(REMOVED)) {
+      // Its maker may be at it, and has no lock to show in its first moments.
+      const { mtimeMs } = await stat(path);
+      if (Date.now() - mtimeMs < DRAFT_AGE_MS || (await isLockHeld(path))) return;
+    }
+    await rm(path, { recursive: true, force: true });
+  };
+
   return {
     persistent: true,
 
     list: () =>
-      guarded(async () => (await orMissing(readdir(boxes), [])).filter((name) => BOX_ID.test(name))),
+      guarded(async () => {
+        const names = await orMissing(readdir(boxes), []);
+        // A leftover costs space and nothing else: who lists boxes need not hear of one that stays.
+        const leftovers = names.filter((name) => name.startsWith(NEW) || name.startsWith(REMOVED));
+        await Promise.allSettled(leftovers.map(sweep));
+        return names.filter((name) => BOX_ID.test(name));
+      }),
 
     create: (id, record) =>
       guarded(async () => {
         // Made under another name and then moved: nobody ever sees a box without its record and its lock.
-        const draft = join(boxes, `.new-${id}`);
+        const draft = join(boxes, `${NEW}${id}`);
         await mkdir(draft, { recursive: true });
         try {
           await takeFirstLock(draft);
@@ -107,7 +128,7 @@ export function folderStore(folder: string): BoxStore {
 
     remove: (id) =>
       guarded(async () => {
-        const grave = join(boxes, `.removed-${id}-${crypto.randomUUID()}`);
+        const grave = join(boxes, `${REMOVED}${id}-${crypto.randomUUID()}`);
         // Gone at once for everybody, however long its files take.
         await orMissing(rename(boxFolder(id), grave), undefined);
         await rm(grave, { recursive: true, force: true });
@@ -136,7 +157,7 @@ export function fileSystemError(error: unknown): unknown {
   }
   if (typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return error;
   return new BoxRunError("RUNTIME_ERROR", `the folder of boxes cannot be used: ${message}`, {
-    hint: "name another with local.state or $BOXRUN_STATE_DIR",
+    hint: "name another with local.state or $BOXRUN_STATE_DIR, or keep nothing with local.persistent: false",
     cause: error,
   });
 }
