@@ -98,7 +98,10 @@ export function matchRoute(method: string, path: string): RouteMatch {
   return allow.length > 0 ? { type: "method", allow } : { type: "none" };
 }
 
-/** encodeURIComponent leaves ".", and "." or ".." as a whole segment would be taken out of the path. */
+/**
+ * encodeURIComponent leaves "." and "..". Encoded they are right on the wire, but those who build a URL object take them out of the path even so: who may be given
+ * such a name has to refuse it before.
+ */
 function encodeSegment(value: string): string {
   return /^\.{1,2}$/.test(value) ? value.replaceAll(".", "%2E") : encodeURIComponent(value);
 }
