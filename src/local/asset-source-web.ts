@@ -1,4 +1,5 @@
 import { concatBytes } from "../util/bytes.js";
+import { pause } from "../util/timer.js";
 import type { AssetSource, ReadOptions } from "./asset-source.js";
 
 /** Keeps files that came over the network. A failure of it is a file that is not there: caching is a favour. */
@@ -146,20 +147,6 @@ function retryAfter(response: Response): number | null {
   if (value === null) return null;
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return Number.isFinite(ms) ? Math.max(0, ms) : null;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    }, ms);
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -5,7 +5,6 @@ import type {
   BoxInfo,
   BoxSpec,
   BoxUsage,
-  Capabilities,
   CreateProgress,
   DownloadResult,
   ExecInfo,
@@ -13,47 +12,26 @@ import type {
   ImageInfo,
   TransferProgress,
 } from "../backend.js";
-import { DEFAULT_DISK_GB, DEFAULT_MEMORY_MB } from "../contract/schemas.js";
-import { BoxRunError, invalid, isBoxRunError, unsupported } from "../errors.js";
+import { DEFAULT_DISK_GB } from "../contract/schemas.js";
+import { BoxRunError, invalid, isBoxRunError } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
 import { newId } from "../util/ids.js";
-import { Assets } from "./assets.js";
+import { retryLater } from "../util/retry-later.js";
 import { BoxRegistry, lockedElsewhere } from "./box-registry.js";
+import { CAPABILITIES, MAX_CPU, MAX_MEMORY_MB, requireBuildable } from "./capabilities.js";
 import type { Host } from "./host.js";
-import { fetchAll, parseChunkList } from "./image-chunks.js";
+import { DEFAULT_DISK, GROWING_DISK, ImageCatalog } from "./image-catalog.js";
 import { LocalBox } from "./local-box.js";
 import type { LocalExecution } from "./local-execution.js";
 import { neededAssets } from "./machine/needed-assets.js";
-import { type ImageManifest, readManifest } from "./manifest.js";
 import type { LocalOptions } from "./options.js";
 import type { Release } from "./state/box-store.js";
 import { decodeEntries, type FinishedExecution, HISTORY_LIMIT } from "./state/history.js";
 import { type BoxRecord, newRecord } from "./state/record.js";
 import { memoryStore } from "./state/store-memory.js";
 
-/** The least that boots, and the most that v86 can address. */
-const MIN_MEMORY_MB = 96;
-const MAX_MEMORY_MB = 2000;
-const MAX_DISK_GB = 64;
-/** File system templates: one of the default size, and a small one that the guest grows. */
-const DEFAULT_DISK = "disk-8g";
-const GROWING_DISK = "disk-1g";
 const DEFAULT_LOG_LIMIT_BYTES = 16 * 2 ** 20;
-const MAX_CPU = 64;
-
-const CAPABILITIES: Capabilities = {
-  bytes: true,
-  cursor: true,
-  stdin: true,
-  signal: true,
-  network: "the local backend has no network yet",
-  volumes: "the local backend has no volumes yet; use upload",
-  attach: "the local backend has no terminals yet; use execStream with stdin",
-  usage: true,
-  persistence: true,
-  pull: true,
-};
 
 /** A command of this run, or of an earlier one. */
 interface KnownExecution extends FinishedExecution {
@@ -65,17 +43,15 @@ interface KnownExecution extends FinishedExecution {
 export class LocalBackend implements Backend {
   readonly capabilities = CAPABILITIES;
   private registry: Promise<BoxRegistry> | undefined;
-  private readonly location: string;
+  private readonly catalog: ImageCatalog;
   private readonly logLimitBytes: number;
-  private assets: Promise<Assets> | undefined;
-  private emulator: Promise<WebAssembly.Module> | undefined;
   private closed = false;
 
   constructor(
     private readonly host: Host,
     private readonly options: LocalOptions,
   ) {
-    this.location = host.assetsLocation(options.assets);
+    this.catalog = new ImageCatalog(host, options);
     this.logLimitBytes = options.logLimitBytes ?? DEFAULT_LOG_LIMIT_BYTES;
     if (!Number.isSafeInteger(this.logLimitBytes) || this.logLimitBytes < 0) {
       throw invalid("local.logLimitBytes must be a whole number of bytes");
@@ -92,43 +68,16 @@ export class LocalBackend implements Backend {
     };
   }
 
-  async images(): Promise<ImageInfo[]> {
-    const assets = await this.openAssets();
-    return assets.manifest.images.map((image) => ({
-      name: image.name,
-      aliases: [...image.aliases, ...image.standsFor],
-      description: image.description,
-      downloadBytes: assets.downloadBytes(["v86.wasm", image.base, defaultSnapshot(image)]),
-      totalBytes: this.pullFiles(assets, image).bytes + image.baseDownloadBytes,
-    }));
+  images(): Promise<ImageInfo[]> {
+    return this.catalog.list();
   }
 
   async pullImage(
     name: string,
-    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (progress: TransferProgress) => void },
+    options: { signal?: AbortSignal; onProgress?: (progress: TransferProgress) => void },
   ): Promise<void> {
     this.requireOpen();
-    const assets = await this.openAssets();
-    const { source } = assets;
-    const image = this.findImage(assets, name);
-    if (source.keeps !== true) throw unsupported(`pull: ${source.keeps}`);
-    const { files, bytes } = this.pullFiles(assets, image);
-    const totalBytes = bytes + image.baseDownloadBytes;
-    let loadedBytes = 0;
-    const onBytes = (count: number) => {
-      loadedBytes += count;
-      onProgress?.({ loadedBytes, totalBytes });
-    };
-    const chunks = parseChunkList(await assets.load(image.base), image.baseBytes);
-    await fetchAll(source, [...files, ...chunks], { ...(signal && { signal }), onBytes });
-  }
-
-  /** What of an image, beside its chunks, boxes of the default sizes need. */
-  private pullFiles({ manifest }: Assets, image: ImageManifest) {
-    const snapshots = image.snapshots.filter(({ memoryMb }) => memoryMb === DEFAULT_MEMORY_MB);
-    const names = ["v86.wasm", DEFAULT_DISK, GROWING_DISK, image.base, ...snapshots.map(({ name }) => name)];
-    const files = names.flatMap((name) => manifest.files[name] ?? []);
-    return { files, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
+    return this.catalog.pull(name, options);
   }
 
   async createBox(
@@ -331,37 +280,6 @@ export class LocalBackend implements Backend {
     );
   }
 
-  /** IMAGE_PULL_FAILED. */
-  private findImage({ manifest }: Assets, asked: string): ImageManifest {
-    const { images } = manifest;
-    const found = images.find(({ name, aliases }) => name === asked || aliases.includes(asked));
-    if (found) return found;
-    const standIn = images.find(({ standsFor }) => standsFor.includes(asked));
-    if (standIn && !this.options.strictImages) return standIn;
-    if (standIn) {
-      throw new BoxRunError(
-        "IMAGE_PULL_FAILED",
-        `${JSON.stringify(asked)} is not here, only what stands in for it: ${standIn.description}`,
-        { hint: `ask for ${JSON.stringify(standIn.name)}, or leave out local.strictImages` },
-      );
-    }
-    const known = images.map(({ name, aliases }) => [name, ...aliases].join(", ")).join("; ");
-    throw new BoxRunError("IMAGE_PULL_FAILED", `there is no local image ${JSON.stringify(asked)}`, {
-      hint: `there are: ${known}`,
-    });
-  }
-
-  private imageOf(assets: Assets, { spec, image: made, id }: BoxRecord): ImageManifest {
-    const image = this.findImage(assets, made?.name ?? spec.image);
-    const base = assets.manifest.files[image.base]?.sha256;
-    if (!made?.base || made.base === base) return image;
-    throw new BoxRunError(
-      "STATE_MISMATCH",
-      `box ${id} was made of another build of the image ${image.name}, and its disk only goes with that`,
-      { hint: "use the version of boxrun that made it" },
-    );
-  }
-
   private adopt(registry: BoxRegistry, record: BoxRecord, lock: Promise<Release>): LocalBox {
     const box = new LocalBox(record, lock, {
       host: this.host,
@@ -393,8 +311,8 @@ export class LocalBackend implements Backend {
     };
     const boot = async () => {
       report({ phase: "download" });
-      const assets = await this.openAssets();
-      const image = this.imageOf(assets, record);
+      const assets = await this.catalog.open();
+      const image = this.catalog.imageOf(assets, record);
       const { memoryMb, diskSizeGb } = record.spec;
       const base = assets.manifest.files[image.base]?.sha256 ?? null;
       box.describeImage({ name: image.name, description: image.description, base });
@@ -404,7 +322,7 @@ export class LocalBackend implements Backend {
         disk: newDiskGb === null ? null : diskSizeGb === newDiskGb ? DEFAULT_DISK : GROWING_DISK,
         diskBytes: diskSizeGb * 2 ** 30,
         manifest: assets.manifest,
-        assets: this.location,
+        assets: this.catalog.location,
         ...(this.options.cache !== undefined && { cache: this.options.cache }),
       };
       const totalBytes = assets.downloadBytes(neededAssets(config));
@@ -414,7 +332,7 @@ export class LocalBackend implements Backend {
         loadedBytes += bytes;
         if (loadedBytes <= totalBytes) report({ phase: "download", loadedBytes, totalBytes });
       };
-      await box.boot(config, this.compileEmulator(assets), report, onLoaded);
+      await box.boot(config, this.catalog.compileEmulator(assets), report, onLoaded);
     };
     await box.hold(() => untilAborted(Promise.race([boot(), callbackFailed.promise]), signal));
   }
@@ -448,25 +366,6 @@ export class LocalBackend implements Backend {
     return { id, box: registry.running.get(id), finished };
   }
 
-  private openAssets(): Promise<Assets> {
-    this.assets ??= retryLater(this.readAssets(), () => {
-      this.assets = undefined;
-    });
-    return this.assets;
-  }
-
-  private async readAssets(): Promise<Assets> {
-    const source = this.host.openSource(this.location, this.options.cache);
-    return new Assets(source, await readManifest(source));
-  }
-
-  private compileEmulator(assets: Assets): Promise<WebAssembly.Module> {
-    this.emulator ??= retryLater(assets.compile("v86.wasm"), () => {
-      this.emulator = undefined;
-    });
-    return this.emulator;
-  }
-
   /** A box that runs here. BOX_NOT_FOUND, BOX_NOT_RUNNING, BOX_LOCKED. */
   private async box(idOrName: string): Promise<LocalBox> {
     this.requireOpen();
@@ -497,29 +396,4 @@ export class LocalBackend implements Backend {
   private requireOpen(): void {
     if (this.closed) throw invalid("this client was closed");
   }
-}
-
-/** Calls `forget` when the promise rejects, so that the next caller tries again instead of meeting an old failure. */
-function retryLater<T>(promise: Promise<T>, forget: () => void): Promise<T> {
-  promise.catch(forget);
-  return promise;
-}
-
-function requireBuildable(spec: BoxSpec): void {
-  if (spec.memoryMb < MIN_MEMORY_MB || spec.memoryMb > MAX_MEMORY_MB) {
-    throw invalid(
-      `memoryMb must be ${MIN_MEMORY_MB} to ${MAX_MEMORY_MB} for a local box, and ${spec.memoryMb} is not`,
-    );
-  }
-  if (spec.diskSizeGb > MAX_DISK_GB) {
-    throw invalid(`diskSizeGb must be 1 to ${MAX_DISK_GB} for a local box, and ${spec.diskSizeGb} is not`);
-  }
-  if (spec.network) throw unsupported(`network: ${CAPABILITIES.network}`);
-  if (spec.volumes?.length) throw unsupported(`volumes: ${CAPABILITIES.volumes}`);
-}
-
-/** The name of the snapshot that a box of the default size starts from. */
-function defaultSnapshot(image: ImageManifest): string {
-  const found = image.snapshots.find(({ memoryMb, disk }) => memoryMb === DEFAULT_MEMORY_MB && disk !== null);
-  return found?.name ?? "kernel";
 }

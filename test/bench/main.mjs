@@ -94,6 +94,7 @@ async function measurePlace(place) {
   for (const name of ["stdout", "upload", "download"]) {
     for (const key of [`${name}_mb_s`, `${name}_first_mb_s`])
       figures[key] = median(moved.map((one) => one[key]));
+    if (name === "upload") figures["upload_over_mb_s"] = median(moved.map((one) => one.upload_over_mb_s));
   }
 
   const resident = async (count) =>

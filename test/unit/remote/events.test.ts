@@ -209,6 +209,7 @@ describe("the events of an execution", () => {
     );
     const events = backend.execEvents(BOX.id, EXEC.id, { after: 0 })[Symbol.asyncIterator]();
     await events.next();
+    // Time that passes is what this is about: three times the silence that would end a connection.
     await new Promise((resolve) => setTimeout(resolve, 90));
     expect((await events.next()).value).toMatchObject({ type: "exit", exitCode: 0 });
     expect(server.seen.filter(isEvents)).toHaveLength(1);
@@ -231,6 +232,7 @@ describe("the events of an execution", () => {
     });
     const events = backend.execEvents(BOX.id, EXEC.id, { after: 0 })[Symbol.asyncIterator]();
     await events.next();
+    // That nothing more is taken shows only in time; a client that drained would have taken all of it by then.
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(written).toBeLessThan(50);
     expect((await events.next()).value).toMatchObject({ type: "exit" });
