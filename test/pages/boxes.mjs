@@ -12,7 +12,6 @@ const settle = (request) =>
   new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
-    request.onblocked = () => reject(new Error("blocked"));
   });
 
 /** An error's fields do not survive the way out of a page. */
