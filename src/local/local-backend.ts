@@ -45,6 +45,7 @@ export class LocalBackend implements Backend {
   private registry: Promise<BoxRegistry> | undefined;
   private readonly catalog: ImageCatalog;
   private readonly logLimitBytes: number;
+  private readonly starting = new Map<string, Promise<BoxInfo>>();
   private closed = false;
 
   constructor(
@@ -120,6 +121,26 @@ export class LocalBackend implements Backend {
     signal?.throwIfAborted();
     const registry = await this.openRegistry();
     const boxId = await registry.resolve(id);
+    // One after the other: a start that was given up may hold the lock for a moment yet.
+    const before = this.starting.get(boxId);
+    const start = (before ?? Promise.resolve())
+      .catch(() => {})
+      .then(() => this.startNext(registry, boxId, signal, onProgress));
+    this.starting.set(boxId, start);
+    try {
+      return await start;
+    } finally {
+      if (this.starting.get(boxId) === start) this.starting.delete(boxId);
+    }
+  }
+
+  private async startNext(
+    registry: BoxRegistry,
+    boxId: string,
+    signal: AbortSignal | undefined,
+    onProgress: ((progress: CreateProgress) => void) | undefined,
+  ): Promise<BoxInfo> {
+    signal?.throwIfAborted();
     const here = registry.running.get(boxId);
     if (here && !here.ended) throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is running`);
     await here?.ended;

@@ -36,7 +36,7 @@ const LOCAL_ROWS: string[][] = [
     "machine/worker-node.ts",
     "machine/worker-browser.ts",
   ],
-  ["box-registry.ts"],
+  ["box-registry.ts", "image-catalog.ts", "capabilities.ts"],
   ["local-box.ts", "machine/worker.ts"],
   ["local-execution.ts", "machine-handle.ts", "machine/v86-machine.ts", "box-files.ts"],
   [
