@@ -28,6 +28,7 @@ export default defineConfig([
       index: "src/index.ts",
       local: "src/local/index-node.ts",
       server: "src/server/handler.ts",
+      testing: "src/testing/index.ts",
       "machine-worker": "src/local/machine/worker-node.ts",
       "make-snapshot": "src/local/make-snapshot-node.ts",
       cli: "src/cli/main.ts",
@@ -64,7 +65,7 @@ export default defineConfig([
   },
   {
     ...browser,
-    entry: { index: "src/index.ts", local: "src/local/index-browser.ts", server: "src/server/handler.ts" },
+    entry: { index: "src/index.ts", local: "src/local/index-browser.ts", server: "src/server/handler.ts", testing: "src/testing/index.ts" },
     esbuildOptions: (options) => {
       options.alias = {
         "boxrun/local": "./src/local/index-browser.ts",

@@ -5,7 +5,7 @@ import { serveAtOwnOrigin } from "./test/contract/serve-plugin.js";
 
 // The contract is run against the built package: what users import is what is tested.
 const built = (host: "node" | "browser") =>
-  ["local", "server", "index"].map((name) => ({
+  ["local", "server", "testing", "index"].map((name) => ({
     find: name === "index" ? /^boxrun$/ : `boxrun/${name}`,
     replacement: new URL(`./dist/${host}/${name}.js`, import.meta.url).pathname,
   }));

@@ -1,7 +1,8 @@
 import { BoxRunClient } from "boxrun";
-import { contractSuite } from "./suite.js";
+import { contractSuite } from "boxrun/testing";
+import * as vitest from "vitest";
 
-contractSuite({
+contractSuite(vitest, {
   name: "local in Chromium",
   image: "tiny",
   createClient: () => new BoxRunClient({ backend: "local" }),

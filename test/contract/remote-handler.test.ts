@@ -4,14 +4,15 @@ import { join } from "node:path";
 import { BoxRunClient } from "boxrun";
 import { createLocalBackend } from "boxrun/local";
 import { createHandler } from "boxrun/server";
+import { contractSuite } from "boxrun/testing";
+import * as vitest from "vitest";
 import { OVER_HTTP } from "./cannot.js";
-import { contractSuite } from "./suite.js";
 
 const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
 const backend = createLocalBackend({ state });
 const fetch = createHandler(backend);
 
-contractSuite({
+contractSuite(vitest, {
   name: "remote, the server in this process",
   image: "tiny",
   createClient: () => new BoxRunClient({ backend: "remote", baseUrl: "http://boxrun.internal", fetch }),

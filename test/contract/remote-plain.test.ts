@@ -4,15 +4,16 @@ import { join } from "node:path";
 import { BoxRunClient } from "boxrun";
 import { createLocalBackend } from "boxrun/local";
 import { createHandler } from "boxrun/server";
+import { contractSuite } from "boxrun/testing";
+import * as vitest from "vitest";
 import { OVER_PLAIN_HTTP } from "./cannot.js";
-import { contractSuite } from "./suite.js";
 
 const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
 const backend = createLocalBackend({ state });
 /** A server that has the published API, and nothing more. */
 const fetch = createHandler(backend, { extensions: false });
 
-contractSuite({
+contractSuite(vitest, {
   name: "remote, a server of the published API alone",
   image: "tiny",
   createClient: () => new BoxRunClient({ backend: "remote", baseUrl: "http://boxrun.internal", fetch }),

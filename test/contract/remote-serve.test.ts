@@ -1,11 +1,12 @@
 import { BoxRunClient } from "boxrun";
+import { contractSuite } from "boxrun/testing";
+import * as vitest from "vitest";
 import { OVER_HTTP } from "./cannot.js";
 import { startServe } from "./serve.js";
-import { contractSuite } from "./suite.js";
 
 let server: Awaited<ReturnType<typeof startServe>> | undefined;
 
-contractSuite({
+contractSuite(vitest, {
   name: "remote, a server over HTTP",
   image: "tiny",
   setUp: async () => {

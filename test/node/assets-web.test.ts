@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BoxRunClient } from "boxrun";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { failure } from "../contract/target.js";
+import { failure } from "../../src/testing/contract/tools.js";
 
 const ASSETS = join(import.meta.dirname, "../../dist/assets");
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { BoxRunClient } from "boxrun";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { failure } from "../contract/target.js";
+import { failure } from "../../src/testing/contract/tools.js";
 
 const ASSETS = join(import.meta.dirname, "../../dist/assets");
 

@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { BoxRunClient } from "boxrun";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { failure } from "../contract/target.js";
+import { failure } from "../../src/testing/contract/tools.js";
 import { CHECKER, checkDisk, intact, WRITER } from "./check-disk.js";
 
 const ROOT = join(import.meta.dirname, "../..");

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { BoxRunClient } from "boxrun";
 import { afterAll, describe, expect, it } from "vitest";
-import { failure, pattern } from "../contract/target.js";
+import { failure, pattern } from "../../src/testing/contract/tools.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "boxrun-test-"));

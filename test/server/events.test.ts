@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { BackendEvent } from "../../src/backend.js";
 import { createHandler } from "../../src/server/handler.js";
-import { FakeBackend } from "./fake-backend.js";
+import { FakeBackend } from "../../src/testing/fake-backend.js";
 
 let backend: FakeBackend;
 let path: string;

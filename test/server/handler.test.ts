@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { createHandler, type HandlerOptions } from "../../src/server/handler.js";
-import { FakeBackend } from "./fake-backend.js";
+import { FakeBackend } from "../../src/testing/fake-backend.js";
 
 const BASE = "http://127.0.0.1:9090";
 const BOX_KEYS =

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { createHandler } from "../../src/server/handler.js";
-import { FakeBackend } from "./fake-backend.js";
+import { FakeBackend } from "../../src/testing/fake-backend.js";
 
 let backend: FakeBackend;
 let box: string;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { BoxRunClient, type ClientOptions } from "../../../src/index.js";
-import { failure } from "../../contract/target.js";
+import { failure } from "../../../src/testing/contract/tools.js";
 import { BOX, json, OURS, PLAIN, startServer } from "./servers.js";
 
 const folder = mkdtempSync(join(tmpdir(), "boxrun-connect-"));

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import type { Backend, BackendEvent } from "../../../src/backend.js";
-import { failure } from "../../contract/target.js";
+import { failure } from "../../../src/testing/contract/tools.js";
 import { BOX, ENDED, EXEC, exit, json, log, OURS, PLAIN, type Seen, serve, sse } from "./servers.js";
 
 const WHOLE = `: hello\n\n${log(1, "one\n")}${log(2, "zwei ö\n", "stderr")}${log(4, "three\n")}${exit(5, 3)}`;

@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { BoxRunClient } from "../../../src/index.js";
 import { connectRemote } from "../../../src/remote/index.js";
-import { failure } from "../../contract/target.js";
+import { failure } from "../../../src/testing/contract/tools.js";
 import { BOX, EXEC, json, OURS, PLAIN, serve, startServer } from "./servers.js";
 
 const SPEC = {

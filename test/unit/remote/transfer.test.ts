@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { failure, pattern, streamOf } from "../../contract/target.js";
+import { failure, pattern, streamOf } from "../../../src/testing/contract/tools.js";
 import { BOX, json, OURS, PLAIN, serve } from "./servers.js";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);

@@ -1,5 +1,5 @@
-import type { Backend, BackendEvent, BoxInfo, BoxSpec, ExecInfo, ExecSpec } from "../../src/backend.js";
-import { BoxRunError } from "../../src/errors.js";
+import type { Backend, BackendEvent, BoxInfo, BoxSpec, ExecInfo, ExecSpec } from "../backend.js";
+import { BoxRunError } from "../errors.js";
 
 /** A backend whose boxes are records: for tests that are about HTTP. A command's events are what `script` gives. */
 export class FakeBackend implements Backend {

@@ -1,11 +1,12 @@
-import { expect, it } from "vitest";
-import { type Context, failure } from "./target.js";
+import type { Context } from "./target.js";
+import { failure } from "./tools.js";
 
 /** Takes more memory than there is: overcommitted, so that it is not refused but met. */
 const HOG = "echo 1 > /proc/sys/vm/overcommit_memory; exec dd if=/dev/zero of=/dev/null bs=400M count=1";
 
 /** Guests that misbehave. Each gets a box of its own, except where surviving is the point. */
 export function troubleCases(context: Context): void {
+  const { it, expect } = context;
   const small = (memoryMb = 256) => context.client.create(context.target.image, { memoryMb });
 
   it("ends a fork bomb by cancel, and the box lives", async () => {

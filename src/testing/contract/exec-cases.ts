@@ -1,7 +1,8 @@
-import { expect, it } from "vitest";
-import { type Context, failure, pattern, sha256, streamOf } from "./target.js";
+import type { Context } from "./target.js";
+import { failure, pattern, sha256, streamOf } from "./tools.js";
 
 export function execCases(context: Context): void {
+  const { it, expect } = context;
   it("runs argv as it is, without a shell", async () => {
     const result = await context.box.exec(["echo", "$HOME", "*", "a  b", ""]);
     expect(result).toMatchObject({ status: "succeeded", exitCode: 0, stdout: "$HOME * a  b \n", stderr: "" });
@@ -18,7 +19,7 @@ export function execCases(context: Context): void {
     expect({ stdout, stderr }).toEqual({ stdout: "out\nout again\n", stderr: "err\n" });
   });
 
-  it.each([0, 1, 42, 255])("returns exit code %d", async (code) => {
+  it.each([0, 1, 42, 255])("returns exit code %j", async (code) => {
     const { exitCode, status } = await context.box.exec(["sh", "-c", `exit ${code}`]);
     expect(exitCode).toBe(code);
     expect(status).toBe(code === 0 ? "succeeded" : "failed");
@@ -35,7 +36,7 @@ export function execCases(context: Context): void {
     expect(stderr).toMatch(/^no-such-command: .*no such file/);
   });
 
-  it.each(["/etc/passwd", "/etc"])("returns 126, with the reason in words, for %s", async (path) => {
+  it.each(["/etc/passwd", "/etc"])("returns 126, with the reason in words, for %j", async (path) => {
     const { exitCode, stderr } = await context.box.exec([path]);
     expect(exitCode).toBe(126);
     expect(stderr).toMatch(/permission denied/);

@@ -1,7 +1,8 @@
-import { expect, it } from "vitest";
-import { type Context, failure, pattern, sha256, streamOf } from "./target.js";
+import type { Context } from "./target.js";
+import { failure, pattern, sha256, streamOf } from "./tools.js";
 
 export function fileCases(context: Context): void {
+  const { it, expect } = context;
   const read = async (path: string) => (await context.box.download(path)).bytes();
   const bytesOf = (text: string) => new TextEncoder().encode(text);
 
@@ -130,15 +131,16 @@ export function fileCases(context: Context): void {
     expect((await context.box.exec("ls -A /etc | grep -c '^[.]'")).stdout).toBe("0\n");
   });
 
-  it.each([
-    ["/no/such/file", /no such file/],
-    ["/etc", /directory/],
-    ["/dev/zero", /not a regular file/],
-  ])("says why %s cannot be downloaded", async (path, why) => {
+  const notFiles: Record<string, RegExp> = {
+    "/no/such/file": /no such file/,
+    "/etc": /directory/,
+    "/dev/zero": /not a regular file/,
+  };
+  it.each(Object.keys(notFiles))("says why %j cannot be downloaded", async (path) => {
     const error = await failure(context.box.download(path));
     expect(error).toMatchObject({ code: "RUNTIME_ERROR" });
     expect(error.message).toContain(path);
-    expect(error.message).toMatch(why);
+    expect(error.message).toMatch(notFiles[path]!);
   });
 
   it.each(["relative", "", "/a\0b", "/etc/"])("refuses the path %j", async (path) => {

@@ -1,8 +1,9 @@
-import type { ExecEvent, Execution } from "boxrun";
-import { expect, it } from "vitest";
-import { type Context, failure, sha256 } from "./target.js";
+import type { ExecEvent, Execution } from "../../index.js";
+import type { Context } from "./target.js";
+import { failure, sha256 } from "./tools.js";
 
 export function streamCases(context: Context): void {
+  const { it, expect } = context;
   it("streams events as they come, numbered, and the exit last", async () => {
     const execution = await context.box.execStream("echo one; sleep 0.2; echo two >&2; sleep 0.2; exit 4");
     expect(execution.id).toMatch(/^exec_[0-9a-z]{12}$/);

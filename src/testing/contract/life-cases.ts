@@ -1,9 +1,10 @@
-import type { BoxHandle } from "boxrun";
-import { expect, it } from "vitest";
-import { type Context, failure, pattern, sha256 } from "./target.js";
+import type { BoxHandle } from "../../index.js";
+import type { Context } from "./target.js";
+import { failure, pattern, sha256 } from "./tools.js";
 
 /** Boxes that are stopped, started again, and cleared away. */
 export function lifeCases(context: Context): void {
+  const { it, expect } = context;
   const create = (options: object = {}) =>
     context.client.create(context.target.image, { memoryMb: 256, ...options });
   const ids = async (status?: string) =>

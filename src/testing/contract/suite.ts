@@ -1,0 +1,48 @@
+import { boxCases } from "./box-cases.js";
+import { execCases } from "./exec-cases.js";
+import { fileCases } from "./file-cases.js";
+import { lifeCases } from "./life-cases.js";
+import { casesOf, type Runner } from "./runner.js";
+import { streamCases } from "./stream-cases.js";
+import type { Context, Target } from "./target.js";
+import { troubleCases } from "./trouble-cases.js";
+
+/**
+ * Declares what every backend must do, wherever it runs, as cases of a test runner. They need an image with a POSIX shell and the usual small programs (BusyBox has them all), and take some minutes
+ * on emulated machines; give each a minute.
+ *
+ * @example
+ * import * as vitest from "vitest";
+ *
+ * contractSuite(vitest, {
+ *   name: "my backend",
+ *   image: "alpine",
+ *   createClient: () => new BoxRunClient({ backend: createMyBackend() }),
+ *   cannot: {},
+ * });
+ */
+export function contractSuite(runner: Runner, target: Target): void {
+  const { describe, beforeAll, afterAll, expect } = runner;
+  describe(`contract: ${target.name}`, () => {
+    const { cases, unknown } = casesOf(runner, target.cannot);
+    const context = { target, it: cases, expect } as Context;
+    beforeAll(async () => {
+      await target.setUp?.();
+      context.client = target.createClient();
+      context.box = await context.client.create(target.image, { name: "shared", env: { FROM_BOX: "box" } });
+    });
+    afterAll(async () => {
+      await context.client?.close();
+      await target.tearDown?.();
+    });
+    afterAll(async () => {
+      if (unknown().length > 0) throw new Error(`there are no cases of these names: ${unknown().join("; ")}`);
+    });
+    describe("boxes", () => boxCases(context));
+    describe("life", () => lifeCases(context));
+    describe("exec", () => execCases(context));
+    describe("execStream", () => streamCases(context));
+    describe("files", () => fileCases(context));
+    describe("trouble", () => troubleCases(context));
+  });
+}

@@ -1,0 +1,5 @@
+/** For tests: what every backend must do, as cases of your test runner; and a backend without machines. */
+export type { Cases, Expect, Matchers, Runner } from "./contract/runner.js";
+export { contractSuite } from "./contract/suite.js";
+export type { Context, Target } from "./contract/target.js";
+export { FakeBackend } from "./fake-backend.js";
