@@ -1,4 +1,4 @@
-import type { ErrorCode } from "./contract/codes.js";
+import { ERROR_CODES, type ErrorCode } from "./contract/codes.js";
 
 export { ERROR_CODES, type ErrorCode } from "./contract/codes.js";
 
@@ -12,6 +12,9 @@ export interface ErrorDetails {
   hint?: string;
   /** The error underneath. */
   cause?: unknown;
+  /** Method and path of the request that failed, where there was one. */
+  method?: string;
+  path?: string;
 }
 
 // Symbol.for is shared by all realms and by several copies of this package on one page.
@@ -33,6 +36,8 @@ export class BoxRunError extends Error {
   readonly status: number | undefined;
   readonly retryable: boolean;
   readonly hint: string | undefined;
+  readonly method: string | undefined;
+  readonly path: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(
@@ -43,18 +48,34 @@ export class BoxRunError extends Error {
     this.status = details.status;
     this.retryable = details.retryable ?? false;
     this.hint = details.hint;
+    this.method = details.method;
+    this.path = details.path;
     Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /**
+   * The error as plain data, for JSON, `postMessage` and `structuredClone`, which all leave only the message of an error itself. {@link isBoxRunError} knows it again.
+   *
+   * @example
+   * worker.postMessage(isBoxRunError(error) ? error.toJSON() : String(error));
+   */
+  toJSON(): Record<string, unknown> {
+    const { name, code, message, status, retryable, hint, method, path } = this;
+    return { name, code, message, status, retryable, hint, method, path };
   }
 }
 
 /**
- * True for a {@link BoxRunError} from any realm or copy of this package; `instanceof` is not.
+ * True for a {@link BoxRunError} from any realm or copy of this package, where `instanceof` is not, and for what its `toJSON` gave.
  *
  * @example
  * if (isBoxRunError(error)) console.error(error.code, error.hint);
  */
 export function isBoxRunError(error: unknown): error is BoxRunError {
-  return typeof error === "object" && error !== null && (error as { [BRAND]?: unknown })[BRAND] === true;
+  if (typeof error !== "object" || error === null) return false;
+  const { [BRAND]: brand, name, code } = error as { [BRAND]?: unknown; name?: unknown; code?: unknown };
+  if (brand === true) return true;
+  return (name === "BoxRunError" || name === "ExitError") && ERROR_CODES.includes(code as ErrorCode);
 }
 
 /** The error of a wrong argument. */

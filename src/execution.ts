@@ -51,6 +51,10 @@ export class ExitError extends BoxRunError {
   ) {
     super(code, message);
   }
+
+  override toJSON(): Record<string, unknown> {
+    return { ...super.toJSON(), result: this.result };
+  }
 }
 
 /** Why an iteration stops whose reader has left it. */

@@ -6,7 +6,7 @@ import { Client } from "./client.js";
 import { connect } from "./connect.js";
 import { invalid } from "./errors.js";
 import type { LocalOptions } from "./local/options.js";
-import type { Timeouts } from "./remote/options.js";
+import type { Timeouts, TokenSource } from "./remote/options.js";
 import { requireConnectionOptions, requireLocalOptions } from "./validate.js";
 
 export type * from "./backend.js";
@@ -22,7 +22,7 @@ export { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails, isBoxRunEr
 export type { Command, CommandOptions, ExecOptions, ExecStreamOptions } from "./exec.js";
 export { type ExecEvent, type ExecResult, Execution, ExitError } from "./execution.js";
 export type { LocalOptions } from "./local/options.js";
-export type { Timeouts } from "./remote/options.js";
+export type { Timeouts, TokenSource } from "./remote/options.js";
 export type { Source } from "./source.js";
 
 /** Options of {@link BoxRunClient}. Those of the backend that is not chosen are checked, and not used. */
@@ -36,8 +36,8 @@ export interface ClientOptions {
   baseUrl?: string;
   /** The server's Unix socket. Not in a page. */
   socketPath?: string;
-  /** Sent to the server as "Authorization: Bearer". A function is asked before every request. */
-  token?: string | (() => string | Promise<string>);
+  /** Sent to the server as "Authorization: Bearer". A function is asked before every request, and again after a 401. */
+  token?: string | TokenSource;
   /** Sent to the server with every request. */
   headers?: Readonly<Record<string, string>>;
   /** In place of the global `fetch`, for every request to the server: another transport, or a server in this process. */

@@ -9,21 +9,37 @@ const EXCERPT_CHARS = 200;
 /** Statuses that say: later, perhaps. */
 const RETRYABLE = new Set([408, 425, 429, 502, 503, 504]);
 
+/** What was asked, for errors. */
+export interface RequestLine {
+  method: string;
+  path: string;
+}
+
+/** As it stands in messages. */
+export function describeRequest({ method, path }: RequestLine): string {
+  return `${method} ${path}`;
+}
+
 /** The error of an answer that is none: no connection, no answer in time, a connection lost. */
-export function connectionFailed(what: string, cause: unknown): BoxRunError {
-  const details: ErrorDetails = { cause, retryable: true };
+export function connectionFailed(line: RequestLine, server: string, cause: unknown): BoxRunError {
+  const details: ErrorDetails = { ...line, cause, retryable: true };
   if (isInPage()) {
     details.hint =
       "a browser does not tell why. If the server runs, it is another origin: BoxRun servers send no CORS headers. " +
       "Let the page's own server pass /v1 on to it, and use that as the baseUrl";
   }
-  return new BoxRunError("CONNECTION_FAILED", `${what}: ${reasonOf(cause)}`, details);
+  return new BoxRunError(
+    "CONNECTION_FAILED",
+    `${describeRequest(line)} (${server}): ${reasonOf(cause)}`,
+    details,
+  );
 }
 
 /** The error of an answer with a status that is not 2xx. `text` is its body, or the start of it. */
-export function errorOfResponse(what: string, response: Response, text: string): BoxRunError {
+export function errorOfResponse(line: RequestLine, response: Response, text: string): BoxRunError {
   const { status } = response;
-  const details: ErrorDetails = { status, retryable: RETRYABLE.has(status) };
+  const what = describeRequest(line);
+  const details: ErrorDetails = { ...line, status, retryable: RETRYABLE.has(status) };
   if (response.type === "opaqueredirect" || (status >= 300 && status < 400)) {
     const to = response.headers.get("location");
     details.hint = "make the address it redirects to the baseUrl";
@@ -45,26 +61,37 @@ export function errorOfResponse(what: string, response: Response, text: string):
 }
 
 /** Reads a body, or part of one. PROTOCOL_ERROR says what is wrong and where. */
-export function read<T extends z.ZodMiniType>(schema: T, value: unknown, what: string): z.infer<T> {
+export function read<T extends z.ZodMiniType>(
+  schema: T,
+  value: unknown,
+  what: string,
+  line?: RequestLine,
+): z.infer<T> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   throw protocolError(
     `${what}: the server's answer is not what it should be: ${describeIssue(result.error)}`,
+    line,
   );
 }
 
 /** Reads a body of JSON. */
-export function readJson<T extends z.ZodMiniType>(schema: T, text: string, what: string): z.infer<T> {
+export function readJson<T extends z.ZodMiniType>(schema: T, text: string, line: RequestLine): z.infer<T> {
   const value = parseJson(text);
+  const what = describeRequest(line);
   if (value === undefined) {
-    throw protocolError(`${what}: the server's answer is not JSON: ${excerptOf(text) || "it is empty"}`);
+    throw protocolError(
+      `${what}: the server's answer is not JSON: ${excerptOf(text) || "it is empty"}`,
+      line,
+    );
   }
-  return read(schema, value, what);
+  return read(schema, value, what, line);
 }
 
 /** The error of a server that does not speak the API. */
-export function protocolError(message: string): BoxRunError {
+export function protocolError(message: string, line?: RequestLine): BoxRunError {
   return new BoxRunError("PROTOCOL_ERROR", message, {
+    ...line,
     hint: "is it a BoxRun server, and nothing between it and here that answers in its place?",
   });
 }

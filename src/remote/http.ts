@@ -6,7 +6,7 @@ import { invalid, isBoxRunError } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { concatBytes } from "../util/bytes.js";
 import { startTimer } from "../util/timer.js";
-import { connectionFailed, errorOfResponse, protocolError, readJson } from "./failures.js";
+import { connectionFailed, errorOfResponse, protocolError, type RequestLine, readJson } from "./failures.js";
 import { Incoming } from "./incoming.js";
 import { type Clocks, type RemoteOptions, withDefaults } from "./options.js";
 
@@ -53,7 +53,7 @@ export class Http {
     const { life, end } = this.begin(call.signal);
     try {
       const response = await this.send(name, call, life, { whole: true });
-      return readJson(schema, (await response.text()) || "{}", describe(name, call));
+      return readJson(schema, (await response.text()) || "{}", lineOf(name, call));
     } finally {
       end();
     }
@@ -65,7 +65,7 @@ export class Http {
     try {
       const response = await this.send(name, call, life, { whole: false });
       const { silenceMs } = this.clocks;
-      const options = { what: describe(name, call), signal: life.signal, silenceMs, onEnd: end };
+      const options = { line: lineOf(name, call), signal: life.signal, silenceMs, onEnd: end };
       return { response, body: new Incoming(response.body, options) };
     } catch (error) {
       end();
@@ -136,7 +136,7 @@ export class Http {
       // Never passed on as a cause: it holds the request, and with it the token.
       if (error instanceof HTTPError) {
         const { response } = error;
-        throw errorOfResponse(describe(name, call), response, await response.text());
+        throw errorOfResponse(lineOf(name, call), response, await response.text());
       }
       throw error;
     }
@@ -150,8 +150,7 @@ export class Http {
     life: AbortSignal,
     whole: boolean,
   ): Promise<Response> {
-    const what = describe(name, call);
-    const headers = await this.headers(asked.headers, call);
+    const line = lineOf(name, call);
     const own = new AbortController();
     if (life.aborted) throw life.reason;
     life.addEventListener("abort", () => own.abort(life.reason), { once: true });
@@ -162,30 +161,48 @@ export class Http {
         : startTimer(withinMs, () => own.abort(new TooLate(withinMs)));
     const body = call.body?.content ?? (call.json && JSON.stringify(call.json));
     try {
-      const request = new Request(asked.url, {
-        method: asked.method,
-        headers,
-        signal: own.signal,
-        // A POST that is redirected would go on as a GET.
-        redirect: "manual",
-        ...(body !== undefined && { body }),
-        ...(body instanceof ReadableStream && { duplex: "half" }),
-      } as RequestInit);
-      const fetch = this.options.fetch ?? globalThis.fetch;
-      const response = await untilAborted(fetch(request), own.signal);
-      // The body of a stream goes on after this: `life` ends it.
-      if (!whole && response.ok) return response;
-      return await buffered(response, what, own.signal);
+      for (let refused = false; ; refused = true) {
+        const headers = await untilAborted(this.headers(asked.headers, call, refused), own.signal);
+        const request = new Request(asked.url, {
+          method: asked.method,
+          headers,
+          signal: own.signal,
+          // A POST that is redirected would go on as a GET.
+          redirect: "manual",
+          ...(body !== undefined && { body }),
+          ...(isStream(body) && { duplex: "half" }),
+        } as RequestInit);
+        const response = await this.exchange(request, line, own.signal, whole);
+        // What is refused was not done: any request may be sent again, but for a body that is used up.
+        const again = response.status === 401 && typeof this.options.token === "function" && !isStream(body);
+        if (refused || !again) return response;
+      }
     } catch (error) {
       if (life.aborted) throw life.reason;
-      if (isBoxRunError(error) && error.code !== "STREAM_INTERRUPTED") throw error;
-      throw connectionFailed(`${what} (${this.name})`, own.signal.aborted ? own.signal.reason : error);
+      throw own.signal.aborted ? connectionFailed(line, this.name, own.signal.reason) : error;
     } finally {
       stop();
     }
   }
 
-  private async headers(asked: Headers, { body }: Call): Promise<Headers> {
+  private async exchange(
+    request: Request,
+    line: RequestLine,
+    signal: AbortSignal,
+    whole: boolean,
+  ): Promise<Response> {
+    const fetch = this.options.fetch ?? globalThis.fetch;
+    try {
+      const response = await untilAborted(fetch(request), signal);
+      // The body of a stream goes on after this.
+      return !whole && response.ok ? response : await buffered(response, line, signal);
+    } catch (error) {
+      if (isBoxRunError(error) && error.code !== "STREAM_INTERRUPTED") throw error;
+      throw connectionFailed(line, this.name, error);
+    }
+  }
+
+  private async headers(asked: Headers, { body }: Call, refused: boolean): Promise<Headers> {
     const headers = new Headers(this.options.headers);
     asked.forEach((value, name) => {
       headers.set(name, value);
@@ -193,7 +210,7 @@ export class Http {
     if (body) headers.set("content-type", body.contentType);
     const { token } = this.options;
     if (token !== undefined) {
-      const value = typeof token === "function" ? await token() : token;
+      const value = typeof token === "function" ? await token({ refused }) : token;
       // Checked here: the error of `Headers` would show it.
       if (!isToken(value)) throw invalid("the token must be a string of visible ASCII characters");
       headers.set("authorization", `Bearer ${value}`);
@@ -201,6 +218,10 @@ export class Http {
     if (this.extended) headers.set(CLIENT_HEADER, "1");
     return headers;
   }
+}
+
+function isStream(body: unknown): body is ReadableStream {
+  return body instanceof ReadableStream;
 }
 
 /** True for what can stand in a header as a token. */
@@ -228,15 +249,15 @@ function retryAfterMs(response: Response): number {
   return Number.isNaN(seconds) ? Date.parse(value) - Date.now() : seconds * 1000;
 }
 
-function describe(name: RouteName, { params }: Call): string {
-  return `${ROUTES[name].method} ${routePath(name, params)}`;
+function lineOf(name: RouteName, { params }: Call): RequestLine {
+  return { method: ROUTES[name].method, path: routePath(name, params) };
 }
 
 /** The response with its body read whole, so that one clock and one try cover both. */
-async function buffered(response: Response, what: string, signal: AbortSignal): Promise<Response> {
+async function buffered(response: Response, line: RequestLine, signal: AbortSignal): Promise<Response> {
   if (response.type === "opaqueredirect") return response;
   const silenceMs = 2 ** 31 - 1;
-  const body = new Incoming(response.body, { what, signal, silenceMs, onEnd: () => {} });
+  const body = new Incoming(response.body, { line, signal, silenceMs, onEnd: () => {} });
   const chunks: Uint8Array[] = [];
   let length = 0;
   for (let chunk = await body.read(); chunk; chunk = await body.read()) {
@@ -244,7 +265,10 @@ async function buffered(response: Response, what: string, signal: AbortSignal): 
     length += chunk.byteLength;
     if (length > MAX_JSON_BYTES) {
       void body.cancel();
-      throw protocolError(`${what}: the server's answer is larger than ${MAX_JSON_BYTES} bytes`);
+      throw protocolError(
+        `${line.method} ${line.path}: the server's answer is larger than ${MAX_JSON_BYTES} bytes`,
+        line,
+      );
     }
   }
   const { status, statusText, headers } = response;

@@ -1,11 +1,12 @@
 import { BoxRunError } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { startTimer } from "../util/timer.js";
+import { describeRequest, type RequestLine } from "./failures.js";
 
 /** What watches over a body while it comes. */
 export interface IncomingOptions {
-  /** In words, for errors: "GET /v1/info". */
-  what: string;
+  /** What was asked. */
+  line: RequestLine;
   /** Ends it: the caller's wish, or the end of the client. */
   signal: AbortSignal;
   /** The longest pause between two reads' bytes. Only while somebody waits for them: a slow reader is no silence. */
@@ -31,11 +32,15 @@ export class Incoming {
 
   /** The next bytes; undefined at the end. */
   async read(): Promise<Uint8Array | undefined> {
-    const { what, signal, silenceMs } = this.options;
+    const { line, signal, silenceMs } = this.options;
     if (!this.reader) return void (await this.cancel());
     const silence = new AbortController();
     const interrupted = (why: string, cause?: unknown) =>
-      new BoxRunError("STREAM_INTERRUPTED", `${what}: ${why}`, { retryable: true, cause });
+      new BoxRunError("STREAM_INTERRUPTED", `${describeRequest(line)}: ${why}`, {
+        ...line,
+        retryable: true,
+        cause,
+      });
     const stop = startTimer(silenceMs, () => silence.abort(interrupted(`nothing came for ${silenceMs} ms`)));
     try {
       const { done, value } = await untilAborted(untilAborted(this.reader.read(), silence.signal), signal);

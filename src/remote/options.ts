@@ -13,14 +13,23 @@ export interface Timeouts {
   probeMs?: number;
 }
 
+/**
+ * Gives the token. It is asked before every request, and once more, with `refused` true, when the server answers 401: one that keeps a token has to get a new one then.
+ *
+ * @example
+ * let token: string | undefined;
+ * const source: TokenSource = async ({ refused }) => (refused ? undefined : token) ?? (token = await fetchToken());
+ */
+export type TokenSource = (request: { refused: boolean }) => string | Promise<string>;
+
 /** A server, and how to speak to it. */
 export interface RemoteOptions {
   /** Absolute, http or https. Its path comes before that of every request. */
   baseUrl: string;
   /** What to call the server in messages. Default: `baseUrl`. */
   name?: string;
-  /** Sent as "Authorization: Bearer". A function is asked before every request. */
-  token?: string | (() => string | Promise<string>);
+  /** Sent as "Authorization: Bearer". */
+  token?: string | TokenSource;
   /** Sent with every request. */
   headers?: Readonly<Record<string, string>>;
   /** In place of the global `fetch`: another transport, or a server in this process. */

@@ -72,6 +72,52 @@ describe("requests", () => {
     });
   });
 
+  it("ask for another token when one is refused, once, for every request but a body that is used up", async () => {
+    const good = new Set(["Bearer new"]);
+    const server = await startServer((request, response) => {
+      if (!good.has(request.headers["authorization"] ?? ""))
+        return json(response, { code: "X", message: "no" }, 401);
+      json(response, request.path.endsWith("/info") ? OURS : request.method === "POST" ? EXEC : BOX);
+    });
+    let kept: string | undefined = "old";
+    const asked: boolean[] = [];
+    const backend = await connectRemote({
+      baseUrl: server.baseUrl,
+      token: ({ refused }) => {
+        asked.push(refused);
+        if (refused) kept = "new";
+        return kept!;
+      },
+    });
+    expect(asked).toEqual([false, true]);
+    kept = "old";
+    const { id } = await backend.startExec(BOX.id, {
+      cmd: ["true"],
+      env: null,
+      workdir: null,
+      timeoutMs: null,
+      stdin: false,
+    });
+    expect(id).toBe(EXEC.id);
+    expect(server.seen.filter(({ method }) => method === "POST")).toHaveLength(2);
+    good.clear();
+    expect(await failure(backend.getBox("a"))).toMatchObject({
+      status: 401,
+      method: "GET",
+      path: "/v1/boxes/a",
+    });
+    expect(server.seen.filter(({ path }) => path === "/v1/boxes/a")).toHaveLength(2);
+  });
+
+  it("give up on a token that never comes", async () => {
+    const pending = connectRemote({
+      baseUrl: "http://127.0.0.1:1",
+      token: () => new Promise<string>(() => {}),
+      timeouts: { requestMs: 50 },
+    });
+    expect(await failure(pending)).toMatchObject({ code: "CONNECTION_FAILED", path: "/v1/info" });
+  });
+
   it("never show the token in an error", async () => {
     const { backend } = await serve(
       PLAIN,
