@@ -1,6 +1,6 @@
 import type { Backend, ExecSpec, OutputStream } from "./backend.js";
 import { invalid, isBoxRunError } from "./errors.js";
-import { type ExecResult, Execution, ExitError } from "./execution.js";
+import { type ExecResult, Execution, ExitError, Overdue } from "./execution.js";
 import { type Source, toStream } from "./source.js";
 import { concatBytes } from "./util/bytes.js";
 import { deferred } from "./util/deferred.js";
@@ -58,9 +58,12 @@ export async function startExecution(
   });
   signal?.throwIfAborted();
   const info = await backend.startExec(boxId, spec);
-  const execution = new Execution(backend, info, { stdin: spec.stdin, detached, ...(signal && { signal }) });
-  if (signal) cancelOnAbort(execution, signal, detached);
-  return execution;
+  return new Execution(backend, info, {
+    stdin: spec.stdin,
+    detached,
+    ...(signal && { signal }),
+    ...(spec.timeoutMs !== null && { timeoutMs: spec.timeoutMs }),
+  });
 }
 
 /** Runs a command to its end. Used by `BoxHandle`, which documents it. */
@@ -82,9 +85,17 @@ export async function runToEnd(
     await input?.cancel().catch(() => {});
     throw error;
   });
-  const collected = collect(execution, maxOutputBytes, { stdout: onStdout, stderr: onStderr });
-  const outputs = await (input === undefined ? collected : whileFeeding(execution, input, collected));
-  const info = await execution.info();
+  const collector = new Collector(maxOutputBytes, { stdout: onStdout, stderr: onStderr });
+  const collected = collector.read(execution);
+  const ended = input === undefined ? collected : whileFeeding(execution, input, collected);
+  const info = await ended.then(
+    () => execution.info(),
+    (error) => {
+      if (!(error instanceof Overdue)) throw error;
+      return { ...execution.started, status: "timeout", errorMessage: error.message };
+    },
+  );
+  const outputs = collector.outputs();
   const result: ExecResult = { ...info, ...outputs, truncated: outputs.truncated || info.truncated === true };
   const what = JSON.stringify(info.cmd.join(" ").slice(0, 200));
   if (info.status === "timeout") {
@@ -101,30 +112,44 @@ export async function runToEnd(
   return result;
 }
 
-async function collect(
-  execution: Execution,
-  maxBytes: number,
-  callbacks: Record<OutputStream, ((data: string) => void) | undefined>,
-) {
-  const chunks: Record<OutputStream, Uint8Array[]> = { stdout: [], stderr: [] };
-  const kept: Record<OutputStream, number> = { stdout: 0, stderr: 0 };
-  let truncated = false;
-  for await (const event of execution) {
-    if (event.type === "exit") break;
-    const { stream, bytes } = event;
-    const room = Math.max(0, maxBytes - kept[stream]);
-    if (bytes.byteLength > room) truncated = true;
-    if (room > 0 && bytes.byteLength > 0) {
-      const part = bytes.subarray(0, room);
-      chunks[stream].push(part);
-      kept[stream] += part.byteLength;
+/** The outputs of a command, each up to a limit. */
+class Collector {
+  private readonly chunks: Record<OutputStream, Uint8Array[]> = { stdout: [], stderr: [] };
+  private readonly kept: Record<OutputStream, number> = { stdout: 0, stderr: 0 };
+  private truncated = false;
+
+  constructor(
+    private readonly maxBytes: number,
+    private readonly callbacks: Record<OutputStream, ((data: string) => void) | undefined>,
+  ) {}
+
+  async read(execution: Execution): Promise<void> {
+    for await (const event of execution) {
+      if (event.type === "exit") break;
+      const { stream, bytes } = event;
+      const room = Math.max(0, this.maxBytes - this.kept[stream]);
+      if (bytes.byteLength > room) this.truncated = true;
+      if (room > 0 && bytes.byteLength > 0) {
+        const part = bytes.subarray(0, room);
+        this.chunks[stream].push(part);
+        this.kept[stream] += part.byteLength;
+      }
+      if (event.data !== "") this.callbacks[stream]?.(event.data);
     }
-    if (event.data !== "") callbacks[stream]?.(event.data);
   }
-  const stdoutBytes = concatBytes(chunks.stdout);
-  const stderrBytes = concatBytes(chunks.stderr);
-  const decode = (bytes: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
-  return { stdout: decode(stdoutBytes), stderr: decode(stderrBytes), stdoutBytes, stderrBytes, truncated };
+
+  outputs() {
+    const stdoutBytes = concatBytes(this.chunks.stdout);
+    const stderrBytes = concatBytes(this.chunks.stderr);
+    const decode = (bytes: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+    return {
+      stdout: decode(stdoutBytes),
+      stderr: decode(stderrBytes),
+      stdoutBytes,
+      stderrBytes,
+      truncated: this.truncated,
+    };
+  }
 }
 
 /**
@@ -161,19 +186,6 @@ async function whileFeeding<T>(
     reader.cancel().catch(() => {});
     writer.abort().catch(() => {});
   }
-}
-
-function cancelOnAbort(execution: Execution, signal: AbortSignal, detached: boolean): void {
-  const onAbort = () => execution.cancel().catch(() => {});
-  if (signal.aborted) {
-    onAbort();
-    return;
-  }
-  signal.addEventListener("abort", onAbort, { once: true });
-  // Waiting for the end of a detached command would keep the process alive for it.
-  if (detached) return;
-  const forget = () => signal.removeEventListener("abort", onAbort);
-  execution.wait().then(forget, forget);
 }
 
 function lastWords({ stderr }: ExecResult): string {

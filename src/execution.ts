@@ -1,5 +1,6 @@
 import type { Backend, BackendEvent, ExecInfo, OutputStream } from "./backend.js";
 import { BoxRunError } from "./errors.js";
+import { startTimer } from "./util/timer.js";
 
 /** What a command printed, or its end. */
 export type ExecEvent =
@@ -59,6 +60,18 @@ export class ExitError extends BoxRunError {
 
 /** Why an iteration stops whose reader has left it. */
 const LEFT = new Error("the reader has left");
+/** How long after its time limit a command may be told of as running: the backend ends it, which takes a moment. */
+const GRACE_MS = 5000;
+
+/** How an {@link Execution} was started, or found. */
+export interface ExecutionOptions {
+  stdin: boolean;
+  detached: boolean;
+  /** Cancels it. */
+  signal?: AbortSignal;
+  /** The time limit that this side keeps, too: a backend may forget. */
+  timeoutMs?: number;
+}
 
 /**
  * A command in a box, running or done. Iterate over it for its output from the first byte on, as often as you like; leaving a loop early
@@ -71,7 +84,7 @@ const LEFT = new Error("the reader has left");
  *   else console.log("exit code", event.exitCode);
  * }
  */
-export class Execution implements AsyncIterable<ExecEvent> {
+export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   /** "exec_" and 12 characters: `box.execution(id)` finds it again. */
   readonly id: string;
   readonly boxId: string;
@@ -80,25 +93,32 @@ export class Execution implements AsyncIterable<ExecEvent> {
    * A write after the command has ended rejects with EXEC_ALREADY_FINISHED, so that a pipe into it stops.
    */
   readonly stdin: WritableStream<Uint8Array | string> | undefined;
+  /** Aborts when this side gives the command up. */
+  private readonly life = new AbortController();
+  private readonly detached: boolean;
+  private stopWatching = () => {};
 
   constructor(
     private readonly backend: Backend,
-    info: ExecInfo,
-    private readonly options: { stdin: boolean; detached: boolean; signal?: AbortSignal },
+    /** The state as it was when it started, or was found. */
+    readonly started: ExecInfo,
+    options: ExecutionOptions,
   ) {
-    this.id = info.id;
-    this.boxId = info.boxId;
-    this.stdin = options.stdin ? stdinStream(backend, info) : undefined;
+    this.id = started.id;
+    this.boxId = started.boxId;
+    this.detached = options.detached;
+    this.stdin = options.stdin ? stdinStream(backend, started) : undefined;
+    this.watch(options);
   }
 
   /** All events from the first on, then live ones, up to and including "exit". */
   [Symbol.asyncIterator](): AsyncGenerator<ExecEvent, void, undefined> {
     const stop = new AbortController();
-    const { signal } = this.options;
-    const onAbort = () => stop.abort(signal?.reason);
-    if (signal?.aborted) onAbort();
-    else signal?.addEventListener("abort", onAbort, { once: true });
-    const events = this.iterate(stop.signal, () => signal?.removeEventListener("abort", onAbort));
+    const { signal } = this.life;
+    const onAbort = () => stop.abort(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    const events = this.iterate(stop.signal, () => signal.removeEventListener("abort", onAbort));
     // A generator would let a reader leave only at the next event, which a silent command may never bring.
     const leave = events.return.bind(events);
     events.return = (value) => {
@@ -119,6 +139,7 @@ export class Execution implements AsyncIterable<ExecEvent> {
           continue;
         }
         ended = true;
+        this.stopWatching();
         yield* leftovers(decoders, event);
         yield event;
       }
@@ -126,8 +147,32 @@ export class Execution implements AsyncIterable<ExecEvent> {
       if (error !== LEFT) throw error;
     } finally {
       onEnd();
-      if (!ended && !this.options.detached) await this.cancelIfRunning();
+      if (!ended && !this.detached) await this.cancelIfRunning();
     }
+  }
+
+  /**
+   * The same events as a stream, read at its reader's pace. Canceling it is leaving the loop.
+   *
+   * @example
+   * await execution.events().pipeTo(new WritableStream({ write: (event) => console.log(event) }));
+   */
+  events(): ReadableStream<ExecEvent> {
+    return streamOf(this[Symbol.asyncIterator](), (event) => event);
+  }
+
+  /**
+   * What the command prints, as a stream of bytes: one of its outputs, or by default both as they come.
+   *
+   * @example
+   * return new Response(execution.output("stdout"));
+   */
+  output(which?: OutputStream): ReadableStream<Uint8Array> {
+    return streamOf(this[Symbol.asyncIterator](), (event) =>
+      event.type === "log" && event.bytes.byteLength > 0 && (which ?? event.stream) === event.stream
+        ? event.bytes
+        : undefined,
+    );
   }
 
   /** The state as it is now. */
@@ -135,17 +180,21 @@ export class Execution implements AsyncIterable<ExecEvent> {
     return this.backend.getExec(this.boxId, this.id);
   }
 
-  /** Resolves when the command has ended, with its final state. Reads no output. */
-  wait({ signal }: { signal?: AbortSignal } = {}): Promise<ExecInfo> {
-    return this.backend.waitExec(this.boxId, this.id, signal ? { signal } : {});
+  /** Resolves when the command has ended, with its final state. Reads no output. Rejects with the signal's reason; the command goes on then. */
+  async wait({ signal }: { signal?: AbortSignal } = {}): Promise<ExecInfo> {
+    const info = await this.backend.waitExec(this.boxId, this.id, signal ? { signal } : {});
+    this.stopWatching();
+    return info;
   }
 
   /**
    * Ends the command and its whole process group: TERM, then KILL after a second. Resolves when it is gone; its status is "canceled" then.
    * Throws EXEC_ALREADY_FINISHED.
    */
-  cancel(): Promise<ExecInfo> {
-    return this.backend.cancelExec(this.boxId, this.id);
+  async cancel(): Promise<ExecInfo> {
+    const info = await this.backend.cancelExec(this.boxId, this.id);
+    this.stopWatching();
+    return info;
   }
 
   /** Sends a signal to the command's process group. Default "SIGKILL". Throws EXEC_ALREADY_FINISHED. */
@@ -158,6 +207,30 @@ export class Execution implements AsyncIterable<ExecEvent> {
     return { id: this.id, boxId: this.boxId };
   }
 
+  /** Cancels the command if it still runs, unless it was started with `detached: true`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stopWatching();
+    if (!this.detached) await this.cancelIfRunning();
+  }
+
+  /** Ends the command when its caller's signal aborts, or when it is long over its time and nobody else has ended it. */
+  private watch({ signal, timeoutMs }: ExecutionOptions): void {
+    const giveUp = (reason: unknown) => {
+      this.stopWatching();
+      this.life.abort(reason);
+      void this.cancelIfRunning();
+    };
+    if (signal?.aborted) return giveUp(signal.reason);
+    const onAbort = () => giveUp(signal?.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const overdue = () => giveUp(new Overdue(timeoutMs as number));
+    const stopClock = timeoutMs === undefined ? () => {} : startTimer(timeoutMs + GRACE_MS, overdue);
+    this.stopWatching = () => {
+      signal?.removeEventListener("abort", onAbort);
+      stopClock();
+    };
+  }
+
   private async cancelIfRunning(): Promise<void> {
     try {
       await this.cancel();
@@ -165,6 +238,34 @@ export class Execution implements AsyncIterable<ExecEvent> {
       // It has ended, or its box is gone: there is nothing left to cancel.
     }
   }
+}
+
+/** What a reader gets of a command that its backend did not end in time. */
+export class Overdue extends BoxRunError {
+  constructor(timeoutMs: number) {
+    super("TIMEOUT", `timed out after ${timeoutMs} ms, and was not ended by its server`);
+  }
+}
+
+/** A stream of what `pick` finds in the events. */
+function streamOf<T>(
+  events: AsyncGenerator<ExecEvent, void, undefined>,
+  pick: (event: ExecEvent) => T | undefined,
+): ReadableStream<T> {
+  return new ReadableStream<T>(
+    {
+      pull: async (controller: ReadableStreamDefaultController<T>) => {
+        for (;;) {
+          const { done, value } = await events.next();
+          if (done) return controller.close();
+          const picked = pick(value);
+          if (picked !== undefined) return controller.enqueue(picked);
+        }
+      },
+      cancel: async () => void (await events.return()),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 /** Incomplete characters at the end of a stream, as the decoder shows them. */

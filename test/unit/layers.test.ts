@@ -64,7 +64,8 @@ const REMOTE_ROWS: string[][] = [
   ["remote-backend.ts"],
   ["events.ts", "upload.ts", "download.ts", "exec-waiter.ts"],
   ["http.ts"],
-  ["failures.ts", "incoming.ts", "unix-socket.ts"],
+  ["incoming.ts", "unix-socket.ts"],
+  ["failures.ts"],
   [
     "capabilities.ts",
     "options.ts",

@@ -182,6 +182,31 @@ export function streamCases(context: Context): void {
     );
   });
 
+  it("gives its events and its output as web streams", async () => {
+    const execution = await context.box.execStream("echo out; sleep 0.2; echo err >&2; sleep 0.2; echo more");
+    const types: string[] = [];
+    const events = execution.events().getReader();
+    for (let next = await events.read(); !next.done; next = await events.read()) types.push(next.value.type);
+    expect(types).toEqual(["log", "log", "log", "exit"]);
+    expect(await new Response(execution.output()).text()).toBe("out\nerr\nmore\n");
+    expect(await new Response(execution.output("stdout")).text()).toBe("out\nmore\n");
+    expect(await new Response(execution.output("stderr")).text()).toBe("err\n");
+  });
+
+  it("cancels the command when its stream is canceled, and at the end of its scope", async () => {
+    const piped = await context.box.execStream("echo up; sleep 7052");
+    const reader = piped.output().getReader();
+    await reader.read();
+    await reader.cancel();
+    expect((await piped.wait()).status).toBe("canceled");
+    let left: Execution;
+    {
+      await using scoped = await context.box.execStream(["sleep", "7053"]);
+      left = scoped;
+    }
+    expect((await left.info()).status).toBe("canceled");
+  });
+
   it("rejects the reader's loop with the signal's reason and ends the command", async () => {
     const controller = new AbortController();
     const reason = new Error("stop");
