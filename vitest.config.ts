@@ -31,7 +31,7 @@ export default defineConfig({
             "test/unit/**/*.test.ts",
             "test/agent/**/*.test.ts",
             "test/package/**/*.test.ts",
-            "test/server/{handler,events,uploads}.test.ts",
+            "test/server/*.test.ts",
           ],
           testTimeout,
         },

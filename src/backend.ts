@@ -14,6 +14,7 @@ import type {
   ExecInfo,
   ExecSpec,
   ImageInfo,
+  TerminalSpec,
   TransferProgress,
 } from "./contract/types.js";
 
@@ -53,6 +54,30 @@ export interface DownloadResult {
   /** Size when the transfer began, in bytes; null when unknown. */
   size: number | null;
   stream: ReadableStream<Uint8Array>;
+}
+
+/**
+ * A shell on a terminal of its own, in a box. What it prints waits for its reader; what has not been read when it ends can still be read.
+ *
+ * @example
+ * const terminal = await box.attach({ cols: 120, rows: 40 });
+ * terminal.readable.pipeTo(new WritableStream({ write: (bytes) => xterm.write(bytes) }));
+ * const writer = terminal.writable.getWriter();
+ * xterm.onData((text) => writer.write(text));
+ */
+export interface Terminal {
+  readonly readable: ReadableStream<Uint8Array>;
+  /** Takes bytes or text, with back-pressure. Closing it closes nothing else. */
+  readonly writable: WritableStream<Uint8Array | string>;
+  /**
+   * Settles in any case: with the exit code of the shell, null where it was closed or killed from this side; or rejects with a `BoxRunError` (STREAM_INTERRUPTED, BOX_NOT_RUNNING, ...) or the
+   * signal's reason. A rejection that nobody waits for is no unhandled one.
+   */
+  readonly exited: Promise<number | null>;
+  /** Columns and rows, 1 to 1000. */
+  resize(cols: number, rows: number): void;
+  /** Ends the shell. Idempotent. */
+  close(): Promise<void>;
 }
 
 /** See the top of this file. Ids are those of {@link BoxInfo} and {@link ExecInfo}. */
@@ -109,6 +134,9 @@ export interface Backend {
   /** Resolves when the bytes are on their way and there is room for more. Bytes for a command that has ended are dropped. */
   writeStdin(boxId: string, execId: string, chunk: Uint8Array): Promise<void>;
   closeStdin(boxId: string, execId: string): Promise<void>;
+
+  /** Starts a shell on a terminal. UNSUPPORTED without the capability "attach". When `signal` aborts, it ends. */
+  attach(boxId: string, spec: TerminalSpec, options: { signal?: AbortSignal }): Promise<Terminal>;
 
   /** Puts one file: whole under `path`, or not at all. Directories of the path are made. */
   upload(

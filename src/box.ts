@@ -1,4 +1,13 @@
-import type { Backend, BoxInfo, BoxUsage, CreateProgress, ExecInfo, TransferProgress } from "./backend.js";
+import type {
+  Backend,
+  BoxInfo,
+  BoxUsage,
+  CreateProgress,
+  ExecInfo,
+  Terminal,
+  TerminalSpec,
+  TransferProgress,
+} from "./backend.js";
 import { invalid } from "./errors.js";
 import { type Command, type ExecOptions, type ExecStreamOptions, runToEnd, startExecution } from "./exec.js";
 import { type ExecResult, Execution } from "./execution.js";
@@ -6,6 +15,7 @@ import { openLocalFile, requireLocalFiles, saveLocalFile } from "./local-files.j
 import { type Source, toStream } from "./source.js";
 import { untilAborted } from "./util/abort.js";
 import { concatBytes } from "./util/bytes.js";
+import { parseTerminalSpec } from "./validate.js";
 
 /** Options of `upload`. */
 export interface UploadOptions {
@@ -26,6 +36,12 @@ export interface StartOptions {
 export interface DownloadOptions {
   signal?: AbortSignal;
   onProgress?: (progress: TransferProgress) => void;
+}
+
+/** Options of `attach`. Default: the image's shell, 80 columns, 24 rows, "xterm-256color". */
+export interface AttachOptions extends Partial<TerminalSpec> {
+  /** Aborting it ends the shell. */
+  signal?: AbortSignal;
 }
 
 /** A file of a box, on its way out. Take it once, in one of these forms; `stream()` has back-pressure down to the guest. */
@@ -118,6 +134,31 @@ export class BoxHandle {
   /** All executions of this box that are remembered, oldest first. */
   executions(): Promise<ExecInfo[]> {
     return this.backend.listExecs(this.id);
+  }
+
+  /**
+   * Starts a shell on a terminal of its own, for people: bytes both ways.
+   *
+   * Throws VALIDATION_ERROR for a wrong option, BOX_NOT_RUNNING, UNSUPPORTED where there are no terminals, CONNECTION_FAILED, the signal's reason.
+   *
+   * @example
+   * const terminal = await box.attach({ cols: 120, rows: 40 });
+   * const writer = terminal.writable.getWriter();
+   * await writer.write("make test; exit\n");
+   * console.log(await new Response(terminal.readable).text(), await terminal.exited);
+   */
+  attach(options: AttachOptions = {}): Promise<Terminal> {
+    const { signal, ...spec } = options;
+    return untilAborted(this.startTerminal(spec, signal), signal);
+  }
+
+  private async startTerminal(
+    spec: Partial<TerminalSpec>,
+    signal: AbortSignal | undefined,
+  ): Promise<Terminal> {
+    const checked = parseTerminalSpec(spec);
+    signal?.throwIfAborted();
+    return this.backend.attach(this.id, checked, signal ? { signal } : {});
   }
 
   /**

@@ -7,7 +7,9 @@ import type { RemoteOptions } from "./remote/options.js";
 import { parseBaseUrl } from "./validate.js";
 
 /** Where a server is, and how to speak to it, as the client's caller says. */
-export type ConnectionOptions = Partial<Omit<RemoteOptions, "name" | "backoffMs" | "onClose">> & {
+export type ConnectionOptions = Partial<
+  Omit<RemoteOptions, "name" | "backoffMs" | "openSocket" | "onClose">
+> & {
   socketPath?: string;
 };
 

@@ -7,10 +7,12 @@ import { connect } from "./connect.js";
 import { invalid } from "./errors.js";
 import type { LocalOptions } from "./local/options.js";
 import type { Timeouts, TokenSource } from "./remote/options.js";
+import type { WebSocketClass } from "./remote/web-socket.js";
 import { requireConnectionOptions, requireLocalOptions } from "./validate.js";
 
 export type * from "./backend.js";
 export {
+  type AttachOptions,
   BoxHandle,
   type Download,
   type DownloadOptions,
@@ -23,6 +25,7 @@ export type { Command, CommandOptions, ExecOptions, ExecStreamOptions } from "./
 export { type ExecEvent, type ExecResult, Execution, ExitError } from "./execution.js";
 export type { LocalOptions } from "./local/options.js";
 export type { Timeouts, TokenSource } from "./remote/options.js";
+export type { WebSocketClass, WebSocketLike } from "./remote/web-socket.js";
 export type { Source } from "./source.js";
 
 /** Options of {@link BoxRunClient}. Those of the backend that is not chosen are checked, and not used. */
@@ -42,6 +45,8 @@ export interface ClientOptions {
   headers?: Readonly<Record<string, string>>;
   /** In place of the global `fetch`, for every request to the server: another transport, or a server in this process. */
   fetch?: (request: Request) => Promise<Response>;
+  /** In place of the global `WebSocket`, for terminals. It is given the URL, the sub-protocols and `{ headers }`, as the package ws takes them. */
+  WebSocket?: WebSocketClass;
   timeouts?: Timeouts;
   /** How boxes are emulated here. */
   local?: LocalOptions;

@@ -1,5 +1,6 @@
 import type * as z from "zod/mini";
-import type { BoxSpec, ExecSpec } from "./backend.js";
+import type { BoxSpec, ExecSpec, TerminalSpec } from "./backend.js";
+import { terminalSpecSchema } from "./contract/attach.js";
 import { describeIssue } from "./contract/issues.js";
 import {
   boxSpecSchema,
@@ -17,6 +18,11 @@ export function parseBoxSpec(input: unknown): BoxSpec {
 /** Checks a command, and fills in the defaults. VALIDATION_ERROR names the field. */
 export function parseExecSpec(input: unknown): ExecSpec {
   return parse(execSpecSchema, input);
+}
+
+/** Checks what a terminal is to be, and fills in the defaults. VALIDATION_ERROR names the field. */
+export function parseTerminalSpec(input: unknown): TerminalSpec {
+  return parse(terminalSpecSchema, input);
 }
 
 /** Checks the options of the local backend. VALIDATION_ERROR names the one that is wrong. */

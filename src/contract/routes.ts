@@ -21,6 +21,7 @@ export const ROUTES = {
   cancelExec: { method: "POST", path: "/v1/boxes/{box}/exec/{exec}:cancel" },
   signalExec: { method: "POST", path: "/v1/boxes/{box}/exec/{exec}:signal", extension: "signal" },
   writeStdin: { method: "POST", path: "/v1/boxes/{box}/exec/{exec}/stdin", extension: "stdin" },
+  attach: { method: "GET", path: "/v1/boxes/{box}/attach" },
   upload: { method: "POST", path: "/v1/boxes/{box}/files/upload" },
   download: { method: "POST", path: "/v1/boxes/{box}/files/download" },
   run: { method: "POST", path: "/v1/run" },

@@ -119,6 +119,7 @@ export const connectionOptionsSchema = z.strictObject({
     ),
   ),
   fetch: z.optional(z.unknown().check(z.refine(isFunction, "must be a function"))),
+  WebSocket: z.optional(z.unknown().check(z.refine(isFunction, "must be a class"))),
   timeouts: z.optional(
     z.strictObject({
       requestMs: milliseconds,

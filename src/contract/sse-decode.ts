@@ -1,6 +1,7 @@
 /** Reading `GET .../events`: server-sent events out of bytes, and the API's events out of those. */
 import { createParser } from "eventsource-parser";
 import * as z from "zod/mini";
+import { json } from "./json.js";
 import type { BackendEvent } from "./types.js";
 
 /** One server-sent event. */
@@ -55,17 +56,6 @@ export class SseDecoder {
   }
 }
 
-const json = z.pipe(
-  z.string(),
-  z.transform((text, context) => {
-    try {
-      return JSON.parse(text) as unknown;
-    } catch {
-      context.issues.push({ code: "custom", message: "must be JSON", input: text });
-      return z.NEVER;
-    }
-  }),
-);
 const seq = z.int();
 
 /** Reads the data of a "log" event. A stream of another name than the two is null: there is nothing to show it as. */

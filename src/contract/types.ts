@@ -93,6 +93,16 @@ export interface ExecSpec {
   stdin: boolean;
 }
 
+/** What a terminal is to be. */
+export interface TerminalSpec {
+  /** Null: the image's own. */
+  shell: string | null;
+  cols: number;
+  rows: number;
+  /** For the variable TERM. */
+  term: string;
+}
+
 /** Which of a command's outputs. */
 export type OutputStream = "stdout" | "stderr";
 

@@ -10,10 +10,11 @@ import type {
   ExecInfo,
   ExecSpec,
   ImageInfo,
+  Terminal,
   TransferProgress,
 } from "../backend.js";
 import { DEFAULT_DISK_GB } from "../contract/schemas.js";
-import { BoxRunError, invalid, isBoxRunError } from "../errors.js";
+import { BoxRunError, invalid, isBoxRunError, unsupported } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
 import { newId } from "../util/ids.js";
@@ -270,6 +271,10 @@ export class LocalBackend implements Backend {
   async closeStdin(boxId: string, execId: string): Promise<void> {
     const { box, live } = await this.runningExecution(boxId, execId);
     return box.hold(() => live.closeStdin());
+  }
+
+  async attach(): Promise<Terminal> {
+    throw unsupported(`attach: ${CAPABILITIES.attach}`);
   }
 
   async upload(

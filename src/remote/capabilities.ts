@@ -37,7 +37,7 @@ export function capabilitiesOf(info: ServerInfo): Capabilities {
     network: published("network", "this server's boxes have no network"),
     volumes: published("volumes", "this server has no volumes; use upload"),
     persistence: published("persistence", "box.usage() says whether a box outlives the server"),
-    attach: "terminals over a server are not built yet; use execStream with stdin",
+    attach: published("attach", "this server has no terminals; use execStream with stdin"),
     pull: "a server fetches its images by itself",
   };
 }

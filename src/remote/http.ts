@@ -1,5 +1,6 @@
 import ky, { HTTPError } from "ky";
 import type * as z from "zod/mini";
+import { PROTOCOL, TOKEN_PROTOCOL } from "../contract/attach.js";
 import { ROUTES, type RouteName, type RouteParams, routePath } from "../contract/routes.js";
 import { CLIENT_HEADER } from "../contract/wire.js";
 import { invalid, isBoxRunError } from "../errors.js";
@@ -9,6 +10,7 @@ import { startTimer } from "../util/timer.js";
 import { connectionFailed, errorOfResponse, protocolError, type RequestLine, readJson } from "./failures.js";
 import { Incoming } from "./incoming.js";
 import { type Clocks, type RemoteOptions, withDefaults } from "./options.js";
+import { newWebSocket, opened, type WebSocketLike } from "./web-socket.js";
 
 /** A request of the route table. */
 export interface Call {
@@ -70,6 +72,45 @@ export class Http {
     } catch (error) {
       end();
       throw error;
+    }
+  }
+
+  /**
+   * A WebSocket, open, and what ends it: the caller's signal, or the end of this client. The token goes as a header where this runtime can send one, and as a sub-protocol to
+   * servers that know it.
+   */
+  async webSocket(
+    name: RouteName,
+    call: Call,
+  ): Promise<{ socket: WebSocketLike; life: AbortSignal; end: () => void }> {
+    const { life, end } = this.begin(call.signal);
+    const { signal } = life;
+    const stop = startTimer(this.clocks.requestMs, () =>
+      life.abort(connectionFailed(lineOf(name, call), this.name, new TooLate(this.clocks.requestMs))),
+    );
+    try {
+      const headers = await untilAborted(this.headers(new Headers(), call, false), signal);
+      const protocols = this.extended ? tokenProtocols(headers.get("authorization")) : [];
+      const url = new URL(this.base + routePath(name, call.params));
+      url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+      for (const [key, value] of Object.entries(call.query ?? {})) url.searchParams.set(key, value);
+      const request = { url: url.href, protocols, headers: Object.fromEntries(headers) };
+      const { openSocket, WebSocket } = this.options;
+      const opening = openSocket ? openSocket(request) : newWebSocket(request, WebSocket);
+      const socket = await untilAborted(opening, signal);
+      socket.binaryType = "arraybuffer";
+      try {
+        await untilAborted(opened(socket, `${ROUTES[name].path} (${this.name})`), signal);
+      } catch (error) {
+        socket.close();
+        throw error;
+      }
+      return { socket, life: signal, end };
+    } catch (error) {
+      end();
+      throw error;
+    } finally {
+      stop();
     }
   }
 
@@ -218,6 +259,16 @@ export class Http {
     if (this.extended) headers.set(CLIENT_HEADER, "1");
     return headers;
   }
+}
+
+/** Base64url: a sub-protocol may not hold what a token may. */
+function tokenProtocols(authorization: string | null): string[] {
+  if (authorization === null) return [];
+  const encoded = btoa(authorization.replace(/^Bearer /, ""))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replace(/=+$/, "");
+  return [PROTOCOL, TOKEN_PROTOCOL + encoded];
 }
 
 function isStream(body: unknown): body is ReadableStream {

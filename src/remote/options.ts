@@ -1,3 +1,5 @@
+import type { SocketRequest, WebSocketClass, WebSocketLike } from "./web-socket.js";
+
 /** How long the client waits. In milliseconds, each more than 0. */
 export interface Timeouts {
   /** For the whole answer to a question, or to the start of a command. Default 30000. */
@@ -34,6 +36,10 @@ export interface RemoteOptions {
   headers?: Readonly<Record<string, string>>;
   /** In place of the global `fetch`: another transport, or a server in this process. */
   fetch?: (request: Request) => Promise<Response>;
+  /** In place of the runtime's own, for terminals. */
+  WebSocket?: WebSocketClass;
+  /** In place of both: what `socketPath` needs. */
+  openSocket?: (request: SocketRequest) => Promise<WebSocketLike>;
   timeouts?: Timeouts;
   /** The first pause before something is tried again; each further one is twice as long. Default 300. */
   backoffMs?: number;

@@ -10,6 +10,8 @@ import type {
   ExecInfo,
   ExecSpec,
   ImageInfo,
+  Terminal,
+  TerminalSpec,
 } from "../backend.js";
 import type { RouteParams } from "../contract/routes.js";
 import {
@@ -33,6 +35,7 @@ import { ExecWaiter } from "./exec-waiter.js";
 import { excerptOf, protocolError } from "./failures.js";
 import type { Call, Http } from "./http.js";
 import type { Incoming } from "./incoming.js";
+import { attach } from "./terminal.js";
 import { upload } from "./upload.js";
 
 const STDIN_PIECE_BYTES = 256 * 1024;
@@ -209,6 +212,15 @@ export class RemoteBackend implements Backend {
 
   async closeStdin(boxId: string, execId: string): Promise<void> {
     await this.sendStdin(boxId, execId, new Uint8Array(0), { eof: "1" });
+  }
+
+  async attach(boxId: string, spec: TerminalSpec, { signal }: { signal?: AbortSignal }): Promise<Terminal> {
+    this.require("attach");
+    // A WebSocket does not tell why it was refused.
+    const { status } = await this.getBox(boxId);
+    if (status !== "running") throw new BoxRunError("BOX_NOT_RUNNING", `the box ${boxId} is ${status}`);
+    const isAlive = () => this.getBox(boxId);
+    return attach(this.http, boxId, spec, { isAlive, ...(signal && { signal }) });
   }
 
   async upload(

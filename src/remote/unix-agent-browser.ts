@@ -4,3 +4,8 @@ import { unsupported } from "../errors.js";
 export function openAgent(): never {
   throw unsupported("a page cannot open a Unix socket", "use baseUrl");
 }
+
+/** Pages have their own. */
+export function openWebSocket(): never {
+  throw unsupported("this runtime has no WebSocket", "pass one as the option WebSocket");
+}

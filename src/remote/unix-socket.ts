@@ -1,6 +1,7 @@
 import { unsupported } from "../errors.js";
 import type { RemoteOptions } from "./options.js";
 import { isInPage } from "./runtime.js";
+import type { SocketRequest } from "./web-socket.js";
 
 /** What a runtime needs beside the request, to send it through a socket. */
 type Extra = Record<string, unknown>;
@@ -10,20 +11,34 @@ interface Globals {
 }
 
 /** A `fetch` that goes through a Unix socket, and what closes it. UNSUPPORTED where there are none. */
-export async function openSocketFetch(path: string): Promise<Pick<RemoteOptions, "fetch" | "onClose">> {
+export async function openSocketFetch(
+  path: string,
+): Promise<Pick<RemoteOptions, "fetch" | "openSocket" | "onClose">> {
   if (isInPage()) throw unsupported("a page cannot open a Unix socket", "use baseUrl");
-  const { extra, close } = await open(path);
-  return { fetch: (request) => globalThis.fetch(request, extra as RequestInit), onClose: close };
+  const { extra, close, openSocket } = await open(path);
+  const fetch = (request: Request) => globalThis.fetch(request, extra as RequestInit);
+  return { fetch, openSocket: openSocket ?? refuseSocket, onClose: close };
 }
 
-async function open(path: string): Promise<{ extra: Extra; close: () => void }> {
+async function refuseSocket(): Promise<never> {
+  throw unsupported(
+    "terminals over a Unix socket work in Node only",
+    "have the server listen on a port, too",
+  );
+}
+
+async function open(
+  path: string,
+): Promise<{ extra: Extra; close: () => void; openSocket?: RemoteOptions["openSocket"] }> {
   const { Bun, Deno } = globalThis as Globals;
   if (Bun !== undefined) return { extra: { unix: path }, close: () => {} };
   if (Deno?.createHttpClient) {
     const client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
     return { extra: { client }, close: () => client.close() };
   }
-  const { openAgent } = await import("boxrun/unix-agent");
+  const { openAgent, openWebSocket } = await import("boxrun/unix-agent");
   const { dispatcher, close } = openAgent(path);
-  return { extra: { dispatcher }, close };
+  const openSocket = async ({ url, ...request }: SocketRequest) =>
+    openWebSocket(url, { ...request, dispatcher });
+  return { extra: { dispatcher }, close, openSocket };
 }

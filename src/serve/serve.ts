@@ -6,6 +6,7 @@ import { getRequestListener } from "@hono/node-server";
 import type { Backend } from "../backend.js";
 import { BoxRunError, invalid } from "../errors.js";
 import { createHandler, type HandlerOptions } from "../server/handler.js";
+import { serveUpgrades } from "./upgrades.js";
 
 /** Where to serve, beside what {@link HandlerOptions} say. */
 export interface ServeOptions extends HandlerOptions {
@@ -44,7 +45,7 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
   if (overTcp && !isLoopback && given.token === undefined) {
     throw invalid(`${name} is reachable from other machines`, "set a token, or listen on 127.0.0.1");
   }
-  const servers: Server[] = [];
+  const servers: Listener[] = [];
   const addresses: string[] = [];
   const close = async () => {
     await Promise.all(servers.splice(0).map(closeServer));
@@ -53,8 +54,9 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
     if (overTcp) {
       // Under its own names only; who listens for others says which names they may use.
       const hosts = given.hosts ?? (isLoopback ? LOOPBACK_HOSTS : undefined);
-      const server = makeServer(backend, { ...given, ...(hosts && { hosts }) });
-      servers.push(server);
+      const listener = makeServer(backend, { ...given, ...(hosts && { hosts }) });
+      const { server } = listener;
+      servers.push(listener);
       await listen(server, { host: name, port: port ?? 9090 }, `${name}:${port ?? 9090}`);
       addresses.push(`http://${urlHost(name)}:${(server.address() as AddressInfo).port}`);
     }
@@ -62,8 +64,9 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
       await clearSocket(socketPath);
       // Whoever can open the socket is its owner: a token would add nothing.
       const { token: _, ...open } = given;
-      const server = makeServer(backend, open);
-      servers.push(server);
+      const listener = makeServer(backend, open);
+      const { server } = listener;
+      servers.push(listener);
       mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
       const before = process.umask(0o177);
       try {
@@ -81,7 +84,13 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
   return { addresses, close };
 }
 
-function makeServer(backend: Backend, options: HandlerOptions): Server {
+/** A server, and what ends the WebSockets that it has handed over. */
+interface Listener {
+  server: Server;
+  endUpgrades: () => void;
+}
+
+function makeServer(backend: Backend, options: HandlerOptions): Listener {
   const handler = createHandler(backend, options);
   const listener = getRequestListener((request) => handler(request), { overrideGlobalObjects: false });
   const server = createServer(
@@ -94,7 +103,7 @@ function makeServer(backend: Backend, options: HandlerOptions): Server {
     listener,
   );
   server.timeout = IDLE_TIMEOUT_MS;
-  return server;
+  return { server, endUpgrades: serveUpgrades(server, handler) };
 }
 
 function listen(server: Server, where: { host: string; port: number } | { path: string }, name: string) {
@@ -142,10 +151,11 @@ async function clearSocket(path: string): Promise<void> {
   rmSync(path);
 }
 
-function closeServer(server: Server): Promise<void> {
+function closeServer({ server, endUpgrades }: Listener): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     server.closeAllConnections();
+    endUpgrades();
   });
 }
 

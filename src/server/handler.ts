@@ -4,8 +4,30 @@ import { corsHeaders, guard, preflight } from "./guard.js";
 import { errorResponse, HttpError } from "./http-error.js";
 import { type HandlerOptions, settingsOf } from "./options.js";
 import { HANDLERS } from "./routes.js";
+import { type Upgrade, upgrade } from "./upgrade.js";
 
 export type { HandlerOptions } from "./options.js";
+export type { ServerSocket } from "./terminal.js";
+export type { Upgrade } from "./upgrade.js";
+
+/** What {@link createHandler} makes. */
+export interface Handler {
+  (input: Request | URL | string, init?: RequestInit): Promise<Response>;
+  /**
+   * Answers a request for a WebSocket, `GET .../attach`: with a response that refuses it, or with what to do once the host has accepted it, which is each host's own business.
+   *
+   * @example
+   * Deno.serve(async (request) => {
+   *   if (request.headers.get("upgrade") !== "websocket") return handler(request);
+   *   const upgrade = await handler.upgrade(request);
+   *   if (upgrade instanceof Response) return upgrade;
+   *   const { socket, response } = Deno.upgradeWebSocket(request, { protocol: upgrade.protocol });
+   *   upgrade.accept(socket);
+   *   return response;
+   * });
+   */
+  upgrade(request: Request): Promise<Response | Upgrade>;
+}
 
 /**
  * Serves a backend as the BoxRun HTTP API: a web-standard handler, for any server that speaks `Request` and `Response`, a Service Worker, or a test that passes it to a
@@ -15,10 +37,7 @@ export type { HandlerOptions } from "./options.js";
  * const handler = createHandler(createLocalBackend());
  * const client = new BoxRunClient({ baseUrl: "http://boxrun.internal", fetch: handler });
  */
-export function createHandler(
-  backend: Backend,
-  options: HandlerOptions = {},
-): (input: Request | URL | string, init?: RequestInit) => Promise<Response> {
+export function createHandler(backend: Backend, options: HandlerOptions = {}): Handler {
   const settings = settingsOf(options);
 
   const answer = async (request: Request): Promise<Response> => {
@@ -31,9 +50,6 @@ export function createHandler(
     const match = matchRoute(request.method, url.pathname);
     switch (match.type) {
       case "none":
-        if (/^\/v1\/boxes\/[^/]+\/attach$/.test(url.pathname)) {
-          throw new HttpError(501, "this server has no terminals yet", {}, "UNSUPPORTED");
-        }
         throw new HttpError(404, `there is no ${request.method} ${url.pathname}`);
       case "method":
         throw new HttpError(405, `${url.pathname} does not take ${request.method}`, {
@@ -54,7 +70,7 @@ export function createHandler(
     }
   };
 
-  return async (input, init) => {
+  const handle = async (input: Request | URL | string, init?: RequestInit) => {
     const request = input instanceof Request && !init ? input : new Request(input, init);
     const response = await answer(request).catch(errorResponse);
     for (const [name, value] of Object.entries(corsHeaders(request, settings))) {
@@ -62,4 +78,7 @@ export function createHandler(
     }
     return response;
   };
+  return Object.assign(handle, {
+    upgrade: (request: Request) => upgrade(backend, request, settings).catch(errorResponse),
+  });
 }

@@ -35,7 +35,7 @@ export interface Call {
 
 const DEFAULT_MODE = 0o644;
 /** Of capabilities, those that clients find in the server's info; the others show in what it refuses. */
-const ADVERTISED = ["bytes", "cursor", "stdin", "signal", "usage"] as const;
+const ADVERTISED = ["bytes", "cursor", "stdin", "signal", "usage", "attach"] as const;
 
 /** What every route does. Bodies are checked here, everything else by the backend. */
 export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
@@ -139,6 +139,10 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
     return json(200, { ok: true });
   },
 
+  attach: async () => {
+    throw new HttpError(426, "a terminal is a WebSocket: ask for one", { upgrade: "websocket" });
+  },
+
   upload: async (call) => {
     const { dest, mode, body } = await readUpload(call.request, call.settings.maxUploadBytes);
     try {
@@ -190,7 +194,7 @@ const execSpec = (input: ExecSpecInput): ExecSpec => execSpecSchema.parse(input)
 const extended = (request: Request) => ({ extended: request.headers.has(CLIENT_HEADER) });
 
 /** Ids everywhere but where a box is looked up: a backend need not know more. */
-async function boxId({ backend, params }: Call): Promise<string> {
+export async function boxId({ backend, params }: Pick<Call, "backend" | "params">): Promise<string> {
   const given = params.box!;
   return /^box_[0-9A-Za-z]{12}$/.test(given) ? given : (await backend.getBox(given)).id;
 }

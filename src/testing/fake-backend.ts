@@ -1,160 +1,292 @@
-import type { Backend, BackendEvent, BoxInfo, BoxSpec, ExecInfo, ExecSpec } from "../backend.js";
-import { BoxRunError } from "../errors.js";
+import type {
+  Backend,
+  BackendEvent,
+  BoxInfo,
+  BoxSpec,
+  BoxUsage,
+  DownloadResult,
+  ExecInfo,
+  ExecSpec,
+  ImageInfo,
+  Terminal,
+  TerminalSpec,
+} from "../backend.js";
+import { BoxRunError, invalid } from "../errors.js";
+import { newId } from "../util/ids.js";
+import { FakeExecution, type FakeFiles, type FakeProgram } from "./fake-execution.js";
+import { PROGRAMS } from "./fake-programs.js";
+import { FakeTerminal } from "./fake-terminal.js";
 
-/** A backend whose boxes are records: for tests that are about HTTP. A command's events are what `script` gives. */
+/** Options of {@link FakeBackend}. */
+export interface FakeOptions {
+  /**
+   * What a command's first word runs. There are "true", "false", "echo", "cat" and "sleep" (seconds), and "sh", which runs the words of its script as a command. Any other is "not found" (127).
+   */
+  programs?: Readonly<Record<string, FakeProgram>>;
+}
+
+interface FakeBox {
+  info: BoxInfo;
+  files: FakeFiles;
+  execs: Map<string, FakeExecution>;
+  terminals: Set<FakeTerminal>;
+}
+
+/**
+ * Boxes without machines, for tests of what uses BoxRun: they keep files and run programs that are functions. Behind `createHandler` it is a whole server in the test's own process.
+ *
+ * @example
+ * const backend = new FakeBackend({ programs: { python3: ({ cmd, write }) => write(`ran ${cmd[1]}\n`) } });
+ * const client = new BoxRunClient({ baseUrl: "http://boxrun.internal", fetch: createHandler(backend) });
+ */
 export class FakeBackend implements Backend {
   readonly capabilities = {
     bytes: true,
     cursor: true,
     stdin: true,
     signal: true,
-    network: "none",
-    volumes: "none",
-    attach: "none",
-    persistence: true,
+    network: true,
+    volumes: true,
+    attach: true,
+    persistence: "a fake keeps nothing",
     usage: true,
-    pull: "none",
+    pull: true,
   } as const;
-  readonly boxes = new Map<string, BoxInfo>();
-  readonly execs = new Map<string, ExecInfo>();
-  readonly files = new Map<string, { bytes: Uint8Array; mode: number }>();
-  readonly calls: string[] = [];
-  readonly stdin: Uint8Array[] = [];
-  script: BackendEvent[] = [
-    { type: "log", stream: "stdout", bytes: new TextEncoder().encode("hello\n"), seq: 1 },
-    { type: "exit", exitCode: 0, seq: 2 },
-  ];
-  /** Awaited between two events of the script. */
-  beforeEvent: (seq: number) => Promise<void> = async () => {};
-  readersLeft = 0;
+  private readonly boxes = new Map<string, FakeBox>();
+  private readonly programs: Readonly<Record<string, FakeProgram>>;
+  private closed = false;
+
+  constructor({ programs = {} }: FakeOptions = {}) {
+    this.programs = { ...PROGRAMS, ...programs };
+  }
 
   async info() {
+    const { capabilities } = this;
     return {
       backend: "fake",
-      description: "a fake",
-      maxCpu: 4,
-      maxMemoryMb: 2000,
-      capabilities: this.capabilities,
+      description: "boxes without machines",
+      maxCpu: 64,
+      maxMemoryMb: 65_536,
+      capabilities,
     };
   }
-  async images() {
-    return [{ name: "tiny", aliases: ["alpine"], description: "small", downloadBytes: 1, totalBytes: 2 }];
+
+  async images(): Promise<ImageInfo[]> {
+    return [
+      {
+        name: "fake",
+        aliases: [],
+        description: "programs that are functions",
+        downloadBytes: 0,
+        totalBytes: 0,
+      },
+    ];
   }
+
   async pullImage(): Promise<void> {}
 
-  async createBox(spec: BoxSpec): Promise<BoxInfo> {
-    this.calls.push("createBox");
-    const id = `box_${String(this.boxes.size).padStart(12, "0")}`;
+  async createBox(spec: BoxSpec, { signal }: { signal?: AbortSignal } = {}): Promise<BoxInfo> {
+    this.requireOpen();
+    signal?.throwIfAborted();
+    if ([...this.boxes.values()].some(({ info }) => spec.name !== null && info.name === spec.name)) {
+      throw new BoxRunError("NAME_ALREADY_EXISTS", `there is a box ${spec.name} already`);
+    }
+    const now = new Date();
     const info: BoxInfo = {
-      ...spec,
-      id,
+      ...structuredClone(spec),
+      id: newId("box"),
       status: "running",
       errorCode: null,
       errorMessage: null,
-      createdAt: new Date("2026-01-02T03:04:05.678Z"),
-      startedAt: new Date("2026-01-02T03:04:06Z"),
+      createdAt: now,
+      startedAt: now,
       stoppedAt: null,
-      local: { image: "a fake", cpus: 1, persistent: false, boot: "cold", warnings: [] },
     };
-    this.boxes.set(id, info);
-    return info;
+    this.boxes.set(info.id, { info, files: new Map(), execs: new Map(), terminals: new Set() });
+    return { ...info };
   }
+
   async getBox(idOrName: string): Promise<BoxInfo> {
-    const found = [...this.boxes.values()].find(({ id, name }) => id === idOrName || name === idOrName);
+    return { ...this.box(idOrName).info };
+  }
+
+  async listBoxes({ status }: { status?: string }): Promise<BoxInfo[]> {
+    this.requireOpen();
+    const all = [...this.boxes.values()].map(({ info }) => ({ ...info }));
+    return all.filter((info) => status === undefined || info.status === status);
+  }
+
+  async stopBox(id: string): Promise<BoxInfo> {
+    const box = this.running(id);
+    await this.endAll(box);
+    return { ...Object.assign(box.info, { status: "stopped", stoppedAt: new Date() }) };
+  }
+
+  async startBox(id: string): Promise<BoxInfo> {
+    const { info } = this.box(id);
+    if (info.status === "running") throw new BoxRunError("BOX_ALREADY_RUNNING", `${id} runs already`);
+    return { ...Object.assign(info, { status: "running", startedAt: new Date(), stoppedAt: null }) };
+  }
+
+  async removeBox(id: string, { force }: { force: boolean }): Promise<void> {
+    const box = this.box(id);
+    if (box.info.status === "running" && !force) {
+      throw new BoxRunError("BOX_ALREADY_RUNNING", `${id} runs: stop it first, or remove it by force`);
+    }
+    this.boxes.delete(box.info.id);
+    await this.endAll(box);
+  }
+
+  async gc({ olderThan }: { olderThan: number }): Promise<number> {
+    const limit = Date.now() - olderThan * 1000;
+    const old = [...this.boxes.values()].filter(
+      ({ info }) => info.status === "stopped" && (info.stoppedAt as Date).getTime() <= limit,
+    );
+    for (const { info } of old) this.boxes.delete(info.id);
+    return old.length;
+  }
+
+  async usage(id: string): Promise<BoxUsage> {
+    const { files, info } = this.box(id);
+    const diskBytes = [...files.values()].reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+    return { diskBytes, diskLimitBytes: info.diskSizeGb * 2 ** 30, persistent: false };
+  }
+
+  async startExec(boxId: string, spec: ExecSpec): Promise<ExecInfo> {
+    const { info, files, execs } = this.running(boxId);
+    const execution = new FakeExecution(info, spec, files, (cmd) => this.program(cmd));
+    execs.set(execution.info.id, execution);
+    return { ...execution.info };
+  }
+
+  async getExec(boxId: string, execId: string): Promise<ExecInfo> {
+    return { ...this.exec(boxId, execId).info };
+  }
+
+  async listExecs(boxId: string): Promise<ExecInfo[]> {
+    return [...this.box(boxId).execs.values()].map(({ info }) => ({ ...info }));
+  }
+
+  async *execEvents(
+    boxId: string,
+    execId: string,
+    options: { after: number; signal?: AbortSignal },
+  ): AsyncGenerator<BackendEvent, void, undefined> {
+    yield* this.exec(boxId, execId).events(options);
+  }
+
+  waitExec(boxId: string, execId: string, { signal }: { signal?: AbortSignal }): Promise<ExecInfo> {
+    return this.exec(boxId, execId).wait(signal);
+  }
+
+  async cancelExec(boxId: string, execId: string): Promise<ExecInfo> {
+    const execution = this.unfinished(boxId, execId);
+    execution.end("canceled", null);
+    return { ...execution.info };
+  }
+
+  async signalExec(boxId: string, execId: string, signal: string): Promise<void> {
+    this.unfinished(boxId, execId).signal(signal);
+  }
+
+  async writeStdin(boxId: string, execId: string, chunk: Uint8Array): Promise<void> {
+    await this.unfinished(boxId, execId).write(chunk);
+  }
+
+  async closeStdin(boxId: string, execId: string): Promise<void> {
+    this.exec(boxId, execId).closeStdin();
+  }
+
+  async attach(
+    boxId: string,
+    spec: TerminalSpec,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<Terminal> {
+    const { info, files, terminals } = this.running(boxId);
+    signal?.throwIfAborted();
+    const terminal = new FakeTerminal(info, spec, files, (cmd) => this.program(cmd));
+    terminals.add(terminal);
+    const onAbort = () => terminal.fail(signal?.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const forget = () => {
+      terminals.delete(terminal);
+      signal?.removeEventListener("abort", onAbort);
+    };
+    terminal.exited.then(forget, forget);
+    return terminal;
+  }
+
+  /** How many terminals have not ended. */
+  get openTerminals(): number {
+    return [...this.boxes.values()].reduce((sum, { terminals }) => sum + terminals.size, 0);
+  }
+
+  async upload(
+    boxId: string,
+    path: string,
+    body: ReadableStream<Uint8Array>,
+    { mode }: { mode: number },
+  ): Promise<void> {
+    const { files } = this.running(boxId);
+    requirePath(path);
+    files.set(path, { bytes: new Uint8Array(await new Response(body).arrayBuffer()), mode });
+  }
+
+  async download(boxId: string, path: string): Promise<DownloadResult> {
+    const { files } = this.running(boxId);
+    requirePath(path);
+    const file = files.get(path);
+    if (!file) throw new BoxRunError("RUNTIME_ERROR", `download of ${path}: no such file`);
+    const stream = new Blob([file.bytes as Uint8Array<ArrayBuffer>]).stream();
+    return { size: file.bytes.byteLength, stream: stream as ReadableStream<Uint8Array> };
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    for (const box of this.boxes.values()) await this.endAll(box);
+  }
+
+  private program(cmd: readonly string[]): FakeProgram | undefined {
+    const name = cmd[0]?.split("/").at(-1) ?? "";
+    return Object.hasOwn(this.programs, name) ? this.programs[name] : undefined;
+  }
+
+  private requireOpen(): void {
+    if (this.closed) throw invalid("this backend was closed");
+  }
+
+  private box(idOrName: string): FakeBox {
+    this.requireOpen();
+    const found = [...this.boxes.values()].find(({ info }) => info.id === idOrName || info.name === idOrName);
     if (!found) throw new BoxRunError("BOX_NOT_FOUND", `there is no box ${idOrName}`);
     return found;
   }
-  async listBoxes({ status }: { status?: string }): Promise<BoxInfo[]> {
-    return [...this.boxes.values()].filter((box) => status === undefined || box.status === status);
-  }
-  async stopBox(id: string): Promise<BoxInfo> {
-    const box = await this.getBox(id);
-    if (box.status !== "running") throw new BoxRunError("BOX_NOT_RUNNING", "it is stopped");
-    box.status = "stopped";
+
+  private running(id: string): FakeBox {
+    const box = this.box(id);
+    if (box.info.status !== "running") throw new BoxRunError("BOX_NOT_RUNNING", `${id} is stopped`);
     return box;
   }
-  async startBox(id: string): Promise<BoxInfo> {
-    const box = await this.getBox(id);
-    if (box.status === "running") throw new BoxRunError("BOX_ALREADY_RUNNING", "it runs");
-    box.status = "running";
-    return box;
-  }
-  async removeBox(id: string, { force }: { force: boolean }): Promise<void> {
-    const box = await this.getBox(id);
-    if (box.status === "running" && !force) throw new BoxRunError("BOX_ALREADY_RUNNING", "it runs");
-    this.calls.push("removeBox");
-    this.boxes.delete(box.id);
-  }
-  async gc({ olderThan }: { olderThan: number }): Promise<number> {
-    return olderThan;
-  }
-  async usage() {
-    return { diskBytes: 1, diskLimitBytes: 2, persistent: true };
-  }
-  async startExec(boxId: string, spec: ExecSpec): Promise<ExecInfo> {
-    await this.getBox(boxId);
-    const id = `exec_${String(this.execs.size).padStart(12, "0")}`;
-    const { cmd, env, workdir, timeoutMs } = spec;
-    const times = { createdAt: new Date("2026-01-02T03:04:07Z"), finishedAt: null };
-    const info: ExecInfo = {
-      id,
-      boxId,
-      status: "running",
-      cmd,
-      env,
-      workdir,
-      timeoutMs,
-      exitCode: null,
-      errorMessage: null,
-      ...times,
-    };
-    this.execs.set(id, info);
-    return info;
-  }
-  async getExec(_boxId: string, execId: string): Promise<ExecInfo> {
-    const found = this.execs.get(execId);
-    if (!found) throw new BoxRunError("EXEC_NOT_FOUND", `there is no ${execId}`);
+
+  private exec(boxId: string, execId: string): FakeExecution {
+    const found = this.box(boxId).execs.get(execId);
+    if (!found) throw new BoxRunError("EXEC_NOT_FOUND", `there is no execution ${execId} in ${boxId}`);
     return found;
   }
-  async listExecs(): Promise<ExecInfo[]> {
-    return [...this.execs.values()];
+
+  private unfinished(boxId: string, execId: string): FakeExecution {
+    const execution = this.exec(boxId, execId);
+    if (execution.info.status === "running") return execution;
+    throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended`);
   }
-  async *execEvents(_boxId: string, execId: string, { after }: { after: number }) {
-    try {
-      for (const event of this.script) {
-        await this.beforeEvent(event.seq);
-        if (event.seq > after) yield event;
-        if (event.type === "exit") Object.assign(this.execs.get(execId)!, { exitCode: event.exitCode });
-      }
-    } finally {
-      this.readersLeft++;
-    }
+
+  private async endAll({ execs, terminals }: FakeBox): Promise<void> {
+    for (const execution of execs.values()) execution.end("canceled", null);
+    await Promise.all([...terminals].map((terminal) => terminal.close()));
   }
-  waitExec(boxId: string, execId: string): Promise<ExecInfo> {
-    return this.getExec(boxId, execId);
-  }
-  async cancelExec(boxId: string, execId: string): Promise<ExecInfo> {
-    const info = await this.getExec(boxId, execId);
-    if (info.status !== "running") throw new BoxRunError("EXEC_ALREADY_FINISHED", "it has ended");
-    return Object.assign(info, { status: "canceled" });
-  }
-  async signalExec(_boxId: string, _execId: string, signal: string): Promise<void> {
-    this.calls.push(signal);
-  }
-  async writeStdin(_boxId: string, _execId: string, chunk: Uint8Array): Promise<void> {
-    this.stdin.push(chunk);
-  }
-  async closeStdin(): Promise<void> {
-    this.calls.push("closeStdin");
-  }
-  async upload(_boxId: string, path: string, body: ReadableStream<Uint8Array>, { mode }: { mode: number }) {
-    const bytes = new Uint8Array(await new Response(body).arrayBuffer());
-    this.files.set(path, { bytes, mode });
-  }
-  async download(_boxId: string, path: string) {
-    const file = this.files.get(path);
-    if (!file) throw new BoxRunError("RUNTIME_ERROR", `there is no ${path}`);
-    return { size: file.bytes.byteLength, stream: new Response(file.bytes as Uint8Array<ArrayBuffer>).body! };
-  }
-  async close(): Promise<void> {}
+}
+
+function requirePath(path: string): void {
+  if (!path.startsWith("/") || path.endsWith("/") || path.includes("\0"))
+    throw invalid(`the path ${JSON.stringify(path)} must be absolute, and name a file`);
 }

@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { BackendEvent } from "../../src/backend.js";
 import { createHandler } from "../../src/server/handler.js";
-import { FakeBackend } from "../../src/testing/fake-backend.js";
+import { ScriptedBackend } from "./scripted-backend.js";
 
-let backend: FakeBackend;
+let backend: ScriptedBackend;
 let path: string;
 beforeEach(async () => {
-  backend = new FakeBackend();
+  backend = new ScriptedBackend();
   const { id } = await backend.createBox({ image: "tiny" } as never);
   const exec = await backend.startExec(id, { cmd: ["x"] } as never);
   path = `http://box.test/v1/boxes/${id}/exec/${exec.id}/events`;

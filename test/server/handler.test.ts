@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { createHandler, type HandlerOptions } from "../../src/server/handler.js";
-import { FakeBackend } from "../../src/testing/fake-backend.js";
+import { ScriptedBackend } from "./scripted-backend.js";
 
 const BASE = "http://127.0.0.1:9090";
 const BOX_KEYS =
@@ -8,9 +8,9 @@ const BOX_KEYS =
 const EXEC_KEYS =
   "id box_id status cmd env workdir timeout_ms exit_code error_message created_at finished_at";
 
-let backend: FakeBackend;
+let backend: ScriptedBackend;
 beforeEach(() => {
-  backend = new FakeBackend();
+  backend = new ScriptedBackend();
 });
 
 interface Asked {

@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { createHandler } from "../../src/server/handler.js";
-import { FakeBackend } from "../../src/testing/fake-backend.js";
+import { ScriptedBackend } from "./scripted-backend.js";
 
-let backend: FakeBackend;
+let backend: ScriptedBackend;
 let box: string;
 beforeEach(async () => {
-  backend = new FakeBackend();
+  backend = new ScriptedBackend();
   box = (await backend.createBox({ image: "tiny" } as never)).id;
 });
 

@@ -62,18 +62,13 @@ const LOCAL_ROWS: string[][] = [
 const REMOTE_ROWS: string[][] = [
   ["index.ts"],
   ["remote-backend.ts"],
-  ["events.ts", "upload.ts", "download.ts", "exec-waiter.ts"],
+  ["events.ts", "upload.ts", "download.ts", "exec-waiter.ts", "terminal.ts"],
   ["http.ts"],
   ["incoming.ts", "unix-socket.ts"],
   ["failures.ts"],
-  [
-    "capabilities.ts",
-    "options.ts",
-    "runtime.ts",
-    "unix-agent.ts",
-    "unix-agent-node.ts",
-    "unix-agent-browser.ts",
-  ],
+  ["options.ts", "unix-agent.ts", "unix-agent-node.ts", "unix-agent-browser.ts"],
+  ["web-socket.ts"],
+  ["capabilities.ts", "runtime.ts"],
 ];
 
 const IMPORT = /(?:from|import)\s*\(?\s*["'](\.[^"']+)["']/g;

@@ -1,0 +1,196 @@
+import type { Terminal, TerminalSpec } from "../backend.js";
+import { type ClientFrame, serverFrame } from "../contract/attach.js";
+import { BoxRunError, ERROR_CODES, type ErrorCode } from "../errors.js";
+import { deferred } from "../util/deferred.js";
+import { pause, startTimer } from "../util/timer.js";
+import type { Http } from "./http.js";
+import type { WebSocketLike } from "./web-socket.js";
+
+/** Bytes that have come and are not read yet: at the first a server that can is asked to pause, at the second to go on. */
+const PAUSE_BYTES = 2 ** 20;
+const RESUME_BYTES = 2 ** 18;
+/** At this the terminal is given up: a server without extensions cannot be asked to pause. */
+const MAX_UNREAD_BYTES = 64 * 2 ** 20;
+/** Bytes on their way out before a writer has to wait. */
+const MAX_UNSENT_BYTES = 2 ** 20;
+const PIECE_BYTES = 2 ** 16;
+/** A WebSocket does not tell when it has sent what it had. */
+const DRAIN_POLL_MS = 10;
+
+/** Opens `GET .../attach`. `isAlive` asks the server in another way whether it is there, for a socket that has been silent: it rejects when not. */
+export async function attach(
+  http: Http,
+  box: string,
+  spec: TerminalSpec,
+  { signal, isAlive }: { signal?: AbortSignal; isAlive: () => Promise<unknown> },
+): Promise<Terminal> {
+  const { shell, cols, rows, term } = spec;
+  const query = {
+    ...(shell !== null && { shell }),
+    cols: String(cols),
+    rows: String(rows),
+    term,
+    ...(http.extended && { flow: "1" }),
+  };
+  const { socket, life, end } = await http.webSocket("attach", {
+    params: { box },
+    query,
+    ...(signal && { signal }),
+  });
+  const options = {
+    what: `terminal of ${box}`,
+    flow: http.extended,
+    silenceMs: http.clocks.silenceMs,
+    isAlive,
+  };
+  return new RemoteTerminal(socket, life, spec, options, end);
+}
+
+interface Options {
+  what: string;
+  flow: boolean;
+  silenceMs: number;
+  isAlive: () => Promise<unknown>;
+}
+
+class RemoteTerminal implements Terminal {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array | string>;
+  readonly exited: Promise<number | null>;
+  private readonly ended = deferred<number | null>();
+  private readonly unread: Uint8Array[] = [];
+  private unreadBytes = 0;
+  private changed = deferred<void>();
+  private isOpen = true;
+  private isPaused = false;
+  private failure: { reason: unknown } | undefined;
+  private stopClock = () => {};
+  private readonly forget: () => void;
+
+  constructor(
+    private readonly socket: WebSocketLike,
+    life: AbortSignal,
+    private size: { cols: number; rows: number },
+    private readonly options: Options,
+    end: () => void,
+  ) {
+    this.exited = this.ended.promise;
+    const onAbort = () => this.end({ reason: life.reason });
+    life.addEventListener("abort", onAbort, { once: true });
+    this.forget = () => {
+      life.removeEventListener("abort", onAbort);
+      end();
+    };
+    socket.addEventListener("message", ({ data }) => this.receive(data));
+    socket.addEventListener("close", () => this.lost("the connection was closed before the shell had ended"));
+    socket.addEventListener("error", () => this.lost("the connection was lost"));
+    this.readable = new ReadableStream<Uint8Array>(
+      { pull: (controller) => this.pull(controller), cancel: () => this.close() },
+      { highWaterMark: 0 },
+    );
+    const encoder = new TextEncoder();
+    this.writable = new WritableStream({
+      write: (chunk) => this.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk),
+    });
+    this.listen();
+  }
+
+  resize(cols: number, rows: number): void {
+    this.size = { cols, rows };
+    if (this.isOpen) this.send({ type: "resize", cols, rows });
+  }
+
+  async close(): Promise<void> {
+    this.end(null);
+  }
+
+  private send(frame: ClientFrame): void {
+    this.socket.send(JSON.stringify(frame));
+  }
+
+  private receive(data: unknown): void {
+    if (!this.isOpen) return;
+    this.listen();
+    if (data instanceof ArrayBuffer) return this.print(new Uint8Array(data));
+    const frame = typeof data === "string" ? serverFrame.safeParse(data) : undefined;
+    if (!frame?.success) return this.lost("the server sent what is no frame of a terminal", "PROTOCOL_ERROR");
+    if (!("code" in frame.data)) return;
+    if (frame.data.type === "exit") return this.end(frame.data.code as number | null);
+    const { code, message } = frame.data as { code: string; message: string };
+    this.lost(message, ERROR_CODES.includes(code as ErrorCode) ? (code as ErrorCode) : "RUNTIME_ERROR");
+  }
+
+  private print(bytes: Uint8Array): void {
+    this.unread.push(bytes);
+    this.unreadBytes += bytes.byteLength;
+    this.wake();
+    if (this.unreadBytes > MAX_UNREAD_BYTES) this.lost("its output is not read", "STREAM_INTERRUPTED");
+    else if (this.options.flow && !this.isPaused && this.unreadBytes > PAUSE_BYTES) {
+      this.isPaused = true;
+      this.send({ type: "pause" });
+    }
+  }
+
+  private async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    while (this.unread.length === 0 && this.isOpen) await this.changed.promise;
+    const bytes = this.unread.shift();
+    if (bytes) {
+      this.unreadBytes -= bytes.byteLength;
+      if (this.isOpen && this.isPaused && this.unreadBytes < RESUME_BYTES) {
+        this.isPaused = false;
+        this.send({ type: "resume" });
+      }
+      controller.enqueue(bytes);
+    } else if (this.failure) controller.error(this.failure.reason);
+    else controller.close();
+  }
+
+  private async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
+      while (this.isOpen && this.socket.bufferedAmount > MAX_UNSENT_BYTES) await pause(DRAIN_POLL_MS);
+      if (this.failure) throw this.failure.reason;
+      if (!this.isOpen) throw new BoxRunError("EXEC_ALREADY_FINISHED", `${this.options.what} has ended`);
+      this.socket.send(bytes.slice(at, at + PIECE_BYTES));
+    }
+  }
+
+  /** Starts the clock of silence again. Ours says every so often that it is there; others may have nothing to say for hours, and are asked. */
+  private listen(): void {
+    this.stopClock();
+    const { silenceMs, flow, isAlive } = this.options;
+    this.stopClock = startTimer(silenceMs, () => {
+      if (flow) return this.lost(`nothing came for ${silenceMs} ms`);
+      // Where the socket alone is dead, something has to be sent to find that out.
+      this.send({ type: "resize", ...this.size });
+      isAlive().then(
+        () => this.isOpen && this.listen(),
+        (error) => this.end({ reason: error }),
+      );
+    });
+  }
+
+  private lost(why: string, code: ErrorCode = "STREAM_INTERRUPTED"): void {
+    const details = { retryable: code === "STREAM_INTERRUPTED" };
+    this.end({ reason: new BoxRunError(code, `${this.options.what}: ${why}`, details) });
+  }
+
+  /** With an exit code, or with what went wrong. Only the first counts. */
+  private end(how: number | null | { reason: unknown }): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.stopClock();
+    this.forget();
+    if (typeof how === "object" && how !== null) {
+      this.failure = how;
+      this.ended.reject(how.reason);
+    } else this.ended.resolve(how);
+    this.wake();
+    this.socket.close();
+  }
+
+  private wake(): void {
+    const { resolve } = this.changed;
+    this.changed = deferred();
+    resolve();
+  }
+}

@@ -1,0 +1,78 @@
+import { type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { type WebSocket, WebSocketServer } from "ws";
+import type { Handler, ServerSocket, Upgrade } from "../server/handler.js";
+
+/** Of one frame of a client. */
+const MAX_FRAME_BYTES = 2 ** 20;
+/** A client that answers no ping within this is gone, though nothing has closed its connection. */
+const PING_MS = 30_000;
+
+/** Answers a server's requests for WebSockets. Returns what ends those that are open: a server that closes waits for them. */
+export function serveUpgrades(server: Server, handler: Pick<Handler, "upgrade">): () => void {
+  const accepted = new Map<IncomingMessage, Upgrade>();
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_FRAME_BYTES,
+    perMessageDeflate: false,
+    handleProtocols: (_offered, request) => accepted.get(request)?.protocol || false,
+  });
+  server.on("upgrade", async (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const drop = () => void socket.destroy();
+    socket.on("error", drop);
+    const answer = await handler
+      .upgrade(requestOf(incoming))
+      .catch(() => new Response(null, { status: 500 }));
+    if (answer instanceof Response) return void socket.end(await textOf(answer));
+    socket.off("error", drop);
+    accepted.set(incoming, answer);
+    sockets.handleUpgrade(incoming, socket, head, (webSocket) => {
+      watch(webSocket);
+      void answer.accept(webSocket as ServerSocket);
+    });
+    accepted.delete(incoming);
+  });
+  return () => {
+    for (const webSocket of sockets.clients) webSocket.terminate();
+  };
+}
+
+/** Notices a connection that is open at this end only. */
+function watch(webSocket: WebSocket): void {
+  let answered = true;
+  webSocket.on("pong", () => {
+    answered = true;
+  });
+  const timer = setInterval(() => {
+    if (!answered) return webSocket.terminate();
+    answered = false;
+    webSocket.ping();
+  }, PING_MS);
+  webSocket.on("close", () => clearInterval(timer));
+}
+
+function requestOf(incoming: IncomingMessage): Request {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(incoming.headers)) {
+    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(", ") : value);
+  }
+  // A URL of the client's own making would throw; the guard refuses an empty host.
+  const host = incoming.headers.host ?? "";
+  const base = URL.canParse(`http://${host}`) ? `http://${host}` : "http://invalid";
+  return new Request(new URL(incoming.url?.startsWith("/") ? incoming.url : "/", base), { headers });
+}
+
+async function textOf(response: Response): Promise<string> {
+  const body = await response.text();
+  const headers = [
+    ...response.headers,
+    ["connection", "close"],
+    ["content-length", String(Buffer.byteLength(body))],
+  ];
+  return [
+    `HTTP/1.1 ${response.status} ${STATUS_CODES[response.status] ?? ""}`,
+    ...headers.map(([name, value]) => `${name}: ${value}`),
+    "",
+    body,
+  ].join("\r\n");
+}

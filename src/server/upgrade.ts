@@ -1,0 +1,54 @@
+import type { Backend } from "../backend.js";
+import { PROTOCOL, TOKEN_PROTOCOL, terminalSpecSchema } from "../contract/attach.js";
+import { describeIssue } from "../contract/issues.js";
+import { matchRoute } from "../contract/routes.js";
+import { guard } from "./guard.js";
+import { HttpError } from "./http-error.js";
+import type { Settings } from "./options.js";
+import { boxId } from "./routes.js";
+import { type ServerSocket, serveTerminal } from "./terminal.js";
+
+/** A request for a WebSocket that may be accepted. */
+export interface Upgrade {
+  /** The sub-protocol to accept it with; "" for none. */
+  protocol: string;
+  /** Takes the accepted socket over. Resolves when it is closed; never rejects. */
+  accept(socket: ServerSocket): Promise<void>;
+}
+
+/** Checks a request for a terminal. What is wrong with the box itself is told over the socket: a browser cannot read why an upgrade was refused. */
+export async function upgrade(backend: Backend, request: Request, settings: Settings): Promise<Upgrade> {
+  const offered = (request.headers.get("sec-websocket-protocol") ?? "").split(",").map((name) => name.trim());
+  guard(withToken(request, offered), settings);
+  const url = new URL(request.url);
+  const match = matchRoute("GET", url.pathname);
+  if (match.type !== "route" || match.name !== "attach") {
+    throw new HttpError(404, `there is no WebSocket at ${url.pathname}`);
+  }
+  const ask = (name: string) => url.searchParams.get(name) ?? undefined;
+  const number = (name: string) => (ask(name) === undefined ? undefined : Number(ask(name)));
+  const given = { shell: ask("shell"), cols: number("cols"), rows: number("rows"), term: ask("term") };
+  const spec = terminalSpecSchema.safeParse(
+    Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+  );
+  if (!spec.success) throw new HttpError(422, describeIssue(spec.error));
+  const flow = settings.extensions && ask("flow") === "1";
+  const target = { boxId: () => boxId({ backend, params: match.params }), spec: spec.data };
+  return {
+    protocol: offered.includes(PROTOCOL) ? PROTOCOL : "",
+    accept: (socket) => serveTerminal(backend, target, socket, { flow, keepAliveMs: settings.keepAliveMs }),
+  };
+}
+
+/** The request with the token as a header that came as a sub-protocol. */
+function withToken(request: Request, offered: string[]): Request {
+  const encoded = offered.find((name) => name.startsWith(TOKEN_PROTOCOL))?.slice(TOKEN_PROTOCOL.length);
+  if (encoded === undefined) return request;
+  const headers = new Headers(request.headers);
+  try {
+    headers.set("authorization", `Bearer ${atob(encoded.replaceAll("-", "+").replaceAll("_", "/"))}`);
+  } catch {
+    // It is no token; the guard says that there is none.
+  }
+  return new Request(request.url, { headers });
+}

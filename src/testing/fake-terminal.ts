@@ -1,0 +1,132 @@
+import type { BoxInfo, Terminal, TerminalSpec } from "../backend.js";
+import { deferred } from "../util/deferred.js";
+import { type FakeFiles, type FindProgram, runProgram } from "./fake-execution.js";
+
+const PROMPT = "$ ";
+const INTERRUPT = "\x03";
+const END_OF_INPUT = "\x04";
+
+/** A shell of a fake box: it echoes what is typed, runs a command a line, and knows "exit CODE" and "size". Ctrl-C ends the command, Ctrl-D the shell. */
+export class FakeTerminal implements Terminal {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array | string>;
+  readonly exited: Promise<number | null>;
+  private readonly ended = deferred<number | null>();
+  private controller!: ReadableStreamDefaultController<Uint8Array>;
+  private roomMade = deferred<void>();
+  private line = "";
+  private running: AbortController | undefined;
+  private isOpen = true;
+
+  constructor(
+    private readonly box: BoxInfo,
+    private spec: TerminalSpec,
+    private readonly files: FakeFiles,
+    private readonly find: FindProgram,
+  ) {
+    this.exited = this.ended.promise;
+    this.readable = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.controller = controller;
+        },
+        pull: () => this.roomMade.resolve(),
+        cancel: () => this.close(),
+      },
+      { highWaterMark: 64 * 1024, size: (chunk) => chunk.byteLength },
+    );
+    const decoder = new TextDecoder();
+    this.writable = new WritableStream({
+      write: async (chunk) => {
+        for (const char of typeof chunk === "string" ? chunk : decoder.decode(chunk, { stream: true }))
+          this.type(char);
+      },
+    });
+    void this.print(PROMPT);
+  }
+
+  resize(cols: number, rows: number): void {
+    this.spec = { ...this.spec, cols, rows };
+  }
+
+  async close(): Promise<void> {
+    this.exit(null);
+  }
+
+  /** Ends it with an error. */
+  fail(reason: unknown): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.running?.abort();
+    this.controller.error(reason);
+    this.ended.reject(reason);
+  }
+
+  private exit(code: number | null): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.running?.abort();
+    this.roomMade.resolve();
+    try {
+      this.controller.close();
+    } catch {
+      // Its reader has canceled it.
+    }
+    this.ended.resolve(code);
+  }
+
+  private type(char: string): void {
+    if (char === INTERRUPT) return this.running?.abort();
+    if (this.running) return;
+    if (char === END_OF_INPUT) return this.exit(0);
+    if (char !== "\n" && char !== "\r") {
+      this.line += char;
+      return void this.print(char);
+    }
+    const words = this.line.trim().split(/\s+/);
+    this.line = "";
+    const running = new AbortController();
+    this.running = running;
+    this.runLine(words, running.signal).then((code) => {
+      this.running = undefined;
+      if (code !== undefined) this.exit(code);
+    });
+  }
+
+  /** The code that the shell exits with; undefined while it goes on. */
+  private async runLine(words: string[], signal: AbortSignal): Promise<number | undefined> {
+    await this.print("\r\n");
+    const [name, argument] = words;
+    if (name === "exit") return Number(argument ?? 0);
+    if (name === "size") await this.print(`${this.spec.cols}x${this.spec.rows}\r\n`);
+    else if (name !== "") await this.runCommand(words, signal);
+    await this.print(PROMPT);
+    return undefined;
+  }
+
+  private async runCommand(words: string[], signal: AbortSignal): Promise<void> {
+    let printed = Promise.resolve();
+    const process = {
+      env: { ...this.box.env, TERM: this.spec.term },
+      workdir: this.box.workdir,
+      stdin: new ReadableStream<Uint8Array>({ start: (controller) => controller.close() }),
+      files: this.files,
+      write: (data: string | Uint8Array) => {
+        printed = this.print(typeof data === "string" ? data.replaceAll("\n", "\r\n") : data);
+      },
+      signal,
+    };
+    await runProgram(this.find, words, process);
+    await printed;
+  }
+
+  /** Resolves when there is room for more. */
+  private async print(data: string | Uint8Array): Promise<void> {
+    if (!this.isOpen) return;
+    this.controller.enqueue(typeof data === "string" ? new TextEncoder().encode(data) : data.slice());
+    while (this.isOpen && (this.controller.desiredSize ?? 1) <= 0) {
+      this.roomMade = deferred();
+      await this.roomMade.promise;
+    }
+  }
+}
