@@ -76,13 +76,15 @@ export class Http {
   }
 
   /**
-   * A WebSocket, open, and what ends it: the caller's signal, or the end of this client. The token goes as a header where this runtime can send one, and as a sub-protocol to
+   * What `use` makes of a WebSocket, once that is open. `use` gets it as soon as it is there: what is sent with the answer that opens it is lost to whoever listens later. `life` aborts when it is to end, by
+   * its caller's signal or with this client, and `end` says that it has. The token goes as a header where this runtime can send one, and as a sub-protocol to
    * servers that know it.
    */
-  async webSocket(
+  async webSocket<T>(
     name: RouteName,
     call: Call,
-  ): Promise<{ socket: WebSocketLike; life: AbortSignal; end: () => void }> {
+    use: (socket: WebSocketLike, life: AbortSignal, end: () => void) => T,
+  ): Promise<T> {
     const { life, end } = this.begin(call.signal);
     const { signal } = life;
     const stop = startTimer(this.clocks.requestMs, () =>
@@ -99,13 +101,14 @@ export class Http {
       const opening = openSocket ? openSocket(request) : newWebSocket(request, WebSocket);
       const socket = await untilAborted(opening, signal);
       socket.binaryType = "arraybuffer";
+      const used = use(socket, signal, end);
       try {
         await untilAborted(opened(socket, `${ROUTES[name].path} (${this.name})`), signal);
       } catch (error) {
         socket.close();
         throw error;
       }
-      return { socket, life: signal, end };
+      return used;
     } catch (error) {
       end();
       throw error;

@@ -32,18 +32,17 @@ export async function attach(
     term,
     ...(http.extended && { flow: "1" }),
   };
-  const { socket, life, end } = await http.webSocket("attach", {
-    params: { box },
-    query,
-    ...(signal && { signal }),
-  });
   const options = {
     what: `terminal of ${box}`,
     flow: http.extended,
     silenceMs: http.clocks.silenceMs,
     isAlive,
   };
-  return new RemoteTerminal(socket, life, spec, options, end);
+  return http.webSocket(
+    "attach",
+    { params: { box }, query, ...(signal && { signal }) },
+    (socket, life, end) => new RemoteTerminal(socket, life, spec, options, end),
+  );
 }
 
 interface Options {
@@ -92,7 +91,7 @@ class RemoteTerminal implements Terminal {
     this.writable = new WritableStream({
       write: (chunk) => this.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk),
     });
-    this.listen();
+    socket.addEventListener("open", () => this.listen());
   }
 
   resize(cols: number, rows: number): void {
@@ -156,6 +155,7 @@ class RemoteTerminal implements Terminal {
 
   /** Starts the clock of silence again. Ours says every so often that it is there; others may have nothing to say for hours, and are asked. */
   private listen(): void {
+    if (!this.isOpen) return;
     this.stopClock();
     const { silenceMs, flow, isAlive } = this.options;
     this.stopClock = startTimer(silenceMs, () => {
@@ -163,7 +163,7 @@ class RemoteTerminal implements Terminal {
       // Where the socket alone is dead, something has to be sent to find that out.
       this.send({ type: "resize", ...this.size });
       isAlive().then(
-        () => this.isOpen && this.listen(),
+        () => this.listen(),
         (error) => this.end({ reason: error }),
       );
     });

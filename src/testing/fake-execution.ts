@@ -22,8 +22,8 @@ export interface FakeProcess {
   run(cmd: readonly string[]): Promise<number>;
 }
 
-/** A program of a fake box. Returns its exit code, or nothing for 0. One that throws exits with 1. */
-export type FakeProgram = (process: FakeProcess) => number | void | Promise<number | void>;
+/** A program of a fake box. Returns its exit code; anything else is 0. One that throws exits with 1. */
+export type FakeProgram = (process: FakeProcess) => unknown;
 
 /** Finds a command's program. */
 export type FindProgram = (cmd: readonly string[]) => FakeProgram | undefined;
@@ -153,7 +153,8 @@ export async function runProgram(
   }
   try {
     const run = (other: readonly string[]) => runProgram(find, other, process);
-    return (await program({ ...process, cmd, run })) ?? 0;
+    const code = await program({ ...process, cmd, run });
+    return typeof code === "number" ? code : 0;
   } catch (error) {
     process.write(`${cmd[0]}: ${error}\n`, "stderr");
     return 1;

@@ -5,6 +5,8 @@ import { type FakeFiles, type FindProgram, runProgram } from "./fake-execution.j
 const PROMPT = "$ ";
 const INTERRUPT = "\x03";
 const END_OF_INPUT = "\x04";
+/** What means something by itself. */
+const CONTROL = new RegExp(`([\\n\\r${INTERRUPT}${END_OF_INPUT}])`);
 
 /** A shell of a fake box: it echoes what is typed, runs a command a line, and knows "exit CODE" and "size". Ctrl-C ends the command, Ctrl-D the shell. */
 export class FakeTerminal implements Terminal {
@@ -15,6 +17,8 @@ export class FakeTerminal implements Terminal {
   private controller!: ReadableStreamDefaultController<Uint8Array>;
   private roomMade = deferred<void>();
   private line = "";
+  /** What is typed while a command runs. */
+  private readonly ahead: string[] = [];
   private running: AbortController | undefined;
   private isOpen = true;
 
@@ -38,8 +42,8 @@ export class FakeTerminal implements Terminal {
     const decoder = new TextDecoder();
     this.writable = new WritableStream({
       write: async (chunk) => {
-        for (const char of typeof chunk === "string" ? chunk : decoder.decode(chunk, { stream: true }))
-          this.type(char);
+        const text = typeof chunk === "string" ? chunk : decoder.decode(chunk, { stream: true });
+        for (const piece of text.split(CONTROL)) this.type(piece);
       },
     });
     void this.print(PROMPT);
@@ -75,13 +79,14 @@ export class FakeTerminal implements Terminal {
     this.ended.resolve(code);
   }
 
-  private type(char: string): void {
-    if (char === INTERRUPT) return this.running?.abort();
-    if (this.running) return;
-    if (char === END_OF_INPUT) return this.exit(0);
-    if (char !== "\n" && char !== "\r") {
-      this.line += char;
-      return void this.print(char);
+  /** One control character, or text without any. */
+  private type(piece: string): void {
+    if (piece === INTERRUPT) return this.running?.abort();
+    if (this.running) return void this.ahead.push(piece);
+    if (piece === END_OF_INPUT) return this.exit(0);
+    if (piece !== "\n" && piece !== "\r") {
+      this.line += piece;
+      return void this.print(piece);
     }
     const words = this.line.trim().split(/\s+/);
     this.line = "";
@@ -89,7 +94,8 @@ export class FakeTerminal implements Terminal {
     this.running = running;
     this.runLine(words, running.signal).then((code) => {
       this.running = undefined;
-      if (code !== undefined) this.exit(code);
+      if (code !== undefined) return this.exit(code);
+      for (const next of this.ahead.splice(0)) this.type(next);
     });
   }
 
@@ -122,7 +128,7 @@ export class FakeTerminal implements Terminal {
 
   /** Resolves when there is room for more. */
   private async print(data: string | Uint8Array): Promise<void> {
-    if (!this.isOpen) return;
+    if (!this.isOpen || data.length === 0) return;
     this.controller.enqueue(typeof data === "string" ? new TextEncoder().encode(data) : data.slice());
     while (this.isOpen && (this.controller.desiredSize ?? 1) <= 0) {
       this.roomMade = deferred();
