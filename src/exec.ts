@@ -1,5 +1,6 @@
 import type { Backend, ExecSpec, OutputStream } from "./backend.js";
 import { invalid, isBoxRunError } from "./errors.js";
+import { innerCommand, withExactOutput } from "./exact-output.js";
 import { type ExecResult, Execution, ExitError, Overdue } from "./execution.js";
 import { type Source, toStream } from "./source.js";
 import { concatBytes } from "./util/bytes.js";
@@ -18,6 +19,11 @@ export interface CommandOptions {
   timeoutMs?: number;
   /** Aborting it cancels the command and rejects at once with the signal's reason. */
   signal?: AbortSignal;
+  /**
+   * "bytes": output is exact over servers, too, that send it as text (`capabilities.bytes`). There the command runs in a shell of the box that pipes its outputs through `base64`: they come a third larger and in
+   * larger pieces, and what the command leaves in the background holds up its end. Elsewhere it changes nothing. Default "text".
+   */
+  encoding?: "text" | "bytes";
 }
 
 /** Options of `exec`. */
@@ -51,11 +57,14 @@ export async function startExecution(
   cmd: Command,
   options: ExecStreamOptions,
 ): Promise<Execution> {
-  const { signal, detached = false, ...rest } = options;
-  const spec: ExecSpec = parseExecSpec({
+  const { signal, detached = false, encoding = "text", ...rest } = options;
+  if (encoding !== "text" && encoding !== "bytes") throw invalid('encoding must be "text" or "bytes"');
+  const asked: ExecSpec = parseExecSpec({
     ...rest,
     cmd: typeof cmd === "string" ? ["/bin/sh", "-c", cmd] : cmd,
   });
+  const wrapped = encoding === "bytes" && backend.capabilities.bytes !== true;
+  const spec = wrapped ? { ...asked, cmd: withExactOutput(asked.cmd) } : asked;
   signal?.throwIfAborted();
   const info = await backend.startExec(boxId, spec);
   return new Execution(backend, info, {
@@ -96,8 +105,13 @@ export async function runToEnd(
     },
   );
   const outputs = collector.outputs();
-  const result: ExecResult = { ...info, ...outputs, truncated: outputs.truncated || info.truncated === true };
-  const what = JSON.stringify(info.cmd.join(" ").slice(0, 200));
+  const result: ExecResult = {
+    ...info,
+    cmd: innerCommand(info.cmd) ?? info.cmd,
+    ...outputs,
+    truncated: outputs.truncated || info.truncated === true,
+  };
+  const what = JSON.stringify(result.cmd.join(" ").slice(0, 200));
   if (info.status === "timeout") {
     throw new ExitError("TIMEOUT", `${what} ${info.errorMessage ?? "timed out"}`, result);
   }

@@ -1,5 +1,6 @@
 import type { Backend, BackendEvent, ExecInfo, OutputStream } from "./backend.js";
 import { BoxRunError } from "./errors.js";
+import { ExactOutput, innerCommand } from "./exact-output.js";
 import { startTimer } from "./util/timer.js";
 
 /** What a command printed, or its end. */
@@ -131,11 +132,14 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   private async *iterate(signal: AbortSignal, onEnd: () => void): AsyncGenerator<ExecEvent, void, undefined> {
     const decoder = () => new TextDecoder("utf-8", { ignoreBOM: true });
     const decoders = { stdout: decoder(), stderr: decoder() };
+    const exact = innerCommand(this.started.cmd) && new ExactOutput();
     let ended = false;
     try {
       for await (const event of this.backend.execEvents(this.boxId, this.id, { after: 0, signal })) {
         if (event.type === "log") {
-          yield { ...event, data: decoders[event.stream].decode(event.bytes, { stream: true }) };
+          const { stream, seq } = event;
+          const bytes = exact ? exact.decode(stream, event.bytes) : event.bytes;
+          yield { type: "log", stream, data: decoders[stream].decode(bytes, { stream: true }), bytes, seq };
           continue;
         }
         ended = true;

@@ -49,6 +49,7 @@ export function errorOfResponse(line: RequestLine, response: Response, text: str
       details,
     );
   }
+  if (status === 413) details.hint = "the server, or what stands before it, takes no body of this size";
   if (status === 401) details.hint = "the server wants a token: pass the option token";
   const body = wireError.safeParse(parseJson(text));
   if (!body.success) {

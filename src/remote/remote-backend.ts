@@ -36,7 +36,7 @@ import { excerptOf, protocolError } from "./failures.js";
 import type { Call, Http } from "./http.js";
 import type { Incoming } from "./incoming.js";
 import { attach } from "./terminal.js";
-import { upload } from "./upload.js";
+import { upload, uploadPlain } from "./upload.js";
 
 const STDIN_PIECE_BYTES = 256 * 1024;
 
@@ -230,7 +230,12 @@ export class RemoteBackend implements Backend {
     options: { mode: number; signal?: AbortSignal },
   ): Promise<void> {
     requireFilePath(path);
-    return upload(this.http, requireBoxId(boxId), path, body, options);
+    requireBoxId(boxId);
+    if (this.http.extended) return upload(this.http, boxId, path, body, options);
+    return uploadPlain(this.http, boxId, path, body, options, {
+      startExec: (spec) => this.startExec(boxId, spec),
+      waitExec: (execId, signal) => this.waiter.wait(boxId, execId, signal),
+    });
   }
 
   async download(boxId: string, path: string, { signal }: { signal?: AbortSignal }): Promise<DownloadResult> {

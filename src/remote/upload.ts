@@ -1,15 +1,12 @@
 import { wireDone } from "../contract/wire.js";
-import { BoxRunError, invalid, isBoxRunError, unsupported } from "../errors.js";
-import { untilAborted } from "../util/abort.js";
-import { pause, startTimer } from "../util/timer.js";
+import { BoxRunError } from "../errors.js";
 import type { Http } from "./http.js";
 import { canStreamRequests } from "./runtime.js";
+import { PIECE_BYTES, type PieceServer, uploadInPieces } from "./upload-pieces.js";
+import { UploadSource } from "./upload-source.js";
 
-/** What a plain BoxRun server takes in one request. */
-const PLAIN_LIMIT_BYTES = 2 * 2 ** 20;
-/** Of a source that is collected into a Blob. */
-const MAX_BLOB_BYTES = 2 ** 30;
-const BLOB_PIECE_BYTES = 16 * 2 ** 20;
+/** What a server without a field for the mode gives a file. */
+const PLAIN_MODE = 0o644;
 
 /**
  * Sends one file as the multipart body of `POST .../files/upload`: as a stream, never whole in memory, where fetch can do that; in browsers as a Blob,
@@ -22,30 +19,72 @@ export async function upload(
   file: ReadableStream<Uint8Array>,
   { mode, signal }: { mode: number; signal?: AbortSignal },
 ): Promise<void> {
-  // A server only of the published API has no field for the mode.
-  const fields = { dest: path, ...(http.extended && { mode: mode.toString(8) }) };
-  const { head, tail, contentType } = multipart(fields);
+  const { head, tail, contentType } = multipart({ dest: path, mode: mode.toString(8) });
   const { silenceMs } = http.clocks;
+  await fromSource(file, signal, async (source, life) => {
+    const streamed = canStreamRequests();
+    const content = streamed
+      ? source.stream(head, tail, silenceMs, () => life.abort(silent(silenceMs)))
+      : await source.blob(head, tail);
+    await http.json("upload", wireDone, {
+      params: { box },
+      body: { content, contentType },
+      signal: life.signal,
+      // Of a Blob nobody tells how far it is.
+      withinMs: streamed ? Number.POSITIVE_INFINITY : http.clocks.lifecycleMs,
+    });
+  });
+}
+
+/** Sends one file to a server of the published API, which takes 2 MB at once and no mode: what is more than that goes in pieces, and by commands in the box. */
+export async function uploadPlain(
+  http: Http,
+  box: string,
+  path: string,
+  file: ReadableStream<Uint8Array>,
+  options: { mode: number; signal?: AbortSignal },
+  commands: Omit<PieceServer, "put">,
+): Promise<void> {
+  await fromSource(file, options.signal, async (source, { signal }) => {
+    const put = async (dest: string, bytes: Uint8Array) => {
+      const { head, tail, contentType } = multipart({ dest });
+      const content = new Blob([head, bytes, tail] as BlobPart[]);
+      const withinMs = http.clocks.lifecycleMs;
+      await http.json("upload", wireDone, {
+        params: { box },
+        body: { content, contentType },
+        signal,
+        withinMs,
+      });
+    };
+    const pieces = source.pieces(PIECE_BYTES);
+    const first = await pieces.next();
+    const second = await pieces.next();
+    if (second.done && options.mode === PLAIN_MODE) return put(path, first.value as Uint8Array);
+    const all = async function* () {
+      if (!first.done) yield first.value;
+      if (!second.done) yield second.value;
+      yield* pieces;
+    };
+    await uploadInPieces({ put, ...commands }, path, all(), { mode: options.mode, signal });
+  });
+}
+
+/** Sends what is read from a source. Its own error, or the signal's reason, is what the caller gets, whatever became of the request. */
+async function fromSource(
+  file: ReadableStream<Uint8Array>,
+  signal: AbortSignal | undefined,
+  send: (source: UploadSource, life: AbortController) => Promise<void>,
+): Promise<void> {
   const life = new AbortController();
   const onAbort = () => life.abort(signal?.reason);
   if (signal?.aborted) onAbort();
   else signal?.addEventListener("abort", onAbort, { once: true });
   const source = new UploadSource(file, life.signal);
   try {
-    const streamed = canStreamRequests();
-    const body = streamed
-      ? source.stream(head, tail, silenceMs, () => life.abort(silent(silenceMs)))
-      : await source.blob(head, tail);
-    await http.json("upload", wireDone, {
-      params: { box },
-      body: { content: body, contentType },
-      signal: life.signal,
-      // Of a Blob nobody tells how far it is.
-      withinMs: streamed ? Number.POSITIVE_INFINITY : http.clocks.lifecycleMs,
-    });
+    await send(source, life);
   } catch (error) {
-    const cause = source.failure ?? error;
-    throw http.extended ? cause : explainLimit(cause, source.sentBytes);
+    throw source.failure ?? error;
   } finally {
     signal?.removeEventListener("abort", onAbort);
     await source.release();
@@ -74,115 +113,8 @@ export function multipart(fields: Record<string, string>): {
   };
 }
 
-/** The caller's file on its way out: checked, counted, and what it fails with remembered. */
-class UploadSource {
-  sentBytes = 0;
-  /** What the source failed with: its caller wants that, not what became of the request. */
-  failure: unknown;
-  private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
-  private stopClock = () => {};
-  private released = false;
-
-  constructor(
-    file: ReadableStream<Uint8Array>,
-    private readonly signal: AbortSignal,
-  ) {
-    this.reader = file.getReader();
-  }
-
-  /** The body, each piece taken from the source when the connection has room for it. The clock runs while it has not. */
-  stream(
-    head: Uint8Array,
-    tail: Uint8Array,
-    silenceMs: number,
-    onSilence: () => void,
-  ): ReadableStream<Uint8Array> {
-    const start = () => {
-      this.stopClock();
-      if (!this.released) this.stopClock = startTimer(silenceMs, onSilence);
-    };
-    start();
-    return new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => controller.enqueue(head),
-        pull: async (controller) => {
-          this.stopClock();
-          try {
-            const chunk = await this.next();
-            controller.enqueue(chunk ?? tail);
-            if (!chunk) controller.close();
-          } catch (error) {
-            controller.error(error);
-          }
-          start();
-        },
-        cancel: () => this.release(),
-      },
-      { highWaterMark: 0 },
-    );
-  }
-
-  /** The body as a Blob: everything is read before anything is sent. A source that does not end is refused. */
-  async blob(head: Uint8Array, tail: Uint8Array): Promise<Blob> {
-    let whole = new Blob([head as BlobPart]);
-    let parts: BlobPart[] = [];
-    let waitingBytes = 0;
-    for (let chunk = await this.next(); chunk; chunk = await this.next()) {
-      parts.push(chunk as BlobPart);
-      waitingBytes += chunk.byteLength;
-      if (waitingBytes < BLOB_PIECE_BYTES) continue;
-      if (this.sentBytes > MAX_BLOB_BYTES) {
-        throw unsupported(
-          "a page cannot upload more than 1 GiB at once",
-          "send it in parts, and join them in the box",
-        );
-      }
-      // What is in a Blob may be on the browser's disk; and the page gets its turn.
-      whole = new Blob([whole, ...parts]);
-      parts = [];
-      waitingBytes = 0;
-      await pause(0, this.signal);
-    }
-    return new Blob([whole, ...parts, tail as BlobPart]);
-  }
-
-  /** Ends the source, if it has not ended. Idempotent. */
-  async release(): Promise<void> {
-    if (this.released) return;
-    this.released = true;
-    this.stopClock();
-    await this.reader.cancel().catch(() => {});
-  }
-
-  private async next(): Promise<Uint8Array | undefined> {
-    try {
-      const { done, value } = await untilAborted(this.reader.read(), this.signal);
-      // A source that was given up must not look like one that has ended: the server would take the half for the whole.
-      if (this.released) throw new Error("the upload is over");
-      if (done) return undefined;
-      if (!(value instanceof Uint8Array)) throw invalid("the source of an upload must be a stream of bytes");
-      this.sentBytes += value.byteLength;
-      return value;
-    } catch (error) {
-      this.failure ??= error;
-      throw error;
-    }
-  }
-}
-
 function silent(silenceMs: number): BoxRunError {
   return new BoxRunError("STREAM_INTERRUPTED", `the server took nothing of the upload for ${silenceMs} ms`, {
     retryable: true,
-  });
-}
-
-/** A plain server refuses more than 2 MB without saying so, or hangs up meanwhile. */
-function explainLimit(error: unknown, sentBytes: number): unknown {
-  if (!isBoxRunError(error) || sentBytes <= PLAIN_LIMIT_BYTES) return error;
-  if (error.status !== 413 && error.code !== "CONNECTION_FAILED") return error;
-  return new BoxRunError(error.code, error.message, {
-    ...(error.status !== undefined && { status: error.status }),
-    hint: "a BoxRun server takes uploads of up to 2 MB: send the file in parts, and join them in the box",
-    cause: error,
   });
 }

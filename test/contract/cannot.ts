@@ -21,7 +21,6 @@ export const FROM_A_PAGE: Readonly<Record<string, string>> = {
 const NO_STDIN = "the published API gives commands no stdin";
 const NO_SIGNAL = "the published API sends no signals";
 const NO_BYTES = "the published API sends output as text";
-const NO_MODE = "the published API uploads without a mode";
 const NO_IMAGE = "the published API does not tell what really runs";
 const NO_TRUNCATED = "the published API does not tell that output was dropped";
 const NO_USAGE = "the published API does not tell what a box takes";
@@ -46,6 +45,4 @@ export const OVER_PLAIN_HTTP: Readonly<Record<string, string>> = {
   "sends signals by name": NO_SIGNAL,
   "never waits for a reader that is not there, and says that output was dropped": NO_TRUNCATED,
   "cancels a command that prints without end, read or not": NO_TRUNCATED,
-  "makes the directories of the path, and sets the mode": NO_MODE,
-  "runs a script by its interpreter line": NO_MODE,
 };

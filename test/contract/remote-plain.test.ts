@@ -11,7 +11,7 @@ import { OVER_PLAIN_HTTP } from "./cannot.js";
 const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
 const backend = createLocalBackend({ state });
 /** A server that has the published API, and nothing more. */
-const fetch = createHandler(backend, { extensions: false });
+const fetch = createHandler(backend, { extensions: false, maxUploadBytes: 2_000_000 });
 
 contractSuite(vitest, {
   name: "remote, a server of the published API alone",

@@ -132,7 +132,10 @@ describe("the API as published", () => {
   it("names the routes it has not: attach, extensions that are off, unknown paths, methods and actions", async () => {
     await createBox();
     const { id } = await startExec("demo");
-    expect(await ask("/v1/boxes/demo/attach")).toMatchObject({ status: 426, json: { code: "VALIDATION_ERROR" } });
+    expect(await ask("/v1/boxes/demo/attach")).toMatchObject({
+      status: 426,
+      json: { code: "VALIDATION_ERROR" },
+    });
     const off = { options: { extensions: false } };
     expect(
       (await ask(`/v1/boxes/demo/exec/${id}:signal`, { json: { signal: "SIGINT" }, ...off })).status,

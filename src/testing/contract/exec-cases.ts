@@ -49,6 +49,27 @@ export function execCases(context: Context): void {
     expect(stdoutBytes).toEqual(all);
   });
 
+  it("returns every byte of both outputs, and the exit code, to callers that ask for bytes", async () => {
+    const all = Uint8Array.from({ length: 70_000 }, (_, i) => i * 7 + (i >> 8));
+    await context.box.upload(all, "/root/exact-bytes");
+    const chunks: string[] = [];
+    const result = await context.box.exec("cat /root/exact-bytes; cat /root/exact-bytes >&2; exit 5", {
+      encoding: "bytes",
+      onStdout: (text) => chunks.push(text),
+    });
+    expect(await sha256(result.stdoutBytes)).toBe(await sha256(all));
+    expect(await sha256(result.stderrBytes)).toBe(await sha256(all));
+    expect(result).toMatchObject({ exitCode: 5, status: "failed", stdout: chunks.join("") });
+    expect(result.cmd[2]).toContain("exact-bytes");
+    const argv = await context.box.exec(["printf", "%s|", "a  b", "", "$x"], { encoding: "bytes" });
+    expect(argv).toMatchObject({
+      stdout: "a  b||$x|",
+      exitCode: 0,
+      cmd: ["printf", "%s|", "a  b", "", "$x"],
+    });
+    expect((await context.box.exec(["no-such-command"], { encoding: "bytes" })).exitCode).toBe(127);
+  });
+
   it("returns 50 MB of output, by hash", async () => {
     const line = "all work and no play makes a dull box\n";
     const bytes = 50 * 2 ** 20;

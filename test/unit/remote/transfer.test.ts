@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { failure, pattern, streamOf } from "../../../src/testing/contract/tools.js";
-import { BOX, json, OURS, PLAIN, serve } from "./servers.js";
+import { BOX, ENDED, EXEC, json, OURS, PLAIN, serve } from "./servers.js";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
@@ -8,7 +8,7 @@ describe("an upload", () => {
   it("is a form whose destination comes before its file", async () => {
     const { backend, server } = await serve(PLAIN, (_request, response) => json(response, { ok: true }));
     await backend.upload(BOX.id, '/root/größe "a"\nb', streamOf(bytesOf("file\r\n--contents"), 4), {
-      mode: 0o755,
+      mode: 0o644,
     });
     const { headers, body, path } = server.seen.at(-1)!;
     expect(path).toBe(`/v1/boxes/${BOX.id}/files/upload`);
@@ -68,20 +68,44 @@ describe("an upload", () => {
     expect(server.seen).toHaveLength(1);
   });
 
-  it("names the limit of a plain server that refuses it or hangs up", async () => {
-    for (const hangsUp of [false, true]) {
-      const { backend } = await serve(PLAIN, (_request, response) =>
-        hangsUp ? void response.socket?.resetAndDestroy() : void response.writeHead(413).end(),
-      );
-      const large = streamOf(pattern(3_000_000), 100_000);
-      const error = await failure(backend.upload(BOX.id, "/x", large, { mode: 0o644 }));
-      expect(error).toMatchObject({ code: hangsUp ? "CONNECTION_FAILED" : "RUNTIME_ERROR" });
-      expect(error.message).toContain("up to 2 MB");
-      const small = await failure(
-        backend.upload(BOX.id, "/x", streamOf(pattern(1000), 1000), { mode: 0o644 }),
-      );
-      expect(small.message).not.toContain("2 MB");
-    }
+  it("goes to a plain server in pieces that it takes, and is put together by commands", async () => {
+    const bytes = pattern(2_500_000);
+    const uploads: { dest: string; size: number }[] = [];
+    const scripts: string[][] = [];
+    const { backend } = await serve(PLAIN, (request, response) => {
+      if (request.path.endsWith("/upload")) {
+        if (request.body.length > 2_000_000) return void response.writeHead(413).end();
+        const dest = /name="dest"\r\n\r\n(.*)\r\n/.exec(request.body)![1]!;
+        uploads.push({ dest, size: Number(request.headers["content-length"]) });
+        return json(response, { ok: true });
+      }
+      if (request.method === "POST") scripts.push(JSON.parse(request.body).cmd);
+      json(response, request.method === "POST" ? EXEC : { ...ENDED, status: "succeeded", exit_code: 0 });
+    });
+    await backend.upload(BOX.id, "/x", streamOf(bytes, 100_000), { mode: 0o644 });
+    expect(uploads).toHaveLength(3);
+    expect(new Set(uploads.map(({ dest }) => dest)).size).toBe(1);
+    expect(uploads[0]!.dest).toMatch(/^\/x\.boxrun-[\w-]+\.piece$/);
+    expect(scripts).toHaveLength(4);
+    expect(scripts.at(-1)!.slice(-3)).toEqual(["2500000", "644", "/x"]);
+  });
+
+  it("sends a piece again that arrived damaged, and gives up when it always does", async () => {
+    let damaged = 1;
+    let asked = 0;
+    const { backend, server } = await serve(PLAIN, (request, response) => {
+      if (request.path.endsWith("/upload")) return json(response, { ok: true });
+      if (request.method === "POST") return json(response, EXEC);
+      const code = asked++ < damaged ? 65 : 0;
+      json(response, { ...ENDED, status: code ? "failed" : "succeeded", exit_code: code });
+    });
+    const send = () => backend.upload(BOX.id, "/x", streamOf(pattern(10), 10), { mode: 0o755 });
+    await send();
+    expect(server.seen.filter(({ path }) => path.endsWith("/upload"))).toHaveLength(2);
+    damaged = Number.POSITIVE_INFINITY;
+    expect((await failure(send())).message).toMatch(/damaged, time after time/);
+    // What was there of it is taken away.
+    expect(server.seen.filter(({ method }) => method === "POST").at(-1)!.body).toContain("rm -f");
   });
 });
 
@@ -139,7 +163,7 @@ async function deafServer(): Promise<{ baseUrl: string }> {
   const { createServer } = await import("node:http");
   const { onTestFinished } = await import("vitest");
   const server = createServer((request, response) => {
-    if (request.url === "/v1/info") json(response, PLAIN);
+    if (request.url === "/v1/info") json(response, OURS);
     else request.pause();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
