@@ -11,6 +11,7 @@ import type {
 import { invalid } from "./errors.js";
 import { type Command, type ExecOptions, type ExecStreamOptions, runToEnd, startExecution } from "./exec.js";
 import { type ExecResult, Execution } from "./execution.js";
+import { BoxFiles } from "./files.js";
 import { openLocalFile, requireLocalFiles, saveLocalFile } from "./local-files.js";
 import { type Source, toStream } from "./source.js";
 import { untilAborted } from "./util/abort.js";
@@ -65,6 +66,8 @@ const MAX_MODE = 0o7777;
  * const { stdout } = await box.exec(["uname", "-m"]);   // "i686\n"
  */
 export class BoxHandle {
+  /** Its files: read, write, list, stat, and so on. */
+  readonly files: BoxFiles;
   private current: BoxInfo;
 
   constructor(
@@ -73,6 +76,13 @@ export class BoxHandle {
     private readonly owned: boolean,
   ) {
     this.current = info;
+    this.files = new BoxFiles({
+      hasStdin: backend.capabilities.stdin === true,
+      exec: (cmd, options) => this.exec(cmd, options),
+      execStream: (cmd, options) => this.execStream(cmd, options),
+      upload: (source, path, options) => this.upload(source, path, options),
+      download: (path, options) => this.download(path, options),
+    });
   }
 
   /** "box_" and 12 characters. */

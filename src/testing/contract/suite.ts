@@ -1,4 +1,5 @@
 import { boxCases } from "./box-cases.js";
+import { directoryCases } from "./directory-cases.js";
 import { execCases } from "./exec-cases.js";
 import { fileCases } from "./file-cases.js";
 import { lifeCases } from "./life-cases.js";
@@ -43,6 +44,7 @@ export function contractSuite(runner: Runner, target: Target): void {
     describe("exec", () => execCases(context));
     describe("execStream", () => streamCases(context));
     describe("files", () => fileCases(context));
+    describe("directories", () => directoryCases(context));
     describe("trouble", () => troubleCases(context));
   });
 }

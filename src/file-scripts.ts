@@ -1,0 +1,97 @@
+/**
+ * What `box.files` runs in a box: POSIX shell, with the programs that BusyBox has. `$a` and `$b` are the paths, absolute and without a slash at their end. An exit code of {@link ERRORS} says what is wrong.
+ */
+
+/** What the scripts exit with, after the names of errno. */
+export const ERRORS: Readonly<Record<number, { code: string; text: string }>> = {
+  40: { code: "ENOENT", text: "no such file or directory" },
+  41: { code: "ENOTDIR", text: "not a directory" },
+  42: { code: "EEXIST", text: "file exists" },
+  43: { code: "EISDIR", text: "is a directory" },
+  44: { code: "ENOTEMPTY", text: "directory not empty" },
+};
+
+const FORMAT = "%f %s %Y %u %g";
+const IS_THERE = '[ -e "$a" ] || [ -L "$a" ] || exit 40';
+
+export const STAT = `[ -e "$a" ] || exit 40
+exec stat -L -c '/${FORMAT} .' -- "$a"`;
+
+export const LSTAT = `${IS_THERE}
+exec stat -c '/${FORMAT} .' -- "$a"`;
+
+export const EXISTS = '[ -e "$a" ] || [ -L "$a" ]';
+
+/** A name holds no slash, so that one at the beginning of a line begins an entry, whatever the name before it holds. */
+export const LIST = `[ -e "$a" ] || exit 40
+[ -d "$a" ] || exit 41
+cd "$a/" && exec find . -mindepth 1 -maxdepth 1 -exec stat -c '/${FORMAT} %n' -- {} +`;
+
+/** `$1` is the mode. */
+export const MKDIR = `if [ -e "$a" ] || [ -L "$a" ]; then exit 42; fi
+[ -e "\${a%/*}/" ] || exit 40
+exec mkdir -m "$1" -- "$a"`;
+
+/** `$1` is the mode. */
+export const MKDIRS = `if [ -d "$a" ]; then exit 0; fi
+if [ -e "$a" ] || [ -L "$a" ]; then exit 42; fi
+exec mkdir -p -m "$1" -- "$a"`;
+
+/** As rename(2): a file takes the place of a file, a directory that of an empty one. */
+export const RENAME = `${IS_THERE}
+[ -d "\${b%/*}/" ] || exit 40
+if [ -L "$b" ]; then rm -f -- "$b"
+elif [ -d "$b" ]; then
+  { [ -d "$a" ] && [ ! -L "$a" ]; } || exit 43
+  [ "$a" = "$b" ] && exit 0
+  rmdir -- "$b" 2> /dev/null || exit 44
+elif [ -e "$b" ] && [ -d "$a" ] && [ ! -L "$a" ]; then exit 41
+fi
+exec mv -f -- "$a" "$b"`;
+
+/** `$1`: "r" for directories with what is in them; `$2`: "f" for what may not be there. */
+export const REMOVE = `if [ ! -e "$a" ] && [ ! -L "$a" ]; then [ "$2" = f ] && exit 0; exit 40; fi
+if [ -d "$a" ] && [ ! -L "$a" ]; then
+  [ "$1" = r ] || exit 43
+  exec rm -rf -- "$a"
+fi
+exec rm -f -- "$a"`;
+
+/** `$1`: "r" for directories with what is in them, which join what is in the target. */
+export const COPY = `${IS_THERE}
+mkdir -p -- "\${b%/*}/" || exit 41
+if [ -d "$a" ] && [ ! -L "$a" ]; then
+  [ "$1" = r ] || exit 43
+  if [ -e "$b" ] && [ ! -d "$b" ]; then exit 41; fi
+  mkdir -p -- "$b" && exec cp -a -- "$a/." "$b/"
+fi
+if [ -d "$b" ]; then exit 43; fi
+exec cp -f -P -p -- "$a" "$b"`;
+
+export const PACK = `[ -e "$a" ] || exit 40
+[ -d "$a" ] || exit 41
+exec tar -C "$a/" -cf - .`;
+
+export const UNPACK = `mkdir -p -- "$a" || exit 41
+exec tar -C "$a/" -xf -`;
+
+/** \`$b\` is the archive. */
+export const UNPACK_FILE = `mkdir -p -- "$a" || exit 41
+tar -C "$a/" -xf "$b"
+code=$?
+rm -f -- "$b"
+exit "$code"`;
+
+export const LINK = 'exec ln -s -- "$a" "$b"';
+export const UNLINK = 'exec rm -f -- "$a"';
+
+/** A script with its paths before it. They come as octal numbers: an argument is text, which holds no names that are no UTF-8, and nothing of them can be taken for shell. */
+export function withPaths(script: string, paths: readonly Uint8Array[]): string {
+  const set = paths.map((path, i) => {
+    const octal = Array.from(path, (byte) => `\\0${byte.toString(8).padStart(3, "0")}`).join("");
+    const name = "ab"[i] as string;
+    // What stands after it keeps line ends that a substitution would take away.
+    return `${name}=$(printf %b '${octal}.'); ${name}=\${${name}%.}`;
+  });
+  return [...set, script].join("\n");
+}

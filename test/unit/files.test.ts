@@ -1,0 +1,44 @@
+import { describe, expect, it } from "vitest";
+import { BoxRunClient } from "../../src/index.js";
+import { failure } from "../../src/testing/contract/tools.js";
+import { FakeBackend } from "../../src/testing/fake-backend.js";
+
+/** A box whose shell prints this, whatever it is asked. */
+async function boxThatPrints(output: string, exitCode = 0) {
+  const sh = ({ write }: { write(data: string): void }) => {
+    write(output);
+    return exitCode;
+  };
+  return new BoxRunClient({ backend: new FakeBackend({ programs: { sh } }) }).create("fake");
+}
+
+describe("the files of a box that lies", () => {
+  it.each([
+    "",
+    "nonsense",
+    "/",
+    "/zz 1 2 3 4 .",
+    "/81a4 x 2 3 4 .",
+    "/81a4 1 2",
+    `/${"9".repeat(400)} 1 2 3 4 .`,
+  ])("are a PROTOCOL_ERROR: %j", async (output) => {
+    const box = await boxThatPrints(output);
+    expect(await failure(box.files.stat("/x"))).toMatchObject({ code: "PROTOCOL_ERROR" });
+  });
+
+  it("are told in its own words where it gives no reason that is known", async () => {
+    const box = await boxThatPrints("", 9);
+    const error = await failure(box.files.list("/x"));
+    expect(error).toMatchObject({ code: "RUNTIME_ERROR" });
+    expect(error.message).toBe("list /x: exit code 9");
+  });
+
+  it("refuse what is no path before anything runs", async () => {
+    const box = await boxThatPrints("");
+    for (const path of ["x", "", "/a\0", 5, null]) {
+      const error = await failure(box.files.stat(path as string));
+      expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    }
+    expect(await box.executions()).toEqual([]);
+  });
+});
