@@ -65,7 +65,12 @@ export default defineConfig([
   },
   {
     ...browser,
-    entry: { index: "src/index.ts", local: "src/local/index-browser.ts", server: "src/server/handler.ts", testing: "src/testing/index.ts" },
+    entry: {
+      index: "src/index.ts",
+      local: "src/local/index-browser.ts",
+      server: "src/server/handler.ts",
+      testing: "src/testing/index.ts",
+    },
     esbuildOptions: (options) => {
       options.alias = {
         "boxrun/local": "./src/local/index-browser.ts",
