@@ -19,6 +19,18 @@ const browser = {
   noExternal: [/.*/] as RegExp[],
 } as const;
 
+/** undici and ws are CommonJS, and ask for Node's modules while they run. */
+const REQUIRE = {
+  js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+};
+
+const unixAgentBeside = {
+  name: "unix-agent-beside",
+  setup: (build: { onResolve: (options: { filter: RegExp }, callback: () => object) => void }) => {
+    build.onResolve({ filter: /^boxrun\/unix-agent$/ }, () => ({ path: "./unix-agent.js", external: true }));
+  },
+};
+
 export default defineConfig([
   {
     ...shared,
@@ -31,23 +43,24 @@ export default defineConfig([
       testing: "src/testing/index.ts",
       "machine-worker": "src/local/machine/worker-node.ts",
       "make-snapshot": "src/local/make-snapshot-node.ts",
-      cli: "src/cli/main.ts",
+      contract: "src/contract/index.ts",
     },
     external: ["boxrun/local"],
     // Bundled: a machine's thread starts twice as fast from one file as from some eighty, and v86's package is 18 MB of
     // which three files are needed.
     noExternal: [/^(?!boxrun\/|node:)[^./]/],
-    esbuildPlugins: [
-      {
-        name: "unix-agent-beside",
-        setup: (build) => {
-          build.onResolve({ filter: /^boxrun\/unix-agent$/ }, () => ({
-            path: "./unix-agent.js",
-            external: true,
-          }));
-        },
-      },
-    ],
+    esbuildPlugins: [unixAgentBeside],
+  },
+  {
+    ...shared,
+    platform: "node",
+    outDir: "dist/node",
+    // Apart from the others, which must not import anything of Node's at their top: runtimes that only resemble Node load them, too.
+    entry: { cli: "src/cli/main.ts" },
+    external: ["boxrun/local"],
+    noExternal: [/^(?!boxrun\/|node:)[^./]/],
+    esbuildPlugins: [unixAgentBeside],
+    banner: REQUIRE,
   },
   {
     ...shared,
@@ -58,10 +71,7 @@ export default defineConfig([
     splitting: false,
     minify: true,
     sourcemap: false,
-    // undici is CommonJS, and asks for Node's modules while it runs.
-    banner: {
-      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
-    },
+    banner: REQUIRE,
   },
   {
     ...browser,
@@ -70,6 +80,7 @@ export default defineConfig([
       local: "src/local/index-browser.ts",
       server: "src/server/handler.ts",
       testing: "src/testing/index.ts",
+      contract: "src/contract/index.ts",
     },
     esbuildOptions: (options) => {
       options.alias = {

@@ -11,8 +11,8 @@ import type {
 import { invalid } from "./errors.js";
 import { type Command, type ExecOptions, type ExecStreamOptions, runToEnd, startExecution } from "./exec.js";
 import { type ExecResult, Execution } from "./execution.js";
-import { BoxFiles } from "./files.js";
-import { openLocalFile, requireLocalFiles, saveLocalFile } from "./local-files.js";
+import type { BoxFiles } from "./file-types.js";
+import { filesOf } from "./files.js";
 import { type Source, toStream } from "./source.js";
 import { untilAborted } from "./util/abort.js";
 import { concatBytes } from "./util/bytes.js";
@@ -76,7 +76,7 @@ export class BoxHandle {
     private readonly owned: boolean,
   ) {
     this.current = info;
-    this.files = new BoxFiles({
+    this.files = filesOf({
       hasStdin: backend.capabilities.stdin === true,
       exec: (cmd, options) => this.exec(cmd, options),
       execStream: (cmd, options) => this.execStream(cmd, options),
@@ -186,7 +186,9 @@ export class BoxHandle {
     signal?.throwIfAborted();
     requireMode(options.mode);
     const file =
-      typeof source === "string" ? await openLocalFile(source) : { ...toStream(source), mode: undefined };
+      typeof source === "string"
+        ? await (await localFiles()).openLocalFile(source)
+        : { ...toStream(source), mode: undefined };
     const mode = options.mode ?? file.mode ?? DEFAULT_MODE;
     const body = onProgress ? file.stream.pipeThrough(reporting(file.size, onProgress)) : file.stream;
     try {
@@ -216,11 +218,12 @@ export class BoxHandle {
   ): Promise<unknown> {
     const { signal, onProgress } = options;
     signal?.throwIfAborted();
-    if (typeof target === "string") requireLocalFiles();
+    if (typeof target === "string") (await localFiles()).requireLocalFiles();
     const opened = this.backend.download(this.id, path, signal ? { signal } : {});
     const { size, stream } = await untilAborted(opened, signal);
     const body = onProgress ? stream.pipeThrough(reporting(size, onProgress)) : stream;
-    return typeof target === "string" ? saveLocalFile(target, body) : new StreamDownload(size, body);
+    if (typeof target !== "string") return new StreamDownload(size, body);
+    return (await localFiles()).saveLocalFile(target, body);
   }
 
   /** Asks for the box's state again. Throws BOX_NOT_FOUND once it is removed. */
@@ -276,6 +279,9 @@ export class BoxHandle {
     }
   }
 }
+
+/** Not needed in a page. */
+const localFiles = () => import("./local-files.js");
 
 function requireMode(mode: number | undefined): void {
   if (mode === undefined || (Number.isInteger(mode) && mode >= 0 && mode <= MAX_MODE)) return;

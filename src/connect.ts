@@ -84,12 +84,17 @@ async function openNamed(place: Place, options: ConnectionOptions): Promise<Conn
 
 async function openRemote(place: Place, options: ConnectionOptions, probeMs?: number): Promise<Backend> {
   const { socketPath: _, baseUrl: __, ...rest } = options;
-  const { connectRemote, openSocketFetch } = await import("./remote/index.js");
-  const socket = place.socketPath === undefined ? {} : await openSocketFetch(place.socketPath);
+  const { connectRemote } = await import("./remote/index.js");
+  const socket = place.socketPath === undefined ? {} : await openSocket(place.socketPath);
   return connectRemote(
     { ...rest, ...socket, baseUrl: place.baseUrl, name: place.name },
     probeMs === undefined ? {} : { probeMs },
   );
+}
+
+async function openSocket(path: string) {
+  const { openSocketFetch } = await import("./remote/unix-socket.js");
+  return openSocketFetch(path);
 }
 
 async function openLocal(local: LocalOptions, reason: string, tried: Tried[]): Promise<Connection> {

@@ -1,314 +1,36 @@
-import { BoxRunError, invalid } from "./errors.js";
-import type { Command, ExecOptions, ExecStreamOptions } from "./exec.js";
-import type { ExecResult, Execution } from "./execution.js";
-import * as scripts from "./file-scripts.js";
-import type { Source } from "./source.js";
+import type { BoxFiles, FileBox } from "./file-types.js";
+import { retryLater } from "./util/retry-later.js";
 
-/** An absolute path in a box. As bytes, for names that are no UTF-8. */
-export type BoxPath = string | Uint8Array;
+const CALLS = [
+  "read",
+  "write",
+  "list",
+  "stat",
+  "lstat",
+  "exists",
+  "mkdir",
+  "rename",
+  "remove",
+  "copy",
+  "pack",
+  "unpack",
+] as const satisfies (keyof BoxFiles)[];
 
-/** What a file is. */
-export interface FileStat {
-  type: "file" | "directory" | "symlink" | "other";
-  /** In bytes. */
-  size: number;
-  /** Permission bits. */
-  mode: number;
-  /** To the second. */
-  modifiedAt: Date;
-  uid: number;
-  gid: number;
-}
-
-/** One entry of a directory. */
-export interface DirectoryEntry extends FileStat {
-  /** What is no UTF-8 in it is shown as replacement characters: `nameBytes` has it. */
-  name: string;
-  nameBytes: Uint8Array;
-}
-
-/** What files need of a box. */
-export interface FileBox {
-  readonly hasStdin: boolean;
-  exec(cmd: Command, options: ExecOptions): Promise<ExecResult>;
-  execStream(cmd: Command, options: ExecStreamOptions): Promise<Execution>;
-  upload(source: Exclude<Source, string>, path: string, options: WriteOptions): Promise<void>;
-  download(path: string, options: FileOptions): Promise<{ bytes(): Promise<Uint8Array> }>;
-}
-
-/** Options of all that may take long. */
-export interface FileOptions {
-  /** Aborting it ends the work in the box and rejects at once with the signal's reason. */
-  signal?: AbortSignal;
-}
-
-/** Options of `write`. */
-export interface WriteOptions extends FileOptions {
-  /** Permission bits. Default 0o644. */
-  mode?: number;
-}
-
-/** By the upper bits of a mode, S_IFMT. */
-const TYPES: Readonly<Record<string, FileStat["type"]>> = {
-  "8": "file",
-  "4": "directory",
-  "10": "symlink",
-};
-const MAX_LIST_BYTES = 64 * 2 ** 20;
-const SLASH = 47;
-const SPACE = 32;
-const NEWLINE = 10;
-
-/**
- * The files of a box, on every backend: names and shapes are those of `node:fs/promises`. Links are followed, except by `lstat`, `list`, `rename` and `remove`. Each call is a short command in the box (one more of its
- * executions); `read` and `write` are transfers.
- *
- * All throw VALIDATION_ERROR for a path that is not absolute, BOX_NOT_RUNNING, and RUNTIME_ERROR for what the box refuses: `error.cause.code` is the name of errno then ("ENOENT", "EEXIST", "ENOTDIR", "EISDIR",
- * "ENOTEMPTY"), where it is one of these.
- *
- * @example
- * await box.files.write("/root/main.py", "print(42)");
- * for (const { name, type, size } of await box.files.list("/root")) console.log(name, type, size);
- */
-export class BoxFiles {
-  constructor(private readonly box: FileBox) {}
-
-  /** The contents of a file, as bytes or, with "utf8", as text. */
-  read(path: BoxPath, options?: FileOptions): Promise<Uint8Array>;
-  read(path: BoxPath, encoding: "utf8", options?: FileOptions): Promise<string>;
-  async read(
-    path: BoxPath,
-    given?: "utf8" | FileOptions,
-    options: FileOptions = typeof given === "object" ? given : {},
-  ): Promise<Uint8Array | string> {
-    const bytes = await this.underName(path, async (name) =>
-      (await this.box.download(name, options)).bytes(),
-    );
-    return given === "utf8" ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : bytes;
-  }
-
-  /** Puts a file, whole or not at all. A string is its text. Directories of the path are made. */
-  async write(path: BoxPath, data: Source, options: WriteOptions = {}): Promise<void> {
-    const source = typeof data === "string" ? new TextEncoder().encode(data) : data;
-    await this.underName(path, (name) => this.box.upload(source, name, options));
-  }
-
-  /** The entries of a directory, by name. "." and ".." are not among them. */
-  async list(path: BoxPath): Promise<DirectoryEntry[]> {
-    const result = await this.run("list", scripts.LIST, [path], [], { maxOutputBytes: MAX_LIST_BYTES });
-    if (result.truncated) throw new BoxRunError("RUNTIME_ERROR", `list ${show(path)}: it holds too much`);
-    const entries = parseStats(result.stdoutBytes).map(({ path: found, ...stat }) => {
-      const nameBytes = found.slice(2);
-      return { name: new TextDecoder().decode(nameBytes), nameBytes, ...stat };
+/** The files of a box, by code that is loaded when they are first used: most programs only run commands. */
+export function filesOf(box: FileBox): BoxFiles {
+  let loading: Promise<BoxFiles> | undefined;
+  const load = async () => new (await import("./file-commands.js")).FileCommands(box);
+  const commands = () => {
+    loading ??= retryLater(load(), () => {
+      loading = undefined;
     });
-    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-  }
-
-  /** What the file is, or the one that a link leads to. */
-  stat(path: BoxPath): Promise<FileStat> {
-    return this.statBy(scripts.STAT, path);
-  }
-
-  /** What the file or link itself is. */
-  lstat(path: BoxPath): Promise<FileStat> {
-    return this.statBy(scripts.LSTAT, path);
-  }
-
-  /** True if there is anything of this name, even a link that leads nowhere. */
-  async exists(path: BoxPath): Promise<boolean> {
-    const { exitCode } = await this.exec(scripts.EXISTS, [path]);
-    return exitCode === 0;
-  }
-
-  /** Makes a directory; with `recursive` those above it, too, and it may be there already. `mode` is by default 0o755. */
-  async mkdir(path: BoxPath, { recursive = false, mode = 0o755 } = {}): Promise<void> {
-    await this.run("mkdir", recursive ? scripts.MKDIRS : scripts.MKDIR, [path], [mode.toString(8)]);
-  }
-
-  /** Moves a file or directory, in place of a file or an empty directory. */
-  async rename(from: BoxPath, to: BoxPath, options: FileOptions = {}): Promise<void> {
-    await this.run("rename", scripts.RENAME, [from, to], [], options);
-  }
-
-  /** Removes a file; with `recursive` a directory and all in it; with `force` without an error when there is none. */
-  async remove(
-    path: BoxPath,
-    {
-      recursive = false,
-      force = false,
-      ...options
-    }: FileOptions & { recursive?: boolean; force?: boolean } = {},
-  ): Promise<void> {
-    await this.run("remove", scripts.REMOVE, [path], [recursive ? "r" : "", force ? "f" : ""], options);
-  }
-
-  /** Copies a file with its mode and times; with `recursive` a directory and all in it, into the target if that is one. Directories of the path are made. */
-  async copy(
-    from: BoxPath,
-    to: BoxPath,
-    { recursive = false, ...options }: FileOptions & { recursive?: boolean } = {},
-  ): Promise<void> {
-    await this.run("copy", scripts.COPY, [from, to], [recursive ? "r" : ""], options);
-  }
-
-  /**
-   * A directory as a tar archive, made while it is read. It errors when something in the directory cannot be read.
-   *
-   * @example
-   * const archive = await new Response(await box.files.pack("/root/project")).blob();
-   */
-  async pack(path: BoxPath, options: FileOptions = {}): Promise<ReadableStream<Uint8Array>> {
-    const execution = await this.box.execStream(scriptOf(scripts.PACK, [path], []), {
-      ...options,
-      encoding: "bytes",
-      workdir: "/",
-    });
-    const events = execution[Symbol.asyncIterator]();
-    let words = "";
-    return new ReadableStream<Uint8Array>(
-      {
-        pull: async (controller) => {
-          for (;;) {
-            const { done, value } = await events.next();
-            if (done) return controller.close();
-            if (value.type === "exit" && value.exitCode !== 0)
-              throw failed("pack", path, value.exitCode, words);
-            if (value.type === "log" && value.stream === "stderr") words = (words + value.data).slice(-1000);
-            if (value.type === "log" && value.stream === "stdout" && value.bytes.byteLength > 0)
-              return controller.enqueue(value.bytes);
-          }
-        },
-        cancel: async () => void (await events.return()),
-      },
-      { highWaterMark: 0 },
-    );
-  }
-
-  /**
-   * Unpacks a tar archive into a directory, which is made if need be. One that breaks off leaves what had come.
-   *
-   * @example
-   * await box.files.unpack(await (await fetch("/project.tar")).blob(), "/root/project");
-   */
-  async unpack(archive: Exclude<Source, string>, path: BoxPath, options: FileOptions = {}): Promise<void> {
-    if (this.box.hasStdin) {
-      await this.run("unpack", scripts.UNPACK, [path], [], { ...options, stdin: archive });
-      return;
-    }
-    const file = `/tmp/boxrun-${crypto.randomUUID()}.tar`;
-    await this.box.upload(archive, file, options);
-    await this.run("unpack", scripts.UNPACK_FILE, [path, file], [], options);
-  }
-
-  private async statBy(script: string, path: BoxPath): Promise<FileStat> {
-    const { stdoutBytes } = await this.run("stat", script, [path], []);
-    const [found] = parseStats(stdoutBytes);
-    if (!found) throw new BoxRunError("PROTOCOL_ERROR", `stat ${show(path)}: the box's stat printed nothing`);
-    const { path: _, ...stat } = found;
-    return stat;
-  }
-
-  /** Transfers take names that are text: any other file gets one for their time. */
-  private async underName<T>(path: BoxPath, use: (name: string) => Promise<T>): Promise<T> {
-    const text = typeof path === "string" ? path : asText(path);
-    if (text !== undefined) return use(text);
-    const link = `/tmp/boxrun-${crypto.randomUUID()}`;
-    await this.run("link", scripts.LINK, [path, link], []);
-    try {
-      return await use(link);
-    } finally {
-      await this.exec(scripts.UNLINK, [link]).catch(() => {});
-    }
-  }
-
-  private async run(
-    what: string,
-    script: string,
-    paths: BoxPath[],
-    args: string[],
-    options: ExecOptions = {},
-  ): Promise<ExecResult> {
-    const result = await this.exec(script, paths, args, options);
-    if (result.exitCode !== 0) throw failed(what, paths[0] as BoxPath, result.exitCode, result.stderr);
-    return result;
-  }
-
-  private async exec(
-    script: string,
-    paths: BoxPath[],
-    args: string[] = [],
-    options: ExecOptions = {},
-  ): Promise<ExecResult> {
-    return this.box.exec(scriptOf(script, paths, args), { ...options, encoding: "bytes", workdir: "/" });
-  }
-}
-
-function scriptOf(script: string, paths: BoxPath[], args: string[]): string[] {
-  return ["/bin/sh", "-c", scripts.withPaths(script, paths.map(checked)), "boxrun", ...args];
-}
-
-function checked(path: BoxPath): Uint8Array {
-  if (typeof path !== "string" && !(path instanceof Uint8Array))
-    throw invalid("a path must be a string or bytes");
-  const bytes = typeof path === "string" ? new TextEncoder().encode(path) : path;
-  if (bytes[0] !== SLASH) throw invalid(`the path ${show(path)} must be absolute`);
-  if (bytes.includes(0)) throw invalid("a path cannot contain a zero character");
-  let end = bytes.byteLength;
-  while (end > 1 && bytes[end - 1] === SLASH) end--;
-  return bytes.subarray(0, end);
-}
-
-/** Reads what `stat` printed: entries of "/MODE SIZE TIME UID GID PATH". */
-function parseStats(output: Uint8Array): (FileStat & { path: Uint8Array })[] {
-  const found: (FileStat & { path: Uint8Array })[] = [];
-  for (let start = 0; start < output.byteLength; ) {
-    let end = start + 1;
-    while (end < output.byteLength && !(output[end] === NEWLINE && isStart(output, end + 1))) end++;
-    let at = start + 1;
-    const fields: string[] = [];
-    while (fields.length < 5) {
-      const space = output.indexOf(SPACE, at);
-      fields.push(new TextDecoder().decode(output.subarray(at, space)));
-      at = space + 1;
-    }
-    const [mode, size, seconds, uid, gid] = fields as [string, string, string, string, string];
-    const bits = Number.parseInt(mode, 16);
-    if (![bits, ...fields.slice(1).map(Number)].every(Number.isSafeInteger))
-      throw new BoxRunError("PROTOCOL_ERROR", "the box's stat printed what it should not");
-    found.push({
-      type: TYPES[bits >> 12] ?? "other",
-      size: Number(size),
-      mode: bits & 0o7777,
-      modifiedAt: new Date(Number(seconds) * 1000),
-      uid: Number(uid),
-      gid: Number(gid),
-      path: output.slice(at, end),
-    });
-    start = end + 1;
-  }
-  return found;
-}
-
-/** True at the end, and where an entry begins. */
-function isStart(output: Uint8Array, at: number): boolean {
-  return at >= output.byteLength || output[at] === SLASH;
-}
-
-function failed(what: string, path: BoxPath, exitCode: number | null, stderr: string): BoxRunError {
-  const known = scripts.ERRORS[exitCode ?? -1];
-  const words = known?.text ?? (stderr.trim().split("\n").at(-1) || `exit code ${exitCode}`);
-  const cause = known && Object.assign(new Error(`${known.code}: ${known.text}`), { code: known.code });
-  return new BoxRunError("RUNTIME_ERROR", `${what} ${show(path)}: ${words}`, cause && { cause });
-}
-
-function show(path: BoxPath): string {
-  return typeof path === "string" ? path : new TextDecoder().decode(path);
-}
-
-function asText(path: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(path);
-  } catch {
-    return undefined;
-  }
+    return loading;
+  };
+  const call =
+    (name: (typeof CALLS)[number]) =>
+    async (...args: never[]): Promise<unknown> => {
+      const files = await commands();
+      return (files[name] as (...args: never[]) => Promise<unknown>).apply(files, args);
+    };
+  return Object.fromEntries(CALLS.map((name) => [name, call(name)])) as unknown as BoxFiles;
 }

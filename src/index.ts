@@ -23,7 +23,7 @@ export type { CreateOptions, RunOptions, Tried } from "./client.js";
 export { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails, isBoxRunError } from "./errors.js";
 export type { Command, CommandOptions, ExecOptions, ExecStreamOptions } from "./exec.js";
 export { type ExecEvent, type ExecResult, Execution, ExitError } from "./execution.js";
-export type { BoxFiles, BoxPath, DirectoryEntry, FileOptions, FileStat, WriteOptions } from "./files.js";
+export type { BoxFiles, BoxPath, DirectoryEntry, FileOptions, FileStat, WriteOptions } from "./file-types.js";
 export type { LocalOptions } from "./local/options.js";
 export type { Timeouts, TokenSource } from "./remote/options.js";
 export type { WebSocketClass, WebSocketLike } from "./remote/web-socket.js";

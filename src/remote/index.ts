@@ -5,7 +5,6 @@ import type { RemoteOptions } from "./options.js";
 import { RemoteBackend } from "./remote-backend.js";
 
 export type { RemoteOptions } from "./options.js";
-export { openSocketFetch } from "./unix-socket.js";
 
 /**
  * Connects to a BoxRun server: asks what it is and can do. Rejects with CONNECTION_FAILED when nothing answers, with PROTOCOL_ERROR when what answers is

@@ -35,8 +35,7 @@ import { ExecWaiter } from "./exec-waiter.js";
 import { excerptOf, protocolError } from "./failures.js";
 import type { Call, Http } from "./http.js";
 import type { Incoming } from "./incoming.js";
-import { attach } from "./terminal.js";
-import { upload, uploadPlain } from "./upload.js";
+import { upload } from "./upload.js";
 
 const STDIN_PIECE_BYTES = 256 * 1024;
 
@@ -220,6 +219,7 @@ export class RemoteBackend implements Backend {
     const { status } = await this.getBox(boxId);
     if (status !== "running") throw new BoxRunError("BOX_NOT_RUNNING", `the box ${boxId} is ${status}`);
     const isAlive = () => this.getBox(boxId);
+    const { attach } = await import("./terminal.js");
     return attach(this.http, boxId, spec, { isAlive, ...(signal && { signal }) });
   }
 
@@ -232,6 +232,7 @@ export class RemoteBackend implements Backend {
     requireFilePath(path);
     requireBoxId(boxId);
     if (this.http.extended) return upload(this.http, boxId, path, body, options);
+    const { uploadPlain } = await import("./upload-plain.js");
     return uploadPlain(this.http, boxId, path, body, options, {
       startExec: (spec) => this.startExec(boxId, spec),
       waitExec: (execId, signal) => this.waiter.wait(boxId, execId, signal),

@@ -18,6 +18,8 @@ const ROWS: string[][] = [
   ["client.ts"],
   ["box.ts"],
   ["files.ts"],
+  ["file-commands.ts"],
+  ["file-types.ts"],
   ["exec.ts"],
   ["execution.ts", "source.ts", "validate.ts", "local-files.ts"],
   ["exact-output.ts", "file-scripts.ts"],
@@ -64,6 +66,7 @@ const LOCAL_ROWS: string[][] = [
 const REMOTE_ROWS: string[][] = [
   ["index.ts"],
   ["remote-backend.ts"],
+  ["upload-plain.ts"],
   ["events.ts", "upload.ts", "download.ts", "exec-waiter.ts", "terminal.ts"],
   ["upload-pieces.ts"],
   ["http.ts"],

@@ -1,0 +1,96 @@
+import type { Command, ExecOptions, ExecStreamOptions } from "./exec.js";
+import type { ExecResult, Execution } from "./execution.js";
+import type { Source } from "./source.js";
+
+/** An absolute path in a box. As bytes, for names that are no UTF-8. */
+export type BoxPath = string | Uint8Array;
+
+/** What a file is. */
+export interface FileStat {
+  type: "file" | "directory" | "symlink" | "other";
+  /** In bytes. */
+  size: number;
+  /** Permission bits. */
+  mode: number;
+  /** To the second. */
+  modifiedAt: Date;
+  uid: number;
+  gid: number;
+}
+
+/** One entry of a directory. */
+export interface DirectoryEntry extends FileStat {
+  /** What is no UTF-8 in it is shown as replacement characters: `nameBytes` has it. */
+  name: string;
+  nameBytes: Uint8Array;
+}
+
+/** What files need of a box. */
+export interface FileBox {
+  readonly hasStdin: boolean;
+  exec(cmd: Command, options: ExecOptions): Promise<ExecResult>;
+  execStream(cmd: Command, options: ExecStreamOptions): Promise<Execution>;
+  upload(source: Exclude<Source, string>, path: string, options: WriteOptions): Promise<void>;
+  download(path: string, options: FileOptions): Promise<{ bytes(): Promise<Uint8Array> }>;
+}
+
+/** Options of all that may take long. */
+export interface FileOptions {
+  /** Aborting it ends the work in the box and rejects at once with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** Options of `write`. */
+export interface WriteOptions extends FileOptions {
+  /** Permission bits. Default 0o644. */
+  mode?: number;
+}
+
+/**
+ * The files of a box, on every backend: names and shapes are those of `node:fs/promises`. Links are followed, except by `lstat`, `list`, `rename` and `remove`. Each call is a short command in the box (one more of its
+ * executions); `read` and `write` are transfers.
+ *
+ * All throw VALIDATION_ERROR for a path that is not absolute, BOX_NOT_RUNNING, and RUNTIME_ERROR for what the box refuses: `error.cause.code` is the name of errno then ("ENOENT", "EEXIST", "ENOTDIR", "EISDIR",
+ * "ENOTEMPTY"), where it is one of these.
+ *
+ * @example
+ * await box.files.write("/root/main.py", "print(42)");
+ * for (const { name, type, size } of await box.files.list("/root")) console.log(name, type, size);
+ */
+export interface BoxFiles {
+  /** The contents of a file, as bytes or, with "utf8", as text. */
+  read(path: BoxPath, options?: FileOptions): Promise<Uint8Array>;
+  read(path: BoxPath, encoding: "utf8", options?: FileOptions): Promise<string>;
+  /** Puts a file, whole or not at all. A string is its text. Directories of the path are made. */
+  write(path: BoxPath, data: Source, options?: WriteOptions): Promise<void>;
+  /** The entries of a directory, by name. "." and ".." are not among them. */
+  list(path: BoxPath): Promise<DirectoryEntry[]>;
+  /** What the file is, or the one that a link leads to. */
+  stat(path: BoxPath): Promise<FileStat>;
+  /** What the file or link itself is. */
+  lstat(path: BoxPath): Promise<FileStat>;
+  /** True if there is anything of this name, even a link that leads nowhere. */
+  exists(path: BoxPath): Promise<boolean>;
+  /** Makes a directory; with `recursive` those above it, too, and it may be there already. `mode` is by default 0o755. */
+  mkdir(path: BoxPath, options?: { recursive?: boolean; mode?: number }): Promise<void>;
+  /** Moves a file or directory, in place of a file or an empty directory. */
+  rename(from: BoxPath, to: BoxPath, options?: FileOptions): Promise<void>;
+  /** Removes a file; with `recursive` a directory and all in it; with `force` without an error when there is none. */
+  remove(path: BoxPath, options?: FileOptions & { recursive?: boolean; force?: boolean }): Promise<void>;
+  /** Copies a file with its mode and times; with `recursive` a directory and all in it, into the target if that is one. Directories of the path are made. */
+  copy(from: BoxPath, to: BoxPath, options?: FileOptions & { recursive?: boolean }): Promise<void>;
+  /**
+   * A directory as a tar archive, made while it is read. It errors when something in the directory cannot be read.
+   *
+   * @example
+   * const archive = await new Response(await box.files.pack("/root/project")).blob();
+   */
+  pack(path: BoxPath, options?: FileOptions): Promise<ReadableStream<Uint8Array>>;
+  /**
+   * Unpacks a tar archive into a directory, which is made if need be. One that breaks off leaves what had come.
+   *
+   * @example
+   * await box.files.unpack(await (await fetch("/project.tar")).blob(), "/root/project");
+   */
+  unpack(archive: Exclude<Source, string>, path: BoxPath, options?: FileOptions): Promise<void>;
+}
