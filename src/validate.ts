@@ -1,12 +1,12 @@
 import type * as z from "zod/mini";
 import type { BoxSpec, ExecSpec, TerminalSpec } from "./backend.js";
-import { terminalSpecSchema } from "./contract/attach.js";
 import { describeIssue } from "./contract/issues.js";
 import {
   boxSpecSchema,
   connectionOptionsSchema,
   execSpecSchema,
   localOptionsSchema,
+  terminalSpecSchema,
 } from "./contract/schemas.js";
 import { invalid } from "./errors.js";
 

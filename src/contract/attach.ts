@@ -1,6 +1,7 @@
 /** The text frames of `GET .../attach`; its binary frames are the terminal's bytes. */
 import * as z from "zod/mini";
 import { json } from "./json.js";
+import { terminalSize } from "./schemas.js";
 
 /**
  * A browser's WebSocket sends no headers: a token goes as a sub-protocol, in base64url after {@link TOKEN_PROTOCOL}, beside {@link PROTOCOL}, which the server takes.
@@ -9,13 +10,11 @@ import { json } from "./json.js";
 export const PROTOCOL = "boxrun";
 export const TOKEN_PROTOCOL = "boxrun.token.";
 
-const size = z.int().check(z.minimum(1), z.maximum(1000));
-
 /** What a client sends: its new size; or, with `flow=1` in the query, that it can take no more for now. */
 export const clientFrame = z.pipe(
   json,
   z.discriminatedUnion("type", [
-    z.object({ type: z.literal("resize"), cols: size, rows: size }),
+    z.object({ type: z.literal("resize"), cols: terminalSize, rows: terminalSize }),
     z.object({ type: z.literal("pause") }),
     z.object({ type: z.literal("resume") }),
   ]),
@@ -37,22 +36,3 @@ export type ServerFrame =
   | { type: "exit"; code: number | null }
   | { type: "error"; code: string; message: string }
   | { type: "alive" };
-
-/** The size of a terminal that names none. */
-export const DEFAULT_COLS = 80;
-export const DEFAULT_ROWS = 24;
-export const DEFAULT_TERM = "xterm-256color";
-
-/** What a terminal is to be, its defaults filled in. */
-export const terminalSpecSchema = z.strictObject({
-  shell: z._default(
-    z.nullable(z.string().check(z.regex(/^[^\0]+$/, "must be a program's name or path"))),
-    null,
-  ),
-  cols: z._default(size, DEFAULT_COLS),
-  rows: z._default(size, DEFAULT_ROWS),
-  term: z._default(
-    z.string().check(z.regex(/^[A-Za-z0-9._+-]{1,64}$/, "must be the name of a terminal")),
-    DEFAULT_TERM,
-  ),
-});

@@ -12,5 +12,6 @@ export {
 } from "./routes.js";
 export { eventSchema, SseDecoder, type SseEvent } from "./sse-decode.js";
 export { EventEncoder, type EventEncoding, KEEP_ALIVE } from "./sse-encode.js";
+export * from "./statuses.js";
 export type * from "./types.js";
 export * from "./wire.js";

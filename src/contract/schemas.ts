@@ -89,6 +89,28 @@ export type ExecSpecInput = z.input<typeof execSpecSchema>;
 /** How a signal is named: "SIGINT". */
 export const signalName = z.string().check(z.regex(/^SIG[A-Z0-9+-]{1,12}$/, 'must be a name as "SIGINT"'));
 
+/** The size of a terminal that names none. */
+const DEFAULT_COLS = 80;
+const DEFAULT_ROWS = 24;
+const DEFAULT_TERM = "xterm-256color";
+
+/** Columns or rows. */
+export const terminalSize = z.int().check(z.minimum(1), z.maximum(1000));
+
+/** What a terminal is to be, its defaults filled in. */
+export const terminalSpecSchema = z.strictObject({
+  shell: z._default(
+    z.nullable(z.string().check(z.regex(/^[^\0]+$/, "must be a program's name or path"))),
+    null,
+  ),
+  cols: z._default(terminalSize, DEFAULT_COLS),
+  rows: z._default(terminalSize, DEFAULT_ROWS),
+  term: z._default(
+    z.string().check(z.regex(/^[A-Za-z0-9._+-]{1,64}$/, "must be the name of a terminal")),
+    DEFAULT_TERM,
+  ),
+});
+
 /** Options of the local backend. */
 export const localOptionsSchema = z.strictObject({
   assets: z.optional(text),

@@ -1,4 +1,5 @@
-import { type ErrorCode, STATUS_OF_CODE } from "../contract/codes.js";
+import type { ErrorCode } from "../contract/codes.js";
+import { STATUS_OF_CODE } from "../contract/statuses.js";
 import { BoxRunError, isBoxRunError } from "../errors.js";
 
 /** An error whose status is HTTP's business, not its code's. */

@@ -1,7 +1,8 @@
 import type { Backend } from "../backend.js";
-import { PROTOCOL, TOKEN_PROTOCOL, terminalSpecSchema } from "../contract/attach.js";
+import { PROTOCOL, TOKEN_PROTOCOL } from "../contract/attach.js";
 import { describeIssue } from "../contract/issues.js";
 import { matchRoute } from "../contract/routes.js";
+import { terminalSpecSchema } from "../contract/schemas.js";
 import { guard } from "./guard.js";
 import { HttpError } from "./http-error.js";
 import type { Settings } from "./options.js";

@@ -36,6 +36,20 @@ function asModule(code: string): string {
 }
 
 describe("the package", () => {
+  const tool = (name: string, ...args: string[]) =>
+    execFileSync(join(ROOT, "node_modules/.bin", name), args, { cwd: ROOT, stdio: "pipe", encoding: "utf8" });
+
+  it.each([
+    ["publint", ["run", "--strict", "TARBALL"]],
+    ["attw", ["TARBALL", "--profile", "esm-only"]],
+    ["size-limit", []],
+    ["knip", []],
+  ])("is found in order by %s", (name, args) => {
+    const tarball = join(project, readdirSync(project).find((file) => file.endsWith(".tgz")) as string);
+    // What is wrong is in what the tool prints, which is the error's message.
+    tool(name, ...args.map((arg) => (arg === "TARBALL" ? tarball : arg)));
+  });
+
   it.each(["nodenext", "bundler"])(
     "has types that resolve under %s, and the README's snippets compile",
     (resolution) => {
