@@ -16,6 +16,7 @@ import { filesOf } from "./files.js";
 import { type Source, toStream } from "./source.js";
 import { untilAborted } from "./util/abort.js";
 import { concatBytes } from "./util/bytes.js";
+import { asyncDispose } from "./util/dispose.js";
 import { parseTerminalSpec } from "./validate.js";
 
 /** Options of `upload`. */
@@ -270,7 +271,7 @@ export class BoxHandle {
   }
 
   /** Removes the box if this handle created it; else lets go of it and leaves it as it is. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  async [asyncDispose](): Promise<void> {
     if (!this.owned) return;
     try {
       await this.remove({ force: true });

@@ -13,6 +13,7 @@ import { invalid } from "./errors.js";
 import type { Command, ExecOptions } from "./exec.js";
 import type { ExecResult } from "./execution.js";
 import { untilAborted } from "./util/abort.js";
+import { asyncDispose } from "./util/dispose.js";
 import { parseBoxSpec } from "./validate.js";
 
 /** What a box is to be. */
@@ -116,7 +117,7 @@ export class Client {
     try {
       return await box.exec(cmd, withoutUndefined(exec));
     } finally {
-      await box[Symbol.asyncDispose]();
+      await box[asyncDispose]();
     }
   }
 
@@ -184,7 +185,7 @@ export class Client {
   }
 
   /** The same as {@link close}. */
-  [Symbol.asyncDispose](): Promise<void> {
+  [asyncDispose](): Promise<void> {
     return this.close();
   }
 

@@ -1,6 +1,7 @@
 import type { Backend, BackendEvent, ExecInfo, OutputStream } from "./backend.js";
 import { BoxRunError } from "./errors.js";
 import { ExactOutput, innerCommand } from "./exact-output.js";
+import { asyncDispose } from "./util/dispose.js";
 import { startTimer } from "./util/timer.js";
 
 /** What a command printed, or its end. */
@@ -212,7 +213,7 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   }
 
   /** Cancels the command if it still runs, unless it was started with `detached: true`. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  async [asyncDispose](): Promise<void> {
     this.stopWatching();
     if (!this.detached) await this.cancelIfRunning();
   }

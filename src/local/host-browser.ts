@@ -5,7 +5,9 @@ import { browserStore } from "./state/store-browser.js";
 
 /** The local backend's host in browsers. */
 export const browserHost: Host = {
-  description: navigator.userAgent,
+  get description() {
+    return navigator.userAgent;
+  },
   assetsLocation: (given) => {
     const url = new URL(given ?? "../assets/", given === undefined ? import.meta.url : location.href).href;
     return url.endsWith("/") ? url : `${url}/`;

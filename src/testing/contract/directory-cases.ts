@@ -193,9 +193,9 @@ export function directoryCases(context: Context): void {
       ),
     ).toEqual(["deep directory 64", "link symlink 64", "run file 64"]);
     expect(await sha256(await files().read("/srv/tar/to/new/deep/big"))).toBe(await sha256(bytes));
-    expect(await failure(new Response(await files().pack("/srv/none")).blob())).toMatchObject({
-      cause: { code: "ENOENT" },
-    });
+    // Not by a Response: Chromium's forgets what its stream failed with.
+    const none = (await files().pack("/srv/none")).getReader();
+    expect(await failure(none.read())).toMatchObject({ cause: { code: "ENOENT" } });
     expect(
       await failure(files().unpack(new Blob(["no archive at all, but longer than nothing"]), "/srv/tar/x")),
     ).toMatchObject({
