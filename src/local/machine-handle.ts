@@ -22,6 +22,8 @@ export interface MachineHandlers {
   onEnded(error: BoxRunError): void;
 }
 
+const NO_WORKER: MachineWorker = { post: () => {}, terminate: async () => {}, hold: () => {} };
+
 /** A machine in its Worker, seen from the caller's thread. It owns the Worker. */
 export class MachineHandle {
   private readonly worker: MachineWorker;
@@ -35,13 +37,15 @@ export class MachineHandle {
     host: Host,
     private readonly handlers: MachineHandlers,
   ) {
-    this.worker = host.startWorker(
-      (message) => this.receive(message),
-      (cause) =>
-        this.end(
-          new BoxRunError("RUNTIME_ERROR", `the machine's Worker failed: ${cause.message}`, { cause }),
-        ),
-    );
+    const fail = (cause: Error) =>
+      this.end(new BoxRunError("RUNTIME_ERROR", `the machine's Worker failed: ${cause.message}`, { cause }));
+    try {
+      this.worker = host.startWorker((message) => this.receive(message), fail);
+    } catch (cause) {
+      // As one that fails a moment later: whoever makes the box has its lock and record to give back.
+      this.worker = NO_WORKER;
+      queueMicrotask(() => fail(cause as Error));
+    }
   }
 
   /** Starts the machine. Rejects, with the machine gone, when it cannot. */
