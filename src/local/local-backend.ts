@@ -90,6 +90,8 @@ export class LocalBackend implements Backend {
     requireBuildable(spec);
     signal?.throwIfAborted();
     const registry = await this.openRegistry();
+    // From here to `adopt` nothing waits: a client that closes has all its boxes to end.
+    this.requireOpen();
     const record = newRecord(newId("box"), spec);
     const create = () => registry.store.create(record.id, record);
     // Only a name has to be compared with those of all other boxes.
@@ -146,6 +148,10 @@ export class LocalBackend implements Backend {
     if (here && !here.ended) throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is running`);
     await here?.ended;
     const { record, release } = await registry.take(boxId);
+    if (this.closed) {
+      await release();
+      this.requireOpen();
+    }
     const box = this.adopt(registry, record, Promise.resolve(release));
     try {
       await this.boot(box, record, null, signal, onProgress);

@@ -58,6 +58,41 @@ describe("a Node script", () => {
   });
 });
 
+describe("a client that is closed", () => {
+  const state = join(scratch, "closed");
+  const newClient = () => new BoxRunClient({ backend: "local", local: { state } });
+
+  it("makes no box of a creation that was under way, whenever that is", async () => {
+    for (const turns of [0, 0, 1, 3, 10, 30]) {
+      const client = newClient();
+      const creating = failure(client.create("tiny", { memoryMb: 256 }));
+      for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
+      await client.close();
+      expect(["VALIDATION_ERROR", "BOX_NOT_RUNNING"]).toContain((await creating).code);
+    }
+    const other = newClient();
+    expect(await other.listBoxes()).toEqual([]);
+    await other.close();
+  });
+
+  it("leaves a box stopped, and free for others, whose start was under way", async () => {
+    const first = newClient();
+    const { id } = await first.create("tiny", { memoryMb: 256 });
+    await first.close();
+    const client = newClient();
+    const box = await client.getBox(id);
+    const starting = failure(box.start());
+    await client.close();
+    expect(["VALIDATION_ERROR", "BOX_NOT_RUNNING"]).toContain((await starting).code);
+    const other = newClient();
+    const found = await other.getBox(id);
+    await found.start();
+    expect((await found.exec(["echo", "free"])).stdout).toBe("free\n");
+    await found.remove({ force: true });
+    await other.close();
+  });
+});
+
 describe("files of this machine", () => {
   const client = new BoxRunClient({ backend: "local" });
   afterAll(() => client.close());
