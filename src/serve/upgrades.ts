@@ -20,8 +20,9 @@ export function serveUpgrades(server: Server, handler: Pick<Handler, "upgrade">)
   server.on("upgrade", async (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
     const drop = () => void socket.destroy();
     socket.on("error", drop);
-    const answer = await handler
-      .upgrade(requestOf(incoming))
+    // Nobody awaits this listener: what it throws would end the process.
+    const answer = await Promise.resolve(incoming)
+      .then((given) => handler.upgrade(requestOf(given)))
       .catch(() => new Response(null, { status: 500 }));
     if (answer instanceof Response) return void socket.end(await textOf(answer));
     socket.off("error", drop);
@@ -56,10 +57,11 @@ function requestOf(incoming: IncomingMessage): Request {
   for (const [name, value] of Object.entries(incoming.headers)) {
     if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(", ") : value);
   }
-  // A URL of the client's own making would throw; the guard refuses an empty host.
-  const host = incoming.headers.host ?? "";
-  const base = URL.canParse(`http://${host}`) ? `http://${host}` : "http://invalid";
-  return new Request(new URL(incoming.url?.startsWith("/") ? incoming.url : "/", base), { headers });
+  // A URL of the client's own making would throw; the guard refuses an empty host. Joined as text: against a base, "//host/" would name another host.
+  const url = `http://${incoming.headers.host ?? ""}${incoming.url ?? ""}`;
+  return new Request(incoming.url?.startsWith("/") && URL.canParse(url) ? url : "http://invalid/", {
+    headers,
+  });
 }
 
 async function textOf(response: Response): Promise<string> {

@@ -71,6 +71,25 @@ describe("boxrun serve", () => {
     expect((await ask(server.url, "/v1/run", { method: "POST", headers: plain }, run)).status).toBe(415);
   });
 
+  it.each(["//", "//evil.example/v1/info", "/\\", "*"])(
+    "refuses a WebSocket at %j, which any page may ask for, and goes on",
+    async (path) => {
+      const { hostname, port } = new URL(server.url);
+      const socket = connect(Number(port), hostname);
+      socket.write(
+        `GET ${path} HTTP/1.1\r\nhost: ${hostname}:${port}\r\nconnection: upgrade\r\nupgrade: websocket\r\n` +
+          "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n",
+      );
+      const answer = await new Promise<string>((resolve) => {
+        socket.once("data", (bytes) => resolve(String(bytes)));
+        socket.once("close", () => resolve(""));
+      });
+      socket.destroy();
+      expect(answer).toMatch(/^HTTP\/1\.1 40[034] /);
+      expect((await ask(server.url, "/v1/info")).status).toBe(200);
+    },
+  );
+
   it("keeps nothing under the name of an upload whose client goes away", async () => {
     const box = await client.create("tiny", { name: "served", memoryMb: 256 });
     await box.exec("echo old > /root/file");
