@@ -8,14 +8,18 @@ import { type AssetCache, webAssetSource } from "./asset-source-web.js";
 
 const inflate = promisify(gunzip);
 
+/** In the folder that the caller names, which may hold anything else: all in this one is ours to write over and remove. */
+const OWN_FOLDER = "boxrun-assets";
+
 /** Where fetched assets are kept unless the `cache` option says so. */
 export function defaultCacheFolder(env: NodeJS.ProcessEnv): string {
   return join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "boxrun");
 }
 
-/** Assets below a URL that ends in "/": in a folder (file:), or on a web server and then kept in the folder `cache`. */
+/** Assets below a URL that ends in "/": in a folder (file:), or on a web server and then kept below the folder `cache`. */
 export function nodeAssetSource(location: string, cache: string): AssetSource {
-  if (!location.startsWith("file:")) return webAssetSource(location, inflateBytes, folderCache(cache));
+  if (!location.startsWith("file:"))
+    return webAssetSource(location, inflateBytes, folderCache(join(cache, OWN_FOLDER)));
   const read: AssetSource["read"] = async (file, { onBytes } = {}) => {
     const bytes = plain(await readFile(new URL(file, location)));
     onBytes?.(bytes.byteLength);

@@ -10,7 +10,7 @@ export interface LocalOptions {
    * what the names of its databases begin with, by default "boxrun".
    */
   state?: string;
-  /** A folder, in Node, for what is fetched from a web server. Default `$XDG_CACHE_HOME/boxrun`, else `~/.cache/boxrun`. A page uses the browser's caches. */
+  /** A folder, in Node, for what is fetched from a web server; it is kept in one of its own there. Default `$XDG_CACHE_HOME/boxrun`, else `~/.cache/boxrun`. A page uses the browser's caches. */
   cache?: string;
   /** False: boxes are kept in memory and end with the page or process. Default true, where the page or process can keep anything. */
   persistent?: boolean;

@@ -76,6 +76,13 @@ describe("assets on a web server", () => {
     expect((await second.exec(READ_ALL)).stdout).toBe(stdout);
   });
 
+  it("leave alone what else is in the folder that they are kept in", async () => {
+    const own = ["manifest.json", "notes.txt"].map((name) => join(cache, name));
+    for (const path of own) writeFileSync(path, "mine");
+    await newClient().images();
+    for (const path of own) expect(readFileSync(path, "utf8")).toBe("mine");
+  });
+
   it("are asked for again when the server stumbles", async () => {
     const seen = new Map<string, number>();
     fault = (path, _, response) => {
@@ -121,8 +128,8 @@ describe("assets on a web server", () => {
 
   it("that are damaged in the cache are fetched again", async () => {
     await (await small(newClient())).exec(READ_ALL);
-    for (const name of readdirSync(join(cache, "chunks")))
-      writeFileSync(join(cache, "chunks", name), "damaged");
+    for (const name of readdirSync(join(cache, "boxrun-assets/chunks")))
+      writeFileSync(join(cache, "boxrun-assets/chunks", name), "damaged");
     asked = [];
     const box = await small(newClient());
     expect((await box.exec(READ_ALL)).exitCode).toBe(0);
