@@ -306,7 +306,8 @@ export class LocalBackend implements Backend {
       [...registry.running.values()].map((box) =>
         // One that is still being made ends as its maker's abort would end it; in memory there is nothing to keep.
         registry.store.persistent === true && box.info.status === "running"
-          ? box.stop().catch(() => box.end(closed))
+          ? // One that is being stopped still has to write what its guest has not: it is waited for.
+            (box.stopping ?? box.stop()).catch(() => box.end(closed))
           : box.end(closed),
       ),
     );

@@ -55,6 +55,7 @@ export class LocalBox {
   private state: "booting" | "running" | "stopping" | "ended" = "booting";
   private local: Pick<NonNullable<BoxInfo["local"]>, "boot" | "warnings"> = { boot: "cold", warnings: [] };
   private holders = 0;
+  private stopped: Promise<void> | undefined;
   private ending: Promise<void> | undefined;
   private failure: BoxRunError | undefined;
   /** False until its lock is held: until then nobody knows of it, and it may come to nothing. */
@@ -251,6 +252,16 @@ export class LocalBox {
   async stop(): Promise<void> {
     this.requireRunning();
     this.state = "stopping";
+    this.stopped = this.shutDown();
+    return this.stopped;
+  }
+
+  /** Set once the box is being stopped. */
+  get stopping(): Promise<void> | undefined {
+    return this.stopped;
+  }
+
+  private async shutDown(): Promise<void> {
     for (const execution of this.executions.values()) execution.expectEnd("the box was stopped");
     try {
       await this.hold(async () => {

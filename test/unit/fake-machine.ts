@@ -4,6 +4,7 @@ import { encodeFrame, FrameReader, type GuestFrame, type HostFrame } from "../..
 import type { Host } from "../../src/local/host.js";
 import { LocalBackend } from "../../src/local/local-backend.js";
 import type { FromMachine, ToMachine } from "../../src/local/machine/messages.js";
+import type { BoxStore } from "../../src/local/state/box-store.js";
 import { memoryStore } from "../../src/local/state/store-memory.js";
 
 /** The smallest module there is, in the place of the emulator. */
@@ -19,11 +20,16 @@ export interface FakeMachine {
   sendBytes(bytes: Uint8Array): void;
   post(message: FromMachine): void;
   failWorker(error: Error): void;
+  /** It was asked to end, its guest being shut down; the fake does so at once. */
+  stopped: boolean;
   terminated: boolean;
 }
 
 /** A local backend whose machines are played by the test: for guests that no real guest would be. */
-export function fakeBackend(onMachine: (machine: FakeMachine) => void): LocalBackend {
+export function fakeBackend(
+  onMachine: (machine: FakeMachine) => void,
+  store: BoxStore = memoryStore("a test"),
+): LocalBackend {
   const packed = new Uint8Array(gzipSync(EMPTY_WASM));
   const file = {
     file: "thing.bin",
@@ -58,13 +64,14 @@ export function fakeBackend(onMachine: (machine: FakeMachine) => void): LocalBac
       read: async () => packed,
       gunzip: async (bytes) => new Uint8Array(gunzipSync(bytes)),
     }),
-    openStore: async () => memoryStore("a test"),
+    openStore: async () => store,
     startWorker: (onMessage, onFailure) => {
       const reader = new FrameReader("host");
       const frames: HostFrame[] = [];
       const waiting: { type: string; resolve: (frame: HostFrame) => void }[] = [];
       const machine: FakeMachine = {
         frames,
+        stopped: false,
         terminated: false,
         next: (type) => new Promise((resolve) => waiting.push({ type, resolve })),
         send: (...sent) => onMessage(sent.map(encodeFrame)),
@@ -75,6 +82,10 @@ export function fakeBackend(onMachine: (machine: FakeMachine) => void): LocalBac
       const receive = (message: ToMachine) => {
         if (!(message instanceof Uint8Array)) {
           if (message.type === "start") queueMicrotask(() => onMachine(machine));
+          if (message.type === "stop") {
+            machine.stopped = true;
+            onMessage({ type: "stopped", contents: null });
+          }
           return;
         }
         for (const frame of reader.push(message) as HostFrame[]) {

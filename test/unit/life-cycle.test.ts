@@ -1,0 +1,45 @@
+import { expect, it } from "vitest";
+import type { BoxSpec } from "../../src/backend.js";
+import type { BoxStore } from "../../src/local/state/box-store.js";
+import { memoryStore } from "../../src/local/state/store-memory.js";
+import { bootFake, type FakeMachine, fakeBackend } from "./fake-machine.js";
+
+const SPEC: BoxSpec = {
+  image: "fake",
+  name: null,
+  cpu: 1,
+  memoryMb: 256,
+  diskSizeGb: 8,
+  network: false,
+  workdir: "/root",
+  env: null,
+  volumes: null,
+};
+
+/** A store that says of itself that it keeps its boxes. */
+const keepingStore = (): BoxStore => ({ ...memoryStore(false), persistent: true });
+
+async function runningBox(store: BoxStore) {
+  let machine!: FakeMachine;
+  const backend = fakeBackend((made) => {
+    machine = made;
+    void bootFake(made);
+  }, store);
+  const { id } = await backend.createBox(SPEC, {});
+  return { backend, id, machine };
+}
+
+it("a box that is being stopped when its client closes still unmounts its disk first", async () => {
+  const { backend, id, machine } = await runningBox(keepingStore());
+  const asked = machine.next("shutdown");
+  const stopping = backend.stopBox(id);
+  await asked;
+  const closing = backend.close();
+  // All that does not wait for the guest happens before this.
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(machine.terminated).toBe(false);
+  machine.send({ type: "done", stream: 0, bytes: 0 });
+  await closing;
+  expect(machine.stopped).toBe(true);
+  expect(await stopping).toMatchObject({ status: "stopped", stoppedAt: expect.any(Date) });
+});
