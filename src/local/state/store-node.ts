@@ -14,6 +14,8 @@ const BOX_ID = /^box_[0-9a-z]{12}$/;
 const NEW = ".new-";
 const REMOVED = ".removed-";
 const DRAFT_AGE_MS = 60_000;
+/** Environments and outputs of commands are in it, secrets among them: its owner's alone. */
+const PRIVATE = { recursive: true, mode: 0o700 } as const;
 /** Names are looked through in milliseconds: who waits longer than this waits for a process that does not move. */
 const EXCLUSIVE_DEADLINE_MS = 10_000;
 const EXCLUSIVE_RETRY_MS = 5;
@@ -70,7 +72,7 @@ export function folderStore(folder: string): BoxStore {
       guarded(async () => {
         // Made under another name and then moved: nobody ever sees a box without its record and its lock.
         const draft = join(boxes, `${NEW}${id}`);
-        await mkdir(draft, { recursive: true });
+        await mkdir(draft, PRIVATE);
         try {
           await takeFirstLock(draft);
           await writeFile(join(draft, RECORD), JSON.stringify(record));
@@ -88,7 +90,7 @@ export function folderStore(folder: string): BoxStore {
     exclusively: (work) =>
       guarded(async () => {
         const names = join(root, "names");
-        await mkdir(names, { recursive: true });
+        await mkdir(names, PRIVATE);
         const deadline = Date.now() + EXCLUSIVE_DEADLINE_MS;
         for (;;) {
           const release = await takeLock(names);

@@ -1,0 +1,24 @@
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { folderStore } from "../../src/local/state/store-node.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "boxrun-store-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+it("a folder of boxes can be read by its owner alone, whoever made it first", async () => {
+  const forOthers = (path: string) => statSync(path).mode & 0o077;
+  const state = join(folder, "state");
+  const store = folderStore(state);
+  await store.create("box_000000000000", {});
+  expect([state, join(state, "boxes"), join(state, "boxes/box_000000000000")].map(forOthers)).toEqual([
+    0, 0, 0,
+  ]);
+  const other = join(folder, "other");
+  await folderStore(other).exclusively(async () => {});
+  expect(forOthers(other)).toBe(0);
+});
