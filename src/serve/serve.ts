@@ -35,12 +35,15 @@ const IDLE_TIMEOUT_MS = 15 * 60_000;
 /**
  * Serves a backend over HTTP on this machine. Safe as it is: on the loopback address or a socket, only for requests that name this machine and come from no other page.
  *
- * Throws VALIDATION_ERROR for a host that others reach without a token, and RUNTIME_ERROR when the address is taken.
+ * Throws VALIDATION_ERROR for a host that others reach without a token and for a port that is none, and RUNTIME_ERROR when the address is taken.
  */
 export async function serve(backend: Backend, options: ServeOptions = {}): Promise<RunningServer> {
   const { host, port, socketPath, ...given } = options;
   const overTcp = socketPath === undefined || host !== undefined || port !== undefined;
   const name = host ?? "127.0.0.1";
+  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+    throw invalid(`the port must be a number from 0 to 65535, and ${port} is not`);
+  }
   const isLoopback = LOOPBACK_HOSTS.includes(urlHost(name));
   if (overTcp && !isLoopback && given.token === undefined) {
     throw invalid(`${name} is reachable from other machines`, "set a token, or listen on 127.0.0.1");

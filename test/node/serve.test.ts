@@ -17,7 +17,13 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Starts `boxrun serve`; `line` is what it prints first, on either output. */
 async function start(...args: string[]) {
-  const child = spawn(process.execPath, [CLI, "serve", "--state", join(folder, "state"), ...args]);
+  return startWith({}, ...args);
+}
+
+async function startWith(env: Record<string, string>, ...args: string[]) {
+  const child = spawn(process.execPath, [CLI, "serve", "--state", join(folder, "state"), ...args], {
+    env: { ...process.env, ...env },
+  });
   const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
   const line = await new Promise<string>((resolve) => {
     for (const output of [child.stdout, child.stderr]) {
@@ -143,6 +149,12 @@ describe("boxrun serve", () => {
     expect(refused.line).toMatch(
       new RegExp(`^boxrun: cannot listen on 127.0.0.1:${port}: .*RUNTIME_ERROR\\]\n$`),
     );
+    expect(await refused.ended).toBe(125);
+  });
+
+  it("says in one line that $BOXRUN_PORT is no port", async () => {
+    const refused = await startWith({ BOXRUN_PORT: "http" });
+    expect(refused.line).toMatch(/^boxrun: the port must be a number.*VALIDATION_ERROR\]\n$/);
     expect(await refused.ended).toBe(125);
   });
 
