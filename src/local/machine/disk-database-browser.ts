@@ -32,6 +32,7 @@ class DatabaseDisk implements StoredDisk {
   readonly byteLength = BOX_DISK_BYTES;
   /** In order of use, the latest last. */
   private readonly cached = new Map<number, Uint8Array>();
+  private before: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly database: Database,
@@ -44,7 +45,7 @@ class DatabaseDisk implements StoredDisk {
     const bytes = new Uint8Array(length);
     const numbers: number[] = [];
     eachChunk(DISK_CHUNK_BYTES, offset, length, (number) => numbers.push(number));
-    const chunks = await this.load(numbers);
+    const chunks = await this.inOrder(() => this.load(numbers));
     eachChunk(DISK_CHUNK_BYTES, offset, length, (number, start, end, at) => {
       const chunk = chunks.get(number);
       if (chunk) bytes.set(chunk.subarray(start, end), at);
@@ -57,6 +58,25 @@ class DatabaseDisk implements StoredDisk {
   }
 
   async writeAll(extents: readonly Extent[]): Promise<void> {
+    const { committed } = await this.inOrder(() => this.change(extents));
+    await committed;
+  }
+
+  async close(): Promise<void> {
+    this.database.close();
+  }
+
+  /**
+   * Runs `work` when what was asked for before has seen and changed the chunks that it needs; commits may be under way. A chunk that was read before another's
+   * write to it, and changed or kept after that, would undo the write.
+   */
+  private inOrder<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.before.then(work);
+    this.before = done.catch(() => {});
+    return done;
+  }
+
+  private async change(extents: readonly Extent[]): Promise<{ committed: Promise<void> }> {
     const partial = new Set<number>();
     // Beyond the file system only a guest that means harm writes.
     const inside = extents.filter(({ offset, bytes }) => offset + bytes.byteLength <= this.limitBytes);
@@ -79,16 +99,13 @@ class DatabaseDisk implements StoredDisk {
       this.stored.add(number);
       this.cache(number, chunk);
     }
-    await this.database.use("readwrite", (store) => {
+    const committed = this.database.use("readwrite", (store) => {
       for (const [number, chunk] of changed) store.put(chunk, number);
       // No request follows: the browser need not wait for one.
       store.transaction.commit();
       return promisifyRequest(store.transaction);
     });
-  }
-
-  async close(): Promise<void> {
-    this.database.close();
+    return { committed };
   }
 
   /** The chunks among these that are not zero. */
