@@ -59,11 +59,16 @@ export class BoxRegistry {
     }
   }
 
-  /** Removes a box at rest. BOX_LOCKED. */
-  async remove(id: string): Promise<void> {
+  /** Removes a box at rest, if `condition` still holds once it is locked. Resolves to whether it did. BOX_LOCKED. */
+  async remove(id: string, condition?: (record: BoxRecord) => boolean): Promise<boolean> {
     const release = await this.lock(id);
     try {
+      if (condition) {
+        const stored = await this.store.readRecord(id);
+        if (stored === undefined || !condition(parseRecord(id, stored))) return false;
+      }
       await this.store.remove(id);
+      return true;
     } finally {
       await release();
     }

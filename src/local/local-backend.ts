@@ -187,7 +187,7 @@ export class LocalBackend implements Backend {
     const registry = await this.openRegistry();
     const boxId = await registry.resolve(id);
     const box = registry.running.get(boxId);
-    if (!box) return registry.remove(boxId);
+    if (!box) return void (await registry.remove(boxId));
     if (!force && !box.ended) {
       throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is running`, {
         hint: "remove it with { force: true }",
@@ -202,17 +202,16 @@ export class LocalBackend implements Backend {
     this.requireOpen();
     const registry = await this.openRegistry();
     const limit = Date.now() - olderThan * 1000;
+    const isOld = (stoppedAt: Date | null) => stoppedAt !== null && stoppedAt.getTime() <= limit;
     let removed = 0;
     for (const { id, status, stoppedAt } of await registry.list()) {
-      if (status !== "stopped" || stoppedAt === null || stoppedAt.getTime() > limit) continue;
-      // Somebody may start it, or remove it, at this very moment.
-      const done = await registry.remove(id).then(
-        () => true,
-        (error) => {
-          if (isBoxRunError(error) && error.code === "BOX_LOCKED") return false;
-          throw error;
-        },
-      );
+      if (status !== "stopped" || !isOld(stoppedAt)) continue;
+      // Somebody may start it, or remove it, at this very moment; or has used it since it was listed.
+      const unused = ({ stoppedAt: at }: BoxRecord) => isOld(at === null ? null : new Date(at));
+      const done = await registry.remove(id, unused).catch((error) => {
+        if (isBoxRunError(error) && error.code === "BOX_LOCKED") return false;
+        throw error;
+      });
       if (done) removed++;
     }
     return removed;

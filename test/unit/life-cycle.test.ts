@@ -19,6 +19,17 @@ const SPEC: BoxSpec = {
 /** A store that says of itself that it keeps its boxes. */
 const keepingStore = (): BoxStore => ({ ...memoryStore(false), persistent: true });
 
+/** A box whose guest shuts down when it is asked to. */
+async function stoppedBox(store: BoxStore) {
+  const { backend, id, machine } = await runningBox(store);
+  const asked = machine.next("shutdown");
+  const stopping = backend.stopBox(id);
+  await asked;
+  machine.send({ type: "done", stream: 0, bytes: 0 });
+  await stopping;
+  return { backend, id };
+}
+
 async function runningBox(store: BoxStore) {
   let machine!: FakeMachine;
   const backend = fakeBackend((made) => {
@@ -42,4 +53,20 @@ it("a box that is being stopped when its client closes still unmounts its disk f
   await closing;
   expect(machine.stopped).toBe(true);
   expect(await stopping).toMatchObject({ status: "stopped", stoppedAt: expect.any(Date) });
+});
+
+it("a box that is used between being listed and being collected is not collected", async () => {
+  const store = keepingStore();
+  const { backend, id } = await stoppedBox(store);
+  const { lock } = store;
+  store.lock = async (locked) => {
+    // As another process would, that has it for a moment before.
+    const record = (await store.readRecord(locked)) as object;
+    await store.writeRecord(locked, { ...record, stoppedAt: new Date(Date.now() + 60_000).toISOString() });
+    return lock(locked);
+  };
+  expect(await backend.gc({ olderThan: 0 })).toBe(0);
+  store.lock = lock;
+  expect(await backend.getBox(id)).toMatchObject({ status: "stopped" });
+  expect(await backend.gc({ olderThan: -120 })).toBe(1);
 });
