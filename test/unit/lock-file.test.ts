@@ -36,6 +36,8 @@ describe("a lock file", () => {
   });
 
   const dead = () => spawnSync(process.execPath, ["-e", ""]).pid!;
+  const renamed = ({ where }: Record<string, string | number>) =>
+    String(where).replace(hostname(), "renamed");
   it.each([
     ["of a process that has ended", (own: object) => ({ ...own, pid: dead() }), false],
     ["of an earlier process with this number", (own: object) => ({ ...own, started: "1" }), false],
@@ -43,6 +45,16 @@ describe("a lock file", () => {
       "of an earlier boot of this machine",
       (own: object) => ({ ...own, where: `${hostname()}/other-boot/` }),
       false,
+    ],
+    [
+      "of a process that has ended, on this machine under the name it had then",
+      (own: Record<string, string | number>) => ({ ...own, where: renamed(own), pid: dead() }),
+      false,
+    ],
+    [
+      "of a process here that started when the machine had another name",
+      (own: Record<string, string | number>) => ({ ...own, where: renamed(own) }),
+      true,
     ],
     ["that a power cut left half written", () => '{"pid":', false],
     ["of a process here", (own: object) => own, true],

@@ -99,8 +99,14 @@ async function isHeld(folder: string, number: number): Promise<boolean> {
   }
   const here = await self();
   // On another machine or in another container: nothing can be known of it from here, so it counts as alive.
-  if (machineOf(owner.where) !== machineOf(here.where)) return true;
-  if (owner.where !== here.where) return bootOf(owner.where) === bootOf(here.where);
+  const theirs = placeOf(owner.where);
+  const ours = placeOf(here.where);
+  if (ours.boot === "" || theirs.boot !== ours.boot) {
+    if (theirs.machine !== ours.machine) return true;
+    if (theirs.boot !== ours.boot) return false;
+  }
+  // One boot is of one machine, which may have another name by now.
+  if (theirs.namespace !== ours.namespace) return true;
   return typeof owner.pid === "number" && (await startOf(owner.pid)) === owner.started;
 }
 
@@ -121,8 +127,10 @@ async function identify(): Promise<Owner> {
   return { pid: process.pid, started: started ?? "", where, since: new Date().toISOString() };
 }
 
-const machineOf = (where = "") => where.split("/")[0];
-const bootOf = (where = "") => where.split("/")[1];
+function placeOf(where = "") {
+  const [machine, boot = "", namespace = ""] = where.split("/");
+  return { machine, boot, namespace };
+}
 
 /** When a process started; undefined when there is none. */
 async function startOf(pid: number): Promise<string | undefined> {
