@@ -23,7 +23,8 @@ const FOR_EVER = "public, max-age=31536000, immutable";
  */
 export function serveFolder(root, served = DEMO) {
   const server = createServer(async (request, response) => {
-    const { pathname } = new URL(request.url ?? "/", "http://localhost");
+    // "//" is a path, and no URL: what is thrown here would end the process.
+    const { pathname } = new URL(`http://localhost${request.url?.startsWith("/") ? request.url : "/"}`);
     if (pathname === "/") return response.writeHead(302, { location: "/demo/" }).end();
     const path = pathname.endsWith("/") ? `${pathname}index.html` : pathname;
     const known =

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { get } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -37,6 +38,17 @@ it("npm start says in one line that its port is taken", async () => {
   other.close();
   expect(failed).toMatchObject({ code: 1 });
   expect(failed.stderr).toMatch(new RegExp(`^.*${port}.*try --port N\n$`));
+});
+
+it("the demo's server goes on when it is asked for what is no address", async () => {
+  const server = serveFolder(new URL(`file://${ROOT}/`)).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  for (const path of ["//", "//[", "*"]) {
+    const [response] = await once(get({ port, host: "127.0.0.1", path }), "response");
+    expect(response.resume().statusCode).toBeGreaterThanOrEqual(300);
+  }
+  server.close();
 });
 
 describe("the demo page", () => {
