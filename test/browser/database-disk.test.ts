@@ -1,10 +1,15 @@
-import { expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { openDatabaseDisk } from "../../src/local/machine/disk-database-browser.js";
 import { deleteDatabase, openDatabase } from "../../src/local/state/database-browser.js";
 
 const NAME = "database-disk-test";
 const OPTIONS = { bytes: 2 ** 30, durability: "relaxed" } as const;
 const sector = (value: number) => new Uint8Array(512).fill(value);
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await deleteDatabase(NAME);
+});
 
 it("a disk in a database keeps all of what is written to one of its chunks at once, and what is written while it is read", async () => {
   (await openDatabase(NAME, { create: true, durability: "relaxed" }))!.close();
@@ -27,5 +32,26 @@ it("a disk in a database keeps all of what is written to one of its chunks at on
   const bytes = await third.read(0, 2048);
   expect([0, 512, 1024, 1536].map((at) => bytes[at])).toEqual([1, 2, 3, 4]);
   await third.close();
-  await deleteDatabase(NAME);
 });
+
+it.each(["relaxed", "strict"] as const)(
+  "a write is acknowledged once its transaction has completed (%s)",
+  async (durability) => {
+    (await openDatabase(NAME, { create: true, durability: "relaxed" }))!.close();
+    const disk = await openDatabaseDisk(NAME, { bytes: 2 ** 30, durability });
+    const begun: IDBTransaction[] = [];
+    const completed = new Set<IDBTransaction>();
+    const { transaction } = IDBDatabase.prototype;
+    vi.spyOn(IDBDatabase.prototype, "transaction").mockImplementation(function (this: IDBDatabase, ...given) {
+      const made = transaction.apply(this, given);
+      made.addEventListener("complete", () => completed.add(made));
+      begun.push(made);
+      return made;
+    });
+    await disk.write(0, sector(1));
+    expect(begun.map((made) => [made.mode, made.durability, completed.has(made)])).toEqual([
+      ["readwrite", durability, true],
+    ]);
+    await disk.close();
+  },
+);
