@@ -63,6 +63,8 @@ class UploadForm {
       maxFieldSize: MAX_FIELD_BYTES,
       onField: (info, value) => {
         if (this.fields.has(info.name)) this.fail(`the field ${info.name} comes twice`);
+        // The file may be on its way into the box by then, under another mode.
+        if (info.name === "mode" && this.fileStarted) this.fail("the field mode must come before the file");
         this.fields.set(info.name, decodeField(info, value));
       },
       onFile: () => {

@@ -62,6 +62,11 @@ describe("an upload", () => {
       /comes twice/,
     ],
     ["a mode that is none", part("dest", "/a") + part("mode", "rwx") + part("file", "x", "f") + END, /mode/],
+    [
+      "a mode that comes too late",
+      part("dest", "/a") + part("file", "x", "f") + part("mode", "755") + END,
+      /mode must come before/,
+    ],
     ["no end", part("dest", "/a") + part("file", "x", "f"), /ends before/],
     [
       "an end in the file",
