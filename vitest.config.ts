@@ -11,7 +11,7 @@ const built = (host: "node" | "browser") =>
   }));
 
 /** A cold boot on a loaded machine takes seconds; a hang is still found. */
-const testTimeout = 60_000;
+const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
 
 export default defineConfig({
   test: {
@@ -33,7 +33,7 @@ export default defineConfig({
             "test/package/**/*.test.ts",
             "test/server/*.test.ts",
           ],
-          testTimeout,
+          ...timeouts,
         },
       },
       {
@@ -46,7 +46,7 @@ export default defineConfig({
             "test/node/**/*.test.ts",
           ],
           server: { deps: { external: [/\/dist\/node\//] } },
-          testTimeout,
+          ...timeouts,
         },
       },
       {
@@ -55,7 +55,7 @@ export default defineConfig({
         test: {
           name: "chromium",
           include: ["test/contract/*-browser.test.ts", "test/browser/**/*.test.ts"],
-          testTimeout,
+          ...timeouts,
           browser: {
             enabled: true,
             headless: true,

@@ -1,6 +1,6 @@
 import type * as z from "zod/mini";
 import type { BoxSpec, ExecSpec, TerminalSpec } from "./backend.js";
-import { describeIssue } from "./contract/issues.js";
+import { describeIssue, PARSE_OPTIONS } from "./contract/issues.js";
 import {
   boxSpecSchema,
   connectionOptionsSchema,
@@ -66,7 +66,7 @@ export function parseBaseUrl(baseUrl: string): URL {
 }
 
 function parse<T extends z.ZodMiniType>(schema: T, input: unknown): z.infer<T> {
-  const result = schema.safeParse(withoutUndefined(input));
+  const result = schema.safeParse(withoutUndefined(input), PARSE_OPTIONS);
   if (result.success) return result.data;
   throw invalid(describeIssue(result.error));
 }

@@ -1,6 +1,7 @@
 /** The BoxRun API as data: its routes, the schemas of its bodies, its event streams, terminals and error codes. For those who write another client or server of it. */
 export * from "./attach.js";
 export * from "./codes.js";
+export * from "./requests.js";
 export {
   matchRoute,
   ROUTES,

@@ -2,6 +2,7 @@
 import { createParser } from "eventsource-parser";
 import * as z from "zod/mini";
 import { json } from "./json.js";
+import { wholeNumber } from "./schemas.js";
 import type { BackendEvent } from "./types.js";
 
 /** One server-sent event. */
@@ -56,13 +57,16 @@ export class SseDecoder {
   }
 }
 
-const seq = z.int();
-
 /** Reads the data of a "log" event. A stream of another name than the two is null: there is nothing to show it as. */
 const logEvent = z.pipe(
   z.pipe(
     json,
-    z.object({ stream: z.nullable(z.string()), data: z.string(), seq, b64: z.optional(z.string()) }),
+    z.object({
+      stream: z.nullable(z.string()),
+      data: z.string(),
+      seq: wholeNumber,
+      b64: z.optional(z.string()),
+    }),
   ),
   z.transform(({ stream, data, seq, b64 }, context): BackendEvent | null => {
     if (stream !== "stdout" && stream !== "stderr") return null;
@@ -80,11 +84,11 @@ const logEvent = z.pipe(
   }),
 );
 
-const exitData = z.pipe(json, z.object({ exit_code: z.optional(z.nullable(z.int())) }));
+const exitData = z.pipe(json, z.object({ exit_code: z.optional(z.nullable(wholeNumber)) }));
 
 /** Reads the data of an "exit" event, whose own data is JSON in a string. */
 const exitEvent = z.pipe(
-  z.pipe(json, z.object({ data: exitData, seq })),
+  z.pipe(json, z.object({ data: exitData, seq: wholeNumber })),
   z.transform(({ data, seq }): BackendEvent | null => ({
     type: "exit",
     exitCode: data.exit_code ?? null,

@@ -16,11 +16,11 @@ export interface LocalBoxInfo {
   /** What runs, in words: "BusyBox 1.35 (musl), i386". */
   image: string;
   /** Processors of the emulated machine: always 1. */
-  cpus: 1;
+  cpus: number;
   /** False when the box's disk ends with the process or page. */
   persistent: boolean;
   /** How the machine came up: from a snapshot, or by booting the kernel. */
-  boot: "snapshot" | "cold";
+  boot: "snapshot" | "cold" | (string & {});
   /** Why it was not a snapshot, or anything else the owner should know. Empty when all is as it should be. */
   warnings: string[];
 }

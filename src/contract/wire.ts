@@ -1,27 +1,14 @@
 /**
- * The bodies of the BoxRun API: the one place that knows the wire's names. Each noun has a schema that reads it, for the client, and a function that
- * writes it, for the server; requests the other way round. Unknown fields pass: servers and clients of other versions have others.
+ * The bodies of the BoxRun API: with requests.ts the one place that knows the wire's names. Each noun has a schema that reads it, for the client, and a function that
+ * writes it, for the server; requests have a function that writes them. Unknown fields pass: servers and clients of other versions have others.
  */
 import * as z from "zod/mini";
-import {
-  type BoxSpecInput,
-  boxFields,
-  DEFAULT_GC_SECONDS,
-  type ExecSpecInput,
-  execFields,
-  signalName,
-} from "./schemas.js";
+import { type BoxSpecInput, type ExecSpecInput, optional } from "./schemas.js";
 import type { BoxInfo, BoxUsage, ExecInfo, ImageInfo, LocalBoxInfo, VolumeSpec } from "./types.js";
 
 /** The header by which our client tells our server that it understands the fields that the published API does not have. */
 export const CLIENT_HEADER = "boxrun-client";
 
-// An absent key and a null mean the same to every BoxRun server.
-const optional = <T extends z.ZodMiniType>(schema: T) =>
-  z.pipe(
-    z.optional(z.nullable(schema)),
-    z.transform((value) => value ?? null),
-  );
 const time = z.pipe(
   z.string().check(z.refine((value) => !Number.isNaN(Date.parse(value)), "must be a time (RFC 3339)")),
   z.transform((value) => new Date(value)),
@@ -41,9 +28,9 @@ const wireVolume = z.pipe(
 
 const localInfo = z.object({
   image: z.string(),
-  cpus: z.literal(1),
+  cpus: z.number(),
   persistent: z.boolean(),
-  boot: z.enum(["snapshot", "cold"]),
+  boot: z.string(),
   warnings: z.array(z.string()),
 });
 
@@ -281,50 +268,6 @@ export const wireDone = z.object({});
 /** Reads the answer of `POST /v1/gc`. */
 export const wireRemoved = z.object({ removed: z.number() });
 
-const requestedVolume = z.pipe(
-  z.object({
-    host_path: boxFields.hostPath,
-    guest_path: boxFields.guestPath,
-    readonly: z.optional(z.nullable(z.boolean())),
-  }),
-  z.transform(({ host_path, guest_path, readonly }) => ({
-    hostPath: host_path,
-    guestPath: guest_path,
-    readonly: readonly ?? false,
-  })),
-);
-
-// What a request leaves out, or sends as null, has the default of the schemas in schemas.ts.
-const createFields = {
-  image: boxFields.image,
-  name: optional(boxFields.name),
-  cpu: optional(boxFields.cpu),
-  memory_mb: optional(boxFields.memoryMb),
-  disk_size_gb: optional(boxFields.diskSizeGb),
-  network: optional(boxFields.network),
-  workdir: optional(boxFields.workdir),
-  env: optional(boxFields.env),
-  volumes: optional(z.array(requestedVolume)),
-};
-
-/** Reads the body of `POST /v1/boxes`. */
-export const createRequest = z.pipe(
-  z.object(createFields),
-  z.transform(
-    (request): BoxSpecInput => ({
-      image: request.image,
-      name: request.name,
-      env: request.env,
-      volumes: request.volumes,
-      ...(request.cpu !== null && { cpu: request.cpu }),
-      ...(request.memory_mb !== null && { memoryMb: request.memory_mb }),
-      ...(request.disk_size_gb !== null && { diskSizeGb: request.disk_size_gb }),
-      ...(request.network !== null && { network: request.network }),
-      ...(request.workdir !== null && { workdir: request.workdir }),
-    }),
-  ),
-);
-
 /** Writes the body of `POST /v1/boxes`: every field but null ones. */
 export function toCreateRequest(spec: BoxSpecInput): object {
   const body = {
@@ -345,59 +288,10 @@ export function toCreateRequest(spec: BoxSpecInput): object {
   return withoutNull(body);
 }
 
-/** Reads the body of `POST .../exec`. */
-export const execRequest = z.pipe(
-  z.object({
-    cmd: execFields.cmd,
-    env: optional(execFields.env),
-    workdir: optional(execFields.workdir),
-    timeout_ms: optional(execFields.timeoutMs),
-    stdin: z.optional(z.nullable(z.boolean())),
-  }),
-  z.transform(
-    ({ cmd, env, workdir, timeout_ms, stdin }): ExecSpecInput => ({
-      cmd,
-      env,
-      workdir,
-      timeoutMs: timeout_ms,
-      stdin: stdin ?? false,
-    }),
-  ),
-);
-
 /** Writes the body of `POST .../exec`. A plain server never sees `stdin`. */
 export function toExecRequest({ cmd, env, workdir, timeoutMs, stdin }: ExecSpecInput): object {
   return withoutNull({ cmd, env, workdir, timeout_ms: timeoutMs, stdin: stdin || null });
 }
-
-/** Reads the body of `POST /v1/run`: what a box is to be, and what runs in it. */
-export const runRequest = z.pipe(
-  z.object({
-    image: boxFields.image,
-    cmd: execFields.cmd,
-    cpu: createFields.cpu,
-    memory_mb: createFields.memory_mb,
-    disk_size_gb: createFields.disk_size_gb,
-    network: createFields.network,
-    env: createFields.env,
-    volumes: createFields.volumes,
-    timeout_ms: optional(execFields.timeoutMs),
-  }),
-  z.transform(({ cmd, timeout_ms, ...box }) => ({
-    box: createRequest.parse(box),
-    exec: { cmd, timeoutMs: timeout_ms } satisfies ExecSpecInput,
-  })),
-);
-
-/** Reads the body of `POST /v1/gc`; an empty one is `{}`. */
-export const gcRequest = z.pipe(
-  z.object({ older_than: optional(z.number().check(z.minimum(0, "must be at least 0"))) }),
-  z.transform(({ older_than }) => ({ olderThan: older_than ?? DEFAULT_GC_SECONDS })),
-);
-/** Reads the body of `POST .../exec/{eid}:signal`. */
-export const signalRequest = z.object({ signal: signalName });
-/** Reads the body of `POST .../files/download`. */
-export const downloadRequest = z.object({ path: z.string() });
 
 function withoutNull(body: object): object {
   return Object.fromEntries(

@@ -1,5 +1,5 @@
 import type * as z from "zod/mini";
-import { describeIssue } from "../contract/issues.js";
+import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
 import { wireError } from "../contract/wire.js";
 import { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails } from "../errors.js";
 import { isInPage } from "./runtime.js";
@@ -68,7 +68,7 @@ export function read<T extends z.ZodMiniType>(
   what: string,
   line?: RequestLine,
 ): z.infer<T> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, PARSE_OPTIONS);
   if (result.success) return result.data;
   throw protocolError(
     `${what}: the server's answer is not what it should be: ${describeIssue(result.error)}`,

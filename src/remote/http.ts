@@ -10,7 +10,7 @@ import { startTimer } from "../util/timer.js";
 import { connectionFailed, errorOfResponse, protocolError, type RequestLine, readJson } from "./failures.js";
 import { Incoming } from "./incoming.js";
 import { type Clocks, type RemoteOptions, withDefaults } from "./options.js";
-import { newWebSocket, opened, type WebSocketLike } from "./web-socket.js";
+import type { WebSocketLike } from "./web-socket.js";
 
 /** A request of the route table. */
 export interface Call {
@@ -91,6 +91,7 @@ export class Http {
       life.abort(connectionFailed(lineOf(name, call), this.name, new TooLate(this.clocks.requestMs))),
     );
     try {
+      const { newWebSocket, opened } = await import("./web-socket.js");
       const headers = await untilAborted(this.headers(new Headers(), call, false), signal);
       const protocols = this.extended ? tokenProtocols(headers.get("authorization")) : [];
       const url = new URL(this.base + routePath(name, call.params));

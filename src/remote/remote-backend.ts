@@ -35,7 +35,6 @@ import { ExecWaiter } from "./exec-waiter.js";
 import { excerptOf, protocolError } from "./failures.js";
 import type { Call, Http } from "./http.js";
 import type { Incoming } from "./incoming.js";
-import { upload } from "./upload.js";
 
 const STDIN_PIECE_BYTES = 256 * 1024;
 
@@ -231,7 +230,10 @@ export class RemoteBackend implements Backend {
   ): Promise<void> {
     requireFilePath(path);
     requireBoxId(boxId);
-    if (this.http.extended) return upload(this.http, boxId, path, body, options);
+    if (this.http.extended) {
+      const { upload } = await import("./upload.js");
+      return upload(this.http, boxId, path, body, options);
+    }
     const { uploadPlain } = await import("./upload-plain.js");
     return uploadPlain(this.http, boxId, path, body, options, {
       startExec: (spec) => this.startExec(boxId, spec),

@@ -113,9 +113,10 @@ class RemoteTerminal implements Terminal {
     if (data instanceof ArrayBuffer) return this.print(new Uint8Array(data));
     const frame = typeof data === "string" ? serverFrame.safeParse(data) : undefined;
     if (!frame?.success) return this.lost("the server sent what is no frame of a terminal", "PROTOCOL_ERROR");
-    if (!("code" in frame.data)) return;
-    if (frame.data.type === "exit") return this.end(frame.data.code as number | null);
-    const { code, message } = frame.data as { code: string; message: string };
+    const said = frame.data;
+    if (said?.type === "exit") this.end(said.code);
+    if (said?.type !== "error") return;
+    const { code, message } = said;
     this.lost(message, ERROR_CODES.includes(code as ErrorCode) ? (code as ErrorCode) : "RUNTIME_ERROR");
   }
 

@@ -1,5 +1,5 @@
 import type * as z from "zod/mini";
-import { describeIssue } from "../contract/issues.js";
+import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
 import { concatBytes } from "../util/bytes.js";
 import { HttpError } from "./http-error.js";
 
@@ -36,7 +36,7 @@ export async function readJson<T extends z.ZodMiniType>(
   } catch (error) {
     throw new HttpError(400, `the body is not JSON: ${(error as Error).message}`);
   }
-  const parsed = schema.safeParse(body);
+  const parsed = schema.safeParse(body, PARSE_OPTIONS);
   if (parsed.success) return parsed.data;
   throw new HttpError(422, describeIssue(parsed.error));
 }

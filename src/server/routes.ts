@@ -1,14 +1,16 @@
 import type { Backend, BoxSpec, ExecSpec } from "../backend.js";
-import type { RouteName, RouteParams } from "../contract/routes.js";
-import { type BoxSpecInput, boxSpecSchema, type ExecSpecInput, execSpecSchema } from "../contract/schemas.js";
 import {
-  CLIENT_HEADER,
   createRequest,
   downloadRequest,
   execRequest,
   gcRequest,
   runRequest,
   signalRequest,
+} from "../contract/requests.js";
+import type { RouteName, RouteParams } from "../contract/routes.js";
+import { type BoxSpecInput, boxSpecSchema, type ExecSpecInput, execSpecSchema } from "../contract/schemas.js";
+import {
+  CLIENT_HEADER,
   toWireBox,
   toWireExec,
   toWireImage,

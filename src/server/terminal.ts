@@ -120,7 +120,7 @@ class Inlet {
   private obey(text: string): void {
     const frame = clientFrame.safeParse(text);
     // Frames of newer clients mean nothing here.
-    if (!frame.success) return;
+    if (!frame.data) return;
     const { data } = frame;
     if (data.type === "resize") {
       this.size = data;

@@ -168,7 +168,7 @@ describe("bad input", () => {
       415,
       /application\/json/,
     ],
-    ["a missing field", { json: {} }, 422, /^image /],
+    ["a missing field", { json: {} }, 422, /^image is missing/],
     ["a number below 1", { json: { image: "x", memory_mb: 0 } }, 422, /^memory_mb must be more than 0/],
     ["a wrong type", { json: { image: "x", disk_size_gb: "8" } }, 422, /^disk_size_gb /],
     [

@@ -175,7 +175,7 @@ describe("answers that are errors", () => {
 
   it.each([
     ["<!doctype html><p>Log in", /not JSON: <!doctype html>/],
-    ["", /id must be of type string/],
+    ["", /id is missing/],
     ["[]", /must be of type object/],
     [JSON.stringify({ ...BOX, created_at: "yesterday" }), /created_at must be a time/],
     [JSON.stringify({ ...BOX, volumes: [{ host_path: 5 }] }), /volumes\.0\.host_path/],

@@ -1,0 +1,106 @@
+/** What a server reads of a request's body. Apart from wire.ts, which has the functions that write them, since a client needs none of it. */
+import * as z from "zod/mini";
+import {
+  type BoxSpecInput,
+  boxFields,
+  DEFAULT_GC_SECONDS,
+  type ExecSpecInput,
+  execFields,
+  optional,
+  signalName,
+} from "./schemas.js";
+
+const requestedVolume = z.pipe(
+  z.object({
+    host_path: boxFields.hostPath,
+    guest_path: boxFields.guestPath,
+    readonly: z.optional(z.nullable(z.boolean())),
+  }),
+  z.transform(({ host_path, guest_path, readonly }) => ({
+    hostPath: host_path,
+    guestPath: guest_path,
+    readonly: readonly ?? false,
+  })),
+);
+
+// What a request leaves out, or sends as null, has the default of the schemas in schemas.ts.
+const createFields = {
+  image: boxFields.image,
+  name: optional(boxFields.name),
+  cpu: optional(boxFields.cpu),
+  memory_mb: optional(boxFields.memoryMb),
+  disk_size_gb: optional(boxFields.diskSizeGb),
+  network: optional(boxFields.network),
+  workdir: optional(boxFields.workdir),
+  env: optional(boxFields.env),
+  volumes: optional(z.array(requestedVolume)),
+};
+
+/** Reads the body of `POST /v1/boxes`. */
+export const createRequest = z.pipe(
+  z.object(createFields),
+  z.transform(
+    (request): BoxSpecInput => ({
+      image: request.image,
+      name: request.name,
+      env: request.env,
+      volumes: request.volumes,
+      ...(request.cpu !== null && { cpu: request.cpu }),
+      ...(request.memory_mb !== null && { memoryMb: request.memory_mb }),
+      ...(request.disk_size_gb !== null && { diskSizeGb: request.disk_size_gb }),
+      ...(request.network !== null && { network: request.network }),
+      ...(request.workdir !== null && { workdir: request.workdir }),
+    }),
+  ),
+);
+
+/** Reads the body of `POST .../exec`. */
+export const execRequest = z.pipe(
+  z.object({
+    cmd: execFields.cmd,
+    env: optional(execFields.env),
+    workdir: optional(execFields.workdir),
+    timeout_ms: optional(execFields.timeoutMs),
+    stdin: z.optional(z.nullable(z.boolean())),
+  }),
+  z.transform(
+    ({ cmd, env, workdir, timeout_ms, stdin }): ExecSpecInput => ({
+      cmd,
+      env,
+      workdir,
+      timeoutMs: timeout_ms,
+      stdin: stdin ?? false,
+    }),
+  ),
+);
+
+/** Reads the body of `POST /v1/run`: what a box is to be, and what runs in it. */
+export const runRequest = z.pipe(
+  z.object({
+    image: boxFields.image,
+    cmd: execFields.cmd,
+    cpu: createFields.cpu,
+    memory_mb: createFields.memory_mb,
+    disk_size_gb: createFields.disk_size_gb,
+    network: createFields.network,
+    env: createFields.env,
+    volumes: createFields.volumes,
+    timeout_ms: optional(execFields.timeoutMs),
+  }),
+  z.transform(({ cmd, timeout_ms, ...box }) => ({
+    box: createRequest.parse(box),
+    exec: { cmd, timeoutMs: timeout_ms } satisfies ExecSpecInput,
+  })),
+);
+
+/** Reads the body of `POST /v1/gc`; an empty one is `{}`. */
+export const gcRequest = z.pipe(
+  z.object({
+    older_than: optional(z.number().check(z.refine((seconds) => seconds >= 0, "must be at least 0"))),
+  }),
+  z.transform(({ older_than }) => ({ olderThan: older_than ?? DEFAULT_GC_SECONDS })),
+);
+/** Reads the body of `POST .../exec/{eid}:signal`. */
+export const signalRequest = z.object({ signal: signalName });
+/** Reads the body of `POST .../files/download`. */
+export const downloadRequest = z.object({ path: z.string() });
