@@ -56,7 +56,7 @@ export default defineConfig([
     platform: "node",
     outDir: "dist/node",
     // Apart from the others, which must not import anything of Node's at their top: runtimes that only resemble Node load them, too.
-    entry: { cli: "src/cli/main.ts" },
+    entry: { cli: "src/cli/main.ts", serve: "src/serve/serve.ts" },
     external: ["boxrun/local"],
     noExternal: [/^(?!boxrun\/|node:)[^./]/],
     esbuildPlugins: [unixAgentBeside],

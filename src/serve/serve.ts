@@ -5,26 +5,9 @@ import { dirname } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import type { Backend } from "../backend.js";
 import { BoxRunError, invalid } from "../errors.js";
+import type { RunningServer, ServeOptions } from "../node.js";
 import { createHandler, type HandlerOptions } from "../server/handler.js";
 import { serveUpgrades } from "./upgrades.js";
-
-/** Where to serve, beside what {@link HandlerOptions} say. */
-export interface ServeOptions extends HandlerOptions {
-  /** Default "127.0.0.1". Any other than this machine's own needs a token. */
-  host?: string;
-  /** Default 9090; 0 takes a free one. */
-  port?: number;
-  /** A Unix socket instead of, or beside, host and port: only its owner can connect. */
-  socketPath?: string;
-}
-
-/** A server that runs. */
-export interface RunningServer {
-  /** Where it listens: a URL, or the path of a socket. */
-  readonly addresses: string[];
-  /** Ends open streams and stops listening. The backend stays open: it is the caller's. Idempotent. */
-  close(): Promise<void>;
-}
 
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 /** A client has this long to send the head of a request. Bodies and answers may take their time: uploads and event streams do. */
@@ -32,11 +15,7 @@ const HEADERS_TIMEOUT_MS = 20_000;
 /** A connection over which nothing moves, in either direction. Long: a command may take its time over its stdin, and a creation over its image. */
 const IDLE_TIMEOUT_MS = 15 * 60_000;
 
-/**
- * Serves a backend over HTTP on this machine. Safe as it is: on the loopback address or a socket, only for requests that name this machine and come from no other page.
- *
- * Throws VALIDATION_ERROR for a host that others reach without a token and for a port that is none, and RUNTIME_ERROR when the address is taken.
- */
+/** See node.ts, which documents it. */
 export async function serve(backend: Backend, options: ServeOptions = {}): Promise<RunningServer> {
   const { host, port, socketPath, ...given } = options;
   const overTcp = socketPath === undefined || host !== undefined || port !== undefined;

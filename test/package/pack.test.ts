@@ -98,6 +98,16 @@ describe("the package", () => {
     );
   });
 
+  it("serves a backend from where it is installed, by boxrun/node", () => {
+    const script =
+      'import { BoxRunClient } from "boxrun"; import { serve } from "boxrun/node"; import { FakeBackend } from "boxrun/testing";' +
+      'const server = await serve(new FakeBackend({ programs: { hi: ({ write }) => write("hi") } }), { port: 0 });' +
+      'const client = new BoxRunClient({ backend: "remote", baseUrl: server.addresses[0] });' +
+      'console.log((await client.run("fake", ["hi"])).stdout); await client.close(); await server.close();';
+    writeFileSync(join(project, "serve.mjs"), script);
+    expect(execFileSync(process.execPath, ["serve.mjs"], { cwd: project, encoding: "utf8" })).toBe("hi\n");
+  });
+
   it("has no file that is not needed, and no dependency", () => {
     const installed = join(project, "node_modules/boxrun");
     expect(readdirSync(installed).sort()).toEqual(["LICENSE", "NOTICE", "README.md", "dist", "package.json"]);

@@ -7,7 +7,8 @@ import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
 import type { Terminal } from "../../src/backend.js";
 import { type BoxHandle, BoxRunClient, type ClientOptions } from "../../src/index.js";
-import { type ServeOptions, serve } from "../../src/serve/serve.js";
+import type { ServeOptions } from "../../src/node.js";
+import { serve } from "../../src/serve/serve.js";
 import { failure } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
 

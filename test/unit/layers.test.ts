@@ -12,7 +12,7 @@ const SRC = join(ROOT, "src");
 const ROWS: string[][] = [
   ["cli/", "testing/"],
   ["serve/"],
-  ["index.ts"],
+  ["index.ts", "node.ts"],
   ["connect.ts"],
   ["places.ts"],
   ["client.ts"],
