@@ -79,17 +79,21 @@ export async function* followEvents(
   }
 }
 
-/** The events of one connection. */
+/** The events of one connection. After the exit only its end is to come. */
 async function* readEvents(body: Incoming, what: string): AsyncGenerator<BackendEvent, void, undefined> {
   const decoder = new SseDecoder();
+  let exited = false;
   try {
     for (;;) {
       const bytes = await body.read();
-      yield* parse(push(decoder, bytes, what), what);
+      for (const event of parse(push(decoder, bytes, what), what)) {
+        exited ||= event.type === "exit";
+        yield event;
+      }
       if (!bytes) return;
     }
   } finally {
-    void body.cancel();
+    void (exited ? body.finish() : body.cancel());
   }
 }
 

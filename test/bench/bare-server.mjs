@@ -1,0 +1,39 @@
+/**
+ * A server of the BoxRun API that does next to nothing: what is measured against it is the client. Prints its address; ends with its parent.
+ *
+ * Every command prints "hello", but for `["print", BYTES]`, which prints that much.
+ */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { BOX, EXEC, INFO, wireEvents } from "./wire-events.mjs";
+
+const bytesOf = new Map();
+
+const server = createServer(async (request, response) => {
+  const { pathname } = new URL(request.url, "http://bench");
+  const [, , , , , exec, action] = pathname.split("/");
+  if (request.method === "POST" && pathname.endsWith("/exec")) {
+    const chunks = await request.toArray();
+    const { cmd } = JSON.parse(Buffer.concat(chunks).toString());
+    const id = `exec_${String(bytesOf.size).padStart(12, "0")}`;
+    bytesOf.set(id, cmd[0] === "print" ? Number(cmd[1]) : 0);
+    return json(response, 201, { ...EXEC, id, cmd });
+  }
+  if (action === "events") return events(response, bytesOf.get(exec));
+  if (exec) return json(response, 200, { ...EXEC, id: exec, status: "succeeded", exit_code: 0 });
+  return json(response, 200, pathname === "/v1/info" ? INFO : BOX);
+});
+
+async function events(response, bytes) {
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  for (const chunk of wireEvents(bytes)) if (!response.write(chunk)) await once(response, "drain");
+  response.end();
+}
+
+function json(response, status, body) {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(JSON.stringify(body));
+}
+
+server.listen(0, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));
+process.stdin.on("end", () => process.exit(0)).resume();
