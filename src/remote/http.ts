@@ -92,7 +92,7 @@ export class Http {
     );
     try {
       const { newWebSocket, opened } = await import("./web-socket.js");
-      const headers = await untilAborted(this.headers(new Headers(), call, false), signal);
+      const headers = await untilAborted(this.headers(call, false), signal);
       const protocols = this.extended ? tokenProtocols(headers.get("authorization")) : [];
       const url = new URL(this.base + routePath(name, call.params));
       url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
@@ -156,16 +156,28 @@ export class Http {
     { signal }: AbortController,
     { whole }: { whole: boolean },
   ): Promise<Response> {
-    const { query, json, retries = DEFAULT_RETRIES } = call;
+    const query = new URLSearchParams(call.query).toString();
+    const url = this.base + routePath(name, call.params) + (query && `?${query}`);
+    const attempt = () => this.attempt(url, name, call, signal, whole);
+    // Nothing but a GET is ever tried again: it may have been done.
+    const isGet = ROUTES[name].method === "GET";
+    const response = await (isGet ? this.retrying(url, call, signal, attempt) : attempt());
+    if (!response.ok) throw errorOfResponse(lineOf(name, call), response, await response.text());
+    return response;
+  }
+
+  private async retrying(
+    url: string,
+    { retries = DEFAULT_RETRIES }: Call,
+    signal: AbortSignal,
+    attempt: () => Promise<Response>,
+  ): Promise<Response> {
     try {
-      return await ky(this.base + routePath(name, call.params), {
-        method: ROUTES[name].method,
-        ...(query && { searchParams: query }),
-        ...(json && { json }),
+      return await ky(url, {
         signal,
         // ky's clock is ten seconds unless told otherwise, and stops at the headers. Ours is in `attempt`.
         timeout: false,
-        fetch: (request) => this.attempt(request as Request, name, call, signal, whole),
+        fetch: attempt,
         retry: {
           limit: retries,
           methods: ["get"],
@@ -179,17 +191,14 @@ export class Http {
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       // Never passed on as a cause: it holds the request, and with it the token.
-      if (error instanceof HTTPError) {
-        const { response } = error;
-        throw errorOfResponse(lineOf(name, call), response, await response.text());
-      }
+      if (error instanceof HTTPError) return error.response;
       throw error;
     }
   }
 
-  /** One try. The body is not ky's: it would copy a stream for tries to come, and so keep all of it in memory. */
+  /** One try. */
   private async attempt(
-    asked: Request,
+    url: string,
     name: RouteName,
     call: Call,
     life: AbortSignal,
@@ -198,7 +207,8 @@ export class Http {
     const line = lineOf(name, call);
     const own = new AbortController();
     if (life.aborted) throw life.reason;
-    life.addEventListener("abort", () => own.abort(life.reason), { once: true });
+    const onAbort = () => own.abort(life.reason);
+    life.addEventListener("abort", onAbort, { once: true });
     const withinMs = call.withinMs ?? this.clocks.requestMs;
     const stop =
       withinMs === Number.POSITIVE_INFINITY
@@ -207,17 +217,17 @@ export class Http {
     const body = call.body?.content ?? (call.json && JSON.stringify(call.json));
     try {
       for (let refused = false; ; refused = true) {
-        const headers = await untilAborted(this.headers(asked.headers, call, refused), own.signal);
-        const request = new Request(asked.url, {
-          method: asked.method,
+        const headers = await untilAborted(this.headers(call, refused), own.signal);
+        const init: RequestInit = {
+          method: ROUTES[name].method,
           headers,
           signal: own.signal,
           // A POST that is redirected would go on as a GET.
           redirect: "manual",
           ...(body !== undefined && { body }),
           ...(isStream(body) && { duplex: "half" }),
-        } as RequestInit);
-        const response = await this.exchange(request, line, own.signal, whole);
+        };
+        const response = await this.exchange(url, init, line, own.signal, whole);
         // What is refused was not done: any request may be sent again, but for a body that is used up.
         const again = response.status === 401 && typeof this.options.token === "function" && !isStream(body);
         if (refused || !again) return response;
@@ -231,14 +241,17 @@ export class Http {
   }
 
   private async exchange(
-    request: Request,
+    url: string,
+    init: RequestInit,
     line: RequestLine,
     signal: AbortSignal,
     whole: boolean,
   ): Promise<Response> {
-    const fetch = this.options.fetch ?? globalThis.fetch;
+    const { fetch } = this.options;
     try {
-      const response = await untilAborted(fetch(request), signal);
+      // The global one makes a request of its own in any case.
+      const asked = fetch ? fetch(new Request(url, init)) : globalThis.fetch(url, init);
+      const response = await untilAborted(asked, signal);
       // The body of a stream goes on after this.
       return !whole && response.ok ? response : await buffered(response, line, signal);
     } catch (error) {
@@ -247,12 +260,9 @@ export class Http {
     }
   }
 
-  private async headers(asked: Headers, { body }: Call, refused: boolean): Promise<Headers> {
+  private async headers({ body, json }: Call, refused: boolean): Promise<Headers> {
     const headers = new Headers(this.options.headers);
-    asked.forEach((value, name) => {
-      headers.set(name, value);
-    });
-    if (body) headers.set("content-type", body.contentType);
+    if (body || json) headers.set("content-type", body?.contentType ?? "application/json");
     const { token } = this.options;
     if (token !== undefined) {
       const value = typeof token === "function" ? await token({ refused }) : token;
