@@ -1,11 +1,9 @@
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { bundle, ON_FIRST_USE } from "./scripts/bundle-size.mjs";
 
 const DIST = new URL("dist/browser/", import.meta.url);
-/** Where bundles go that are only measured. */
-const bundles = mkdtempSync(join(tmpdir(), "boxrun-size-"));
 
 /** The files that come with one of the build's: those that it imports, and those that these import. */
 function withImports(name, found = new Set()) {
@@ -16,32 +14,12 @@ function withImports(name, found = new Set()) {
   return found;
 }
 
-/** What a bundler makes of the package for a program that uses a server, in one file; `lazy` are left out. */
-async function bundled(name, lazy) {
-  const outfile = join(bundles, `${name}.js`);
-  await build({
-    entryPoints: ["src/index.ts"],
-    outfile,
-    bundle: true,
-    minify: true,
-    format: "esm",
-    target: "es2022",
-    platform: "browser",
-    alias: { "boxrun/unix-agent": "./src/remote/unix-agent-browser.ts" },
-    external: ["boxrun/local", ...lazy.map((file) => `*/${file}.js`)],
-  });
-  return outfile;
+/** Bundles are only measured. */
+async function bundled(without) {
+  const file = join(mkdtempSync(join(tmpdir(), "boxrun-size-")), "bundle.js");
+  writeFileSync(file, await bundle(import.meta.dirname, "./src/index.ts", { without }));
+  return file;
 }
-
-const ON_FIRST_USE = [
-  "terminal",
-  "web-socket",
-  "upload",
-  "upload-plain",
-  "file-commands",
-  "local-files",
-  "unix-socket",
-];
 
 /** Compressed as most servers do. */
 export default [
@@ -53,13 +31,13 @@ export default [
   },
   {
     name: "boxrun with a server: commands, events and downloads, bundled",
-    path: await bundled("commands", ON_FIRST_USE),
+    path: await bundled(ON_FIRST_USE),
     gzip: true,
     limit: "30 kB",
   },
   {
     name: "boxrun with a server: uploads, files and terminals, too, bundled",
-    path: await bundled("all", []),
+    path: await bundled([]),
     gzip: true,
     limit: "37 kB",
   },

@@ -12,9 +12,7 @@ import { BOX, EXEC, INFO, wireEvents } from "./wire-events.mjs";
 const MB = 1_000_000;
 const EVENTS_BYTES = 256 * MB;
 const STREAMS = 5;
-const ROUNDS = 400;
-const WARM_UP = 100;
-const SLOW_STREAM_BYTES = 1000 * MB;
+const STREAM_BYTES = 1000 * MB;
 const SLOWER = 10;
 
 /** Server-sent events to the iteration over them: from a `fetch` that has the wire's bytes ready, so that no connection and no server is in the figure. */
@@ -40,32 +38,6 @@ async function events() {
   return { events_mb_s: median(speeds) };
 }
 
-/** A round trip of `exec`, and of the same three requests by `fetch` alone, in turns. */
-async function execBesideFetch() {
-  const { baseUrl, stop } = await startServer();
-  const client = new BoxRunClient({ backend: "remote", baseUrl });
-  const box = await client.getBox(BOX.id);
-  const path = `${baseUrl}/v1/boxes/${BOX.id}/exec`;
-  const byFetch = async () => {
-    const headers = { "content-type": "application/json" };
-    const started = await fetch(path, { method: "POST", headers, body: '{"cmd":["true"]}' });
-    const { id } = await started.json();
-    await (await fetch(`${path}/${id}/events?bytes=1`)).text();
-    await (await fetch(`${path}/${id}`)).json();
-  };
-  const times = { exec: [], fetch: [] };
-  for (let i = 0; i < WARM_UP + ROUNDS; i++) {
-    for (const [name, call] of Object.entries({ exec: () => box.exec(["true"]), fetch: byFetch })) {
-      const begun = performance.now();
-      await call();
-      if (i >= WARM_UP) times[name].push(performance.now() - begun);
-    }
-  }
-  await client.close();
-  await stop();
-  return { exec_ms: median(times.exec), fetch_ms: median(times.fetch) };
-}
-
 /** What the process gains at most while a reader takes a stream of 1 GB ten times slower than it could. */
 async function slowReader() {
   const { baseUrl, stop } = await startServer();
@@ -73,22 +45,76 @@ async function slowReader() {
   const box = await client.getBox(BOX.id);
   const print = (bytes) => box.execStream(["print", String(bytes)]);
   const begun = performance.now();
-  const speed = (await drain(await print(SLOW_STREAM_BYTES / 4))) / (performance.now() - begun);
-  const before = process.memoryUsage.rss();
-  let peak = before;
-  let received = 0;
+  const speed = (await drain(await print(STREAM_BYTES / 4))) / (performance.now() - begun);
   const slowly = performance.now();
-  for await (const event of await print(SLOW_STREAM_BYTES)) {
-    if (event.type === "exit") break;
-    received += event.bytes.byteLength;
-    peak = Math.max(peak, process.memoryUsage.rss());
-    const ahead = (received / speed) * SLOWER - (performance.now() - slowly);
-    if (ahead > 1) await new Promise((resolve) => setTimeout(resolve, ahead));
-  }
-  if (received < SLOW_STREAM_BYTES) throw new Error(`${received} bytes of ${SLOW_STREAM_BYTES} came`);
+  const slow_reader_extra_mb = await extraMb(async (sample) => {
+    let received = 0;
+    for await (const event of await print(STREAM_BYTES)) {
+      if (event.type === "exit") break;
+      received += event.bytes.byteLength;
+      sample();
+      const ahead = (received / speed) * SLOWER - (performance.now() - slowly);
+      if (ahead > 1) await new Promise((resolve) => setTimeout(resolve, ahead));
+    }
+    if (received < STREAM_BYTES) throw new Error(`${received} bytes of ${STREAM_BYTES} came`);
+  });
   await client.close();
   await stop();
-  return { slow_reader_extra_mb: (peak - before) / MB };
+  return { slow_reader_extra_mb };
+}
+
+/** A file of 1 GB in and out as streams: how fast, and what the process gains at most. */
+async function largeFiles() {
+  const { baseUrl, stop } = await startServer();
+  const client = new BoxRunClient({ backend: "remote", baseUrl });
+  const box = await client.getBox(BOX.id);
+  const chunk = new Uint8Array(64 * 1024);
+  const source = (bytes, sample) => {
+    let left = bytes;
+    return new ReadableStream(
+      {
+        pull: (controller) => {
+          sample();
+          controller.enqueue(chunk.subarray(0, left));
+          left -= Math.min(left, chunk.byteLength);
+          if (left === 0) controller.close();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  };
+  const upload = (bytes, sample) => box.upload(source(bytes, sample), "/file");
+  const download = async (bytes, sample) => {
+    const reader = (await box.download(`/${bytes}`)).stream().getReader();
+    let received = 0;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      received += value.byteLength;
+      sample();
+    }
+    if (received !== bytes) throw new Error(`${received} bytes of ${bytes} came`);
+  };
+  const figures = {};
+  for (const [name, transfer] of Object.entries({ upload, download })) {
+    await transfer(STREAM_BYTES / 8, () => {});
+    const begun = performance.now();
+    figures[`client_${name}_extra_mb`] = await extraMb((sample) => transfer(STREAM_BYTES, sample));
+    figures[`client_${name}_mb_s`] = STREAM_BYTES / MB / ((performance.now() - begun) / 1000);
+  }
+  await client.close();
+  await stop();
+  return figures;
+}
+
+/** How much more memory the process has, at most, whenever `work` takes a sample, than before. */
+async function extraMb(work) {
+  const before = process.memoryUsage.rss();
+  let peak = before;
+  await work(() => {
+    peak = Math.max(peak, process.memoryUsage.rss());
+  });
+  return (peak - before) / MB;
 }
 
 async function drain(execution) {
@@ -110,4 +136,4 @@ async function startServer() {
   };
 }
 
-export const clientWorkloads = { events, execBesideFetch, slowReader };
+export const clientWorkloads = { events, slowReader, largeFiles };

@@ -10,6 +10,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { openChromium } from "./chromium.mjs";
+import { measureSizes } from "./sizes.mjs";
 import { median, percentile } from "./statistics.mjs";
 import { printTable } from "./table.mjs";
 
@@ -82,7 +83,7 @@ async function measurePlace(place) {
   const files = await samples("smallFiles", few(runs));
   for (const key of ["small_files_1000_ms", "small_files_1000_at_once_ms"])
     figures[key] = median(files.map((one) => one[key]));
-  if (place === node) figures["http_exec_true_ms_p50"] = await execOverHttp(samples);
+  if (place === node) Object.assign(figures, await measureClient(samples));
 
   const exec = await samples("execTrue", few(runs));
   const later = exec.flatMap((one) => one.later);
@@ -118,8 +119,8 @@ async function measurePlace(place) {
   );
 }
 
-/** Through `boxrun serve`, in a process of its own. */
-async function execOverHttp(samples) {
+/** The SDK over HTTP: against `boxrun serve` in a process of its own, and against a server that does next to nothing. */
+async function measureClient(samples) {
   const cli = fileURLToPath(new URL("../../dist/node/cli.js", import.meta.url));
   const server = spawn(process.execPath, [cli, "serve", "--port", "0"], {
     env,
@@ -128,7 +129,20 @@ async function execOverHttp(samples) {
   const line = await new Promise((resolve) => createInterface(server.stdout).once("line", resolve));
   const runs = await samples("execOverHttp", 2, line.slice(line.lastIndexOf(" ") + 1));
   server.kill();
-  return median(runs.flatMap((one) => one.times));
+  const exec = median(runs.flatMap((one) => one.exec));
+  const fetch = median(runs.flatMap((one) => one.fetch));
+  const [events] = await samples("events", 1);
+  const [slow] = await samples("slowReader", 1);
+  const [large] = await samples("largeFiles", 1);
+  return {
+    http_exec_true_ms_p50: exec,
+    http_fetch_true_ms_p50: fetch,
+    "ratio.http_exec": exec / fetch,
+    events_mb_s: events.events_mb_s,
+    slow_reader_extra_mb: slow.slow_reader_extra_mb,
+    ...Object.fromEntries(Object.entries(large).filter(([key]) => key.startsWith("client_"))),
+    ...(await measureSizes()),
+  };
 }
 
 async function sample(place, name, times, count) {

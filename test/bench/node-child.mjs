@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
 import { baseline } from "./baseline.mjs";
+import { clientWorkloads } from "./client-workloads.mjs";
 import { workloads } from "./workloads.mjs";
 
 const [name, argument] = process.argv.slice(2);
@@ -16,7 +17,9 @@ async function readFiles() {
 const result =
   name === "baseline"
     ? await baseline((await import("v86")).V86, await readFiles(), loadFile)
-    : await workloads[name](argument === undefined ? undefined : JSON.parse(argument));
+    : await { ...workloads, ...clientWorkloads }[name](
+        argument === undefined ? undefined : JSON.parse(argument),
+      );
 const status = await readFile("/proc/self/status", "utf8").catch(() => "");
 const resident_mb = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024;
 process.stdout.write(JSON.stringify({ ...result, resident_mb }));
