@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { transformSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -34,6 +35,21 @@ function asModule(code: string): string {
   if (!/\b(const|using) box\b/.test(code)) lines.push("declare const box: Handle;");
   return `${lines.join("\n")}\n${code}\nexport type { Client, Handle };\n`;
 }
+
+/** What the snippets take for granted: a client, a box, and what is in it. As globals, which a snippet's own names hide. */
+const SETTING = `
+import { BoxRunClient } from "boxrun";
+import { FakeBackend } from "boxrun/testing";
+
+// Emulated boxes have no terminals.
+const backend = process.env.FAKE ? new FakeBackend() : "local";
+const client = new BoxRunClient({ backend });
+const box = await client.create("tiny", { memoryMb: 256 });
+await box.upload(new Blob(["#!/bin/sh\\ncat > /dev/null\\n"]), "/usr/local/bin/make", { mode: 0o755 });
+await box.upload(new Blob(["x"]), "/src/x");
+await box.upload(new Blob(["x"]), "/root/out.tar");
+Object.assign(globalThis, { BoxRunClient, client, box });
+`;
 
 describe("the package", () => {
   const tool = (name: string, ...args: string[]) =>
@@ -96,6 +112,27 @@ describe("the package", () => {
     expect(execFileSync(process.execPath, ["main.mjs"], { cwd: project, encoding: "utf8" })).toBe(
       "installed\n",
     );
+  });
+
+  it.each(snippets().map((code, i) => [i, code] as const))("runs snippet %i of the README", (i, code) => {
+    writeFileSync(join(project, "data.csv"), "a,b\n");
+    writeFileSync(join(project, "setting.mjs"), SETTING);
+    writeFileSync(
+      join(project, `snippet-${i}.mjs`),
+      `${transformSync(code, { loader: "ts" }).code}\nprocess.exit(0);\n`,
+    );
+    const env = {
+      ...process.env,
+      BOXRUN_STATE_DIR: join(project, `state-${i}`),
+      FAKE: code.includes("box.attach") ? "1" : "",
+    };
+    // What a snippet throws is in the error's message.
+    execFileSync(process.execPath, ["--import", "./setting.mjs", `snippet-${i}.mjs`], {
+      cwd: project,
+      env,
+      stdio: "pipe",
+      timeout: 50_000,
+    });
   });
 
   it("serves a backend from where it is installed, by boxrun/node", () => {
