@@ -78,7 +78,16 @@ export class BoxRegistry {
   private async lock(id: string): Promise<Release> {
     const release = await this.store.lock(id);
     if (release) return release;
-    throw lockedElsewhere(id);
+    throw await this.lockedElsewhere(id);
+  }
+
+  /** The error of a box that another page or process runs. */
+  async lockedElsewhere(id: string): Promise<BoxRunError> {
+    const owner = await this.store.lockOwner?.(id);
+    return new BoxRunError("BOX_LOCKED", `box ${id} runs in another page or process of this machine`, {
+      retryable: true,
+      hint: `use it there, or stop it there first${owner === undefined ? "" : ` (${owner})`}`,
+    });
   }
 
   /** Undefined when there is no such box, or only what is left of a creation that was cut off. */
@@ -137,12 +146,4 @@ export class BoxRegistry {
 /** The error of a box that is not there. */
 export function notFound(idOrName: string): BoxRunError {
   return new BoxRunError("BOX_NOT_FOUND", `there is no box ${JSON.stringify(idOrName)}`);
-}
-
-/** The error of a box that another page or process runs. */
-export function lockedElsewhere(id: string): BoxRunError {
-  return new BoxRunError("BOX_LOCKED", `box ${id} runs in another page or process of this machine`, {
-    retryable: true,
-    hint: "use it there, or stop it there first",
-  });
 }

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { BoxRunError } from "../../errors.js";
 import type { BoxStore, Release } from "./box-store.js";
-import { firstLock, isLockHeld, takeFirstLock, takeLock } from "./lock-file-node.js";
+import { describeLock, isLockHeld, takeFirstLock, takeLock } from "./lock-file-node.js";
 
 const RECORD = "box.json";
 const HISTORY = "history.jsonl";
@@ -19,6 +19,8 @@ const PRIVATE = { recursive: true, mode: 0o700 } as const;
 /** Names are looked through in milliseconds: who waits longer than this waits for a process that does not move. */
 const EXCLUSIVE_DEADLINE_MS = 10_000;
 const EXCLUSIVE_RETRY_MS = 5;
+/** For those locks whose owner cannot be seen from here: they count as held. Emptied, not deleted, since numbers of locks only grow. */
+const EMPTY_LOCK = "if that process no longer runs, empty the file";
 
 /** Where boxes are kept unless the `state` option says so. */
 export function defaultStateFolder(env: NodeJS.ProcessEnv): string {
@@ -73,19 +75,26 @@ export function folderStore(folder: string): BoxStore {
         // Made under another name and then moved: nobody ever sees a box without its record and its lock.
         const draft = join(boxes, `${NEW}${id}`);
         await mkdir(draft, PRIVATE);
+        let release: ((folder: string) => Promise<void>) | undefined;
         try {
-          await takeFirstLock(draft);
+          release = await takeFirstLock(draft);
           await writeFile(join(draft, RECORD), JSON.stringify(record));
           await rename(draft, boxFolder(id));
         } catch (error) {
+          await release?.(draft).catch(() => {});
           await rm(draft, { recursive: true, force: true }).catch(() => {});
           throw error;
         }
-        return firstLock(boxFolder(id));
+        const taken = release;
+        return () => taken(boxFolder(id));
       }),
 
     lock: (id) => guarded(() => orMissing<Release | null>(takeLock(boxFolder(id)), async () => {})),
     isLocked: (id) => guarded(() => orMissing(isLockHeld(boxFolder(id)), false)),
+    lockOwner: async (id) => {
+      const owner = await describeLock(boxFolder(id));
+      return owner && `${owner}: ${EMPTY_LOCK}`;
+    },
 
     exclusively: (work) =>
       guarded(async () => {
@@ -96,7 +105,8 @@ export function folderStore(folder: string): BoxStore {
           const release = await takeLock(names);
           if (release) return work().finally(release);
           if (Date.now() > deadline) {
-            throw new BoxRunError("BOX_LOCKED", `another process holds ${names}`, { retryable: true });
+            const owner = (await describeLock(names)) ?? `another process holds ${names}`;
+            throw new BoxRunError("BOX_LOCKED", owner, { retryable: true, hint: EMPTY_LOCK });
           }
           await delay(EXCLUSIVE_RETRY_MS * (1 + Math.random()));
         }
