@@ -1,10 +1,9 @@
 import type { BoxInfo } from "../backend.js";
 import { BoxRunError, isBoxRunError } from "../errors.js";
+import { OWN_BOX_ID } from "../util/ids.js";
 import type { LocalBox } from "./local-box.js";
 import type { BoxStore, Release } from "./state/box-store.js";
 import { type BoxRecord, describeDamaged, describeRecord, parseRecord } from "./state/record.js";
-
-const BOX_ID = /^box_[0-9a-z]{12}$/;
 
 /**
  * All boxes of a store: those that run here, those that run in another page or process, and those at rest. A status is never stored: it is what the lock says,
@@ -21,7 +20,7 @@ export class BoxRegistry {
     const here = this.running.get(idOrName);
     if (here?.held && !here.removed) return idOrName;
     // No name is shaped like an id.
-    const found = BOX_ID.test(idOrName)
+    const found = OWN_BOX_ID.test(idOrName)
       ? await this.describe(idOrName)
       : (await this.list()).find(({ name }) => name === idOrName);
     if (found) return found.id;

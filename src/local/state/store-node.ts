@@ -3,13 +3,13 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { BoxRunError } from "../../errors.js";
+import { OWN_BOX_ID } from "../../util/ids.js";
 import type { BoxStore, Release } from "./box-store.js";
 import { describeLock, isLockHeld, takeFirstLock, takeLock } from "./lock-file-node.js";
 
 const RECORD = "box.json";
 const HISTORY = "history.jsonl";
 const DISK = "disk";
-const BOX_ID = /^box_[0-9a-z]{12}$/;
 /** Names of folders that are not boxes yet, and that are none any more. */
 const NEW = ".new-";
 const REMOVED = ".removed-";
@@ -33,7 +33,7 @@ export function folderStore(folder: string): BoxStore {
   const root = resolve(folder);
   const boxes = join(root, "boxes");
   // Ids come from callers: one that is not shaped like an id is no box, whatever path it would be.
-  const boxFolder = (id: string) => join(boxes, BOX_ID.test(id) ? id : "none");
+  const boxFolder = (id: string) => join(boxes, OWN_BOX_ID.test(id) ? id : "none");
 
   /** Readers see the old file or the new one, whole. */
   const replaceFile = async (path: string, text: string) => {
@@ -67,7 +67,7 @@ export function folderStore(folder: string): BoxStore {
         // A leftover costs space and nothing else: who lists boxes need not hear of one that stays.
         const leftovers = names.filter((name) => name.startsWith(NEW) || name.startsWith(REMOVED));
         await Promise.allSettled(leftovers.map(sweep));
-        return names.filter((name) => BOX_ID.test(name));
+        return names.filter((name) => OWN_BOX_ID.test(name));
       }),
 
     create: (id, record) =>
