@@ -13,7 +13,11 @@ export class History {
     this.commands.splice(0, this.commands.length - KEPT);
     this.at = this.commands.length;
     this.draft = "";
-    localStorage.setItem(KEY, JSON.stringify(this.commands));
+    try {
+      localStorage.setItem(KEY, JSON.stringify(this.commands));
+    } catch {
+      // A browser may refuse storage, or have no room: then they are kept as long as the page.
+    }
   }
 
   /** The command before the one shown, or what is shown where there is none. */

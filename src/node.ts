@@ -14,6 +14,8 @@ export interface ServeOptions extends HandlerOptions {
   port?: number;
   /** A Unix socket instead of, or beside, host and port: only its owner can connect. */
   socketPath?: string;
+  /** A client has this long to send the head of a request, by default 20 s. Bodies and answers may take their time: uploads and event streams do. */
+  headersTimeoutMs?: number;
 }
 
 /** A server that runs. */

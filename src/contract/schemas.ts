@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { BOX_ID } from "../util/ids.js";
 
 /** Defaults of the published API. */
 export const DEFAULT_CPU = 2;
@@ -7,7 +8,6 @@ export const DEFAULT_DISK_GB = 8;
 export const DEFAULT_WORKDIR = "/root";
 export const DEFAULT_GC_SECONDS = 3600;
 
-const BOX_ID = /^box_[0-9A-Za-z]{12}$/;
 const BOX_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 
 // Checks are of one kind, and defaults are made of what the wire's schemas are made of: each of zod's own for it would make the root entry larger.

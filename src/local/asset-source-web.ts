@@ -1,6 +1,6 @@
 import { concatBytes } from "../util/bytes.js";
 import { pause } from "../util/timer.js";
-import type { AssetSource, ReadOptions } from "./asset-source.js";
+import { type AssetSource, READ_LIMIT_MS, type ReadOptions } from "./asset-source.js";
 
 /** Keeps files that came over the network. A failure of it is a file that is not there: caching is a favour. */
 export interface AssetCache {
@@ -11,8 +11,6 @@ export interface AssetCache {
   prune(keep: (file: string) => boolean): Promise<void>;
 }
 
-/** A guest whose disk does not answer resets it after 30 s: all tries together end before. */
-const DEADLINE_MS = 25_000;
 /** A server that sends nothing for so long is given up, and asked again. */
 const STALL_MS = 8_000;
 const TRIES = 4;
@@ -44,7 +42,8 @@ export function webAssetSource(
         options.onBytes?.(cached.byteLength);
         return cached;
       }
-      const deadline = AbortSignal.timeout(DEADLINE_MS);
+      const leftMs = (options.until ?? performance.now() + READ_LIMIT_MS) - performance.now();
+      const deadline = AbortSignal.timeout(Math.max(0, Math.round(leftMs)));
       const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
       const bytes = await fetchWithRetries(new URL(file, location), { ...options, signal });
       keep(file, bytes);
@@ -53,7 +52,7 @@ export function webAssetSource(
 
     readLatest: async (file) => {
       const cached = await kept?.get(file).catch(() => undefined);
-      const limit = AbortSignal.timeout(cached ? LATEST_DEADLINE_MS : DEADLINE_MS);
+      const limit = AbortSignal.timeout(cached ? LATEST_DEADLINE_MS : READ_LIMIT_MS);
       try {
         const tries = cached ? 1 : TRIES;
         const bytes = await fetchWithRetries(new URL(file, location), { signal: limit, latest: true }, tries);
@@ -103,7 +102,10 @@ class FetchFailure extends Error {
   }
 }
 
-async function fetchOnce(url: URL, { signal, fresh, latest, onBytes }: FetchOptions): Promise<Uint8Array> {
+async function fetchOnce(
+  url: URL,
+  { signal, fresh, latest, onBytes, bytes }: FetchOptions,
+): Promise<Uint8Array> {
   const stalled = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const watch = () => {
@@ -125,12 +127,17 @@ async function fetchOnce(url: URL, { signal, fresh, latest, onBytes }: FetchOpti
     if (!response.body) return new Uint8Array(await response.arrayBuffer());
     const reader = response.body.getReader();
     const chunks: Uint8Array[] = [];
-    for (;;) {
+    for (let loaded = 0; ; ) {
       const { done, value } = await reader.read();
       if (done) return concatBytes(chunks);
       watch();
       onBytes?.(value.byteLength);
       chunks.push(value);
+      loaded += value.byteLength;
+      if (bytes === undefined || loaded <= bytes) continue;
+      // Another file, however much is to come: its hash will say so.
+      await reader.cancel();
+      return concatBytes(chunks);
     }
   } catch (cause) {
     if (cause instanceof FetchFailure) throw cause;

@@ -7,7 +7,14 @@ export interface ReadOptions {
   /** Told of each piece as it comes, in bytes. What is cached comes in one. */
   onBytes?: (count: number) => void;
   signal?: AbortSignal;
+  /** What the file has, if it is the right one: reading may end where there is more. */
+  bytes?: number;
+  /** By `performance.now()`: when a source that waits gives up. Default {@link READ_LIMIT_MS} from now. */
+  until?: number;
 }
+
+/** A guest whose disk does not answer resets it after 30 s: all tries together end before. */
+export const READ_LIMIT_MS = 25_000;
 
 /** Where the files that boxes are made of come from. One implementation a host. */
 export interface AssetSource {

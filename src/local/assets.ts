@@ -1,6 +1,6 @@
 import { isBoxRunError } from "../errors.js";
 import { toHex } from "../util/bytes.js";
-import { type AssetSource, damaged, type ReadOptions, unreachable } from "./asset-source.js";
+import { type AssetSource, damaged, READ_LIMIT_MS, type ReadOptions, unreachable } from "./asset-source.js";
 import type { AssetManifest } from "./manifest.js";
 
 /** A file, and what its contents must be. */
@@ -8,6 +8,8 @@ export interface VerifiedFile {
   file: string;
   /** Of the file as it lies there, compressed. */
   sha256: string;
+  /** Of the file, too. */
+  bytes: number;
   /** Of its contents. */
   rawBytes: number;
 }
@@ -48,12 +50,13 @@ export class Assets {
   }
 }
 
-/** The inflated contents of a file. What is not as it should be is read once more, past all caches: one of them may be damaged. */
+/** The inflated contents of a file. What is not as it should be is read once more, past all caches: one of them may be damaged. Both within one limit. */
 export async function loadVerified(
   source: AssetSource,
   entry: VerifiedFile,
-  options: ReadOptions = {},
+  given: ReadOptions = {},
 ): Promise<Uint8Array> {
+  const options = limited(entry, given);
   try {
     return await loadOnce(source, entry, options);
   } catch (error) {
@@ -66,13 +69,18 @@ export async function loadVerified(
 export async function readVerified(
   source: AssetSource,
   entry: VerifiedFile,
-  options: ReadOptions = {},
+  given: ReadOptions = {},
 ): Promise<Uint8Array> {
+  const options = limited(entry, given);
   const bytes = await read(source, entry.file, options);
   if ((await sha256Hex(bytes)) === entry.sha256) return bytes;
   const again = await read(source, entry.file, { ...options, fresh: true });
   if ((await sha256Hex(again)) === entry.sha256) return again;
   throw wrongHash(source, entry.file);
+}
+
+function limited({ bytes }: VerifiedFile, options: ReadOptions): ReadOptions {
+  return { ...options, bytes, until: performance.now() + READ_LIMIT_MS };
 }
 
 async function loadOnce(source: AssetSource, entry: VerifiedFile, options: ReadOptions): Promise<Uint8Array> {

@@ -1,10 +1,9 @@
 import type { BoxInfo } from "../backend.js";
 import { BoxRunError, isBoxRunError } from "../errors.js";
+import { OWN_BOX_ID } from "../util/ids.js";
 import type { LocalBox } from "./local-box.js";
 import type { BoxStore, Release } from "./state/box-store.js";
 import { type BoxRecord, describeDamaged, describeRecord, parseRecord } from "./state/record.js";
-
-const BOX_ID = /^box_[0-9a-z]{12}$/;
 
 /**
  * All boxes of a store: those that run here, those that run in another page or process, and those at rest. A status is never stored: it is what the lock says,
@@ -21,7 +20,7 @@ export class BoxRegistry {
     const here = this.running.get(idOrName);
     if (here?.held && !here.removed) return idOrName;
     // No name is shaped like an id.
-    const found = BOX_ID.test(idOrName)
+    const found = OWN_BOX_ID.test(idOrName)
       ? await this.describe(idOrName)
       : (await this.list()).find(({ name }) => name === idOrName);
     if (found) return found.id;
@@ -78,7 +77,16 @@ export class BoxRegistry {
   private async lock(id: string): Promise<Release> {
     const release = await this.store.lock(id);
     if (release) return release;
-    throw lockedElsewhere(id);
+    throw await this.lockedElsewhere(id);
+  }
+
+  /** The error of a box that another page or process runs. */
+  async lockedElsewhere(id: string): Promise<BoxRunError> {
+    const owner = await this.store.lockOwner?.(id);
+    return new BoxRunError("BOX_LOCKED", `box ${id} runs in another page or process of this machine`, {
+      retryable: true,
+      hint: `use it there, or stop it there first${owner === undefined ? "" : ` (${owner})`}`,
+    });
   }
 
   /** Undefined when there is no such box, or only what is left of a creation that was cut off. */
@@ -137,12 +145,4 @@ export class BoxRegistry {
 /** The error of a box that is not there. */
 export function notFound(idOrName: string): BoxRunError {
   return new BoxRunError("BOX_NOT_FOUND", `there is no box ${JSON.stringify(idOrName)}`);
-}
-
-/** The error of a box that another page or process runs. */
-export function lockedElsewhere(id: string): BoxRunError {
-  return new BoxRunError("BOX_LOCKED", `box ${id} runs in another page or process of this machine`, {
-    retryable: true,
-    hint: "use it there, or stop it there first",
-  });
 }

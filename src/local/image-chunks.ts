@@ -17,13 +17,8 @@ const AHEAD = 2;
 /** At once, when a whole image is fetched. */
 const PARALLEL = 6;
 
-/** A chunk in a place that has it, compressed. */
-interface ChunkFile extends VerifiedFile {
-  bytes: number;
-}
-
 /** Reads an image's list of chunks. Throws when it is not one. */
-export function parseChunkList(list: Uint8Array, imageBytes: number): ChunkFile[] {
+export function parseChunkList(list: Uint8Array, imageBytes: number): VerifiedFile[] {
   const count = Math.ceil(imageBytes / IMAGE_CHUNK_BYTES);
   if (list.byteLength !== count * ENTRY_BYTES) throw new Error("the list of chunks has a wrong length");
   const view = new DataView(list.buffer, list.byteOffset, list.byteLength);
@@ -49,7 +44,7 @@ export class ImageChunks {
 
   private constructor(
     private readonly source: AssetSource,
-    private readonly files: readonly ChunkFile[],
+    private readonly files: readonly VerifiedFile[],
     readonly byteLength: number,
   ) {}
 
@@ -94,7 +89,7 @@ export class ImageChunks {
 /** Fetches every file that is not here yet, so that the source keeps it. IMAGE_PULL_FAILED, the signal's reason. */
 export async function fetchAll(
   source: AssetSource,
-  files: readonly ChunkFile[],
+  files: readonly VerifiedFile[],
   { signal, onBytes }: { signal?: AbortSignal; onBytes: (count: number) => void },
 ): Promise<void> {
   const queue = [...files];

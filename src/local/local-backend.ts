@@ -19,7 +19,7 @@ import { untilAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
 import { newId } from "../util/ids.js";
 import { retryLater } from "../util/retry-later.js";
-import { BoxRegistry, lockedElsewhere } from "./box-registry.js";
+import { BoxRegistry } from "./box-registry.js";
 import { CAPABILITIES, MAX_CPU, MAX_MEMORY_MB, requireBuildable } from "./capabilities.js";
 import type { Host } from "./host.js";
 import { DEFAULT_DISK, GROWING_DISK, ImageCatalog } from "./image-catalog.js";
@@ -406,7 +406,7 @@ export class LocalBackend implements Backend {
     const box = registry.running.get(id);
     if (box) return box;
     const { status, errorMessage } = await registry.info(id);
-    if (status === "running" || status === "creating") throw lockedElsewhere(id);
+    if (status === "running" || status === "creating") throw await registry.lockedElsewhere(id);
     const why = errorMessage === null ? "" : `: ${errorMessage}`;
     throw new BoxRunError("BOX_NOT_RUNNING", `box ${id} is in status ${status}${why}`, {
       hint: "start it first",

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { dirname } from "node:path";
@@ -10,14 +10,13 @@ import { createHandler, type HandlerOptions } from "../server/handler.js";
 import { serveUpgrades } from "./upgrades.js";
 
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
-/** A client has this long to send the head of a request. Bodies and answers may take their time: uploads and event streams do. */
 const HEADERS_TIMEOUT_MS = 20_000;
 /** A connection over which nothing moves, in either direction. Long: a command may take its time over its stdin, and a creation over its image. */
 const IDLE_TIMEOUT_MS = 15 * 60_000;
 
 /** See node.ts, which documents it. */
 export async function serve(backend: Backend, options: ServeOptions = {}): Promise<RunningServer> {
-  const { host, port, socketPath, ...given } = options;
+  const { host, port, socketPath, headersTimeoutMs = HEADERS_TIMEOUT_MS, ...given } = options;
   const overTcp = socketPath === undefined || host !== undefined || port !== undefined;
   const name = host ?? "127.0.0.1";
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
@@ -36,7 +35,7 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
     if (overTcp) {
       // Under its own names only; who listens for others says which names they may use.
       const hosts = given.hosts ?? (isLoopback ? LOOPBACK_HOSTS : undefined);
-      const listener = makeServer(backend, { ...given, ...(hosts && { hosts }) });
+      const listener = makeServer(backend, { ...given, ...(hosts && { hosts }) }, headersTimeoutMs);
       const { server } = listener;
       servers.push(listener);
       await listen(server, { host: name, port: port ?? 9090 }, `${name}:${port ?? 9090}`);
@@ -46,16 +45,16 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
       await clearSocket(socketPath);
       // Whoever can open the socket is its owner: a token would add nothing.
       const { token: _, ...open } = given;
-      const listener = makeServer(backend, open);
+      const listener = makeServer(backend, open, headersTimeoutMs);
       const { server } = listener;
       servers.push(listener);
       mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
+      // The process has one umask: others may make files while this one listens. The socket is there before `listen` returns.
       const before = process.umask(0o177);
-      try {
-        await listen(server, { path: socketPath }, socketPath);
-      } finally {
-        process.umask(before);
-      }
+      const listening = listen(server, { path: socketPath }, socketPath);
+
+      process.umask(before);
+      await listening;
       chmodSync(socketPath, 0o600);
       addresses.push(socketPath);
     }
@@ -72,12 +71,14 @@ interface Listener {
   endUpgrades: () => void;
 }
 
-function makeServer(backend: Backend, options: HandlerOptions): Listener {
+function makeServer(backend: Backend, options: HandlerOptions, headersTimeout: number): Listener {
   const handler = createHandler(backend, options);
   const listener = getRequestListener((request) => handler(request), { overrideGlobalObjects: false });
   const server = createServer(
     {
-      headersTimeout: HEADERS_TIMEOUT_MS,
+      headersTimeout,
+      // Node looks only so often, by default every 30 s.
+      connectionsCheckingInterval: headersTimeout / 4,
       // For the whole request: an upload takes as long as it takes.
       requestTimeout: 0,
       keepAliveTimeout: 5_000,
@@ -109,28 +110,38 @@ function listen(server: Server, where: { host: string; port: number } | { path: 
 
 /** Removes the socket that a dead server has left. RUNTIME_ERROR when a live one answers. */
 async function clearSocket(path: string): Promise<void> {
-  if (!existsSync(path)) return;
-  const alive = await new Promise<boolean>((resolve, reject) => {
+  const asked = identityOf(path);
+  if (asked === undefined) return;
+  if (await answers(path)) throw inUse(path);
+  // Meanwhile another server may have cleared it, too, and listens there.
+  if (identityOf(path) === asked) rmSync(path, { force: true });
+}
+
+/** Of what lies under a name now; undefined for nothing. Numbers of files alone are used again. */
+function identityOf(path: string): string | undefined {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats && `${stats.ino}/${stats.ctimeNs}`;
+}
+
+function inUse(path: string): BoxRunError {
+  return new BoxRunError("RUNTIME_ERROR", `another server listens on ${path}`, { hint: "stop it first" });
+}
+
+/** Whether anybody listens on a socket. RUNTIME_ERROR when it is none. */
+function answers(path: string): Promise<boolean> {
+  return new Promise<boolean>((resolve, reject) => {
     const probe = connect(path);
     probe.once("connect", () => {
       probe.destroy();
       resolve(true);
     });
     probe.once("error", (error: NodeJS.ErrnoException) => {
-      // ECONNREFUSED: nobody listens. Anything else is no socket of a dead server.
-      if (error.code === "ECONNREFUSED") resolve(false);
-      else
-        reject(
-          new BoxRunError(
-            "RUNTIME_ERROR",
-            `${path} is there and is no socket to listen on: ${error.message}`,
-          ),
-        );
+      // Nobody listens, or it was cleared meanwhile. Anything else is no socket of a dead server.
+      if (error.code === "ECONNREFUSED" || error.code === "ENOENT") return resolve(false);
+      const why = `${path} is there and is no socket to listen on: ${error.message}`;
+      reject(new BoxRunError("RUNTIME_ERROR", why));
     });
   });
-  if (alive)
-    throw new BoxRunError("RUNTIME_ERROR", `another server listens on ${path}`, { hint: "stop it first" });
-  rmSync(path);
 }
 
 function closeServer({ server, endUpgrades }: Listener): Promise<void> {

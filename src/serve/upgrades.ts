@@ -18,6 +18,7 @@ export function serveUpgrades(server: Server, handler: Pick<Handler, "upgrade">)
     handleProtocols: (_offered, request) => accepted.get(request)?.protocol || false,
   });
   server.on("upgrade", async (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (!/\bwebsocket\b/i.test(incoming.headers.upgrade ?? "")) return ignore(server, incoming, socket, head);
     const drop = () => void socket.destroy();
     socket.on("error", drop);
     // Nobody awaits this listener: what it throws would end the process.
@@ -37,6 +38,25 @@ export function serveUpgrades(server: Server, handler: Pick<Handler, "upgrade">)
     for (const webSocket of sockets.clients) webSocket.terminate();
   };
 }
+
+/**
+ * Goes on as if a request had not asked for another protocol, as a server may: clients offer HTTP/2 with any request. Node, which would have to be told before,
+ * has by now taken its parser off the connection and left the body unread. So the connection comes to the server once more, with the request without its offer.
+ */
+function ignore(server: Server, incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const { method, url, httpVersion, rawHeaders } = incoming;
+  const lines = [`${method} ${url} HTTP/${httpVersion}`];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const [name = "", value = ""] = rawHeaders.slice(i, i + 2);
+    const isConnection = name.toLowerCase() === "connection";
+    const kept = isConnection ? value.split(",").filter((option) => !isOfUpgrade(option.trim())) : [value];
+    if (kept.length > 0 && !isOfUpgrade(name)) lines.push(`${name}: ${kept.join(",")}`);
+  }
+  server.emit("connection", socket);
+  socket.unshift(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), head]));
+}
+
+const isOfUpgrade = (name: string) => ["upgrade", "http2-settings"].includes(name.toLowerCase());
 
 /** Notices a connection that is open at this end only. */
 function watch(webSocket: WebSocket): void {

@@ -3,7 +3,7 @@ import type { Backend, BoxSpec, ExecSpec, OutputStream } from "../backend.js";
 /** Of each output, what an answer carries; the rest is read and dropped. */
 const MAX_OUTPUT_BYTES = 16 * 2 ** 20;
 
-/** Runs one command in a box of its own, which is gone afterwards, whatever happens. */
+/** Runs one command in a box of its own, which is gone afterwards, whatever happens. Output that is cut is told in the error message, beside the exit code. */
 export async function runOnce(
   backend: Backend,
   box: BoxSpec,
@@ -17,10 +17,12 @@ export async function runOnce(
     const decoders = { stdout: decoder(), stderr: decoder() };
     const text: Record<OutputStream, string> = { stdout: "", stderr: "" };
     const room: Record<OutputStream, number> = { stdout: MAX_OUTPUT_BYTES, stderr: MAX_OUTPUT_BYTES };
+    const cut = new Set<OutputStream>();
     for await (const event of backend.execEvents(id, execId, { after: 0, signal })) {
       if (event.type !== "log") continue;
       const part = event.bytes.subarray(0, room[event.stream]);
       room[event.stream] -= part.byteLength;
+      if (part.byteLength < event.bytes.byteLength) cut.add(event.stream);
       text[event.stream] += decoders[event.stream].decode(part, { stream: true });
     }
     const { exitCode, errorMessage } = await backend.getExec(id, execId);
@@ -28,9 +30,13 @@ export async function runOnce(
       exitCode,
       stdout: text.stdout + decoders.stdout.decode(),
       stderr: text.stderr + decoders.stderr.decode(),
-      errorMessage,
+      errorMessage: [errorMessage, ...[...cut].map(cutMessage)].filter(Boolean).join("; ") || null,
     };
   } finally {
     await backend.removeBox(id, { force: true });
   }
+}
+
+function cutMessage(stream: OutputStream): string {
+  return `${stream} is cut: an answer carries its first ${MAX_OUTPUT_BYTES} bytes`;
 }

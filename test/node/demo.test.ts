@@ -70,8 +70,8 @@ describe("the demo page", () => {
     server.close();
   });
 
-  async function open(): Promise<Page> {
-    const opened = await context.newPage();
+  async function open(within = context): Promise<Page> {
+    const opened = await within.newPage();
     opened.on("pageerror", (error) => problems.push(error.message));
     opened.on("console", (message) => message.type() === "error" && problems.push(message.text()));
     await opened.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
@@ -245,6 +245,23 @@ describe("the demo page", () => {
     );
     expect(width).toBe(360);
     expect(contrast).toBeGreaterThan(4.5);
+  });
+
+  it("runs commands where the browser refuses storage, and walks through them", async () => {
+    const refused = await browser.newContext();
+    await refused.addInitScript(() => {
+      Object.defineProperty(globalThis, "localStorage", {
+        get() {
+          throw new DOMException("denied", "SecurityError");
+        },
+      });
+    });
+    page = await open(refused);
+    await page.locator("#name").press("Enter");
+    expect(await outputOf("echo here")).toBe("here\n");
+    await page.locator("#command").press("ArrowUp");
+    expect(await page.locator("#command").inputValue()).toBe("echo here");
+    await refused.close();
   });
 
   it("has said nothing on the console but what was asked for", () => {

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { request } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
@@ -95,6 +96,38 @@ describe("boxrun serve", () => {
       expect((await ask(server.url, "/v1/info")).status).toBe(200);
     },
   );
+
+  it("answers clients that offer HTTP/2 as if they had not, bodies and later requests included", async () => {
+    const { hostname, port } = new URL(server.url);
+    const socket = connect(Number(port), hostname);
+    let text = "";
+    socket.setEncoding("utf8").on("data", (chunk) => (text += chunk));
+    const offer =
+      `host: ${hostname}:${port}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n` +
+      "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n";
+    const body = '{"image":"tiny","cmd":12345}';
+    socket.write(`GET /v1/info HTTP/1.1\r\n${offer}\r\n`);
+    while (!text.endsWith("}")) await once(socket, "data");
+    expect(text).toMatch(/^HTTP\/1\.1 200 /);
+    text = "";
+    // Its body comes with its head in part.
+    const head = `POST /v1/run HTTP/1.1\r\n${offer}content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+    socket.write(head + body.slice(0, 10));
+    await (await fetch(new URL("/v1/info", server.url))).text();
+    socket.write(body.slice(10));
+    while (!text.endsWith("}")) await once(socket, "data");
+    expect(text).toMatch(/^HTTP\/1\.1 422 /);
+    socket.destroy();
+    // curl closes what it sends; Node's own client as well.
+    const headers = {
+      connection: "upgrade",
+      upgrade: "h2c",
+      "transfer-encoding": "chunked",
+      "content-type": "application/json",
+    };
+    const answer = await ask(server.url, "/v1/run", { method: "POST", headers }, body);
+    expect(answer.text).toContain("VALIDATION_ERROR");
+  });
 
   it("keeps nothing under the name of an upload whose client goes away", async () => {
     const box = await client.create("tiny", { name: "served", memoryMb: 256 });

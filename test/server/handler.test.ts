@@ -129,6 +129,24 @@ describe("the API as published", () => {
     expect(backend.boxes.size).toBe(0);
   });
 
+  it("says so when an output is more than an answer carries, and keeps the exit code", async () => {
+    const log = (seq: number, stream: "stdout" | "stderr", bytes: Uint8Array) =>
+      ({ type: "log", stream, bytes, seq }) as const;
+    const much = new Uint8Array(2 ** 20).fill(0x61);
+    backend.script = [
+      log(1, "stderr", much.subarray(0, 3)),
+      ...Array.from({ length: 17 }, (_, i) => log(i + 2, "stdout", much)),
+      { type: "exit", exitCode: 0, seq: 19 },
+    ];
+    const { json } = await ask("/v1/run", { json: { image: "tiny", cmd: ["yes"] } });
+    expect(json).toMatchObject({
+      exit_code: 0,
+      stderr: "aaa",
+      error_message: expect.stringMatching(/^stdout is cut.*16777216/),
+    });
+    expect(json.stdout).toHaveLength(2 ** 24);
+  });
+
   it("names the routes it has not: attach, extensions that are off, unknown paths, methods and actions", async () => {
     await createBox();
     const { id } = await startExec("demo");

@@ -1,8 +1,12 @@
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { describe, expect, it } from "vitest";
-import type { AssetSource } from "../../src/local/asset-source.js";
-import { Assets } from "../../src/local/assets.js";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AssetSource, ReadOptions } from "../../src/local/asset-source.js";
+import { webAssetSource } from "../../src/local/asset-source-web.js";
+import { Assets, readVerified } from "../../src/local/assets.js";
 import { readManifest } from "../../src/local/manifest.js";
 
 const raw = new TextEncoder().encode("the contents");
@@ -81,5 +85,56 @@ describe("assets", () => {
   it("are refused when the manifest does not list them", async () => {
     const assets = await open({ "manifest.json": manifest() });
     await expect(assets.load("other")).rejects.toMatchObject({ code: "IMAGE_PULL_FAILED" });
+  });
+
+  it("have one limit of time for both readings of what is not as it should be", async () => {
+    const readings: ReadOptions[] = [];
+    const memory = sourceOf({ "manifest.json": manifest(), "thing.bin": flipped });
+    const source: AssetSource = {
+      ...memory,
+      read: (file, options = {}) => {
+        readings.push(options);
+        return memory.read(file);
+      },
+    };
+    const assets = new Assets(source, await readManifest(source));
+    await expect(assets.load("thing")).rejects.toThrow(/hash/);
+    await expect(readVerified(source, entry)).rejects.toThrow(/hash/);
+    const limits = readings.map(({ until }) => until);
+    expect(limits).toEqual([limits[0], limits[0], limits[2], limits[2]]);
+    expect(limits[0]).toBeLessThan(performance.now() + 30_000);
+  });
+
+  describe("on a web server", () => {
+    let server: Server;
+    let source: AssetSource;
+    /** Of the connection, when the client has closed it. */
+    let left: Promise<unknown>;
+    beforeEach(async () => {
+      server = createServer((request, response) => {
+        left = once(response, "close");
+        response.writeHead(200);
+        // One never sends a byte, the other never ends.
+        if (request.url === "/endless") setInterval(() => response.write("more"), 1).unref();
+      });
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      source = webAssetSource(`http://127.0.0.1:${port}/`, sourceOf({}).gunzip, "nothing is kept");
+    });
+    afterEach(() => server.close().closeAllConnections());
+
+    it("are given up at their limit", async () => {
+      await expect(source.read("silent", { until: performance.now() + 200 })).rejects.toMatchObject({
+        name: "TimeoutError",
+      });
+      await left;
+    });
+
+    it("are read no further than their length", async () => {
+      const endless = { file: "endless", sha256: "0".repeat(64), bytes: 10, rawBytes: 10 };
+      await expect(readVerified(source, endless)).rejects.toThrow(/endless .*hash/);
+      await left;
+    });
   });
 });

@@ -1,9 +1,19 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { isLockHeld, takeLock } from "../../src/local/state/lock-file-node.js";
+import { isLockHeld, takeFirstLock, takeLock } from "../../src/local/state/lock-file-node.js";
 
 let folder: string;
 beforeEach(() => {
@@ -60,7 +70,7 @@ describe("a lock file", () => {
     ["of a process here", (own: object) => own, true],
     [
       "of a process elsewhere, of which nothing can be known",
-      (own: object) => ({ ...own, where: "elsewhere/x/y" }),
+      (own: object) => ({ ...own, where: "elsewhere/x/y", local: false }),
       true,
     ],
   ])("%s", async (_, change, held) => {
@@ -90,5 +100,92 @@ describe("a lock file", () => {
       expect(next.length).toBeLessThanOrEqual(1);
       await next[0]?.();
     }
+  });
+
+  /** As a process in another container writes it, whose process numbers mean nothing here. */
+  const fromContainer = (own: Record<string, string | number>, change: object = {}) => {
+    const where = String(own["where"]).replace(/[^/]*$/, "pid:[1]");
+    writeFileSync(join(folder, "lock.5"), JSON.stringify({ ...own, where, pid: 1, ...change }));
+  };
+  /** A process that listens as an owner does, until it is killed. */
+  async function owner(socket: string) {
+    const script = `require("net").createServer().listen(${JSON.stringify(join(folder, socket))}, () => console.log())`;
+    const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(child.stdout, "data");
+    return child;
+  }
+
+  it("of a process in another container is held until that is killed", async () => {
+    const socket = ".live-0123abcd";
+    const child = await owner(socket);
+    fromContainer(await ownFile(), { socket });
+    expect(await isLockHeld(folder)).toBe(true);
+    expect(await takeLock(folder)).toBeNull();
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    expect(await isLockHeld(folder)).toBe(false);
+    expect(await takeLock(folder)).not.toBeNull();
+    expect(locks()).toEqual(["lock.6"]);
+  });
+
+  it.each([
+    ["without a socket", { socket: undefined }],
+    ["whose socket is missing", {}],
+    ["whose socket would be elsewhere", { socket: "../.live-0123abcd" }],
+    ["on a file system that machines share", { socket: ".live-0123abcd", local: false }],
+  ])("of a process in another container %s is held: nothing is known of it", async (_, change) => {
+    const child = await owner(".live-0123abcd");
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    fromContainer(await ownFile(), change);
+    expect(await isLockHeld(folder)).toBe(true);
+  });
+
+  it("of another boot is free where the file system is this kernel's alone, whatever the machine was called", async () => {
+    const own = await ownFile();
+    const write = (change: object) =>
+      writeFileSync(
+        join(folder, "lock.5"),
+        JSON.stringify({ ...own, where: "0123abcd/other-boot/x", ...change }),
+      );
+    write({ local: false });
+    expect(await isLockHeld(folder)).toBe(true);
+    write({});
+    expect(await isLockHeld(folder)).toBe(false);
+  });
+
+  it("is listened for while it is held, in a folder that was renamed, too, and no longer", async () => {
+    const draft = join(folder, "draft");
+    const named = join(folder, "named");
+    mkdirSync(draft);
+    const release = await takeFirstLock(draft);
+    renameSync(draft, named);
+    const own = JSON.parse(readFileSync(join(named, "lock.1"), "utf8"));
+    writeFileSync(
+      join(named, "lock.1"),
+      JSON.stringify({ ...own, where: own.where.replace(/[^/]*$/, "pid:[1]") }),
+    );
+    expect(await isLockHeld(named)).toBe(true);
+    await release(named);
+    expect(await isLockHeld(named)).toBe(false);
+    expect(readdirSync(named)).toEqual(["lock.1"]);
+  });
+
+  it("clears what killed takers have left, and nothing that may be in use", async () => {
+    for (const name of [".lock-a", ".live-a", ".lock-b", ".live-b", "other"])
+      writeFileSync(join(folder, name), "");
+    const longAgo = new Date(Date.now() - 3_600_000);
+    for (const name of [".lock-a", ".live-a", "other"]) utimesSync(join(folder, name), longAgo, longAgo);
+    await (await takeLock(folder))!();
+    expect(readdirSync(folder).sort()).toEqual([".live-b", ".lock-b", "lock.1", "other"]);
+  });
+
+  it("does not stay taken when a step after its file fails", async () => {
+    writeFileSync(join(folder, "lock.2"), "");
+    // A folder cannot be removed as a file is.
+    mkdirSync(join(folder, "lock.1"));
+    await expect(takeLock(folder)).rejects.toThrow();
+    expect(await isLockHeld(folder)).toBe(false);
+    expect(readdirSync(folder).sort()).toEqual(["lock.1", "lock.2", "lock.3"]);
   });
 });

@@ -18,7 +18,7 @@ export interface Extent {
 
 /** The disk of a box. It owns what it stores itself in until it is closed. */
 export interface StoredDisk extends MachineDisk {
-  /** All of it or, after a failure, none. */
+  /** In this order. After a failure some of it may be there: of a file any part, of a database nothing. */
   writeAll(extents: readonly Extent[]): void | Promise<void>;
   close(): Promise<void>;
 }

@@ -19,6 +19,11 @@ const AGENT_RX_QUEUE = 2 * AGENT_PORT + 2;
 const RX_BUFFER_BYTES = 4096;
 const CONSOLE_PORT_EVENT = 4;
 
+/** Of a drive's status register; ready is that it is, and that its heads are where they should be. */
+const ATA_BUSY = 0x80;
+const ATA_READY = 0x50;
+const SECTOR_BYTES = 512;
+
 /** Display memory: as small as the device allows, since nothing draws. */
 const VGA_BYTES = 1 << 20;
 /** Indices of v86's `set_jit_config`: 1 disables the JIT; the most guest pages that one compiled module covers. */
@@ -72,7 +77,7 @@ export interface MachineEvents {
 /** The parts of v86's inside that are used here. */
 interface Cpu {
   mem8: Uint8Array;
-  devices: { virtio_console: VirtioConsole };
+  devices: { virtio_console: VirtioConsole; ide: { primary: { master: Drive } } };
   pack_memory(): { packed_memory: Uint8Array; bitmap: { get_buffer(): ArrayBuffer } };
   unpack_memory(): void;
   is_memory_zeroed(address: number, length: number): number;
@@ -81,6 +86,17 @@ interface Cpu {
 interface VirtioConsole {
   virtio: { queues: VirtQueue[] };
   SendEvent(port: number, event: number, value: number): void;
+}
+interface Drive {
+  buffer: V86Disk;
+  data: Uint8Array;
+  data_length: number;
+  write_dest: number;
+  current_command: number;
+  status_reg: number;
+  do_write(): void;
+  ata_advance(command: number, sectors: number): void;
+  push_irq(): void;
 }
 interface VirtQueue {
   is_configured(): unknown;
@@ -227,6 +243,7 @@ export class Machine {
       if (number !== 0 && event === CONSOLE_PORT_EVENT) return;
       sendEvent.call(port, number, event, value);
     };
+    acknowledgeStored(v86.cpu.devices.ide.primary.master);
     const end = (reason: string) => {
       if (this.ended) return;
       this.ended = true;
@@ -351,6 +368,24 @@ class V86Disk {
   }
 
   set_state(): void {}
+}
+
+/**
+ * Makes drives acknowledge writes without DMA when they are stored: v86 does so before it hands them over. Linux changes to such writes for good when a drive
+ * has been silent a few times, as one in a page that was suspended is. For all drives at once: v86 lets nobody change one.
+ */
+function acknowledgeStored(drive: Drive): void {
+  Object.getPrototypeOf(drive).do_write = function (this: Drive): void {
+    const { current_command, write_dest } = this;
+    // The guest's next write goes to the same place.
+    const bytes = this.data.slice(0, this.data_length);
+    this.status_reg = ATA_BUSY;
+    this.buffer.set(write_dest, bytes, () => {
+      this.ata_advance(current_command, bytes.byteLength / SECTOR_BYTES);
+      this.status_reg = ATA_READY;
+      this.push_irq();
+    });
+  };
 }
 
 /** Answers every 9p request with "not supported": the device is there for snapshots that a later version uses it in. */

@@ -19,6 +19,8 @@ export interface BoxStore {
   lock(id: string): Promise<Release | null>;
   /** Whether anybody holds the lock, here or elsewhere. */
   isLocked(id: string): Promise<boolean>;
+  /** For people: who holds the lock, where a store can tell. */
+  lockOwner?(id: string): Promise<string | undefined>;
   /** Runs `work` while no other page or process of this machine runs any other. For names, which are one for all boxes. */
   exclusively<T>(work: () => Promise<T>): Promise<T>;
 

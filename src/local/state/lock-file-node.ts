@@ -1,22 +1,11 @@
-import { execFile } from "node:child_process";
-import { link, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
-import { hostname } from "node:os";
+import { link, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
-
-const execute = promisify(execFile);
-
-/** Who holds a lock: enough to tell whether that process still runs. */
-interface Owner {
-  pid: number;
-  /** When the process started, as its system says it: a later process may have the same number. */
-  started: string;
-  /** Where `pid` means that process: one boot of one machine, and in containers one namespace. */
-  where: string;
-  since: string;
-}
+import { claim, mayLive, type OwnClaim, type Owner, SOCKET } from "./lock-owner-node.js";
 
 const NAME = /^lock\.(\d{1,15})$/;
+const DRAFT = ".lock-";
+/** A taker is done within milliseconds: what is older has been left by one that was killed. */
+const LEFTOVER_AGE_MS = 60_000;
 
 /**
  * A lock on a folder, by files in it: "lock.1", "lock.2" and so on. The owner is who made the one with the highest number, while it runs; numbers only
@@ -26,57 +15,97 @@ const NAME = /^lock\.(\d{1,15})$/;
  * Resolves to what releases it, or to null when another has it, in this process or in another. Rejects with ENOENT when there is no such folder.
  */
 export async function takeLock(folder: string): Promise<(() => Promise<void>) | null> {
-  const files = await lockFiles(folder);
-  const highest = files.at(-1) ?? 0;
+  const highest = numbersOf(await readdir(folder)).at(-1) ?? 0;
   if (highest > 0 && (await isHeld(folder, highest))) return null;
   const own = highest + 1;
-  if (!(await makeFile(folder, own))) return null;
-  const after = await lockFiles(folder);
-  if (after.at(-1) !== own) {
-    await rm(path(folder, own), { force: true });
-    return null;
+  const claimed = await claim(folder);
+  let taken = false;
+  try {
+    taken = await makeFile(folder, own, claimed.owner);
+    return taken ? releaseOf(folder, own, claimed) : null;
+  } finally {
+    if (!taken) await claimed.end(folder);
   }
-  for (const number of after) if (number < own) await rm(path(folder, number), { force: true });
-  // Empty, it stays: the next owner's number must be higher.
-  return () => writeFile(path(folder, own), "").catch(ignoreMissing);
 }
 
-/** Makes the first lock of a folder that nobody else knows yet. */
-export async function takeFirstLock(folder: string): Promise<void> {
-  await writeFile(path(folder, 1), JSON.stringify(await self()), { flag: "wx" });
-}
-
-/** What releases a lock that {@link takeFirstLock} made, once the folder is where it stays. */
-export function firstLock(folder: string): () => Promise<void> {
-  return () => writeFile(path(folder, 1), "").catch(ignoreMissing);
+/** Makes the first lock of a folder that nobody else knows yet. What it resolves to releases it, wherever the folder is by then. */
+export async function takeFirstLock(folder: string): Promise<(folder: string) => Promise<void>> {
+  const claimed = await claim(folder);
+  try {
+    await writeFile(path(folder, 1), JSON.stringify(claimed.owner), { flag: "wx" });
+  } catch (error) {
+    await claimed.end(folder);
+    throw error;
+  }
+  return (now) => releaseOf(now, 1, claimed)();
 }
 
 /** Whether anybody holds the lock of a folder. */
 export async function isLockHeld(folder: string): Promise<boolean> {
-  const highest = (await lockFiles(folder)).at(-1);
+  const highest = numbersOf(await readdir(folder)).at(-1);
   return highest !== undefined && isHeld(folder, highest);
 }
 
-async function lockFiles(folder: string): Promise<number[]> {
-  const names = await readdir(folder);
+/** Who holds the lock of a folder and by which file, for people; undefined where that cannot be read. */
+export async function describeLock(folder: string): Promise<string | undefined> {
+  try {
+    const file = path(folder, numbersOf(await readdir(folder)).at(-1) ?? 0);
+    const { pid, host } = JSON.parse(await readFile(file, "utf8")) as Partial<Owner>;
+    return `process ${pid} on ${host} holds ${file}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function numbersOf(names: readonly string[]): number[] {
   return names
     .map((name) => Number(NAME.exec(name)?.[1] ?? 0))
     .filter((number) => number > 0)
     .sort((a, b) => a - b);
 }
 
-/** False when there is such a file already. It appears with its contents. */
-async function makeFile(folder: string, number: number): Promise<boolean> {
-  const draft = join(folder, `.lock-${crypto.randomUUID()}`);
-  await writeFile(draft, JSON.stringify(await self()));
+function releaseOf(folder: string, number: number, claimed: OwnClaim): () => Promise<void> {
+  return async () => {
+    // Empty, it stays: the next owner's number must be higher.
+    await writeFile(path(folder, number), "").catch(ignoreMissing);
+    await claimed.end(folder);
+  };
+}
+
+/** Resolves to whether the lock with this number is the owner's now. */
+async function makeFile(folder: string, number: number, owner: Owner): Promise<boolean> {
+  const draft = join(folder, `${DRAFT}${crypto.randomUUID()}`);
+  const file = await open(draft, "wx");
   try {
+    await file.writeFile(JSON.stringify(owner));
+    // It appears with its contents, or not at all when there is one already.
     await link(draft, path(folder, number));
+    const names = await readdir(folder);
+    const numbers = numbersOf(names);
+    if (numbers.at(-1) !== number) {
+      await rm(path(folder, number), { force: true });
+      return false;
+    }
+    for (const other of numbers) if (other < number) await rm(path(folder, other), { force: true });
+    await sweep(folder, names, owner).catch(() => {});
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    // Its number was given out: emptied through the file that is open, since what failed may be opening another.
+    await file.truncate(0).catch(() => {});
     throw error;
   } finally {
+    await file.close();
     await rm(draft, { force: true });
+  }
+}
+
+/** Removes what takers that were killed have left beside the lock. */
+async function sweep(folder: string, names: readonly string[], { socket }: Owner): Promise<void> {
+  for (const name of names) {
+    if (name === socket || !(name.startsWith(DRAFT) || name.startsWith(SOCKET))) continue;
+    const { mtimeMs } = await stat(join(folder, name));
+    if (Date.now() - mtimeMs > LEFTOVER_AGE_MS) await rm(join(folder, name), { force: true });
   }
 }
 
@@ -90,69 +119,14 @@ async function isHeld(folder: string, number: number): Promise<boolean> {
     throw error;
   }
   if (text === "") return false;
-  let owner: Partial<Owner>;
+  let owner: Partial<Owner> | null;
   try {
-    owner = JSON.parse(text) as Partial<Owner>;
+    owner = JSON.parse(text) as Partial<Owner> | null;
   } catch {
     // Files appear whole: only a power cut leaves half of one, and no process outlives that.
     return false;
   }
-  const here = await self();
-  // On another machine or in another container: nothing can be known of it from here, so it counts as alive.
-  const theirs = placeOf(owner.where);
-  const ours = placeOf(here.where);
-  if (ours.boot === "" || theirs.boot !== ours.boot) {
-    if (theirs.machine !== ours.machine) return true;
-    if (theirs.boot !== ours.boot) return false;
-  }
-  // One boot is of one machine, which may have another name by now.
-  if (theirs.namespace !== ours.namespace) return true;
-  return typeof owner.pid === "number" && (await startOf(owner.pid)) === owner.started;
-}
-
-let ownIdentity: Promise<Owner> | undefined;
-
-function self(): Promise<Owner> {
-  ownIdentity ??= identify();
-  return ownIdentity;
-}
-
-async function identify(): Promise<Owner> {
-  const [started, boot, namespace] = await Promise.all([
-    startOf(process.pid),
-    readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => ""),
-    readlink("/proc/self/ns/pid").catch(() => ""),
-  ]);
-  const where = `${hostname()}/${boot.trim()}/${namespace}`;
-  return { pid: process.pid, started: started ?? "", where, since: new Date().toISOString() };
-}
-
-function placeOf(where = "") {
-  const [machine, boot = "", namespace = ""] = where.split("/");
-  return { machine, boot, namespace };
-}
-
-/** When a process started; undefined when there is none. */
-async function startOf(pid: number): Promise<string | undefined> {
-  if (process.platform === "linux") {
-    const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-    // The second field is a name in parentheses that may itself hold spaces and parentheses; the start is the 22nd.
-    const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-    // A dead process that its parent has not waited for is still listed.
-    return fields?.[0] === "Z" ? undefined : fields?.[19];
-  }
-  if (process.platform !== "win32") {
-    const { stdout } = await execute("ps", ["-o", "lstart=", "-p", String(pid)]).catch(() => ({
-      stdout: "",
-    }));
-    return stdout.trim() || undefined;
-  }
-  try {
-    process.kill(pid, 0);
-    return "";
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM" ? "" : undefined;
-  }
+  return mayLive(folder, owner ?? {});
 }
 
 function path(folder: string, number: number): string {

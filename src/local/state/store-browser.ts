@@ -1,5 +1,6 @@
 import { get, promisifyRequest, set, setMany } from "idb-keyval";
 import { deferred } from "../../util/deferred.js";
+import { OWN_BOX_ID } from "../../util/ids.js";
 import type { BoxStore, Release } from "./box-store.js";
 import {
   type Database,
@@ -10,13 +11,12 @@ import {
 } from "./database-browser.js";
 import { memoryStore } from "./store-memory.js";
 
-/** Keys of a box's database; those of its disk are numbers (disk-database.ts). */
+/** Keys of a box's database; those of its disk are numbers (disk-database-browser.ts). */
 const RECORD = "box";
 const HISTORY_PREFIX = "exec:";
 /** The next character after the prefix's last: where its range of keys ends. */
 const HISTORY_END = "exec;";
 const SEQUENCE_DIGITS = 12;
-const BOX_ID = /^box_[0-9a-z]{12}$/;
 
 /** Boxes in IndexedDB, a database each; or in memory where the page can keep nothing, which the store says. */
 export async function browserStore(prefix: string): Promise<BoxStore> {
@@ -69,8 +69,10 @@ function databaseStore(prefix: string): BoxStore {
     return taken.promise;
   };
 
-  const append = (database: Database, entries: readonly object[]) =>
+  const append = (database: Database, entries: readonly object[], { alone = false } = {}) =>
     database.use("readwrite", (store) => {
+      // In one transaction: who is cut off in the middle has all of the old ones or all of the new.
+      if (alone) store.delete(historyRange());
       const last = store.openKeyCursor(historyRange(), "prev");
       last.onsuccess = () => {
         let number = last.result ? Number(String(last.result.key).slice(HISTORY_PREFIX.length)) : 0;
@@ -89,7 +91,7 @@ function databaseStore(prefix: string): BoxStore {
       const ids = names
         .filter((name) => name.startsWith(`${prefix}:`))
         .map((name) => name.slice(prefix.length + 1));
-      return ids.filter((id) => BOX_ID.test(id));
+      return ids.filter((id) => OWN_BOX_ID.test(id));
     },
 
     create: async (id, record) => {
@@ -123,10 +125,7 @@ function databaseStore(prefix: string): BoxStore {
       ),
     appendHistory: (id, entries) => withDatabase(id, undefined, (database) => append(database, entries)),
     replaceHistory: (id, entries) =>
-      withDatabase(id, undefined, async (database) => {
-        await database.use("readwrite", (store) => promisifyRequest(store.delete(historyRange())));
-        await append(database, entries);
-      }),
+      withDatabase(id, undefined, (database) => append(database, entries, { alone: true })),
 
     diskLocation: databaseName,
     diskUsage: (id) => withDatabase(id, 0, diskBytes),

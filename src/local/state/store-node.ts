@@ -3,13 +3,13 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { BoxRunError } from "../../errors.js";
+import { OWN_BOX_ID } from "../../util/ids.js";
 import type { BoxStore, Release } from "./box-store.js";
-import { firstLock, isLockHeld, takeFirstLock, takeLock } from "./lock-file-node.js";
+import { describeLock, isLockHeld, takeFirstLock, takeLock } from "./lock-file-node.js";
 
 const RECORD = "box.json";
 const HISTORY = "history.jsonl";
 const DISK = "disk";
-const BOX_ID = /^box_[0-9a-z]{12}$/;
 /** Names of folders that are not boxes yet, and that are none any more. */
 const NEW = ".new-";
 const REMOVED = ".removed-";
@@ -19,6 +19,8 @@ const PRIVATE = { recursive: true, mode: 0o700 } as const;
 /** Names are looked through in milliseconds: who waits longer than this waits for a process that does not move. */
 const EXCLUSIVE_DEADLINE_MS = 10_000;
 const EXCLUSIVE_RETRY_MS = 5;
+/** For those locks whose owner cannot be seen from here: they count as held. Emptied, not deleted, since numbers of locks only grow. */
+const EMPTY_LOCK = "if that process no longer runs, empty the file";
 
 /** Where boxes are kept unless the `state` option says so. */
 export function defaultStateFolder(env: NodeJS.ProcessEnv): string {
@@ -31,7 +33,7 @@ export function folderStore(folder: string): BoxStore {
   const root = resolve(folder);
   const boxes = join(root, "boxes");
   // Ids come from callers: one that is not shaped like an id is no box, whatever path it would be.
-  const boxFolder = (id: string) => join(boxes, BOX_ID.test(id) ? id : "none");
+  const boxFolder = (id: string) => join(boxes, OWN_BOX_ID.test(id) ? id : "none");
 
   /** Readers see the old file or the new one, whole. */
   const replaceFile = async (path: string, text: string) => {
@@ -65,7 +67,7 @@ export function folderStore(folder: string): BoxStore {
         // A leftover costs space and nothing else: who lists boxes need not hear of one that stays.
         const leftovers = names.filter((name) => name.startsWith(NEW) || name.startsWith(REMOVED));
         await Promise.allSettled(leftovers.map(sweep));
-        return names.filter((name) => BOX_ID.test(name));
+        return names.filter((name) => OWN_BOX_ID.test(name));
       }),
 
     create: (id, record) =>
@@ -73,19 +75,26 @@ export function folderStore(folder: string): BoxStore {
         // Made under another name and then moved: nobody ever sees a box without its record and its lock.
         const draft = join(boxes, `${NEW}${id}`);
         await mkdir(draft, PRIVATE);
+        let release: ((folder: string) => Promise<void>) | undefined;
         try {
-          await takeFirstLock(draft);
+          release = await takeFirstLock(draft);
           await writeFile(join(draft, RECORD), JSON.stringify(record));
           await rename(draft, boxFolder(id));
         } catch (error) {
+          await release?.(draft).catch(() => {});
           await rm(draft, { recursive: true, force: true }).catch(() => {});
           throw error;
         }
-        return firstLock(boxFolder(id));
+        const taken = release;
+        return () => taken(boxFolder(id));
       }),
 
     lock: (id) => guarded(() => orMissing<Release | null>(takeLock(boxFolder(id)), async () => {})),
     isLocked: (id) => guarded(() => orMissing(isLockHeld(boxFolder(id)), false)),
+    lockOwner: async (id) => {
+      const owner = await describeLock(boxFolder(id));
+      return owner && `${owner}: ${EMPTY_LOCK}`;
+    },
 
     exclusively: (work) =>
       guarded(async () => {
@@ -96,7 +105,8 @@ export function folderStore(folder: string): BoxStore {
           const release = await takeLock(names);
           if (release) return work().finally(release);
           if (Date.now() > deadline) {
-            throw new BoxRunError("BOX_LOCKED", `another process holds ${names}`, { retryable: true });
+            const owner = (await describeLock(names)) ?? `another process holds ${names}`;
+            throw new BoxRunError("BOX_LOCKED", owner, { retryable: true, hint: EMPTY_LOCK });
           }
           await delay(EXCLUSIVE_RETRY_MS * (1 + Math.random()));
         }

@@ -1,0 +1,66 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { type RunningServer, type ServeOptions, serve } from "../../src/serve/serve.js";
+import { ScriptedBackend } from "./scripted-backend.js";
+
+let folder: string;
+let servers: RunningServer[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "boxrun-serve-"));
+  servers = [];
+});
+afterEach(async () => {
+  await Promise.all(servers.map((server) => server.close()));
+  rmSync(folder, { recursive: true });
+});
+
+async function start(options: ServeOptions): Promise<RunningServer> {
+  const server = await serve(new ScriptedBackend(), options);
+  servers.push(server);
+  return server;
+}
+
+it("a socket that a dead server has left goes to one of many that start at once, and stays its", async () => {
+  const path = join(folder, "s");
+  const script = `require("net").createServer().listen(${JSON.stringify(path)}, () => console.log())`;
+  const dead = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(dead.stdout, "data");
+  dead.kill("SIGKILL");
+  await once(dead, "exit");
+  expect(existsSync(path)).toBe(true);
+  const started = await Promise.allSettled([1, 2, 3].map(() => start({ socketPath: path })));
+  expect(started.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  for (const result of started) {
+    if (result.status === "rejected") expect(result.reason).toMatchObject({ code: "RUNTIME_ERROR" });
+  }
+  const client = connect(path);
+  await once(client, "connect");
+  client.destroy();
+  expect(readdirSync(folder)).toEqual(["s"]);
+});
+
+it("files that others make while a socket is being opened have the modes that they ask for", async () => {
+  const before = process.umask();
+  const starting = start({ socketPath: join(folder, "s") });
+  // The socket is made in the first step, since there is none to clear.
+  await Promise.resolve();
+  expect(existsSync(join(folder, "s"))).toBe(true);
+  expect(process.umask()).toBe(before);
+  await starting;
+});
+
+it("a client that does not finish the head of a request is told so and dropped", async () => {
+  const { addresses } = await start({ port: 0, headersTimeoutMs: 200 });
+  const { hostname, port } = new URL(addresses[0]!);
+  const slow = connect(Number(port), hostname);
+  slow.write(`GET /v1/info HTTP/1.1\r\nhost: ${hostname}:${port}\r\n`);
+  let text = "";
+  slow.setEncoding("utf8").on("data", (chunk) => (text += chunk));
+  await once(slow, "close");
+  expect(text).toMatch(/^HTTP\/1\.1 408 /);
+});
