@@ -47,7 +47,7 @@ export interface Extent {
 const COUNTS = [0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4];
 const MAX_CONNECTION = 3;
 /** Kinds that may hit every connection: what survives one of each must not survive by luck. */
-const REPEATABLE: readonly FaultKind[] = ["cut", "reset", "delay", "dribble", "stall"];
+const REPEATABLE: readonly FaultKind[] = ["cut", "reset", "delay", "dribble"];
 /** Each twice, but for what ends most runs at once. */
 const DEALT: readonly FaultKind[] = [...FAULT_KINDS, ...FAULT_KINDS].filter(
   (kind, index) => index < FAULT_KINDS.length || (kind !== "refuse" && kind !== "restart"),

@@ -56,6 +56,11 @@ export class FaultProxy {
     };
   }
 
+  /** What the open connections of clients last carried. */
+  get requests(): string[] {
+    return [...this.links].filter(({ client }) => !client.closed).map(({ request }) => request ?? "nothing");
+  }
+
   /** Connections that take nothing take again, and pass nothing on: so that it shows whether their other end has let go of them. */
   thaw(): void {
     for (const link of this.links) link.thaw();
@@ -91,7 +96,7 @@ export class FaultProxy {
     );
     const refused = faults.find(({ kind }) => kind === "refuse");
     if (refused || this.closed) {
-      client.resetAndDestroy();
+      resetNow(client);
       if (refused) this.refuse(refused, connection);
       return;
     }
@@ -149,13 +154,15 @@ class Link {
     private readonly faults: Fault[],
     private readonly onFired: (fault: Fault) => void,
   ) {
-    upstream.on("error", () => client.resetAndDestroy());
-    client.on("error", () => upstream.resetAndDestroy());
+    upstream.on("error", () => resetNow(client));
+    client.on("error", () => resetNow(upstream));
   }
 
   start(): void {
-    this.pass("up").catch(() => this.reset());
-    this.pass("down").catch(() => this.reset());
+    const up = this.pass("up").catch(() => this.reset());
+    const down = this.pass("down").catch(() => this.reset());
+    // Where nothing moved any more, nobody was told of the other's end.
+    Promise.all([up, down]).then(() => this.silent.size > 0 && this.reset());
   }
 
   thaw(): void {
@@ -164,7 +171,7 @@ class Link {
 
   reset(): void {
     this.release();
-    for (const socket of [this.client, this.upstream]) if (!socket.destroyed) socket.resetAndDestroy();
+    for (const socket of [this.client, this.upstream]) resetNow(socket);
   }
 
   private async pass(direction: Direction): Promise<void> {
@@ -239,6 +246,14 @@ function needsBytes({ kind }: Fault): boolean {
 
 function requestLine(chunk: Buffer): string | undefined {
   return /^(GET|POST|DELETE) \S+/.exec(chunk.toString("latin1", 0, 300))?.[0];
+}
+
+/** An RST at once. `resetAndDestroy` sends what waits and a FIN first, so that the other side sees an orderly end. */
+function resetNow(socket: Socket): void {
+  if (socket.destroyed) return;
+  // What `resetAndDestroy` sets, too; a test holds that it works.
+  (socket as Socket & { resetAndClosing: boolean }).resetAndClosing = !socket.connecting;
+  socket.destroy();
 }
 
 /** Resolves when there is room for more, or nobody left to have it. */

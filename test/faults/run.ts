@@ -74,7 +74,7 @@ export async function runSeed(seed: number, ground: Ground, onJudged = () => {})
   await close();
   proxy.thaw();
   if (!(await proxy.idle(IDLE_MS)))
-    violations.push(`${proxy.open.clients} of ${proxy.connections} sockets of the closed client are open`);
+    violations.push(`sockets of the closed client are open: ${proxy.requests.join(", ")}`);
   violations.push(...(await checkServer(workload, context, proxy.fired, result)));
   await proxy.close();
   violations.push(...(await target.release()));
