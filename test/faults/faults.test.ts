@@ -34,7 +34,7 @@ describe("behind a proxy that fails, real boxes", () => {
   let servers: Awaited<ReturnType<typeof startReal>>;
   beforeAll(async () => {
     servers = await startReal();
-  });
+  }, 120_000);
   afterAll(() => servers.close());
 
   it("are used by the same rules", async () => {
