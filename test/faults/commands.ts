@@ -79,7 +79,7 @@ async function printInPieces(
     stdout: encoder.encode(linesOf("out", marker, count)),
     stderr: encoder.encode(linesOf("err", marker, count)),
   };
-  const largest = random.pick([40, 400, 8000]);
+  const largest = random.pick([200, 1000, 8000]);
   for (let piece = 0; rest.stdout.byteLength + rest.stderr.byteLength > 0 && !signal.aborted; piece++) {
     const stream = random.pick(["stdout", "stderr"] as const);
     const bytes = random.between(1, largest);

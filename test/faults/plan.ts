@@ -25,6 +25,8 @@ export interface Fault {
   kind: FaultKind;
   /** Which connection, from 0; "every" has it at the same place of each. */
   connection: number | "every";
+  /** A pattern of requests: the first that fits brings the fault to its own connection, and bytes are counted from there. */
+  aim?: string;
   direction: Direction;
   /** How many bytes pass first. */
   afterBytes: number;
@@ -42,6 +44,8 @@ export type Plan = Fault[];
 export interface Extent {
   upBytes: number;
   downBytes: number;
+  /** The requests that matter most, as patterns of "POST /v1/boxes". */
+  aims: readonly string[];
 }
 
 const COUNTS = [0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4];
@@ -59,10 +63,12 @@ export function newPlan(random: Random, extent: Extent, kinds: readonly FaultKin
   return Array.from({ length: random.pick(COUNTS) }, () => {
     const kind = random.pick(dealt);
     const direction = random.chance(0.65) ? "down" : "up";
-    const every = random.chance(0.15) && REPEATABLE.includes(kind);
+    const aim = random.chance(0.4) && kind !== "refuse" ? random.pick(extent.aims) : undefined;
+    const every = aim === undefined && random.chance(0.15) && REPEATABLE.includes(kind);
     return {
       kind,
       connection: every ? "every" : random.size(MAX_CONNECTION),
+      ...(aim !== undefined && { aim }),
       direction,
       afterBytes: random.size(direction === "up" ? extent.upBytes : extent.downBytes),
       ms: random.between(5, 150),
@@ -73,8 +79,13 @@ export function newPlan(random: Random, extent: Extent, kinds: readonly FaultKin
 }
 
 /** In words. */
-export function describeFault({ kind, connection, direction, afterBytes, ms, count }: Fault): string {
-  const where = connection === "every" ? "every connection" : `connection ${connection}`;
+export function describeFault({ kind, connection, aim, direction, afterBytes, ms, count }: Fault): string {
+  const where =
+    aim !== undefined
+      ? `connection of ${aim}`
+      : connection === "every"
+        ? "every connection"
+        : `connection ${connection}`;
   const more =
     kind === "delay" || kind === "refuse" ? ` for ${ms} ms` : kind === "dribble" ? ` ${count} bytes` : "";
   if (kind === "refuse") return `refuse ${where}${more}`;

@@ -123,8 +123,20 @@ it("tells when the server is to be started again, and resets all", async () => {
   expect(restarts).toBe(1);
 });
 
+it("finds the request that a fault is aimed at, and counts from there", async () => {
+  const proxy = await start([
+    fault("cut", { aim: "POST /b", direction: "up", afterBytes: 3, connection: 7 }),
+  ]);
+  const socket = open(proxy);
+  socket.write("GET /a HTTP/1.1");
+  await once(socket, "readable");
+  socket.write("POST /b HTTP/1.1");
+  expect(await readAll(socket)).toMatch(/^0123456789GET \/a HTTP\/1\.1(POS)? end$/);
+  expect(proxy.fired).toMatchObject([{ connection: 0, during: "POST /b" }]);
+});
+
 it("makes the same plan of the same seed, and others of others", () => {
-  const plan = (seed: number) => newPlan(new Random(seed), { upBytes: 100, downBytes: 100 });
+  const plan = (seed: number) => newPlan(new Random(seed), { upBytes: 100, downBytes: 100, aims: ["GET"] });
   expect(plan(7)).toEqual(plan(7));
   const all = new Set(Array.from({ length: 50 }, (_, seed) => JSON.stringify(plan(seed))));
   expect(all.size).toBeGreaterThan(40);

@@ -18,6 +18,8 @@ const TOGETHER = 8;
 export class FaultProxy {
   readonly fired: Fired[] = [];
   private readonly links = new Set<Link>();
+  /** Of the plan, what waits for its request. */
+  private readonly aimed: Set<Fault>;
   private accepted = 0;
   private closed = false;
   private refusing: NodeJS.Timeout | undefined;
@@ -30,6 +32,7 @@ export class FaultProxy {
     private readonly plan: Plan,
     private readonly onRestart: () => void,
   ) {
+    this.aimed = new Set(plan.filter(({ aim }) => aim !== undefined));
     server.on("connection", (client: Socket) => this.accept(client));
   }
 
@@ -92,7 +95,8 @@ export class FaultProxy {
     const connection = this.accepted++;
     client.on("error", () => {});
     const faults = this.plan.filter(
-      (fault) => fault.connection === connection || fault.connection === "every",
+      ({ aim, ...fault }) =>
+        aim === undefined && (fault.connection === connection || fault.connection === "every"),
     );
     const refused = faults.find(({ kind }) => kind === "refuse");
     if (refused || this.closed) {
@@ -106,7 +110,12 @@ export class FaultProxy {
       allowHalfOpen: true,
       noDelay: true,
     });
-    const link = new Link(client, upstream, faults, (fault) => {
+    const aimedAt = (request: string) => {
+      const aimed = [...this.aimed].filter(({ aim = "" }) => new RegExp(aim).test(request));
+      for (const fault of aimed) this.aimed.delete(fault);
+      return aimed;
+    };
+    const link = new Link(client, upstream, faults, aimedAt, (fault) => {
       this.fired.push({ fault, connection, during: link.request });
       if (fault.kind !== "restart") return;
       this.onRestart();
@@ -139,6 +148,9 @@ export class FaultProxy {
 /** One connection through the proxy. */
 class Link {
   request: string | undefined;
+  /** Faults to come, and after how many bytes of this connection; the next first. */
+  private readonly armed: Record<Direction, { fault: Fault; at: number }[]> = { up: [], down: [] };
+  private readonly passed = { up: 0, down: 0 };
   /** Set where what comes is taken and passed on to nobody. */
   private deaf = false;
   /** Directions in which nothing moves any more, not even the end. */
@@ -151,9 +163,11 @@ class Link {
   constructor(
     readonly client: Socket,
     readonly upstream: Socket,
-    private readonly faults: Fault[],
+    faults: readonly Fault[],
+    private readonly aimedAt: (request: string) => Fault[],
     private readonly onFired: (fault: Fault) => void,
   ) {
+    for (const fault of faults) this.arm(fault, fault.afterBytes);
     upstream.on("error", () => resetNow(client));
     client.on("error", () => resetNow(upstream));
   }
@@ -174,27 +188,43 @@ class Link {
     for (const socket of [this.client, this.upstream]) resetNow(socket);
   }
 
+  private arm(fault: Fault, at: number): void {
+    const armed = this.armed[fault.direction];
+    armed.push({ fault, at });
+    armed.sort((a, b) => a.at - b.at);
+  }
+
+  /** A request may be what faults have waited for. */
+  private notice(chunk: Buffer): void {
+    const request = requestLine(chunk);
+    if (request === undefined) return;
+    this.request = request;
+    for (const fault of this.aimedAt(request)) {
+      this.arm(fault, this.passed[fault.direction] + fault.afterBytes);
+    }
+  }
+
   private async pass(direction: Direction): Promise<void> {
     const [source, target] = direction === "up" ? [this.client, this.upstream] : [this.upstream, this.client];
-    const faults = this.faults
-      .filter((fault) => fault.direction === direction)
-      .sort((a, b) => a.afterBytes - b.afterBytes);
-    let passed = 0;
+    const armed = this.armed[direction];
+    const passed = this.passed;
     for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      if (direction === "up") this.request = requestLine(chunk) ?? this.request;
+      if (direction === "up") this.notice(chunk);
       let rest = chunk;
       while (rest.byteLength > 0 && !this.silent.has(direction) && !this.deaf) {
-        const fault = faults[0];
-        const free = fault ? Math.max(0, fault.afterBytes - passed) : rest.byteLength;
+        const next = armed[0];
+        const free = next ? Math.max(0, next.at - passed[direction]) : rest.byteLength;
+        passed[direction] += Math.min(free, rest.byteLength);
         await send(target, rest.subarray(0, free));
-        passed += Math.min(free, rest.byteLength);
         rest = rest.subarray(free);
-        if (!fault || passed < fault.afterBytes || (rest.byteLength === 0 && needsBytes(fault))) continue;
-        faults.shift();
+        if (!next || passed[direction] < next.at || (rest.byteLength === 0 && needsBytes(next.fault)))
+          continue;
+        const { fault } = next;
+        armed.splice(armed.indexOf(next), 1);
         this.onFired(fault);
         if (fault.kind === "stall" || fault.kind === "swallow") this.silent.add(direction);
         const done = await this.suffer(fault, rest, target);
-        passed += done;
+        passed[direction] += done;
         rest = rest.subarray(done);
       }
     }

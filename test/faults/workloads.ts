@@ -67,11 +67,13 @@ function expectLines(text: string, stream: "out" | "err", marker: string, count:
 }
 
 const UP = 3000;
+const START = "POST \\S+/exec$";
+const COMMAND = [START, "/events\\b"];
 const DOWN = 600_000;
 
 const exec: Workload = {
   name: "exec",
-  extent: { upBytes: UP, downBytes: DOWN },
+  extent: { upBytes: UP, downBytes: DOWN, aims: COMMAND },
   survives: true,
   run: async (context) => {
     const { random, target } = context;
@@ -87,7 +89,7 @@ const exec: Workload = {
 
 const execStream: Workload = {
   name: "execStream",
-  extent: { upBytes: UP, downBytes: DOWN },
+  extent: { upBytes: UP, downBytes: DOWN, aims: COMMAND },
   survives: true,
   run: async (context) => {
     const { random, target } = context;
@@ -120,7 +122,7 @@ const execStream: Workload = {
 
 const wait: Workload = {
   name: "wait",
-  extent: { upBytes: UP, downBytes: 5000 },
+  extent: { upBytes: UP, downBytes: 5000, aims: [START, "exec/\\w+$"] },
   survives: true,
   run: async (context) => {
     const { random, target } = context;
@@ -137,7 +139,7 @@ const wait: Workload = {
 
 const stdin: Workload = {
   name: "stdin",
-  extent: { upBytes: 500_000, downBytes: DOWN },
+  extent: { upBytes: 500_000, downBytes: DOWN, aims: ["/stdin", "/events\\b"] },
   cannot: ({ hasStdin }) => (hasStdin ? undefined : "the published API gives commands no stdin"),
   run: async (context) => {
     const marker = newMarker(context);
@@ -161,7 +163,7 @@ const inputOf = ({ run }: Context) => pattern(100_000 + (Number.parseInt(run.sli
 
 const upload: Workload = {
   name: "upload",
-  extent: { upBytes: 1_600_000, downBytes: 5000 },
+  extent: { upBytes: 1_600_000, downBytes: 5000, aims: ["/upload"] },
   run: async (context) => {
     const { random, run } = context;
     const bytes = contentOf(context);
@@ -183,7 +185,7 @@ const contentOf = ({ run, target }: Context) =>
 
 const uploadInPieces: Workload = {
   name: "upload in pieces",
-  extent: { upBytes: 2_600_000, downBytes: 5000 },
+  extent: { upBytes: 2_600_000, downBytes: 5000, aims: ["/upload", START, "exec/\\w+$"] },
   cannot: ({ hasShell, hasStdin }) =>
     hasShell && !hasStdin
       ? undefined
@@ -200,7 +202,7 @@ const uploadInPieces: Workload = {
 
 const download: Workload = {
   name: "download",
-  extent: { upBytes: UP, downBytes: 1_600_000 },
+  extent: { upBytes: UP, downBytes: 1_600_000, aims: ["/download"] },
   run: async (context) => {
     const { target, run, random } = context;
     const bytes = pattern(fileBytes(context));
@@ -218,7 +220,7 @@ const download: Workload = {
 
 const boxes: Workload = {
   name: "create, list, stop, start, remove",
-  extent: { upBytes: UP, downBytes: 8000 },
+  extent: { upBytes: UP, downBytes: 8000, aims: ["POST /v1/boxes$", ":stop", ":start", "DELETE"] },
   run: async ({ client, target, run }) => {
     const box = await client.create(target.image, { name: run, memoryMb: 256 });
     const listed = await client.listBoxes({ status: "running" });
@@ -239,7 +241,7 @@ const boxes: Workload = {
 
 const run: Workload = {
   name: "run",
-  extent: { upBytes: UP, downBytes: DOWN },
+  extent: { upBytes: UP, downBytes: DOWN, aims: COMMAND },
   run: async (context) => {
     const { client, target, random, run: name } = context;
     const [count, code, marker] = [lineCount(context), random.between(0, 255), newMarker(context)];
@@ -262,7 +264,7 @@ async function leftovers({ target, run: name }: Context, failed: boolean): Promi
 const abort: Workload = {
   name: "exec, aborted",
   mayNotStart: true,
-  extent: { upBytes: UP, downBytes: 3000 },
+  extent: { upBytes: UP, downBytes: 3000, aims: COMMAND },
   run: async (context) => {
     const { target, random } = context;
     const marker = newMarker(context);
@@ -283,7 +285,7 @@ const abort: Workload = {
 
 const timeLimit: Workload = {
   name: "exec, out of time",
-  extent: { upBytes: UP, downBytes: 3000 },
+  extent: { upBytes: UP, downBytes: 3000, aims: COMMAND },
   run: async (context) => {
     const { target, random } = context;
     const marker = newMarker(context);
@@ -301,7 +303,7 @@ const timeLimit: Workload = {
 
 const attach: Workload = {
   name: "attach",
-  extent: { upBytes: UP, downBytes: 200_000 },
+  extent: { upBytes: UP, downBytes: 200_000, aims: ["/attach"] },
   cannot: ({ hasTerminals }) => (hasTerminals ? undefined : "this server has no terminals"),
   run: async (context) => {
     const code = context.random.between(0, 255);
