@@ -32,6 +32,7 @@ export default defineConfig({
             "test/agent/**/*.test.ts",
             "test/package/**/*.test.ts",
             "test/server/*.test.ts",
+            "test/faults/**/*.test.ts",
           ],
           ...timeouts,
         },

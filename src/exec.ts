@@ -1,4 +1,4 @@
-import type { Backend, ExecSpec, OutputStream } from "./backend.js";
+import type { Backend, ExecInfo, ExecSpec, OutputStream } from "./backend.js";
 import { invalid, isBoxRunError } from "./errors.js";
 import { innerCommand, withExactOutput } from "./exact-output.js";
 import { type ExecResult, Execution, ExitError, Overdue } from "./execution.js";
@@ -98,7 +98,7 @@ export async function runToEnd(
   const collected = collector.read(execution);
   const ended = input === undefined ? collected : whileFeeding(execution, input, collected);
   const info = await ended.then(
-    () => execution.info(),
+    async () => endedBy(await execution.info(), collector.exitCode),
     (error) => {
       if (!(error instanceof Overdue)) throw error;
       return { ...execution.started, status: "timeout", errorMessage: error.message };
@@ -131,6 +131,8 @@ class Collector {
   private readonly chunks: Record<OutputStream, Uint8Array[]> = { stdout: [], stderr: [] };
   private readonly kept: Record<OutputStream, number> = { stdout: 0, stderr: 0 };
   private truncated = false;
+  /** Null until it has ended, and where it has none. */
+  exitCode: number | null = null;
 
   constructor(
     private readonly maxBytes: number,
@@ -139,7 +141,10 @@ class Collector {
 
   async read(execution: Execution): Promise<void> {
     for await (const event of execution) {
-      if (event.type === "exit") break;
+      if (event.type === "exit") {
+        this.exitCode = event.exitCode;
+        break;
+      }
       const { stream, bytes } = event;
       const room = Math.max(0, this.maxBytes - this.kept[stream]);
       if (bytes.byteLength > room) this.truncated = true;
@@ -200,6 +205,13 @@ async function whileFeeding<T>(
     reader.cancel().catch(() => {});
     writer.abort().catch(() => {});
   }
+}
+
+/** A server may tell a stream of the end a moment before it has written it down, or have forgotten it since. */
+function endedBy(info: ExecInfo, exitCode: number | null): ExecInfo {
+  if (info.exitCode !== null || exitCode === null) return info;
+  const status = exitCode === 0 ? "succeeded" : "failed";
+  return { ...info, exitCode, status: info.status === "running" ? status : info.status };
 }
 
 function lastWords({ stderr }: ExecResult): string {

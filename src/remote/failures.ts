@@ -51,12 +51,22 @@ export function errorOfResponse(line: RequestLine, response: Response, text: str
   }
   if (status === 413) details.hint = "the server, or what stands before it, takes no body of this size";
   if (status === 401) details.hint = "the server wants a token: pass the option token";
+  const told = errorOfText(line, text, details);
+  if (told) return told;
+  const excerpt = excerptOf(text);
+  return new BoxRunError("RUNTIME_ERROR", `${what}: status ${status}${excerpt && `: ${excerpt}`}`, details);
+}
+
+/** The error that a body tells of; undefined when it is none. */
+export function errorOfText(
+  line: RequestLine,
+  text: string,
+  details: ErrorDetails = line,
+): BoxRunError | undefined {
   const body = wireError.safeParse(parseJson(text));
-  if (!body.success) {
-    const excerpt = excerptOf(text);
-    return new BoxRunError("RUNTIME_ERROR", `${what}: status ${status}${excerpt && `: ${excerpt}`}`, details);
-  }
+  if (!body.success) return undefined;
   const { code, message } = body.data;
+  const what = describeRequest(line);
   if (isErrorCode(code)) return new BoxRunError(code, `${what}: ${message}`, details);
   return new BoxRunError("RUNTIME_ERROR", `${what}: ${code}: ${message}`, details);
 }

@@ -279,18 +279,19 @@ export class RemoteBackend implements Backend {
     );
   }
 
-  /** It may wait for as long as the command does not read: there is no clock. */
+  /** It may wait for as long as the command does not read. Meanwhile the server says that it is there. */
   private async sendStdin(
     boxId: string,
     execId: string,
     content: Uint8Array,
     query: Record<string, string>,
   ): Promise<void> {
-    await this.http.json("writeStdin", wireDone, {
+    const { silenceMs } = this.http.clocks;
+    await this.http.late("writeStdin", {
       params: at(boxId, execId),
-      query,
+      query: { ...query, alive: String(Math.ceil(silenceMs / 3)) },
       body: { content: content as Uint8Array<ArrayBuffer>, contentType: "application/octet-stream" },
-      withinMs: Number.POSITIVE_INFINITY,
+      withinMs: silenceMs,
     });
   }
 

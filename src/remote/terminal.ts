@@ -159,8 +159,14 @@ class RemoteTerminal implements Terminal {
     if (!this.isOpen) return;
     this.stopClock();
     const { silenceMs, flow, isAlive } = this.options;
+    const silent = () => this.lost(`nothing came for ${silenceMs} ms`);
     this.stopClock = startTimer(silenceMs, () => {
-      if (flow) return this.lost(`nothing came for ${silenceMs} ms`);
+      if (flow) return silent();
+      if (this.socket.probe) {
+        this.socket.probe(() => this.listen());
+        this.stopClock = startTimer(silenceMs, silent);
+        return;
+      }
       // Where the socket alone is dead, something has to be sent to find that out.
       this.send({ type: "resize", ...this.size });
       isAlive().then(

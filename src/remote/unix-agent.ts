@@ -7,8 +7,8 @@ import type { SocketRequest, WebSocketLike } from "./web-socket.js";
 /** What Node's fetch sends requests with, through the Unix socket at `path`. */
 export declare function openAgent(path: string): { dispatcher: object; close: () => void };
 
-/** A WebSocket that can send headers, and go through an agent of {@link openAgent}. */
+/** A WebSocket that can send headers, and go through a Unix socket. */
 export declare function openWebSocket(
   url: string,
-  options: Omit<SocketRequest, "url"> & { dispatcher?: object },
+  options: Omit<SocketRequest, "url"> & { socketPath?: string },
 ): WebSocketLike;

@@ -39,6 +39,6 @@ async function open(
   const { openAgent, openWebSocket } = await import("boxrun/unix-agent");
   const { dispatcher, close } = openAgent(path);
   const openSocket = async ({ url, ...request }: SocketRequest) =>
-    openWebSocket(url, { ...request, dispatcher });
+    openWebSocket(url, { ...request, socketPath: path });
   return { extra: { dispatcher }, close, openSocket };
 }

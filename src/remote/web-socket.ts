@@ -7,6 +7,8 @@ export interface WebSocketLike {
   readonly bufferedAmount: number;
   send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
+  /** Asks the other end whether it is there, and calls back when it says so. Only where this project opens the socket by itself can it do that. */
+  probe?(heard: () => void): void;
   addEventListener(type: "open" | "close" | "error", listener: () => void): void;
   addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
 }

@@ -1,5 +1,6 @@
 import type { Backend } from "../backend.js";
 import { EventEncoder, type EventEncoding, KEEP_ALIVE } from "../contract/sse-encode.js";
+import { within } from "./within.js";
 
 /**
  * The events of an execution as a response that never ends before its "exit" does. It reads from the backend at the pace of its own reader, and a reader that leaves
@@ -48,13 +49,4 @@ export function eventResponse(
   return new Response(body, {
     headers: { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" },
   });
-}
-
-/** Undefined when `ms` have passed first. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -22,6 +22,7 @@ import { VERSION } from "../util/version.js";
 import { readBytes, readJson, requireType } from "./body.js";
 import { eventResponse } from "./events.js";
 import { HttpError, json } from "./http-error.js";
+import { lateAnswer } from "./late-answer.js";
 import { readUpload } from "./multipart.js";
 import type { Settings } from "./options.js";
 import { runOnce } from "./run.js";
@@ -36,6 +37,8 @@ export interface Call {
 }
 
 const DEFAULT_MODE = 0o644;
+/** However often a client wants to hear that the server is there. */
+const MIN_ALIVE_MS = 50;
 /** Of capabilities, those that clients find in the server's info; the others show in what it refuses. */
 const ADVERTISED = ["bytes", "cursor", "stdin", "signal", "usage", "attach"] as const;
 
@@ -132,13 +135,17 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   writeStdin: async (call) => {
     const { backend, request, settings, params, url } = call;
     const bytes = await readBytes(request, settings.maxBodyBytes);
+    if (bytes.byteLength > 0) requireType(request, "application/octet-stream");
     const id = await boxId(call);
-    if (bytes.byteLength > 0) {
-      requireType(request, "application/octet-stream");
-      await backend.writeStdin(id, params.exec!, bytes);
-    }
-    if (url.searchParams.get("eof") === "1") await backend.closeStdin(id, params.exec!);
-    return json(200, { ok: true });
+    const write = async () => {
+      if (bytes.byteLength > 0) await backend.writeStdin(id, params.exec!, bytes);
+      if (url.searchParams.get("eof") === "1") await backend.closeStdin(id, params.exec!);
+      return json(200, { ok: true });
+    };
+    const asked = url.searchParams.get("alive");
+    if (asked === null) return write();
+    const { keepAliveMs } = settings;
+    return lateAnswer(write(), Math.min(keepAliveMs, Math.max(Number(asked) || keepAliveMs, MIN_ALIVE_MS)));
   },
 
   attach: async () => {

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import type { Backend, BackendEvent } from "../../../src/backend.js";
+import { BoxRunClient } from "../../../src/index.js";
 import { failure } from "../../../src/testing/contract/tools.js";
 import { BOX, ENDED, EXEC, exit, json, log, OURS, PLAIN, type Seen, serve, sse } from "./servers.js";
 
@@ -307,6 +308,20 @@ describe("the events of an execution", () => {
     });
     expect(await follow(backend)).toEqual(["exit 1 0"]);
     expect(tries).toBe(3);
+  });
+});
+
+describe("the result of a command", () => {
+  it.each([
+    [0, "succeeded"],
+    [3, "failed"],
+  ])("has the exit code that the stream told, where the state does not yet: %i", async (code, status) => {
+    const { backend } = await serve(PLAIN, (request, response) => {
+      if (isEvents(request)) return void sse(response).end(log(1, "x") + exit(2, code));
+      json(response, /exec/.test(request.path) ? EXEC : BOX);
+    });
+    const box = await new BoxRunClient({ backend }).getBox(BOX.id);
+    expect(await box.exec("true")).toMatchObject({ exitCode: code, status, stdout: "x" });
   });
 });
 

@@ -1,0 +1,93 @@
+/**
+ * Hunts that are too long for every test run. Prints a report in Markdown; fails when one finds what must not be, when an error is handled by nobody, or when
+ * something keeps the process alive once all is done.
+ *
+ *   npm run soak -- --seeds 5000 --real 100     how many seeds, and how many of them with real boxes
+ *   npm run soak -- --only faults --seed 381    one seed again, as a failure names it; with --real 1, on real boxes
+ */
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { build } from "tsup";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+/** Each exports `hunt(options)`: see test/faults/hunt.ts. */
+const HUNTS = { faults: "test/faults/hunt.ts" };
+const CONCURRENCY = 24;
+/** Sockets that a runtime keeps for later are closed within this. */
+const EXIT_MS = 20_000;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    seeds: { type: "string" },
+    from: { type: "string", default: "1" },
+    seed: { type: "string" },
+    real: { type: "string", default: "0" },
+    concurrency: { type: "string", default: String(CONCURRENCY) },
+  },
+});
+const again = values.seed !== undefined;
+const real = Number(values.real);
+const options = {
+  seeds: Number(values.seeds ?? (again ? (real > 0 ? 0 : 1) : 1000)),
+  from: Number(values.seed ?? values.from),
+  real,
+  concurrency: Number(values.concurrency),
+  say: (line) => console.error(line),
+};
+const names = values.only === undefined ? Object.keys(HUNTS) : values.only.split(",");
+for (const name of names) if (!(name in HUNTS)) throw new Error(`there is no hunt ${name}`);
+
+let violations = 0;
+process.on("unhandledRejection", (error) => {
+  violations++;
+  console.error("an error that nobody handles:", error);
+});
+
+console.log(`Node ${process.version}, ${process.platform} ${process.arch}, ${cpus().length} cores\n`);
+for (const name of names) {
+  const { hunt } = await load(name);
+  const began = performance.now();
+  const result = await hunt(options);
+  violations += result.violations;
+  const minutes = ((performance.now() - began) / 60_000).toFixed(1);
+  console.log(`## ${name}\n\nIn ${minutes} minutes: ${result.report}\n`);
+}
+process.exitCode = violations === 0 ? 0 : 1;
+const began = performance.now();
+const late = setTimeout(() => {
+  console.error("still alive:", process.getActiveResourcesInfo().join(", "));
+  process.exit(1);
+}, EXIT_MS);
+late.unref();
+process.on("exit", () =>
+  console.error(`ended by itself ${((performance.now() - began) / 1000).toFixed(1)} s after all was done`),
+);
+
+/** Hunts are TypeScript, and stand on the sources. */
+async function load(name) {
+  // As deep as the tests are: what starts `boxrun serve` finds it from here.
+  mkdirSync(join(root, ".tsbuild"), { recursive: true });
+  const outDir = mkdtempSync(join(root, ".tsbuild", "soak-"));
+  process.on("exit", () => rmSync(outDir, { recursive: true, force: true }));
+  await build({
+    entry: { [name]: join(root, HUNTS[name]) },
+    outDir,
+    format: "esm",
+    target: "es2022",
+    platform: "node",
+    splitting: true,
+    sourcemap: true,
+    config: false,
+    silent: true,
+    // All that is not the project's own source.
+    external: [/^(?!boxrun\/unix-agent$)[^./]/],
+    esbuildOptions: (esbuild) => {
+      esbuild.alias = { "boxrun/unix-agent": join(root, "src/remote/unix-agent-node.ts") };
+    },
+  });
+  return import(pathToFileURL(join(outDir, `${name}.js`)).href);
+}
