@@ -79,6 +79,10 @@ export class BoxHandle {
     this.current = info;
     this.files = filesOf({
       hasStdin: backend.capabilities.stdin === true,
+      ...(backend.capabilities.files === true && {
+        operate: (operation, options) =>
+          untilAborted(backend.fileOperation(this.id, operation, options), options.signal),
+      }),
       exec: (cmd, options) => this.exec(cmd, options),
       execStream: (cmd, options) => this.execStream(cmd, options),
       upload: (source, path, options) => this.upload(source, path, options),

@@ -1,13 +1,15 @@
 import type * as z from "zod/mini";
 import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
 import { wireError } from "../contract/wire.js";
-import { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails } from "../errors.js";
+import { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails, errnoCause } from "../errors.js";
 import { isInPage } from "./runtime.js";
 
 /** How much of a body that is not ours is shown. */
 const EXCERPT_CHARS = 200;
 /** Statuses that say: later, perhaps. */
 const RETRYABLE = new Set([408, 425, 429, 502, 503, 504]);
+
+const ERRNO = /^E[A-Z0-9]{1,20}$/;
 
 /** What was asked, for errors. */
 export interface RequestLine {
@@ -56,7 +58,8 @@ export function errorOfResponse(line: RequestLine, response: Response, text: str
     const excerpt = excerptOf(text);
     return new BoxRunError("RUNTIME_ERROR", `${what}: status ${status}${excerpt && `: ${excerpt}`}`, details);
   }
-  const { code, message } = body.data;
+  const { code, message, errno } = body.data;
+  if (typeof errno === "string" && ERRNO.test(errno)) details.cause = errnoCause(errno, message);
   if (isErrorCode(code)) return new BoxRunError(code, `${what}: ${message}`, details);
   return new BoxRunError("RUNTIME_ERROR", `${what}: ${code}: ${message}`, details);
 }

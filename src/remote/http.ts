@@ -21,7 +21,7 @@ export interface Call {
   signal?: AbortSignal;
   /** How long the answer may take: all of it for JSON, its beginning for a stream. Default `requestMs`. Infinity: the caller has a clock of its own. */
   withinMs?: number;
-  /** How often a GET is tried again. Nothing else ever is: it may have been done. Default 3. */
+  /** How often a request that only asks is tried again. Nothing else ever is: it may have been done. Default 3. */
   retries?: number;
 }
 
@@ -159,9 +159,9 @@ export class Http {
     const query = new URLSearchParams(call.query).toString();
     const url = this.base + routePath(name, call.params) + (query && `?${query}`);
     const attempt = () => this.attempt(url, name, call, signal, whole);
-    // Nothing but a GET is ever tried again: it may have been done.
-    const isGet = ROUTES[name].method === "GET";
-    const response = await (isGet ? this.retrying(url, call, signal, attempt) : attempt());
+    // Nothing but a question is ever tried again: it may have been done.
+    const asks = ROUTES[name].method === "GET" || "asks" in ROUTES[name];
+    const response = await (asks ? this.retrying(url, call, signal, attempt) : attempt());
     if (!response.ok) throw errorOfResponse(lineOf(name, call), response, await response.text());
     return response;
   }
@@ -180,6 +180,7 @@ export class Http {
         fetch: attempt,
         retry: {
           limit: retries,
+          // So ky takes a POST that only asks for a GET, too.
           methods: ["get"],
           statusCodes: [408, 425, 429, 500, 502, 503, 504],
           afterStatusCodes: [429, 503],
