@@ -133,10 +133,9 @@ export class FakeTree {
   }
 
   private makeAbove(what: string, path: string): void {
-    for (let at = above(path); at !== "/"; at = above(at)) {
-      if (this.files.has(at)) throw refusal(what, path, "ENOTDIR");
+    if (this.whyAbsent(path) === "ENOTDIR") throw refusal(what, path, "ENOTDIR");
+    for (let at = above(path); at !== "/"; at = above(at))
       if (!this.directories.has(at)) this.directories.set(at, { mode: 0o755, modifiedAt: new Date() });
-    }
   }
 
   private whyAbsent(path: string): Reason {

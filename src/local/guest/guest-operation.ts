@@ -1,6 +1,7 @@
 import type { FileEntry, FileOperation } from "../../contract/types.js";
 import { BoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
+import { startTimer } from "../../util/timer.js";
 import { decodeEntries } from "../file-entries.js";
 import { FILE_OPERATIONS, type GuestFrame } from "../frames.js";
 import { ReceiveCredit, WINDOW_BYTES } from "./credit.js";
@@ -10,12 +11,14 @@ import { violation } from "./violation.js";
 
 /** Of one directory: what a guest without end could fill this side's memory with. */
 const MAX_LIST_BYTES = 64 * 2 ** 20;
+/** Without a word of the guest. What it does takes a moment, on slow, busy hosts seconds. */
+const SILENCE_MS = 60_000;
 const SLASH = 47;
 const DOT = 46;
 
 /**
  * Does one thing with the guest's files. Rejects with {@link TransferFailed}, the signal's reason, the loss of the guest, or RUNTIME_ERROR for a
- * directory that holds too much.
+ * directory that holds too much and a guest that does not answer.
  */
 export async function operateInGuest(
   guest: Guest,
@@ -40,6 +43,7 @@ class Operation implements GuestStream {
   private readonly entries: FileEntry[] = [];
   private bytes = 0;
   private open = true;
+  private stopClock = () => {};
 
   constructor(
     private readonly guest: Guest,
@@ -54,6 +58,7 @@ class Operation implements GuestStream {
       path: operation.path,
       second: operation.op === "rename" ? operation.to : "",
     }));
+    this.restartClock();
     this.credit = new ReceiveCredit((bytes) => guest.send({ type: "credit", stream: this.id, bytes }));
   }
 
@@ -64,12 +69,12 @@ class Operation implements GuestStream {
         // What was given up may still be on its way.
         return this.open ? this.take(frame.data) : undefined;
       case "done":
-        this.open = false;
+        this.end();
         if (this.operation.op === "stat" && this.entries.length === 0)
           throw violation("did not say what a file is");
         return this.done.resolve(this.entries);
       case "fail":
-        this.open = false;
+        this.end();
         return this.done.reject(new TransferFailed(frame));
       default:
         throw violation(`sent ${frame.type} for an operation on files`);
@@ -77,14 +82,29 @@ class Operation implements GuestStream {
   }
 
   lost(error: BoxRunError): void {
-    this.open = false;
+    this.end();
     this.done.reject(error);
   }
 
   abort(reason: unknown): void {
     if (this.open) this.guest.send({ type: "abort", stream: this.id });
-    this.open = false;
+    this.end();
     this.done.reject(reason);
+  }
+
+  private end(): void {
+    this.open = false;
+    this.stopClock();
+  }
+
+  private restartClock(): void {
+    this.stopClock();
+    this.stopClock = startTimer(SILENCE_MS, () => this.abort(this.error("the guest does not answer")));
+  }
+
+  private error(why: string): BoxRunError {
+    const { op, path } = this.operation;
+    return new BoxRunError("RUNTIME_ERROR", `${op} ${new TextDecoder().decode(path)}: ${why}`);
   }
 
   private take(data: Uint8Array): void {
@@ -94,10 +114,8 @@ class Operation implements GuestStream {
     if (!fits) throw violation(`answered ${op} with what cannot be there`);
     this.entries.push(...entries);
     this.bytes += data.byteLength;
-    if (this.bytes > MAX_LIST_BYTES) {
-      const path = new TextDecoder().decode(this.operation.path);
-      return this.abort(new BoxRunError("RUNTIME_ERROR", `list ${path}: it holds too much`));
-    }
+    if (this.bytes > MAX_LIST_BYTES) return this.abort(this.error("it holds too much"));
+    this.restartClock();
     this.credit.release(data.byteLength);
   }
 
