@@ -77,17 +77,7 @@ export class BoxHandle {
     private readonly owned: boolean,
   ) {
     this.current = info;
-    this.files = filesOf({
-      hasStdin: backend.capabilities.stdin === true,
-      ...(backend.capabilities.files === true && {
-        operate: (operation, options) =>
-          untilAborted(backend.fileOperation(this.id, operation, options), options.signal),
-      }),
-      exec: (cmd, options) => this.exec(cmd, options),
-      execStream: (cmd, options) => this.execStream(cmd, options),
-      upload: (source, path, options) => this.upload(source, path, options),
-      download: (path, options) => this.download(path, options),
-    });
+    this.files = filesOf(this, backend);
   }
 
   /** "box_" and 12 characters. */

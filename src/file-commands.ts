@@ -1,3 +1,4 @@
+import type { Backend } from "./backend.js";
 import { BoxRunError, errnoOf, invalid } from "./errors.js";
 import { pathBytes, pathText } from "./file-paths.js";
 import * as scripts from "./file-scripts.js";
@@ -14,6 +15,7 @@ import type {
 } from "./file-types.js";
 import { ScriptedFiles, scriptCommand, scriptError } from "./scripted-files.js";
 import type { Source } from "./source.js";
+import { untilAborted } from "./util/abort.js";
 
 /** What says that there is nothing of a name. */
 const ABSENT = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"];
@@ -22,7 +24,10 @@ const ABSENT = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"];
 export class FileCommands implements BoxFiles {
   private readonly scripts: ScriptedFiles;
 
-  constructor(private readonly box: FileBox) {
+  constructor(
+    private readonly box: FileBox,
+    private readonly backend: Backend,
+  ) {
     this.scripts = new ScriptedFiles(box);
   }
 
@@ -146,7 +151,7 @@ export class FileCommands implements BoxFiles {
   }
 
   async unpack(archive: Exclude<Source, string>, path: BoxPath, options: FileOptions = {}): Promise<void> {
-    if (this.box.hasStdin) {
+    if (this.backend.capabilities.stdin === true) {
       await this.scripts.run("unpack", scripts.UNPACK, [path], [], { ...options, stdin: archive });
       return;
     }
@@ -175,7 +180,10 @@ export class FileCommands implements BoxFiles {
     return stat;
   }
 
-  private operate(operation: FileOperation, options: FileOptions): Promise<FileEntry[]> {
-    return (this.box.operate ?? this.scripts.operate.bind(this.scripts))(operation, options);
+  private async operate(operation: FileOperation, options: FileOptions): Promise<FileEntry[]> {
+    options.signal?.throwIfAborted();
+    if (this.backend.capabilities.files !== true) return this.scripts.operate(operation, options);
+    const done = this.backend.fileOperation(this.box.id, operation, options);
+    return untilAborted(done, options.signal);
   }
 }

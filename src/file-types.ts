@@ -1,4 +1,4 @@
-import type { FileEntry, FileOperation, FileStat } from "./backend.js";
+import type { FileStat } from "./backend.js";
 import type { Command, ExecOptions, ExecStreamOptions } from "./exec.js";
 import type { ExecResult, Execution } from "./execution.js";
 import type { Source } from "./source.js";
@@ -17,9 +17,7 @@ export interface DirectoryEntry extends FileStat {
 
 /** What files need of a box. */
 export interface FileBox {
-  readonly hasStdin: boolean;
-  /** What its backend does without a command in the box. */
-  readonly operate?: (operation: FileOperation, options: FileOptions) => Promise<FileEntry[]>;
+  readonly id: string;
   exec(cmd: Command, options: ExecOptions): Promise<ExecResult>;
   execStream(cmd: Command, options: ExecStreamOptions): Promise<Execution>;
   upload(source: Exclude<Source, string>, path: string, options: WriteOptions): Promise<void>;

@@ -24,8 +24,8 @@ export const ROUTES = {
   attach: { method: "GET", path: "/v1/boxes/{box}/attach" },
   upload: { method: "POST", path: "/v1/boxes/{box}/files/upload" },
   download: { method: "POST", path: "/v1/boxes/{box}/files/download" },
-  statFile: { method: "POST", path: "/v1/boxes/{box}/files/stat", extension: "files", asks: true },
-  listFiles: { method: "POST", path: "/v1/boxes/{box}/files/list", extension: "files", asks: true },
+  statFile: { method: "POST", path: "/v1/boxes/{box}/files/stat", extension: "files" },
+  listFiles: { method: "POST", path: "/v1/boxes/{box}/files/list", extension: "files" },
   makeDirectory: { method: "POST", path: "/v1/boxes/{box}/files/mkdir", extension: "files" },
   renameFile: { method: "POST", path: "/v1/boxes/{box}/files/rename", extension: "files" },
   removeFile: { method: "POST", path: "/v1/boxes/{box}/files/remove", extension: "files" },
@@ -38,8 +38,6 @@ export interface Route {
   readonly method: "GET" | "POST" | "DELETE";
   readonly path: string;
   readonly extension?: string;
-  /** A POST that changes nothing, so that it may be sent again. */
-  readonly asks?: true;
 }
 
 /** The name of a route. */

@@ -265,7 +265,7 @@ export function toWireUsage({ diskBytes, diskLimitBytes, persistent }: BoxUsage)
 export const wireError = z.object({
   code: z.string(),
   message: z.string(),
-  errno: z.optional(z.unknown()),
+  errno: z.optional(z.string()),
 });
 /** Reads an answer that says no more than that it was done. */
 export const wireDone = z.object({});

@@ -9,8 +9,6 @@ const EXCERPT_CHARS = 200;
 /** Statuses that say: later, perhaps. */
 const RETRYABLE = new Set([408, 425, 429, 502, 503, 504]);
 
-const ERRNO = /^E[A-Z0-9]{1,20}$/;
-
 /** What was asked, for errors. */
 export interface RequestLine {
   method: string;
@@ -59,7 +57,7 @@ export function errorOfResponse(line: RequestLine, response: Response, text: str
     return new BoxRunError("RUNTIME_ERROR", `${what}: status ${status}${excerpt && `: ${excerpt}`}`, details);
   }
   const { code, message, errno } = body.data;
-  if (typeof errno === "string" && ERRNO.test(errno)) details.cause = errnoCause(errno, message);
+  if (errno) details.cause = errnoCause(errno, message);
   if (isErrorCode(code)) return new BoxRunError(code, `${what}: ${message}`, details);
   return new BoxRunError("RUNTIME_ERROR", `${what}: ${code}: ${message}`, details);
 }

@@ -251,12 +251,11 @@ export class RemoteBackend implements Backend {
   async fileOperation(
     boxId: string,
     operation: FileOperation,
-    { signal }: { signal?: AbortSignal },
+    options: { signal?: AbortSignal },
   ): Promise<FileEntry[]> {
     this.require("files");
-    requireBoxId(boxId);
-    const { fileOperation } = await import("./file-operation.js");
-    return fileOperation(this.http, boxId, operation, signal);
+    const params = at(boxId);
+    return (await import("./file-operation.js")).fileOperation(this.http, params, operation, options);
   }
 
   /** The boxes are the server's, and go on. */
