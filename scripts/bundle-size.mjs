@@ -9,6 +9,7 @@ export const ON_FIRST_USE = [
   "upload",
   "upload-plain",
   "file-commands",
+  "file-operation",
   "local-files",
   "unix-socket",
 ];

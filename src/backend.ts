@@ -13,6 +13,8 @@ import type {
   CreateProgress,
   ExecInfo,
   ExecSpec,
+  FileEntry,
+  FileOperation,
   ImageInfo,
   TerminalSpec,
   TransferProgress,
@@ -44,7 +46,8 @@ export type Capabilities = Readonly<
     | "attach"
     | "persistence"
     | "usage"
-    | "pull",
+    | "pull"
+    | "files",
     true | string
   >
 >;
@@ -147,6 +150,16 @@ export interface Backend {
   ): Promise<void>;
   /** RUNTIME_ERROR when there is no such file, or it is a directory. */
   download(boxId: string, path: string, options: { signal?: AbortSignal }): Promise<DownloadResult>;
+
+  /**
+   * Does one thing with a box's files, without a command in it. Resolves to the entry that was asked for, to all of a list, or to none. RUNTIME_ERROR for what the box refuses, whose `cause.code` is the name of
+   * errno. Called only with the capability "files": without it, commands in the box do the same.
+   */
+  fileOperation(
+    boxId: string,
+    operation: FileOperation,
+    options: { signal?: AbortSignal },
+  ): Promise<FileEntry[]>;
 
   /** Ends everything this backend owns. Idempotent. Every other call rejects afterwards. */
   close(): Promise<void>;

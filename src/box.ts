@@ -77,13 +77,7 @@ export class BoxHandle {
     private readonly owned: boolean,
   ) {
     this.current = info;
-    this.files = filesOf({
-      hasStdin: backend.capabilities.stdin === true,
-      exec: (cmd, options) => this.exec(cmd, options),
-      execStream: (cmd, options) => this.execStream(cmd, options),
-      upload: (source, path, options) => this.upload(source, path, options),
-      download: (path, options) => this.download(path, options),
-    });
+    this.files = filesOf(this, backend);
   }
 
   /** "box_" and 12 characters. */

@@ -83,6 +83,17 @@ export function invalid(message: string, hint?: string): BoxRunError {
   return new BoxRunError("VALIDATION_ERROR", message, hint === undefined ? {} : { hint });
 }
 
+/** What says which errno a box refused something with: the `cause` of its error. */
+export function errnoCause(code: string, text: string): Error {
+  return Object.assign(new Error(`${code}: ${text}`), { code });
+}
+
+/** The name of the errno that a box refused something with: "ENOENT". */
+export function errnoOf(error: unknown): string | undefined {
+  const code = (error as { cause?: { code?: unknown } } | undefined)?.cause?.code;
+  return isBoxRunError(error) && typeof code === "string" ? code : undefined;
+}
+
 /** The error of something this backend cannot do; `hint` says what to use instead. */
 export function unsupported(message: string, hint?: string): BoxRunError {
   return new BoxRunError("UNSUPPORTED", message, hint === undefined ? {} : { hint });

@@ -1,32 +1,35 @@
-import { BoxRunError, invalid } from "./errors.js";
-import type { ExecOptions } from "./exec.js";
-import type { ExecResult } from "./execution.js";
+import type { Backend } from "./backend.js";
+import { BoxRunError, errnoOf, invalid } from "./errors.js";
+import { pathBytes, pathText } from "./file-paths.js";
 import * as scripts from "./file-scripts.js";
 import type {
   BoxFiles,
   BoxPath,
   DirectoryEntry,
   FileBox,
+  FileEntry,
+  FileOperation,
   FileOptions,
   FileStat,
   WriteOptions,
 } from "./file-types.js";
+import { ScriptedFiles, scriptCommand, scriptError } from "./scripted-files.js";
 import type { Source } from "./source.js";
+import { untilAborted } from "./util/abort.js";
 
-/** By the upper bits of a mode, S_IFMT. */
-const TYPES: Readonly<Record<string, FileStat["type"]>> = {
-  "8": "file",
-  "4": "directory",
-  "10": "symlink",
-};
-const MAX_LIST_BYTES = 64 * 2 ** 20;
-const SLASH = 47;
-const SPACE = 32;
-const NEWLINE = 10;
+/** What says that there is nothing of a name. */
+const ABSENT = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"];
 
-/** What the calls of `BoxFiles`, which documents them, do. */
+/** What the calls of `BoxFiles`, which documents them, do: by the backend's own operations where it has them, else by scripts in the box, which do all that may take long. */
 export class FileCommands implements BoxFiles {
-  constructor(private readonly box: FileBox) {}
+  private readonly scripts: ScriptedFiles;
+
+  constructor(
+    private readonly box: FileBox,
+    private readonly backend: Backend,
+  ) {
+    this.scripts = new ScriptedFiles(box);
+  }
 
   read(path: BoxPath, options?: FileOptions): Promise<Uint8Array>;
   read(path: BoxPath, encoding: "utf8", options?: FileOptions): Promise<string>;
@@ -46,37 +49,54 @@ export class FileCommands implements BoxFiles {
     await this.underName(path, (name) => this.box.upload(source, name, options));
   }
 
-  async list(path: BoxPath): Promise<DirectoryEntry[]> {
-    const result = await this.run("list", scripts.LIST, [path], [], { maxOutputBytes: MAX_LIST_BYTES });
-    if (result.truncated) throw new BoxRunError("RUNTIME_ERROR", `list ${show(path)}: it holds too much`);
-    const entries = parseStats(result.stdoutBytes).map(({ path: found, ...stat }) => {
-      const nameBytes = found.slice(2);
+  async list(path: BoxPath, options: FileOptions = {}): Promise<DirectoryEntry[]> {
+    const entries = await this.operate({ op: "list", path: pathBytes(path) }, options);
+    const named = entries.map(({ name: nameBytes, ...stat }) => {
       return { name: new TextDecoder().decode(nameBytes), nameBytes, ...stat };
     });
-    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    return named.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  stat(path: BoxPath): Promise<FileStat> {
-    return this.statBy(scripts.STAT, path);
+  async stat(path: BoxPath, options: FileOptions = {}): Promise<FileStat> {
+    return this.statOf({ op: "stat", path: pathBytes(path), followLinks: true }, options);
   }
 
-  lstat(path: BoxPath): Promise<FileStat> {
-    return this.statBy(scripts.LSTAT, path);
+  async lstat(path: BoxPath, options: FileOptions = {}): Promise<FileStat> {
+    return this.statOf({ op: "stat", path: pathBytes(path), followLinks: false }, options);
   }
 
-  async exists(path: BoxPath): Promise<boolean> {
-    const { exitCode } = await this.exec(scripts.EXISTS, [path]);
-    return exitCode === 0;
+  async exists(path: BoxPath, options: FileOptions = {}): Promise<boolean> {
+    return this.lstat(path, options).then(
+      () => true,
+      (error) => {
+        if (ABSENT.includes(errnoOf(error) ?? "")) return false;
+        throw error;
+      },
+    );
   }
 
-  async mkdir(path: BoxPath, { recursive = false, mode = 0o755 } = {}): Promise<void> {
+  async mkdir(
+    path: BoxPath,
+    {
+      recursive = false,
+      mode = 0o755,
+      ...options
+    }: FileOptions & { recursive?: boolean; mode?: number } = {},
+  ): Promise<void> {
     if (!Number.isInteger(mode) || mode < 0 || mode > 0o7777)
       throw invalid("mode must be permission bits, as 0o755");
-    await this.run("mkdir", recursive ? scripts.MKDIRS : scripts.MKDIR, [path], [mode.toString(8)]);
+    await this.operate({ op: "mkdir", path: pathBytes(path), mode, recursive }, options);
   }
 
   async rename(from: BoxPath, to: BoxPath, options: FileOptions = {}): Promise<void> {
-    await this.run("rename", scripts.RENAME, [from, to], [], options);
+    const operation: FileOperation = { op: "rename", path: pathBytes(from), to: pathBytes(to) };
+    try {
+      await this.operate(operation, options);
+    } catch (error) {
+      // Between file systems it takes copying.
+      if (errnoOf(error) !== "EXDEV") throw error;
+      await this.scripts.operate(operation, options);
+    }
   }
 
   async remove(
@@ -87,7 +107,12 @@ export class FileCommands implements BoxFiles {
       ...options
     }: FileOptions & { recursive?: boolean; force?: boolean } = {},
   ): Promise<void> {
-    await this.run("remove", scripts.REMOVE, [path], [recursive ? "r" : "", force ? "f" : ""], options);
+    try {
+      if (recursive) await this.scripts.run("remove", scripts.REMOVE_ALL, [path], [], options);
+      else await this.operate({ op: "remove", path: pathBytes(path) }, options);
+    } catch (error) {
+      if (!force || !ABSENT.includes(errnoOf(error) ?? "")) throw error;
+    }
   }
 
   async copy(
@@ -95,11 +120,11 @@ export class FileCommands implements BoxFiles {
     to: BoxPath,
     { recursive = false, ...options }: FileOptions & { recursive?: boolean } = {},
   ): Promise<void> {
-    await this.run("copy", scripts.COPY, [from, to], [recursive ? "r" : ""], options);
+    await this.scripts.run("copy", scripts.COPY, [from, to], [recursive ? "r" : ""], options);
   }
 
   async pack(path: BoxPath, options: FileOptions = {}): Promise<ReadableStream<Uint8Array>> {
-    const execution = await this.box.execStream(scriptOf(scripts.PACK, [path], []), {
+    const execution = await this.box.execStream(scriptCommand(scripts.PACK, [path]), {
       ...options,
       encoding: "bytes",
       workdir: "/",
@@ -113,7 +138,7 @@ export class FileCommands implements BoxFiles {
             const { done, value } = await events.next();
             if (done) return controller.close();
             if (value.type === "exit" && value.exitCode !== 0)
-              throw failed("pack", path, value.exitCode, words);
+              throw scriptError("pack", path, value.exitCode, words);
             if (value.type === "log" && value.stream === "stderr") words = (words + value.data).slice(-1000);
             if (value.type === "log" && value.stream === "stdout" && value.bytes.byteLength > 0)
               return controller.enqueue(value.bytes);
@@ -126,124 +151,39 @@ export class FileCommands implements BoxFiles {
   }
 
   async unpack(archive: Exclude<Source, string>, path: BoxPath, options: FileOptions = {}): Promise<void> {
-    if (this.box.hasStdin) {
-      await this.run("unpack", scripts.UNPACK, [path], [], { ...options, stdin: archive });
+    if (this.backend.capabilities.stdin === true) {
+      await this.scripts.run("unpack", scripts.UNPACK, [path], [], { ...options, stdin: archive });
       return;
     }
     const file = `/tmp/boxrun-${crypto.randomUUID()}.tar`;
     await this.box.upload(archive, file, options);
-    await this.run("unpack", scripts.UNPACK_FILE, [path, file], [], options);
-  }
-
-  private async statBy(script: string, path: BoxPath): Promise<FileStat> {
-    const { stdoutBytes } = await this.run("stat", script, [path], []);
-    const [found] = parseStats(stdoutBytes);
-    if (!found) throw new BoxRunError("PROTOCOL_ERROR", `stat ${show(path)}: the box's stat printed nothing`);
-    const { path: _, ...stat } = found;
-    return stat;
+    await this.scripts.run("unpack", scripts.UNPACK_FILE, [path, file], [], options);
   }
 
   /** Transfers take names that are text: any other file gets one for their time. */
   private async underName<T>(path: BoxPath, use: (name: string) => Promise<T>): Promise<T> {
-    const text = typeof path === "string" ? path : asText(path);
+    const text = pathText(path);
     if (text !== undefined) return use(text);
     const link = `/tmp/boxrun-${crypto.randomUUID()}`;
-    await this.run("link", scripts.LINK, [path, link], []);
+    await this.scripts.run("link", scripts.LINK, [path, link], []);
     try {
       return await use(link);
     } finally {
-      await this.exec(scripts.UNLINK, [link]).catch(() => {});
+      await this.remove(link).catch(() => {});
     }
   }
 
-  private async run(
-    what: string,
-    script: string,
-    paths: BoxPath[],
-    args: string[],
-    options: ExecOptions = {},
-  ): Promise<ExecResult> {
-    const result = await this.exec(script, paths, args, options);
-    if (result.exitCode !== 0) throw failed(what, paths[0] as BoxPath, result.exitCode, result.stderr);
-    return result;
+  private async statOf(operation: FileOperation, options: FileOptions): Promise<FileStat> {
+    const [found] = await this.operate(operation, options);
+    if (!found) throw new BoxRunError("PROTOCOL_ERROR", "the backend does not say what the file is");
+    const { name: _, ...stat } = found;
+    return stat;
   }
 
-  private async exec(
-    script: string,
-    paths: BoxPath[],
-    args: string[] = [],
-    options: ExecOptions = {},
-  ): Promise<ExecResult> {
-    return this.box.exec(scriptOf(script, paths, args), { ...options, encoding: "bytes", workdir: "/" });
-  }
-}
-
-function scriptOf(script: string, paths: BoxPath[], args: string[]): string[] {
-  return ["/bin/sh", "-c", scripts.withPaths(script, paths.map(checked)), "boxrun", ...args];
-}
-
-function checked(path: BoxPath): Uint8Array {
-  if (typeof path !== "string" && !(path instanceof Uint8Array))
-    throw invalid("a path must be a string or bytes");
-  const bytes = typeof path === "string" ? new TextEncoder().encode(path) : path;
-  if (bytes[0] !== SLASH) throw invalid(`the path ${show(path)} must be absolute`);
-  if (bytes.includes(0)) throw invalid("a path cannot contain a zero character");
-  let end = bytes.byteLength;
-  while (end > 1 && bytes[end - 1] === SLASH) end--;
-  return bytes.subarray(0, end);
-}
-
-/** Reads what `stat` printed: entries of "/MODE SIZE TIME UID GID PATH". */
-function parseStats(output: Uint8Array): (FileStat & { path: Uint8Array })[] {
-  const found: (FileStat & { path: Uint8Array })[] = [];
-  for (let start = 0; start < output.byteLength; ) {
-    let end = start + 1;
-    while (end < output.byteLength && !(output[end] === NEWLINE && isStart(output, end + 1))) end++;
-    let at = start + 1;
-    const fields: string[] = [];
-    while (fields.length < 5) {
-      const space = output.indexOf(SPACE, at);
-      fields.push(new TextDecoder().decode(output.subarray(at, space)));
-      at = space + 1;
-    }
-    const [mode, size, seconds, uid, gid] = fields as [string, string, string, string, string];
-    const bits = Number.parseInt(mode, 16);
-    if (![bits, ...fields.slice(1).map(Number)].every(Number.isSafeInteger))
-      throw new BoxRunError("PROTOCOL_ERROR", "the box's stat printed what it should not");
-    found.push({
-      type: TYPES[bits >> 12] ?? "other",
-      size: Number(size),
-      mode: bits & 0o7777,
-      modifiedAt: new Date(Number(seconds) * 1000),
-      uid: Number(uid),
-      gid: Number(gid),
-      path: output.slice(at, end),
-    });
-    start = end + 1;
-  }
-  return found;
-}
-
-/** True at the end, and where an entry begins. */
-function isStart(output: Uint8Array, at: number): boolean {
-  return at >= output.byteLength || output[at] === SLASH;
-}
-
-function failed(what: string, path: BoxPath, exitCode: number | null, stderr: string): BoxRunError {
-  const known = scripts.ERRORS[exitCode ?? -1];
-  const words = known?.text ?? (stderr.trim().split("\n").at(-1) || `exit code ${exitCode}`);
-  const cause = known && Object.assign(new Error(`${known.code}: ${known.text}`), { code: known.code });
-  return new BoxRunError("RUNTIME_ERROR", `${what} ${show(path)}: ${words}`, cause && { cause });
-}
-
-function show(path: BoxPath): string {
-  return typeof path === "string" ? path : new TextDecoder().decode(path);
-}
-
-function asText(path: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(path);
-  } catch {
-    return undefined;
+  private async operate(operation: FileOperation, options: FileOptions): Promise<FileEntry[]> {
+    options.signal?.throwIfAborted();
+    if (this.backend.capabilities.files !== true) return this.scripts.operate(operation, options);
+    const done = this.backend.fileOperation(this.box.id, operation, options);
+    return untilAborted(done, options.signal);
   }
 }

@@ -12,50 +12,66 @@ export const ERRORS: Readonly<Record<number, { code: string; text: string }>> = 
 };
 
 const FORMAT = "%f %s %Y %u %g";
-const IS_THERE = '[ -e "$a" ] || [ -L "$a" ] || exit 40';
 
-export const STAT = `[ -e "$a" ] || exit 40
+/** Ends with what is wrong with a path that is not there: something above it is no directory, or nothing. */
+const ABSENT = `below() {
+  p=$1
+  while p=\${p%/*} && [ -n "$p" ]; do
+    if [ -e "$p" ]; then
+      [ -d "$p" ] || exit 41
+      return
+    fi
+  done
+}
+absent() { below "$1"; exit 40; }
+`;
+const EXISTS = `${ABSENT}[ -e "$a" ] || absent "$a"`;
+const IS_THERE = `${ABSENT}[ -e "$a" ] || [ -L "$a" ] || absent "$a"`;
+
+export const STAT = `${EXISTS}
 exec stat -L -c '/${FORMAT} .' -- "$a"`;
 
 export const LSTAT = `${IS_THERE}
 exec stat -c '/${FORMAT} .' -- "$a"`;
 
-export const EXISTS = '[ -e "$a" ] || [ -L "$a" ]';
-
 /** A name holds no slash, so that one at the beginning of a line begins an entry, whatever the name before it holds. */
-export const LIST = `[ -e "$a" ] || exit 40
+export const LIST = `${EXISTS}
 [ -d "$a" ] || exit 41
 cd "$a/" && exec find . -mindepth 1 -maxdepth 1 -exec stat -c '/${FORMAT} %n' -- {} +`;
 
 /** `$1` is the mode. */
-export const MKDIR = `if [ -e "$a" ] || [ -L "$a" ]; then exit 42; fi
-[ -e "\${a%/*}/" ] || exit 40
+export const MKDIR = `${ABSENT}if [ -e "$a" ] || [ -L "$a" ]; then exit 42; fi
+[ -e "\${a%/*}/" ] || absent "$a"
 exec mkdir -m "$1" -- "$a"`;
 
 /** `$1` is the mode. */
-export const MKDIRS = `if [ -d "$a" ]; then exit 0; fi
+export const MKDIRS = `${ABSENT}if [ -d "$a" ]; then exit 0; fi
 if [ -e "$a" ] || [ -L "$a" ]; then exit 42; fi
+below "$a"
 exec mkdir -p -m "$1" -- "$a"`;
 
 /** As rename(2): a file takes the place of a file, a directory that of an empty one. */
 export const RENAME = `${IS_THERE}
-[ -d "\${b%/*}/" ] || exit 40
-if [ -L "$b" ]; then rm -f -- "$b"
+[ -d "\${b%/*}/" ] || absent "$b"
+[ "$a" = "$b" ] && exit 0
+dir=
+[ -d "$a" ] && [ ! -L "$a" ] && dir=1
+if [ -L "$b" ]; then
+  [ "$dir" ] && exit 41
+  rm -f -- "$b"
 elif [ -d "$b" ]; then
-  { [ -d "$a" ] && [ ! -L "$a" ]; } || exit 43
-  [ "$a" = "$b" ] && exit 0
+  [ "$dir" ] || exit 43
   rmdir -- "$b" 2> /dev/null || exit 44
-elif [ -e "$b" ] && [ -d "$a" ] && [ ! -L "$a" ]; then exit 41
+elif [ -e "$b" ] && [ "$dir" ]; then exit 41
 fi
 exec mv -f -- "$a" "$b"`;
 
-/** `$1`: "r" for directories with what is in them; `$2`: "f" for what may not be there. */
-export const REMOVE = `if [ ! -e "$a" ] && [ ! -L "$a" ]; then [ "$2" = f ] && exit 0; exit 40; fi
-if [ -d "$a" ] && [ ! -L "$a" ]; then
-  [ "$1" = r ] || exit 43
-  exec rm -rf -- "$a"
-fi
+export const REMOVE = `${IS_THERE}
+if [ -d "$a" ] && [ ! -L "$a" ]; then exit 43; fi
 exec rm -f -- "$a"`;
+
+export const REMOVE_ALL = `${IS_THERE}
+exec rm -rf -- "$a"`;
 
 /** `$1`: "r" for directories with what is in them, which join what is in the target. */
 export const COPY = `${IS_THERE}
@@ -68,7 +84,7 @@ fi
 if [ -d "$b" ]; then exit 43; fi
 exec cp -f -P -p -- "$a" "$b"`;
 
-export const PACK = `[ -e "$a" ] || exit 40
+export const PACK = `${EXISTS}
 [ -d "$a" ] || exit 41
 exec tar -C "$a/" -cf - .`;
 
@@ -83,7 +99,6 @@ rm -f -- "$b"
 exit "$code"`;
 
 export const LINK = 'exec ln -s -- "$a" "$b"';
-export const UNLINK = 'exec rm -f -- "$a"';
 
 /** A script with its paths before it. They come as octal numbers: an argument is text, which holds no names that are no UTF-8, and nothing of them can be taken for shell. */
 export function withPaths(script: string, paths: readonly Uint8Array[]): string {

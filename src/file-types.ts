@@ -1,22 +1,12 @@
+import type { FileStat } from "./backend.js";
 import type { Command, ExecOptions, ExecStreamOptions } from "./exec.js";
 import type { ExecResult, Execution } from "./execution.js";
 import type { Source } from "./source.js";
 
+export type { FileEntry, FileOperation, FileStat } from "./backend.js";
+
 /** An absolute path in a box. As bytes, for names that are no UTF-8. */
 export type BoxPath = string | Uint8Array;
-
-/** What a file is. */
-export interface FileStat {
-  type: "file" | "directory" | "symlink" | "other";
-  /** In bytes. */
-  size: number;
-  /** Permission bits. */
-  mode: number;
-  /** To the second. */
-  modifiedAt: Date;
-  uid: number;
-  gid: number;
-}
 
 /** One entry of a directory. */
 export interface DirectoryEntry extends FileStat {
@@ -27,14 +17,14 @@ export interface DirectoryEntry extends FileStat {
 
 /** What files need of a box. */
 export interface FileBox {
-  readonly hasStdin: boolean;
+  readonly id: string;
   exec(cmd: Command, options: ExecOptions): Promise<ExecResult>;
   execStream(cmd: Command, options: ExecStreamOptions): Promise<Execution>;
   upload(source: Exclude<Source, string>, path: string, options: WriteOptions): Promise<void>;
   download(path: string, options: FileOptions): Promise<{ bytes(): Promise<Uint8Array> }>;
 }
 
-/** Options of all that may take long. */
+/** Options of every call. */
 export interface FileOptions {
   /** Aborting it ends the work in the box and rejects at once with the signal's reason. */
   signal?: AbortSignal;
@@ -47,11 +37,11 @@ export interface WriteOptions extends FileOptions {
 }
 
 /**
- * The files of a box, on every backend: names and shapes are those of `node:fs/promises`. Links are followed, except by `lstat`, `list`, `rename` and `remove`. Each call is a short command in the box (one more of its
- * executions); `read` and `write` are transfers.
+ * The files of a box, on every backend: names and shapes are those of `node:fs/promises`. Links are followed, except by `lstat`, `list`, `rename` and `remove`. `read` and `write` are transfers. `copy`,
+ * `pack`, `unpack` and `remove` with `recursive` are commands in the box, one more of its executions; so are all the others where the backend has nothing better (see the capability "files").
  *
  * All throw VALIDATION_ERROR for a path that is not absolute, BOX_NOT_RUNNING, and RUNTIME_ERROR for what the box refuses: `error.cause.code` is the name of errno then ("ENOENT", "EEXIST", "ENOTDIR", "EISDIR",
- * "ENOTEMPTY"), where it is one of these.
+ * "ENOTEMPTY"), where it is known.
  *
  * @example
  * await box.files.write("/root/main.py", "print(42)");
@@ -64,15 +54,15 @@ export interface BoxFiles {
   /** Puts a file, whole or not at all. A string is its text. Directories of the path are made. */
   write(path: BoxPath, data: Source, options?: WriteOptions): Promise<void>;
   /** The entries of a directory, by name. "." and ".." are not among them. */
-  list(path: BoxPath): Promise<DirectoryEntry[]>;
+  list(path: BoxPath, options?: FileOptions): Promise<DirectoryEntry[]>;
   /** What the file is, or the one that a link leads to. */
-  stat(path: BoxPath): Promise<FileStat>;
+  stat(path: BoxPath, options?: FileOptions): Promise<FileStat>;
   /** What the file or link itself is. */
-  lstat(path: BoxPath): Promise<FileStat>;
+  lstat(path: BoxPath, options?: FileOptions): Promise<FileStat>;
   /** True if there is anything of this name, even a link that leads nowhere. */
-  exists(path: BoxPath): Promise<boolean>;
+  exists(path: BoxPath, options?: FileOptions): Promise<boolean>;
   /** Makes a directory; with `recursive` those above it, too, and it may be there already. `mode` is by default 0o755. */
-  mkdir(path: BoxPath, options?: { recursive?: boolean; mode?: number }): Promise<void>;
+  mkdir(path: BoxPath, options?: FileOptions & { recursive?: boolean; mode?: number }): Promise<void>;
   /** Moves a file or directory, in place of a file or an empty directory. */
   rename(from: BoxPath, to: BoxPath, options?: FileOptions): Promise<void>;
   /** Removes a file; with `recursive` a directory and all in it; with `force` without an error when there is none. */

@@ -1,3 +1,4 @@
+import type { Backend } from "./backend.js";
 import type { BoxFiles, FileBox } from "./file-types.js";
 import { retryLater } from "./util/retry-later.js";
 
@@ -17,9 +18,9 @@ const CALLS = [
 ] as const satisfies (keyof BoxFiles)[];
 
 /** The files of a box, by code that is loaded when they are first used: most programs only run commands. */
-export function filesOf(box: FileBox): BoxFiles {
+export function filesOf(box: FileBox, backend: Backend): BoxFiles {
   let loading: Promise<BoxFiles> | undefined;
-  const load = async () => new (await import("./file-commands.js")).FileCommands(box);
+  const load = async () => new (await import("./file-commands.js")).FileCommands(box, backend);
   const commands = () => {
     loading ??= retryLater(load(), () => {
       loading = undefined;

@@ -2,6 +2,7 @@
 export * from "./attach.js";
 export * from "./codes.js";
 export * from "./requests.js";
+export * from "./requests-files.js";
 export {
   matchRoute,
   ROUTES,
@@ -16,3 +17,4 @@ export { EventEncoder, type EventEncoding, KEEP_ALIVE } from "./sse-encode.js";
 export * from "./statuses.js";
 export type * from "./types.js";
 export * from "./wire.js";
+export * from "./wire-files.js";

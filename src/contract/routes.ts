@@ -24,6 +24,11 @@ export const ROUTES = {
   attach: { method: "GET", path: "/v1/boxes/{box}/attach" },
   upload: { method: "POST", path: "/v1/boxes/{box}/files/upload" },
   download: { method: "POST", path: "/v1/boxes/{box}/files/download" },
+  statFile: { method: "POST", path: "/v1/boxes/{box}/files/stat", extension: "files" },
+  listFiles: { method: "POST", path: "/v1/boxes/{box}/files/list", extension: "files" },
+  makeDirectory: { method: "POST", path: "/v1/boxes/{box}/files/mkdir", extension: "files" },
+  renameFile: { method: "POST", path: "/v1/boxes/{box}/files/rename", extension: "files" },
+  removeFile: { method: "POST", path: "/v1/boxes/{box}/files/remove", extension: "files" },
   run: { method: "POST", path: "/v1/run" },
   gc: { method: "POST", path: "/v1/gc" },
 } as const satisfies Record<string, Route>;

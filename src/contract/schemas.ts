@@ -33,6 +33,8 @@ const text = z.string().check(matching(/^[^\0]*$/, "must not contain a zero char
 const nonEmpty = text.check(matching(/./s, "must not be empty"));
 /** A whole number. */
 export const wholeNumber = z.number().check(z.refine(Number.isSafeInteger, "must be a whole number"));
+/** Permission bits. */
+export const permissions = wholeNumber.check(atLeast(0), atMost(0o7777));
 const positive = wholeNumber.check(z.refine((value) => value > 0, "must be more than 0"));
 const absolutePath = text.check(matching(/^\//, "must be an absolute path"));
 const environment = z.record(

@@ -1,6 +1,7 @@
 /** Reading `GET .../events`: server-sent events out of bytes, and the API's events out of those. */
 import { createParser } from "eventsource-parser";
 import * as z from "zod/mini";
+import { fromBase64 } from "../util/base64.js";
 import { json } from "./json.js";
 import { wholeNumber } from "./schemas.js";
 import type { BackendEvent } from "./types.js";
@@ -100,11 +101,4 @@ const exitEvent = z.pipe(
 export function eventSchema(event: string): z.ZodMiniType<BackendEvent | null> | undefined {
   if (event === "log") return logEvent;
   return event === "exit" ? exitEvent : undefined;
-}
-
-function fromBase64(text: string): Uint8Array {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-  return bytes;
 }

@@ -1,3 +1,4 @@
+import { toBase64 } from "../util/base64.js";
 import type { BackendEvent, OutputStream } from "./types.js";
 
 /** How a reader wants its events. */
@@ -64,14 +65,3 @@ function eventData(bytes: Uint8Array): { data: string; b64?: string } {
 const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lossyDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const streamDecoder = () => new TextDecoder("utf-8", { ignoreBOM: true });
-
-/** Pieces of this size are safe as arguments of one call. */
-const PIECE = 0x8000;
-
-function toBase64(bytes: Uint8Array): string {
-  let binary = "";
-  for (let at = 0; at < bytes.byteLength; at += PIECE) {
-    binary += String.fromCharCode(...bytes.subarray(at, at + PIECE));
-  }
-  return btoa(binary);
-}

@@ -93,6 +93,37 @@ export interface ExecSpec {
   stdin: boolean;
 }
 
+/** What a file is. */
+export interface FileStat {
+  type: "file" | "directory" | "symlink" | "other";
+  /** In bytes. */
+  size: number;
+  /** Permission bits. */
+  mode: number;
+  /** To the millisecond; to the second where commands in the box find it out. */
+  modifiedAt: Date;
+  uid: number;
+  gid: number;
+}
+
+/** A file by the name it has in its directory; empty where the path that was asked for names it. */
+export interface FileEntry extends FileStat {
+  name: Uint8Array;
+}
+
+/** What a backend may do with a box's files without a command in the box: all that takes no longer than a moment. Paths are absolute, without a zero byte. */
+export type FileOperation =
+  /** Without `followLinks` it tells of the link itself. */
+  | { op: "stat"; path: Uint8Array; followLinks: boolean }
+  /** In no order; "." and ".." are not among the entries. */
+  | { op: "list"; path: Uint8Array }
+  /** With `recursive` also the directories above it, and it may be there already. */
+  | { op: "mkdir"; path: Uint8Array; mode: number; recursive: boolean }
+  /** As rename(2): EXDEV for what can only be copied. */
+  | { op: "rename"; path: Uint8Array; to: Uint8Array }
+  /** A file or link: EISDIR for a directory. */
+  | { op: "remove"; path: Uint8Array };
+
 /** What a terminal is to be. */
 export interface TerminalSpec {
   /** Null: the image's own. */

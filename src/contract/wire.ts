@@ -261,8 +261,12 @@ export function toWireUsage({ diskBytes, diskLimitBytes, persistent }: BoxUsage)
   return { disk_bytes: diskBytes, disk_limit_bytes: diskLimitBytes, persistent };
 }
 
-/** Reads the error body of any request. */
-export const wireError = z.object({ code: z.string(), message: z.string() });
+/** Reads the error body of any request. `errno` is ours: the reason that a box gave. */
+export const wireError = z.object({
+  code: z.string(),
+  message: z.string(),
+  errno: z.optional(z.string()),
+});
 /** Reads an answer that says no more than that it was done. */
 export const wireDone = z.object({});
 /** Reads the answer of `POST /v1/gc`. */

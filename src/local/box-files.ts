@@ -1,8 +1,9 @@
-import type { DownloadResult } from "../backend.js";
+import type { DownloadResult, FileEntry, FileOperation } from "../backend.js";
 import { invalid } from "../errors.js";
-import { fileError } from "./errno.js";
+import { fileError, transferError } from "./errno.js";
 import type { Guest } from "./guest/guest.js";
 import { getFile, putFile, TransferFailed } from "./guest/guest-files.js";
+import { operateInGuest } from "./guest/guest-operation.js";
 
 /** Keeps the process alive while work is under way. */
 type Hold = <T>(work: () => Promise<T>) => Promise<T>;
@@ -17,7 +18,7 @@ export async function uploadFile(
   try {
     await hold(() => putFile(guest, file));
   } catch (error) {
-    throw error instanceof TransferFailed ? fileError("upload to", file.path, error.failure) : error;
+    throw error instanceof TransferFailed ? transferError("upload to", file.path, error.failure) : error;
   }
 }
 
@@ -30,7 +31,7 @@ export async function downloadFile(
 ): Promise<DownloadResult> {
   requireFilePath(path);
   const wrap = (error: unknown) =>
-    error instanceof TransferFailed ? fileError("download of", path, error.failure) : error;
+    error instanceof TransferFailed ? transferError("download of", path, error.failure) : error;
   const file = await hold(() => getFile(guest, path, signal)).catch((error) => Promise.reject(wrap(error)));
   const reader = file.stream.getReader();
   if (signal?.aborted) {
@@ -63,6 +64,30 @@ export async function downloadFile(
   );
   // Files under /proc and the like have no size before they are read.
   return { size: file.size > 0 ? file.size : null, stream };
+}
+
+/** Does one thing with the files of a guest. */
+export async function operateOnFiles(
+  guest: Guest,
+  hold: Hold,
+  operation: FileOperation,
+  signal?: AbortSignal,
+): Promise<FileEntry[]> {
+  const path = requirePath(operation.path);
+  if (operation.op === "rename") requirePath(operation.to);
+  try {
+    return await hold(() => operateInGuest(guest, operation, signal));
+  } catch (error) {
+    throw error instanceof TransferFailed ? fileError(operation.op, path, error.failure) : error;
+  }
+}
+
+/** The path in words. */
+function requirePath(path: Uint8Array): string {
+  const shown = new TextDecoder().decode(path);
+  if (!shown.startsWith("/"))
+    throw invalid(`a path in a box must be absolute, and ${JSON.stringify(shown)} is not`);
+  return shown;
 }
 
 function requireFilePath(path: string): void {

@@ -20,6 +20,7 @@ export const CAPABILITIES: Capabilities = {
   usage: true,
   persistence: true,
   pull: true,
+  files: true,
 };
 
 /** Refuses a box that cannot be made here: VALIDATION_ERROR, UNSUPPORTED. */

@@ -1,4 +1,4 @@
-import { BoxRunError, invalid } from "../errors.js";
+import { BoxRunError, errnoCause, invalid } from "../errors.js";
 import { STAGES } from "./frames.js";
 
 /** Linux error numbers that the agent is known to send, and what they mean to a reader. */
@@ -11,21 +11,27 @@ const ERRNO: Record<number, readonly [name: string, words: string]> = {
   11: ["EAGAIN", "too many at once"],
   12: ["ENOMEM", "out of memory"],
   13: ["EACCES", "permission denied"],
+  16: ["EBUSY", "in use"],
+  17: ["EEXIST", "file exists"],
+  18: ["EXDEV", "on another file system"],
   20: ["ENOTDIR", "not a directory"],
   21: ["EISDIR", "is a directory"],
-  22: ["EINVAL", "not a regular file"],
+  22: ["EINVAL", "invalid argument"],
   24: ["EMFILE", "too many open files"],
   26: ["ETXTBSY", "text file busy"],
   27: ["EFBIG", "file too large"],
   28: ["ENOSPC", "no space left on the box's disk"],
   30: ["EROFS", "read-only file system"],
+  31: ["EMLINK", "too many links"],
   36: ["ENAMETOOLONG", "file name too long"],
+  39: ["ENOTEMPTY", "directory not empty"],
   40: ["ELOOP", "too many levels of symbolic links"],
   108: ["ESHUTDOWN", "the box is shutting down"],
   125: ["ECANCELED", "given up"],
 };
 
 const ENOENT = 2;
+const EINVAL = 22;
 const ENOSPC = 28;
 
 /** The agent's report that a stream failed. */
@@ -42,11 +48,23 @@ export function describeErrno(errno: number): string {
   return known ? `${known[1]} (${known[0]})` : `error ${errno}`;
 }
 
-/** The error of a failed upload or download. */
+/** The error of a transfer or an operation on files that the guest refused. */
 export function fileError(action: string, path: string, failure: GuestFailure): BoxRunError {
-  const message = `${action} ${path}: ${describeErrno(failure.errno)}`;
-  return new BoxRunError(failure.errno === ENOSPC ? "STORAGE_FULL" : "RUNTIME_ERROR", message, {
+  const known = ERRNO[failure.errno];
+  const details = {
     retryable: failure.stage === STAGES.limit,
+    ...(known && { cause: errnoCause(...known) }),
+  };
+  const message = `${action} ${path}: ${describeErrno(failure.errno)}`;
+  return new BoxRunError(failure.errno === ENOSPC ? "STORAGE_FULL" : "RUNTIME_ERROR", message, details);
+}
+
+/** The error of a transfer that the guest refused. What is no file at all is EINVAL there. */
+export function transferError(action: string, path: string, failure: GuestFailure): BoxRunError {
+  const error = fileError(action, path, failure);
+  if (failure.errno !== EINVAL) return error;
+  return new BoxRunError(error.code, `${action} ${path}: not a regular file (EINVAL)`, {
+    cause: error.cause,
   });
 }
 

@@ -43,7 +43,7 @@ export class Payload {
     return this.check(width === 4 ? this.view.getUint32(at, true) : this.view.getUint8(at), min, max);
   }
 
-  readClock(): bigint {
+  readU64(): bigint {
     return this.view.getBigUint64(this.take(8), true);
   }
 
@@ -100,7 +100,7 @@ const within = (clock: bigint, payload: Payload): bigint => {
 export const clock: Field<bigint> = {
   size: [8, 8],
   write: (payload, value) => payload.write(8, within(value, payload)),
-  read: (payload) => within(payload.readClock(), payload),
+  read: (payload) => within(payload.readU64(), payload),
 };
 
 export const bytes = (min: number, max: number): Field<Uint8Array> => ({

@@ -36,6 +36,10 @@ export const MIN_ENTROPY = 16;
 export const MAX_ENTROPY = 512;
 export const MAX_SIGNAL = 64;
 export const MAX_MODE = 0o7777;
+/** Longest name in a directory, in bytes. */
+export const MAX_NAME = 255;
+/** The largest entry that answers an operation on files. */
+export const MAX_ENTRY = 32 + MAX_NAME;
 /** Flag of `exec`: stdin is a pipe fed by `data` and closed by `eof`. */
 export const EXEC_STDIN = 1;
 
@@ -49,6 +53,17 @@ export const STAGES = {
   open: 6,
   write: 7,
   read: 8,
+} as const;
+
+/** What `file` asks for. */
+export const FILE_OPERATIONS = {
+  stat: 1,
+  lstat: 2,
+  list: 3,
+  mkdir: 4,
+  mkdirs: 5,
+  rename: 6,
+  remove: 7,
 } as const;
 
 /** What the host sends. `clock` is in ns since 1970; sizes are in bytes, times in ms. */
@@ -85,6 +100,16 @@ export type HostFrame =
   | { type: "get"; stream: number; window: number; path: Text }
   | { type: "abort"; stream: number }
   | { type: "terminate"; stream: number; graceMs: number }
+  | {
+      type: "file";
+      stream: number;
+      operation: number;
+      mode: number;
+      window: number;
+      path: Text;
+      /** Of a rename, else empty. */
+      second: Text;
+    }
   | { type: "data"; stream: number; channel: "stdin" | "file"; data: Uint8Array }
   | { type: "eof"; stream: number }
   | { type: "credit"; stream: number; bytes: number };
@@ -157,6 +182,13 @@ const DEFINITIONS = {
   get: define<"get">(0x13, "host", "stream", { window: u32(0, MAX_WINDOW), path }),
   abort: define<"abort">(0x14, "host", "stream", {}),
   terminate: define<"terminate">(0x15, "host", "stream", { graceMs: u32() }),
+  file: define<"file">(0x16, "host", "stream", {
+    operation: integer(1, FILE_OPERATIONS.stat, FILE_OPERATIONS.remove),
+    mode: u32(0, MAX_MODE),
+    window: u32(MAX_ENTRY, MAX_WINDOW),
+    path,
+    second: text(0, MAX_PATH),
+  }),
   eof: define<"eof">(0x21, "host", "stream", {}),
   credit: define<"credit">(0x22, "both", "stream", { bytes: u32(1, MAX_WINDOW) }),
   hello: define<"hello">(0x81, "guest", "own", { version: u32(), maxPayload: u32() }),

@@ -9,6 +9,8 @@ import type {
   DownloadResult,
   ExecInfo,
   ExecSpec,
+  FileEntry,
+  FileOperation,
   ImageInfo,
   Terminal,
   TransferProgress,
@@ -293,6 +295,14 @@ export class LocalBackend implements Backend {
 
   async download(boxId: string, path: string, { signal }: { signal?: AbortSignal }): Promise<DownloadResult> {
     return (await this.box(boxId)).download(path, signal);
+  }
+
+  async fileOperation(
+    boxId: string,
+    operation: FileOperation,
+    { signal }: { signal?: AbortSignal },
+  ): Promise<FileEntry[]> {
+    return (await this.box(boxId)).fileOperation(operation, signal);
   }
 
   /** Stops every box that runs here. Their disks stay. */

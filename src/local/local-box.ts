@@ -5,10 +5,12 @@ import type {
   DownloadResult,
   ExecInfo,
   ExecSpec,
+  FileEntry,
+  FileOperation,
 } from "../backend.js";
 import { BoxRunError, invalid } from "../errors.js";
 import { newId } from "../util/ids.js";
-import { downloadFile, uploadFile } from "./box-files.js";
+import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
 import { Guest } from "./guest/guest.js";
 import type { Host } from "./host.js";
 import { KILL_GRACE_MS, LocalExecution } from "./local-execution.js";
@@ -246,6 +248,11 @@ export class LocalBox {
   async download(path: string, signal?: AbortSignal): Promise<DownloadResult> {
     this.requireRunning();
     return downloadFile(this.guest, this.hold, path, signal);
+  }
+
+  async fileOperation(operation: FileOperation, signal?: AbortSignal): Promise<FileEntry[]> {
+    this.requireRunning();
+    return operateOnFiles(this.guest, this.hold, operation, signal);
   }
 
   /** Ends what runs in the guest, unmounts its disk, and gives the box back. */

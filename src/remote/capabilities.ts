@@ -17,6 +17,7 @@ const EXTENSIONS = {
   stdin: "this server gives commands no stdin: upload the input, and have the command read the file",
   signal: "this server sends no signals: use cancel(), or kill in another command",
   usage: "this server does not tell: run df in the box",
+  files: "box.files runs commands in the box",
 } as const;
 
 /** True for servers that have what the published API does not: those of this project. */

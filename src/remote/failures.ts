@@ -1,7 +1,7 @@
 import type * as z from "zod/mini";
 import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
 import { wireError } from "../contract/wire.js";
-import { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails } from "../errors.js";
+import { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails, errnoCause } from "../errors.js";
 import { isInPage } from "./runtime.js";
 
 /** How much of a body that is not ours is shown. */
@@ -65,10 +65,12 @@ export function errorOfText(
 ): BoxRunError | undefined {
   const body = wireError.safeParse(parseJson(text));
   if (!body.success) return undefined;
-  const { code, message } = body.data;
+  const { code, message, errno } = body.data;
   const what = describeRequest(line);
-  if (isErrorCode(code)) return new BoxRunError(code, `${what}: ${message}`, details);
-  return new BoxRunError("RUNTIME_ERROR", `${what}: ${code}: ${message}`, details);
+  const cause = errno && errnoCause(errno, message);
+  const told: ErrorDetails = cause ? { ...details, cause } : details;
+  if (isErrorCode(code)) return new BoxRunError(code, `${what}: ${message}`, told);
+  return new BoxRunError("RUNTIME_ERROR", `${what}: ${code}: ${message}`, told);
 }
 
 /** Reads a body, or part of one. PROTOCOL_ERROR says what is wrong and where. */

@@ -28,11 +28,11 @@ export interface Call {
   signal?: AbortSignal;
   /** How long the answer may take: all of it for JSON, its beginning for a stream. Default `requestMs`. Infinity: the caller has a clock of its own. */
   withinMs?: number;
-  /** How often a GET is tried again. Nothing else ever is: it may have been done. Default 3. */
+  /** How often a request is tried again. By default a GET 3 times, and nothing else, which may have been done: whoever gives a number here knows that it only asks. */
   retries?: number;
 }
 
-const DEFAULT_RETRIES = 3;
+export const DEFAULT_RETRIES = 3;
 const BACKOFF_MS = 300;
 const MAX_BACKOFF_MS = 5000;
 /** A server that asks for a longer pause is believed: the caller gets the error, at once. */
@@ -177,16 +177,15 @@ export class Http {
     const query = new URLSearchParams(call.query).toString();
     const url = this.base + routePath(name, call.params) + (query && `?${query}`);
     const attempt = () => this.attempt(url, name, call, signal, whole);
-    // Nothing but a GET is ever tried again: it may have been done.
-    const isGet = ROUTES[name].method === "GET";
-    const response = await (isGet ? this.retrying(url, call, signal, attempt) : attempt());
+    const { retries = ROUTES[name].method === "GET" ? DEFAULT_RETRIES : 0 } = call;
+    const response = await (retries ? this.retrying(url, retries, signal, attempt) : attempt());
     if (!response.ok) throw errorOfResponse(lineOf(name, call), response, await response.text());
     return response;
   }
 
   private async retrying(
     url: string,
-    { retries = DEFAULT_RETRIES }: Call,
+    limit: number,
     signal: AbortSignal,
     attempt: () => Promise<Response>,
   ): Promise<Response> {
@@ -197,7 +196,8 @@ export class Http {
         timeout: false,
         fetch: attempt,
         retry: {
-          limit: retries,
+          limit,
+          // Which ky takes a POST for, too.
           methods: ["get"],
           statusCodes: [408, 425, 429, 500, 502, 503, 504],
           afterStatusCodes: [429, 503],

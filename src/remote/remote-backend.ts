@@ -9,6 +9,8 @@ import type {
   DownloadResult,
   ExecInfo,
   ExecSpec,
+  FileEntry,
+  FileOperation,
   ImageInfo,
   Terminal,
   TerminalSpec,
@@ -244,6 +246,16 @@ export class RemoteBackend implements Backend {
   async download(boxId: string, path: string, { signal }: { signal?: AbortSignal }): Promise<DownloadResult> {
     requireFilePath(path);
     return download(this.http, requireBoxId(boxId), path, signal);
+  }
+
+  async fileOperation(
+    boxId: string,
+    operation: FileOperation,
+    options: { signal?: AbortSignal },
+  ): Promise<FileEntry[]> {
+    this.require("files");
+    const params = at(boxId);
+    return (await import("./file-operation.js")).fileOperation(this.http, params, operation, options);
   }
 
   /** The boxes are the server's, and go on. */

@@ -39,6 +39,7 @@ export interface Handler {
  */
 export function createHandler(backend: Backend, options: HandlerOptions = {}): Handler {
   const settings = settingsOf(options);
+  const refuse = (error: unknown) => errorResponse(error, settings);
 
   const answer = async (request: Request): Promise<Response> => {
     const asks = request.method === "OPTIONS" && request.headers.has("access-control-request-method");
@@ -72,13 +73,13 @@ export function createHandler(backend: Backend, options: HandlerOptions = {}): H
 
   const handle = async (input: Request | URL | string, init?: RequestInit) => {
     const request = input instanceof Request && !init ? input : new Request(input, init);
-    const response = await answer(request).catch(errorResponse);
+    const response = await answer(request).catch(refuse);
     for (const [name, value] of Object.entries(corsHeaders(request, settings))) {
       response.headers.set(name, value);
     }
     return response;
   };
   return Object.assign(handle, {
-    upgrade: (request: Request) => upgrade(backend, request, settings).catch(errorResponse),
+    upgrade: (request: Request) => upgrade(backend, request, settings).catch(refuse),
   });
 }

@@ -11,7 +11,8 @@ const KEEP_ALIVE = " ";
 export async function lateAnswer(work: Promise<Response>, aliveMs: number): Promise<Response> {
   const early = await within(aliveMs, work);
   if (early) return early;
-  const answer = work.catch(errorResponse);
+  // Only routes that are extensions answer late.
+  const answer = work.catch((error: unknown) => errorResponse(error, { extensions: true }));
   const utf8 = new TextEncoder();
   const body = new ReadableStream<Uint8Array>(
     {

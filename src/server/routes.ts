@@ -1,4 +1,4 @@
-import type { Backend, BoxSpec, ExecSpec } from "../backend.js";
+import type { Backend, BoxSpec, ExecSpec, FileEntry, FileOperation } from "../backend.js";
 import {
   createRequest,
   downloadRequest,
@@ -7,6 +7,7 @@ import {
   runRequest,
   signalRequest,
 } from "../contract/requests.js";
+import { fileRequests } from "../contract/requests-files.js";
 import type { RouteName, RouteParams } from "../contract/routes.js";
 import { type BoxSpecInput, boxSpecSchema, type ExecSpecInput, execSpecSchema } from "../contract/schemas.js";
 import {
@@ -18,10 +19,12 @@ import {
   toWireRunResult,
   toWireUsage,
 } from "../contract/wire.js";
+import { toWireFile } from "../contract/wire-files.js";
+import { BoxRunError, unsupported } from "../errors.js";
 import { VERSION } from "../util/version.js";
 import { readBytes, readJson, requireType } from "./body.js";
 import { eventResponse } from "./events.js";
-import { HttpError, json } from "./http-error.js";
+import { HttpError, json, jsonText } from "./http-error.js";
 import { lateAnswer } from "./late-answer.js";
 import { readUpload } from "./multipart.js";
 import type { Settings } from "./options.js";
@@ -40,7 +43,9 @@ const DEFAULT_MODE = 0o644;
 /** However often a client wants to hear that the server is there. */
 const MIN_ALIVE_MS = 50;
 /** Of capabilities, those that clients find in the server's info; the others show in what it refuses. */
-const ADVERTISED = ["bytes", "cursor", "stdin", "signal", "usage", "attach"] as const;
+const ADVERTISED = ["bytes", "cursor", "stdin", "signal", "usage", "attach", "files"] as const;
+/** Of a directory, as JSON: what clients take. */
+const MAX_LIST_BYTES = 64 * 2 ** 20;
 
 /** What every route does. Bodies are checked here, everything else by the backend. */
 export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
@@ -184,6 +189,33 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
     });
   },
 
+  statFile: async (call) => {
+    const [file] = await operate(call, "stat");
+    return json(200, toWireFile(file!));
+  },
+
+  listFiles: async (call) => {
+    const files = await operate(call, "list");
+    const text = new TextEncoder().encode(JSON.stringify(files.map(toWireFile)));
+    if (text.byteLength > MAX_LIST_BYTES) throw new BoxRunError("RUNTIME_ERROR", "list: it holds too much");
+    return jsonText(200, text);
+  },
+
+  makeDirectory: async (call) => {
+    await operate(call, "mkdir");
+    return json(200, { ok: true });
+  },
+
+  renameFile: async (call) => {
+    await operate(call, "rename");
+    return json(200, { ok: true });
+  },
+
+  removeFile: async (call) => {
+    await operate(call, "remove");
+    return json(200, { ok: true });
+  },
+
   run: async ({ backend, request, settings }) => {
     const { box, exec } = await readJson(request, runRequest, settings.maxBodyBytes);
     const result = await runOnce(backend, boxSpec(box), execSpec(exec), request.signal);
@@ -195,6 +227,18 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
     return json(200, { removed: await backend.gc(options) });
   },
 };
+
+async function operate(call: Call, op: FileOperation["op"]): Promise<FileEntry[]> {
+  const { backend, request, settings } = call;
+  const operation = await readJson<(typeof fileRequests)[typeof op]>(
+    request,
+    fileRequests[op],
+    settings.maxBodyBytes,
+  );
+  const reason = backend.capabilities.files;
+  if (reason !== true) throw unsupported(`files: ${reason}`);
+  return backend.fileOperation(await boxId(call), operation, { signal: request.signal });
+}
 
 /** The defaults filled in; the request was checked. */
 const boxSpec = (input: BoxSpecInput): BoxSpec => boxSpecSchema.parse(input);

@@ -7,6 +7,8 @@ import type {
   DownloadResult,
   ExecInfo,
   ExecSpec,
+  FileEntry,
+  FileOperation,
   ImageInfo,
   Terminal,
   TerminalSpec,
@@ -14,6 +16,7 @@ import type {
 import { BoxRunError, invalid } from "../errors.js";
 import { newId } from "../util/ids.js";
 import { FakeExecution, type FakeFiles, type FakeProgram } from "./fake-execution.js";
+import { FakeTree, refusal } from "./fake-files.js";
 import { PROGRAMS } from "./fake-programs.js";
 import { FakeTerminal } from "./fake-terminal.js";
 
@@ -28,12 +31,14 @@ export interface FakeOptions {
 interface FakeBox {
   info: BoxInfo;
   files: FakeFiles;
+  tree: FakeTree;
   execs: Map<string, FakeExecution>;
   terminals: Set<FakeTerminal>;
 }
 
 /**
- * Boxes without machines, for tests of what uses BoxRun: they keep files and run programs that are functions. Behind `createHandler` it is a whole server in the test's own process.
+ * Boxes without machines, for tests of what uses BoxRun: they keep files and run programs that are functions. Behind `createHandler` it is a whole server in the test's own process. Of `box.files`, what are commands
+ * in any box (`copy`, `pack`, `unpack`, `remove` with `recursive`) asks for a real shell, which it has not.
  *
  * @example
  * const backend = new FakeBackend({ programs: { python3: ({ cmd, write }) => write(`ran ${cmd[1]}\n`) } });
@@ -51,6 +56,7 @@ export class FakeBackend implements Backend {
     persistence: "a fake keeps nothing",
     usage: true,
     pull: true,
+    files: true,
   } as const;
   private readonly boxes = new Map<string, FakeBox>();
   private readonly programs: Readonly<Record<string, FakeProgram>>;
@@ -102,7 +108,9 @@ export class FakeBackend implements Backend {
       startedAt: now,
       stoppedAt: null,
     };
-    this.boxes.set(info.id, { info, files: new Map(), execs: new Map(), terminals: new Set() });
+    const files: FakeFiles = new Map();
+    const tree = new FakeTree(files, now);
+    this.boxes.set(info.id, { info, files, tree, execs: new Map(), terminals: new Set() });
     return { ...info };
   }
 
@@ -227,18 +235,27 @@ export class FakeBackend implements Backend {
     body: ReadableStream<Uint8Array>,
     { mode }: { mode: number },
   ): Promise<void> {
-    const { files } = this.running(boxId);
+    const { tree } = this.running(boxId);
     requirePath(path);
-    files.set(path, { bytes: new Uint8Array(await new Response(body).arrayBuffer()), mode });
+    tree.write(path, new Uint8Array(await new Response(body).arrayBuffer()), mode);
   }
 
   async download(boxId: string, path: string): Promise<DownloadResult> {
     const { files } = this.running(boxId);
     requirePath(path);
     const file = files.get(path);
-    if (!file) throw new BoxRunError("RUNTIME_ERROR", `download of ${path}: no such file`);
+    if (!file) throw refusal("download of", path, "ENOENT");
     const stream = new Blob([file.bytes as Uint8Array<ArrayBuffer>]).stream();
     return { size: file.bytes.byteLength, stream: stream as ReadableStream<Uint8Array> };
+  }
+
+  async fileOperation(
+    boxId: string,
+    operation: FileOperation,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<FileEntry[]> {
+    signal?.throwIfAborted();
+    return this.running(boxId).tree.operate(operation);
   }
 
   async close(): Promise<void> {

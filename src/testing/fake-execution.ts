@@ -4,8 +4,8 @@ import { deferred } from "../util/deferred.js";
 import { newId } from "../util/ids.js";
 import { startTimer } from "../util/timer.js";
 
-/** The files of a fake box, by path. There are no directories. */
-export type FakeFiles = Map<string, { bytes: Uint8Array; mode: number }>;
+/** The files of a fake box, by path; directories are there by what is in them, and where `mkdir` made them. */
+export type FakeFiles = Map<string, { bytes: Uint8Array; mode: number; modifiedAt?: Date }>;
 
 /** What a program of a fake box has. */
 export interface FakeProcess {

@@ -90,6 +90,7 @@ async function measurePlace(place) {
   figures["tiny.exec_true_first20_ms_p50"] = median(exec.flatMap((one) => one.first20));
   figures["tiny.exec_true_ms_p50"] = median(later);
   figures["tiny.exec_true_ms_p95"] = percentile(later, 0.95);
+  figures["tiny.stat_ms_p50"] = median(exec.flatMap((one) => one.stats));
 
   const moved = await samples("throughput", few(runs));
   for (const name of ["stdout", "upload", "download"]) {

@@ -25,6 +25,8 @@ const NO_IMAGE = "the published API does not tell what really runs";
 const NO_TRUNCATED = "the published API does not tell that output was dropped";
 const NO_USAGE = "the published API does not tell what a box takes";
 
+const NO_FILES = "the published API does nothing with files by itself: scripts do it, which know less";
+
 /** Over a server of the published API alone. */
 export const OVER_PLAIN_HTTP: Readonly<Record<string, string>> = {
   ...OVER_HTTP,
@@ -45,4 +47,6 @@ export const OVER_PLAIN_HTTP: Readonly<Record<string, string>> = {
   "sends signals by name": NO_SIGNAL,
   "never waits for a reader that is not there, and says that output was dropped": NO_TRUNCATED,
   "cancels a command that prints without end, read or not": NO_TRUNCATED,
+  "does what takes a moment without a command in the box": NO_FILES,
+  "tells a link in a circle from one to nothing": NO_FILES,
 };

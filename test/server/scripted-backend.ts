@@ -14,6 +14,7 @@ export class ScriptedBackend implements Backend {
     persistence: true,
     usage: true,
     pull: "none",
+    files: "none",
   } as const;
   readonly boxes = new Map<string, BoxInfo>();
   readonly execs = new Map<string, ExecInfo>();
@@ -146,6 +147,9 @@ export class ScriptedBackend implements Backend {
   }
   async closeStdin(): Promise<void> {
     this.calls.push("closeStdin");
+  }
+  async fileOperation(): Promise<never> {
+    throw new BoxRunError("UNSUPPORTED", "no operations on files");
   }
   async upload(_boxId: string, path: string, body: ReadableStream<Uint8Array>, { mode }: { mode: number }) {
     const bytes = new Uint8Array(await new Response(body).arrayBuffer());

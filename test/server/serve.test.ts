@@ -5,7 +5,8 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { type RunningServer, type ServeOptions, serve } from "../../src/serve/serve.js";
+import type { RunningServer, ServeOptions } from "../../src/node.js";
+import { serve } from "../../src/serve/serve.js";
 import { ScriptedBackend } from "./scripted-backend.js";
 
 let folder: string;

@@ -1,15 +1,18 @@
 import { describe, expect, it } from "vitest";
+import type { Backend } from "../../src/backend.js";
 import { BoxRunClient } from "../../src/index.js";
 import { failure } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
 
-/** A box whose shell prints this, whatever it is asked. */
+/** A box whose shell prints this, whatever it is asked, and whose backend does nothing with files by itself. */
 async function boxThatPrints(output: string, exitCode = 0) {
   const sh = ({ write }: { write(data: string): void }) => {
     write(output);
     return exitCode;
   };
-  return new BoxRunClient({ backend: new FakeBackend({ programs: { sh } }) }).create("fake");
+  const backend: Backend = new FakeBackend({ programs: { sh } });
+  const capabilities = { ...backend.capabilities, files: "scripts do it" };
+  return new BoxRunClient({ backend: Object.assign(backend, { capabilities }) }).create("fake");
 }
 
 describe("the files of a box that lies", () => {

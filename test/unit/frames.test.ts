@@ -168,5 +168,6 @@ describe("the numbers of protocol.h", () => {
     expect(members("channel", "CH_")).toEqual(codec.CHANNELS);
     expect(members("fail_stage", "STAGE_")).toEqual(codec.STAGES);
     expect(members("exec_flags", "EXEC_")).toEqual({ stdin: codec.EXEC_STDIN });
+    expect(members("file_operation", "FILE_")).toEqual(codec.FILE_OPERATIONS);
   });
 });

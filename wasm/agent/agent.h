@@ -20,7 +20,7 @@
 #define STREAM_FDS 3
 #define MAX_POLL (2 + STREAM_FDS * MAX_STREAMS + MAX_DISCARDED)
 
-enum kind { COMMAND, PUT, GET };
+enum kind { COMMAND, PUT, GET, LIST };
 
 /* One of a command's pipes, at the agent's end. */
 struct pipe_end {
@@ -46,10 +46,10 @@ struct stream {
     uint32_t code;
     int64_t kill_at; /* end of the grace of TERMINATE, 0: not asked, INT64_MAX: killed */
     struct pipe_end in, out, err;
-    uint32_t head, held; /* stdin that the pipe had no room for, in the slot's ring */
+    uint32_t head, held; /* stdin that the pipe had no room for, in the slot's ring; LIST: entries not sent */
     bool ring_used;
 
-    int fd, dir;     /* PUT: the temporary file and its directory; GET: the file */
+    int fd, dir;     /* PUT: the temporary file and its directory; GET, LIST: what is read */
     uint32_t mode, temporary;
     uint64_t bytes;
     char name[256];  /* PUT: the file's name in the directory */
@@ -130,10 +130,17 @@ void put_eof(struct stream *stream);
 /* True while it could send more at once. */
 bool get_ready(const struct stream *stream);
 void get_pump(struct stream *stream);
+/* Ends a transfer or a list. */
+void file_close(struct stream *stream);
 /* Removes what an unfinished PUT has written, and closes the stream. */
 void file_abort(struct stream *stream);
 /* mkdir -p; the path is changed on the way and restored. */
 int make_directories(char *path);
+
+/* operations.c. Answers; false: it breaks the protocol. */
+bool operation_frame(const struct frame *frame);
+bool list_ready(const struct stream *stream);
+void list_pump(struct stream *stream);
 
 /* port.c. Waits for the port to be there and connected; -1 when it does not come. */
 int port_open(void);

@@ -122,6 +122,8 @@ static bool open_frame(const struct frame *frame)
         return put_frame(frame);
     if (frame->type == F_GET)
         return get_frame(frame);
+    if (frame->type == F_FILE)
+        return operation_frame(frame);
     /*
      * Before the box is somebody's, what runs warms the page cache, at first in the base image alone. It must not
      * be charged to the box: so it is not in the box's cgroup.
@@ -219,7 +221,7 @@ bool dispatch(const struct frame *frame)
         if (clock <= INT64_MAX && in_guest && clock_set(clock) < 0)
             report("clock", errno);
         return clock <= INT64_MAX;
-    case F_EXEC: case F_PUT: case F_GET:
+    case F_EXEC: case F_PUT: case F_GET: case F_FILE:
         return open_frame(frame);
     default:
         return stream_frame(frame);

@@ -113,7 +113,7 @@ static int put_open(struct stream *stream, char *path)
     return stream->fd;
 }
 
-static void file_close(struct stream *stream)
+void file_close(struct stream *stream)
 {
     close_fd(&stream->fd);
     close_fd(&stream->dir);

@@ -33,6 +33,7 @@ bool frame_header(const uint8_t *at, struct frame *frame)
     case F_PREPARE: max = 0; on_stream = false; break;
     case F_EXEC: min = 21; break;
     case F_PUT: case F_GET: min = 9; max = 8 + MAX_PATH; break;
+    case F_FILE: min = 18; max = 17 + 2 * MAX_PATH; break;
     case F_SIGNAL: case F_TERMINATE: case F_CREDIT: min = max = 4; break;
     case F_ABORT: case F_EOF: max = 0; break;
     case F_DATA: min = 1; max = MAX_DATA; break;
@@ -212,6 +213,14 @@ void send_hello(void)
 {
     const uint32_t payload[2] = { PROTOCOL_VERSION, MAX_PAYLOAD };
     send(F_HELLO, 0, payload, sizeof payload);
+}
+
+void send_file_data(uint32_t stream, const uint8_t *data, uint32_t length)
+{
+    if (!tx_has(FRAME_HEADER + length))
+        return;
+    memcpy(tx + tx_end + FRAME_HEADER, data, length);
+    tx_data_done(stream, CH_FILE, length);
 }
 
 void send_exit(uint32_t stream, enum exit_how how, uint32_t code)

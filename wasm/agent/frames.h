@@ -56,6 +56,8 @@ void tx_data_done(uint32_t stream, enum channel channel, uint32_t length);
 
 void send_u32(enum frame_type type, uint32_t stream, uint32_t value);
 void send_u64(enum frame_type type, uint32_t stream, uint64_t value);
+/* A short frame of DATA, which needs no more room than TX_RESERVE. */
+void send_file_data(uint32_t stream, const uint8_t *data, uint32_t length);
 void send_hello(void);
 void send_exit(uint32_t stream, enum exit_how how, uint32_t code);
 void send_stat(uint32_t stream, uint64_t size, uint32_t mode, uint64_t mtime_ms);

@@ -143,7 +143,7 @@ static bool fill_polls(bool outputs)
         if (streams[i]->kind == COMMAND)
             pipes_poll(streams[i], outputs && !blocked && !deaf);
         else
-            ready |= get_ready(streams[i]);
+            ready |= get_ready(streams[i]) || list_ready(streams[i]);
     }
     pipes_poll_discarded();
     return ready && !blocked && !deaf;
@@ -165,6 +165,8 @@ static uint32_t pump(void)
             sent += pipes_pump(stream);
         else if (stream->kind == GET)
             get_pump(stream);
+        else if (stream->kind == LIST)
+            list_pump(stream);
     }
     pipes_pump_discarded();
     return sent;

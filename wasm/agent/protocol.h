@@ -29,17 +29,18 @@
  * chrooted into the read-only base image: that is how the build warms the page cache of a snapshot. When
  * starting fails before HELLO, the agent sends FAIL on stream 0 (STAGE_SETUP) instead of it.
  *
- * Life of a stream. The host opens it with EXEC, PUT or GET. The agent ends it with exactly one of EXIT, DONE
- * or FAIL, after which the id is free. Frames for a stream that has ended are ignored: they crossed its end
- * on the way.
+ * Life of a stream. The host opens it with EXEC, PUT, GET or FILE. The agent ends it with exactly one of EXIT,
+ * DONE or FAIL, after which the id is free. Frames for a stream that has ended are ignored: they crossed its
+ * end on the way.
  *
  *     EXEC  -> STARTED, DATA (stdout and stderr) ..., EXIT    or FAIL (nothing was started)
  *     PUT   -> CREDIT ..., DONE                               or FAIL (nothing was changed under the path)
  *     GET   -> STAT, DATA (file) ..., DONE                    or FAIL
+ *     FILE  -> DATA (file) ..., DONE                          or FAIL
  *
  * On an EXEC the host may send SIGNAL, TERMINATE, CREDIT, and with EXEC_STDIN also DATA (CH_STDIN) and one
- * EOF. On a PUT: DATA (CH_FILE), then one EOF; or ABORT. On a GET: CREDIT, ABORT. Anything else on an open
- * stream, DATA after EOF included, is a protocol error.
+ * EOF. On a PUT: DATA (CH_FILE), then one EOF; or ABORT. On a GET and a FILE: CREDIT, ABORT. Anything else on
+ * an open stream, DATA after EOF included, is a protocol error.
  *
  * A command. A session and process group of its own, led by its main process; no shell. A program name
  * without a slash is looked up in the PATH of the given environment, or in the usual folders where it has
@@ -52,8 +53,25 @@
  * files (EISDIR, EINVAL), those of /proc included, to their end; its DONE needs no credit. A file that would
  * have it wait for more, like /proc/kmsg, is FAIL (EAGAIN, STAGE_READ) after the data there was.
  *
+ * An operation on files, FILE: what a few system calls do, so that no other stream waits for it. Paths are
+ * absolute, else FAIL (EINVAL). A failed operation is FAIL (STAGE_OPEN) with the errno of the call, and has
+ * changed nothing; but FILE_MKDIRS may have made some of the directories.
+ *
+ *     FILE_STAT, FILE_LSTAT      one entry, without a name; LSTAT follows no link at the end of the path
+ *     FILE_LIST                  an entry for everything in the directory but "." and "..", in no order;
+ *                                follows a link at the end of the path. FAIL (STAGE_READ) may follow entries
+ *     FILE_MKDIR, FILE_MKDIRS    makes a directory with exactly this mode; MKDIRS also those above it (0755),
+ *                                and is done where there is one already
+ *     FILE_RENAME                rename(2), from the path to the second: EXDEV between file systems
+ *     FILE_REMOVE                unlink(2): a directory is EISDIR
+ *
+ * Entries are the payload of DATA on CH_FILE, each in one piece: u64 size (bytes), i64 mtime (ms since 1970, at
+ * most 8640000000000000 either way, which a JavaScript Date holds), u32 mode (all of st_mode), u32 uid, u32
+ * gid, str name (0..MAX_NAME). The next one is sent when there is credit for the largest, MAX_ENTRY bytes.
+ * DONE tells the bytes of all entries.
+ *
  * Credit. A sender of DATA may have at most as many payload bytes under way as the receiver has granted for
- * that stream. EXEC and GET carry the host's first grant in `window`; the agent grants stdin and file data
+ * that stream. EXEC, GET and FILE carry the host's first grant in `window`; the agent grants stdin and file data
  * with CREDIT. A grant adds to what is left. The sum of what is outstanding never exceeds MAX_WINDOW. So a
  * flood never outruns the reader, and a reader that stops holds up nothing but its own stream. A command that
  * reads no more input has the rest of it thrown away, with credit still granted.
@@ -84,6 +102,9 @@
 #define MAX_ENTROPY 512
 #define MAX_SIGNAL 64
 #define MAX_MODE 07777
+/* Longest name in a directory, and the largest entry. */
+#define MAX_NAME 255
+#define MAX_ENTRY (32u + MAX_NAME)
 
 enum frame_type {
     /* host -> guest, stream 0 */
@@ -91,9 +112,9 @@ enum frame_type {
                            size wanted (bytes, 0: as it is), u64 memory limit for the box's processes (bytes,
                            0: none), u32 process limit (0: none), str workdir (absolute, else FAIL (EINVAL);
                            made when missing) */
-    F_SHUTDOWN = 0x02,  /* u32 grace (ms): TERM to all, KILL after the grace, unmount the disk; open PUTs and
-                           GETs and later streams FAIL (ESHUTDOWN, STAGE_LIMIT); answered by DONE or FAIL on
-                           stream 0 */
+    F_SHUTDOWN = 0x02,  /* u32 grace (ms): TERM to all, KILL after the grace, unmount the disk; open PUTs,
+                           GETs and FILEs and later streams FAIL (ESHUTDOWN, STAGE_LIMIT); answered by DONE or
+                           FAIL on stream 0 */
     F_PING = 0x03,      /* u32 token */
     F_CLOCK = 0x04,     /* u64 clock (ns since 1970, < 2^63) */
     F_PREPARE = 0x05,   /* (empty), before SETUP: mount the disk and make it the root, all that needs to know
@@ -105,11 +126,14 @@ enum frame_type {
     F_SIGNAL = 0x11,    /* u32 signal number (1..64), to the command's whole process group */
     F_PUT = 0x12,       /* u32 mode (permission bits, 0..07777), str path (not empty) */
     F_GET = 0x13,       /* u32 window (0..MAX_WINDOW), str path (not empty) */
-    F_ABORT = 0x14,     /* (empty) a PUT or GET is given up; answered by FAIL (ECANCELED) unless it ended
+    F_ABORT = 0x14,     /* (empty) a PUT, GET or FILE is given up; answered by FAIL (ECANCELED) unless it ended
                            first */
     F_TERMINATE = 0x15, /* u32 grace (ms): TERM to the command's process group, KILL after the grace, and KILL
                            to what is left of the group when its main process ends (before that one is reaped,
                            so that the group's id is still its own) */
+    F_FILE = 0x16,      /* u8 operation (FILE_*), u32 mode (0..07777; used by MKDIR and MKDIRS), u32 window
+                           (MAX_ENTRY..MAX_WINDOW), str path (not empty), str second path (RENAME: not empty;
+                           every other: empty) */
 
     /* both ways, on a stream */
     F_DATA = 0x20,      /* the rest of the frame, 1..MAX_DATA bytes */
@@ -137,6 +161,16 @@ enum exec_flags {
     EXEC_STDIN = 1, /* stdin is a pipe fed by DATA and closed by EOF; without it stdin is /dev/null */
 };
 
+enum file_operation {
+    FILE_STAT = 1,
+    FILE_LSTAT = 2,
+    FILE_LIST = 3,
+    FILE_MKDIR = 4,
+    FILE_MKDIRS = 5,
+    FILE_RENAME = 6,
+    FILE_REMOVE = 7,
+};
+
 enum exit_how { EXITED = 0, SIGNALED = 1 };
 
 enum fail_stage {
@@ -145,7 +179,7 @@ enum fail_stage {
     STAGE_LIMIT = 3,    /* MAX_STREAMS, the process limit, no memory, or the box is shutting down */
     STAGE_CWD = 4,      /* the working directory could not be entered */
     STAGE_EXEC = 5,     /* the program could not be executed */
-    STAGE_OPEN = 6,     /* the file or its directory could not be opened or made */
+    STAGE_OPEN = 6,     /* the file or its directory could not be opened or made; an operation failed */
     STAGE_WRITE = 7,    /* writing the file, or unmounting the disk */
     STAGE_READ = 8,
 };

@@ -71,9 +71,12 @@ export function directoryCases(context: Context): void {
     expect(await files().stat("/srv/mk/a/b")).toMatchObject({ type: "directory", mode: 0o700 });
     expect(await failure(files().mkdir("/srv/mk/a"))).toMatchObject({ cause: { code: "EEXIST" } });
     await files().write("/srv/mk/file", "");
-    expect(await failure(files().mkdir("/srv/mk/file", { recursive: true }))).toMatchObject({
-      cause: { code: "EEXIST" },
-    });
+    for (const recursive of [true, false])
+      expect(await failure(files().mkdir("/srv/mk/file", { recursive }))).toMatchObject({
+        cause: { code: "EEXIST" },
+      });
+    await files().mkdir("/srv/mk/open", { mode: 0o1777 });
+    expect(await files().stat("/srv/mk/open")).toMatchObject({ mode: 0o1777 });
   });
 
   it("renames files and directories, in place of what is there", async () => {
@@ -102,6 +105,29 @@ export function directoryCases(context: Context): void {
     await context.box.exec("ln -s /srv/mv/second /srv/mv/to-dir");
     await files().rename("/srv/mv/plain", "/srv/mv/to-dir");
     expect(await files().lstat("/srv/mv/to-dir")).toMatchObject({ type: "file" });
+  });
+
+  it("renames links themselves, also to the name they have", async () => {
+    await files().mkdir("/srv/mv-links/dir", { recursive: true });
+    await context.box.exec("ln -s dir /srv/mv-links/one");
+    await files().rename("/srv/mv-links/one", "/srv/mv-links/one");
+    await files().rename("/srv/mv-links/one", "/srv/mv-links/two");
+    expect(await files().lstat("/srv/mv-links/two")).toMatchObject({ type: "symlink" });
+    expect(await failure(files().rename("/srv/mv-links/dir", "/srv/mv-links/two"))).toMatchObject({
+      cause: { code: "ENOTDIR" },
+    });
+    expect(await names("/srv/mv-links")).toEqual(["dir", "two"]);
+  });
+
+  it("renames from one file system to another, and what the image has", async () => {
+    await files().write("/dev/shm/mv-fs/file", "1", { mode: 0o640 });
+    await files().rename("/dev/shm/mv-fs", "/srv/mv-fs");
+    expect(await files().exists("/dev/shm/mv-fs")).toBe(false);
+    expect(await files().stat("/srv/mv-fs/file")).toMatchObject({ size: 1, mode: 0o640 });
+    await files().rename("/srv/mv-fs/file", "/dev/shm/mv-fs-file");
+    expect(await files().read("/dev/shm/mv-fs-file", "utf8")).toBe("1");
+    await files().rename("/var/log", "/srv/mv-fs/log");
+    expect(await files().exists("/var/log")).toBe(false);
   });
 
   it("removes files, and directories when told so, and never what a link leads to", async () => {
@@ -135,6 +161,23 @@ export function directoryCases(context: Context): void {
     expect(await failure(files().copy("/srv/cp/from/file", "/srv/cp/to"))).toMatchObject({
       cause: { code: "EISDIR" },
     });
+  });
+
+  it("says what is wrong when what is above a path is no directory", async () => {
+    await files().write("/srv/above/file", "");
+    const wrong = [
+      files().stat("/srv/above/file/x"),
+      files().lstat("/srv/above/file/x/y"),
+      files().list("/srv/above/file/x"),
+      files().mkdir("/srv/above/file/x"),
+      files().mkdir("/srv/above/file/x/y", { recursive: true }),
+      files().rename("/srv/above/file", "/srv/above/file/x"),
+      files().remove("/srv/above/file/x"),
+    ];
+    for (const call of wrong.map(failure))
+      expect(await call).toMatchObject({ code: "RUNTIME_ERROR", cause: { code: "ENOTDIR" } });
+    expect(await files().exists("/srv/above/file/x")).toBe(false);
+    await files().remove("/srv/above/file/x", { force: true });
   });
 
   it("says what is wrong with the path of a list", async () => {
@@ -177,6 +220,39 @@ export function directoryCases(context: Context): void {
     const entries = await files().list("/srv/many");
     expect(entries).toHaveLength(3000);
     expect(new Set(entries.map(({ name }) => name)).size).toBe(3000);
+  });
+
+  it("gives up a list when its signal aborts, and goes on", async () => {
+    await context.box.exec("mkdir -p /srv/given-up && cd /srv/given-up && seq 500 | xargs touch", {
+      check: true,
+    });
+    const controller = new AbortController();
+    const reason = new Error("changed my mind");
+    const listing = failure(files().list("/srv/given-up", { signal: controller.signal }));
+    controller.abort(reason);
+    expect(await listing).toBe(reason);
+    expect(await failure(files().remove("/srv/given-up/1", { signal: controller.signal }))).toBe(reason);
+    expect(await files().exists("/srv/given-up/1")).toBe(true);
+    expect(await names("/srv/given-up")).toHaveLength(500);
+  });
+
+  it("does what takes a moment without a command in the box", async () => {
+    const before = await context.box.executions();
+    await files().mkdir("/srv/native/a/b", { recursive: true });
+    await files().write("/srv/native/file", "1");
+    await files().rename("/srv/native/file", "/srv/native/a/file");
+    expect((await files().stat("/srv/native/a/file")).size).toBe(1);
+    expect(await files().exists("/srv/native/none")).toBe(false);
+    expect(await names("/srv/native/a")).toEqual(["b", "file"]);
+    await files().remove("/srv/native/a/file");
+    expect(await context.box.executions()).toHaveLength(before.length);
+  });
+
+  it("tells a link in a circle from one to nothing", async () => {
+    await files().mkdir("/srv/circle");
+    await context.box.exec("ln -s circle /srv/circle/circle");
+    expect(await failure(files().stat("/srv/circle/circle"))).toMatchObject({ cause: { code: "ELOOP" } });
+    expect(await failure(files().list("/srv/circle/circle"))).toMatchObject({ cause: { code: "ELOOP" } });
   });
 
   it("moves directories as archives", async () => {

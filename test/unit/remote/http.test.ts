@@ -186,6 +186,55 @@ describe("answers that are errors", () => {
   });
 });
 
+const WITH_FILES = { ...OURS, capabilities: [...OURS.capabilities, "files"] };
+const FILE = {
+  type: "file",
+  size: 1,
+  mode: 0o644,
+  modified_at: "2026-01-02T03:04:05.678Z",
+  uid: 0,
+  gid: 0,
+};
+
+describe("operations on files", () => {
+  const path = new TextEncoder().encode("/srv");
+  const list = { op: "list", path } as const;
+
+  it("are UNSUPPORTED over a server that does not name them, and nothing is sent", async () => {
+    for (const info of [PLAIN, OURS, { ...PLAIN, capabilities: ["files"] }]) {
+      const { backend, server } = await serve(info, (_request, response) => json(response, []));
+      expect(backend.capabilities.files).toMatch(/runs commands/);
+      expect(await failure(backend.fileOperation(BOX.id, list, {}))).toMatchObject({ code: "UNSUPPORTED" });
+      expect(server.seen).toHaveLength(1);
+    }
+  });
+
+  it.each<[object, RegExp]>([
+    [{ ...FILE, name: "a/b" }, /name/],
+    [{ ...FILE, name: "a\0" }, /name/],
+    [{ ...FILE, name: "", name_b64: "!" }, /name/],
+    [{ ...FILE, name: "a", modified_at: "soon" }, /modified_at/],
+    [{ ...FILE, name: "a", size: "5" }, /size/],
+  ])("are a PROTOCOL_ERROR where the answer is not what it should be: %j", async (entry, message) => {
+    const { backend } = await serve(WITH_FILES, (_request, response) => json(response, [entry]));
+    const error = await failure(backend.fileOperation(BOX.id, list, {}));
+    expect(error).toMatchObject({ code: "PROTOCOL_ERROR" });
+    expect(error.message).toMatch(message);
+  });
+
+  it("take what a newer server may send, and no reason that is none", async () => {
+    const { backend } = await serve(WITH_FILES, ({ path: asked }, response) =>
+      asked.endsWith("list")
+        ? json(response, [{ ...FILE, name: "a", type: "socket", inode: 5 }])
+        : json(response, { code: "RUNTIME_ERROR", message: "no", errno: "" }, 400),
+    );
+    expect(await backend.fileOperation(BOX.id, list, {})).toMatchObject([{ type: "other", size: 1 }]);
+    const error = await failure(backend.fileOperation(BOX.id, { op: "remove", path }, {}));
+    expect(error).toMatchObject({ code: "RUNTIME_ERROR", status: 400 });
+    expect(error.cause).toBeUndefined();
+  });
+});
+
 describe("trying again", () => {
   it("is for questions: a GET is asked again after a lost connection or a busy server", async () => {
     let tries = 0;
@@ -199,10 +248,35 @@ describe("trying again", () => {
     expect(tries).toBe(3);
   });
 
+  it("is for the POSTs that only ask, too", async () => {
+    const tries = new Map<string, number>();
+    const { backend } = await serve(WITH_FILES, ({ path }, response) => {
+      const count = (tries.get(path) ?? 0) + 1;
+      tries.set(path, count);
+      if (count === 1) return void response.socket?.resetAndDestroy();
+      if (count === 2) return json(response, {}, 503, { "retry-after": "0" });
+      json(response, path.endsWith("stat") ? FILE : [{ ...FILE, name: "a" }]);
+    });
+    const path = new TextEncoder().encode("/srv");
+    expect(await backend.fileOperation(BOX.id, { op: "stat", path, followLinks: true }, {})).toHaveLength(1);
+    expect(await backend.fileOperation(BOX.id, { op: "list", path }, {})).toHaveLength(1);
+    expect([...tries.values()]).toEqual([3, 3]);
+  });
+
   it("is never for what may have been done", async () => {
-    const calls = ["createBox", "startExec", "stopBox", "cancelExec", "removeBox"] as const;
+    const calls = [
+      "createBox",
+      "startExec",
+      "stopBox",
+      "cancelExec",
+      "removeBox",
+      "mkdir",
+      "rename",
+      "remove",
+    ] as const;
+    const path = new TextEncoder().encode("/srv");
     for (const status of [0, 500, 503]) {
-      const { backend, server } = await serve(PLAIN, (_request, response) =>
+      const { backend, server } = await serve(WITH_FILES, (_request, response) =>
         status === 0
           ? void response.socket?.resetAndDestroy()
           : json(response, {}, status, { "retry-after": "0" }),
@@ -214,6 +288,9 @@ describe("trying again", () => {
         stopBox: () => backend.stopBox(BOX.id),
         cancelExec: () => backend.cancelExec(BOX.id, EXEC.id),
         removeBox: () => backend.removeBox(BOX.id, { force: true }),
+        mkdir: () => backend.fileOperation(BOX.id, { op: "mkdir", path, mode: 0o755, recursive: true }, {}),
+        rename: () => backend.fileOperation(BOX.id, { op: "rename", path, to: path }, {}),
+        remove: () => backend.fileOperation(BOX.id, { op: "remove", path }, {}),
       };
       for (const name of calls) {
         const before = server.seen.length;

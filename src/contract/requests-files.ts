@@ -1,0 +1,71 @@
+/** What a server reads of the bodies of operations on files: see requests.ts. */
+import * as z from "zod/mini";
+import { readName, type WireName } from "./names.js";
+import { optional, permissions } from "./schemas.js";
+import type { FileOperation } from "./types.js";
+
+const SLASH = 47;
+const DEFAULT_MODE = 0o755;
+
+const optionalText = optional(z.string());
+const flag = optional(z.boolean());
+const pathFields = { path: optionalText, path_b64: optionalText };
+
+function pathOf(context: { issues: unknown[] }, key: string, text: WireName, base64: WireName): Uint8Array {
+  try {
+    const path = readName(text, base64);
+    if (path[0] === SLASH && !path.includes(0)) return path;
+  } catch {
+    // No base64: as wrong as any other.
+  }
+  const message = "must be an absolute path without a zero character";
+  context.issues.push({ code: "custom", path: [key], message, input: text });
+  return z.NEVER;
+}
+
+/** Reads the body of each operation's route. */
+export const fileRequests = {
+  stat: z.pipe(
+    z.object({ ...pathFields, follow_links: flag }),
+    z.transform(({ path, path_b64, follow_links }, context): FileOperation => {
+      return {
+        op: "stat",
+        path: pathOf(context, "path", path, path_b64),
+        followLinks: follow_links ?? true,
+      };
+    }),
+  ),
+  list: z.pipe(
+    z.object(pathFields),
+    z.transform(({ path, path_b64 }, context): FileOperation => {
+      return { op: "list", path: pathOf(context, "path", path, path_b64) };
+    }),
+  ),
+  mkdir: z.pipe(
+    z.object({ ...pathFields, mode: optional(permissions), recursive: flag }),
+    z.transform(({ path, path_b64, mode, recursive }, context): FileOperation => {
+      return {
+        op: "mkdir",
+        path: pathOf(context, "path", path, path_b64),
+        mode: mode ?? DEFAULT_MODE,
+        recursive: recursive ?? false,
+      };
+    }),
+  ),
+  rename: z.pipe(
+    z.object({ ...pathFields, to: optionalText, to_b64: optionalText }),
+    z.transform(({ path, path_b64, to, to_b64 }, context): FileOperation => {
+      return {
+        op: "rename",
+        path: pathOf(context, "path", path, path_b64),
+        to: pathOf(context, "to", to, to_b64),
+      };
+    }),
+  ),
+  remove: z.pipe(
+    z.object(pathFields),
+    z.transform(({ path, path_b64 }, context): FileOperation => {
+      return { op: "remove", path: pathOf(context, "path", path, path_b64) };
+    }),
+  ),
+} satisfies Record<FileOperation["op"], z.ZodMiniType<FileOperation>>;

@@ -1,0 +1,142 @@
+import type { FileEntry, FileOperation } from "../../contract/types.js";
+import { BoxRunError } from "../../errors.js";
+import { deferred } from "../../util/deferred.js";
+import { startTimer } from "../../util/timer.js";
+import { decodeEntries } from "../file-entries.js";
+import { FILE_OPERATIONS, type GuestFrame } from "../frames.js";
+import { ReceiveCredit, WINDOW_BYTES } from "./credit.js";
+import type { Guest, GuestStream } from "./guest.js";
+import { TransferFailed } from "./guest-files.js";
+import { violation } from "./violation.js";
+
+/** Of one directory: what a guest without end could fill this side's memory with. */
+const MAX_LIST_BYTES = 64 * 2 ** 20;
+/** Without a word of the guest. What it does takes a moment, on slow, busy hosts seconds. */
+const SILENCE_MS = 60_000;
+const SLASH = 47;
+const DOT = 46;
+
+/**
+ * Does one thing with the guest's files. Rejects with {@link TransferFailed}, the signal's reason, the loss of the guest, or RUNTIME_ERROR for a
+ * directory that holds too much and a guest that does not answer.
+ */
+export async function operateInGuest(
+  guest: Guest,
+  operation: FileOperation,
+  signal: AbortSignal | undefined,
+): Promise<FileEntry[]> {
+  signal?.throwIfAborted();
+  const call = new Operation(guest, operation);
+  const onAbort = () => call.abort(signal?.reason);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await call.done.promise;
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+class Operation implements GuestStream {
+  readonly done = deferred<FileEntry[]>();
+  private readonly id: number;
+  private readonly credit: ReceiveCredit;
+  private readonly entries: FileEntry[] = [];
+  private bytes = 0;
+  private open = true;
+  private stopClock = () => {};
+
+  constructor(
+    private readonly guest: Guest,
+    private readonly operation: FileOperation,
+  ) {
+    this.id = guest.open(this, (stream) => ({
+      type: "file",
+      stream,
+      operation: numberOf(operation),
+      mode: operation.op === "mkdir" ? operation.mode : 0,
+      window: WINDOW_BYTES,
+      path: operation.path,
+      second: operation.op === "rename" ? operation.to : "",
+    }));
+    this.restartClock();
+    this.credit = new ReceiveCredit((bytes) => guest.send({ type: "credit", stream: this.id, bytes }));
+  }
+
+  receive(frame: GuestFrame): void {
+    switch (frame.type) {
+      case "data":
+        this.credit.use(frame.data.byteLength);
+        // What was given up may still be on its way.
+        return this.open ? this.take(frame.data) : undefined;
+      case "done":
+        this.end();
+        if (this.operation.op === "stat" && this.entries.length === 0)
+          throw violation("did not say what a file is");
+        return this.done.resolve(this.entries);
+      case "fail":
+        this.end();
+        return this.done.reject(new TransferFailed(frame));
+      default:
+        throw violation(`sent ${frame.type} for an operation on files`);
+    }
+  }
+
+  lost(error: BoxRunError): void {
+    this.end();
+    this.done.reject(error);
+  }
+
+  abort(reason: unknown): void {
+    if (this.open) this.guest.send({ type: "abort", stream: this.id });
+    this.end();
+    this.done.reject(reason);
+  }
+
+  private end(): void {
+    this.open = false;
+    this.stopClock();
+  }
+
+  private restartClock(): void {
+    this.stopClock();
+    this.stopClock = startTimer(SILENCE_MS, () => this.abort(this.error("the guest does not answer")));
+  }
+
+  private error(why: string): BoxRunError {
+    const { op, path } = this.operation;
+    return new BoxRunError("RUNTIME_ERROR", `${op} ${new TextDecoder().decode(path)}: ${why}`);
+  }
+
+  private take(data: Uint8Array): void {
+    const entries = decodeEntries(data);
+    const { op } = this.operation;
+    const fits = op === "list" ? entries.every(isOfDirectory) : op === "stat" && this.isOnly(entries);
+    if (!fits) throw violation(`answered ${op} with what cannot be there`);
+    this.entries.push(...entries);
+    this.bytes += data.byteLength;
+    if (this.bytes > MAX_LIST_BYTES) return this.abort(this.error("it holds too much"));
+    this.restartClock();
+    this.credit.release(data.byteLength);
+  }
+
+  private isOnly(entries: FileEntry[]): boolean {
+    return this.entries.length === 0 && entries.length === 1 && entries[0]!.name.byteLength === 0;
+  }
+}
+
+function numberOf(operation: FileOperation): number {
+  switch (operation.op) {
+    case "stat":
+      return operation.followLinks ? FILE_OPERATIONS.stat : FILE_OPERATIONS.lstat;
+    case "mkdir":
+      return operation.recursive ? FILE_OPERATIONS.mkdirs : FILE_OPERATIONS.mkdir;
+    default:
+      return FILE_OPERATIONS[operation.op];
+  }
+}
+
+/** A name that leads to what is in the directory, and nowhere else. */
+function isOfDirectory({ name }: FileEntry): boolean {
+  const isDots = name.byteLength <= 2 && name.every((byte) => byte === DOT);
+  return !isDots && !name.includes(SLASH) && !name.includes(0);
+}

@@ -1,0 +1,128 @@
+import { BoxRunError, errnoCause } from "./errors.js";
+import type { ExecOptions } from "./exec.js";
+import type { ExecResult } from "./execution.js";
+import { pathBytes, showPath } from "./file-paths.js";
+import * as scripts from "./file-scripts.js";
+import type { BoxPath, FileBox, FileEntry, FileOperation, FileOptions } from "./file-types.js";
+
+/** By the upper bits of a mode, S_IFMT. */
+const TYPES: Readonly<Record<string, FileEntry["type"]>> = {
+  "8": "file",
+  "4": "directory",
+  "10": "symlink",
+};
+const MAX_LIST_BYTES = 64 * 2 ** 20;
+const SLASH = 47;
+const SPACE = 32;
+const NEWLINE = 10;
+
+/** The files of a box by scripts that run in it: for what takes long, and for all where the backend has nothing better. */
+export class ScriptedFiles {
+  constructor(private readonly box: Pick<FileBox, "exec">) {}
+
+  /** As a backend's `fileOperation`. */
+  async operate(operation: FileOperation, options: FileOptions): Promise<FileEntry[]> {
+    const { op, path } = operation;
+    switch (operation.op) {
+      case "stat":
+        return this.stat(operation.followLinks ? scripts.STAT : scripts.LSTAT, path, options);
+      case "list":
+        return this.list(path, options);
+      case "mkdir": {
+        const script = operation.recursive ? scripts.MKDIRS : scripts.MKDIR;
+        await this.run(op, script, [path], [operation.mode.toString(8)], options);
+        return [];
+      }
+      case "rename":
+        await this.run(op, scripts.RENAME, [path, operation.to], [], options);
+        return [];
+      case "remove":
+        await this.run(op, scripts.REMOVE, [path], [], options);
+        return [];
+    }
+  }
+
+  /** Runs a script to its end. Throws what is wrong when it says so. */
+  async run(
+    what: string,
+    script: string,
+    paths: BoxPath[],
+    args: string[],
+    options: ExecOptions = {},
+  ): Promise<ExecResult> {
+    const command = scriptCommand(script, paths, args);
+    const result = await this.box.exec(command, { ...options, encoding: "bytes", workdir: "/" });
+    if (result.exitCode !== 0) throw scriptError(what, paths[0] as BoxPath, result.exitCode, result.stderr);
+    return result;
+  }
+
+  private async stat(script: string, path: BoxPath, options: FileOptions): Promise<FileEntry[]> {
+    const { stdoutBytes } = await this.run("stat", script, [path], [], options);
+    const [found] = parseStats(stdoutBytes);
+    if (!found)
+      throw new BoxRunError("PROTOCOL_ERROR", `stat ${showPath(path)}: the box's stat printed nothing`);
+    return [{ ...found, name: new Uint8Array(0) }];
+  }
+
+  private async list(path: BoxPath, options: FileOptions): Promise<FileEntry[]> {
+    const limit = { maxOutputBytes: MAX_LIST_BYTES };
+    const result = await this.run("list", scripts.LIST, [path], [], { ...options, ...limit });
+    if (result.truncated) throw new BoxRunError("RUNTIME_ERROR", `list ${showPath(path)}: it holds too much`);
+    // Each name comes after "./".
+    return parseStats(result.stdoutBytes).map((entry) => ({ ...entry, name: entry.name.slice(2) }));
+  }
+}
+
+/** The command that runs a script. */
+export function scriptCommand(script: string, paths: BoxPath[], args: string[] = []): string[] {
+  return ["/bin/sh", "-c", scripts.withPaths(script, paths.map(pathBytes)), "boxrun", ...args];
+}
+
+/** The error of a script that failed, by its exit code or its own last words. */
+export function scriptError(
+  what: string,
+  path: BoxPath,
+  exitCode: number | null,
+  stderr: string,
+): BoxRunError {
+  const known = scripts.ERRORS[exitCode ?? -1];
+  const words = known?.text ?? (stderr.trim().split("\n").at(-1) || `exit code ${exitCode}`);
+  const details = known && { cause: errnoCause(known.code, known.text) };
+  return new BoxRunError("RUNTIME_ERROR", `${what} ${showPath(path)}: ${words}`, details);
+}
+
+/** Reads what `stat` printed: entries of "/MODE SIZE TIME UID GID NAME". */
+function parseStats(output: Uint8Array): FileEntry[] {
+  const found: FileEntry[] = [];
+  for (let start = 0; start < output.byteLength; ) {
+    let end = start + 1;
+    while (end < output.byteLength && !(output[end] === NEWLINE && isStart(output, end + 1))) end++;
+    let at = start + 1;
+    const fields: string[] = [];
+    while (fields.length < 5) {
+      const space = output.indexOf(SPACE, at);
+      fields.push(new TextDecoder().decode(output.subarray(at, space)));
+      at = space + 1;
+    }
+    const [mode, size, seconds, uid, gid] = fields as [string, string, string, string, string];
+    const bits = Number.parseInt(mode, 16);
+    if (![bits, ...fields.slice(1).map(Number)].every(Number.isSafeInteger))
+      throw new BoxRunError("PROTOCOL_ERROR", "the box's stat printed what it should not");
+    found.push({
+      name: output.subarray(at, end),
+      type: TYPES[bits >> 12] ?? "other",
+      size: Number(size),
+      mode: bits & 0o7777,
+      modifiedAt: new Date(Number(seconds) * 1000),
+      uid: Number(uid),
+      gid: Number(gid),
+    });
+    start = end + 1;
+  }
+  return found;
+}
+
+/** True at the end, and where an entry begins. */
+function isStart(output: Uint8Array, at: number): boolean {
+  return at >= output.byteLength || output[at] === SLASH;
+}
