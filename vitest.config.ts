@@ -50,6 +50,18 @@ export default defineConfig({
         },
       },
       {
+        resolve: { alias: built("node") },
+        test: {
+          name: "runtimes",
+          include: ["test/runtimes/*.test.ts"],
+          globalSetup: "test/runtimes/setup.ts",
+          server: { deps: { external: [/\/dist\/node\//] } },
+          // Above what the runtimes themselves allow a case.
+          testTimeout: 2 * testTimeout,
+          hookTimeout: 2 * testTimeout,
+        },
+      },
+      {
         resolve: { alias: built("browser") },
         plugins: [serveAtOwnOrigin()],
         test: {
