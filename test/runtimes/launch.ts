@@ -16,27 +16,35 @@ export interface Launch {
   endsByItself: boolean;
 }
 
-/** Of what it wrote to stderr, what is shown when it fails. */
-const STDERR_CHARACTERS = 2000;
+/** Of what it wrote, what is shown when it fails. */
+const SHOWN_CHARACTERS = 2000;
 
 /** As a process of its own, with an environment without the settings of whoever runs the tests. */
 export function startProcess(
   command: string,
   args: readonly string[],
-  { cwd, env = {} }: { cwd: string; env?: Record<string, string> },
+  options: {
+    cwd: string;
+    env?: Record<string, string>;
+    /** What it writes to stdout and stderr. */
+    onOutput?: (text: string) => void;
+  },
 ): Running {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(BOXRUN|NODE|VITEST)/.test(name));
   const child = spawn(command, args, {
-    cwd,
-    env: { ...Object.fromEntries(inherited), ...env },
-    stdio: ["ignore", "ignore", "pipe"],
+    cwd: options.cwd,
+    env: { ...Object.fromEntries(inherited), ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
     // A group of its own: a browser's processes end with it.
     detached: true,
   });
-  let stderr = "";
-  child.stderr.on("data", (data) => {
-    stderr = `${stderr}${data}`.slice(-STDERR_CHARACTERS);
-  });
+  let last = "";
+  for (const output of [child.stdout, child.stderr]) {
+    output.on("data", (data) => {
+      last = `${last}${data}`.slice(-SHOWN_CHARACTERS);
+      options.onOutput?.(String(data));
+    });
+  }
   const kill = () => {
     try {
       process.kill(-(child.pid as number), "SIGKILL");
@@ -49,7 +57,7 @@ export function startProcess(
   const ended = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(`before it was started: ${error.message}`));
     child.once("close", (code, signal) =>
-      resolve(code === 0 ? "with code 0" : `with ${signal ?? `code ${code}`}: ${stderr}`),
+      resolve(code === 0 ? "with code 0" : `with ${signal ?? `code ${code}`}: ${last}`),
     );
   });
   return {

@@ -13,6 +13,12 @@ import { fileURLToPath } from "node:url";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const PLACES = {
+  chromium: [
+    process.env["BOXRUN_CHROMIUM"] ?? "",
+    "/usr/bin/chromium",
+    "/usr/bin/chromium-browser",
+    "/usr/bin/google-chrome",
+  ],
   firefox: ["/usr/bin/firefox-esr", "/usr/bin/firefox"],
   webkit: ["x86_64", "aarch64"].map((cpu) => `/usr/lib/${cpu}-linux-gnu/webkit2gtk-4.1/MiniBrowser`),
 };
@@ -25,6 +31,7 @@ export const deno = fromNpm("Deno", ".bin/deno");
 export const bun = fromNpm("Bun", ".bin/bun");
 export const workerd = fromNpm("workerd", "miniflare/dist/src/index.js");
 /** From the system. */
+export const chromium = fromSystem("Chromium", PLACES.chromium);
 export const firefox = fromSystem("Firefox", PLACES.firefox);
 export const webkit = fromSystem("WebKit", PLACES.webkit);
 

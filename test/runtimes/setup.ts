@@ -13,6 +13,7 @@ declare module "vitest" {
 }
 
 const ROOT = join(import.meta.dirname, "../..");
+const EXAMPLES = ["cloudflare-worker", "deno-function"];
 
 /** Packs the package and installs it, once for all runtimes. */
 export default async function setUp(project: TestProject): Promise<() => void> {
@@ -38,9 +39,12 @@ function install(folder: string): void {
 /** What runs in the runtimes, in JavaScript. They find the package themselves, each in its own way. */
 async function bundle(folder: string): Promise<void> {
   const shared = { bundle: true, format: "esm", target: "es2022", logLevel: "warning" } as const;
-  const entries = ["in-process", "in-page", "in-worker"].map((name) =>
-    join(import.meta.dirname, `${name}.ts`),
-  );
+  const entries = [
+    ...["in-process", "in-page", "in-worker", "local-in-worker"].map((name) =>
+      join(import.meta.dirname, `${name}.ts`),
+    ),
+    ...EXAMPLES.map((name) => join(ROOT, `demo/edge/${name}.ts`)),
+  ];
   await build({
     ...shared,
     entryPoints: entries,
@@ -51,7 +55,9 @@ async function bundle(folder: string): Promise<void> {
   // A Worker is one module: its tools bundle it, under these conditions of the package's exports.
   await build({
     ...shared,
-    entryPoints: ["in-worker"].map((name) => join(folder, `${name}.js`)),
+    entryPoints: ["in-worker", "local-in-worker", "cloudflare-worker"].map((name) =>
+      join(folder, `${name}.js`),
+    ),
     conditions: ["workerd", "worker", "browser"],
     outdir: join(folder, "workerd"),
   });
