@@ -54,6 +54,9 @@ export default defineConfig({
         test: {
           name: "runtimes",
           include: ["test/runtimes/*.test.ts"],
+          // Each waits for its own runtime and server, two at a time, after all others.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           globalSetup: "test/runtimes/setup.ts",
           server: { deps: { external: [/\/dist\/node\//] } },
           // Above what the runtimes themselves allow a case.

@@ -5,7 +5,14 @@ import { deno } from "./runtimes.mjs";
 
 await remoteContractIn(
   deno,
-  inProcess(deno.path, ["run", "--no-remote", "--allow-net=127.0.0.1", "--allow-env", "--allow-read"]),
+  inProcess(deno.path, [
+    "run",
+    "--no-remote",
+    "--allow-net=127.0.0.1",
+    "--no-prompt",
+    "--allow-env",
+    "--allow-sys=homedir",
+  ]),
   {
     client: (server) => ({ backend: "remote", baseUrl: server }),
     cannot: OVER_HTTP,

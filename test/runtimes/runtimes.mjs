@@ -12,74 +12,84 @@ import { fileURLToPath } from "node:url";
  */
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
+const npm = (/** @type {string} */ file) => join(folder, "node_modules", file);
+/** Debian's; for the browsers among {@link PLACES}. */
+const PACKAGES = ["firefox-esr", "webkit2gtk-driver", "xvfb", "xauth"];
+/** Where each may be. What is from npm is an optional dependency of package.json here: where one is not to be had, the others are. */
 const PLACES = {
-  chromium: [
-    process.env["BOXRUN_CHROMIUM"] ?? "",
-    "/usr/bin/chromium",
+  "Node 22": [npm("node-22/bin/node")],
+  "Node 24": [npm("node-24/bin/node")],
+  Deno: [npm("@deno/linux-x64-glibc/deno"), npm(".bin/deno")],
+  Bun: [npm("@oven/bun-linux-x64/bin/bun"), npm(".bin/bun")],
+  workerd: [npm("miniflare/dist/src/index.js")],
+  Chromium: [
+    process.env["BOXRUN_CHROMIUM"] ?? "/usr/bin/chromium",
     "/usr/bin/chromium-browser",
     "/usr/bin/google-chrome",
   ],
-  firefox: ["/usr/bin/firefox-esr", "/usr/bin/firefox"],
-  webkit: ["x86_64", "aarch64"].map((cpu) => `/usr/lib/${cpu}-linux-gnu/webkit2gtk-4.1/MiniBrowser`),
+  Firefox: ["/usr/bin/firefox-esr", "/usr/bin/firefox"],
+  WebKit: ["x86_64", "aarch64"].map((cpu) => `/usr/lib/${cpu}-linux-gnu/webkit2gtk-4.1/MiniBrowser`),
 };
-const PACKAGES = ["firefox-esr", "webkit2gtk-driver", "xvfb", "xauth"];
 
-/** From npm. Each is an optional dependency of package.json here: where one is not to be had, the others are. */
-export const node22 = fromNpm("Node 22", "node-22/bin/node");
-export const node24 = fromNpm("Node 24", "node-24/bin/node");
-export const deno = fromNpm("Deno", ".bin/deno");
-export const bun = fromNpm("Bun", ".bin/bun");
-export const workerd = fromNpm("workerd", "miniflare/dist/src/index.js");
-/** From the system. */
-export const chromium = fromSystem("Chromium", PLACES.chromium);
-export const firefox = fromSystem("Firefox", PLACES.firefox);
-export const webkit = fromSystem("WebKit", PLACES.webkit);
+export const node22 = find("Node 22");
+export const node24 = find("Node 24");
+export const deno = find("Deno");
+export const bun = find("Bun");
+export const workerd = find("workerd");
+export const chromium = find("Chromium");
+export const firefox = find("Firefox");
+export const webkit = find("WebKit");
 
 /**
- * @param {string} name
- * @param {string} file
+ * @param {keyof typeof PLACES} name
  * @returns {Runtime}
  */
-function fromNpm(name, file) {
-  const path = join(folder, "node_modules", file);
-  return existsSync(path) ? { name, path } : { name, path, missing: missing(name) };
+function find(name) {
+  const path = PLACES[name].find((place) => existsSync(place));
+  if (process.platform === "win32")
+    return {
+      name,
+      path: "",
+      missing: `${name} is not run on Windows: its processes are ended by their group`,
+    };
+  if (path !== undefined) return { name, path };
+  const missing = `there is no ${name} here; node test/runtimes/runtimes.mjs installs what can be had`;
+  return { name, path: "", missing };
 }
 
 /**
- * @param {string} name
- * @param {string[]} paths
- * @returns {Runtime}
+ * Installs what is not there. What cannot be had on this kind of machine is left out, and its tests say so, each by name; ends the process when something is missing where all of
+ * them can be had: on Linux on x64, as root.
  */
-function fromSystem(name, paths) {
-  const path = paths.find((place) => existsSync(place));
-  return path ? { name, path } : { name, path: "", missing: missing(name) };
-}
-
-/** @param {string} name */
-function missing(name) {
-  return `there is no ${name} on this machine: node test/runtimes/runtimes.mjs installs what can be had`;
-}
-
-/** Installs what is not there. What cannot be had on this kind of machine is left out: its tests say so, each by name. */
 export function installRuntimes() {
+  if (process.platform === "win32") return;
   if (!isInstalled()) {
     console.log("Installing the runtimes that the package is tested in.");
     run("npm", ["ci", "--no-audit", "--no-fund", "--prefix", folder]);
   }
-  const browsers = [...PLACES.firefox.slice(0, 1), ...PLACES.webkit.slice(0, 1), "/usr/bin/xvfb-run"];
-  if (browsers.every((path) => existsSync(path))) return;
   if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) return;
-  run("apt-get", ["update", "-qq"]);
-  run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...PACKAGES]);
+  const needed = [find("Firefox"), find("WebKit")];
+  if (needed.some(({ missing }) => missing) || !existsSync("/usr/bin/xvfb-run")) {
+    run("apt-get", ["update", "-qq"]);
+    run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...PACKAGES]);
+  }
+  if (process.platform !== "linux" || process.arch !== "x64") return;
+  const names = /** @type {(keyof typeof PLACES)[]} */ (Object.keys(PLACES)).filter(
+    (name) => name !== "Chromium",
+  );
+  const missing = names.filter((name) => find(name).missing);
+  if (missing.length === 0) return;
+  console.error(`Could not be installed: ${missing.join(", ")}.`);
+  process.exit(1);
 }
 
 /** True when what npm has put there is what the lock file says. */
 function isInstalled() {
   const read = (/** @type {string} */ path) => JSON.parse(readFileSync(join(folder, path), "utf8")).packages;
   try {
-    const installed = read("node_modules/.package-lock.json");
-    return Object.entries(installed).every(
-      ([path, { version }]) => read("package-lock.json")[path]?.version === version,
+    const locked = read("package-lock.json");
+    return Object.entries(read("node_modules/.package-lock.json")).every(
+      ([path, { version }]) => locked[path]?.version === version,
     );
   } catch {
     return false;
