@@ -10,7 +10,9 @@ export function passOn(baseUrl: string, incoming: IncomingMessage, outgoing: Ser
     answer.on("error", () => outgoing.destroy());
   });
   passed.on("error", () => outgoing.destroy());
-  // Who hangs up here hangs up there.
-  outgoing.on("close", () => passed.destroy());
+  // Who hangs up here hangs up there. Who has been answered may still be sending: that goes on.
+  outgoing.on("close", () => {
+    if (!outgoing.writableFinished) passed.destroy();
+  });
   incoming.pipe(passed);
 }

@@ -3,18 +3,10 @@ import { remoteContractIn } from "./contract-in.js";
 import { inProcess } from "./launch.js";
 import { deno } from "./runtimes.mjs";
 
-await remoteContractIn(
-  deno,
-  inProcess(deno.path, [
-    "run",
-    "--no-remote",
-    "--allow-net=127.0.0.1",
-    "--no-prompt",
-    "--allow-env",
-    "--allow-sys=homedir",
-  ]),
-  {
-    client: (server) => ({ backend: "remote", baseUrl: server }),
-    cannot: OVER_HTTP,
-  },
-);
+/** All that the client needs; the environment is for what tells it the settings. */
+const ALLOWED = ["--allow-net=127.0.0.1", "--allow-env"];
+
+await remoteContractIn(deno, inProcess(deno.path, ["run", "--no-remote", "--no-prompt", ...ALLOWED]), {
+  client: (server) => ({ backend: "remote", baseUrl: server }),
+  cannot: OVER_HTTP,
+});
