@@ -60,8 +60,8 @@ export default defineConfig({
           globalSetup: "test/runtimes/setup.ts",
           server: { deps: { external: [/\/dist\/node\//] } },
           // Above what the runtimes themselves allow a case.
-          testTimeout: 2 * testTimeout,
-          hookTimeout: 2 * testTimeout,
+          testTimeout: 3 * testTimeout,
+          hookTimeout: 3 * testTimeout,
         },
       },
       {

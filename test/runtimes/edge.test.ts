@@ -5,6 +5,8 @@ import { startProcess } from "./launch.js";
 import { deno, workerd } from "./runtimes.mjs";
 import { startWorker } from "./workerd.js";
 
+/** A script of an example ends by itself after a minute: then the box would be gone anyway. */
+const BEFORE_ITS_END_MS = 50_000;
 const TOKEN = "secret-of-the-tests";
 
 interface Edge {
@@ -89,6 +91,7 @@ describe.each([
       controller.abort();
       await noBoxes();
     },
+    BEFORE_ITS_END_MS,
   );
 
   it("answers many at once, each with its own output", async () => {

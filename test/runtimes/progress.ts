@@ -2,7 +2,7 @@ import { type Deferred, deferred } from "../../src/util/deferred.js";
 import type { Message } from "./messages.js";
 
 /** A runtime that says nothing for this long hangs: longer than any case may take. */
-const SILENCE_MS = 100_000;
+const SILENCE_MS = 150_000;
 
 /** How far a runtime is with the contract. All promises here reject when it ends too early, or hangs. */
 export class Progress {
