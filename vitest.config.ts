@@ -1,7 +1,6 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import { CHROMIUM_ARGS } from "./scripts/chromium.mjs";
-import { serveAtOwnOrigin } from "./test/contract/serve-plugin.js";
 
 // The contract is run against the built package: what users import is what is tested.
 const built = (host: "node" | "browser") =>
@@ -42,7 +41,7 @@ export default defineConfig({
           name: "node",
           include: [
             "test/contract/local-node.test.ts",
-            "test/contract/remote-{handler,serve,plain}.test.ts",
+            "test/contract/remote-{handler,plain}.test.ts",
             "test/node/**/*.test.ts",
           ],
           server: { deps: { external: [/\/dist\/node\//] } },
@@ -66,7 +65,6 @@ export default defineConfig({
       },
       {
         resolve: { alias: built("browser") },
-        plugins: [serveAtOwnOrigin()],
         test: {
           name: "chromium",
           include: ["test/contract/*-browser.test.ts", "test/browser/**/*.test.ts"],

@@ -31,6 +31,8 @@ const PLACES = {
   WebKit: ["x86_64", "aarch64"].map((cpu) => `/usr/lib/${cpu}-linux-gnu/webkit2gtk-4.1/MiniBrowser`),
 };
 
+/** The one that runs the tests. */
+export const node = { name: `Node ${process.versions.node.split(".")[0]}`, path: process.execPath };
 export const node22 = find("Node 22");
 export const node24 = find("Node 24");
 export const deno = find("Deno");
