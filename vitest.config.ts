@@ -59,8 +59,8 @@ export default defineConfig({
           globalSetup: "test/runtimes/setup.ts",
           server: { deps: { external: [/\/dist\/node\//] } },
           // Above what the runtimes themselves allow a case.
-          testTimeout: 3 * testTimeout,
-          hookTimeout: 3 * testTimeout,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
       {
