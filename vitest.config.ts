@@ -1,7 +1,6 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import { CHROMIUM_ARGS } from "./scripts/chromium.mjs";
-import { serveAtOwnOrigin } from "./test/contract/serve-plugin.js";
 
 // The contract is run against the built package: what users import is what is tested.
 const built = (host: "node" | "browser") =>
@@ -43,7 +42,7 @@ export default defineConfig({
           name: "node",
           include: [
             "test/contract/local-node.test.ts",
-            "test/contract/remote-{handler,serve,plain}.test.ts",
+            "test/contract/remote-{handler,plain}.test.ts",
             "test/node/**/*.test.ts",
           ],
           server: { deps: { external: [/\/dist\/node\//] } },
@@ -51,8 +50,22 @@ export default defineConfig({
         },
       },
       {
+        resolve: { alias: built("node") },
+        test: {
+          name: "runtimes",
+          include: ["test/runtimes/*.test.ts"],
+          // Each waits for its own runtime and server, two at a time, after all others.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+          globalSetup: "test/runtimes/setup.ts",
+          server: { deps: { external: [/\/dist\/node\//] } },
+          // Above what the runtimes themselves allow a case.
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
         resolve: { alias: built("browser") },
-        plugins: [serveAtOwnOrigin()],
         test: {
           name: "chromium",
           include: ["test/contract/*-browser.test.ts", "test/browser/**/*.test.ts"],

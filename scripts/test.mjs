@@ -1,17 +1,19 @@
 /**
- * The whole test run: builds, checks types and style, finds or installs Chromium, runs every test, and prints the totals last.
- * Nothing is skipped in silence: what cannot be run here fails by name.
+ * The whole test run: builds, checks types and style, finds or installs Chromium and the other runtimes, runs every test, and prints the totals last.
+ * Nothing is skipped in silence: what cannot be run here is named.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { installRuntimes } from "../test/runtimes/runtimes.mjs";
 import { findChromium } from "./chromium.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const bin = (name) => join(root, "node_modules", ...name.split("/"));
 
+installRuntimes();
 step("build", process.execPath, [join(root, "scripts/build.mjs")]);
 step("types", process.execPath, [bin("typescript/bin/tsc"), "-b"]);
 step("style", process.execPath, [bin("@biomejs/biome/bin/biome"), "check", "."]);
@@ -39,15 +41,18 @@ const result = JSON.parse(readFileSync(report, "utf8"));
 const { numPassedTests, numFailedTests, numPendingTests, success } = result;
 rmSync(scratch, { recursive: true });
 
+const all = result.testResults.flatMap(({ assertionResults }) => assertionResults);
+for (const { status, ancestorTitles, title } of all)
+  if (status === "pending" || status === "skipped")
+    console.log(`not run: ${[...ancestorTitles, title].join(": ")}`);
+
 // Cases that a target cannot pass were run and have failed, as they must: see test/contract/cannot.ts. They are no passes.
-const impossible = result.testResults
-  .flatMap(({ assertionResults }) => assertionResults)
-  .filter(({ status, title }) => status === "passed" && title.startsWith("cannot: "));
+const impossible = all.filter(({ status, title }) => status === "passed" && title.startsWith("cannot: "));
 for (const { ancestorTitles, title } of impossible) console.log(`${ancestorTitles[0]}: ${title}`);
 
 // A file that fails to load has no failed test in it, and must not look like a pass.
 const failed = numFailedTests + (run.status !== 0 && numFailedTests === 0 ? 1 : 0);
-if (numPendingTests > 0) console.log(`${numPendingTests} skipped`);
+if (numPendingTests > 0) console.log(`${numPendingTests} skipped (named above)`);
 if (impossible.length > 0)
   console.log(`${impossible.length} that cannot pass where they were run (named above)`);
 console.log(`${numPassedTests - impossible.length} passed, ${failed} failed`);

@@ -5,9 +5,11 @@ import type { Host } from "./host.js";
 import type { FromMachine } from "./machine/messages.js";
 import { defaultStateFolder, folderStore } from "./state/store-node.js";
 
+const { deno, bun, node } = process.versions;
+
 /** The local backend's host in Node, Deno and Bun. */
 export const nodeHost: Host = {
-  description: `Node ${process.versions.node}`,
+  description: deno ? `Deno ${deno}` : bun ? `Bun ${bun}` : `Node ${node}`,
   assetsLocation: (given) => {
     if (given === undefined) return new URL("../assets/", import.meta.url).href;
     const url = /^(file|https?):/.test(given) ? given : pathToFileURL(given).href;

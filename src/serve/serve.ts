@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, rmSync, statSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { dirname } from "node:path";
+import { finished } from "node:stream/promises";
 import { getRequestListener } from "@hono/node-server";
 import type { Backend } from "../backend.js";
 import { BoxRunError, invalid } from "../errors.js";
@@ -13,6 +14,8 @@ const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 const HEADERS_TIMEOUT_MS = 20_000;
 /** A connection over which nothing moves, in either direction. Long: a command may take its time over its stdin, and a creation over its image. */
 const IDLE_TIMEOUT_MS = 15 * 60_000;
+/** A client that has been refused may go on sending for this long, and then is cut off. */
+const LINGER_MS = 10_000;
 
 /** See node.ts, which documents it. */
 export async function serve(backend: Backend, options: ServeOptions = {}): Promise<RunningServer> {
@@ -73,7 +76,15 @@ interface Listener {
 
 function makeServer(backend: Backend, options: HandlerOptions, headersTimeout: number): Listener {
   const handler = createHandler(backend, options);
-  const listener = getRequestListener((request) => handler(request), { overrideGlobalObjects: false });
+  const listener = getRequestListener(
+    async (request, { incoming }) => {
+      const response = await handler(request);
+      return (incoming as IncomingMessage).complete
+        ? response
+        : holdOpen(response, incoming as IncomingMessage);
+    },
+    { overrideGlobalObjects: false },
+  );
   const server = createServer(
     {
       headersTimeout,
@@ -87,6 +98,32 @@ function makeServer(backend: Backend, options: HandlerOptions, headersTimeout: n
   );
   server.timeout = IDLE_TIMEOUT_MS;
   return { server, endUpgrades: serveUpgrades(server, handler) };
+}
+
+/**
+ * An answer to a request whose body is still coming, because it was refused: the rest is read and thrown away, and only then the connection let go of. Clients that send
+ * all of it before they look at the answer would otherwise be cut off from it.
+ */
+async function holdOpen(response: Response, incoming: IncomingMessage): Promise<Response> {
+  // Who has read it so far would hold it up.
+  incoming.removeAllListeners("data");
+  incoming.resume();
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const headers = new Headers(response.headers);
+  // With its length known the answer is whole for its reader, though its stream has not ended.
+  headers.set("content-length", String(bytes.byteLength));
+  const stop = new AbortController();
+  const limit = AbortSignal.any([stop.signal, AbortSignal.timeout(LINGER_MS)]);
+  const body = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(bytes),
+    pull: async (controller) => {
+      // It ends, or its client goes away, or goes on for too long: all the same here.
+      await finished(incoming, { signal: limit, writable: false }).catch(() => {});
+      if (!stop.signal.aborted) controller.close();
+    },
+    cancel: () => stop.abort(),
+  });
+  return new Response(body, { status: response.status, headers });
 }
 
 function listen(server: Server, where: { host: string; port: number } | { path: string }, name: string) {

@@ -11,6 +11,13 @@ export const OVER_HTTP: Readonly<Record<string, string>> = {
   "cancels what runs when the client closes": ENDS_CLIENT,
 };
 
+/** Over a server, from workerd. */
+export const FROM_WORKERD: Readonly<Record<string, string>> = {
+  ...OVER_HTTP,
+  "cancels the source of an upload that is refused":
+    "its fetch gives no answer before it has sent the whole body: the source is read to its end",
+};
+
 /** Over a server, from a page. */
 export const FROM_A_PAGE: Readonly<Record<string, string>> = {
   ...OVER_HTTP,

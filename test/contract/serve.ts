@@ -7,10 +7,10 @@ import { join } from "node:path";
 const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
 
 /** `boxrun serve`, a process of its own with a state of its own, as a user would start it. */
-export async function startServe(): Promise<{ baseUrl: string; stop(): Promise<void> }> {
+export async function startServe(...options: string[]): Promise<{ baseUrl: string; stop(): Promise<void> }> {
   const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("BOXRUN_")));
-  const child = spawn(process.execPath, [CLI, "serve", "--port", "0", "--state", state], {
+  const child = spawn(process.execPath, [CLI, "serve", "--port", "0", "--state", state, ...options], {
     stdio: ["ignore", "pipe", "inherit"],
     env,
   });

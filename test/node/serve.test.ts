@@ -5,6 +5,7 @@ import { request } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { BoxRunClient } from "boxrun";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -147,6 +148,23 @@ describe("boxrun serve", () => {
       timeoutMs: 20_000,
     });
     expect(stdout).toBe("old\n");
+  });
+
+  it("lets a client that is refused send all it has, and only then see why", async () => {
+    const { id } = await client.getBox("served");
+    const { hostname, port } = new URL(server.url);
+    const socket = connect(Number(port), hostname).pause();
+    const fields = `--b\r\ncontent-disposition: form-data; name="dest"\r\n\r\n/etc\r\n--b\r\ncontent-disposition: form-data; name="file"; filename="f"\r\n\r\n`;
+    const file = new Uint8Array(32 * 2 ** 20);
+    socket.write(
+      `POST /v1/boxes/${id}/files/upload HTTP/1.1\r\nhost: ${hostname}\r\nconnection: close\r\n` +
+        `content-type: multipart/form-data; boundary=b\r\ncontent-length: ${fields.length + file.length + 9}\r\n\r\n${fields}`,
+    );
+    socket.write(file);
+    await new Promise<void>((resolve, reject) =>
+      socket.write("\r\n--b--\r\n", (error) => (error ? reject(error) : resolve())),
+    );
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 .*"RUNTIME_ERROR".*is a directory/s);
   });
 
   it("goes on when a reader of events leaves, and when one sends a byte at a time", async () => {

@@ -1,0 +1,64 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "esbuild";
+import type { TestProject } from "vitest/node";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** A project of a user's: the package as it would be published in its node_modules, and what runtimes run beside it. */
+    project: string;
+  }
+}
+
+const ROOT = join(import.meta.dirname, "../..");
+const EXAMPLES = ["cloudflare-worker", "deno-function"];
+
+/** Packs the package and installs it, once for all runtimes. */
+export default async function setUp(project: TestProject): Promise<() => void> {
+  const folder = mkdtempSync(join(tmpdir(), "boxrun-runtimes-"));
+  install(folder);
+  cpSync(join(import.meta.dirname, "page.html"), join(folder, "page.html"));
+  await bundle(folder);
+  project.provide("project", folder);
+  return () => rmSync(folder, { recursive: true });
+}
+
+function install(folder: string): void {
+  const installed = join(folder, "node_modules/boxrun");
+  mkdirSync(installed, { recursive: true });
+  const run = (command: string, args: string[]) => execFileSync(command, args, { cwd: ROOT, stdio: "pipe" });
+  run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder]);
+  const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz")) as string;
+  run("tar", ["xzf", join(folder, tarball), "-C", installed, "--strip-components=1"]);
+  rmSync(join(folder, tarball));
+  writeFileSync(join(folder, "package.json"), '{"type":"module","dependencies":{"boxrun":"*"}}');
+}
+
+/** What runs in the runtimes, in JavaScript. They find the package themselves, each in its own way. */
+async function bundle(folder: string): Promise<void> {
+  const shared = { bundle: true, format: "esm", target: "es2022", logLevel: "warning" } as const;
+  const entries = [
+    ...["in-process", "in-page", "in-worker", "local-in-worker"].map((name) =>
+      join(import.meta.dirname, `${name}.ts`),
+    ),
+    ...EXAMPLES.map((name) => join(ROOT, `demo/edge/${name}.ts`)),
+  ];
+  await build({
+    ...shared,
+    entryPoints: entries,
+    entryNames: "[name]",
+    external: ["boxrun", "boxrun/*", "node:*"],
+    outdir: folder,
+  });
+  // A Worker is one module: its tools bundle it, under these conditions of the package's exports.
+  await build({
+    ...shared,
+    entryPoints: ["in-worker", "local-in-worker", "cloudflare-worker"].map((name) =>
+      join(folder, `${name}.js`),
+    ),
+    conditions: ["workerd", "worker", "browser"],
+    outdir: join(folder, "workerd"),
+  });
+}

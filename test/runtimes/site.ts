@@ -1,0 +1,40 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { json } from "node:stream/consumers";
+import { pathToFileURL } from "node:url";
+import { serveFolder } from "../../demo/static-server.mjs";
+import { passOn } from "../contract/pass-on.js";
+import type { Message, Settings } from "./messages.js";
+import type { Progress } from "./progress.js";
+
+const SERVED = ["/page.html", "/in-page.js", "/node_modules/boxrun/dist/browser/"];
+
+/** Takes reports; and is the site of the page that runs the contract, with the server's API at its own origin. */
+export async function openSite(options: {
+  project: string;
+  server: string | undefined;
+  progress: Progress;
+  settings: Settings;
+}): Promise<{ url: string; close(): void }> {
+  const { project, server, progress, settings } = options;
+  const files = serveFolder(pathToFileURL(`${project}/`), SERVED);
+  const site = createServer(async (request, response) => {
+    const { url = "/" } = request;
+    if (server && url.startsWith("/v1/")) passOn(server, request, response);
+    else if (url === "/settings") response.end(JSON.stringify(settings));
+    else if (url === "/report") {
+      progress.take((await json(request)) as Message);
+      response.end();
+    } else files.emit("request", request, response);
+  });
+  site.listen(0, "127.0.0.1");
+  await once(site, "listening");
+  return {
+    url: `http://127.0.0.1:${(site.address() as AddressInfo).port}`,
+    close: () => {
+      site.close();
+      site.closeAllConnections();
+    },
+  };
+}
