@@ -187,13 +187,8 @@ export class LocalBox {
       { ...spec, workdir, env: { ...BASE_ENV, ...this.record.spec.env, ...spec.env } },
       this.context.logLimitBytes,
       {
-        onStuck: () =>
-          this.machine.end(
-            new BoxRunError(
-              "RUNTIME_ERROR",
-              "the guest does not start a command, or does not end a killed command: its machine was stopped",
-            ),
-          ),
+        onStuck: (what) =>
+          this.machine.end(new BoxRunError("RUNTIME_ERROR", `${what}: its machine was stopped`)),
         onFinished: () => {
           if (this.executions.has(execution.info.id)) this.remember(execution);
         },

@@ -15,11 +15,13 @@ export const KILL_GRACE_MS = 1000;
 const START_DEADLINE_MS = 60_000;
 /** After KILL the guest's kernel has this long to end the group; then the guest is not working any more. */
 const KILL_DEADLINE_MS = 30_000;
+/** A command line may be long; messages are not. */
+const MAX_NAME_LENGTH = 200;
 
 /** The box that a command runs in. */
 export interface ExecutionOwner {
-  /** The guest does not start it, or does not end it once it is killed. */
-  onStuck(): void;
+  /** The guest does not do with it what it must, as `what` says: its machine is not to be trusted any more. */
+  onStuck(what: string): void;
   /** It has ended, whatever the reason. Called once. */
   onFinished(execution: LocalExecution): void;
 }
@@ -61,13 +63,20 @@ export class LocalExecution implements ProcessEvents {
 
   /** Resolves once the command runs, or has ended as a command that cannot be found does. Rejects when it never can. */
   async started(): Promise<void> {
-    const stop = startTimer(START_DEADLINE_MS, () => this.owner.onStuck());
+    const stop = startTimer(START_DEADLINE_MS, () =>
+      this.owner.onStuck(`the guest does not start a command, ${this.name}, within ${START_DEADLINE_MS} ms`),
+    );
     await this.process.started.finally(stop);
     if (this.startError) throw this.startError;
   }
 
   get info(): ExecInfo {
     return { ...structuredClone(this.state), ...(this.log.droppedBytes > 0 && { truncated: true }) };
+  }
+
+  /** For messages: what a user knows it by. */
+  private get name(): string {
+    return JSON.stringify(this.state.cmd).slice(0, MAX_NAME_LENGTH);
   }
 
   /** For the box's history. */
@@ -150,7 +159,11 @@ export class LocalExecution implements ProcessEvents {
     this.ending = { status, message };
     this.process.terminate(KILL_GRACE_MS);
     this.log.stopPacing();
-    const stop = startTimer(KILL_GRACE_MS + KILL_DEADLINE_MS, () => this.owner.onStuck());
+    const stop = startTimer(KILL_GRACE_MS + KILL_DEADLINE_MS, () =>
+      this.owner.onStuck(
+        `the guest does not end a killed command, ${this.name}, within ${KILL_DEADLINE_MS} ms`,
+      ),
+    );
     this.finished.promise.then(stop, stop);
   }
 
