@@ -16,7 +16,7 @@ export const CAPABILITIES: Capabilities = {
   signal: true,
   network: "the local backend has no network yet",
   volumes: "the local backend has no volumes yet; use upload",
-  attach: "the local backend has no terminals yet; use execStream with stdin",
+  attach: true,
   usage: true,
   persistence: true,
   pull: true,

@@ -36,6 +36,8 @@ export const MIN_ENTROPY = 16;
 export const MAX_ENTROPY = 512;
 export const MAX_SIGNAL = 64;
 export const MAX_MODE = 0o7777;
+/** Columns or rows of a terminal. */
+export const MAX_TERMINAL_SIZE = 1000;
 /** Longest name in a directory, in bytes. */
 export const MAX_NAME = 255;
 /** The largest entry that answers an operation on files. */
@@ -110,6 +112,17 @@ export type HostFrame =
       /** Of a rename, else empty. */
       second: Text;
     }
+  | {
+      type: "terminal";
+      stream: number;
+      window: number;
+      cols: number;
+      rows: number;
+      cwd: Text;
+      argv: readonly Text[];
+      env: readonly Text[];
+    }
+  | { type: "resize"; stream: number; cols: number; rows: number }
   | { type: "data"; stream: number; channel: "stdin" | "file"; data: Uint8Array }
   | { type: "eof"; stream: number }
   | { type: "credit"; stream: number; bytes: number };
@@ -188,6 +201,18 @@ const DEFINITIONS = {
     window: u32(MAX_ENTRY, MAX_WINDOW),
     path,
     second: text(0, MAX_PATH),
+  }),
+  terminal: define<"terminal">(0x17, "host", "stream", {
+    window: u32(0, MAX_WINDOW),
+    cols: u32(1, MAX_TERMINAL_SIZE),
+    rows: u32(1, MAX_TERMINAL_SIZE),
+    cwd: text(0, MAX_PATH),
+    argv: strings(1),
+    env: strings(0),
+  }),
+  resize: define<"resize">(0x18, "host", "stream", {
+    cols: u32(1, MAX_TERMINAL_SIZE),
+    rows: u32(1, MAX_TERMINAL_SIZE),
   }),
   eof: define<"eof">(0x21, "host", "stream", {}),
   credit: define<"credit">(0x22, "both", "stream", { bytes: u32(1, MAX_WINDOW) }),

@@ -13,10 +13,11 @@ import type {
   FileOperation,
   ImageInfo,
   Terminal,
+  TerminalSpec,
   TransferProgress,
 } from "../backend.js";
 import { DEFAULT_DISK_GB } from "../contract/schemas.js";
-import { BoxRunError, invalid, isBoxRunError, unsupported } from "../errors.js";
+import { BoxRunError, invalid, isBoxRunError } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
 import { newId } from "../util/ids.js";
@@ -280,8 +281,8 @@ export class LocalBackend implements Backend {
     return box.hold(() => live.closeStdin());
   }
 
-  async attach(): Promise<Terminal> {
-    throw unsupported(`attach: ${CAPABILITIES.attach}`);
+  async attach(boxId: string, spec: TerminalSpec, { signal }: { signal?: AbortSignal }): Promise<Terminal> {
+    return (await this.box(boxId)).attach(spec, signal);
   }
 
   async upload(

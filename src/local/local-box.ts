@@ -7,6 +7,8 @@ import type {
   ExecSpec,
   FileEntry,
   FileOperation,
+  Terminal,
+  TerminalSpec,
 } from "../backend.js";
 import { BoxRunError, invalid } from "../errors.js";
 import { newId } from "../util/ids.js";
@@ -14,6 +16,7 @@ import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
 import { Guest } from "./guest/guest.js";
 import type { Host } from "./host.js";
 import { KILL_GRACE_MS, LocalExecution } from "./local-execution.js";
+import { LocalTerminal } from "./local-terminal.js";
 import type { MachineConfig } from "./machine/messages.js";
 import { MachineHandle } from "./machine-handle.js";
 import type { BoxStore, Release } from "./state/box-store.js";
@@ -53,6 +56,7 @@ export class LocalBox {
   private readonly machine: MachineHandle;
   private readonly guest: Guest;
   private readonly executions = new Map<string, LocalExecution>();
+  private readonly terminals = new Set<LocalTerminal>();
   private readonly history: HistoryWriter;
   private state: "booting" | "running" | "stopping" | "ended" = "booting";
   private local: Pick<NonNullable<BoxInfo["local"]>, "boot" | "warnings"> = { boot: "cold", warnings: [] };
@@ -187,8 +191,7 @@ export class LocalBox {
       { ...spec, workdir, env: { ...BASE_ENV, ...this.record.spec.env, ...spec.env } },
       this.context.logLimitBytes,
       {
-        onStuck: (what) =>
-          this.machine.end(new BoxRunError("RUNTIME_ERROR", `${what}: its machine was stopped`)),
+        onStuck: this.giveUp,
         onFinished: () => {
           if (this.executions.has(execution.info.id)) this.remember(execution);
         },
@@ -201,6 +204,29 @@ export class LocalBox {
       this.remember(execution);
       this.forgetOldest();
       return info;
+    });
+  }
+
+  /** Starts a shell on a terminal. It ends with the box. */
+  attach(spec: TerminalSpec, signal: AbortSignal | undefined): Promise<Terminal> {
+    this.requireRunning();
+    signal?.throwIfAborted();
+    const { workdir, env } = this.record.spec;
+    const owner = {
+      hold: this.hold,
+      onStuck: this.giveUp,
+      onFinished: (terminal: LocalTerminal) => this.terminals.delete(terminal),
+    };
+    const terminal = new LocalTerminal(
+      this.guest,
+      { ...spec, workdir, env: { ...BASE_ENV, ...env } },
+      owner,
+      signal,
+    );
+    this.terminals.add(terminal);
+    return this.hold(async () => {
+      await terminal.started();
+      return terminal;
     });
   }
 
@@ -265,6 +291,8 @@ export class LocalBox {
 
   private async shutDown(): Promise<void> {
     for (const execution of this.executions.values()) execution.expectEnd("the box was stopped");
+    // Shells for people ignore TERM.
+    for (const terminal of this.terminals) void terminal.close();
     try {
       await this.hold(async () => {
         await this.guest.shutdown(KILL_GRACE_MS);
@@ -328,6 +356,9 @@ export class LocalBox {
     this.record = { ...this.record, ...change };
     await this.context.store.writeRecord(this.id, this.record);
   }
+
+  private readonly giveUp = (what: string): void =>
+    this.machine.end(new BoxRunError("RUNTIME_ERROR", `${what}: its machine was stopped`));
 
   private requireRunning(): void {
     if (this.state === "running") return;

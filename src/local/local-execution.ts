@@ -14,7 +14,7 @@ export const KILL_GRACE_MS = 1000;
 /** For the agent to say that a command runs, or why it does not. */
 const START_DEADLINE_MS = 60_000;
 /** After KILL the guest's kernel has this long to end the group; then the guest is not working any more. */
-const KILL_DEADLINE_MS = 30_000;
+export const KILL_DEADLINE_MS = 30_000;
 /** A command line may be long; messages are not. */
 const MAX_NAME_LENGTH = 200;
 

@@ -44,6 +44,7 @@ const LOCAL_ROWS: string[][] = [
   ],
   ["box-registry.ts", "image-catalog.ts", "capabilities.ts"],
   ["local-box.ts", "machine/worker.ts"],
+  ["local-terminal.ts"],
   ["local-execution.ts", "machine-handle.ts", "machine/v86-machine.ts", "box-files.ts"],
   [
     "execution-log.ts",

@@ -41,6 +41,7 @@ struct stream {
     uint32_t window;  /* granted + owed + what waits in the ring; 0: the host may send nothing */
 
     pid_t pid;       /* COMMAND: its process and group, 0 once reaped */
+    bool terminal;   /* COMMAND: in and out are the two directions of one */
     bool stderr_first;
     uint8_t how;
     uint32_t code;
@@ -96,17 +97,33 @@ bool shutting_down(void);
 bool dispatch(const struct frame *frame);
 void shutdown_step(enum reaped children_left);
 
-/* exec.c. Starts a command, chrooted when there is a root, and answers. False: it breaks the protocol. */
+/* exec.c. What its frame says of a command, and the descriptors that are to be its own. */
+struct command {
+    const char *root, *cwd;
+    int cgroup, in, out, err;
+    bool terminal;   /* the three are one, which is to control its session */
+};
+/* Reads what every command has, which ends its frame. False: it breaks the protocol. */
+bool exec_read(struct reader *reader, struct command *command);
+/* Starts the command that was read last, and answers. Its stream has no descriptors yet; NULL: it did not start. */
+struct stream *exec_start(uint32_t id, uint32_t window, const struct command *command);
+/* Starts a command, chrooted when there is a root, and answers. False: it breaks the protocol. */
 bool exec_frame(const struct frame *frame, const char *root, int cgroup);
 /* To the command's whole group, as long as its number cannot be another's. */
 void exec_signal(struct stream *stream, int number);
 void exec_terminate(struct stream *stream, uint32_t grace_ms);
+/* Closes a command's terminal; who does not end by that is killed after a while. */
+void exec_hang_up(struct stream *stream);
 /* When the next grace ends, INT64_MAX: none runs. */
 int64_t exec_deadline(void);
 void exec_kill_overdue(void);
 enum reaped exec_reap(void);
 /* Lets go of the pipes and closes the stream; the command itself is not touched. */
 void exec_close(struct stream *stream);
+
+/* terminal.c. Each is false when it breaks the protocol. */
+bool terminal_frame(const struct frame *frame, int cgroup);
+bool terminal_resize(const struct frame *frame, struct stream *stream);
 
 /* pipes.c */
 void stdin_grant(struct stream *stream);

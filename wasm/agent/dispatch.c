@@ -124,6 +124,8 @@ static bool open_frame(const struct frame *frame)
         return get_frame(frame);
     if (frame->type == F_FILE)
         return operation_frame(frame);
+    if (frame->type == F_TERMINAL)
+        return terminal_frame(frame, box_cgroup);
     /*
      * Before the box is somebody's, what runs warms the page cache, at first in the base image alone. It must not
      * be charged to the box: so it is not in the box's cgroup.
@@ -161,6 +163,8 @@ static bool stream_frame(const struct frame *frame)
         || (frame->type == F_CREDIT && (number < 1 || number > MAX_WINDOW)))
         return false;
     struct stream *stream = stream_find(frame->stream);
+    if (frame->type == F_RESIZE)
+        return terminal_resize(frame, stream);
     /* It has ended, and this frame crossed its end on the way. */
     if (!stream)
         return true;
@@ -192,7 +196,9 @@ static bool stream_frame(const struct frame *frame)
         if (!stream->window || stream->eof)
             return false;
         stream->eof = true;
-        if (stream->kind == COMMAND)
+        if (stream->terminal)
+            exec_hang_up(stream);
+        else if (stream->kind == COMMAND)
             stdin_eof(stream);
         else
             put_eof(stream);
@@ -221,7 +227,7 @@ bool dispatch(const struct frame *frame)
         if (clock <= INT64_MAX && in_guest && clock_set(clock) < 0)
             report("clock", errno);
         return clock <= INT64_MAX;
-    case F_EXEC: case F_PUT: case F_GET: case F_FILE:
+    case F_EXEC: case F_TERMINAL: case F_PUT: case F_GET: case F_FILE:
         return open_frame(frame);
     default:
         return stream_frame(frame);

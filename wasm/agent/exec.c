@@ -7,19 +7,21 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* Zombies reaped in one turn, so that a fork bomb's remains do not keep the port waiting. */
 #define MAX_REAPED 64
+/* For a shell whose terminal was closed, to end its jobs and itself. */
+#define HANG_UP_GRACE_MS 1000
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* One command is started at a time: the agent stands still until its child has executed the program. */
 static char *argv[MAX_ARGS + 1], *envp[MAX_ARGS + 1];
 static struct {
-    int in, out, err;
-    const char *root, *cwd;
+    const struct command *command;
     volatile int stage, error;
 } start;
 static uint8_t child_stack[8192] __attribute__((aligned(16)));
@@ -79,14 +81,16 @@ static void execute(void)
  */
 static _Noreturn void child(void)
 {
+    const struct command *command = start.command;
     sigset_t none;
     sigemptyset(&none);
     setsid();
-    if (dup2(start.in, 0) < 0 || dup2(start.out, 1) < 0 || dup2(start.err, 2) < 0)
+    if (dup2(command->in, 0) < 0 || dup2(command->out, 1) < 0 || dup2(command->err, 2) < 0
+        || (command->terminal && ioctl(0, TIOCSCTTY, 0) < 0))
         child_fails(STAGE_LIMIT, errno);
-    if (start.root && chroot(start.root) < 0)
+    if (command->root && chroot(command->root) < 0)
         child_fails(STAGE_CWD, errno);
-    if (chdir(start.cwd) < 0)
+    if (chdir(command->cwd) < 0)
         child_fails(STAGE_CWD, errno);
     /* The agent handles no signal and ignores none, it only blocks: this is all there is to reset. */
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -144,53 +148,64 @@ static bool make_pipe(int ends[2], int agent)
     return false;
 }
 
+bool exec_read(struct reader *reader, struct command *command)
+{
+    command->cwd = read_str(reader, MAX_PATH);
+    uint32_t argc = read_list(reader, argv, MAX_ARGS);
+    read_list(reader, envp, MAX_ARGS);
+    return read_all(reader) && argc > 0;
+}
+
+struct stream *exec_start(uint32_t id, uint32_t window, const struct command *command)
+{
+    start.command = command;
+    start.stage = 0;
+    pid_t pid = spawn(command->cgroup);
+    if (pid < 0 || start.stage) {
+        if (pid < 0)
+            send_fail(id, STAGE_LIMIT, errno, argv[0]);
+        else
+            send_fail(id, start.stage, start.error, start.stage == STAGE_CWD ? command->cwd : argv[0]);
+        return NULL;
+    }
+    struct stream *stream = stream_open(id, COMMAND);
+    stream->pid = pid;
+    stream->credit = window;
+    send_u32(F_STARTED, id, pid);
+    return stream;
+}
+
 bool exec_frame(const struct frame *frame, const char *root, int cgroup)
 {
     struct reader reader = read_payload(frame);
     uint8_t flags = read_u8(&reader);
     uint32_t window = read_u32(&reader);
-    const char *cwd = read_str(&reader, MAX_PATH);
-    uint32_t argc = read_list(&reader, argv, MAX_ARGS);
-    read_list(&reader, envp, MAX_ARGS);
-    if (!read_all(&reader) || flags & ~EXEC_STDIN || window > MAX_WINDOW || argc == 0)
+    struct command command = { .root = root, .cgroup = cgroup };
+    if (!exec_read(&reader, &command) || flags & ~EXEC_STDIN || window > MAX_WINDOW)
         return false;
 
     int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 };
-    pid_t pid = -1;
+    struct stream *stream = NULL;
     if (make_pipe(out, 0) && make_pipe(err, 0) && (!(flags & EXEC_STDIN) || make_pipe(in, 1))) {
-        start.in = flags & EXEC_STDIN ? in[0] : dev_null;
-        start.out = out[1];
-        start.err = err[1];
-        start.root = root;
-        start.cwd = cwd;
-        start.stage = 0;
-        pid = spawn(cgroup);
+        command.in = flags & EXEC_STDIN ? in[0] : dev_null;
+        command.out = out[1];
+        command.err = err[1];
+        stream = exec_start(frame->stream, window, &command);
+    } else {
+        send_fail(frame->stream, STAGE_LIMIT, errno, argv[0]);
     }
-    int error = errno;
-    if (in[0] >= 0)
-        close(in[0]);
-    if (out[1] >= 0)
-        close(out[1]);
-    if (err[1] >= 0)
-        close(err[1]);
-    if (pid < 0 || start.stage) {
+    close_fd(&in[0]);
+    close_fd(&out[1]);
+    close_fd(&err[1]);
+    if (!stream) {
         close_fd(&in[1]);
         close_fd(&out[0]);
         close_fd(&err[0]);
-        if (pid < 0)
-            send_fail(frame->stream, STAGE_LIMIT, error, argv[0]);
-        else
-            send_fail(frame->stream, start.stage, start.error, start.stage == STAGE_CWD ? cwd : argv[0]);
         return true;
     }
-
-    struct stream *stream = stream_open(frame->stream, COMMAND);
-    stream->pid = pid;
-    stream->credit = window;
     stream->in.fd = in[1];
     stream->out.fd = out[0];
     stream->err.fd = err[0];
-    send_u32(F_STARTED, stream->id, pid);
     if (flags & EXEC_STDIN)
         stdin_grant(stream);
     return true;
@@ -202,14 +217,29 @@ void exec_signal(struct stream *stream, int number)
         kill(-stream->pid, number);
 }
 
+static void kill_after(struct stream *stream, uint32_t grace_ms)
+{
+    terminating += !stream->kill_at;
+    stream->kill_at = now_ms() + grace_ms;
+}
+
 void exec_terminate(struct stream *stream, uint32_t grace_ms)
 {
     if (!stream->pid)
         return;
-    terminating += !stream->kill_at;
-    stream->kill_at = now_ms() + grace_ms;
+    kill_after(stream, grace_ms);
     exec_signal(stream, SIGTERM);
     /* A stopped one would not see it. */
+    exec_signal(stream, SIGCONT);
+}
+
+void exec_hang_up(struct stream *stream)
+{
+    pipes_close(stream);
+    if (!stream->pid)
+        return;
+    kill_after(stream, HANG_UP_GRACE_MS);
+    /* The kernel has told its foreground group, and itself, by SIGHUP. */
     exec_signal(stream, SIGCONT);
 }
 

@@ -11,6 +11,8 @@
 
 /* A pipe found full is enlarged to this, which saves switches between a flood's writer and the agent. */
 #define PIPE_LARGE (1 << 20)
+/* What a terminal may still hold when its shell has ended: more than the kernel keeps in one. */
+#define TERMINAL_LEFT (128 << 10)
 /* Enlarged at most at one time: what they hold is kernel memory. */
 #define MAX_LARGE 32
 
@@ -190,6 +192,8 @@ void pipes_close(struct stream *stream)
     big_stdin -= stream->window == STDIN_WINDOW;
     if (stream->ring_used)
         madvise(stdin_ring[stream->slot], STDIN_WINDOW, MADV_DONTNEED);
+    stream->ring_used = false;
+    stream->window = stream->held = 0;
 }
 
 uint32_t pipes_pump(struct stream *stream)
@@ -245,6 +249,10 @@ static void count_left(struct pipe_end *pipe)
 
 void pipes_count_left(struct stream *stream)
 {
-    count_left(&stream->out);
+    /* The kernel does not tell how much stands in a terminal, but hangs it up with its session: it has an end. */
+    if (stream->terminal)
+        stream->out.left = stream->out.fd < 0 ? 0 : TERMINAL_LEFT;
+    else
+        count_left(&stream->out);
     count_left(&stream->err);
 }

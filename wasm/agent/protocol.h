@@ -29,23 +29,29 @@
  * chrooted into the read-only base image: that is how the build warms the page cache of a snapshot. When
  * starting fails before HELLO, the agent sends FAIL on stream 0 (STAGE_SETUP) instead of it.
  *
- * Life of a stream. The host opens it with EXEC, PUT, GET or FILE. The agent ends it with exactly one of EXIT,
- * DONE or FAIL, after which the id is free. Frames for a stream that has ended are ignored: they crossed its
- * end on the way.
+ * Life of a stream. The host opens it with EXEC, TERMINAL, PUT, GET or FILE. The agent ends it with exactly
+ * one of EXIT, DONE or FAIL, after which the id is free. Frames for a stream that has ended are ignored: they
+ * crossed its end on the way.
  *
- *     EXEC  -> STARTED, DATA (stdout and stderr) ..., EXIT    or FAIL (nothing was started)
- *     PUT   -> CREDIT ..., DONE                               or FAIL (nothing was changed under the path)
- *     GET   -> STAT, DATA (file) ..., DONE                    or FAIL
- *     FILE  -> DATA (file) ..., DONE                          or FAIL
+ *     EXEC      -> STARTED, DATA (stdout and stderr) ..., EXIT    or FAIL (nothing was started)
+ *     TERMINAL  -> STARTED, DATA (stdout) ..., EXIT               or FAIL (nothing was started)
+ *     PUT       -> CREDIT ..., DONE                               or FAIL (nothing was changed under the path)
+ *     GET       -> STAT, DATA (file) ..., DONE                    or FAIL
+ *     FILE      -> DATA (file) ..., DONE                          or FAIL
  *
  * On an EXEC the host may send SIGNAL, TERMINATE, CREDIT, and with EXEC_STDIN also DATA (CH_STDIN) and one
- * EOF. On a PUT: DATA (CH_FILE), then one EOF; or ABORT. On a GET and a FILE: CREDIT, ABORT. Anything else on
+ * EOF. On a TERMINAL all of these, and RESIZE. On a PUT: DATA (CH_FILE), then one EOF; or ABORT. On a GET and a FILE: CREDIT, ABORT. Anything else on
  * an open stream, DATA after EOF included, is a protocol error.
  *
  * A command. A session and process group of its own, led by its main process; no shell. A program name
  * without a slash is looked up in the PATH of the given environment, or in the usual folders where it has
  * none. EXIT follows all that stood in its pipes when the main process ended; what background processes it
  * has left behind print later is thrown away. STARTED may wait some milliseconds for what follows it.
+ *
+ * A terminal. A command whose standard streams are a pseudoterminal of its own, which controls its session: DATA
+ * (CH_STDIN) is what is typed, DATA (CH_STDOUT) what is shown. EOF hangs it up: the kernel sends SIGHUP to the
+ * session's leader and its foreground group, what is shown from then on is lost, and the command's group is
+ * killed if it has not ended a second later. EXIT comes in any case.
  *
  * A file. Its path is absolute, else FAIL (EINVAL). PUT makes missing directories (0755), follows a symbolic
  * link at the path, and replaces only a regular file (EISDIR, EINVAL). The new file appears whole, by a
@@ -71,8 +77,8 @@
  * DONE tells the bytes of all entries.
  *
  * Credit. A sender of DATA may have at most as many payload bytes under way as the receiver has granted for
- * that stream. EXEC, GET and FILE carry the host's first grant in `window`; the agent grants stdin and file data
- * with CREDIT. A grant adds to what is left. The sum of what is outstanding never exceeds MAX_WINDOW. So a
+ * that stream. EXEC, TERMINAL, GET and FILE carry the host's first grant in `window`; the agent grants stdin and
+ * file data with CREDIT. A grant adds to what is left. The sum of what is outstanding never exceeds MAX_WINDOW. So a
  * flood never outruns the reader, and a reader that stops holds up nothing but its own stream. A command that
  * reads no more input has the rest of it thrown away, with credit still granted.
  *
@@ -102,6 +108,7 @@
 #define MAX_ENTROPY 512
 #define MAX_SIGNAL 64
 #define MAX_MODE 07777
+#define MAX_TERMINAL_SIZE 1000
 /* Longest name in a directory, and the largest entry. */
 #define MAX_NAME 255
 #define MAX_ENTRY (32u + MAX_NAME)
@@ -134,6 +141,9 @@ enum frame_type {
     F_FILE = 0x16,      /* u8 operation (FILE_*), u32 mode (0..07777; used by MKDIR and MKDIRS), u32 window
                            (MAX_ENTRY..MAX_WINDOW), str path (not empty), str second path (RENAME: not empty;
                            every other: empty) */
+    F_TERMINAL = 0x17,  /* u32 window (0..MAX_WINDOW), u32 columns, u32 rows (1..MAX_TERMINAL_SIZE), str working
+                           directory, list argv, list environment, as EXEC has them */
+    F_RESIZE = 0x18,    /* u32 columns, u32 rows (1..MAX_TERMINAL_SIZE) of a TERMINAL */
 
     /* both ways, on a stream */
     F_DATA = 0x20,      /* the rest of the frame, 1..MAX_DATA bytes */

@@ -14,6 +14,8 @@ export interface GuestCommand {
   workdir: string;
   /** False: stdin is empty. */
   stdin: boolean;
+  /** It runs on a terminal of this size: what is typed is its stdin, what is shown its stdout. */
+  terminal?: { cols: number; rows: number };
 }
 
 /** Where a command's output and end go. Exactly one of `exit`, `failed`, `lost` is called, once, last. */
@@ -35,6 +37,7 @@ export class GuestProcess implements GuestStream {
   private readonly stdin = new SendCredit();
   private readonly output: ReceiveCredit;
   private ended = false;
+  private hungUp = false;
   private writes: Promise<void> = Promise.resolve();
 
   constructor(
@@ -42,15 +45,13 @@ export class GuestProcess implements GuestStream {
     command: GuestCommand,
     private readonly events: ProcessEvents,
   ) {
-    this.id = guest.open(this, (stream) => ({
-      type: "exec",
-      stream,
-      flags: command.stdin ? EXEC_STDIN : 0,
-      window: WINDOW_BYTES,
-      cwd: command.workdir,
-      argv: command.argv,
-      env: command.env,
-    }));
+    const { argv, env, workdir, terminal } = command;
+    this.id = guest.open(this, (stream) => {
+      const how = { stream, window: WINDOW_BYTES, cwd: workdir, argv, env };
+      return terminal
+        ? { type: "terminal", ...how, ...terminal }
+        : { type: "exec", ...how, flags: command.stdin ? EXEC_STDIN : 0 };
+    });
     this.output = new ReceiveCredit((bytes) => guest.send({ type: "credit", stream: this.id, bytes }));
   }
 
@@ -100,6 +101,18 @@ export class GuestProcess implements GuestStream {
   /** TERM to the whole process group, KILL to what is left after the grace. */
   terminate(graceMs: number): void {
     if (!this.ended) this.guest.send({ type: "terminate", stream: this.id, graceMs });
+  }
+
+  resize(cols: number, rows: number): void {
+    if (!this.ended) this.guest.send({ type: "resize", stream: this.id, cols, rows });
+  }
+
+  /** Closes its terminal, whatever has not been sent yet: it gets SIGHUP, and after a second KILL. */
+  hangUp(): void {
+    if (this.ended || this.hungUp) return;
+    this.hungUp = true;
+    this.stdin.end();
+    this.guest.send({ type: "eof", stream: this.id });
   }
 
   /** Resolves when all of `chunk` has been sent, or the command has ended. Calls are served in order. */
