@@ -86,6 +86,16 @@ describe.skipIf(whySkipped)(`the agent's protocol${whySkipped ? ` (skipped: ${wh
     argv: ["sleep", "1000"],
     env: [],
   });
+  const terminal: HostFrame = {
+    type: "terminal",
+    stream: 1,
+    window: 1,
+    cols: 80,
+    rows: 24,
+    cwd: "/",
+    argv: ["sleep", "1000"],
+    env: [],
+  };
   const get: HostFrame = { type: "get", stream: 1, window: 0, path: "/proc/cpuinfo" };
   const eof: HostFrame = { type: "eof", stream: 1 };
   const data = (channel: "stdin" | "file", length = 1): HostFrame => ({
@@ -111,6 +121,9 @@ describe.skipIf(whySkipped)(`the agent's protocol${whySkipped ? ` (skipped: ${wh
     ["terminate for a file", [put, { type: "terminate", stream: 1, graceMs: 1 }]],
     ["credit for a file that is put", [put, { type: "credit", stream: 1, bytes: 1 }]],
     ["eof of a file that is read", [get, eof]],
+    ["a size for a command without a terminal", [sleep(1), { type: "resize", stream: 1, cols: 1, rows: 1 }]],
+    ["typing after the end of a terminal", [terminal, eof, data("stdin")]],
+    ["a terminal on an id in use", [sleep(0), terminal]],
     ["more credit than a window", [sleep(0), { type: "credit", stream: 1, bytes: MAX_WINDOW }]],
   ])("out of place: %s", async (_name, frames) => {
     await using agent = await AgentProcess.start();

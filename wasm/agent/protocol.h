@@ -40,8 +40,8 @@
  *     FILE      -> DATA (file) ..., DONE                          or FAIL
  *
  * On an EXEC the host may send SIGNAL, TERMINATE, CREDIT, and with EXEC_STDIN also DATA (CH_STDIN) and one
- * EOF. On a TERMINAL all of these, and RESIZE. On a PUT: DATA (CH_FILE), then one EOF; or ABORT. On a GET and a FILE: CREDIT, ABORT. Anything else on
- * an open stream, DATA after EOF included, is a protocol error.
+ * EOF. On a TERMINAL all of these, and RESIZE. On a PUT: DATA (CH_FILE), then one EOF; or ABORT. On a GET and
+ * a FILE: CREDIT, ABORT. Anything else on an open stream, DATA after EOF included, is a protocol error.
  *
  * A command. A session and process group of its own, led by its main process; no shell. A program name
  * without a slash is looked up in the PATH of the given environment, or in the usual folders where it has
