@@ -6,6 +6,7 @@ import { lifeCases } from "./life-cases.js";
 import { casesOf, type Runner } from "./runner.js";
 import { streamCases } from "./stream-cases.js";
 import type { Context, Target } from "./target.js";
+import { terminalCases } from "./terminal-cases.js";
 import { troubleCases } from "./trouble-cases.js";
 
 /**
@@ -45,6 +46,7 @@ export function contractSuite(runner: Runner, target: Target): void {
     describe("execStream", () => streamCases(context));
     describe("files", () => fileCases(context));
     describe("directories", () => directoryCases(context));
+    describe("terminals", () => terminalCases(context));
     describe("trouble", () => troubleCases(context));
   });
 }
