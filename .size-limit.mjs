@@ -30,13 +30,13 @@ export default [
     limit: "20 kB",
   },
   {
-    name: "boxrun with a server: commands, events and downloads, bundled",
+    name: "boxrun with a server: commands and events, bundled",
     path: await bundled(ON_FIRST_USE),
     gzip: true,
     limit: "30 kB",
   },
   {
-    name: "boxrun with a server: uploads, files and terminals, too, bundled",
+    name: "boxrun with a server: transfers, files and terminals, too, bundled",
     path: await bundled([]),
     gzip: true,
     limit: "38 kB",

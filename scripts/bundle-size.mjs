@@ -6,6 +6,8 @@ import { build } from "esbuild";
 export const ON_FIRST_USE = [
   "terminal",
   "web-socket",
+  "download",
+  "stdin",
   "upload",
   "upload-plain",
   "file-commands",

@@ -2,19 +2,12 @@ import ky, { HTTPError } from "ky";
 import type * as z from "zod/mini";
 import { PROTOCOL, TOKEN_PROTOCOL } from "../contract/attach.js";
 import { ROUTES, type RouteName, type RouteParams, routePath } from "../contract/routes.js";
-import { CLIENT_HEADER, wireDone } from "../contract/wire.js";
+import { CLIENT_HEADER } from "../contract/wire.js";
 import { invalid, isBoxRunError } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { concatBytes } from "../util/bytes.js";
 import { startTimer } from "../util/timer.js";
-import {
-  connectionFailed,
-  errorOfResponse,
-  errorOfText,
-  protocolError,
-  type RequestLine,
-  readJson,
-} from "./failures.js";
+import { connectionFailed, errorOfResponse, protocolError, type RequestLine, readJson } from "./failures.js";
 import { Incoming } from "./incoming.js";
 import { type Clocks, type RemoteOptions, withDefaults } from "./options.js";
 import type { WebSocketLike } from "./web-socket.js";
@@ -80,17 +73,6 @@ export class Http {
       end();
       throw error;
     }
-  }
-
-  /** A request whose answer may begin long before it is known: an error may come with 200, too. */
-  async late(name: RouteName, call: Call): Promise<void> {
-    const { body } = await this.open(name, call);
-    const chunks: Uint8Array[] = [];
-    for (let chunk = await body.read(); chunk; chunk = await body.read()) chunks.push(chunk);
-    const text = new TextDecoder().decode(concatBytes(chunks));
-    const told = errorOfText(lineOf(name, call), text);
-    if (told) throw told;
-    readJson(wireDone, text, lineOf(name, call));
   }
 
   /**
@@ -332,7 +314,8 @@ function retryAfterMs(response: Response): number {
   return Number.isNaN(seconds) ? Date.parse(value) - Date.now() : seconds * 1000;
 }
 
-function lineOf(name: RouteName, { params }: Call): RequestLine {
+/** What errors say of a request. */
+export function lineOf(name: RouteName, { params }: Call): RequestLine {
   return { method: ROUTES[name].method, path: routePath(name, params) };
 }
 

@@ -31,14 +31,11 @@ import {
 import { BoxRunError, invalid, unsupported } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { capabilitiesOf, isExtended, type ServerInfo } from "./capabilities.js";
-import { download } from "./download.js";
 import { type EventSource, followEvents } from "./events.js";
 import { ExecWaiter } from "./exec-waiter.js";
 import { excerptOf, protocolError } from "./failures.js";
 import type { Call, Http } from "./http.js";
 import type { Incoming } from "./incoming.js";
-
-const STDIN_PIECE_BYTES = 256 * 1024;
 
 /** Boxes on a BoxRun server. It asks for extensions only where the server has named them. */
 export class RemoteBackend implements Backend {
@@ -204,14 +201,13 @@ export class RemoteBackend implements Backend {
   }
 
   async writeStdin(boxId: string, execId: string, chunk: Uint8Array): Promise<void> {
-    // A server keeps a request's whole body in memory, and limits it.
-    for (let at = 0; at < chunk.byteLength; at += STDIN_PIECE_BYTES) {
-      await this.sendStdin(boxId, execId, chunk.subarray(at, at + STDIN_PIECE_BYTES), {});
-    }
+    const { writeStdin } = await import("./stdin.js");
+    return writeStdin(this.http, at(boxId, execId), chunk);
   }
 
   async closeStdin(boxId: string, execId: string): Promise<void> {
-    await this.sendStdin(boxId, execId, new Uint8Array(0), { eof: "1" });
+    const { closeStdin } = await import("./stdin.js");
+    return closeStdin(this.http, at(boxId, execId));
   }
 
   async attach(boxId: string, spec: TerminalSpec, { signal }: { signal?: AbortSignal }): Promise<Terminal> {
@@ -245,6 +241,7 @@ export class RemoteBackend implements Backend {
 
   async download(boxId: string, path: string, { signal }: { signal?: AbortSignal }): Promise<DownloadResult> {
     requireFilePath(path);
+    const { download } = await import("./download.js");
     return download(this.http, requireBoxId(boxId), path, signal);
   }
 
@@ -289,22 +286,6 @@ export class RemoteBackend implements Backend {
     throw protocolError(
       `events of ${execId}: the server's answer is no event stream: ${excerptOf(new TextDecoder().decode(start))}`,
     );
-  }
-
-  /** It may wait for as long as the command does not read. Meanwhile the server says that it is there. */
-  private async sendStdin(
-    boxId: string,
-    execId: string,
-    content: Uint8Array,
-    query: Record<string, string>,
-  ): Promise<void> {
-    const { silenceMs } = this.http.clocks;
-    await this.http.late("writeStdin", {
-      params: at(boxId, execId),
-      query: { ...query, alive: String(Math.ceil(silenceMs / 3)) },
-      body: { content: content as Uint8Array<ArrayBuffer>, contentType: "application/octet-stream" },
-      withinMs: silenceMs,
-    });
   }
 
   private require(capability: keyof Capabilities): void {
