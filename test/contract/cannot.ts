@@ -57,3 +57,19 @@ export const OVER_PLAIN_HTTP: Readonly<Record<string, string>> = {
   "does what takes a moment without a command in the box": NO_FILES,
   "tells a link in a circle from one to nothing": NO_FILES,
 };
+
+const TERMINALS = [
+  "carries what is typed and what is shown, and the shell's exit code",
+  "is a terminal of the size and kind that was asked for",
+  "tells a running program of another size",
+  "interrupts, stops and continues commands by its keys",
+  "shows an editor, in which a file is written",
+  "ends what runs in its foreground when it is closed",
+  "is one of many, each with its own",
+  "waits for its reader, holds up no command meanwhile, and loses nothing",
+  "ends with its box",
+];
+/** Of a handler that is called as a function. */
+export const WITHOUT_SOCKETS: Readonly<Record<string, string>> = Object.fromEntries(
+  TERMINALS.map((name) => [name, "a terminal is a WebSocket, and a fetch that is a function opens none"]),
+);

@@ -39,11 +39,8 @@ function asModule(code: string): string {
 /** What the snippets take for granted: a client, a box, and what is in it. As globals, which a snippet's own names hide. */
 const SETTING = `
 import { BoxRunClient } from "boxrun";
-import { FakeBackend } from "boxrun/testing";
 
-// Emulated boxes have no terminals.
-const backend = process.env.FAKE ? new FakeBackend() : "local";
-const client = new BoxRunClient({ backend });
+const client = new BoxRunClient({ backend: "local" });
 const box = await client.create("tiny", { memoryMb: 256 });
 await box.upload(new Blob(["#!/bin/sh\\ncat > /dev/null\\n"]), "/usr/local/bin/make", { mode: 0o755 });
 await box.upload(new Blob(["x"]), "/src/x");
@@ -124,7 +121,6 @@ describe("the package", () => {
     const env = {
       ...process.env,
       BOXRUN_STATE_DIR: join(project, `state-${i}`),
-      FAKE: code.includes("box.attach") ? "1" : "",
     };
     // What a snippet throws is in the error's message.
     execFileSync(process.execPath, ["--import", "./setting.mjs", `snippet-${i}.mjs`], {
