@@ -114,7 +114,11 @@ export default defineConfig([
     ...shared,
     platform: "browser",
     outDir: "dist/demo",
-    entry: { main: "demo/main.ts", worker: "demo/worker.ts" },
+    entry: {
+      main: "demo/main.ts",
+      worker: "demo/worker.ts",
+      xterm: "node_modules/@xterm/xterm/css/xterm.css",
+    },
     external: ["boxrun"],
   },
 ]);

@@ -3,6 +3,7 @@ import { BoxList, nameOf } from "./box-list.js";
 import { byId, make, megabytes, say, showError } from "./dom.js";
 import { History } from "./history.js";
 import { Progress } from "./progress.js";
+import { TerminalView } from "./terminal-view.js";
 import { Transcript } from "./transcript.js";
 
 const client = new BoxRunClient({ backend: "local" });
@@ -10,6 +11,7 @@ const history = new History();
 const progress = new Progress();
 const transcript = new Transcript(byId("log"));
 const list = new BoxList(byId("boxes"), (id) => void attempt(() => choose(id)));
+const terminal = new TerminalView(byId("terminal"), () => void refresh().catch(showError));
 const command = byId<HTMLInputElement>("command");
 const imageSelect = byId<HTMLSelectElement>("image");
 const path = byId<HTMLInputElement>("path");
@@ -51,6 +53,7 @@ async function refresh(): Promise<void> {
     ...(kept.persistent ? [] : ["ends with this page"]),
     ...(info.errorMessage ? [info.errorMessage] : []),
   ].join(" · ");
+  showTerminal(running);
   byId("start").hidden = running;
   byId("stop").hidden = !running;
   const isBusy = transcript.current !== undefined || busy;
@@ -62,7 +65,25 @@ async function refresh(): Promise<void> {
   command.placeholder = running ? "ls -l /" : "Start the box to run commands";
 }
 
+/** Instead of the commands: one of the two is what people work with. */
+function showTerminal(running: boolean, open = terminal.isOpen): void {
+  byId("terminal").hidden = !open;
+  byId("log").hidden = byId("composer").hidden = open;
+  byId("terminal-toggle").hidden = !running;
+  byId("terminal-toggle").ariaPressed = String(open);
+}
+
+async function toggleTerminal(): Promise<void> {
+  if (terminal.isOpen) await terminal.close();
+  else if (box) {
+    // It must be there to be measured.
+    showTerminal(true, true);
+    await terminal.open(box);
+  }
+}
+
 async function choose(id: string): Promise<void> {
+  await terminal.close();
   box = await client.getBox(id);
   location.hash = id;
   await refresh();
@@ -161,6 +182,7 @@ on("create", "submit", create);
 on("composer", "submit", run);
 on("files", "submit", download);
 on("cancel", "click", async () => void (await transcript.current?.cancel()));
+on("terminal-toggle", "click", toggleTerminal);
 on("stop", "click", async () => void (await box?.stop()));
 on("start", "click", async () => {
   try {
