@@ -150,6 +150,33 @@ describe("the demo page", () => {
     await last().getByText("canceled").waitFor();
   });
 
+  it("has a terminal: keys, programs that take the whole screen, and its end", async () => {
+    await page.getByRole("button", { name: "Terminal" }).click();
+    await page.locator("#terminal textarea").waitFor({ state: "attached" });
+    const rows = page.locator("#terminal .xterm-rows");
+    const shows = (text: string | RegExp) => rows.getByText(text).first().waitFor();
+    await page.keyboard.type("tty; stty size\n");
+    await shows("/dev/pts/0");
+    const size = await page.locator("#terminal").evaluate(({ clientWidth }) => clientWidth);
+    const [, columns] = /\d+ (\d+)/.exec(
+      (await rows.textContent())!.replaceAll("\u00a0", " ").split("pts/0")[1]!,
+    )!;
+    // As wide as its place: no column of 14 pixels' text is wider than 10, or narrower than 6.
+    expect(Number(columns)).toBeGreaterThan(size / 10);
+    expect(Number(columns)).toBeLessThan(size / 6);
+    await page.keyboard.type("vi by-hand.txt\n");
+    await shows("by-hand.txt 1/1");
+    await page.keyboard.type("itext");
+    await page.keyboard.press("Escape");
+    await shows("[Modified]");
+    await page.keyboard.type(":wq\n");
+    // The screen is again what it was before.
+    await shows("vi by-hand.txt");
+    await page.keyboard.type("exit\n");
+    await page.locator("#command:enabled").waitFor();
+    expect(await outputOf("cat by-hand.txt")).toBe("text\n");
+  });
+
   it("takes files in and gives them out", async () => {
     const bytes = Buffer.from([0, 255, 10, 13, 65]);
     await page.locator("#upload").setInputFiles({ name: "in put.bin", mimeType: "", buffer: bytes });
