@@ -35,11 +35,16 @@ export function connectionFailed(line: RequestLine, server: string, cause: unkno
   );
 }
 
-/** The error of an answer with a status that is not 2xx. `text` is its body, or the start of it. */
-export function errorOfResponse(line: RequestLine, response: Response, text: string): BoxRunError {
+/** The error of an answer with a status that is not 2xx. `text` is its body, or the start of it; `renewed`: the next request has another token. */
+export function errorOfResponse(
+  line: RequestLine,
+  response: Response,
+  text: string,
+  renewed = false,
+): BoxRunError {
   const { status } = response;
   const what = describeRequest(line);
-  const details: ErrorDetails = { ...line, status, retryable: RETRYABLE.has(status) };
+  const details: ErrorDetails = { ...line, status, retryable: renewed || RETRYABLE.has(status) };
   if (response.type === "opaqueredirect" || (status >= 300 && status < 400)) {
     const to = response.headers.get("location");
     details.hint = "make the address it redirects to the baseUrl";
@@ -50,7 +55,11 @@ export function errorOfResponse(line: RequestLine, response: Response, text: str
     );
   }
   if (status === 413) details.hint = "the server, or what stands before it, takes no body of this size";
-  if (status === 401) details.hint = "the server wants a token: pass the option token";
+  if (status === 401) {
+    details.hint = renewed
+      ? "the token was refused: the next request has another"
+      : "the server wants a token: pass the option token";
+  }
   const told = errorOfText(line, text, details);
   if (told) return told;
   const excerpt = excerptOf(text);

@@ -246,9 +246,13 @@ export class Http {
           ...(isStream(body) && { duplex: "half" }),
         };
         const response = await this.exchange(url, init, line, own.signal, whole);
-        // What is refused was not done: any request may be sent again, but for a body that is used up.
-        const again = response.status === 401 && typeof this.options.token === "function" && !isStream(body);
-        if (refused || !again) return response;
+        const { token } = this.options;
+        if (refused || response.status !== 401 || typeof token !== "function") return response;
+        // What is refused was not done: any request may be sent again, but for a body that is used up. Its next one has the new token.
+        if (isStream(body)) {
+          await untilAborted(Promise.resolve(token({ refused: true })), own.signal);
+          throw errorOfResponse(line, response, await response.text(), true);
+        }
       }
     } catch (error) {
       if (life.aborted) throw life.reason;

@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { BoxRunClient } from "../../../src/index.js";
 import { connectRemote } from "../../../src/remote/index.js";
-import { failure } from "../../../src/testing/contract/tools.js";
+import { failure, pattern, streamOf } from "../../../src/testing/contract/tools.js";
 import { BOX, EXEC, json, OURS, PLAIN, serve, startServer } from "./servers.js";
 
 const SPEC = {
@@ -107,6 +107,27 @@ describe("requests", () => {
       path: "/v1/boxes/a",
     });
     expect(server.seen.filter(({ path }) => path === "/v1/boxes/a")).toHaveLength(2);
+  });
+
+  it("ask for another token when one is refused with a body that is used up, for the next request", async () => {
+    const server = await startServer((request, response) => {
+      if (request.headers.authorization !== "Bearer new") return json(response, {}, 401);
+      json(response, request.path.endsWith("/info") ? OURS : { ok: true });
+    });
+    let kept = "new";
+    const backend = await connectRemote({
+      baseUrl: server.baseUrl,
+      token: ({ refused }) => {
+        if (refused) kept = "new";
+        return kept;
+      },
+    });
+    const upload = () => backend.upload(BOX.id, "/x", streamOf(pattern(10), 10), { mode: 0o644 });
+    kept = "old";
+    expect(await failure(upload())).toMatchObject({ status: 401, retryable: true });
+    expect(server.seen).toHaveLength(2);
+    await upload();
+    expect(server.seen).toHaveLength(3);
   });
 
   it("give up on a token that never comes", async () => {
