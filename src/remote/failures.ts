@@ -7,12 +7,24 @@ import { isInPage } from "./runtime.js";
 /** How much of a body that is not ours is shown. */
 const EXCERPT_CHARS = 200;
 /** Statuses that say: later, perhaps. */
-const RETRYABLE = new Set([408, 425, 429, 502, 503, 504]);
+const REFUSED = new Set([425, 429, 503]);
+/** The same, but what was asked may have been done. */
+const LOST = new Set([408, 502, 504]);
+/** Codes of a connection that never was one: nothing was sent. */
+const UNSENT = /REFUSED|NOTFOUND|AI_AGAIN|NOENT|CONNECT_TIMEOUT/i;
 
 /** What was asked, for errors. */
 export interface RequestLine {
   method: string;
   path: string;
+  /** It does no more when it is sent twice. */
+  again: boolean;
+}
+
+/** Of an answer that did not come: whether the same call may be made again. */
+export function lostDetails({ method, path, again }: RequestLine): ErrorDetails {
+  const hint = "it may have run: look before you send it again";
+  return { method, path, retryable: again, ...(!again && { hint }) };
 }
 
 /** As it stands in messages. */
@@ -22,15 +34,17 @@ export function describeRequest({ method, path }: RequestLine): string {
 
 /** The error of an answer that is none: no connection, no answer in time, a connection lost. */
 export function connectionFailed(line: RequestLine, server: string, cause: unknown): BoxRunError {
-  const details: ErrorDetails = { ...line, cause, retryable: true };
-  if (isInPage()) {
+  const reason = innermost(cause);
+  const unsent = UNSENT.test(String((reason as { code?: unknown } | undefined)?.code));
+  const details: ErrorDetails = { ...lostDetails({ ...line, again: line.again || unsent }), cause };
+  if (isInPage() && line.again) {
     details.hint =
       "a browser does not tell why. If the server runs, it is another origin: BoxRun servers send no CORS headers. " +
       "Let the page's own server pass /v1 on to it, and use that as the baseUrl";
   }
   return new BoxRunError(
     "CONNECTION_FAILED",
-    `${describeRequest(line)} (${server}): ${reasonOf(cause)}`,
+    `${describeRequest(line)} (${server}): ${reasonOf(reason)}`,
     details,
   );
 }
@@ -44,7 +58,10 @@ export function errorOfResponse(
 ): BoxRunError {
   const { status } = response;
   const what = describeRequest(line);
-  const details: ErrorDetails = { ...line, status, retryable: renewed || RETRYABLE.has(status) };
+  const { method, path } = line;
+  const details: ErrorDetails = LOST.has(status)
+    ? { ...lostDetails(line), status }
+    : { method, path, status, retryable: renewed || REFUSED.has(status) };
   if (response.type === "opaqueredirect" || (status >= 300 && status < 400)) {
     const to = response.headers.get("location");
     details.hint = "make the address it redirects to the baseUrl";
@@ -136,10 +153,14 @@ function isErrorCode(code: string): code is ErrorCode {
   return (ERROR_CODES as readonly string[]).includes(code);
 }
 
-/** The innermost reason: fetch itself says no more than "fetch failed". */
-function reasonOf(error: unknown): string {
+/** Fetch itself says no more than "fetch failed". */
+function innermost(error: unknown): unknown {
   let reason = error;
   while (reason instanceof Error && reason.cause instanceof Error) reason = reason.cause;
+  return reason;
+}
+
+function reasonOf(reason: unknown): string {
   if (!(reason instanceof Error)) return String(reason);
   const { code } = reason as { code?: unknown };
   // A connection refused at every address of a host is an error of several, without words of its own.

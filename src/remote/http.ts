@@ -336,8 +336,11 @@ function retryAfterMs(response: Response): number {
   return Number.isNaN(seconds) ? Date.parse(value) - Date.now() : seconds * 1000;
 }
 
-function lineOf(name: RouteName, { params }: Call): RequestLine {
-  return { method: ROUTES[name].method, path: routePath(name, params) };
+function lineOf(name: RouteName, { params, retries }: Call): RequestLine {
+  const { method } = ROUTES[name];
+  // A file that comes or goes twice is the same file.
+  const again = method !== "POST" || !!retries || name === "upload" || name === "download";
+  return { method, path: routePath(name, params), again };
 }
 
 /** The response with its body read whole, so that one clock and one try cover both. */
