@@ -41,13 +41,15 @@ describe("requests", () => {
 
   it("keep whatever a box is called in one segment of the path", async () => {
     const { backend, server } = await serve(PLAIN, (_request, response) => json(response, BOX));
+    await backend.getBox("\u{1f600}...");
     await backend.getBox("a/b?c#d%20:stop");
     expect(server.seen.at(-1)!.path).toBe("/v1/boxes/a%2Fb%3Fc%23d%2520%3Astop");
     const before = server.seen.length;
-    for (const id of [".", "..", ""]) {
+    for (const id of [".", "..", "", "a\ud800", "\ud800"]) {
       expect(await failure(backend.getBox(id))).toMatchObject({ code: "BOX_NOT_FOUND" });
     }
-    expect(await failure(backend.getExec(BOX.id, ".."))).toMatchObject({ code: "EXEC_NOT_FOUND" });
+    for (const id of ["..", "\udc00"])
+      expect(await failure(backend.getExec(BOX.id, id))).toMatchObject({ code: "EXEC_NOT_FOUND" });
     expect(server.seen).toHaveLength(before);
   });
 
