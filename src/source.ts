@@ -11,34 +11,29 @@ export function toStream(source: Source): { stream: ReadableStream<Uint8Array>; 
   if (typeof source === "string") return fromBytes(new TextEncoder().encode(source));
   if (source instanceof Uint8Array) return fromBytes(source);
   if (source instanceof ArrayBuffer) return fromBytes(new Uint8Array(source));
-  if (source instanceof Blob) return { stream: source.stream().pipeThrough(cutting()), size: source.size };
+  if (source instanceof Blob) return { stream: inPieces(source.stream()), size: source.size };
   if (source instanceof ReadableStream) return { stream: source, size: null };
   throw invalid("a source (of an upload, or stdin) must be a string, bytes, a Blob or a ReadableStream");
 }
 
-/** In pieces, so that whoever counts them or waits for them sees them go. */
 function fromBytes(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; size: number } {
-  let at = 0;
-  const stream = new ReadableStream<Uint8Array>(
-    {
-      pull: (controller) => {
-        const piece = bytes.subarray(at, at + PIECE_BYTES);
-        at += PIECE_BYTES;
-        if (piece.byteLength > 0) controller.enqueue(piece);
-        if (at >= bytes.byteLength) controller.close();
-      },
-    },
-    { highWaterMark: 0 },
-  );
-  return { stream, size: bytes.byteLength };
-}
-
-/** Some runtimes give a Blob as one piece. */
-function cutting(): TransformStream<Uint8Array, Uint8Array> {
-  return new TransformStream({
-    transform: (chunk, controller) => {
-      for (let at = 0; at < chunk.byteLength; at += PIECE_BYTES)
-        controller.enqueue(chunk.subarray(at, at + PIECE_BYTES));
+  const stream = new ReadableStream<Uint8Array>({
+    start: (controller) => {
+      controller.enqueue(bytes);
+      controller.close();
     },
   });
+  return { stream: inPieces(stream), size: bytes.byteLength };
+}
+
+/** So that whoever counts them or waits for them sees them go: some runtimes give a Blob as one. */
+function inPieces(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  return stream.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform: (chunk, controller) => {
+        for (let at = 0; at < chunk.byteLength; at += PIECE_BYTES)
+          controller.enqueue(chunk.subarray(at, at + PIECE_BYTES));
+      },
+    }),
+  );
 }

@@ -7,9 +7,9 @@ import { isInPage } from "./runtime.js";
 /** How much of a body that is not ours is shown. */
 const EXCERPT_CHARS = 200;
 /** Statuses that say: later, perhaps. */
-const REFUSED = new Set([425, 429, 503]);
+const REFUSED = [425, 429, 503];
 /** The same, but what was asked may have been done. */
-const LOST = new Set([408, 502, 504]);
+const LOST = [408, 502, 504];
 /** Codes of a connection that never was one: nothing was sent. */
 const UNSENT = /REFUSED|NOTFOUND|AI_AGAIN|NOENT|CONNECT_TIMEOUT/i;
 
@@ -22,9 +22,9 @@ export interface RequestLine {
 }
 
 /** Of an answer that did not come: whether the same call may be made again. */
-export function lostDetails({ method, path, again }: RequestLine): ErrorDetails {
+export function lostDetails(line: RequestLine): ErrorDetails {
   const hint = "it may have run: look before you send it again";
-  return { method, path, retryable: again, ...(!again && { hint }) };
+  return { ...line, retryable: line.again, ...(!line.again && { hint }) };
 }
 
 /** As it stands in messages. */
@@ -35,7 +35,7 @@ export function describeRequest({ method, path }: RequestLine): string {
 /** The error of an answer that is none: no connection, no answer in time, a connection lost. */
 export function connectionFailed(line: RequestLine, server: string, cause: unknown): BoxRunError {
   const reason = innermost(cause);
-  const unsent = UNSENT.test(String((reason as { code?: unknown } | undefined)?.code));
+  const unsent = UNSENT.test(`${(reason as { code?: unknown })?.code}`);
   const details: ErrorDetails = { ...lostDetails({ ...line, again: line.again || unsent }), cause };
   if (isInPage() && line.again) {
     details.hint =
@@ -58,10 +58,13 @@ export function errorOfResponse(
 ): BoxRunError {
   const { status } = response;
   const what = describeRequest(line);
-  const { method, path } = line;
-  const details: ErrorDetails = LOST.has(status)
-    ? { ...lostDetails(line), status }
-    : { method, path, status, retryable: renewed || REFUSED.has(status) };
+  const retryable = renewed || REFUSED.includes(status);
+  const details: ErrorDetails = {
+    ...line,
+    retryable,
+    ...(LOST.includes(status) && lostDetails(line)),
+    status,
+  };
   if (response.type === "opaqueredirect" || (status >= 300 && status < 400)) {
     const to = response.headers.get("location");
     details.hint = "make the address it redirects to the baseUrl";
@@ -72,11 +75,7 @@ export function errorOfResponse(
     );
   }
   if (status === 413) details.hint = "the server, or what stands before it, takes no body of this size";
-  if (status === 401) {
-    details.hint = renewed
-      ? "the token was refused: the next request has another"
-      : "the server wants a token: pass the option token";
-  }
+  if (status === 401 && !renewed) details.hint = "the server wants a token: pass the option token";
   const told = errorOfText(line, text, details);
   if (told) return told;
   const excerpt = excerptOf(text);

@@ -366,9 +366,7 @@ async function buffered(response: Response, line: RequestLine, signal: AbortSign
   return new Response(content, { status, statusText, headers });
 }
 
-/** The error of an answer that broke off: the connection was there, and then it was not. */
+/** The error of an answer that broke off, or did not come, to what may be asked again. */
 export function isDropped(error: unknown): boolean {
-  if (!isBoxRunError(error)) return false;
-  const { code, retryable } = error;
-  return code === "CONNECTION_FAILED" || code === "STREAM_INTERRUPTED" || retryable;
+  return isBoxRunError(error) && error.retryable;
 }
