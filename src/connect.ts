@@ -40,7 +40,8 @@ export async function connect(
       // It is there, and it was named: that it refuses us is not for us to pass over.
       if (explicit && isBoxRunError(error) && (error.status === 401 || error.status === 403)) throw error;
       // What is wrong with the call itself, a token function that throws, is wrong everywhere.
-      if (!isBoxRunError(error) || error.code === "VALIDATION_ERROR") throw error;
+      if (!isBoxRunError(error) || (error.code === "VALIDATION_ERROR" && error.status === undefined))
+        throw error;
       tried.push({ place: place.name, outcome: error.message });
     }
   }
@@ -54,7 +55,7 @@ export async function connect(
   const why = explicit
     ? `the server that the options name does not answer as one (${outcomes})`
     : tried.length > 0
-      ? `no BoxRun server answers (${tried.map(({ place }) => place).join(", ")})`
+      ? `no BoxRun server takes us (${outcomes})`
       : "no server is named, and a page looks for one only at its own origin, when that is this machine";
   return openLocal(local, why, tried);
 }

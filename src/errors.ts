@@ -6,7 +6,7 @@ export { ERROR_CODES, type ErrorCode } from "./contract/codes.js";
 export interface ErrorDetails {
   /** HTTP status, when a server answered. */
   status?: number;
-  /** True when the same call may succeed later without a change. Default false. */
+  /** True when the same call may succeed later without a change, and does nothing twice. Default false. */
   retryable?: boolean;
   /** What to do next, in one sentence. */
   hint?: string;

@@ -97,13 +97,13 @@ export async function runToEnd(
   const collector = new Collector(maxOutputBytes, { stdout: onStdout, stderr: onStderr });
   const collected = collector.read(execution);
   const ended = input === undefined ? collected : whileFeeding(execution, input, collected);
-  const info = await ended.then(
-    async () => endedBy(await execution.info(), collector.exitCode),
-    (error) => {
-      if (!(error instanceof Overdue)) throw error;
-      return { ...execution.started, status: "timeout", errorMessage: error.message };
-    },
-  );
+  const told = ended.then(async () => endedBy(await execution.info(), collector.exitCode));
+  const info = await told.catch((error) => {
+    // It has run: who makes the same call again runs it twice.
+    if (isBoxRunError(error) && error.method) Object.assign(error, { retryable: false });
+    if (!(error instanceof Overdue)) throw error;
+    return { ...execution.started, status: "timeout", errorMessage: error.message };
+  });
   const outputs = collector.outputs();
   const result: ExecResult = {
     ...info,

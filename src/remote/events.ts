@@ -137,6 +137,6 @@ function knownExitCode({ exitCode, status, errorMessage }: ExecInfo, what: strin
 }
 
 function interrupted(what: string, why: string, cause?: unknown): BoxRunError {
-  const details = { retryable: true, hint: "execution.info() tells its state, once the server can", cause };
+  const details = { hint: "execution.info() tells its state, once the server can", cause };
   return new BoxRunError("STREAM_INTERRUPTED", `${what}: ${why}`, details);
 }

@@ -7,12 +7,24 @@ import { isInPage } from "./runtime.js";
 /** How much of a body that is not ours is shown. */
 const EXCERPT_CHARS = 200;
 /** Statuses that say: later, perhaps. */
-const RETRYABLE = new Set([408, 425, 429, 502, 503, 504]);
+const REFUSED = [425, 429, 503];
+/** The same, but what was asked may have been done. */
+const LOST = [408, 502, 504];
+/** Codes of a connection that never was one: nothing was sent. */
+const UNSENT = /REFUSED|NOTFOUND|AI_AGAIN|NOENT|CONNECT_TIMEOUT/i;
 
 /** What was asked, for errors. */
 export interface RequestLine {
   method: string;
   path: string;
+  /** It does no more when it is sent twice. */
+  again: boolean;
+}
+
+/** Of an answer that did not come: whether the same call may be made again. */
+export function lostDetails(line: RequestLine): ErrorDetails {
+  const hint = "it may have run: look before you send it again";
+  return { ...line, retryable: line.again, ...(!line.again && { hint }) };
 }
 
 /** As it stands in messages. */
@@ -22,24 +34,37 @@ export function describeRequest({ method, path }: RequestLine): string {
 
 /** The error of an answer that is none: no connection, no answer in time, a connection lost. */
 export function connectionFailed(line: RequestLine, server: string, cause: unknown): BoxRunError {
-  const details: ErrorDetails = { ...line, cause, retryable: true };
-  if (isInPage()) {
+  const reason = innermost(cause);
+  const unsent = UNSENT.test(`${(reason as { code?: unknown })?.code}`);
+  const details: ErrorDetails = { ...lostDetails({ ...line, again: line.again || unsent }), cause };
+  if (isInPage() && line.again) {
     details.hint =
       "a browser does not tell why. If the server runs, it is another origin: BoxRun servers send no CORS headers. " +
       "Let the page's own server pass /v1 on to it, and use that as the baseUrl";
   }
   return new BoxRunError(
     "CONNECTION_FAILED",
-    `${describeRequest(line)} (${server}): ${reasonOf(cause)}`,
+    `${describeRequest(line)} (${server}): ${reasonOf(reason)}`,
     details,
   );
 }
 
-/** The error of an answer with a status that is not 2xx. `text` is its body, or the start of it. */
-export function errorOfResponse(line: RequestLine, response: Response, text: string): BoxRunError {
+/** The error of an answer with a status that is not 2xx. `text` is its body, or the start of it; `renewed`: the next request has another token. */
+export function errorOfResponse(
+  line: RequestLine,
+  response: Response,
+  text: string,
+  renewed = false,
+): BoxRunError {
   const { status } = response;
   const what = describeRequest(line);
-  const details: ErrorDetails = { ...line, status, retryable: RETRYABLE.has(status) };
+  const retryable = renewed || REFUSED.includes(status);
+  const details: ErrorDetails = {
+    ...line,
+    retryable,
+    ...(LOST.includes(status) && lostDetails(line)),
+    status,
+  };
   if (response.type === "opaqueredirect" || (status >= 300 && status < 400)) {
     const to = response.headers.get("location");
     details.hint = "make the address it redirects to the baseUrl";
@@ -50,7 +75,7 @@ export function errorOfResponse(line: RequestLine, response: Response, text: str
     );
   }
   if (status === 413) details.hint = "the server, or what stands before it, takes no body of this size";
-  if (status === 401) details.hint = "the server wants a token: pass the option token";
+  if (status === 401 && !renewed) details.hint = "the server wants a token: pass the option token";
   const told = errorOfText(line, text, details);
   if (told) return told;
   const excerpt = excerptOf(text);
@@ -127,10 +152,14 @@ function isErrorCode(code: string): code is ErrorCode {
   return (ERROR_CODES as readonly string[]).includes(code);
 }
 
-/** The innermost reason: fetch itself says no more than "fetch failed". */
-function reasonOf(error: unknown): string {
+/** Fetch itself says no more than "fetch failed". */
+function innermost(error: unknown): unknown {
   let reason = error;
   while (reason instanceof Error && reason.cause instanceof Error) reason = reason.cause;
+  return reason;
+}
+
+function reasonOf(reason: unknown): string {
   if (!(reason instanceof Error)) return String(reason);
   const { code } = reason as { code?: unknown };
   // A connection refused at every address of a host is an error of several, without words of its own.

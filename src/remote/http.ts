@@ -228,9 +228,13 @@ export class Http {
           ...(isStream(body) && { duplex: "half" }),
         };
         const response = await this.exchange(url, init, line, own.signal, whole);
-        // What is refused was not done: any request may be sent again, but for a body that is used up.
-        const again = response.status === 401 && typeof this.options.token === "function" && !isStream(body);
-        if (refused || !again) return response;
+        const { token } = this.options;
+        if (refused || response.status !== 401 || typeof token !== "function") return response;
+        // What is refused was not done: any request may be sent again, but for a body that is used up. Its next one has the new token.
+        if (isStream(body)) {
+          await untilAborted(Promise.resolve(token({ refused: true })), own.signal);
+          throw errorOfResponse(line, response, await response.text(), true);
+        }
       }
     } catch (error) {
       if (life.aborted) throw life.reason;
@@ -315,8 +319,11 @@ function retryAfterMs(response: Response): number {
 }
 
 /** What errors say of a request. */
-export function lineOf(name: RouteName, { params }: Call): RequestLine {
-  return { method: ROUTES[name].method, path: routePath(name, params) };
+export function lineOf(name: RouteName, { params, retries }: Call): RequestLine {
+  const { method } = ROUTES[name];
+  // A file that comes or goes twice is the same file.
+  const again = method !== "POST" || !!retries || name === "upload" || name === "download";
+  return { method, path: routePath(name, params), again };
 }
 
 /** The response with its body read whole, so that one clock and one try cover both. */
@@ -342,9 +349,7 @@ async function buffered(response: Response, line: RequestLine, signal: AbortSign
   return new Response(content, { status, statusText, headers });
 }
 
-/** The error of an answer that broke off: the connection was there, and then it was not. */
+/** The error of an answer that broke off, or did not come, to what may be asked again. */
 export function isDropped(error: unknown): boolean {
-  if (!isBoxRunError(error)) return false;
-  const { code, retryable } = error;
-  return code === "CONNECTION_FAILED" || code === "STREAM_INTERRUPTED" || retryable;
+  return isBoxRunError(error) && error.retryable;
 }

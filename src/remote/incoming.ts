@@ -1,7 +1,7 @@
 import { BoxRunError } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { startTimer } from "../util/timer.js";
-import { describeRequest, type RequestLine } from "./failures.js";
+import { describeRequest, lostDetails, type RequestLine } from "./failures.js";
 
 /** How long the end of a body may take that has told all it has to tell. */
 const FINISH_MS = 1000;
@@ -81,7 +81,7 @@ export class Incoming {
 
   private interrupted(why: string, cause?: unknown): BoxRunError {
     const { line } = this.options;
-    const details = { ...line, retryable: true, cause };
+    const details = { ...lostDetails(line), cause };
     return new BoxRunError("STREAM_INTERRUPTED", `${describeRequest(line)}: ${why}`, details);
   }
 }

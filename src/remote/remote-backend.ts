@@ -308,9 +308,9 @@ function requireBoxId(box: string): string {
   return box;
 }
 
-/** An empty segment, and one of dots however it is encoded, would be taken out of the URL: the request would be another. */
+/** An empty segment, and one of dots however it is encoded, would be taken out of the URL: the request would be another. Half a surrogate pair cannot be encoded at all. */
 function isSegment(value: string): boolean {
-  return value !== "" && value !== "." && value !== "..";
+  return !/^\.{0,2}$|\p{Cs}/u.test(value);
 }
 
 function requireFilePath(path: string): void {

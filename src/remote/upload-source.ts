@@ -6,6 +6,8 @@ import { pause, startTimer } from "../util/timer.js";
 /** Of a source that is collected into a Blob. */
 const MAX_BLOB_BYTES = 2 ** 30;
 const BLOB_PIECE_BYTES = 16 * 2 ** 20;
+/** What the slowest of connections takes before it counts as silent. */
+const PIECE_BYTES = 64 * 1024;
 
 /** The caller's file on its way out: checked, counted, and what it fails with remembered. */
 export class UploadSource {
@@ -34,6 +36,7 @@ export class UploadSource {
       this.stopClock();
       if (!this.released) this.stopClock = startTimer(silenceMs, onSilence);
     };
+    let rest: Uint8Array | undefined;
     start();
     return new ReadableStream<Uint8Array>(
       {
@@ -41,8 +44,9 @@ export class UploadSource {
         pull: async (controller) => {
           this.stopClock();
           try {
-            const chunk = await this.next();
-            controller.enqueue(chunk ?? tail);
+            const chunk = rest?.byteLength ? rest : await this.next();
+            controller.enqueue(chunk?.subarray(0, PIECE_BYTES) ?? tail);
+            rest = chunk?.subarray(PIECE_BYTES);
             if (!chunk) controller.close();
           } catch (error) {
             controller.error(error);

@@ -24,5 +24,7 @@ export async function lateAnswer(work: Promise<Response>, aliveMs: number): Prom
     },
     { highWaterMark: 0 },
   );
-  return new Response(body, { headers: { "content-type": "application/json", "cache-control": "no-store" } });
+  return new Response(body, {
+    headers: { "content-type": "application/json", "cache-control": "no-store", "x-accel-buffering": "no" },
+  });
 }

@@ -1,6 +1,7 @@
 import type { Backend, Terminal, TerminalSpec } from "../backend.js";
 import { clientFrame, type ServerFrame } from "../contract/attach.js";
 import { isBoxRunError } from "../errors.js";
+import { untilAborted } from "../util/abort.js";
 import { pause, startTimer } from "../util/timer.js";
 
 /** Of a WebSocket that was accepted, what the server uses: those of ws, Deno, Bun and workerd have it. */
@@ -165,7 +166,7 @@ async function sendAll(
       signal.throwIfAborted();
       if (done) return;
       socket.send(value);
-      await inlet.ready;
+      await untilAborted(inlet.ready, signal);
       while ((socket.bufferedAmount ?? 0) > MAX_WAITING_BYTES) await pause(DRAIN_POLL_MS, signal);
     }
   } finally {

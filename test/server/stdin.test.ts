@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { BoxRunError } from "../../src/errors.js";
 import { BoxRunClient, type Timeouts } from "../../src/index.js";
 import { serve } from "../../src/serve/serve.js";
+import { lateAnswer } from "../../src/server/late-answer.js";
 import { failure } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
 import { deferred } from "../../src/util/deferred.js";
@@ -48,5 +49,13 @@ describe("input that a command does not read yet", () => {
     await pass(300);
     backend.ready.reject(new BoxRunError("EXEC_ALREADY_FINISHED", "it has ended"));
     expect(await writing).toMatchObject({ code: "EXEC_ALREADY_FINISHED", method: "POST" });
+  });
+
+  it("is answered past proxies that would hold back what has no end yet", async () => {
+    const answer = deferred<Response>();
+    const response = await lateAnswer(answer.promise, 1);
+    answer.resolve(Response.json({ ok: true }));
+    expect(response.headers.get("x-accel-buffering")).toBe("no");
+    expect(await response.json()).toEqual({ ok: true });
   });
 });

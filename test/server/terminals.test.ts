@@ -9,8 +9,10 @@ import type { Terminal } from "../../src/backend.js";
 import { type BoxHandle, BoxRunClient, type ClientOptions } from "../../src/index.js";
 import type { ServeOptions } from "../../src/node.js";
 import { serve } from "../../src/serve/serve.js";
+import { type ServerSocket, serveTerminal } from "../../src/server/terminal.js";
 import { failure } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
+import { deferred } from "../../src/util/deferred.js";
 
 let backend: FakeBackend;
 beforeEach(() => {
@@ -189,6 +191,29 @@ describe("a terminal over a server", () => {
     expect(bytes).toBeGreaterThan(400 * 65_536);
     expect(await terminal.exited).toBe(0);
   });
+
+  it("ends with a client that leaves while it can take no more", async () => {
+    const { id } = await new BoxRunClient({ backend }).create("fake");
+    const prompted = deferred<void>();
+    const listeners: Record<string, (event: { data: unknown }) => void> = {};
+    const socket: ServerSocket = {
+      send: () => prompted.resolve(),
+      close: () => {},
+      addEventListener: (type: string, listener: (typeof listeners)[string]) => {
+        listeners[type] = listener;
+      },
+    };
+    const spec = { cols: 80, rows: 24, shell: null, term: "vt100" };
+    const serving = serveTerminal(backend, { boxId: async () => id, spec }, socket, {
+      flow: true,
+      keepAliveMs: 60_000,
+    });
+    listeners["message"]!({ data: '{"type":"pause"}' });
+    await prompted.promise;
+    listeners["close"]!({ data: undefined });
+    await serving;
+    expect(backend.openTerminals).toBe(0);
+  }, 10_000);
 
   it("takes a large paste in order", async () => {
     const box = await newBox();

@@ -64,3 +64,22 @@ describe("a command that its backend does not end in time", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 });
+
+describe("a command in a box of its own", () => {
+  it("is run with exact output where that is asked for", async () => {
+    const asked: string[][] = [];
+    class AsText extends FakeBackend {
+      override readonly capabilities = { ...new FakeBackend().capabilities, bytes: "text alone" as never };
+      override startExec(boxId: string, spec: ExecSpec) {
+        asked.push(spec.cmd);
+        return super.startExec(boxId, { ...spec, cmd: ["x"] });
+      }
+    }
+    const backend = new AsText({ programs: { x: () => {} } });
+    const client = new BoxRunClient({ backend });
+    await client.run("fake", ["x"], { encoding: "bytes" });
+    await client.run("fake", ["x"], { encoding: "text" });
+    expect(asked).toEqual([expect.arrayContaining([expect.stringContaining("base64")]), ["x"]]);
+    expect(await backend.listBoxes({})).toEqual([]);
+  });
+});

@@ -75,6 +75,21 @@ describe("choosing a backend", () => {
     expect(await failure(ready({ baseUrl }))).toMatchObject({ status: 401 });
   });
 
+  it.each([401, 403])(
+    "passes over a server that it only found and that answers %d, and says why",
+    async (status) => {
+      const { baseUrl } = await startServer((_request, response) =>
+        json(response, { code: "VALIDATION_ERROR", message: "a bearer token is needed" }, status),
+      );
+      vi.stubEnv("BOXRUN_PORT", portOf(baseUrl));
+      const { kind, reason, tried } = await ready({});
+      expect(kind).toBe("local");
+      expect(reason).toMatch(/token is needed/);
+      expect(tried).toEqual([{ place: baseUrl, outcome: expect.stringMatching(/token is needed/) }]);
+      expect(await failure(ready({ baseUrl }))).toMatchObject({ status });
+    },
+  );
+
   it("does not take a web page for a server", async () => {
     const { baseUrl } = await startServer((_request, response) => {
       response.writeHead(200, { "content-type": "text/html" });

@@ -142,7 +142,7 @@ describe("the events of an execution", () => {
       isEvents(request) ? void sse(response).end() : json(response, EXEC),
     );
     const error = await failure(follow(backend));
-    expect(error).toMatchObject({ code: "STREAM_INTERRUPTED", retryable: true });
+    expect(error).toMatchObject({ code: "STREAM_INTERRUPTED", retryable: false });
     expect(server.seen.filter(isEvents)).toHaveLength(6);
   });
 

@@ -2,8 +2,8 @@ import { createServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { BoxRunClient } from "../../../src/index.js";
 import { connectRemote } from "../../../src/remote/index.js";
-import { failure } from "../../../src/testing/contract/tools.js";
-import { BOX, EXEC, json, OURS, PLAIN, serve, startServer } from "./servers.js";
+import { failure, pattern, streamOf } from "../../../src/testing/contract/tools.js";
+import { BOX, EXEC, exit, json, OURS, PLAIN, serve, sse, startServer } from "./servers.js";
 
 const SPEC = {
   image: "alpine",
@@ -41,13 +41,15 @@ describe("requests", () => {
 
   it("keep whatever a box is called in one segment of the path", async () => {
     const { backend, server } = await serve(PLAIN, (_request, response) => json(response, BOX));
+    await backend.getBox("\u{1f600}...");
     await backend.getBox("a/b?c#d%20:stop");
     expect(server.seen.at(-1)!.path).toBe("/v1/boxes/a%2Fb%3Fc%23d%2520%3Astop");
     const before = server.seen.length;
-    for (const id of [".", "..", ""]) {
+    for (const id of [".", "..", "", "a\ud800", "\ud800"]) {
       expect(await failure(backend.getBox(id))).toMatchObject({ code: "BOX_NOT_FOUND" });
     }
-    expect(await failure(backend.getExec(BOX.id, ".."))).toMatchObject({ code: "EXEC_NOT_FOUND" });
+    for (const id of ["..", "\udc00"])
+      expect(await failure(backend.getExec(BOX.id, id))).toMatchObject({ code: "EXEC_NOT_FOUND" });
     expect(server.seen).toHaveLength(before);
   });
 
@@ -109,6 +111,27 @@ describe("requests", () => {
     expect(server.seen.filter(({ path }) => path === "/v1/boxes/a")).toHaveLength(2);
   });
 
+  it("ask for another token when one is refused with a body that is used up, for the next request", async () => {
+    const server = await startServer((request, response) => {
+      if (request.headers.authorization !== "Bearer new") return json(response, {}, 401);
+      json(response, request.path.endsWith("/info") ? OURS : { ok: true });
+    });
+    let kept = "new";
+    const backend = await connectRemote({
+      baseUrl: server.baseUrl,
+      token: ({ refused }) => {
+        if (refused) kept = "new";
+        return kept;
+      },
+    });
+    const upload = () => backend.upload(BOX.id, "/x", streamOf(pattern(10), 10), { mode: 0o644 });
+    kept = "old";
+    expect(await failure(upload())).toMatchObject({ status: 401, retryable: true });
+    expect(server.seen).toHaveLength(2);
+    await upload();
+    expect(server.seen).toHaveLength(3);
+  });
+
   it("give up on a token that never comes", async () => {
     const pending = connectRemote({
       baseUrl: "http://127.0.0.1:1",
@@ -156,7 +179,7 @@ describe("answers that are errors", () => {
   });
 
   it.each([
-    [502, "<html>\n<h1>Bad   gateway</h1>", true, "status 502: <html> <h1>Bad gateway</h1>"],
+    [502, "<html>\n<h1>Bad   gateway</h1>", false, "status 502: <html> <h1>Bad gateway</h1>"],
     [413, "", false, "status 413"],
     [429, "slow down", true, "status 429: slow down"],
     [500, '{"detail": "x"}', false, 'status 500: {"detail": "x"}'],
@@ -275,7 +298,7 @@ describe("trying again", () => {
       "remove",
     ] as const;
     const path = new TextEncoder().encode("/srv");
-    for (const status of [0, 500, 503]) {
+    for (const status of [0, 500, 502, 503, 504]) {
       const { backend, server } = await serve(WITH_FILES, (_request, response) =>
         status === 0
           ? void response.socket?.resetAndDestroy()
@@ -294,12 +317,49 @@ describe("trying again", () => {
       };
       for (const name of calls) {
         const before = server.seen.length;
-        expect(await failure(made[name]())).toMatchObject({
+        const error = await failure(made[name]());
+        expect(error).toMatchObject({
           code: status === 0 ? "CONNECTION_FAILED" : "RUNTIME_ERROR",
+          retryable: status === 503 || (name === "removeBox" && status !== 500),
         });
+        expect(error.message.includes("may have run")).toBe(
+          status !== 503 && status !== 500 && name !== "removeBox",
+        );
         expect(server.seen.length - before).toBe(1);
       }
     }
+  });
+
+  it("is offered where nothing was sent, or nothing is done twice; not once an answer may have been lost", async () => {
+    const { backend, server } = await serve(
+      OURS,
+      ({ path }, response) => {
+        if (path.endsWith("download")) return void response.writeHead(200).flushHeaders();
+        if (path.includes("stdin")) return void response.writeHead(200).write(" ", () => response.destroy());
+      },
+      { timeouts: { requestMs: 50, lifecycleMs: 50, silenceMs: 50 } },
+    );
+    const exec = { cmd: ["true"], env: null, workdir: null, timeoutMs: null, stdin: false };
+    const start = () => failure(backend.startExec(BOX.id, exec));
+    expect(await start()).toMatchObject({ code: "CONNECTION_FAILED", retryable: false });
+    const written = failure(backend.writeStdin(BOX.id, EXEC.id, new Uint8Array(1)));
+    expect(await written).toMatchObject({ code: "STREAM_INTERRUPTED", retryable: false });
+    const { stream } = await backend.download(BOX.id, "/x", {});
+    expect(await failure(new Response(stream).text())).toMatchObject({ retryable: true });
+    await server.stop();
+    // It notices first that its connections are gone.
+    expect(await failure(backend.getBox("a"))).toMatchObject({ retryable: true });
+    expect(await start()).toMatchObject({ code: "CONNECTION_FAILED", retryable: true });
+  });
+
+  it("is not offered for a command that runs, whatever cannot be told of it", async () => {
+    const { backend } = await serve(PLAIN, ({ method, path }, response) => {
+      if (method === "POST") return json(response, EXEC);
+      if (path.includes("events")) return sse(response).end(exit(1, 0));
+      json(response, path.endsWith(BOX.id) ? BOX : {}, path.endsWith(BOX.id) ? 200 : 503);
+    });
+    const box = await new BoxRunClient({ backend }).getBox(BOX.id);
+    expect(await failure(box.exec("true"))).toMatchObject({ status: 503, retryable: false });
   });
 
   it("is left to the caller when the server wants a long pause", async () => {

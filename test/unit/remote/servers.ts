@@ -22,6 +22,8 @@ export interface TestServer {
   seen: Seen[];
   /** Resolves when `count` requests of this path have come. */
   came(path: RegExp, count?: number): Promise<void>;
+  /** From then on nobody listens there. */
+  stop(): Promise<void>;
 }
 
 export const PLAIN = { max_cpu: 8, max_memory_mb: 8192 };
@@ -82,6 +84,11 @@ export async function startServer(handle: Handle): Promise<TestServer> {
   return {
     baseUrl: `http://127.0.0.1:${port}`,
     seen,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
     came: (path, count = 1) =>
       new Promise((resolve) => {
         const check = () => {

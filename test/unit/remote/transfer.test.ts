@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { connectRemote } from "../../../src/remote/index.js";
 import { failure, pattern, streamOf } from "../../../src/testing/contract/tools.js";
 import { BOX, ENDED, EXEC, json, OURS, PLAIN, serve } from "./servers.js";
 
@@ -41,11 +42,26 @@ describe("an upload", () => {
     );
     // The server reads nothing: what fits into the buffers on the way is all that is taken.
     const { baseUrl } = await deafServer();
-    const { connectRemote } = await import("../../../src/remote/index.js");
     const backend = await connectRemote({ baseUrl, timeouts: { silenceMs: 300 } });
     const error = await failure(backend.upload(BOX.id, "/x", source, { mode: 0o644 }));
     expect(error).toMatchObject({ code: "STREAM_INTERRUPTED", retryable: true });
     expect(pulled).toBeLessThan(200);
+  });
+
+  it("goes out in pieces whatever its source gives, so that a slow connection is no silence", async () => {
+    const bytes = pattern(1_000_001);
+    const pieces: Uint8Array[] = [];
+    const backend = await connectRemote({
+      baseUrl: "http://box",
+      fetch: async (request) => {
+        if (request.url.endsWith("/info")) return Response.json(OURS);
+        for await (const piece of request.body!) pieces.push(piece);
+        return Response.json({ ok: true });
+      },
+    });
+    await backend.upload(BOX.id, "/x", streamOf(bytes, bytes.byteLength), { mode: 0o644 });
+    expect(Math.max(...pieces.map(({ byteLength }) => byteLength))).toBeLessThanOrEqual(65_536);
+    expect(Buffer.concat(pieces).includes(Buffer.from(bytes))).toBe(true);
   });
 
   it("gives the source's own error, and no file", async () => {
@@ -144,7 +160,6 @@ describe("a download", () => {
   });
 
   it("is an error when it is shorter than was said, where the transport does not mind", async () => {
-    const { connectRemote } = await import("../../../src/remote/index.js");
     const backend = await connectRemote({
       baseUrl: "http://box",
       fetch: async (request) =>
