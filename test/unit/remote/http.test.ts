@@ -1,9 +1,10 @@
 import { createServer } from "node:net";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { BoxRunClient } from "../../../src/index.js";
 import { connectRemote } from "../../../src/remote/index.js";
 import { failure } from "../../../src/testing/contract/tools.js";
-import { BOX, EXEC, json, OURS, PLAIN, serve, startServer } from "./servers.js";
+import { deferred } from "../../../src/util/deferred.js";
+import { BOX, ENDED, EXEC, json, OURS, PLAIN, serve, sse, startServer } from "./servers.js";
 
 const SPEC = {
   image: "alpine",
@@ -426,6 +427,65 @@ describe("closing", () => {
     await backend.close();
     expect(await pending).toMatchObject({ code: "VALIDATION_ERROR" });
     expect(await failure(backend.listBoxes({}))).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(await failure(backend.removeBox("a", { force: true }))).toMatchObject({
+      code: "VALIDATION_ERROR",
+    });
+  });
+
+  it("right after an abort leaves the cancel of its command the time to arrive", async () => {
+    const answer = deferred();
+    const { backend, server } = await serve(PLAIN, (request, response) => {
+      if (request.path.endsWith("/events")) return void sse(response);
+      if (request.path.endsWith("/cancel")) return void answer.promise.then(() => json(response, ENDED));
+      json(response, request.path.endsWith("/exec") ? EXEC : BOX, request.method === "POST" ? 201 : 200);
+    });
+    const client = new BoxRunClient({ backend });
+    const box = await client.getBox(BOX.id);
+    const controller = new AbortController();
+    const running = failure(box.exec("sleep 60", { signal: controller.signal }));
+    await server.came(/events/);
+    controller.abort(new Error("enough"));
+    let isClosed = false;
+    const closing = client.close().then(() => {
+      isClosed = true;
+    });
+    await server.came(/cancel/);
+    expect(isClosed).toBe(false);
+    answer.resolve();
+    await closing;
+    expect(await running).toMatchObject({ message: "enough" });
+  });
+
+  it.each([
+    ["a creation that was given up", true],
+    ["a creation that goes on", false],
+  ])("removes the box of %s", async (_, aborts) => {
+    const answer = deferred();
+    const { backend, server } = await serve(PLAIN, (request, response) => {
+      if (request.method === "DELETE") return json(response, { ok: true });
+      answer.promise.then(() => json(response, BOX, 201));
+    });
+    const controller = new AbortController();
+    const creating = failure(backend.createBox(SPEC, { signal: controller.signal }));
+    await server.came(/boxes/);
+    if (aborts) controller.abort(new Error("enough"));
+    const closing = backend.close();
+    expect(await creating).toMatchObject(aborts ? { message: "enough" } : { code: "VALIDATION_ERROR" });
+    answer.resolve();
+    await closing;
+    expect(server.seen.at(-1)).toMatchObject({ method: "DELETE", path: `/v1/boxes/${BOX.id}?force=true` });
+  });
+
+  it("does not wait for ever", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { backend, server } = await serve(PLAIN, () => {});
+    const removing = failure(backend.removeBox(BOX.id, { force: true }));
+    await server.came(/force/);
+    const closing = backend.close();
+    await vi.advanceTimersByTimeAsync(5000);
+    await closing;
+    expect(await removing).toMatchObject({ code: "VALIDATION_ERROR" });
   });
 });
 
