@@ -85,14 +85,10 @@ export class RemoteBackend implements Backend {
 
   async createBox(spec: BoxSpec, { signal }: { signal?: AbortSignal }): Promise<BoxInfo> {
     signal?.throwIfAborted();
-    const { lifecycleMs } = this.http.clocks;
-    const request: Call = { json: toCreateRequest(spec), withinMs: lifecycleMs };
-    if (this.http.extended) {
-      // Our server ends a creation whose client hangs up, and removes what it has made.
-      return this.http.json("createBox", wireBox, { ...request, ...(signal && { signal }) });
-    }
-    // Others may finish it, and nobody would know the box's id: the answer is awaited, and the box removed.
-    const created = this.http.json("createBox", wireBox, { ...request, outlives: true });
+    const withinMs = this.http.clocks.lifecycleMs;
+    const call: Call = { json: toCreateRequest(spec), withinMs, outlives: true };
+    // Never aborted: a server may have finished it, and nobody would know the box's id. The answer is awaited, and the box removed.
+    const created = this.http.json("createBox", wireBox, call);
     this.undoLate(created, ({ id }) => this.removeBox(id, { force: true }, "late"), signal);
     return this.unlessGivenUp(created, signal);
   }
@@ -118,12 +114,10 @@ export class RemoteBackend implements Backend {
 
   async startBox(id: string, { signal }: { signal?: AbortSignal }): Promise<BoxInfo> {
     signal?.throwIfAborted();
-    const call: Call = { params: at(id), withinMs: this.http.clocks.lifecycleMs };
-    if (this.http.extended)
-      return this.http.json("startBox", wireBox, { ...call, ...(signal && { signal }) });
-    // Others start it all the same: then it is stopped again, and who starts it anew waits for that.
+    const call: Call = { params: at(id), withinMs: this.http.clocks.lifecycleMs, outlives: true };
+    // A server may start it all the same: then it is stopped again, and who starts it anew waits for that.
     await untilAborted(this.stopping.get(id) ?? Promise.resolve(), signal);
-    const started = this.http.json("startBox", wireBox, { ...call, outlives: true });
+    const started = this.http.json("startBox", wireBox, call);
     const stopped = this.undoLate(started, () => this.stopBox(id, "late"), signal);
     this.stopping.set(id, stopped);
     stopped.then(() => this.stopping.get(id) === stopped && this.stopping.delete(id));
