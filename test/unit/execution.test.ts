@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ExecSpec } from "../../src/backend.js";
+import { BoxRunError } from "../../src/errors.js";
 import { BoxRunClient } from "../../src/index.js";
 import { failure } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
@@ -62,5 +63,56 @@ describe("a command that its backend does not end in time", () => {
     const box = await new BoxRunClient({ backend: new FakeBackend() }).create("fake");
     await box.exec(["true"], { timeoutMs: 1000 });
     expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe("the box of a single command", () => {
+  const lost = new BoxRunError("CONNECTION_FAILED", "the connection was lost", { retryable: true });
+
+  /** A server that is lost at the first removals. */
+  class LosesRemovals extends FakeBackend {
+    constructor(private left: number) {
+      const x = ({ write }: { write(data: string): void }) => {
+        write("hello\n");
+        return 3;
+      };
+      super({ programs: { x } });
+    }
+
+    override async removeBox(id: string, options: { force: boolean }) {
+      if (this.left-- > 0) throw lost;
+      return super.removeBox(id, options);
+    }
+  }
+
+  it("is removed by another try when the first is lost", async () => {
+    const client = new BoxRunClient({ backend: new LosesRemovals(1) });
+    expect(await client.run("fake", ["x"])).toMatchObject({ stdout: "hello\n", exitCode: 3 });
+    expect(await client.listBoxes()).toEqual([]);
+  });
+
+  it("changes nothing of what came of the command when it cannot be removed", async () => {
+    const client = new BoxRunClient({ backend: new LosesRemovals(9) });
+    expect(await client.run("fake", ["x"])).toMatchObject({ stdout: "hello\n", exitCode: 3 });
+    expect(await failure(client.run("fake", ["x"], { check: true }))).toMatchObject({
+      code: "COMMAND_FAILED",
+    });
+  });
+
+  it("does not hold up an abort", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const backend = new FakeBackend({
+      programs: {
+        x: () => {
+          controller.abort(reason);
+          return new Promise<number>(() => {});
+        },
+      },
+    });
+    const removing = vi.spyOn(backend, "removeBox").mockReturnValue(new Promise(() => {}));
+    const running = new BoxRunClient({ backend }).run("fake", ["x"], { signal: controller.signal });
+    expect(await failure(running)).toBe(reason);
+    expect(removing).toHaveBeenCalledOnce();
   });
 });
