@@ -98,7 +98,15 @@ export async function runToEnd(
   const collected = collector.read(execution);
   const ended = input === undefined ? collected : whileFeeding(execution, input, collected);
   const info = await ended.then(
-    async () => endedBy(await execution.info(), collector.exitCode),
+    async () => {
+      const { exitCode } = collector;
+      // Who has the exit code can do without the rest.
+      const info = await execution.info().catch((error) => {
+        if (exitCode === null) throw error;
+        return execution.started;
+      });
+      return endedBy(info, exitCode);
+    },
     (error) => {
       if (!(error instanceof Overdue)) throw error;
       return { ...execution.started, status: "timeout", errorMessage: error.message };

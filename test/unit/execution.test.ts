@@ -66,6 +66,22 @@ describe("a command that its backend does not end in time", () => {
   });
 });
 
+describe("a command whose end the stream has told", () => {
+  it.each(["EXEC_NOT_FOUND", "CONNECTION_FAILED"] as const)(
+    "has its result, though the state cannot be had: %s",
+    async (code) => {
+      const x = ({ write }: { write(data: string): void }) => {
+        write("hello\n");
+        return 3;
+      };
+      const backend = new FakeBackend({ programs: { x } });
+      const box = await new BoxRunClient({ backend }).create("fake");
+      vi.spyOn(backend, "getExec").mockRejectedValue(new BoxRunError(code, "not now"));
+      expect(await box.exec(["x"])).toMatchObject({ stdout: "hello\n", exitCode: 3, status: "failed" });
+    },
+  );
+});
+
 describe("the box of a single command", () => {
   const lost = new BoxRunError("CONNECTION_FAILED", "the connection was lost", { retryable: true });
 
