@@ -82,6 +82,19 @@ describe("a command whose end the stream has told", () => {
   );
 });
 
+it("an error of a command's stream is told at once, not when its cancel has been answered", async () => {
+  const backend = new FakeBackend();
+  const box = await new BoxRunClient({ backend }).create("fake");
+  const broken = new BoxRunError("STREAM_INTERRUPTED", "the server is gone");
+  vi.spyOn(backend, "execEvents").mockImplementation(async function* () {
+    yield { type: "log", stream: "stdout", bytes: new Uint8Array(1), seq: 1 };
+    throw broken;
+  });
+  const canceling = vi.spyOn(backend, "cancelExec").mockReturnValue(new Promise(() => {}));
+  expect(await failure(box.exec(["true"]))).toBe(broken);
+  expect(canceling).toHaveBeenCalledOnce();
+});
+
 describe("the box of a single command", () => {
   const lost = new BoxRunError("CONNECTION_FAILED", "the connection was lost", { retryable: true });
 
