@@ -97,7 +97,15 @@ export async function runToEnd(
   const collector = new Collector(maxOutputBytes, { stdout: onStdout, stderr: onStderr });
   const collected = collector.read(execution);
   const ended = input === undefined ? collected : whileFeeding(execution, input, collected);
-  const told = ended.then(async () => endedBy(await execution.info(), collector.exitCode));
+  const told = ended.then(async () => {
+    const { exitCode } = collector;
+    // Who has the exit code can do without the rest.
+    const state = await execution.info().catch((error) => {
+      if (exitCode === null) throw error;
+      return execution.started;
+    });
+    return endedBy(state, exitCode);
+  });
   const info = await told.catch((error) => {
     // It has run: who makes the same call again runs it twice.
     if (isBoxRunError(error) && error.method) Object.assign(error, { retryable: false });

@@ -135,6 +135,7 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
     const decoders = { stdout: decoder(), stderr: decoder() };
     const exact = innerCommand(this.started.cmd) && new ExactOutput();
     let ended = false;
+    let failed = false;
     try {
       for await (const event of this.backend.execEvents(this.boxId, this.id, { after: 0, signal })) {
         if (event.type === "log") {
@@ -149,10 +150,15 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
         yield event;
       }
     } catch (error) {
-      if (error !== LEFT) throw error;
+      failed = error !== LEFT;
+      if (failed) throw error;
     } finally {
       onEnd();
-      if (!ended && !this.detached) await this.cancelIfRunning();
+      if (!ended && !this.detached) {
+        const canceled = this.cancelIfRunning();
+        // An error is told at once: where it comes from, the cancel may take long.
+        if (!failed) await canceled;
+      }
     }
   }
 

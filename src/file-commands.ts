@@ -156,8 +156,15 @@ export class FileCommands implements BoxFiles {
       return;
     }
     const file = `/tmp/boxrun-${crypto.randomUUID()}.tar`;
-    await this.box.upload(archive, file, options);
-    await this.scripts.run("unpack", scripts.UNPACK_FILE, [path, file], [], options);
+    try {
+      await this.box.upload(archive, file, options);
+      await this.scripts.run("unpack", scripts.UNPACK_FILE, [path, file], [], options);
+    } catch (error) {
+      // Else the script has.
+      const removed = this.remove(file).catch(() => {});
+      if (!options.signal?.aborted) await removed;
+      throw error;
+    }
   }
 
   /** Transfers take names that are text: any other file gets one for their time. */

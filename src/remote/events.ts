@@ -35,12 +35,15 @@ export async function* followEvents(
   /** Set once the execution is known to have ended: a stream that is opened from then on holds all there is. */
   let ended: ExecInfo | undefined;
   for (;;) {
-    const began = Date.now();
+    let body: Incoming | undefined;
+    let opened = 0;
     let isNew = false;
     let broken: unknown;
     let exit: Extract<BackendEvent, { type: "exit" }> | undefined;
     try {
-      for await (const event of readEvents(await source.open(seen), source.what)) {
+      body = await source.open(seen);
+      opened = Date.now();
+      for await (const event of readEvents(body, source.what)) {
         if (event.type === "exit") {
           exit = event;
           break;
@@ -65,14 +68,17 @@ export async function* followEvents(
       yield { type: "exit", exitCode: knownExitCode(ended, source.what), seq: seen + 1 };
       return;
     }
+    // What ended by this side's own clock held, too. Without an answer of the server it is no sign of life.
+    let good = isNew || (body && (body.silent || Date.now() - opened >= STABLE_MS));
     try {
       const info = await source.state();
       if (info.status !== "running") ended = info;
     } catch (error) {
       if (!isDropped(error)) throw error;
       broken ??= error;
+      good = false;
     }
-    failures = isNew || Date.now() - began >= STABLE_MS ? 0 : failures + 1;
+    failures = good ? 0 : failures + 1;
     if (failures >= MAX_FAILURES)
       throw interrupted(source.what, "its stream broke off again and again", broken);
     await pause(source.backoffMs(failures + 1), signal);

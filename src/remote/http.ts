@@ -23,10 +23,14 @@ export interface Call {
   withinMs?: number;
   /** How often a request is tried again. By default a GET 3 times, and nothing else, which may have been done: whoever gives a number here knows that it only asks. */
   retries?: number;
+  /** True: it clears up after a caller that has gone, so it may go on for a moment when this client closes. "late": it may begin then, too. */
+  outlives?: true | "late";
 }
 
 export const DEFAULT_RETRIES = 3;
 const BACKOFF_MS = 300;
+/** How long closing waits for what clears up. */
+const CLEAN_UP_MS = 5000;
 const MAX_BACKOFF_MS = 5000;
 /** A server that asks for a longer pause is believed: the caller gets the error, at once. */
 const MAX_RETRY_AFTER_MS = 30_000;
@@ -41,8 +45,11 @@ export class Http {
   /** True towards servers that understand the fields that the published API does not have. */
   extended = false;
   private readonly base: string;
-  private readonly calls = new Set<AbortController>();
-  private closed = false;
+  private readonly calls = new Map<AbortController, Call>();
+  private readonly cleanUps = new Set<Promise<unknown>>();
+  private readonly closing = new AbortController();
+  private closed: Promise<void> | undefined;
+  private over = false;
 
   constructor(private readonly options: RemoteOptions) {
     this.clocks = withDefaults(options.timeouts);
@@ -52,7 +59,7 @@ export class Http {
 
   /** A request, and its answer read by `schema`. */
   async json<T extends z.ZodMiniType>(name: RouteName, schema: T, call: Call = {}): Promise<z.infer<T>> {
-    const { life, end } = this.begin(call.signal);
+    const { life, end } = this.begin(call);
     try {
       const response = await this.send(name, call, life, { whole: true });
       return readJson(schema, (await response.text()) || "{}", lineOf(name, call));
@@ -63,7 +70,7 @@ export class Http {
 
   /** A request whose answer is a stream. Whoever gets it reads it to its end or cancels it. */
   async open(name: RouteName, call: Call = {}): Promise<{ response: Response; body: Incoming }> {
-    const { life, end } = this.begin(call.signal);
+    const { life, end } = this.begin(call);
     try {
       const response = await this.send(name, call, life, { whole: false });
       const { silenceMs } = this.clocks;
@@ -85,7 +92,7 @@ export class Http {
     call: Call,
     use: (socket: WebSocketLike, life: AbortSignal, end: () => void) => T,
   ): Promise<T> {
-    const { life, end } = this.begin(call.signal);
+    const { life, end } = this.begin(call);
     const { signal } = life;
     const stop = startTimer(this.clocks.requestMs, () =>
       life.abort(connectionFailed(lineOf(name, call), this.name, new TooLate(this.clocks.requestMs))),
@@ -118,12 +125,22 @@ export class Http {
     }
   }
 
-  /** Ends every request. Those that come later are refused. */
-  close(): void {
-    if (this.closed) return;
-    this.closed = true;
-    for (const life of this.calls) life.abort(invalid("this client was closed"));
-    this.options.onClose?.();
+  /** Ends every request, but for those that clear up: they have a moment more. Those that come later are refused. Idempotent. */
+  close(): Promise<void> {
+    this.closed ??= this.end();
+    return this.closed;
+  }
+
+  /** Aborts when this client closes. */
+  get life(): AbortSignal {
+    return this.closing.signal;
+  }
+
+  /** Closing waits for `work`, which is made of calls that outlive it. */
+  cleanUp(work: Promise<unknown>): void {
+    const done = work.catch(() => {});
+    this.cleanUps.add(done);
+    void done.then(() => this.cleanUps.delete(done));
   }
 
   /** A pause before try number `attempt` (from 1), with jitter, so that many clients do not come back at once. */
@@ -133,14 +150,28 @@ export class Http {
     );
   }
 
+  private async end(): Promise<void> {
+    const reason = invalid("this client was closed");
+    this.closing.abort(reason);
+    for (const [life, { outlives }] of this.calls) if (!outlives) life.abort(reason);
+    const stop = startTimer(CLEAN_UP_MS, () => {
+      this.over = true;
+      for (const life of this.calls.keys()) life.abort(reason);
+    });
+    await Promise.all(this.cleanUps);
+    stop();
+    this.options.onClose?.();
+  }
+
   /** What ends a call: its caller, or the end of this client. Not AbortSignal.any, which leaves a trace on signals that live long. */
-  private begin(signal: AbortSignal | undefined): { life: AbortController; end: () => void } {
-    if (this.closed) throw invalid("this client was closed");
+  private begin(call: Call): { life: AbortController; end: () => void } {
+    if (this.over || (this.life.aborted && call.outlives !== "late")) throw invalid("this client was closed");
+    const { signal } = call;
     signal?.throwIfAborted();
     const life = new AbortController();
     const onAbort = () => life.abort(signal?.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
-    this.calls.add(life);
+    this.calls.set(life, call);
     return {
       life,
       end: () => {

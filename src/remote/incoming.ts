@@ -28,6 +28,8 @@ export class Incoming {
   private readonly broken = new AbortController();
   private readonly onAbort = () => this.broken.abort(this.options.signal.reason);
   private ended = false;
+  /** True when nothing came for too long. */
+  silent = false;
 
   constructor(
     body: ReadableStream<Uint8Array> | null,
@@ -43,9 +45,10 @@ export class Incoming {
     const { silenceMs } = this.options;
     if (!this.reader) return void (await this.cancel());
     const { signal } = this.broken;
-    const stop = startTimer(silenceMs, () =>
-      this.broken.abort(this.interrupted(`nothing came for ${silenceMs} ms`)),
-    );
+    const stop = startTimer(silenceMs, () => {
+      this.silent = true;
+      this.broken.abort(this.interrupted(`nothing came for ${silenceMs} ms`));
+    });
     try {
       const { done, value } = await untilAborted(this.reader.read(), signal);
       if (done) await this.cancel();

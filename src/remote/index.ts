@@ -24,7 +24,7 @@ export async function connectRemote(
     const limits = probeMs === undefined ? {} : { withinMs: probeMs, retries: 0 };
     return new RemoteBackend(http, await http.json("info", wireInfo, limits));
   } catch (error) {
-    http.close();
+    void http.close();
     throw error;
   }
 }

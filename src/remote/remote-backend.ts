@@ -82,20 +82,12 @@ export class RemoteBackend implements Backend {
 
   async createBox(spec: BoxSpec, { signal }: { signal?: AbortSignal }): Promise<BoxInfo> {
     signal?.throwIfAborted();
-    const { lifecycleMs } = this.http.clocks;
-    const request: Call = { json: toCreateRequest(spec), withinMs: lifecycleMs };
-    if (this.http.extended) {
-      // Our server ends a creation whose client hangs up, and removes what it has made.
-      return this.http.json("createBox", wireBox, { ...request, ...(signal && { signal }) });
-    }
-    // Others may finish it, and nobody would know the box's id: the answer is awaited, and the box removed.
-    const created = this.http.json("createBox", wireBox, request);
-    if (!signal) return created;
-    const removeLate = async ({ id }: BoxInfo) => {
-      if (signal.aborted) await this.removeBox(id, { force: true });
-    };
-    created.then(removeLate).catch(() => {});
-    return untilAborted(created, signal);
+    const withinMs = this.http.clocks.lifecycleMs;
+    const call: Call = { json: toCreateRequest(spec), withinMs, outlives: true };
+    // Never aborted: a server may have finished it, and nobody would know the box's id. The answer is awaited, and the box removed.
+    const created = this.http.json("createBox", wireBox, call);
+    this.undoLate(created, ({ id }) => this.removeBox(id, { force: true }, "late"), signal);
+    return this.unlessGivenUp(created, signal);
   }
 
   async getBox(idOrName: string): Promise<BoxInfo> {
@@ -112,34 +104,32 @@ export class RemoteBackend implements Backend {
     return status === undefined ? boxes : boxes.filter((box) => box.status === status);
   }
 
-  async stopBox(id: string): Promise<BoxInfo> {
-    return this.http.json("stopBox", wireBox, { params: at(id), withinMs: this.http.clocks.lifecycleMs });
+  async stopBox(id: string, outlives?: "late"): Promise<BoxInfo> {
+    const withinMs = this.http.clocks.lifecycleMs;
+    return this.http.json("stopBox", wireBox, { params: at(id), withinMs, ...(outlives && { outlives }) });
   }
 
   async startBox(id: string, { signal }: { signal?: AbortSignal }): Promise<BoxInfo> {
     signal?.throwIfAborted();
-    const call: Call = { params: at(id), withinMs: this.http.clocks.lifecycleMs };
-    if (this.http.extended)
-      return this.http.json("startBox", wireBox, { ...call, ...(signal && { signal }) });
-    // Others start it all the same: then it is stopped again, and who starts it anew waits for that.
+    const call: Call = { params: at(id), withinMs: this.http.clocks.lifecycleMs, outlives: true };
+    // A server may start it all the same: then it is stopped again, and who starts it anew waits for that.
     await untilAborted(this.stopping.get(id) ?? Promise.resolve(), signal);
     const started = this.http.json("startBox", wireBox, call);
-    if (!signal) return started;
-    const stopLate = async () => {
-      if (signal.aborted) await this.stopBox(id);
-    };
-    const stopped = started.then(stopLate).catch(() => {});
+    const stopped = this.undoLate(started, () => this.stopBox(id, "late"), signal);
     this.stopping.set(id, stopped);
     stopped.then(() => this.stopping.get(id) === stopped && this.stopping.delete(id));
-    return untilAborted(started, signal);
+    return this.unlessGivenUp(started, signal);
   }
 
-  async removeBox(id: string, { force }: { force: boolean }): Promise<void> {
-    await this.http.json("removeBox", wireDone, {
+  async removeBox(id: string, { force }: { force: boolean }, outlives: true | "late" = true): Promise<void> {
+    const removed = this.http.json("removeBox", wireDone, {
       params: at(id),
       ...(force && { query: { force: "true" } }),
       withinMs: this.http.clocks.lifecycleMs,
+      outlives,
     });
+    this.http.cleanUp(removed);
+    await removed;
   }
 
   async gc({ olderThan }: { olderThan: number }): Promise<number> {
@@ -190,7 +180,9 @@ export class RemoteBackend implements Backend {
   async cancelExec(boxId: string, execId: string): Promise<ExecInfo> {
     const params = at(boxId, execId);
     const withinMs = this.http.clocks.lifecycleMs;
-    const info = await this.http.json("cancelExec", wireExec, { params, withinMs });
+    const canceled = this.http.json("cancelExec", wireExec, { params, withinMs, outlives: true });
+    this.http.cleanUp(canceled);
+    const info = await canceled;
     this.waiter.wake(boxId, execId);
     return info;
   }
@@ -256,8 +248,27 @@ export class RemoteBackend implements Backend {
   }
 
   /** The boxes are the server's, and go on. */
-  async close(): Promise<void> {
-    this.http.close();
+  close(): Promise<void> {
+    return this.http.close();
+  }
+
+  /** Undoes what is done only after its caller has given it up, or this client was closed. Resolves when that is over. */
+  private undoLate<T>(
+    work: Promise<T>,
+    undo: (done: T) => Promise<unknown>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const undone = work
+      .then(async (done) => {
+        if (signal?.aborted || this.http.life.aborted) await undo(done);
+      })
+      .catch(() => {});
+    this.http.cleanUp(undone);
+    return undone;
+  }
+
+  private unlessGivenUp<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return untilAborted(untilAborted(work, this.http.life), signal);
   }
 
   private askExec(boxId: string, execId: string, signal?: AbortSignal): Promise<ExecInfo> {

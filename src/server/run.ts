@@ -33,7 +33,11 @@ export async function runOnce(
       errorMessage: [errorMessage, ...[...cut].map(cutMessage)].filter(Boolean).join("; ") || null,
     };
   } finally {
-    await backend.removeBox(id, { force: true });
+    const remove = () => backend.removeBox(id, { force: true });
+    const removed = remove()
+      .catch(remove)
+      .catch(() => {});
+    if (!signal.aborted) await removed;
   }
 }
 

@@ -129,6 +129,12 @@ describe("the API as published", () => {
     expect(backend.boxes.size).toBe(0);
   });
 
+  it("answers with what came of the command, though its box cannot be removed", async () => {
+    backend.removeBox = () => Promise.reject(new Error("the disk is gone"));
+    const { json } = await ask("/v1/run", { json: { image: "tiny", cmd: ["echo", "hello"] } });
+    expect(json).toMatchObject({ exit_code: 0, stdout: "hello\n" });
+  });
+
   it("says so when an output is more than an answer carries, and keeps the exit code", async () => {
     const log = (seq: number, stream: "stdout" | "stderr", bytes: Uint8Array) =>
       ({ type: "log", stream, bytes, seq }) as const;

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ExecSpec } from "../../src/backend.js";
+import { BoxRunError } from "../../src/errors.js";
 import { BoxRunClient } from "../../src/index.js";
 import { failure } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
@@ -81,5 +82,85 @@ describe("a command in a box of its own", () => {
     await client.run("fake", ["x"], { encoding: "text" });
     expect(asked).toEqual([expect.arrayContaining([expect.stringContaining("base64")]), ["x"]]);
     expect(await backend.listBoxes({})).toEqual([]);
+  });
+});
+
+describe("a command whose end the stream has told", () => {
+  it.each(["EXEC_NOT_FOUND", "CONNECTION_FAILED"] as const)(
+    "has its result, though the state cannot be had: %s",
+    async (code) => {
+      const x = ({ write }: { write(data: string): void }) => {
+        write("hello\n");
+        return 3;
+      };
+      const backend = new FakeBackend({ programs: { x } });
+      const box = await new BoxRunClient({ backend }).create("fake");
+      vi.spyOn(backend, "getExec").mockRejectedValue(new BoxRunError(code, "not now"));
+      expect(await box.exec(["x"])).toMatchObject({ stdout: "hello\n", exitCode: 3, status: "failed" });
+    },
+  );
+});
+
+it("an error of a command's stream is told at once, not when its cancel has been answered", async () => {
+  const backend = new FakeBackend();
+  const box = await new BoxRunClient({ backend }).create("fake");
+  const broken = new BoxRunError("STREAM_INTERRUPTED", "the server is gone");
+  vi.spyOn(backend, "execEvents").mockImplementation(async function* () {
+    yield { type: "log", stream: "stdout", bytes: new Uint8Array(1), seq: 1 };
+    throw broken;
+  });
+  const canceling = vi.spyOn(backend, "cancelExec").mockReturnValue(new Promise(() => {}));
+  expect(await failure(box.exec(["true"]))).toBe(broken);
+  expect(canceling).toHaveBeenCalledOnce();
+});
+
+describe("the box of a single command", () => {
+  const lost = new BoxRunError("CONNECTION_FAILED", "the connection was lost", { retryable: true });
+
+  /** A server that is lost at the first removals. */
+  class LosesRemovals extends FakeBackend {
+    constructor(private left: number) {
+      const x = ({ write }: { write(data: string): void }) => {
+        write("hello\n");
+        return 3;
+      };
+      super({ programs: { x } });
+    }
+
+    override async removeBox(id: string, options: { force: boolean }) {
+      if (this.left-- > 0) throw lost;
+      return super.removeBox(id, options);
+    }
+  }
+
+  it("is removed by another try when the first is lost", async () => {
+    const client = new BoxRunClient({ backend: new LosesRemovals(1) });
+    expect(await client.run("fake", ["x"])).toMatchObject({ stdout: "hello\n", exitCode: 3 });
+    expect(await client.listBoxes()).toEqual([]);
+  });
+
+  it("changes nothing of what came of the command when it cannot be removed", async () => {
+    const client = new BoxRunClient({ backend: new LosesRemovals(9) });
+    expect(await client.run("fake", ["x"])).toMatchObject({ stdout: "hello\n", exitCode: 3 });
+    expect(await failure(client.run("fake", ["x"], { check: true }))).toMatchObject({
+      code: "COMMAND_FAILED",
+    });
+  });
+
+  it("does not hold up an abort", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const backend = new FakeBackend({
+      programs: {
+        x: () => {
+          controller.abort(reason);
+          return new Promise<number>(() => {});
+        },
+      },
+    });
+    const removing = vi.spyOn(backend, "removeBox").mockReturnValue(new Promise(() => {}));
+    const running = new BoxRunClient({ backend }).run("fake", ["x"], { signal: controller.signal });
+    expect(await failure(running)).toBe(reason);
+    expect(removing).toHaveBeenCalledOnce();
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Backend } from "../../src/backend.js";
 import { BoxRunClient } from "../../src/index.js";
 import { failure } from "../../src/testing/contract/tools.js";
@@ -43,5 +43,32 @@ describe("the files of a box that lies", () => {
       expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
     }
     expect(await box.executions()).toEqual([]);
+  });
+});
+
+describe("an archive, over a server without stdin", () => {
+  /** A box whose shell does this. */
+  async function boxWithout(sh: () => number | Promise<number>) {
+    const backend: Backend = new FakeBackend({ programs: { sh } });
+    const capabilities = { ...backend.capabilities, stdin: "none" };
+    return new BoxRunClient({ backend: Object.assign(backend, { capabilities }) }).create("fake");
+  }
+  const archive = new Blob(["an archive"]);
+
+  it("is not left in the box when it cannot be unpacked", async () => {
+    const box = await boxWithout(() => 2);
+    expect(await failure(box.files.unpack(archive, "/x"))).toMatchObject({ code: "RUNTIME_ERROR" });
+    expect(await box.files.list("/tmp")).toEqual([]);
+  });
+
+  it("is not left in the box when its signal aborts", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const box = await boxWithout(() => {
+      controller.abort(reason);
+      return new Promise<number>(() => {});
+    });
+    expect(await failure(box.files.unpack(archive, "/x", { signal: controller.signal }))).toBe(reason);
+    await vi.waitFor(async () => expect(await box.files.list("/tmp")).toEqual([]));
   });
 });

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Backend, BackendEvent } from "../../../src/backend.js";
 import { BoxRunClient } from "../../../src/index.js";
 import { failure } from "../../../src/testing/contract/tools.js";
@@ -179,6 +179,46 @@ describe("the events of an execution", () => {
     expect(await follow(backend)).toEqual(["stdout 1 x", "exit 2 0"]);
     expect(connections).toBe(3);
   });
+
+  it("are followed through any silence, where no keep-alives come, while the server says that the command runs", async () => {
+    let connections = 0;
+    const { backend } = await serve(
+      PLAIN,
+      (request, response) => {
+        if (!isEvents(request)) return json(response, EXEC);
+        const stream = sse(response);
+        if (++connections > 8) stream.end(exit(1, 0));
+      },
+      { timeouts: { silenceMs: 100 } },
+    );
+    expect(await follow(backend)).toEqual(["exit 1 0"]);
+    expect(connections).toBe(9);
+  });
+
+  it.each([
+    ["nothing", () => {}],
+    ["silence", sse],
+    [
+      "an event that is new",
+      (response: ServerResponse, count: number) => sse(response).write(log(count, "x")),
+    ],
+  ])(
+    "are given up when the server answers %s, and nothing to the question for the state",
+    async (_, answer) => {
+      vi.useFakeTimers({ toFake: ["Date"] });
+      onTestFinished(() => void vi.useRealTimers());
+      const { backend, server } = await serve(
+        PLAIN,
+        (request, response) => {
+          if (isEvents(request)) answer(response, server.seen.length);
+          // Long waits, told by the clock alone.
+          vi.setSystemTime(Date.now() + 10_000);
+        },
+        { timeouts: { silenceMs: 20, requestMs: 300 } },
+      );
+      expect(await failure(follow(backend))).toMatchObject({ code: "STREAM_INTERRUPTED" });
+    },
+  );
 
   it("wait for as long as keep-alives come", async () => {
     const { backend, server } = await serve(
