@@ -137,10 +137,11 @@ export class Http {
   }
 
   /** Closing waits for `work`, which is made of calls that outlive it. */
-  cleanUp(work: Promise<unknown>): void {
+  cleanUp<T>(work: Promise<T>): Promise<T> {
     const done = work.catch(() => {});
     this.cleanUps.add(done);
-    void done.then(() => this.cleanUps.delete(done));
+    done.then(() => this.cleanUps.delete(done));
+    return work;
   }
 
   /** A pause before try number `attempt` (from 1), with jitter, so that many clients do not come back at once. */

@@ -128,8 +128,7 @@ export class RemoteBackend implements Backend {
       withinMs: this.http.clocks.lifecycleMs,
       outlives,
     });
-    this.http.cleanUp(removed);
-    await removed;
+    await this.http.cleanUp(removed);
   }
 
   async gc({ olderThan }: { olderThan: number }): Promise<number> {
@@ -181,8 +180,7 @@ export class RemoteBackend implements Backend {
     const params = at(boxId, execId);
     const withinMs = this.http.clocks.lifecycleMs;
     const canceled = this.http.json("cancelExec", wireExec, { params, withinMs, outlives: true });
-    this.http.cleanUp(canceled);
-    const info = await canceled;
+    const info = await this.http.cleanUp(canceled);
     this.waiter.wake(boxId, execId);
     return info;
   }
@@ -258,13 +256,10 @@ export class RemoteBackend implements Backend {
     undo: (done: T) => Promise<unknown>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const undone = work
-      .then(async (done) => {
-        if (signal?.aborted || this.http.life.aborted) await undo(done);
-      })
-      .catch(() => {});
-    this.http.cleanUp(undone);
-    return undone;
+    const late = async (done: T) => {
+      if (signal?.aborted || this.http.life.aborted) await undo(done);
+    };
+    return this.http.cleanUp(work.then(late).catch(() => {}));
   }
 
   private unlessGivenUp<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
