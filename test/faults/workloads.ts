@@ -29,6 +29,8 @@ export interface Workload {
   survives?: boolean;
   /** True where it may be right that the command was not started at all. */
   mayNotStart?: boolean;
+  /** In a box of its own: in a real one, what counts its starts goes with it. */
+  inOwnBox?: boolean;
   /** Why it is not for this target; undefined where it is. */
   cannot?(target: Target): string | undefined;
   /** Does it. Resolves when the result is right, throws {@link Wrong} when it is not, and what the client throws. */
@@ -241,6 +243,7 @@ const boxes: Workload = {
 
 const run: Workload = {
   name: "run",
+  inOwnBox: true,
   extent: { upBytes: UP, downBytes: DOWN, aims: COMMAND },
   run: async (context) => {
     const { client, target, random, run: name } = context;

@@ -71,7 +71,7 @@ const REMOTE_ROWS: string[][] = [
   ["index.ts"],
   ["remote-backend.ts"],
   ["upload-plain.ts"],
-  ["events.ts", "upload.ts", "download.ts", "exec-waiter.ts", "terminal.ts", "file-operation.ts"],
+  ["events.ts", "upload.ts", "download.ts", "exec-waiter.ts", "terminal.ts", "stdin.ts", "file-operation.ts"],
   ["upload-pieces.ts"],
   ["http.ts"],
   ["upload-source.ts"],

@@ -356,7 +356,7 @@ describe("trying again", () => {
   it("is not offered for a command that runs, whatever cannot be told of it", async () => {
     const { backend } = await serve(PLAIN, ({ method, path }, response) => {
       if (method === "POST") return json(response, EXEC);
-      if (path.includes("events")) return sse(response).end(exit(1, 0));
+      if (path.includes("events")) return sse(response).end(exit(1, null));
       json(response, path.endsWith(BOX.id) ? BOX : {}, path.endsWith(BOX.id) ? 200 : 503);
     });
     const box = await new BoxRunClient({ backend }).getBox(BOX.id);
