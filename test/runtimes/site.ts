@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { serveFolder } from "../../demo/static-server.mjs";
-import { passOn } from "../contract/pass-on.js";
+import { passOn, passOnUpgrade } from "../contract/pass-on.js";
 import type { Message, Settings } from "./messages.js";
 import type { Progress } from "./progress.js";
 
@@ -28,6 +28,7 @@ export async function openSite(options: {
       response.end();
     } else files.emit("request", request, response);
   });
+  if (server) site.on("upgrade", (...upgrade) => passOnUpgrade(server, ...upgrade));
   site.listen(0, "127.0.0.1");
   await once(site, "listening");
   return {
