@@ -15,7 +15,7 @@ const HEADERS_TIMEOUT_MS = 20_000;
 /** A connection over which nothing moves, in either direction. Long: a command may take its time over its stdin, and a creation over its image. */
 const IDLE_TIMEOUT_MS = 15 * 60_000;
 /** A client that has been refused may go on sending for this long, and then is cut off. */
-const LINGER_MS = 60_000;
+const LINGER_MS = 10_000;
 
 /** See node.ts, which documents it. */
 export async function serve(backend: Backend, options: ServeOptions = {}): Promise<RunningServer> {

@@ -8,10 +8,15 @@ export function passOn(baseUrl: string, incoming: IncomingMessage, outgoing: Ser
     outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
     outgoing.flushHeaders();
     answer.pipe(outgoing);
+    // Node sends nothing more once it has the whole answer. Browsers go on, and look at it then.
+    answer.on("end", () => {
+      incoming.unpipe(passed);
+      incoming.resume();
+    });
     answer.on("error", () => outgoing.destroy());
   });
   passed.on("error", () => outgoing.destroy());
-  // Who hangs up here hangs up there. Who has been answered may still be sending: that goes on.
+  // Who hangs up here hangs up there.
   outgoing.on("close", () => {
     if (!outgoing.writableFinished) passed.destroy();
   });
