@@ -1,5 +1,5 @@
 import type { Context } from "./target.js";
-import { failure, pattern, sha256, streamOf } from "./tools.js";
+import { failure, first, pattern, sha256, streamOf } from "./tools.js";
 
 export function execCases(context: Context): void {
   const { it, expect } = context;
@@ -74,7 +74,7 @@ export function execCases(context: Context): void {
     const line = "all work and no play makes a dull box\n";
     const bytes = 50 * 2 ** 20;
     const expected = new TextEncoder().encode(line.repeat(Math.ceil(bytes / line.length))).subarray(0, bytes);
-    const result = await context.box.exec(`yes '${line.trim()}' | head -c ${bytes}`, {
+    const result = await context.box.exec(`yes '${line.trim()}' | ${first(bytes)}`, {
       maxOutputBytes: bytes,
     });
     expect(result.stdoutBytes.byteLength).toBe(bytes);
