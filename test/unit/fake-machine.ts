@@ -1,11 +1,25 @@
 import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
+import type { BoxSpec } from "../../src/backend.js";
 import { encodeFrame, FrameReader, type GuestFrame, type HostFrame } from "../../src/local/frames.js";
 import type { Host } from "../../src/local/host.js";
 import { LocalBackend } from "../../src/local/local-backend.js";
 import type { FromMachine, ToMachine } from "../../src/local/machine/messages.js";
 import type { BoxStore } from "../../src/local/state/box-store.js";
 import { memoryStore } from "../../src/local/state/store-memory.js";
+
+/** The box that tests with such a machine create. */
+export const SPEC: BoxSpec = {
+  image: "fake",
+  name: null,
+  cpu: 1,
+  memoryMb: 256,
+  diskSizeGb: 8,
+  network: false,
+  workdir: "/root",
+  env: null,
+  volumes: null,
+};
 
 /** The smallest module there is, in the place of the emulator. */
 const EMPTY_WASM = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);

@@ -2,19 +2,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { FileOperation } from "../../src/backend.js";
 import type { GuestFrame } from "../../src/local/frames.js";
 import { failure } from "../../src/testing/contract/tools.js";
-import { bootFake, type FakeMachine, fakeBackend } from "./fake-machine.js";
+import { bootFake, type FakeMachine, fakeBackend, SPEC } from "./fake-machine.js";
 
-const SPEC = {
-  image: "fake",
-  name: null,
-  cpu: 1,
-  memoryMb: 256,
-  diskSizeGb: 8,
-  network: false,
-  workdir: "/root",
-  env: null,
-  volumes: null,
-};
 const path = new TextEncoder().encode("/srv");
 const STAT: FileOperation = { op: "stat", path, followLinks: true };
 const LIST: FileOperation = { op: "list", path };

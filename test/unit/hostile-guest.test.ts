@@ -1,19 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { BoxSpec } from "../../src/backend.js";
 import type { GuestFrame } from "../../src/local/frames.js";
-import { bootFake, type FakeMachine, fakeBackend } from "./fake-machine.js";
+import { bootFake, type FakeMachine, fakeBackend, SPEC } from "./fake-machine.js";
 
-const SPEC: BoxSpec = {
-  image: "fake",
-  name: null,
-  cpu: 1,
-  memoryMb: 256,
-  diskSizeGb: 8,
-  network: false,
-  workdir: "/root",
-  env: null,
-  volumes: null,
-};
 const EXEC = { cmd: ["x"], env: null, workdir: null, timeoutMs: null, stdin: false };
 
 afterEach(() => vi.useRealTimers());

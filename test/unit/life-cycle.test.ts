@@ -1,20 +1,7 @@
 import { expect, it } from "vitest";
-import type { BoxSpec } from "../../src/backend.js";
 import type { BoxStore } from "../../src/local/state/box-store.js";
 import { memoryStore } from "../../src/local/state/store-memory.js";
-import { bootFake, type FakeMachine, fakeBackend } from "./fake-machine.js";
-
-const SPEC: BoxSpec = {
-  image: "fake",
-  name: null,
-  cpu: 1,
-  memoryMb: 256,
-  diskSizeGb: 8,
-  network: false,
-  workdir: "/root",
-  env: null,
-  volumes: null,
-};
+import { bootFake, type FakeMachine, fakeBackend, SPEC } from "./fake-machine.js";
 
 /** A store that says of itself that it keeps its boxes. */
 const keepingStore = (): BoxStore => ({ ...memoryStore(false), persistent: true });

@@ -57,6 +57,18 @@ export const EXEC = {
   created_at: "2026-01-01T00:00:00Z",
 };
 export const ENDED = { ...EXEC, status: "failed", exit_code: 3, finished_at: "2026-01-01T00:00:02Z" };
+/** Of a box to create. */
+export const SPEC = {
+  image: "alpine",
+  name: null,
+  cpu: 2,
+  memoryMb: 1024,
+  diskSizeGb: 8,
+  network: false,
+  workdir: "/root",
+  env: null,
+  volumes: null,
+};
 
 /** A server on a port of its own, for the length of a test. */
 export async function startServer(handle: Handle): Promise<TestServer> {
