@@ -1,5 +1,5 @@
 import { BoxRunError, errnoCause, invalid } from "../errors.js";
-import { STAGES } from "./frames.js";
+import { STAGES } from "./frame-types.js";
 
 /** Linux error numbers that the agent is known to send, and what they mean to a reader. */
 const ERRNO: Record<number, readonly [name: string, words: string]> = {

@@ -1,6 +1,6 @@
 import type { FileEntry } from "../contract/types.js";
 import { Payload } from "./frame-fields.js";
-import { MAX_NAME } from "./frames.js";
+import { MAX_NAME } from "./frame-types.js";
 
 /** By the upper bits of a mode, S_IFMT. */
 const TYPES: Readonly<Record<number, FileEntry["type"]>> = { 8: "file", 4: "directory", 10: "symlink" };

@@ -4,13 +4,8 @@ import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
-import {
-  EXEC_STDIN,
-  encodeFrame,
-  FrameReader,
-  type GuestFrame,
-  type HostFrame,
-} from "../../src/local/frames.js";
+import { EXEC_STDIN, type GuestFrame, type HostFrame } from "../../src/local/frame-types.js";
+import { encodeFrame, FrameReader } from "../../src/local/frames.js";
 
 const PREBUILT = new URL("../../wasm/prebuilt/agent.br", import.meta.url);
 

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { MAX_DATA, MAX_STREAMS } from "../../src/local/frames.js";
+import { MAX_DATA, MAX_STREAMS } from "../../src/local/frame-types.js";
 import { AgentProcess, whySkipped } from "./agent-process.js";
 
 const [ENOENT, E2BIG, ENOEXEC, EACCES, EAGAIN] = [2, 7, 8, 13, 11];

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { encodeFrame, type HostFrame, MAX_WINDOW } from "../../src/local/frames.js";
+import { type HostFrame, MAX_WINDOW } from "../../src/local/frame-types.js";
+import { encodeFrame } from "../../src/local/frames.js";
 import { AgentProcess, whySkipped } from "./agent-process.js";
 import { goldenFrames, malformedFrames } from "./golden-frames.js";
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { GuestFrame } from "../../src/local/frames.js";
+import type { GuestFrame } from "../../src/local/frame-types.js";
 import { AgentProcess, whySkipped } from "./agent-process.js";
 
 const SIGKILL = 9;

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { BoxSpec } from "../../src/backend.js";
-import { encodeFrame, FrameReader, type GuestFrame, type HostFrame } from "../../src/local/frames.js";
+import type { GuestFrame, HostFrame } from "../../src/local/frame-types.js";
+import { encodeFrame, FrameReader } from "../../src/local/frames.js";
 import type { Host } from "../../src/local/host.js";
 import { LocalBackend } from "../../src/local/local-backend.js";
 import type { FromMachine, ToMachine } from "../../src/local/machine/messages.js";

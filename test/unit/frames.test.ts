@@ -1,14 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import * as codec from "../../src/local/frames.js";
-import {
-  encodeFrame,
-  type Frame,
-  FrameError,
-  FrameReader,
-  MAX_DATA,
-  MAX_PAYLOAD,
-} from "../../src/local/frames.js";
+import { FrameError } from "../../src/local/frame-fields.js";
+import * as types from "../../src/local/frame-types.js";
+import { type Frame, MAX_DATA, MAX_PAYLOAD } from "../../src/local/frame-types.js";
+import { encodeFrame, FrameReader } from "../../src/local/frames.js";
 import { goldenFrames, malformedFrames } from "../agent/golden-frames.js";
 
 const header = readFileSync(new URL("../../wasm/agent/protocol.h", import.meta.url), "utf8");
@@ -78,7 +73,7 @@ describe.each(malformedFrames)("malformed frame: $name", ({ from, bytes, why }) 
 
 test("a header is refused before its payload has come", () => {
   const tooLong = malformedFrames.find((malformed) => malformed.name === "payload of 4 GB")!;
-  expect(() => read("guest", tooLong.bytes.subarray(0, codec.FRAME_HEADER))).toThrow("length");
+  expect(() => read("guest", tooLong.bytes.subarray(0, types.FRAME_HEADER))).toThrow("length");
 });
 
 test("the largest frame of data goes through, one byte more is refused", () => {
@@ -122,7 +117,7 @@ describe("encoding refuses what the protocol forbids", () => {
     ["ping.token", { type: "ping", stream: 0, token: -1 }],
     ["clock.clock", { type: "clock", stream: 0, clock: 1n << 63n }],
     ["clock.clock", { type: "clock", stream: 0, clock: -1n }],
-    ["get.window", { type: "get", stream: 1, window: codec.MAX_WINDOW + 1, path: "/" }],
+    ["get.window", { type: "get", stream: 1, window: types.MAX_WINDOW + 1, path: "/" }],
     ["put.path", { type: "put", stream: 1, mode: 0, path: "/a\0b" }],
     ["put.path", { type: "put", stream: 1, mode: 0, path: "" }],
     ["put.path", { type: "put", stream: 1, mode: 0, path: `/${"ä".repeat(2048)}` }],
@@ -159,15 +154,15 @@ describe("the numbers of protocol.h", () => {
 
   test("constants are the same", () => {
     expect(Object.keys(defines).length).toBeGreaterThan(10);
-    expect({ ...codec }).toMatchObject(defines);
+    expect({ ...types }).toMatchObject(defines);
   });
   test("types of frames are the same", () => {
-    expect(members("frame_type", "F_")).toEqual(codec.FRAME_TYPES);
+    expect(members("frame_type", "F_")).toEqual(types.FRAME_TYPES);
   });
   test("channels, stages and flags are the same", () => {
-    expect(members("channel", "CH_")).toEqual(codec.CHANNELS);
-    expect(members("fail_stage", "STAGE_")).toEqual(codec.STAGES);
-    expect(members("exec_flags", "EXEC_")).toEqual({ stdin: codec.EXEC_STDIN });
-    expect(members("file_operation", "FILE_")).toEqual(codec.FILE_OPERATIONS);
+    expect(members("channel", "CH_")).toEqual(types.CHANNELS);
+    expect(members("fail_stage", "STAGE_")).toEqual(types.STAGES);
+    expect(members("exec_flags", "EXEC_")).toEqual({ stdin: types.EXEC_STDIN });
+    expect(members("file_operation", "FILE_")).toEqual(types.FILE_OPERATIONS);
   });
 });

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { GuestFrame } from "../../src/local/frames.js";
+import type { GuestFrame } from "../../src/local/frame-types.js";
 import { bootFake, type FakeMachine, fakeBackend, SPEC } from "./fake-machine.js";
 
 const EXEC = { cmd: ["x"], env: null, workdir: null, timeoutMs: null, stdin: false };

@@ -1,7 +1,7 @@
 import type { BoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
 import type { GuestFailure } from "../errno.js";
-import type { GuestFrame } from "../frames.js";
+import type { GuestFrame } from "../frame-types.js";
 import { ReceiveCredit, SendCredit, WINDOW_BYTES } from "./credit.js";
 import type { Guest, GuestStream } from "./guest.js";
 import { violation } from "./violation.js";

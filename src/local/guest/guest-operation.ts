@@ -3,7 +3,7 @@ import { BoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
 import { decodeEntries } from "../file-entries.js";
-import { FILE_OPERATIONS, type GuestFrame } from "../frames.js";
+import { FILE_OPERATIONS, type GuestFrame } from "../frame-types.js";
 import { ReceiveCredit, WINDOW_BYTES } from "./credit.js";
 import type { Guest, GuestStream } from "./guest.js";
 import { TransferFailed } from "./guest-files.js";

@@ -2,16 +2,9 @@ import { BoxRunError, invalid } from "../../errors.js";
 import { type Deferred, deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
 import { describeErrno, type GuestFailure } from "../errno.js";
-import {
-  encodeFrame,
-  FrameError,
-  FrameReader,
-  type GuestFrame,
-  type HostFrame,
-  MAX_DATA,
-  PROTOCOL_VERSION,
-  STAGES,
-} from "../frames.js";
+import { FrameError } from "../frame-fields.js";
+import { type GuestFrame, type HostFrame, MAX_DATA, PROTOCOL_VERSION, STAGES } from "../frame-types.js";
+import { encodeFrame, FrameReader } from "../frames.js";
 import type { SendCredit } from "./credit.js";
 import { violation } from "./violation.js";
 
