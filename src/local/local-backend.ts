@@ -5,7 +5,6 @@ import type {
   BoxInfo,
   BoxSpec,
   BoxUsage,
-  CreateProgress,
   DownloadResult,
   ExecInfo,
   ExecSpec,
@@ -16,26 +15,20 @@ import type {
   TerminalSpec,
   TransferProgress,
 } from "../backend.js";
-import { DEFAULT_DISK_GB } from "../contract/schemas.js";
 import { BoxRunError, invalid, isBoxRunError } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
-import { deferred } from "../util/deferred.js";
-import { newId } from "../util/ids.js";
 import { retryLater } from "../util/retry-later.js";
+import { BoxLauncher, type LaunchOptions } from "./box-launcher.js";
 import { BoxRegistry } from "./box-registry.js";
 import { CAPABILITIES, MAX_CPU, MAX_MEMORY_MB, requireBuildable } from "./capabilities.js";
 import type { Host } from "./host.js";
-import { DEFAULT_DISK, GROWING_DISK, ImageCatalog } from "./image-catalog.js";
-import { LocalBox } from "./local-box.js";
+import { ImageCatalog } from "./image-catalog.js";
+import type { LocalBox } from "./local-box.js";
 import type { LocalExecution } from "./local-execution.js";
-import { neededAssets } from "./machine/needed-assets.js";
 import type { LocalOptions } from "./options.js";
-import type { Release } from "./state/box-store.js";
 import { decodeEntries, type FinishedExecution, HISTORY_LIMIT } from "./state/history.js";
-import { type BoxRecord, newRecord } from "./state/record.js";
+import type { BoxRecord } from "./state/record.js";
 import { memoryStore } from "./state/store-memory.js";
-
-const DEFAULT_LOG_LIMIT_BYTES = 16 * 2 ** 20;
 
 /** A command of this run, or of an earlier one. */
 interface KnownExecution extends FinishedExecution {
@@ -48,8 +41,7 @@ export class LocalBackend implements Backend {
   readonly capabilities = CAPABILITIES;
   private registry: Promise<BoxRegistry> | undefined;
   private readonly catalog: ImageCatalog;
-  private readonly logLimitBytes: number;
-  private readonly starting = new Map<string, Promise<BoxInfo>>();
+  private readonly launcher: BoxLauncher;
   private closed = false;
 
   constructor(
@@ -57,10 +49,7 @@ export class LocalBackend implements Backend {
     private readonly options: LocalOptions,
   ) {
     this.catalog = new ImageCatalog(host, options);
-    this.logLimitBytes = options.logLimitBytes ?? DEFAULT_LOG_LIMIT_BYTES;
-    if (!Number.isSafeInteger(this.logLimitBytes) || this.logLimitBytes < 0) {
-      throw invalid("local.logLimitBytes must be a whole number of bytes");
-    }
+    this.launcher = new BoxLauncher(host, this.catalog, options, () => this.requireOpen());
   }
 
   async info(): Promise<BackendInfo> {
@@ -85,85 +74,18 @@ export class LocalBackend implements Backend {
     return this.catalog.pull(name, options);
   }
 
-  async createBox(
-    spec: BoxSpec,
-    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (progress: CreateProgress) => void },
-  ): Promise<BoxInfo> {
+  async createBox(spec: BoxSpec, options: LaunchOptions): Promise<BoxInfo> {
     this.requireOpen();
     requireBuildable(spec);
-    signal?.throwIfAborted();
-    const registry = await this.openRegistry();
-    // From here to `adopt` nothing waits: a client that closes has all its boxes to end.
-    this.requireOpen();
-    const record = newRecord(newId("box"), spec);
-    const create = () => registry.store.create(record.id, record);
-    // Only a name has to be compared with those of all other boxes.
-    const lock =
-      spec.name === null
-        ? create()
-        : registry.store.exclusively(async () => {
-            const taken = (await registry.list()).some(({ name }) => name === spec.name);
-            if (!taken) return create();
-            throw new BoxRunError(
-              "NAME_ALREADY_EXISTS",
-              `there is a box named ${JSON.stringify(spec.name)} already`,
-            );
-          });
-    const box = this.adopt(registry, record, lock);
-    try {
-      await this.boot(box, record, DEFAULT_DISK_GB, signal, onProgress);
-      return box.info;
-    } catch (error) {
-      await box.remove().catch(() => {});
-      throw error;
-    }
+    options.signal?.throwIfAborted();
+    return this.launcher.create(await this.openRegistry(), spec, options);
   }
 
-  async startBox(
-    id: string,
-    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (progress: CreateProgress) => void },
-  ): Promise<BoxInfo> {
+  async startBox(id: string, options: LaunchOptions): Promise<BoxInfo> {
     this.requireOpen();
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     const registry = await this.openRegistry();
-    const boxId = await registry.resolve(id);
-    // One after the other: a start that was given up may hold the lock for a moment yet.
-    const before = this.starting.get(boxId);
-    const start = (before ?? Promise.resolve())
-      .catch(() => {})
-      .then(() => this.startNext(registry, boxId, signal, onProgress));
-    this.starting.set(boxId, start);
-    try {
-      return await start;
-    } finally {
-      if (this.starting.get(boxId) === start) this.starting.delete(boxId);
-    }
-  }
-
-  private async startNext(
-    registry: BoxRegistry,
-    boxId: string,
-    signal: AbortSignal | undefined,
-    onProgress: ((progress: CreateProgress) => void) | undefined,
-  ): Promise<BoxInfo> {
-    signal?.throwIfAborted();
-    const here = registry.running.get(boxId);
-    if (here && !here.ended) throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is running`);
-    await here?.ended;
-    const { record, release } = await registry.take(boxId);
-    if (this.closed) {
-      await release();
-      this.requireOpen();
-    }
-    const box = this.adopt(registry, record, Promise.resolve(release));
-    try {
-      await this.boot(box, record, null, signal, onProgress);
-      return box.info;
-    } catch (error) {
-      const stopped = new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} could not be started`);
-      await box.end(stopped, { stoppedAt: new Date().toISOString() }).catch(() => {});
-      throw error;
-    }
+    return this.launcher.start(registry, await registry.resolve(id), options);
   }
 
   async stopBox(id: string): Promise<BoxInfo> {
@@ -321,63 +243,6 @@ export class LocalBackend implements Backend {
           : box.end(closed),
       ),
     );
-  }
-
-  private adopt(registry: BoxRegistry, record: BoxRecord, lock: Promise<Release>): LocalBox {
-    const box = new LocalBox(record, lock, {
-      host: this.host,
-      store: registry.store,
-      logLimitBytes: this.logLimitBytes,
-      durability: this.options.durability ?? "relaxed",
-      onEnded: () => registry.running.delete(record.id),
-    });
-    registry.running.set(record.id, box);
-    return box;
-  }
-
-  /** `newDiskGb`: the size whose template needs no growing; null: the box has a disk. */
-  private async boot(
-    box: LocalBox,
-    record: BoxRecord,
-    newDiskGb: number | null,
-    signal: AbortSignal | undefined,
-    onProgress: ((progress: CreateProgress) => void) | undefined,
-  ): Promise<void> {
-    // What the caller's callback throws is the caller's: it fails the creation, wherever it was called from.
-    const callbackFailed = deferred<never>();
-    const report = (progress: CreateProgress) => {
-      try {
-        onProgress?.(progress);
-      } catch (error) {
-        callbackFailed.reject(error);
-      }
-    };
-    const boot = async () => {
-      report({ phase: "download" });
-      const assets = await this.catalog.open();
-      const image = this.catalog.imageOf(assets, record);
-      const { memoryMb, diskSizeGb } = record.spec;
-      const base = assets.manifest.files[image.base]?.sha256 ?? null;
-      box.describeImage({ name: image.name, description: image.description, base });
-      const config = {
-        image: image.name,
-        memoryMb,
-        disk: newDiskGb === null ? null : diskSizeGb === newDiskGb ? DEFAULT_DISK : GROWING_DISK,
-        diskBytes: diskSizeGb * 2 ** 30,
-        manifest: assets.manifest,
-        assets: this.catalog.location,
-        ...(this.options.cache !== undefined && { cache: this.options.cache }),
-      };
-      const totalBytes = assets.downloadBytes(neededAssets(config));
-      let loadedBytes = 0;
-      const onLoaded = (bytes: number) => {
-        // The guest's own reads, once it runs, are no longer what the caller waits for.
-        loadedBytes += bytes;
-        if (loadedBytes <= totalBytes) report({ phase: "download", loadedBytes, totalBytes });
-      };
-      await box.boot(config, this.catalog.compileEmulator(assets), report, onLoaded);
-    };
-    await box.hold(() => untilAborted(Promise.race([boot(), callbackFailed.promise]), signal));
   }
 
   private async execution(boxId: string, execId: string): Promise<KnownExecution> {

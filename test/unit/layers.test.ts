@@ -42,6 +42,7 @@ const LOCAL_ROWS: string[][] = [
     "machine/worker-node.ts",
     "machine/worker-browser.ts",
   ],
+  ["box-launcher.ts"],
   ["box-registry.ts", "image-catalog.ts", "capabilities.ts"],
   ["local-box.ts", "machine/worker.ts"],
   ["local-terminal.ts"],
