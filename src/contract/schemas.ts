@@ -133,6 +133,12 @@ export const terminalSpecSchema = z.strictObject({
   ),
 });
 
+const warmBoxes = z.strictObject({
+  image: nonEmpty,
+  memoryMb: z.optional(positive),
+  count: z.optional(wholeNumber.check(atLeast(0))),
+});
+
 /** Options of the local backend. */
 export const localOptionsSchema = z.strictObject({
   assets: z.optional(text),
@@ -141,6 +147,7 @@ export const localOptionsSchema = z.strictObject({
   persistent: z.optional(z.boolean()),
   durability: z.optional(z.string().check(matching(/^(relaxed|strict)$/, 'must be "relaxed" or "strict"'))),
   strictImages: z.optional(z.boolean()),
+  warm: z.optional(z.array(warmBoxes)),
   logLimitBytes: z.optional(wholeNumber.check(atLeast(0))),
 });
 

@@ -19,8 +19,8 @@ export interface LocalBoxInfo {
   cpus: number;
   /** False when the box's disk ends with the process or page. */
   persistent: boolean;
-  /** How the machine came up: from a snapshot, or by booting the kernel. */
-  boot: "snapshot" | "cold" | (string & {});
+  /** How the machine came up: from a snapshot, by booting the kernel, or started ahead (`local.warm`). */
+  boot: "snapshot" | "cold" | "warm" | (string & {});
   /** Why it was not a snapshot, or anything else the owner should know. Empty when all is as it should be. */
   warnings: string[];
 }

@@ -4,14 +4,19 @@ import { BoxRunError, invalid } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
 import { newId } from "../util/ids.js";
+import type { Assets } from "./assets.js";
 import type { BoxRegistry } from "./box-registry.js";
+import { GuestMachine } from "./guest-machine.js";
 import type { Host } from "./host.js";
 import { DEFAULT_DISK, GROWING_DISK, type ImageCatalog } from "./image-catalog.js";
 import { LocalBox } from "./local-box.js";
+import type { MachineConfig } from "./machine/messages.js";
 import { neededAssets } from "./machine/needed-assets.js";
+import type { ImageManifest } from "./manifest.js";
 import type { LocalOptions } from "./options.js";
 import type { Release } from "./state/box-store.js";
 import { type BoxRecord, newRecord } from "./state/record.js";
+import { type MachineStart, WarmPool } from "./warm-pool.js";
 
 const DEFAULT_LOG_LIMIT_BYTES = 16 * 2 ** 20;
 
@@ -24,6 +29,7 @@ export interface LaunchOptions {
 /** Makes and starts the boxes of a backend. */
 export class BoxLauncher {
   private readonly logLimitBytes: number;
+  private readonly pool: WarmPool;
   private readonly starting = new Map<string, Promise<BoxInfo>>();
 
   /** `requireOpen` throws once the backend is closed. */
@@ -37,6 +43,7 @@ export class BoxLauncher {
     if (!Number.isSafeInteger(this.logLimitBytes) || this.logLimitBytes < 0) {
       throw invalid("local.logLimitBytes must be a whole number of bytes");
     }
+    this.pool = new WarmPool(host, options.warm ?? [], (image, memoryMb) => this.startOf(image, memoryMb));
   }
 
   /** Makes a box and starts it; a failed creation leaves nothing. NAME_ALREADY_EXISTS. */
@@ -57,13 +64,15 @@ export class BoxLauncher {
               `there is a box named ${JSON.stringify(spec.name)} already`,
             );
           });
-    const box = this.adopt(registry, record, lock);
+    const box = this.adopt(registry, record, lock, this.pool.take(spec) ?? new GuestMachine(this.host));
     try {
       await this.boot(box, record, DEFAULT_DISK_GB, options);
       return box.info;
     } catch (error) {
       await box.remove().catch(() => {});
       throw error;
+    } finally {
+      this.pool.fillSoon();
     }
   }
 
@@ -94,7 +103,7 @@ export class BoxLauncher {
       await release();
       throw error;
     }
-    const box = this.adopt(registry, record, Promise.resolve(release));
+    const box = this.adopt(registry, record, Promise.resolve(release), new GuestMachine(this.host));
     try {
       await this.boot(box, record, null, options);
       return box.info;
@@ -105,9 +114,18 @@ export class BoxLauncher {
     }
   }
 
-  private adopt(registry: BoxRegistry, record: BoxRecord, lock: Promise<Release>): LocalBox {
-    const box = new LocalBox(record, lock, {
-      host: this.host,
+  /** Ends the machines that have not become boxes. */
+  close(): Promise<void> {
+    return this.pool.close();
+  }
+
+  private adopt(
+    registry: BoxRegistry,
+    record: BoxRecord,
+    lock: Promise<Release>,
+    machine: GuestMachine,
+  ): LocalBox {
+    const box = new LocalBox(record, lock, machine, {
       store: registry.store,
       logLimitBytes: this.logLimitBytes,
       durability: this.options.durability ?? "relaxed",
@@ -137,18 +155,11 @@ export class BoxLauncher {
       report({ phase: "download" });
       const assets = await this.catalog.open();
       const image = this.catalog.imageOf(assets, record);
-      const { memoryMb, diskSizeGb } = record.spec;
       const base = assets.manifest.files[image.base]?.sha256 ?? null;
       box.describeImage({ name: image.name, description: image.description, base });
-      const config = {
-        image: image.name,
-        memoryMb,
-        disk: newDiskGb === null ? null : diskSizeGb === newDiskGb ? DEFAULT_DISK : GROWING_DISK,
-        diskBytes: diskSizeGb * 2 ** 30,
-        manifest: assets.manifest,
-        assets: this.catalog.location,
-        ...(this.options.cache !== undefined && { cache: this.options.cache }),
-      };
+      const { memoryMb, diskSizeGb } = record.spec;
+      const disk = newDiskGb === null ? null : diskSizeGb === newDiskGb ? DEFAULT_DISK : GROWING_DISK;
+      const config = this.configOf(assets, image, { memoryMb, disk, diskSizeGb });
       const totalBytes = assets.downloadBytes(neededAssets(config));
       let loadedBytes = 0;
       const onLoaded = (bytes: number) => {
@@ -159,5 +170,29 @@ export class BoxLauncher {
       await box.boot(config, this.catalog.compileEmulator(assets), report, onLoaded);
     };
     await box.hold(() => untilAborted(Promise.race([boot(), callbackFailed.promise]), signal));
+  }
+
+  private configOf(
+    { manifest }: Assets,
+    image: ImageManifest,
+    { memoryMb, disk, diskSizeGb }: { memoryMb: number; disk: string | null; diskSizeGb: number },
+  ): MachineConfig {
+    return {
+      image: image.name,
+      memoryMb,
+      disk,
+      diskBytes: diskSizeGb * 2 ** 30,
+      manifest,
+      assets: this.catalog.location,
+      ...(this.options.cache !== undefined && { cache: this.options.cache }),
+    };
+  }
+
+  private async startOf(image: string, memoryMb: number): Promise<MachineStart> {
+    const assets = await this.catalog.open();
+    const found = this.catalog.find(assets, image);
+    const disk = { disk: DEFAULT_DISK, diskSizeGb: DEFAULT_DISK_GB };
+    const config = this.configOf(assets, found, { memoryMb, ...disk });
+    return { config, emulator: this.catalog.compileEmulator(assets) };
   }
 }

@@ -23,13 +23,17 @@ export const CAPABILITIES: Capabilities = {
   files: true,
 };
 
+/** VALIDATION_ERROR. */
+export function requireMemory(memoryMb: number): void {
+  if (Number.isSafeInteger(memoryMb) && memoryMb >= MIN_MEMORY_MB && memoryMb <= MAX_MEMORY_MB) return;
+  throw invalid(
+    `memoryMb must be ${MIN_MEMORY_MB} to ${MAX_MEMORY_MB} for a local box, and ${memoryMb} is not`,
+  );
+}
+
 /** Refuses a box that cannot be made here: VALIDATION_ERROR, UNSUPPORTED. */
 export function requireBuildable(spec: BoxSpec): void {
-  if (spec.memoryMb < MIN_MEMORY_MB || spec.memoryMb > MAX_MEMORY_MB) {
-    throw invalid(
-      `memoryMb must be ${MIN_MEMORY_MB} to ${MAX_MEMORY_MB} for a local box, and ${spec.memoryMb} is not`,
-    );
-  }
+  requireMemory(spec.memoryMb);
   if (spec.diskSizeGb > MAX_DISK_GB) {
     throw invalid(`diskSizeGb must be 1 to ${MAX_DISK_GB} for a local box, and ${spec.diskSizeGb} is not`);
   }

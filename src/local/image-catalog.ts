@@ -88,7 +88,7 @@ export class ImageCatalog {
   }
 
   /** IMAGE_PULL_FAILED. */
-  private find({ manifest }: Assets, asked: string): ImageManifest {
+  find({ manifest }: Assets, asked: string): ImageManifest {
     const { images } = manifest;
     const found = images.find(({ name, aliases }) => name === asked || aliases.includes(asked));
     if (found) return found;

@@ -231,8 +231,9 @@ export class LocalBackend implements Backend {
   /** Stops every box that runs here. Their disks stay. */
   async close(): Promise<void> {
     this.closed = true;
+    const pool = this.launcher.close();
     const registry = await this.registry?.catch(() => undefined);
-    if (!registry) return;
+    if (!registry) return pool;
     const closed = new BoxRunError("BOX_NOT_RUNNING", "this client was closed");
     await Promise.all(
       [...registry.running.values()].map((box) =>
@@ -243,6 +244,7 @@ export class LocalBackend implements Backend {
           : box.end(closed),
       ),
     );
+    await pool;
   }
 
   private async execution(boxId: string, execId: string): Promise<KnownExecution> {

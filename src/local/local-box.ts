@@ -13,12 +13,12 @@ import type {
 import { BoxRunError, invalid } from "../errors.js";
 import { newId } from "../util/ids.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
-import { Guest } from "./guest/guest.js";
-import type { Host } from "./host.js";
+import type { Guest } from "./guest/guest.js";
+import type { GuestMachine } from "./guest-machine.js";
 import { KILL_GRACE_MS, LocalExecution } from "./local-execution.js";
 import { LocalTerminal } from "./local-terminal.js";
 import type { MachineConfig } from "./machine/messages.js";
-import { MachineHandle } from "./machine-handle.js";
+import type { MachineHandle } from "./machine-handle.js";
 import type { BoxStore, Release } from "./state/box-store.js";
 import { HISTORY_LIMIT } from "./state/history.js";
 import { HistoryWriter } from "./state/history-writer.js";
@@ -43,7 +43,6 @@ const LOGS_BYTES = 64 * 2 ** 20;
 
 /** What a box needs of the backend it belongs to. */
 export interface BoxContext {
-  host: Host;
   store: BoxStore;
   logLimitBytes: number;
   durability: "relaxed" | "strict";
@@ -68,13 +67,12 @@ export class LocalBox {
   held = false;
   /** Nobody sees it any more; its files are on their way out. */
   removed = false;
-  private onLoaded: (bytes: number) => void = () => {};
-  private onStarting: () => void = () => {};
 
-  /** Its machine is on its way from now on; `lock` is this object's to release. */
+  /** `lock` and the machine are this object's from now on, to release and to end. */
   constructor(
     private record: BoxRecord,
     private readonly lock: Promise<Release>,
+    private readonly owned: GuestMachine,
     private readonly context: BoxContext,
   ) {
     lock.then(
@@ -85,13 +83,9 @@ export class LocalBox {
       () => {},
     );
     this.history = new HistoryWriter(context.store, record.id, record.made);
-    this.guest = new Guest((bytes) => this.machine.send(bytes));
-    this.machine = new MachineHandle(context.host, {
-      onOutput: (bytes) => this.guest.receive(bytes),
-      onLoaded: (bytes) => this.onLoaded(bytes),
-      onStarting: () => this.onStarting(),
-      onEnded: (error) => this.fail(error),
-    });
+    this.guest = owned.guest;
+    this.machine = owned.handle;
+    owned.owner = { onLoaded: () => {}, onStarting: () => {}, onEnded: (error) => this.fail(error) };
   }
 
   get id(): string {
@@ -123,21 +117,26 @@ export class LocalBox {
     onProgress: (progress: CreateProgress) => void,
     onLoaded: (bytes: number) => void,
   ): Promise<void> {
-    this.onLoaded = onLoaded;
     const { store, durability } = this.context;
     const { spec } = this.record;
-    this.onStarting = () => onProgress({ phase: "boot" });
+    this.owned.owner = {
+      ...this.owned.owner,
+      onLoaded,
+      onStarting: () => onProgress({ phase: "boot" }),
+    };
     const started = this.machine.start(config, emulator);
     // Until it is awaited, its failure is nobody's.
     started.catch(() => {});
     await this.lock;
     const contents = config.disk === null ? store.keptDisk(this.id) : undefined;
-    this.machine.giveDisk({
+    const stored = this.machine.giveDisk({
       location: store.diskLocation(this.id),
       durability,
       ...(contents && { contents }),
     });
+    stored.catch(() => {});
     const { boot, warnings } = await started;
+    await stored;
     if (boot === "cold") await this.guest.awaitHello();
     onProgress({ phase: "setup" });
     const memoryBytes = spec.memoryMb * 2 ** 20;
@@ -150,7 +149,7 @@ export class LocalBox {
       workdir: spec.workdir,
     });
     const notes = typeof store.persistent === "string" ? [store.persistent] : [];
-    this.local = { boot, warnings: [...warnings, ...notes] };
+    this.local = { boot: this.owned.warm ? "warm" : boot, warnings: [...warnings, ...notes] };
     await this.write({ made: true, startedAt: new Date().toISOString(), stoppedAt: null, error: null });
     if (this.failure) throw this.failure;
     this.state = "running";
@@ -345,7 +344,6 @@ export class LocalBox {
 
   private fail(error: BoxRunError): void {
     this.failure = error;
-    this.guest.lose(error);
     // A boot that fails is its caller's to end: a box that was never made leaves nothing behind.
     if (this.state === "booting") return;
     const { code, message } = error;

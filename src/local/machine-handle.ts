@@ -22,12 +22,21 @@ export interface MachineHandlers {
   onEnded(error: BoxRunError): void;
 }
 
+/** How a machine came up. */
+interface Started {
+  boot: "snapshot" | "cold";
+  warnings: string[];
+}
+
 const NO_WORKER: MachineWorker = { post: () => {}, terminate: async () => {}, hold: () => {} };
 
 /** A machine in its Worker, seen from the caller's thread. It owns the Worker. */
 export class MachineHandle {
   private readonly worker: MachineWorker;
-  private readonly started = deferred<{ boot: "snapshot" | "cold"; warnings: string[] }>();
+  private readonly started = deferred<Started>();
+  private starting: Promise<Started> | undefined;
+  private hasDisk = false;
+  private moved: Deferred<void> | undefined;
   private saved: Deferred<Uint8Array> | undefined;
   private stopped: Deferred<Uint8Array | null> | undefined;
   private terminated: Promise<void> | undefined;
@@ -48,11 +57,13 @@ export class MachineHandle {
     }
   }
 
-  /** Starts the machine. Rejects, with the machine gone, when it cannot. */
-  async start(
-    config: MachineConfig,
-    emulator: Promise<WebAssembly.Module>,
-  ): Promise<{ boot: "snapshot" | "cold"; warnings: string[] }> {
+  /** Starts the machine, or waits for one that was started so before. Rejects, with the machine gone, when it cannot. */
+  start(config: MachineConfig, emulator: Promise<WebAssembly.Module>): Promise<Started> {
+    this.starting ??= this.bringUp(config, emulator);
+    return this.starting;
+  }
+
+  private bringUp(config: MachineConfig, emulator: Promise<WebAssembly.Module>): Promise<Started> {
     this.worker.post({ type: "start", config });
     emulator.then(
       (module) => this.over || this.worker.post({ type: "emulator", module }),
@@ -64,9 +75,19 @@ export class MachineHandle {
     return this.started.promise.finally(stop);
   }
 
-  /** Where the disk is. The machine waits for it. */
-  giveDisk(disk: DiskConfig): void {
-    if (!this.over) this.worker.post({ type: "disk", ...disk });
+  /**
+   * Where the disk is: the machine waits for it. Given again it replaces the one in memory that the machine began with: all that is there is copied, and the promise
+   * resolves once it is stored.
+   */
+  giveDisk(disk: DiskConfig): Promise<void> {
+    if (this.over) return this.started.promise.then(() => {});
+    this.worker.post({ type: this.hasDisk ? "move" : "disk", ...disk });
+    if (!this.hasDisk) {
+      this.hasDisk = true;
+      return Promise.resolve();
+    }
+    this.moved = deferred();
+    return this.moved.promise;
   }
 
   /** Ends the machine of a guest that has been shut down. Resolves to the contents of a disk in memory. */
@@ -106,6 +127,7 @@ export class MachineHandle {
     const gone = this.worker.terminate();
     const error = new BoxRunError("BOX_NOT_RUNNING", "the machine was stopped");
     this.started.reject(error);
+    this.moved?.reject(error);
     this.saved?.reject(error);
     this.stopped?.reject(error);
     return gone;
@@ -115,6 +137,7 @@ export class MachineHandle {
   end(error: BoxRunError): void {
     if (this.over) return;
     this.started.reject(error);
+    this.moved?.reject(error);
     this.saved?.reject(error);
     this.stopped?.reject(error);
     void this.kill();
@@ -131,6 +154,8 @@ export class MachineHandle {
         return this.handlers.onStarting();
       case "started":
         return this.started.resolve(message);
+      case "moved":
+        return this.moved?.resolve();
       case "saved":
         return this.saved?.resolve(message.snapshot);
       case "stopped":

@@ -288,6 +288,8 @@ const abort: Workload = {
 
 const timeLimit: Workload = {
   name: "exec, out of time",
+  // Its time may be over before its shell has written down that it runs.
+  mayNotStart: true,
   extent: { upBytes: UP, downBytes: 3000, aims: COMMAND },
   run: async (context) => {
     const { target, random } = context;

@@ -43,8 +43,10 @@ const LOCAL_ROWS: string[][] = [
     "machine/worker-browser.ts",
   ],
   ["box-launcher.ts"],
-  ["box-registry.ts", "image-catalog.ts", "capabilities.ts"],
+  ["box-registry.ts", "image-catalog.ts", "warm-pool.ts"],
+  ["capabilities.ts"],
   ["local-box.ts", "machine/worker.ts"],
+  ["guest-machine.ts"],
   ["local-terminal.ts"],
   ["local-execution.ts", "machine-handle.ts", "machine/v86-machine.ts", "box-files.ts"],
   [

@@ -115,8 +115,8 @@ export class MemoryDisk implements StoredDisk {
     this.chunks.clear();
   }
 
-  /** What differs from zero, as a template for {@link applyTemplate}. */
-  toTemplate(): Uint8Array {
+  /** What differs from zero, in order. Views of the disk's own memory. */
+  extents(): Extent[] {
     const extents: Extent[] = [];
     for (const index of [...this.chunks.keys()].sort((a, b) => a - b)) {
       const chunk = this.chunks.get(index)!;
@@ -125,7 +125,12 @@ export class MemoryDisk implements StoredDisk {
         if (bytes.some((byte) => byte !== 0)) extents.push({ offset: index * CHUNK_BYTES + start, bytes });
       }
     }
-    return encodeTemplate(extents);
+    return extents;
+  }
+
+  /** {@link extents} in the form that {@link decodeTemplate} reads. */
+  toTemplate(): Uint8Array {
+    return encodeTemplate(this.extents());
   }
 }
 

@@ -31,6 +31,8 @@ export type ToMachine =
   | Uint8Array
   | { type: "start"; config: MachineConfig }
   | ({ type: "disk" } & DiskConfig)
+  /** Another disk instead of the one in memory, with all that is there. */
+  | ({ type: "move" } & DiskConfig)
   /** The compiled emulator: one for all machines of a page or process. Apart, so that assets load while it compiles. */
   | { type: "emulator"; module: WebAssembly.Module }
   /** With its disk: a snapshot for new boxes; without: for any. */
@@ -45,6 +47,7 @@ export type FromMachine =
   | { type: "loaded"; bytes: number }
   | { type: "starting" }
   | { type: "started"; boot: "snapshot" | "cold"; warnings: string[] }
+  | { type: "moved" }
   | { type: "saved"; snapshot: Uint8Array }
   /** With the contents of a disk in memory. */
   | { type: "stopped"; contents: Uint8Array | null }

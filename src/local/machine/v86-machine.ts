@@ -135,6 +135,7 @@ export class Machine {
     private readonly emulator: Emulator,
     private readonly memoryMb: number,
     private readonly setJitConfig: (index: number, value: number) => void,
+    private readonly boxDisk: V86Disk,
     private readonly events: MachineEvents,
   ) {}
 
@@ -146,6 +147,7 @@ export class Machine {
     // v86 reads the first disk while it is being made.
     let machine: Machine | undefined;
     const onDiskFailure = (error: unknown) => (machine ? machine.failDisk(error) : loaded.reject(error));
+    const boxDisk = new V86Disk(parts.disk, onDiskFailure);
     const emulator = new V86({
       wasm_fn: async (env: WebAssembly.Imports) => {
         const { exports } = await WebAssembly.instantiate(parts.emulator, env);
@@ -157,7 +159,7 @@ export class Machine {
       memory_size: parts.memoryMb * 2 ** 20,
       vga_memory_size: VGA_BYTES,
       hda: new V86Disk(parts.base, onDiskFailure),
-      hdb: new V86Disk(parts.disk, onDiskFailure),
+      hdb: boxDisk,
       net_device: { type: "virtio" },
       filesystem: { handle9p: refuse9p },
       virtio_console: true,
@@ -182,7 +184,7 @@ export class Machine {
     );
     await loaded.promise.finally(() => clearTimeout(deadline));
 
-    machine = new Machine(emulator, parts.memoryMb, setJitConfig, events);
+    machine = new Machine(emulator, parts.memoryMb, setJitConfig, boxDisk, events);
     machine.connect();
     return machine;
   }
@@ -193,6 +195,11 @@ export class Machine {
     // Memory is new and all zero. v86 would write zeroes to all of it first, which makes the host commit every page.
     cpu.unpack_memory = () => unpackPages(snapshot, cpu.mem8.subarray(0, this.memoryMb * 2 ** 20));
     await this.emulator.restore_state(snapshot.state.buffer as ArrayBuffer);
+  }
+
+  /** Replaces the box's disk by one with the same contents. Nothing may be under way on the one before, which is never so on a disk in memory. */
+  useDisk(disk: MachineDisk): void {
+    this.boxDisk.disk = disk;
   }
 
   async run(): Promise<void> {
@@ -324,7 +331,7 @@ class V86Disk {
   onload: ((event: object) => void) | undefined;
 
   constructor(
-    private readonly disk: MachineDisk,
+    public disk: MachineDisk,
     private readonly onFailure: (error: unknown) => void,
   ) {
     this.byteLength = disk.byteLength;

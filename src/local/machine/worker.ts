@@ -142,6 +142,17 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     host.post({ type: "stopped", contents }, contents ? [contents.buffer as ArrayBuffer] : []);
   };
 
+  const move = async (where: DiskConfig) => {
+    if (!machine || !config || !(disk instanceof MemoryDisk)) throw new Error("there is no disk to move");
+    const target = await openDisk(config, where);
+    // Nothing of the guest comes between these, and what it writes from now on comes after.
+    const stored = target.writeAll(disk.extents());
+    machine.useDisk(target);
+    disk = target;
+    await stored;
+    host.post({ type: "moved" }, []);
+  };
+
   const save = async (withDisk: boolean) => {
     if (!machine || !config || !(disk instanceof MemoryDisk)) throw new Error("there is no machine to save");
     const snapshot = encodeSnapshot({
@@ -159,6 +170,8 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
         return void start(message.config).catch(failed);
       case "disk":
         return diskConfig.resolve(message);
+      case "move":
+        return void move(message).catch(failed);
       case "emulator":
         return emulator.resolve(message.module);
       case "save":

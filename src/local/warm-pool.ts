@@ -1,0 +1,103 @@
+import type { BoxSpec } from "../backend.js";
+import { DEFAULT_DISK_GB, DEFAULT_MEMORY_MB } from "../contract/schemas.js";
+import { startTimer } from "../util/timer.js";
+import { requireMemory } from "./capabilities.js";
+import { runCommand } from "./guest/run-command.js";
+import { GuestMachine } from "./guest-machine.js";
+import type { Host } from "./host.js";
+import type { MachineConfig } from "./machine/messages.js";
+import type { WarmBoxes } from "./options.js";
+
+/** The engine compiles the emulator, and the emulator the guest's start of a process, while these run: the first command of a box is then like its twentieth. */
+const WARM_UP = 12;
+const PAUSE_MS = 500;
+
+/** What a machine of a kind is started with. */
+export interface MachineStart {
+  config: MachineConfig;
+  emulator: Promise<WebAssembly.Module>;
+}
+
+/** Machines that are kept ready: started, on a disk in memory, and nobody's yet. */
+export class WarmPool {
+  private readonly kinds: Required<WarmBoxes>[];
+  private readonly waiting = new Map<Required<WarmBoxes>, Set<GuestMachine>>();
+  private closed = false;
+  private stopTimer: () => void = () => {};
+
+  /** VALIDATION_ERROR. `startOf` finds what a new box of this image and memory starts with. */
+  constructor(
+    private readonly host: Host,
+    kinds: readonly WarmBoxes[],
+    private readonly startOf: (image: string, memoryMb: number) => Promise<MachineStart>,
+  ) {
+    this.kinds = kinds.map(({ image, memoryMb = DEFAULT_MEMORY_MB, count = 1 }) => ({
+      image,
+      memoryMb,
+      count,
+    }));
+    for (const { memoryMb } of this.kinds) requireMemory(memoryMb);
+    this.fill();
+  }
+
+  /** A machine for a new box of this kind, perhaps still on its way. It is the caller's to end. Undefined: there is none. */
+  take({ image, memoryMb, diskSizeGb }: BoxSpec): GuestMachine | undefined {
+    if (diskSizeGb !== DEFAULT_DISK_GB) return;
+    const kind = this.kinds.find((one) => one.image === image && one.memoryMb === memoryMb);
+    const machines = kind && this.waiting.get(kind);
+    for (const machine of machines ?? []) {
+      machines?.delete(machine);
+      return machine;
+    }
+    return;
+  }
+
+  /** Starts what is missing, in a moment: the box that has just been made has its first commands to run. */
+  fillSoon(): void {
+    this.stopTimer();
+    this.stopTimer = startTimer(PAUSE_MS, () => this.fill());
+  }
+
+  private fill(): void {
+    if (this.closed) return;
+    for (const kind of this.kinds) {
+      const machines = this.waiting.get(kind) ?? new Set();
+      this.waiting.set(kind, machines);
+      while (machines.size < kind.count) this.add(kind, machines);
+    }
+  }
+
+  private add(kind: Required<WarmBoxes>, machines: Set<GuestMachine>): void {
+    const machine = new GuestMachine(this.host);
+    machines.add(machine);
+    const drop = () => {
+      machines.delete(machine);
+      void machine.handle.kill();
+    };
+    machine.owner = { ...machine.owner, onEnded: drop };
+    // Whoever asks for a box that cannot be made is told why; here nobody has asked yet.
+    this.warmUp(kind, machine).catch(() => machines.has(machine) && drop());
+  }
+
+  private async warmUp(kind: Required<WarmBoxes>, machine: GuestMachine): Promise<void> {
+    const { config, emulator } = await this.startOf(kind.image, kind.memoryMb);
+    const mine = () => this.waiting.get(kind)?.has(machine);
+    // Whoever has taken it meanwhile starts it.
+    if (!mine()) return;
+    machine.warm = true;
+    const started = machine.handle.start(config, emulator);
+    await machine.handle.giveDisk({ location: null, durability: "relaxed" });
+    const { boot } = await started;
+    if (boot === "cold") return;
+    for (let i = 0; i < WARM_UP && mine(); i++) await runCommand(machine.guest, ["true"]);
+  }
+
+  /** Ends all that nobody has taken. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.stopTimer();
+    const machines = [...this.waiting.values()].flatMap((some) => [...some]);
+    this.waiting.clear();
+    await Promise.all(machines.map((machine) => machine.handle.kill()));
+  }
+}
