@@ -6,6 +6,12 @@ export interface WarmBoxes {
   memoryMb?: number;
   /** How many of them. Default 1. */
   count?: number;
+  /**
+   * A command that each runs ahead, as root and in "/", so that its like is fast from the first time on. What it writes stays in the box; a box that is
+   * made before it has run goes without. That it fails does not matter. Default
+   * none, beside what every one runs.
+   */
+  warmUp?: readonly string[];
 }
 
 /** Options of the local backend. */
@@ -36,7 +42,8 @@ export interface LocalOptions {
    * of the default disk size, takes one of them and is ready in some 50 ms; `info.local.boot` is then "warm". Each takes the memory of a box. Default none.
    *
    * @example
-   * const client = new BoxRunClient({ local: { warm: [{ image: "python", count: 2 }] } });
+   * const warm = [{ image: "python", count: 2, warmUp: ["python3", "-c", ""] }];
+   * const client = new BoxRunClient({ local: { warm } });
    */
   warm?: readonly WarmBoxes[];
   /** How much of an execution's output is kept for readers to come, in bytes. Default 16 MiB. */

@@ -12,6 +12,8 @@ import type { WarmBoxes } from "./options.js";
 const WARM_UP = 12;
 const PAUSE_MS = 500;
 
+type Kind = WarmBoxes & Required<Omit<WarmBoxes, "warmUp">>;
+
 /** What a machine of a kind is started with. */
 export interface MachineStart {
   config: MachineConfig;
@@ -20,8 +22,8 @@ export interface MachineStart {
 
 /** Machines that are kept ready: started, on a disk in memory, and nobody's yet. */
 export class WarmPool {
-  private readonly kinds: Required<WarmBoxes>[];
-  private readonly waiting = new Map<Required<WarmBoxes>, Set<GuestMachine>>();
+  private readonly kinds: Kind[];
+  private readonly waiting = new Map<Kind, Set<GuestMachine>>();
   private closed = false;
   private stopTimer: () => void = () => {};
 
@@ -31,10 +33,10 @@ export class WarmPool {
     kinds: readonly WarmBoxes[],
     private readonly startOf: (image: string, memoryMb: number) => Promise<MachineStart>,
   ) {
-    this.kinds = kinds.map(({ image, memoryMb = DEFAULT_MEMORY_MB, count = 1 }) => ({
-      image,
-      memoryMb,
-      count,
+    this.kinds = kinds.map((kind) => ({
+      ...kind,
+      memoryMb: kind.memoryMb ?? DEFAULT_MEMORY_MB,
+      count: kind.count ?? 1,
     }));
     for (const { memoryMb } of this.kinds) requireMemory(memoryMb);
     this.fill();
@@ -67,7 +69,7 @@ export class WarmPool {
     }
   }
 
-  private add(kind: Required<WarmBoxes>, machines: Set<GuestMachine>): void {
+  private add(kind: Kind, machines: Set<GuestMachine>): void {
     const machine = new GuestMachine(this.host);
     machines.add(machine);
     const drop = () => {
@@ -79,7 +81,7 @@ export class WarmPool {
     this.warmUp(kind, machine).catch(() => machines.has(machine) && drop());
   }
 
-  private async warmUp(kind: Required<WarmBoxes>, machine: GuestMachine): Promise<void> {
+  private async warmUp(kind: Kind, machine: GuestMachine): Promise<void> {
     const { config, emulator } = await this.startOf(kind.image, kind.memoryMb);
     const mine = () => this.waiting.get(kind)?.has(machine);
     // Whoever has taken it meanwhile starts it.
@@ -90,6 +92,8 @@ export class WarmPool {
     const { boot } = await started;
     if (boot === "cold") return;
     for (let i = 0; i < WARM_UP && mine(); i++) await runCommand(machine.guest, ["true"]);
+    // A command that fails is as good a way to warm up as any.
+    if (kind.warmUp && mine()) await runCommand(machine.guest, kind.warmUp).catch(() => {});
   }
 
   /** Ends all that nobody has taken. */

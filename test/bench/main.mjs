@@ -74,6 +74,10 @@ async function measurePlace(place) {
 
   const debian = await samples("firstOutput", runs, "debian");
   figures["debian.first_output_ms"] = median(debian.map((one) => one.first_output_ms));
+  for (const image of ["tiny", "debian"]) {
+    const warm = await samples("warmOutput", runs, image);
+    figures[`${image}.warm_output_ms`] = median(warm.map((one) => one.warm_output_ms));
+  }
   const python = await samples("python", few(runs));
   figures["debian.python_first_ms"] = median(python.map((one) => one.python_first_ms));
   figures["debian.python_ms_p50"] = median(python.flatMap((one) => one.times));

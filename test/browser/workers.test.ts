@@ -15,6 +15,22 @@ describe("a runtime without Workers, as edge functions are", () => {
   });
 });
 
+describe("machines that a page keeps ready", () => {
+  it("become boxes with disks of their own", async () => {
+    const warm = [{ image: "tiny", memoryMb: 256 }];
+    const client = new BoxRunClient({ backend: "local", local: { state: "warm", warm } });
+    await (await client.create("tiny", { memoryMb: 128 })).remove({ force: true });
+    const box = await client.create("tiny", { memoryMb: 256 });
+    expect(box.info.local).toMatchObject({ boot: "warm", persistent: true });
+    await box.exec("echo kept > f; sync");
+    await box.stop();
+    await box.start();
+    expect((await box.exec(["cat", "f"])).stdout).toBe("kept\n");
+    await box.remove({ force: true });
+    await client.close();
+  });
+});
+
 describe("a page whose browser refuses a Worker", () => {
   it("gets no box, and keeps nothing of it: not its name, not its lock", async () => {
     const client = new BoxRunClient({ backend: "local", local: { state: "refused" } });

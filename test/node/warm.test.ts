@@ -70,6 +70,19 @@ describe("machines that are kept ready", () => {
     expect((await box.exec(["cat", "f"])).stdout).toBe("here\n");
   });
 
+  it("have run what they were to run ahead, and what fails does not matter", async () => {
+    const warmUp = ["sh", "-c", "echo ahead > /root/f; exit 1"];
+    await clientWith({ warm: [{ ...KIND, warmUp }] });
+    // One that is taken early has not run it.
+    const next = async () => {
+      const box = await client.create("tiny", KIND);
+      const { stdout } = await box.exec("cat f");
+      await box.remove({ force: true });
+      return stdout;
+    };
+    await expect.poll(next, { timeout: 60_000, interval: 2000 }).toBe("ahead\n");
+  });
+
   it("of an image that is not there are told when a box of it is asked for", async () => {
     await clientWith({ warm: [{ image: "nothing" }, KIND] });
     expect(await failure(client.create("nothing"))).toMatchObject({ code: "IMAGE_PULL_FAILED" });
@@ -84,6 +97,7 @@ describe("machines that are kept ready", () => {
       [[{ image: "" }], "warm.0.image"],
       [[{ image: "tiny", count: -1 }], "warm.0.count"],
       [[{ image: "tiny", size: 1 }], "size"],
+      [[{ image: "tiny", warmUp: [] }], "warm.0.warmUp"],
     ]) {
       const make = () => new BoxRunClient({ local: { warm } as never });
       expect(make).toThrow(expect.objectContaining({ message: expect.stringContaining(what as string) }));
