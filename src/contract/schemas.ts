@@ -137,7 +137,7 @@ const warmBoxes = z.strictObject({
   image: nonEmpty,
   memoryMb: z.optional(positive),
   count: z.optional(wholeNumber.check(atLeast(0))),
-  warmUp: z.optional(z.array(text).check(z.minLength(1))),
+  warmUp: z.optional(execFields.cmd),
 });
 
 /** Options of the local backend. */
