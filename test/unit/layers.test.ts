@@ -58,6 +58,7 @@ const LOCAL_ROWS: string[][] = [
     "machine/disk-database-browser.ts",
     "machine/initramfs.ts",
     "machine/tick-scheduler.ts",
+    "machine/v86-disk.ts",
   ],
   ["machine/needed-assets.ts"],
   ["machine/messages.ts", "machine/snapshot.ts", "machine/disks.ts", "errno.ts", "state/"],

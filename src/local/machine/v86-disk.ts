@@ -1,0 +1,89 @@
+import type { MachineDisk } from "./disks.js";
+
+/** Of a drive's status register; ready is that it is, and that its heads are where they should be. */
+const ATA_BUSY = 0x80;
+const ATA_READY = 0x50;
+const SECTOR_BYTES = 512;
+
+/** What of a drive is reached into. */
+export interface Drive {
+  buffer: V86Disk;
+  data: Uint8Array;
+  data_length: number;
+  write_dest: number;
+  current_command: number;
+  status_reg: number;
+  do_write(): void;
+  ata_advance(command: number, sectors: number): void;
+  push_irq(): void;
+}
+
+/** A disk as v86 calls it. A class, since v86 prints plain objects it meets while it saves a state. */
+export class V86Disk {
+  readonly byteLength: number;
+  onload: ((event: object) => void) | undefined;
+
+  constructor(
+    public disk: MachineDisk,
+    private readonly onFailure: (error: unknown) => void,
+  ) {
+    this.byteLength = disk.byteLength;
+  }
+
+  load(): void {
+    this.onload?.({});
+  }
+
+  get(offset: number, length: number, done: (bytes: Uint8Array) => void): void {
+    this.settle(() => this.disk.read(offset, length), done);
+  }
+
+  get_from_cache(): undefined {}
+
+  get_and_cache(offset: number, length: number, done: (bytes: Uint8Array) => void): void {
+    this.get(offset, length, done);
+  }
+
+  set(offset: number, bytes: Uint8Array, done: () => void): void {
+    this.settle(() => this.disk.write(offset, bytes), done);
+  }
+
+  private settle<T>(work: () => T | Promise<T>, done: (value: T) => void): void {
+    try {
+      const result = work();
+      if (result instanceof Promise) result.then(done, this.onFailure);
+      else done(result);
+    } catch (error) {
+      this.onFailure(error);
+    }
+  }
+
+  get_buffer(done: (buffer: undefined) => void): void {
+    done(undefined);
+  }
+
+  /** A state holds no disk: the machine that restores it brings its own. */
+  get_state(): number[] {
+    return [0];
+  }
+
+  set_state(): void {}
+}
+
+/**
+ * Makes drives acknowledge writes without DMA when they are stored: v86 does so before it hands them over. Linux changes to such writes for good when a drive
+ * has been silent a few times, as one in a page that was suspended is. For all drives at once: v86 lets nobody change one.
+ */
+export function acknowledgeStored(drive: Drive): void {
+  Object.getPrototypeOf(drive).do_write = function (this: Drive): void {
+    const { current_command, write_dest } = this;
+    // The guest's next write goes to the same place.
+    const bytes = this.data.slice(0, this.data_length);
+    this.status_reg = ATA_BUSY;
+    this.buffer.set(write_dest, bytes, () => {
+      this.ata_advance(current_command, bytes.byteLength / SECTOR_BYTES);
+      this.status_reg = ATA_READY;
+      this.push_irq();
+    });
+  };
+}
