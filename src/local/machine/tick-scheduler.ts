@@ -1,6 +1,6 @@
 /**
  * How the emulator waits between two slices. v86's own way spins while the guest's next timer is less than 1 ms away, and in
- * browsers starts a second Worker from a blob: URL for its timers, which a page's security policy may forbid.
+ * browsers starts a second Worker from a blob: URL for its timers, which a page's security policy may forbid. What is scheduled replaces what was scheduled before and has not run.
  */
 export function tickScheduler(): (ms: number, run: () => void) => void {
   if (typeof setImmediate === "function") {

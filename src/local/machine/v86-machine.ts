@@ -256,8 +256,9 @@ export class Machine {
     const schedule = tickScheduler();
     v86.yield = (ms, tick) => {
       this.chooseCompiling(ms > 0);
-      this.pump();
       schedule(ms, () => v86.yield_callback(tick));
+      // After it: the guest may be woken by what it gets, which schedules the next tick, and the last one to be scheduled is the one that counts.
+      this.pump();
     };
   }
 
