@@ -8,7 +8,12 @@ import { passOn, passOnUpgrade } from "../contract/pass-on.js";
 import type { Message, Settings } from "./messages.js";
 import type { Progress } from "./progress.js";
 
-const SERVED = ["/page.html", "/in-page.js", "/node_modules/boxrun/dist/browser/"];
+const SERVED = [
+  "/page.html",
+  "/in-page.js",
+  "/node_modules/boxrun/dist/browser/",
+  "/node_modules/boxrun/dist/assets/",
+];
 
 /** Takes reports; and is the site of the page that runs the contract, with the server's API at its own origin. */
 export async function openSite(options: {
