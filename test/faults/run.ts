@@ -45,9 +45,9 @@ const BRISK: Required<Timeouts> = { requestMs: 4000, lifecycleMs: 5000, silenceM
 const KEPT_MS = 3500;
 /** Sockets that are kept for later requests are closed by the runtime after some seconds, and later on a busy machine. */
 const IDLE_MS = 30_000;
-/** What a client may say of a connection that fails. */
 /** Faults that a violation tells. */
 const TOLD = 8;
+/** What a client may say of a connection that fails. */
 const LOST = new Set(["CONNECTION_FAILED", "STREAM_INTERRUPTED"]);
 /** And of a server that has forgotten its commands. */
 const FORGOTTEN = new Set([...LOST, "EXEC_NOT_FOUND", "RUNTIME_ERROR"]);
