@@ -22,3 +22,14 @@ it("a folder of boxes can be read by its owner alone, whoever made it first", as
   await folderStore(other).exclusively(async () => {});
   expect(forOthers(other)).toBe(0);
 });
+
+it("gives back an environment that looks like bytes", async () => {
+  const store = folderStore(folder);
+  const env = { base64: "aGVsbG8=", bytes: "x" };
+  await store.create("box_000000000000", { spec: { env } });
+  await store.appendHistory("box_000000000000", [{ info: { env }, output: [{ bytes: Uint8Array.of(1) }] }]);
+  expect(await store.readRecord("box_000000000000")).toEqual({ spec: { env } });
+  expect(await store.readHistory("box_000000000000")).toEqual([
+    { info: { env }, output: [{ bytes: Uint8Array.of(1) }] },
+  ]);
+});
