@@ -49,11 +49,12 @@ export class FormPieces {
 
   /** Where the last one begins that may still wait for what follows it; -1 when there is none. */
   private lastDelimiter(bytes: Uint8Array): number {
-    const { delimiter } = this;
+    const { delimiter, begun } = this;
     const first = bytes.byteLength - delimiter.byteLength - MAX_HEADER_BYTES;
     let at = bytes.lastIndexOf(DASH, bytes.byteLength - delimiter.byteLength);
     while (at >= Math.max(0, first)) {
-      if (delimiter.every((byte, i) => bytes[at + i] === byte)) return at;
+      const isOfLine = at === 0 ? !begun : bytes[at - 1] === LF && bytes[at - 2] === CR;
+      if (isOfLine && delimiter.every((byte, i) => bytes[at + i] === byte)) return at;
       at = at === 0 ? -1 : bytes.lastIndexOf(DASH, at - 1);
     }
     return -1;
