@@ -91,10 +91,7 @@ function frames(side: Side): Target {
       }
       const bytes = mutator.mutate(whole, [...golden, ...broken]);
       const pieces = read(side, mutator.chunks(bytes));
-      const single = read(
-        side,
-        Array.from(bytes.subarray(0, 4096), (byte) => Uint8Array.of(byte)),
-      );
+      const single = read(side, singles(bytes.subarray(0, random.chance(0.02) ? 4096 : 200)));
       const few = Math.min(pieces.frames.length, single.frames.length);
       rule(
         isDeepStrictEqual(pieces.frames.slice(0, few), single.frames.slice(0, few)),
@@ -104,10 +101,7 @@ function frames(side: Side): Target {
       rule(all.error === pieces.error, `whole it is ${all.error}, in pieces ${pieces.error}`);
       if (!all.error) rule(isDeepStrictEqual(all.frames, pieces.frames), "whole it is other frames");
       // What is taken has one form, which is the one it came in; but for text that is not UTF-8.
-      const texts = JSON.stringify(single.frames, (_, value) =>
-        typeof value === "bigint" ? `${value}` : value,
-      );
-      if (!texts.includes("\ufffd")) {
+      if (!single.frames.some(hasOtherText)) {
         const again = join(single.frames.map(encodeFrame));
         rule(
           Buffer.compare(again, bytes.subarray(0, again.byteLength)) === 0,
@@ -117,6 +111,17 @@ function frames(side: Side): Target {
       return { accepted: !all.error, held: pieces.held };
     },
   };
+}
+
+function singles(bytes: Uint8Array): Uint8Array[] {
+  return Array.from(bytes, (_, at) => bytes.subarray(at, at + 1));
+}
+
+function hasOtherText(frame: Frame): boolean {
+  const isOther = (value: unknown) => typeof value === "string" && value.includes("\ufffd");
+  return Object.values(frame).some(
+    (value) => isOther(value) || (Array.isArray(value) && value.some(isOther)),
+  );
 }
 
 function show(list: readonly Frame[]): string {

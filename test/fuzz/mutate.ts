@@ -40,7 +40,9 @@ export class Mutator {
   /** `bytes` in pieces of any size, some of them empty, each in a buffer of its own or in one that holds more. */
   chunks(bytes: Uint8Array): Uint8Array[] {
     const { random } = this;
-    const most = random.chance(0.2) ? 1 : random.pick([2, 7, 64, 1000, 70_000]);
+    const some = random.pick([1, 2, 7, 64, 1000, 70_000]);
+    // Thousands of pieces find no more than a hundred, nearly always.
+    const most = random.chance(0.02) ? some : Math.max(some, Math.ceil(bytes.byteLength / 100));
     const pieces: Uint8Array[] = [];
     for (let at = 0; at < bytes.byteLength; ) {
       const end = at + random.between(random.chance(0.1) ? 0 : 1, most);
