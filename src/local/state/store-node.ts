@@ -1,6 +1,6 @@
 import { appendFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { BoxRunError } from "../../errors.js";
 import { OWN_BOX_ID } from "../../util/ids.js";
@@ -142,7 +142,7 @@ export function folderStore(folder: string): BoxStore {
 
     remove: (id) =>
       guarded(async () => {
-        const grave = join(boxes, `${REMOVED}${id}-${crypto.randomUUID()}`);
+        const grave = join(boxes, `${REMOVED}${basename(boxFolder(id))}-${crypto.randomUUID()}`);
         // Gone at once for everybody, however long its files take.
         await orMissing(rename(boxFolder(id), grave), undefined);
         await rm(grave, { recursive: true, force: true });
