@@ -187,11 +187,12 @@ export class Ledger {
     { count: number; ends: number; credit: number; kinds: Set<string> }
   >();
   refusedByAgent = false;
-  setUp = false;
   failedSetup = false;
+  private isShutDown = false;
 
   asked(frame: HostFrame): void {
     const { stream, type } = frame;
+    if (type === "shutdown") this.isShutDown = true;
     if (OPENING.includes(type)) {
       const found = this.opened.get(stream) ?? { count: 0, ends: 0, credit: 0, kinds: new Set() };
       found.count++;
@@ -208,12 +209,13 @@ export class Ledger {
   said(frame: GuestFrame): string | undefined {
     const { type, stream } = frame;
     if (stream === 0) {
-      if (type === "ready") this.setUp = true;
       if (type === "fail" && frame.stage === 1) this.refusedByAgent = true;
       else if (type === "fail") this.failedSetup = true;
       return undefined;
     }
     const found = this.opened.get(stream);
+    // Once it is down, it refuses whatever would begin a stream, without looking at it.
+    if (!found && type === "fail" && (this.isShutDown || this.failedSetup)) return undefined;
     if (!found) return `${type} for stream ${stream}, which never was`;
     if (ENDS.includes(type)) found.ends++;
     if (found.ends > found.count)

@@ -19,7 +19,10 @@ export function agentTarget(agent: string): Target {
     name: "the agent",
     async run(mutator): Promise<Taken> {
       const session = new Session(new Jail(agent), mutator);
-      const stop = startTimer(SESSION_MS, () => session.giveUp("the session does not end"));
+      const stop = startTimer(SESSION_MS, () => {
+        session.giveUp(`the session does not end, ${session.step}`);
+        session.jail.kill();
+      });
       try {
         return { accepted: await session.run() };
       } finally {
@@ -38,6 +41,8 @@ class Session {
   private pongs = new Set<number>();
   private isClosed = false;
   private wake = () => {};
+  /** What is under way. */
+  step = "before its beginning";
 
   constructor(
     readonly jail: Jail,
@@ -59,6 +64,7 @@ class Session {
   async run(): Promise<boolean> {
     await this.until(() => this.helloed);
     const before = this.jail.census();
+    this.step = "while it is told all";
     const { bytes } = sessionBytes(this.mutator);
     const sent = understand(bytes);
     for (const frame of sent.frames) this.ledger.asked(frame);
@@ -67,14 +73,18 @@ class Session {
       if (this.mutator.random.chance(0.1)) await new Promise((resolve) => setImmediate(resolve));
     }
     const isDown = sent.frames.some(({ type }) => type === "shutdown") || this.ledger.failedSetup;
+    this.step = "while it should refuse a frame";
     if (sent.refused && !isDown)
       await this.until(() => this.ledger.refusedByAgent || this.ledger.failedSetup);
     if (sent.whole && !sent.refused) await this.settle(before);
-    this.jail.socket.end();
+    this.step = "after its connection was closed";
+    // What it reads no more would wait here for ever, and the end behind it.
+    if (this.ledger.refusedByAgent) this.jail.socket.destroy();
+    else this.jail.socket.end();
     const code = await this.jail.exited;
+    rule(this.broken === undefined, this.broken ?? "");
     rule(code === 0, `it exits with ${code}: ${this.jail.errors}`);
     rule(this.jail.errors === "", `it says ${this.jail.errors}`);
-    rule(this.broken === undefined, this.broken ?? "");
     return !this.ledger.refusedByAgent;
   }
 
@@ -103,6 +113,7 @@ class Session {
       this.send({ type: "ping", stream: 0, token: ++token });
       await this.until(() => this.pongs.has(token) || this.ledger.refusedByAgent);
     };
+    this.step = "while it should answer";
     await ping();
     for (const { id: stream, kinds, credit } of this.ledger.open) {
       if (this.ledger.refusedByAgent) return;
@@ -113,7 +124,9 @@ class Session {
       // For what stands in its pipes.
       if (isCommand && credit < PIPE_BYTES) this.send({ type: "credit", stream, bytes: PIPE_BYTES });
     }
+    this.step = "while its streams should end";
     await this.until(() => this.ledger.open.length === 0 || this.ledger.refusedByAgent);
+    this.step = "while it should let go of all";
     const late = performance.now() + SETTLE_MS;
     for (;;) {
       await ping();
