@@ -215,10 +215,10 @@ export class Ledger {
     }
     const found = this.opened.get(stream);
     // Once it is down, it refuses whatever would begin a stream, without looking at it.
-    if (!found && type === "fail" && (this.isShutDown || this.failedSetup)) return undefined;
-    if (!found) return `${type} for stream ${stream}, which never was`;
+    const mayRefuse = type === "fail" && (this.isShutDown || this.failedSetup);
+    if (!found) return mayRefuse ? undefined : `${type} for stream ${stream}, which never was`;
     if (ENDS.includes(type)) found.ends++;
-    if (found.ends > found.count)
+    if (found.ends > found.count && !mayRefuse)
       return `stream ${stream} ends ${found.ends} times, and was opened ${found.count} times`;
     if (type !== "data") return undefined;
     found.credit -= frame.data.byteLength;

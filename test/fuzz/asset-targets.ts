@@ -30,6 +30,8 @@ const KEPT_CHUNKS = 64;
 const IMAGE_BYTES = 2 * IMAGE_CHUNK_BYTES + 1000;
 const contents = Uint8Array.from({ length: IMAGE_BYTES }, (_, i) => (i % 251) + (i >> 18));
 const files = new Map<string, Uint8Array>();
+/** Hashes of all there is, inflated. */
+const raws = new Set<string>();
 const base = join(
   [0, 1, 2].map((i) => {
     const packed = new Uint8Array(
@@ -47,6 +49,7 @@ const base = join(
 function listed(file: string, raw: Uint8Array, withHash = false) {
   const packed = new Uint8Array(gzipSync(raw));
   files.set(file, packed);
+  raws.add(sha256(raw));
   const entry = { file, sha256: sha256(packed), bytes: packed.byteLength, rawBytes: raw.byteLength };
   return withHash ? { ...entry, rawSha256: sha256(raw) } : entry;
 }
@@ -79,18 +82,20 @@ const MANIFEST_BYTES = encoder.encode(JSON.stringify(MANIFEST));
 function sourceOf(
   manifest: Uint8Array,
   change: (file: string, bytes: Uint8Array) => Uint8Array,
+  broken: string[],
 ): AssetSource {
   return {
     location: "http://assets.test/",
     keeps: true,
     isHere: async (file) => {
-      rule(typeof file === "string", "it asks for a file without a name");
+      if (typeof file !== "string") broken.push("it asks for a file without a name");
       return false;
     },
     readLatest: async () => manifest,
     read: async (file, { bytes: most } = {}) => {
-      rule(most !== undefined && most >= 0, `${file} may be of any length`);
-      if (file.startsWith("chunks/")) rule(most <= MAX_CHUNK_READ, `a chunk may have ${most} bytes`);
+      const limit = file.startsWith("chunks/") ? MAX_CHUNK_READ : 2 ** 30;
+      // What is thrown here would be taken for a file that cannot be had.
+      if (most === undefined || most < 0 || most > limit) broken.push(`of ${file} ${most} bytes are read`);
       const bytes = files.get(file);
       if (!bytes) throw new Error("not found");
       return change(file, bytes);
@@ -115,7 +120,7 @@ async function use(source: AssetSource, { random }: Mutator): Promise<number> {
   const image = random.pick(manifest.images);
   if (!image) return heldBytes(manifest);
   const loaded = await assets.load(random.chance(0.8) ? random.pick(NAMES) : image.base);
-  rule(loaded.byteLength <= 2 ** 22, "an asset is larger than its file");
+  rule(raws.has(sha256(loaded)), "an asset is not what its hash says");
   const chunks = await ImageChunks.open(assets, image);
   for (let i = 0; i < 3; i++) {
     const number = random.between(0, Math.max(0, Math.ceil(image.baseBytes / IMAGE_CHUNK_BYTES) - 1));
@@ -141,22 +146,35 @@ const assetFiles: Target = {
     if (!sound && random.chance(0.3)) wrong = random.pick([...files.keys()]);
     else if (!sound && random.chance(0.7)) manifest = encoder.encode(JSON.stringify(mutator.json(MANIFEST)));
     else if (!sound) manifest = mutator.mutate(MANIFEST_BYTES, [MANIFEST_BYTES, base]);
-    const change = (file: string, bytes: Uint8Array) =>
-      file === wrong ? mutator.mutate(bytes, [...files.values()]) : bytes;
+    const broken: string[] = [];
+    const change = (file: string, bytes: Uint8Array) => {
+      if (file !== wrong) return bytes;
+      return random.chance(0.5) ? other(bytes, mutator) : mutator.mutate(bytes, [...files.values()]);
+    };
     try {
-      return { accepted: true, held: await use(sourceOf(manifest, change), mutator) };
+      return { accepted: true, held: await use(sourceOf(manifest, change, broken), mutator) };
     } catch (error) {
       if (sound || !isPullFailed(error)) throw error;
       return { accepted: false };
+    } finally {
+      rule(broken.length === 0, broken.join());
     }
   },
 };
+
+/** The same file with one byte changed, whole for all that gzip knows. */
+function other(packed: Uint8Array, { random }: Mutator): Uint8Array {
+  const raw = gunzipSync(packed);
+  if (raw.byteLength > 0) raw[random.between(0, raw.byteLength - 1)]! ^= 1;
+  return new Uint8Array(gzipSync(raw));
+}
 
 /** A list of chunks that was made to do harm has the right hash: that of its maker. */
 const chunkLists: Target = {
   name: "lists of chunks",
   async run(mutator): Promise<Taken> {
     const list = mutator.random.chance(0.05) ? base : mutator.mutate(base, [...files.values()]);
+    const broken: string[] = [];
     const packed = new Uint8Array(gzipSync(list, { level: 0 }));
     const entry = {
       file: "own.bin",
@@ -169,7 +187,7 @@ const chunkLists: Target = {
       base: "own",
       baseBytes: mutator.random.chance(0.7) ? IMAGE_BYTES : mutator.random.size(2 ** 30),
     };
-    const source = sourceOf(MANIFEST_BYTES, (_, bytes) => bytes);
+    const source = sourceOf(MANIFEST_BYTES, (_, bytes) => bytes, broken);
     const read = source.read;
     source.read = async (file, options) => (file === "own.bin" ? packed : read(file, options));
     try {
@@ -177,6 +195,7 @@ const chunkLists: Target = {
         new Assets(source, { version: 2, files: { own: entry }, images: [image] }),
         image,
       );
+      if (image.baseBytes === 0) return { accepted: true };
       const chunk = await chunks.get(0);
       rule(
         Buffer.compare(chunk, contents.subarray(0, IMAGE_CHUNK_BYTES)) === 0,
@@ -187,6 +206,8 @@ const chunkLists: Target = {
     } catch (error) {
       if (!isPullFailed(error)) throw error;
       return { accepted: false };
+    } finally {
+      rule(broken.length === 0, broken.join());
     }
   },
 };

@@ -3,7 +3,7 @@ import { range } from "../faults/pool.js";
 import { fuzz } from "./target.js";
 import { TARGETS } from "./targets.js";
 
-const INPUTS = 2000;
+const INPUTS = 1000;
 
 describe("inputs that are almost right", () => {
   it.each(TARGETS.map((target) => ({ name: target.name, target })))(

@@ -1,7 +1,7 @@
 import type { FileOperation } from "../../src/backend.js";
 import { isBoxRunError } from "../../src/errors.js";
 import { FrameError } from "../../src/local/frame-fields.js";
-import { type GuestFrame, type HostFrame, MAX_DATA } from "../../src/local/frame-types.js";
+import { type GuestFrame, type HostFrame, MAX_DATA, PROTOCOL_VERSION } from "../../src/local/frame-types.js";
 import { encodeFrame, FrameReader } from "../../src/local/frames.js";
 import { WINDOW_BYTES } from "../../src/local/guest/credit.js";
 import { Guest } from "../../src/local/guest/guest.js";
@@ -22,6 +22,7 @@ const GUEST_BYTES = 64 * 1024;
 /** Entries of directories are objects; and a small piece of a message may keep three more of its like. */
 const HELD_FOR_A_BYTE = 10;
 const SETTLED_MS = 10_000;
+const HELLO = encodeFrame({ type: "hello", stream: 0, version: PROTOCOL_VERSION, maxPayload: 1 });
 const COMMAND = { argv: ["x"], env: [], workdir: "/", stdin: true };
 const path = new TextEncoder().encode("/srv");
 const OPERATIONS: FileOperation[] = [
@@ -44,10 +45,13 @@ class Session {
   private readonly reader = new FrameReader("host");
   private ended = 0;
   private commands = 0;
+  private readonly crumbled = new Set<number>();
+  private readonly isCrumbling: boolean;
   /** Of data, in all frames so far. */
   dataBytes = 0;
 
   constructor(private readonly mutator: Mutator) {
+    this.isCrumbling = mutator.random.chance(0.1);
     for (let i = mutator.random.between(1, 6); i > 0; i--) this.ask();
     if (mutator.random.chance(0.2)) this.pending.push(this.guest.shutdown(1));
   }
@@ -195,6 +199,8 @@ class Session {
   /** A piece of what the guest sends, which may be broken anywhere. */
   chunk(): Uint8Array {
     const { mutator } = this;
+    const get = this.opened.find(({ kind }) => kind === "get");
+    if (get && this.isCrumbling) return this.crumbs(get.stream);
     const parts: Uint8Array[] = [];
     let length = 0;
     for (let i = mutator.random.size(20); i >= 0 && length < CHUNK_BYTES; i--) {
@@ -208,6 +214,18 @@ class Session {
     }
     const whole = join(parts);
     return mutator.random.chance(0.2) ? mutator.mutate(whole) : whole;
+  }
+
+  /** Little of a file, in a piece with much else. */
+  private crumbs(stream: number): Uint8Array {
+    const stat = this.crumbled.has(stream)
+      ? []
+      : [{ type: "stat", stream, size: 1, mode: 0, mtimeMs: 0 } as const];
+    this.crumbled.add(stream);
+    this.dataBytes++;
+    const crumb = { type: "data", stream, channel: "file", data: Uint8Array.of(1) } as const;
+    const rest = Array.from({ length: 1500 }, () => HELLO);
+    return join([...[...stat, crumb].map(encodeFrame), ...rest]);
   }
 
   /** Everything that was asked ends, once the guest is gone. */
