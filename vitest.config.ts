@@ -32,6 +32,7 @@ export default defineConfig({
             "test/package/**/*.test.ts",
             "test/server/*.test.ts",
             "test/faults/**/*.test.ts",
+            "test/fuzz/**/*.test.ts",
           ],
           ...timeouts,
         },

@@ -14,7 +14,11 @@ import { build } from "tsup";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Each exports `hunt(options)`: see test/faults/hunt.ts. */
-const HUNTS = { faults: "test/faults/hunt.ts" };
+const HUNTS = {
+  faults: "test/faults/hunt.ts",
+  fuzz: "test/fuzz/hunt.ts",
+  agent: "test/fuzz/agent-hunt.ts",
+};
 const CONCURRENCY = 24;
 /** Sockets that a runtime keeps for later are closed within this. */
 const EXIT_MS = 20_000;

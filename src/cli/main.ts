@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { BoxRunClient, isBoxRunError } from "../index.js";
 import { parseCommandLine, USAGE, UsageError } from "./command-line.js";
-import { OutputError, print } from "./output.js";
+import { OutputError, print, printable } from "./output.js";
 import { EXIT, runCommand } from "./run.js";
 
 async function main(args: string[]): Promise<number> {
@@ -17,7 +17,8 @@ async function main(args: string[]): Promise<number> {
     case "images": {
       await using client = new BoxRunClient();
       for (const { name, aliases, description } of await client.images()) {
-        await print(process.stdout, `${[name, ...aliases].join(", ")}\t${description}\n`);
+        const line = `${[name, ...aliases].join(", ")}\t${description}`;
+        await print(process.stdout, `${printable(line)}\n`);
       }
       return 0;
     }
@@ -52,7 +53,7 @@ function report(error: unknown): number {
     return EXIT.failed;
   }
   if (isBoxRunError(error)) {
-    process.stderr.write(`boxrun: ${error.message} [${error.code}]\n`);
+    process.stderr.write(`boxrun: ${printable(error.message)} [${error.code}]\n`);
     return EXIT.failed;
   }
   throw error;

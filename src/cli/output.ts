@@ -18,3 +18,8 @@ export function print(output: NodeJS.WritableStream, text: Uint8Array | string):
     output.write(text, (error) => (error ? reject(new OutputError(error)) : resolve()));
   });
 }
+
+/** Text of a server or a box, as it may be shown: in a terminal, control characters are commands to it. */
+export function printable(text: string): string {
+  return text.replace(/(?![\t\n])[\p{Cc}\p{Bidi_Control}]/gu, "\ufffd");
+}

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { BoxRunClient, type Execution } from "../index.js";
 import type { RunCommand } from "./command-line.js";
-import { print } from "./output.js";
+import { print, printable } from "./output.js";
 
 const bySignal = (signal: "SIGINT" | "SIGTERM" | "SIGPIPE") => 128 + constants.signals[signal];
 
@@ -47,7 +47,10 @@ export async function runCommand({ image, cmd, box: options, timeoutMs }: RunCom
     if (interrupt.signal.aborted) return interrupt.signal.reason;
     const { status } = await execution.info();
     const timedOut = status === "timeout";
-    await print(process.stderr, `boxrun: ${timedOut ? `timed out after ${timeoutMs} ms` : status}\n`);
+    await print(
+      process.stderr,
+      `boxrun: ${timedOut ? `timed out after ${timeoutMs} ms` : printable(status)}\n`,
+    );
     return timedOut ? EXIT.timedOut : EXIT.failed;
   } catch (error) {
     if (interrupt.signal.aborted) return interrupt.signal.reason;

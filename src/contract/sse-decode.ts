@@ -28,14 +28,11 @@ export class SseDecoder {
   // It also takes a byte order mark away, which the parser does not.
   private readonly decoder = new TextDecoder();
   private ready: SseEvent[] = [];
-  private overflowed = false;
+  /** Since the last event: all that the next one may hold on to, comments included. */
+  private pending = 0;
   private endsInCr = false;
   private readonly parser = createParser({
     onEvent: ({ event, data }) => this.ready.push({ event: event ?? "message", data }),
-    onError: ({ type }) => {
-      this.overflowed ||= type === "max-buffer-size-exceeded";
-    },
-    maxBufferSize: MAX_EVENT_CHARS,
   });
 
   /** The events that these bytes complete. Throws a RangeError when one grows beyond all measure. */
@@ -45,16 +42,22 @@ export class SseDecoder {
 
   /** What the end of the stream completes. An event without its empty line was cut off: it is no event. */
   end(): SseEvent[] {
-    // After a CR the parser waits for the LF that may belong to it.
-    return this.feed(this.decoder.decode() + (this.endsInCr ? "\n" : ""));
+    return this.feed(this.decoder.decode());
   }
 
   private feed(text: string): SseEvent[] {
     if (text === "") return [];
-    this.endsInCr = text.endsWith("\r");
-    this.parser.feed(text);
-    if (this.overflowed) throw new RangeError("an event is larger than 64 MiB");
+    this.parser.feed(this.withLineFeeds(text));
+    this.pending = this.ready.length > 0 ? 0 : this.pending + text.length;
+    if (this.pending > MAX_EVENT_CHARS) throw new RangeError("an event is larger than 64 MiB");
     return this.ready.splice(0);
+  }
+
+  /** A line may end in CR, LF or both. The parser takes LF in one pass; to each CR it would look for the next LF, through all that is there. */
+  private withLineFeeds(text: string): string {
+    const rest = this.endsInCr && text.startsWith("\n") ? text.slice(1) : text;
+    this.endsInCr = text.endsWith("\r");
+    return rest.includes("\r") ? rest.replace(/\r\n?/g, "\n") : rest;
   }
 }
 

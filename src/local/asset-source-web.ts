@@ -2,6 +2,9 @@ import { concatBytes } from "../util/bytes.js";
 import { pause } from "../util/timer.js";
 import { type AssetSource, READ_LIMIT_MS, type ReadOptions } from "./asset-source.js";
 
+/** Far above any manifest: of a file that changes nobody knows the length. */
+const MAX_LATEST_BYTES = 4 * 2 ** 20;
+
 /** Keeps files that came over the network. A failure of it is a file that is not there: caching is a favour. */
 export interface AssetCache {
   get(file: string): Promise<Uint8Array | undefined>;
@@ -55,7 +58,11 @@ export function webAssetSource(
       const limit = AbortSignal.timeout(cached ? LATEST_DEADLINE_MS : READ_LIMIT_MS);
       try {
         const tries = cached ? 1 : TRIES;
-        const bytes = await fetchWithRetries(new URL(file, location), { signal: limit, latest: true }, tries);
+        const bytes = await fetchWithRetries(
+          new URL(file, location),
+          { signal: limit, latest: true, bytes: MAX_LATEST_BYTES },
+          tries,
+        );
         if (!cached || !sameBytes(cached, bytes)) {
           keep(file, bytes);
           // Chunks are named by their contents and shared by versions; what else is there belongs to one.

@@ -4,7 +4,7 @@ import { BoxRunError, unsupported } from "../errors.js";
 import { retryLater } from "../util/retry-later.js";
 import { Assets } from "./assets.js";
 import type { Host } from "./host.js";
-import { fetchAll, parseChunkList } from "./image-chunks.js";
+import { fetchAll, loadChunkList } from "./image-chunks.js";
 import { type ImageManifest, readManifest } from "./manifest.js";
 import type { LocalOptions } from "./options.js";
 import type { BoxRecord } from "./state/record.js";
@@ -54,7 +54,7 @@ export class ImageCatalog {
       loadedBytes += count;
       onProgress?.({ loadedBytes, totalBytes });
     };
-    const chunks = parseChunkList(await assets.load(image.base), image.baseBytes);
+    const chunks = await loadChunkList(assets, image);
     await fetchAll(source, [...files, ...chunks], { ...(signal && { signal }), onBytes });
   }
 

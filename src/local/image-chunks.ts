@@ -1,5 +1,5 @@
 import { toHex } from "../util/bytes.js";
-import type { AssetSource } from "./asset-source.js";
+import { type AssetSource, damaged } from "./asset-source.js";
 import { type Assets, loadVerified, readVerified, type VerifiedFile } from "./assets.js";
 import type { ImageManifest } from "./manifest.js";
 
@@ -8,6 +8,8 @@ export const IMAGE_CHUNK_BYTES = 256 * 1024;
 /** In the list of chunks: the SHA-256 of the compressed chunk, and its length. */
 const HASH_BYTES = 32;
 const ENTRY_BYTES = HASH_BYTES + 4;
+/** Gzip makes what it cannot make smaller this much larger, at most. */
+const MAX_PACKED_BYTES = IMAGE_CHUNK_BYTES + 1024;
 /** Of a hash, in a chunk's file name. */
 const NAME_DIGITS = 20;
 /** Kept inflated: 16 MB, for the guest's own page cache keeps what it read. */
@@ -17,19 +19,24 @@ const AHEAD = 2;
 /** At once, when a whole image is fetched. */
 const PARALLEL = 6;
 
-/** Reads an image's list of chunks. Throws when it is not one. */
-export function parseChunkList(list: Uint8Array, imageBytes: number): VerifiedFile[] {
-  const count = Math.ceil(imageBytes / IMAGE_CHUNK_BYTES);
-  if (list.byteLength !== count * ENTRY_BYTES) throw new Error("the list of chunks has a wrong length");
+/** Loads an image's list of chunks. IMAGE_PULL_FAILED, for what is no list of its chunks, too. */
+export async function loadChunkList(assets: Assets, image: ImageManifest): Promise<VerifiedFile[]> {
+  const { base, baseBytes } = image;
+  const list = await assets.load(base);
+  const count = Math.ceil(baseBytes / IMAGE_CHUNK_BYTES);
+  const refuse = (what: string) => damaged(assets.source, base, what);
+  if (list.byteLength !== count * ENTRY_BYTES) throw refuse("has not as many chunks as the image");
   const view = new DataView(list.buffer, list.byteOffset, list.byteLength);
   return Array.from({ length: count }, (_, i) => {
     const at = i * ENTRY_BYTES;
     const sha256 = toHex(list.subarray(at, at + HASH_BYTES));
+    const bytes = view.getUint32(at + HASH_BYTES, true);
+    if (bytes > MAX_PACKED_BYTES) throw refuse("has a chunk that is too large");
     return {
       file: `chunks/${sha256.slice(0, NAME_DIGITS)}.bin`,
       sha256,
-      bytes: view.getUint32(at + HASH_BYTES, true),
-      rawBytes: Math.min(IMAGE_CHUNK_BYTES, imageBytes - i * IMAGE_CHUNK_BYTES),
+      bytes,
+      rawBytes: Math.min(IMAGE_CHUNK_BYTES, baseBytes - i * IMAGE_CHUNK_BYTES),
     };
   });
 }
@@ -49,7 +56,7 @@ export class ImageChunks {
   ) {}
 
   static async open(assets: Assets, image: ImageManifest): Promise<ImageChunks> {
-    const files = parseChunkList(await assets.load(image.base), image.baseBytes);
+    const files = await loadChunkList(assets, image);
     return new ImageChunks(assets.source, files, image.baseBytes);
   }
 

@@ -3,6 +3,7 @@ import { BoxRunError } from "../errors.js";
 import { deferred } from "../util/deferred.js";
 import { startTimer } from "../util/timer.js";
 import { type GuestFailure, startFailure } from "./errno.js";
+import { ByteQueue } from "./guest/byte-queue.js";
 import type { Guest } from "./guest/guest.js";
 import { GuestProcess, type ProcessEvents } from "./guest/guest-process.js";
 import { KILL_DEADLINE_MS, KILL_GRACE_MS } from "./local-execution.js";
@@ -27,7 +28,7 @@ export class LocalTerminal implements Terminal, ProcessEvents {
   readonly exited: Promise<number | null>;
   private readonly process: GuestProcess;
   private readonly ended = deferred<number | null>();
-  private readonly unread: Uint8Array[] = [];
+  private readonly unread = new ByteQueue();
   private changed = deferred<void>();
   private isOpen = true;
   private isClosing = false;
@@ -116,7 +117,7 @@ export class LocalTerminal implements Terminal, ProcessEvents {
   }
 
   private async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    while (this.unread.length === 0 && this.isOpen) await this.changed.promise;
+    while (this.unread.isEmpty && this.isOpen) await this.changed.promise;
     const bytes = this.unread.shift();
     if (bytes) {
       this.process.release(bytes.byteLength);

@@ -2,7 +2,8 @@ import * as z from "zod/mini";
 import { type AssetSource, damaged, unreachable } from "./asset-source.js";
 
 const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
-const name = z.string().check(z.regex(/^[a-z0-9][a-z0-9.-]{0,99}$/));
+/** Not the one of these that every object has. */
+const name = z.string().check(z.regex(/^(?!constructor$)[a-z0-9][a-z0-9.-]{0,99}$/));
 
 /** No asset is larger when inflated: a bound on what a damaged manifest can make us allocate. */
 const MAX_ASSET_BYTES = 1 << 30;

@@ -1,5 +1,6 @@
 import { decodeField, type MultipartError, make, type Parser } from "multipasta";
 import { refuseLength, requireType, tooLarge } from "./body.js";
+import { FormPieces } from "./form-pieces.js";
 import { HttpError } from "./http-error.js";
 
 /** For the form around the file. */
@@ -8,6 +9,10 @@ const MAX_FIELD_BYTES = 16 * 1024;
 const MAX_PARTS = 16;
 /** Of a file that comes before its destination: so much waits for it in memory. */
 const MAX_WAITING_BYTES = 8 * 2 ** 20;
+/** Counted for a piece of it beside its bytes: it may come byte by byte. */
+const PIECE_OVERHEAD_BYTES = 128;
+
+const BAD_HEADERS = "the headers of a part of the form make no sense";
 
 /** A file on its way in. */
 export interface Upload {
@@ -47,6 +52,7 @@ class UploadForm {
   private readonly waiting: Uint8Array[] = [];
   private readonly reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   private readonly parser: Parser;
+  private readonly pieces: FormPieces;
   private error: Error | undefined;
   private fileBytes = 0;
 
@@ -54,20 +60,25 @@ class UploadForm {
     request: Request,
     private readonly maxBytes: number,
   ) {
+    const contentType = request.headers.get("content-type") ?? "";
     this.reader = request.body?.getReader();
+    this.pieces = new FormPieces(contentType);
     this.parser = make({
-      headers: { "content-type": request.headers.get("content-type") ?? "" },
+      headers: { "content-type": contentType },
       // By its name: some clients send a file without a file name, and a text with one.
       isFile: ({ name }) => name === "file",
       maxParts: MAX_PARTS,
       maxFieldSize: MAX_FIELD_BYTES,
       onField: (info, value) => {
+        if (this.done) return;
         if (this.fields.has(info.name)) this.fail(`the field ${info.name} comes twice`);
         // The file may be on its way into the box by then, under another mode.
         if (info.name === "mode" && this.fileStarted) this.fail("the field mode must come before the file");
         this.fields.set(info.name, decodeField(info, value));
       },
       onFile: () => {
+        // What follows the end of the form is no part of it.
+        if (this.done) return () => {};
         if (this.fileStarted) this.fail("the field file comes twice");
         this.fileStarted = true;
         return (chunk) => chunk && this.take(chunk);
@@ -82,12 +93,23 @@ class UploadForm {
   /** Takes in one more piece of the body. Throws what is wrong with it. */
   async pump(): Promise<void> {
     const { done, value } = this.reader ? await this.reader.read() : { done: true, value: undefined };
-    if (value) this.parser.write(value);
-    else if (done) this.parser.end();
+    this.parse(value, done);
     if (done && !this.done) this.fail("the form ends before it is whole");
     if (!this.error) return;
     await this.cancel();
     throw this.error;
+  }
+
+  private parse(piece: Uint8Array | undefined, isLast: boolean): void {
+    try {
+      if (piece) this.parser.write(this.pieces.take(piece));
+      if (!isLast) return;
+      this.parser.write(this.pieces.rest());
+      this.parser.end();
+    } catch {
+      // The parser decodes names of files, and lets go of what it cannot decode.
+      this.fail(BAD_HEADERS);
+    }
   }
 
   file(): ReadableStream<Uint8Array> {
@@ -116,11 +138,11 @@ class UploadForm {
     if (this.error || chunk.byteLength === 0) return;
     // The parser goes on to use the array it was given.
     this.waiting.push(chunk.slice());
-    this.waitingBytes += chunk.byteLength;
+    this.waitingBytes += chunk.byteLength + PIECE_OVERHEAD_BYTES;
   }
 
   private fail(what: string): void {
-    this.error ??= new HttpError(400, what);
+    if (!this.done) this.error ??= new HttpError(400, what);
   }
 }
 
@@ -133,7 +155,7 @@ function describe(error: MultipartError): string {
     case "ReachedLimit":
       return `the form is beyond a limit (${error.limit})`;
     default:
-      return "the headers of a part of the form make no sense";
+      return BAD_HEADERS;
   }
 }
 

@@ -28,7 +28,7 @@ interface Raw {
 const fromHex = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"));
 
 const file = JSON.parse(
-  readFileSync(new URL("../fixtures/frames.json", import.meta.url), "utf8"),
+  readFileSync(new URL("../../test/fixtures/frames.json", import.meta.url), "utf8"),
   (_key, value) => {
     if (typeof value?.bigint === "string") return BigInt(value.bigint);
     // A whole frame has its hex beside other keys.

@@ -25,6 +25,18 @@ async function post(
   return { status: response.status, json: (await response.json()) as { message: string } };
 }
 
+/** The same bytes, cut after the first `at`; with `always`, after every `at` of them. */
+function cutAt(at: number, always = false) {
+  return new TransformStream<Uint8Array, Uint8Array>({
+    transform: (chunk, controller) => {
+      const step = always ? at : chunk.byteLength;
+      controller.enqueue(chunk.slice(0, at));
+      for (let from = at; from < chunk.byteLength; from += step)
+        controller.enqueue(chunk.slice(from, from + step));
+    },
+  });
+}
+
 const stored = () =>
   Object.fromEntries([...backend.files].map(([path, { bytes }]) => [path, new TextDecoder().decode(bytes)]));
 
@@ -51,7 +63,34 @@ describe("an upload", () => {
     });
   });
 
+  it("comes through wherever the network cuts it", async () => {
+    const value = "one\r\n--two\r\n\r\n--xy";
+    const form = `${part("mode", "600")}${part("dest", "/a")}${part("file", value, "f")}${END}`;
+    const bytes = new TextEncoder().encode(form);
+    for (let at = 1; at < bytes.byteLength; at++) {
+      const cut = await post(new Blob([bytes]).stream().pipeThrough(cutAt(at)));
+      expect(cut, `cut at ${at}`).toMatchObject({ status: 200 });
+      expect(stored(), `cut at ${at}`).toEqual({ "/a": value });
+    }
+    expect(await post(new Blob([bytes]).stream().pipeThrough(cutAt(1, true)))).toMatchObject({ status: 200 });
+    expect(stored()).toEqual({ "/a": value });
+  });
+
+  it.each([part("file", "two", "f"), part("file", "two", "f").slice(0, 20)])(
+    "ends where its form ends, whatever follows: %j",
+    async (more) => {
+      const form = part("dest", "/a") + part("file", "one", "f") + END.slice(0, -1) + more;
+      expect(await post(form)).toMatchObject({ status: 200 });
+      expect(stored()).toEqual({ "/a": "one" });
+    },
+  );
+
   it.each([
+    [
+      "a file name that cannot be decoded",
+      `--${BOUNDARY}\r\ncontent-disposition: form-data; name="file"; filename*=UTF-8''%zz\r\n\r\n`,
+      /headers of a part/,
+    ],
     ["no file", part("dest", "/a") + END, /file is missing/],
     ["no dest", part("file", "x", "f") + END, /dest is missing/],
     ["an empty dest", part("dest", "") + part("file", "x", "f") + END, /dest is missing/],
@@ -113,6 +152,16 @@ describe("an upload", () => {
     );
     expect(status).toBe(400);
     expect(json.message).toMatch(/dest must come before/);
+  });
+
+  it("whose file comes long before its destination is refused, however few its bytes are, when each is a piece", async () => {
+    const start = new TextEncoder().encode(part("file", "", "f").slice(0, -2));
+    let sent = 0;
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(sent++ === 0 ? start : Uint8Array.of(120)),
+    });
+    expect(await post(body)).toMatchObject({ status: 400, json: { message: /dest must come before/ } });
+    expect(sent).toBeLessThan(1_000_000);
   });
 
   it("whose client goes away leaves nothing", async () => {

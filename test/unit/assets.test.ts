@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -47,6 +47,15 @@ async function load(files: Record<string, Uint8Array | string>): Promise<Uint8Ar
   return (await open(files)).load("thing");
 }
 
+/** Bytes of it. */
+let flooded = 0;
+/** Writes as much as is taken, for ever. */
+function flood(response: ServerResponse): void {
+  do flooded += 2 ** 16;
+  while (response.write(" ".repeat(2 ** 16)));
+  response.once("drain", () => flood(response));
+}
+
 describe("assets", () => {
   it("are handed out verified and inflated", async () => {
     expect(await load({ "manifest.json": manifest(), "thing.bin": packed })).toEqual(raw);
@@ -62,6 +71,11 @@ describe("assets", () => {
       "the manifest names a file elsewhere",
       { "manifest.json": manifest({ ...entry, file: "../../etc/passwd" }) },
       /manifest\.json/,
+    ],
+    [
+      "the manifest has a name that every object has",
+      { "manifest.json": manifest().replace("thing", "constructor") },
+      /wrong files\.constructor/,
     ],
     ["the file is missing", { "manifest.json": manifest() }, /thing\.bin could not be read/],
     ["the file is damaged", { "manifest.json": manifest(), "thing.bin": flipped }, /thing\.bin .*hash/],
@@ -115,6 +129,7 @@ describe("assets", () => {
         left = once(response, "close");
         response.writeHead(200);
         // One never sends a byte, the other never ends.
+        if (request.url === "/manifest.json") return flood(response);
         if (request.url === "/endless") setInterval(() => response.write("more"), 1).unref();
       });
       server.listen(0, "127.0.0.1");
@@ -129,6 +144,12 @@ describe("assets", () => {
         name: "TimeoutError",
       });
       await left;
+    });
+
+    it("have a manifest that is read no further than manifests are long", async () => {
+      await expect(readManifest(source)).rejects.toMatchObject({ code: "IMAGE_PULL_FAILED" });
+      await left;
+      expect(flooded).toBeLessThan(64 * 2 ** 20);
     });
 
     it("are read no further than their length", async () => {

@@ -51,6 +51,13 @@ describe("the history of a command", () => {
   });
 });
 
+it.each(["createdAt", "finishedAt"])("an entry whose %s is no time is none", (key) => {
+  const entry = entryOf(1) as { info: Record<string, unknown> };
+  expect(decodeEntries(BOX, [entry])).toHaveLength(1);
+  entry.info[key] = "yesterday";
+  expect(decodeEntries(BOX, [entry])).toEqual([]);
+});
+
 describe("the history of a box", () => {
   it("keeps the last 1000 commands, however often the box was started", async () => {
     const store = memoryStore(false);

@@ -102,6 +102,16 @@ describe("a guest that lies about files", () => {
     expect(await backend.getBox(id)).toMatchObject({ status: "running" });
   });
 
+  it("cannot fill it with many short names, either", async () => {
+    const { machine, stream, answer } = await asked(LIST);
+    const piece = concat(entry("n"), 990);
+    for (let sent = 0; sent <= 600 && !machine.frames.some(({ type }) => type === "abort"); sent++) {
+      machine.send(data(stream, piece));
+      await Promise.resolve();
+    }
+    expect(await failure(answer)).toMatchObject({ message: "list /srv: it holds too much" });
+  });
+
   it("is ended for going on with a list that was given up, beyond its credit", async () => {
     const controller = new AbortController();
     const { backend, id, machine, stream, answer } = await asked(LIST, { signal: controller.signal });

@@ -31,7 +31,7 @@ const whole = encodeSnapshot(snapshot);
 
 describe("snapshots", () => {
   it("come back as they were", () => {
-    expect(decodeSnapshot(whole, id)).toEqual(snapshot);
+    expect(decodeSnapshot(whole, id, 1)).toEqual(snapshot);
   });
 
   it("have another fingerprint when anything they depend on differs", async () => {
@@ -42,25 +42,37 @@ describe("snapshots", () => {
   });
 
   it("are refused when they were made for another machine", () => {
-    expect(() => decodeSnapshot(whole, "0".repeat(64))).toThrow("another machine");
+    expect(() => decodeSnapshot(whole, "0".repeat(64), 1)).toThrow("another machine");
+  });
+
+  it("are refused when they are of a machine with more memory, however well their pages fit that", () => {
+    const larger = { ...snapshot, memoryMb: 2 ** 40, continued: [6, 2 ** 47] };
+    expect(() => decodeSnapshot(encodeSnapshot(larger), id, 1)).toThrow("another machine");
+  });
+
+  it.each(["null", "7", "[]", '"x"', "{", ""])("are refused with the header %j", (header) => {
+    const bytes = new TextEncoder().encode(`BXSN0000000\0${header}`);
+    new DataView(bytes.buffer).setUint32(4, 1, true);
+    new DataView(bytes.buffer).setUint32(8, header.length, true);
+    expect(() => decodeSnapshot(bytes, id, 1)).toThrow(/^it/);
   });
 
   it("are refused wherever they are cut short", () => {
     for (let length = 0; length < whole.byteLength; length += length < 300 ? 1 : 997) {
-      expect(() => decodeSnapshot(whole.slice(0, length), id)).toThrow();
+      expect(() => decodeSnapshot(whole.slice(0, length), id, 1)).toThrow();
     }
   });
 
   it("are refused with bytes left over", () => {
     const longer = new Uint8Array(whole.byteLength + 1);
     longer.set(whole);
-    expect(() => decodeSnapshot(longer, id)).toThrow("cut short");
+    expect(() => decodeSnapshot(longer, id, 1)).toThrow("cut short");
   });
 
   it.each([[[0, 1, 0, 1]], [[255, 2]], [[-1, 1]], [[0, 1.5]], [[0]], [[5, 2, 0, 1]]])(
     "are refused with the list of pages %j",
     (runs) => {
-      expect(() => decodeSnapshot(encodeSnapshot({ ...snapshot, runs }), id)).toThrow();
+      expect(() => decodeSnapshot(encodeSnapshot({ ...snapshot, runs }), id, 1)).toThrow();
     },
   );
 });
@@ -79,7 +91,7 @@ describe("pages", () => {
   });
 
   it.each([[[0, 1]], [[1]], [[255, 2]]])("are refused when the list of continued ones is %j", (continued) => {
-    expect(() => decodeSnapshot(encodeSnapshot({ ...snapshot, continued }), id)).toThrow();
+    expect(() => decodeSnapshot(encodeSnapshot({ ...snapshot, continued }), id, 1)).toThrow();
   });
 
   it("come back where they were, and zero ones are not kept", () => {

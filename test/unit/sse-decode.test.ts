@@ -104,6 +104,31 @@ describe("server-sent events", () => {
   });
 });
 
+describe("a stream that means harm", () => {
+  it("is not looked through again and again for the ends of its lines", () => {
+    const ends = new Uint8Array(2 ** 21).fill(13);
+    expect(decode([ends, new TextEncoder().encode("data: x\n\n")])).toEqual([
+      { event: "message", data: "x" },
+    ]);
+  });
+
+  it("cannot keep what is between the lines of an event that never ends", () => {
+    const decoder = new SseDecoder();
+    const piece = new TextEncoder().encode(`data: thirteen chars\n:${" ".repeat(2 ** 20)}\n`);
+    expect(() => {
+      for (let i = 0; i < 100; i++) decoder.push(piece);
+    }).toThrow(RangeError);
+  });
+
+  it("may be as long as it likes, if its events are not", () => {
+    const decoder = new SseDecoder();
+    const piece = new TextEncoder().encode(`data: x\n\n:${" ".repeat(2 ** 20)}\n`);
+    let events = 0;
+    for (let i = 0; i < 100; i++) events += decoder.push(piece).length;
+    expect(events).toBe(100);
+  });
+});
+
 describe("the API's events", () => {
   const read = (event: string, data: unknown) =>
     eventSchema(event)!.safeParse(typeof data === "string" ? data : JSON.stringify(data));

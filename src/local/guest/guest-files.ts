@@ -2,6 +2,7 @@ import type { BoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
 import type { GuestFailure } from "../errno.js";
 import type { GuestFrame } from "../frame-types.js";
+import { ByteQueue } from "./byte-queue.js";
 import { ReceiveCredit, SendCredit, WINDOW_BYTES } from "./credit.js";
 import type { Guest, GuestStream } from "./guest.js";
 import { violation } from "./violation.js";
@@ -123,7 +124,7 @@ class Get implements GuestStream {
   readonly stream: ReadableStream<Uint8Array>;
   private readonly id: number;
   private readonly credit: ReceiveCredit;
-  private readonly received: Uint8Array[] = [];
+  private readonly received = new ByteQueue();
   private open = true;
   private stated = false;
   private failure: Error | undefined;
@@ -169,7 +170,7 @@ class Get implements GuestStream {
   }
 
   private async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    while (this.received.length === 0 && this.open) await this.changed.promise;
+    while (this.received.isEmpty && this.open) await this.changed.promise;
     const bytes = this.received.shift();
     if (bytes) {
       if (this.open) this.credit.release(bytes.byteLength);
@@ -179,7 +180,7 @@ class Get implements GuestStream {
   }
 
   abort(reason: unknown): void {
-    this.received.length = 0;
+    this.received.clear();
     if (this.open) this.guest.send({ type: "abort", stream: this.id });
     this.open = false;
     this.opened.reject(reason);

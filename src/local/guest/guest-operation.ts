@@ -11,6 +11,8 @@ import { violation } from "./violation.js";
 
 /** Of one directory: what a guest without end could fill this side's memory with. */
 const MAX_LIST_BYTES = 64 * 2 ** 20;
+/** Of one directory. Each is an object here, of some 300 bytes, however short its name. */
+const MAX_ENTRIES = 500_000;
 /** Without a word of the guest. What it does takes a moment, on slow, busy hosts seconds. */
 const SILENCE_MS = 60_000;
 const SLASH = 47;
@@ -114,7 +116,8 @@ class Operation implements GuestStream {
     if (!fits) throw violation(`answered ${op} with what cannot be there`);
     this.entries.push(...entries);
     this.bytes += data.byteLength;
-    if (this.bytes > MAX_LIST_BYTES) return this.abort(this.error("it holds too much"));
+    if (this.bytes > MAX_LIST_BYTES || this.entries.length > MAX_ENTRIES)
+      return this.abort(this.error("it holds too much"));
     this.restartClock();
     this.credit.release(data.byteLength);
   }

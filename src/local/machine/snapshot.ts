@@ -69,15 +69,18 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
   return concatBytes([new Uint8Array(prefix.buffer), header, state, disk, pages]);
 }
 
-/** Throws, saying what is wrong, unless `bytes` is a whole snapshot with this fingerprint. */
-export function decodeSnapshot(bytes: Uint8Array, expectedFingerprint: string): Snapshot {
+/** Throws, saying what is wrong, unless `bytes` is a whole snapshot with this fingerprint, of a machine with this much memory. */
+export function decodeSnapshot(
+  bytes: Uint8Array,
+  expectedFingerprint: string,
+  expectedMemoryMb: number,
+): Snapshot {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.byteLength < PREFIX_BYTES || view.getUint32(0, true) !== MAGIC)
     throw new Error("it is not a snapshot");
   if (view.getUint32(4, true) !== VERSION) throw new Error("it is of another version");
   const headerEnd = PREFIX_BYTES + view.getUint32(8, true);
   if (headerEnd > bytes.byteLength) throw new Error("it is cut short");
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(PREFIX_BYTES, headerEnd)));
   const {
     fingerprint: id,
     memoryMb,
@@ -85,11 +88,11 @@ export function decodeSnapshot(bytes: Uint8Array, expectedFingerprint: string): 
     diskBytes,
     runs,
     continued,
-  } = header as Record<string, unknown>;
-  if (id !== expectedFingerprint) throw new Error("it was made for another machine");
-  if (!isCount(memoryMb) || !isCount(stateBytes) || !isCount(diskBytes))
-    throw new Error("its header is damaged");
-  const pageLimit = (memoryMb * 2 ** 20) / PAGE_BYTES;
+  } = parseHeader(bytes.subarray(PREFIX_BYTES, headerEnd));
+  if (id !== expectedFingerprint || memoryMb !== expectedMemoryMb)
+    throw new Error("it was made for another machine");
+  if (!isCount(stateBytes) || !isCount(diskBytes)) throw new Error("its header is damaged");
+  const pageLimit = (expectedMemoryMb * 2 ** 20) / PAGE_BYTES;
   if (!isPageList(runs, pageLimit) || !isPageList(continued, pageLimit) || continued[0] === 0) {
     throw new Error("its list of pages is damaged");
   }
@@ -99,8 +102,8 @@ export function decodeSnapshot(bytes: Uint8Array, expectedFingerprint: string): 
   const pagesAt = diskAt + diskBytes;
   if (bytes.byteLength !== pagesAt + pageCount * PAGE_BYTES) throw new Error("it is cut short");
   return {
-    fingerprint: id,
-    memoryMb,
+    fingerprint: expectedFingerprint,
+    memoryMb: expectedMemoryMb,
     // A copy: v86 wants a buffer of its own that starts at 0.
     state: bytes.slice(headerEnd, diskAt),
     disk: bytes.subarray(diskAt, pagesAt),
@@ -108,6 +111,14 @@ export function decodeSnapshot(bytes: Uint8Array, expectedFingerprint: string): 
     continued,
     pages: bytes.subarray(pagesAt),
   };
+}
+
+function parseHeader(header: Uint8Array): Record<string, unknown> {
+  try {
+    return JSON.parse(new TextDecoder().decode(header)) ?? {};
+  } catch {
+    throw new Error("its header is damaged");
+  }
 }
 
 /** Takes the pages of `memory` that are not zero. */

@@ -218,7 +218,7 @@ async function loadSnapshot(
 ): Promise<Snapshot> {
   const expected = await snapshotFingerprint(config, listed.disk);
   if (listed.fingerprint !== expected) throw new Error("it was made for another machine");
-  return decodeSnapshot(await assets.load(listed.name), expected);
+  return decodeSnapshot(await assets.load(listed.name), expected, config.memoryMb);
 }
 
 async function loadColdBoot(assets: Assets, forSnapshot: boolean) {

@@ -13,6 +13,7 @@ export interface FinishedExecution {
   events: BackendEvent[];
 }
 
+const time = z.string().check(z.refine((value) => !Number.isNaN(Date.parse(value))));
 const entrySchema = z.object({
   info: z.object({
     id: z.string(),
@@ -24,9 +25,9 @@ const entrySchema = z.object({
     timeoutMs: z.nullable(z.number()),
     exitCode: z.nullable(z.number()),
     errorMessage: z.nullable(z.string()),
-    createdAt: z.string(),
+    createdAt: time,
     /** Null in one that was written when the command began. */
-    finishedAt: z.nullable(z.string()),
+    finishedAt: z.nullable(time),
     truncated: z.exactOptional(z.boolean()),
   }),
   output: z.array(

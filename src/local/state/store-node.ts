@@ -1,6 +1,6 @@
 import { appendFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { BoxRunError } from "../../errors.js";
 import { OWN_BOX_ID } from "../../util/ids.js";
@@ -10,6 +10,8 @@ import { describeLock, isLockHeld, takeFirstLock, takeLock } from "./lock-file-n
 const RECORD = "box.json";
 const HISTORY = "history.jsonl";
 const DISK = "disk";
+/** The key of what is stored as base64. */
+const HISTORY_BYTES = "bytes";
 /** Names of folders that are not boxes yet, and that are none any more. */
 const NEW = ".new-";
 const REMOVED = ".removed-";
@@ -140,7 +142,7 @@ export function folderStore(folder: string): BoxStore {
 
     remove: (id) =>
       guarded(async () => {
-        const grave = join(boxes, `${REMOVED}${id}-${crypto.randomUUID()}`);
+        const grave = join(boxes, `${REMOVED}${basename(boxFolder(id))}-${crypto.randomUUID()}`);
         // Gone at once for everybody, however long its files take.
         await orMissing(rename(boxFolder(id), grave), undefined);
         await rm(grave, { recursive: true, force: true });
@@ -190,11 +192,11 @@ function encodeBytes(_: string, value: unknown): unknown {
   return value instanceof Uint8Array ? { base64: Buffer.from(value).toString("base64") } : value;
 }
 
-/** Undefined for what is not JSON: half a line, after a power cut. */
+/** Null for what is not JSON: half a line, after a power cut. Bytes are only where {@link HISTORY_BYTES} says: an environment may look the same. */
 function fromJson(text: string): unknown {
   try {
-    return JSON.parse(text, (_, value) => {
-      const isBytes = typeof value === "object" && value !== null && typeof value.base64 === "string";
+    return JSON.parse(text, (key, value) => {
+      const isBytes = key === HISTORY_BYTES && typeof value?.base64 === "string";
       return isBytes ? new Uint8Array(Buffer.from(value.base64, "base64")) : value;
     });
   } catch {

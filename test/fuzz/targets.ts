@@ -1,0 +1,15 @@
+import { ASSET_TARGETS } from "./asset-targets.js";
+import { FRAME_TARGETS } from "./frame-targets.js";
+import { GUEST_TARGETS } from "./guest-targets.js";
+import { HTTP_TARGETS } from "./http-targets.js";
+import { STATE_TARGETS } from "./state-targets.js";
+import type { Target } from "./target.js";
+
+/** Everything that reads what a guest, an image, a server, a client or a store has written. */
+export const TARGETS: readonly Target[] = [
+  ...FRAME_TARGETS,
+  ...GUEST_TARGETS,
+  ...ASSET_TARGETS,
+  ...HTTP_TARGETS,
+  ...STATE_TARGETS,
+];
