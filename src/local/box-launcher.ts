@@ -129,7 +129,11 @@ export class BoxLauncher {
       store: registry.store,
       logLimitBytes: this.logLimitBytes,
       durability: this.options.durability ?? "relaxed",
-      onEnded: () => registry.running.delete(record.id),
+      onChanged: () => registry.changed(),
+      onEnded: () => {
+        registry.running.delete(record.id);
+        registry.changed();
+      },
     });
     registry.running.set(record.id, box);
     return box;

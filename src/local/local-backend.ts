@@ -107,6 +107,11 @@ export class LocalBackend implements Backend {
     return status === undefined ? all : all.filter((info) => info.status === status);
   }
 
+  async watchBoxes(onChange: () => void): Promise<() => void> {
+    this.requireOpen();
+    return (await this.openRegistry()).watch(onChange);
+  }
+
   /** Works after `close`, too: who created a box may remove it whenever they are done with it. */
   async removeBox(id: string, { force }: { force: boolean }): Promise<void> {
     const registry = await this.openRegistry();
@@ -245,6 +250,7 @@ export class LocalBackend implements Backend {
       ),
     );
     await pool;
+    registry.changed();
   }
 
   private async execution(boxId: string, execId: string): Promise<KnownExecution> {

@@ -46,6 +46,8 @@ export interface BoxContext {
   store: BoxStore;
   logLimitBytes: number;
   durability: "relaxed" | "strict";
+  /** What is to be seen of the box has changed. */
+  onChanged(): void;
   /** The machine has ended: the box is nobody's now, and its lock is free. Called once. */
   onEnded(box: LocalBox): void;
 }
@@ -78,6 +80,7 @@ export class LocalBox {
     lock.then(
       () => {
         this.held = true;
+        context.onChanged();
       },
       // Told by `boot`.
       () => {},
@@ -153,6 +156,7 @@ export class LocalBox {
     await this.write({ made: true, startedAt: new Date().toISOString(), stoppedAt: null, error: null });
     if (this.failure) throw this.failure;
     this.state = "running";
+    this.context.onChanged();
     onProgress({ phase: "ready" });
   }
 
