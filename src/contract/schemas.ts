@@ -149,6 +149,7 @@ export const localOptionsSchema = z.strictObject({
   durability: z.optional(z.string().check(matching(/^(relaxed|strict)$/, 'must be "relaxed" or "strict"'))),
   strictImages: z.optional(z.boolean()),
   warm: z.optional(z.array(warmBoxes)),
+  memoryMb: z.optional(positive),
   logLimitBytes: z.optional(wholeNumber.check(atLeast(0))),
 });
 

@@ -8,6 +8,11 @@ export const browserHost: Host = {
   get description() {
     return navigator.userAgent;
   },
+  get memoryMb() {
+    // Rounded, and in some browsers no more than 8 GiB; Firefox and Safari do not tell.
+    const { deviceMemory } = navigator as { deviceMemory?: number };
+    return deviceMemory === undefined ? undefined : deviceMemory * 1024;
+  },
   assetsLocation: (given) => {
     const url = new URL(given ?? "../assets/", given === undefined ? import.meta.url : location.href).href;
     return url.endsWith("/") ? url : `${url}/`;

@@ -15,6 +15,8 @@ export interface MachineWorker {
 export interface Host {
   /** In words: "Node 20.20.2". */
   readonly description: string;
+  /** Of the device, in MiB; undefined where that is not told. */
+  readonly memoryMb: number | undefined;
   /** The URL of the folder of assets: `given` resolved, or the one that came with the package. */
   assetsLocation(given: string | undefined): string;
   openSource(location: string, cache: string | undefined): AssetSource;

@@ -20,7 +20,7 @@ import { untilAborted } from "../util/abort.js";
 import { retryLater } from "../util/retry-later.js";
 import { BoxLauncher, type LaunchOptions } from "./box-launcher.js";
 import { BoxRegistry } from "./box-registry.js";
-import { CAPABILITIES, MAX_CPU, MAX_MEMORY_MB, requireBuildable } from "./capabilities.js";
+import { CAPABILITIES, MAX_CPU, requireBuildable } from "./capabilities.js";
 import type { Host } from "./host.js";
 import { ImageCatalog } from "./image-catalog.js";
 import type { LocalBox } from "./local-box.js";
@@ -57,7 +57,7 @@ export class LocalBackend implements Backend {
       backend: "local",
       description: `a machine emulated by v86 in ${this.host.description}`,
       maxCpu: MAX_CPU,
-      maxMemoryMb: MAX_MEMORY_MB,
+      maxMemoryMb: this.launcher.memoryMb,
       capabilities: CAPABILITIES,
     };
   }

@@ -46,6 +46,11 @@ export interface LocalOptions {
    * const client = new BoxRunClient({ local: { warm } });
    */
   warm?: readonly WarmBoxes[];
+  /**
+   * What the boxes that this client runs may have together, in MiB, as they were asked for: one that does not fit is RESOURCE_EXCEEDED. Default: twice what the device has, since a box takes no more than it has used. Machines that are kept ready count once they are boxes. A browser
+   * that does not tell counts as one with 8 GiB.
+   */
+  memoryMb?: number;
   /** How much of an execution's output is kept for readers to come, in bytes. Default 16 MiB. */
   logLimitBytes?: number;
 }
