@@ -86,6 +86,8 @@ export interface Terminal {
 /** See the top of this file. Ids are those of {@link BoxInfo} and {@link ExecInfo}. */
 export interface Backend {
   readonly capabilities: Capabilities;
+  /** True: it ends commands that are over their time by itself, and its time is not that of a clock on the wall. Absent: handles look at the clock, too. */
+  readonly keepsTimeLimits?: boolean;
 
   info(): Promise<BackendInfo>;
   images(): Promise<ImageInfo[]>;

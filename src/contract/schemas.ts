@@ -150,6 +150,7 @@ export const localOptionsSchema = z.strictObject({
   strictImages: z.optional(z.boolean()),
   warm: z.optional(z.array(warmBoxes)),
   memoryMb: z.optional(positive),
+  pauseHidden: z.optional(z.boolean()),
   logLimitBytes: z.optional(wholeNumber.check(atLeast(0))),
 });
 

@@ -145,6 +145,7 @@ export class BoxLauncher {
       store: registry.store,
       logLimitBytes: this.logLimitBytes,
       durability: this.options.durability ?? "relaxed",
+      isPaused: () => registry.isPaused,
       onChanged: () => registry.changed(),
       onEnded: () => {
         registry.running.delete(record.id);

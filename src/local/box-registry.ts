@@ -25,7 +25,20 @@ export class BoxRegistry {
   /** Boxes that were seen to run elsewhere. */
   private readonly elsewhere = new Set<string>();
 
+  private paused = false;
+
   constructor(readonly store: BoxStore) {}
+
+  /** Whether boxes stand still. */
+  get isPaused(): boolean {
+    return this.paused;
+  }
+
+  /** Makes the boxes that run here stand still, and those to come, or lets them go on. */
+  setPaused(paused: boolean): void {
+    this.paused = paused;
+    for (const box of this.running.values()) box.setPaused(paused);
+  }
 
   /** Tells those who watch: something may have changed. */
   changed(): void {

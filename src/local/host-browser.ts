@@ -19,6 +19,13 @@ export const browserHost: Host = {
   },
   openSource: browserAssetSource,
   openStore: (state) => browserStore(state ?? "boxrun"),
+  watchHidden: (onChange) => {
+    const { document } = globalThis;
+    const tell = () => onChange(document.visibilityState === "hidden");
+    document?.addEventListener("visibilitychange", tell);
+    if (document) tell();
+    return () => document?.removeEventListener("visibilitychange", tell);
+  },
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(workerUrl(), { type: "module", name: "boxrun-machine" });
     worker.onmessage = (event: MessageEvent<FromMachine>) => onMessage(event.data);

@@ -22,6 +22,8 @@ export interface Host {
   openSource(location: string, cache: string | undefined): AssetSource;
   /** Where boxes are kept: `state` is the option, undefined for the host's own place. */
   openStore(state: string | undefined): Promise<BoxStore>;
+  /** Calls `onChange` when nobody sees the page any more, and when somebody does again, until what it returns is called. Absent where there is no page. */
+  watchHidden?(onChange: (hidden: boolean) => void): () => void;
   /** Starts a Worker. `onFailure` is called when it could not start or ended by itself. */
   startWorker(onMessage: (message: FromMachine) => void, onFailure: (error: Error) => void): MachineWorker;
 }

@@ -39,10 +39,12 @@ interface KnownExecution extends FinishedExecution {
 /** Boxes that run here, each an emulated machine in a Worker of its own. */
 export class LocalBackend implements Backend {
   readonly capabilities = CAPABILITIES;
+  readonly keepsTimeLimits = true;
   private registry: Promise<BoxRegistry> | undefined;
   private readonly catalog: ImageCatalog;
   private readonly launcher: BoxLauncher;
   private closed = false;
+  private stopWatching: (() => void) | undefined;
 
   constructor(
     private readonly host: Host,
@@ -239,6 +241,7 @@ export class LocalBackend implements Backend {
     const pool = this.launcher.close();
     const registry = await this.registry?.catch(() => undefined);
     if (!registry) return pool;
+    this.stopWatching?.();
     const closed = new BoxRunError("BOX_NOT_RUNNING", "this client was closed");
     await Promise.all(
       [...registry.running.values()].map((box) =>
@@ -305,8 +308,12 @@ export class LocalBackend implements Backend {
   }
 
   private async openStore(): Promise<BoxRegistry> {
-    if (this.options.persistent === false) return new BoxRegistry(memoryStore(false));
-    return new BoxRegistry(await this.host.openStore(this.options.state));
+    const { persistent, state, pauseHidden } = this.options;
+    const registry = new BoxRegistry(
+      persistent === false ? memoryStore(false) : await this.host.openStore(state),
+    );
+    if (pauseHidden) this.stopWatching = this.host.watchHidden?.((hidden) => registry.setPaused(hidden));
+    return registry;
   }
 
   private requireOpen(): void {

@@ -51,6 +51,11 @@ export interface LocalOptions {
    * that does not tell counts as one with 8 GiB.
    */
   memoryMb?: number;
+  /**
+   * True, in a page: boxes stand still while the page is hidden, behind other tabs or minimized, and take no processor time. Calls wait until it is seen again. For what runs in them no time goes by: neither their time limits
+   * nor their sleeps; the date is set right afterwards. A box may be made, stopped and removed meanwhile. Default false.
+   */
+  pauseHidden?: boolean;
   /** How much of an execution's output is kept for readers to come, in bytes. Default 16 MiB. */
   logLimitBytes?: number;
 }
