@@ -86,6 +86,8 @@ export interface Terminal {
 /** See the top of this file. Ids are those of {@link BoxInfo} and {@link ExecInfo}. */
 export interface Backend {
   readonly capabilities: Capabilities;
+  /** True: it ends commands that are over their time by itself, and its time is not that of a clock on the wall. Absent: handles look at the clock, too. */
+  readonly keepsTimeLimits?: boolean;
 
   info(): Promise<BackendInfo>;
   images(): Promise<ImageInfo[]>;
@@ -103,6 +105,11 @@ export interface Backend {
   /** BOX_NOT_FOUND. */
   getBox(idOrName: string): Promise<BoxInfo>;
   listBoxes(filter: { status?: string }): Promise<BoxInfo[]>;
+  /**
+   * Calls `onChange` whenever any box may have changed, whoever changed it; the list says what. Resolves to what ends it. Absent: who wants to know asks for the list
+   * now and then.
+   */
+  watchBoxes?(onChange: () => void): Promise<() => void>;
   /** Ends what runs in it and keeps its disk. BOX_NOT_RUNNING. */
   stopBox(id: string): Promise<BoxInfo>;
   /** BOX_ALREADY_RUNNING. Rejects with the caller's reason when `signal` aborts; the box is stopped then. */

@@ -13,8 +13,13 @@ import { invalid } from "./errors.js";
 import type { Command, ExecOptions } from "./exec.js";
 import type { ExecResult } from "./execution.js";
 import { untilAborted } from "./util/abort.js";
+import { deferred } from "./util/deferred.js";
 import { asyncDispose } from "./util/dispose.js";
+import { pause } from "./util/timer.js";
 import { parseBoxSpec } from "./validate.js";
+
+/** Between two looks at the list of a server, which does not tell of changes. */
+const LOOK_AGAIN_MS = 2000;
 
 /** What a box is to be. */
 export interface CreateOptions {
@@ -145,6 +150,34 @@ export class Client {
   /** All boxes, or those in one status ("running"), oldest first. */
   async listBoxes(filter: { status?: string } = {}): Promise<BoxInfo[]> {
     return (await this.backend()).listBoxes(filter);
+  }
+
+  /**
+   * All boxes now, and again whenever one of them has changed: made, started, stopped, ended, removed, by this client or in another page or process. What
+   * changes while you are at one list is in the next. Ends with the loop; rejects with the signal's reason, or when the client is closed. A server is asked
+   * for its list every two seconds.
+   *
+   * @example
+   * for await (const boxes of client.watchBoxes()) show(boxes.map(({ name, status }) => `${name}: ${status}`));
+   */
+  async *watchBoxes({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<BoxInfo[], void, undefined> {
+    const backend = await this.backend();
+    let changed = deferred();
+    const stop = await backend.watchBoxes?.(() => changed.resolve());
+    try {
+      for (let seen = ""; ; ) {
+        signal?.throwIfAborted();
+        // Before the list is asked for: what changes meanwhile may not be in it.
+        changed = deferred();
+        const boxes = await untilAborted(backend.listBoxes({}), signal);
+        const now = JSON.stringify(boxes);
+        if (now !== seen) yield boxes;
+        seen = now;
+        await (stop ? untilAborted(changed.promise, signal) : pause(LOOK_AGAIN_MS, signal));
+      }
+    } finally {
+      stop?.();
+    }
   }
 
   /**

@@ -235,7 +235,10 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
     const onAbort = () => giveUp(signal?.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
     const overdue = () => giveUp(new Overdue(timeoutMs as number));
-    const stopClock = timeoutMs === undefined ? () => {} : startTimer(timeoutMs + GRACE_MS, overdue);
+    const stopClock =
+      timeoutMs === undefined || this.backend.keepsTimeLimits
+        ? () => {}
+        : startTimer(timeoutMs + GRACE_MS, overdue);
     this.stopWatching = () => {
       signal?.removeEventListener("abort", onAbort);
       stopClock();

@@ -149,6 +149,8 @@ export const localOptionsSchema = z.strictObject({
   durability: z.optional(z.string().check(matching(/^(relaxed|strict)$/, 'must be "relaxed" or "strict"'))),
   strictImages: z.optional(z.boolean()),
   warm: z.optional(z.array(warmBoxes)),
+  memoryMb: z.optional(positive),
+  pauseHidden: z.optional(z.boolean()),
   logLimitBytes: z.optional(wholeNumber.check(atLeast(0))),
 });
 

@@ -6,6 +6,7 @@ import { deferred } from "../util/deferred.js";
 import { newId } from "../util/ids.js";
 import type { Assets } from "./assets.js";
 import type { BoxRegistry } from "./box-registry.js";
+import { requireRoom, totalMemoryMb } from "./capabilities.js";
 import { GuestMachine } from "./guest-machine.js";
 import type { Host } from "./host.js";
 import { DEFAULT_DISK, GROWING_DISK, type ImageCatalog } from "./image-catalog.js";
@@ -30,6 +31,8 @@ export interface LaunchOptions {
 export class BoxLauncher {
   private readonly logLimitBytes: number;
   private readonly pool: WarmPool;
+  /** What boxes may have together, in MiB. */
+  readonly memoryMb: number;
   private readonly starting = new Map<string, Promise<BoxInfo>>();
 
   /** `requireOpen` throws once the backend is closed. */
@@ -44,12 +47,15 @@ export class BoxLauncher {
       throw invalid("local.logLimitBytes must be a whole number of bytes");
     }
     this.pool = new WarmPool(host, options.warm ?? [], (image, memoryMb) => this.startOf(image, memoryMb));
+    this.memoryMb = totalMemoryMb(options.memoryMb, host.memoryMb);
+    if (!(this.memoryMb > 0)) throw invalid("local.memoryMb must be a number above 0");
   }
 
-  /** Makes a box and starts it; a failed creation leaves nothing. NAME_ALREADY_EXISTS. */
+  /** Makes a box and starts it; a failed creation leaves nothing. NAME_ALREADY_EXISTS, RESOURCE_EXCEEDED. */
   async create(registry: BoxRegistry, spec: BoxSpec, options: LaunchOptions): Promise<BoxInfo> {
     // From here to `adopt` nothing waits: a client that closes has all its boxes to end.
     this.requireOpen();
+    this.requireRoom(registry, spec);
     const record = newRecord(newId("box"), spec);
     const create = () => registry.store.create(record.id, record);
     // Only a name has to be compared with those of all other boxes.
@@ -76,7 +82,7 @@ export class BoxLauncher {
     }
   }
 
-  /** Starts a box at rest. BOX_ALREADY_RUNNING, BOX_LOCKED. */
+  /** Starts a box at rest. BOX_ALREADY_RUNNING, BOX_LOCKED, RESOURCE_EXCEEDED. */
   async start(registry: BoxRegistry, boxId: string, options: LaunchOptions): Promise<BoxInfo> {
     // One after the other: a start that was given up may hold the lock for a moment yet.
     const before = this.starting.get(boxId);
@@ -99,6 +105,7 @@ export class BoxLauncher {
     const { record, release } = await registry.take(boxId);
     try {
       this.requireOpen();
+      this.requireRoom(registry, record.spec);
     } catch (error) {
       await release();
       throw error;
@@ -119,6 +126,15 @@ export class BoxLauncher {
     return this.pool.close();
   }
 
+  private requireRoom(registry: BoxRegistry, { memoryMb }: BoxSpec): void {
+    const running = [...registry.running.values()].filter((box) => !box.ended);
+    requireRoom(
+      memoryMb,
+      this.memoryMb,
+      running.map((box) => box.info),
+    );
+  }
+
   private adopt(
     registry: BoxRegistry,
     record: BoxRecord,
@@ -129,7 +145,12 @@ export class BoxLauncher {
       store: registry.store,
       logLimitBytes: this.logLimitBytes,
       durability: this.options.durability ?? "relaxed",
-      onEnded: () => registry.running.delete(record.id),
+      isPaused: () => registry.isPaused,
+      onChanged: () => registry.changed(),
+      onEnded: () => {
+        registry.running.delete(record.id);
+        registry.changed();
+      },
     });
     registry.running.set(record.id, box);
     return box;

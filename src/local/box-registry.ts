@@ -1,9 +1,17 @@
 import type { BoxInfo } from "../backend.js";
 import { BoxRunError, isBoxRunError } from "../errors.js";
 import { OWN_BOX_ID } from "../util/ids.js";
+import { pause } from "../util/timer.js";
 import type { LocalBox } from "./local-box.js";
 import type { BoxStore, Release } from "./state/box-store.js";
 import { type BoxRecord, describeDamaged, describeRecord, parseRecord } from "./state/record.js";
+
+/** Between two looks at whether those who run boxes elsewhere are still there. */
+const OWNER_CHECK_MS = 1000;
+
+/** Who finds a box whose owner has died holds it for some milliseconds, to note that: nobody who starts it at that moment is to fail. */
+const LOCK_TRIES = 5;
+const LOCK_RETRY_MS = 50;
 
 /**
  * All boxes of a store: those that run here, those that run in another page or process, and those at rest. A status is never stored: it is what the lock says,
@@ -13,7 +21,54 @@ export class BoxRegistry {
   /** Boxes that run here. */
   readonly running = new Map<string, LocalBox>();
 
+  private readonly watchers = new Set<() => void>();
+  /** Boxes that were seen to run elsewhere. */
+  private readonly elsewhere = new Set<string>();
+
+  private paused = false;
+
   constructor(readonly store: BoxStore) {}
+
+  /** Whether boxes stand still. */
+  get isPaused(): boolean {
+    return this.paused;
+  }
+
+  /** Makes the boxes that run here stand still, and those to come, or lets them go on. */
+  setPaused(paused: boolean): void {
+    this.paused = paused;
+    for (const box of this.running.values()) box.setPaused(paused);
+  }
+
+  /** Tells those who watch: something may have changed. */
+  changed(): void {
+    for (const onChange of this.watchers) onChange();
+  }
+
+  /** Calls `onChange` when a box may have changed, here or elsewhere, until what it resolves to is called. It keeps a process alive until then. */
+  async watch(onChange: () => void): Promise<() => void> {
+    const stopStore = await this.store.watch?.(onChange);
+    const life = new AbortController();
+    this.watchers.add(onChange);
+    void this.watchOwners(life.signal);
+    return () => {
+      life.abort();
+      this.watchers.delete(onChange);
+      stopStore?.();
+    };
+  }
+
+  /** An owner that dies tells nobody. Waiting in line for its lock would make others fail who try to take it. */
+  private async watchOwners(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      for (const id of this.elsewhere) {
+        if (await this.store.isLocked(id).catch(() => true)) continue;
+        this.elsewhere.delete(id);
+        this.changed();
+      }
+      await pause(OWNER_CHECK_MS, signal).catch(() => {});
+    }
+  }
 
   /** The id of a box. BOX_NOT_FOUND. */
   async resolve(idOrName: string): Promise<string> {
@@ -70,22 +125,30 @@ export class BoxRegistry {
       return true;
     } finally {
       await release();
+      this.changed();
     }
   }
 
   /** BOX_LOCKED. */
   private async lock(id: string): Promise<Release> {
-    const release = await this.store.lock(id);
-    if (release) return release;
-    throw await this.lockedElsewhere(id);
+    for (let tries = 1; ; tries++) {
+      const release = await this.store.lock(id);
+      if (release) return release;
+      if (tries === LOCK_TRIES) throw await this.lockedElsewhere(id);
+      await pause(LOCK_RETRY_MS);
+    }
   }
 
   /** The error of a box that another page or process runs. */
   async lockedElsewhere(id: string): Promise<BoxRunError> {
-    const owner = await this.store.lockOwner?.(id);
-    return new BoxRunError("BOX_LOCKED", `box ${id} runs in another page or process of this machine`, {
+    const found = await this.store.lockOwner?.(id);
+    const owner = found?.who ?? "another page or process of this machine";
+    const since = found?.since ?? null;
+    const told = `${owner}${since ? `, since ${since.toISOString()}` : ""}`;
+    return new BoxRunError("BOX_LOCKED", `box ${id} is run by ${told}`, {
       retryable: true,
-      hint: `use it there, or stop it there first${owner === undefined ? "" : ` (${owner})`}`,
+      hint: `use it there, or stop it there first${found?.hint === undefined ? "" : `; ${found.hint}`}`,
+      cause: Object.assign(new Error(told), { owner, since }),
     });
   }
 
@@ -97,6 +160,8 @@ export class BoxRegistry {
     const persistent = this.store.persistent === true;
     // In this order: a box that ends between the two reads as running, which it was.
     const locked = await this.store.isLocked(id);
+    if (locked) this.elsewhere.add(id);
+    else this.elsewhere.delete(id);
     try {
       const stored = await this.store.readRecord(id);
       if (stored === undefined) return locked ? undefined : await this.clear(id);

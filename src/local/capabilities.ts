@@ -1,9 +1,16 @@
-import type { BoxSpec, Capabilities } from "../backend.js";
-import { invalid, unsupported } from "../errors.js";
+import type { BoxInfo, BoxSpec, Capabilities } from "../backend.js";
+import { BoxRunError, invalid, unsupported } from "../errors.js";
 
 /** The least that boots, and the most that v86 can address. */
 const MIN_MEMORY_MB = 96;
-export const MAX_MEMORY_MB = 2000;
+const MAX_MEMORY_MB = 2000;
+/**
+ * Of a device's memory, what its boxes may have together unless the options say so. A machine takes of its memory what its guest has touched: an idle box of 1024 MB has some 60 to 150 MB, a busy one seldom more
+ * than a third.
+ */
+const SHARE_OF_DEVICE = 2;
+/** Where a browser does not tell. */
+const USUAL_DEVICE_MB = 8192;
 const MAX_DISK_GB = 64;
 /** v86 has one processor; a box may ask for more, and gets that one. */
 export const MAX_CPU = 64;
@@ -28,6 +35,30 @@ export function requireMemory(memoryMb: number): void {
   if (Number.isSafeInteger(memoryMb) && memoryMb >= MIN_MEMORY_MB && memoryMb <= MAX_MEMORY_MB) return;
   throw invalid(
     `memoryMb must be ${MIN_MEMORY_MB} to ${MAX_MEMORY_MB} for a local box, and ${memoryMb} is not`,
+  );
+}
+
+/** What boxes may have together, in MiB: the option, else by what the device has. */
+export function totalMemoryMb(option: number | undefined, deviceMb: number | undefined): number {
+  return option ?? SHARE_OF_DEVICE * (deviceMb ?? USUAL_DEVICE_MB);
+}
+
+/** Refuses a box that does not fit beside those that run: RESOURCE_EXCEEDED. */
+export function requireRoom(
+  askedMb: number,
+  totalMb: number,
+  running: readonly Pick<BoxInfo, "id" | "name" | "memoryMb">[],
+): void {
+  const freeMb = totalMb - running.reduce((sum, { memoryMb }) => sum + memoryMb, 0);
+  if (askedMb <= freeMb) return;
+  const taken = running.map(({ id, name, memoryMb }) => `${name ?? id} has ${memoryMb}`);
+  throw new BoxRunError(
+    "RESOURCE_EXCEEDED",
+    `a box of ${askedMb} MB does not fit: of ${totalMb} MB for all boxes that run here ${Math.max(0, freeMb)} are free${taken.length > 0 ? `; ${taken.join(", ")}` : ""}`,
+    {
+      retryable: true,
+      hint: "stop a box, ask for less with memoryMb, or allow more with local.memoryMb",
+    },
   );
 }
 

@@ -8,12 +8,24 @@ export const browserHost: Host = {
   get description() {
     return navigator.userAgent;
   },
+  get memoryMb() {
+    // Rounded, and in some browsers no more than 8 GiB; Firefox and Safari do not tell.
+    const { deviceMemory } = navigator as { deviceMemory?: number };
+    return deviceMemory === undefined ? undefined : deviceMemory * 1024;
+  },
   assetsLocation: (given) => {
     const url = new URL(given ?? "../assets/", given === undefined ? import.meta.url : location.href).href;
     return url.endsWith("/") ? url : `${url}/`;
   },
   openSource: browserAssetSource,
   openStore: (state) => browserStore(state ?? "boxrun"),
+  watchHidden: (onChange) => {
+    const { document } = globalThis;
+    const tell = () => onChange(document.visibilityState === "hidden");
+    document?.addEventListener("visibilitychange", tell);
+    if (document) tell();
+    return () => document?.removeEventListener("visibilitychange", tell);
+  },
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(workerUrl(), { type: "module", name: "boxrun-machine" });
     worker.onmessage = (event: MessageEvent<FromMachine>) => onMessage(event.data);

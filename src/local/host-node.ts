@@ -1,3 +1,4 @@
+import { totalmem } from "node:os";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { defaultCacheFolder, nodeAssetSource } from "./asset-source-node.js";
@@ -10,6 +11,11 @@ const { deno, bun, node } = process.versions;
 /** The local backend's host in Node, Deno and Bun. */
 export const nodeHost: Host = {
   description: deno ? `Deno ${deno}` : bun ? `Bun ${bun}` : `Node ${node}`,
+  get memoryMb() {
+    // In a container that may use less of its machine; without a limit the number is 0, or larger than any machine.
+    const limit = process.constrainedMemory?.() || Number.POSITIVE_INFINITY;
+    return Math.floor(Math.min(totalmem(), limit) / 2 ** 20);
+  },
   assetsLocation: (given) => {
     if (given === undefined) return new URL("../assets/", import.meta.url).href;
     const url = /^(file|https?):/.test(given) ? given : pathToFileURL(given).href;

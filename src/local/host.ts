@@ -15,11 +15,15 @@ export interface MachineWorker {
 export interface Host {
   /** In words: "Node 20.20.2". */
   readonly description: string;
+  /** Of the device, in MiB; undefined where that is not told. */
+  readonly memoryMb: number | undefined;
   /** The URL of the folder of assets: `given` resolved, or the one that came with the package. */
   assetsLocation(given: string | undefined): string;
   openSource(location: string, cache: string | undefined): AssetSource;
   /** Where boxes are kept: `state` is the option, undefined for the host's own place. */
   openStore(state: string | undefined): Promise<BoxStore>;
+  /** Calls `onChange` when nobody sees the page any more, and when somebody does again, until what it returns is called. Absent where there is no page. */
+  watchHidden?(onChange: (hidden: boolean) => void): () => void;
   /** Starts a Worker. `onFailure` is called when it could not start or ended by itself. */
   startWorker(onMessage: (message: FromMachine) => void, onFailure: (error: Error) => void): MachineWorker;
 }

@@ -20,7 +20,7 @@ import { untilAborted } from "../util/abort.js";
 import { retryLater } from "../util/retry-later.js";
 import { BoxLauncher, type LaunchOptions } from "./box-launcher.js";
 import { BoxRegistry } from "./box-registry.js";
-import { CAPABILITIES, MAX_CPU, MAX_MEMORY_MB, requireBuildable } from "./capabilities.js";
+import { CAPABILITIES, MAX_CPU, requireBuildable } from "./capabilities.js";
 import type { Host } from "./host.js";
 import { ImageCatalog } from "./image-catalog.js";
 import type { LocalBox } from "./local-box.js";
@@ -39,10 +39,12 @@ interface KnownExecution extends FinishedExecution {
 /** Boxes that run here, each an emulated machine in a Worker of its own. */
 export class LocalBackend implements Backend {
   readonly capabilities = CAPABILITIES;
+  readonly keepsTimeLimits = true;
   private registry: Promise<BoxRegistry> | undefined;
   private readonly catalog: ImageCatalog;
   private readonly launcher: BoxLauncher;
   private closed = false;
+  private stopWatching: (() => void) | undefined;
 
   constructor(
     private readonly host: Host,
@@ -57,7 +59,7 @@ export class LocalBackend implements Backend {
       backend: "local",
       description: `a machine emulated by v86 in ${this.host.description}`,
       maxCpu: MAX_CPU,
-      maxMemoryMb: MAX_MEMORY_MB,
+      maxMemoryMb: this.launcher.memoryMb,
       capabilities: CAPABILITIES,
     };
   }
@@ -105,6 +107,11 @@ export class LocalBackend implements Backend {
     this.requireOpen();
     const all = await (await this.openRegistry()).list();
     return status === undefined ? all : all.filter((info) => info.status === status);
+  }
+
+  async watchBoxes(onChange: () => void): Promise<() => void> {
+    this.requireOpen();
+    return (await this.openRegistry()).watch(onChange);
   }
 
   /** Works after `close`, too: who created a box may remove it whenever they are done with it. */
@@ -234,6 +241,7 @@ export class LocalBackend implements Backend {
     const pool = this.launcher.close();
     const registry = await this.registry?.catch(() => undefined);
     if (!registry) return pool;
+    this.stopWatching?.();
     const closed = new BoxRunError("BOX_NOT_RUNNING", "this client was closed");
     await Promise.all(
       [...registry.running.values()].map((box) =>
@@ -245,6 +253,7 @@ export class LocalBackend implements Backend {
       ),
     );
     await pool;
+    registry.changed();
   }
 
   private async execution(boxId: string, execId: string): Promise<KnownExecution> {
@@ -299,8 +308,12 @@ export class LocalBackend implements Backend {
   }
 
   private async openStore(): Promise<BoxRegistry> {
-    if (this.options.persistent === false) return new BoxRegistry(memoryStore(false));
-    return new BoxRegistry(await this.host.openStore(this.options.state));
+    const { persistent, state, pauseHidden } = this.options;
+    const registry = new BoxRegistry(
+      persistent === false ? memoryStore(false) : await this.host.openStore(state),
+    );
+    if (pauseHidden) this.stopWatching = this.host.watchHidden?.((hidden) => registry.setPaused(hidden));
+    return registry;
   }
 
   private requireOpen(): void {

@@ -46,6 +46,9 @@ export interface BoxContext {
   store: BoxStore;
   logLimitBytes: number;
   durability: "relaxed" | "strict";
+  isPaused(): boolean;
+  /** What is to be seen of the box has changed. */
+  onChanged(): void;
   /** The machine has ended: the box is nobody's now, and its lock is free. Called once. */
   onEnded(box: LocalBox): void;
 }
@@ -60,6 +63,7 @@ export class LocalBox {
   private state: "booting" | "running" | "stopping" | "ended" = "booting";
   private local: Pick<NonNullable<BoxInfo["local"]>, "boot" | "warnings"> = { boot: "cold", warnings: [] };
   private holders = 0;
+  private paused = false;
   private stopped: Promise<void> | undefined;
   private ending: Promise<void> | undefined;
   private failure: BoxRunError | undefined;
@@ -75,13 +79,12 @@ export class LocalBox {
     private readonly owned: GuestMachine,
     private readonly context: BoxContext,
   ) {
-    lock.then(
-      () => {
-        this.held = true;
-      },
-      // Told by `boot`.
-      () => {},
-    );
+    const onHeld = () => {
+      this.held = true;
+      context.onChanged();
+    };
+    // What it fails with is told by `boot`.
+    lock.then(onHeld, () => {});
     this.history = new HistoryWriter(context.store, record.id, record.made);
     this.guest = owned.guest;
     this.machine = owned.handle;
@@ -153,7 +156,19 @@ export class LocalBox {
     await this.write({ made: true, startedAt: new Date().toISOString(), stoppedAt: null, error: null });
     if (this.failure) throw this.failure;
     this.state = "running";
+    this.context.onChanged();
+    this.setPaused(this.context.isPaused());
     onProgress({ phase: "ready" });
+  }
+
+  /** Makes it stand still, with all clocks of what runs in it, or lets it go on. */
+  setPaused(paused: boolean): void {
+    if (this.state !== "running" || paused === this.paused) return;
+    this.paused = paused;
+    this.guest.clock.setPaused(paused);
+    this.machine.pause(paused);
+    // For it no time went by.
+    if (!paused) this.guest.setClock();
   }
 
   /** Keeps the process alive while `work` is under way. */
@@ -278,6 +293,7 @@ export class LocalBox {
   /** Ends what runs in the guest, unmounts its disk, and gives the box back. */
   async stop(): Promise<void> {
     this.requireRunning();
+    this.setPaused(false);
     this.state = "stopping";
     this.stopped = this.shutDown();
     return this.stopped;

@@ -1,7 +1,6 @@
 import type { BackendEvent, ExecInfo, ExecSpec } from "../backend.js";
 import { BoxRunError, invalid } from "../errors.js";
 import { deferred } from "../util/deferred.js";
-import { startTimer } from "../util/timer.js";
 import { type GuestFailure, startFailure } from "./errno.js";
 import { ExecutionLog } from "./execution-log.js";
 import type { Guest } from "./guest/guest.js";
@@ -38,7 +37,7 @@ export class LocalExecution implements ProcessEvents {
 
   constructor(
     private readonly state: ExecInfo,
-    guest: Guest,
+    private readonly guest: Guest,
     spec: ExecSpec & { workdir: string; env: Record<string, string> },
     logLimitBytes: number,
     private readonly owner: ExecutionOwner,
@@ -57,13 +56,15 @@ export class LocalExecution implements ProcessEvents {
     );
     const { timeoutMs } = state;
     if (timeoutMs !== null && !state.finishedAt) {
-      this.stopTimeout = startTimer(timeoutMs, () => this.end("timeout", `timed out after ${timeoutMs} ms`));
+      this.stopTimeout = this.guest.clock.startTimer(timeoutMs, () =>
+        this.end("timeout", `timed out after ${timeoutMs} ms`),
+      );
     }
   }
 
   /** Resolves once the command runs, or has ended as a command that cannot be found does. Rejects when it never can. */
   async started(): Promise<void> {
-    const stop = startTimer(START_DEADLINE_MS, () =>
+    const stop = this.guest.clock.startTimer(START_DEADLINE_MS, () =>
       this.owner.onStuck(`the guest does not start a command, ${this.name}, within ${START_DEADLINE_MS} ms`),
     );
     await this.process.started.finally(stop);
@@ -159,7 +160,7 @@ export class LocalExecution implements ProcessEvents {
     this.ending = { status, message };
     this.process.terminate(KILL_GRACE_MS);
     this.log.stopPacing();
-    const stop = startTimer(KILL_GRACE_MS + KILL_DEADLINE_MS, () =>
+    const stop = this.guest.clock.startTimer(KILL_GRACE_MS + KILL_DEADLINE_MS, () =>
       this.owner.onStuck(
         `the guest does not end a killed command, ${this.name}, within ${KILL_DEADLINE_MS} ms`,
       ),

@@ -1,7 +1,6 @@
 import type { Terminal, TerminalSpec } from "../backend.js";
 import { BoxRunError } from "../errors.js";
 import { deferred } from "../util/deferred.js";
-import { startTimer } from "../util/timer.js";
 import { type GuestFailure, startFailure } from "./errno.js";
 import { ByteQueue } from "./guest/byte-queue.js";
 import type { Guest } from "./guest/guest.js";
@@ -36,7 +35,7 @@ export class LocalTerminal implements Terminal, ProcessEvents {
   private forget = () => {};
 
   constructor(
-    guest: Guest,
+    private readonly guest: Guest,
     private readonly spec: TerminalSpec & { workdir: string; env: Record<string, string> },
     private readonly owner: TerminalOwner,
     signal: AbortSignal | undefined,
@@ -85,7 +84,7 @@ export class LocalTerminal implements Terminal, ProcessEvents {
     if (this.isOpen && !this.isClosing) {
       this.isClosing = true;
       this.process.hangUp();
-      const stop = startTimer(KILL_GRACE_MS + KILL_DEADLINE_MS, () =>
+      const stop = this.guest.clock.startTimer(KILL_GRACE_MS + KILL_DEADLINE_MS, () =>
         this.owner.onStuck(`the guest does not end a killed terminal within ${KILL_DEADLINE_MS} ms`),
       );
       this.exited.then(stop, stop);

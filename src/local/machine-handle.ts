@@ -10,6 +10,10 @@ const START_DEADLINE_MS = 120_000;
 /** To close the disk; an emulator that is busy comes to it between two slices. */
 const STOP_DEADLINE_MS = 30_000;
 
+/** Of what the guest's kernel printed last, for the message when the machine ends. */
+const CONSOLE_CHARACTERS = 4096;
+const CONSOLE_LINES = 20;
+
 /** What the owner of a machine hears from it. */
 export interface MachineHandlers {
   /** Bytes from the agent. What it throws ends the machine. */
@@ -41,6 +45,8 @@ export class MachineHandle {
   private stopped: Deferred<Uint8Array | null> | undefined;
   private terminated: Promise<void> | undefined;
   private over = false;
+  private readonly decoder = new TextDecoder();
+  private console = "";
 
   constructor(
     host: Host,
@@ -112,6 +118,11 @@ export class MachineHandle {
     return this.saved.promise;
   }
 
+  /** Makes it stand still; `false`: lets it go on. */
+  pause(paused: boolean): void {
+    if (!this.over) this.worker.post({ type: paused ? "pause" : "resume" });
+  }
+
   hold(held: boolean): void {
     if (!this.over) this.worker.hold(held);
   }
@@ -133,9 +144,10 @@ export class MachineHandle {
     return gone;
   }
 
-  /** The machine is of no more use: ends it and tells the owner why. */
-  end(error: BoxRunError): void {
+  /** The machine is of no more use: ends it and tells the owner why, with what its kernel said last. */
+  end(why: BoxRunError): void {
     if (this.over) return;
+    const error = withConsole(why, this.console);
     this.started.reject(error);
     this.moved?.reject(error);
     this.saved?.reject(error);
@@ -160,11 +172,15 @@ export class MachineHandle {
         return this.saved?.resolve(message.snapshot);
       case "stopped":
         return this.stopped?.resolve(message.contents);
+      case "console":
+        this.console += this.decoder.decode(message.bytes, { stream: true });
+        this.console = this.console.slice(-CONSOLE_CHARACTERS);
+        return;
       case "ended": {
         const code =
           ERROR_CODES.find((known) => known === message.code) ?? ("RUNTIME_ERROR" satisfies ErrorCode);
         const { retryable } = message;
-        return this.end(new BoxRunError(code, withConsole(message.message, message.console), { retryable }));
+        return this.end(new BoxRunError(code, message.message, { retryable }));
       }
     }
   }
@@ -184,7 +200,12 @@ export class MachineHandle {
   }
 }
 
-function withConsole(message: string, console: string): string {
-  const lines = console.trim().split("\n").slice(-20);
-  return console.trim() === "" ? message : `${message}. Its console said last:\n${lines.join("\n")}`;
+function withConsole(error: BoxRunError, console: string): BoxRunError {
+  const lines = console.trim().split("\n").slice(-CONSOLE_LINES);
+  if (console.trim() === "") return error;
+  const { code, message, retryable, cause } = error;
+  return new BoxRunError(code, `${message}. Its console said last:\n${lines.join("\n")}`, {
+    retryable,
+    cause,
+  });
 }

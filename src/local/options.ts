@@ -46,6 +46,16 @@ export interface LocalOptions {
    * const client = new BoxRunClient({ local: { warm } });
    */
   warm?: readonly WarmBoxes[];
+  /**
+   * What the boxes that this client runs may have together, in MiB, as they were asked for: one that does not fit is RESOURCE_EXCEEDED. Default: twice what the device has, since a box takes no more than it has used. Machines that are kept ready count once they are boxes. A browser
+   * that does not tell counts as one with 8 GiB.
+   */
+  memoryMb?: number;
+  /**
+   * True, in a page: boxes stand still while the page is hidden, behind other tabs or minimized, and take no processor time. Calls wait until it is seen again. For what runs in them no time goes by: neither their time limits
+   * nor their sleeps; the date is set right afterwards. A box may be made, stopped and removed meanwhile. Default false.
+   */
+  pauseHidden?: boolean;
   /** How much of an execution's output is kept for readers to come, in bytes. Default 16 MiB. */
   logLimitBytes?: number;
 }

@@ -26,6 +26,7 @@ export async function openChromium() {
     /** One workload in a fresh page; caches of files are warm. */
     measure: async (name, count) => {
       const page = await context.newPage();
+      await page.exposeFunction("cpuMs", () => cpuMs(warm));
       await page.goto(url);
       const before = residentMb(warm);
       const result = await page.evaluate(
@@ -57,6 +58,14 @@ export async function openChromium() {
       server.close();
     },
   };
+}
+
+/** Of all of a browser's processes. */
+async function cpuMs(browser) {
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+  await session.detach();
+  return processInfo.reduce((sum, { cpuTime }) => sum + cpuTime * 1000, 0);
 }
 
 /** Memory of all of a browser's processes, shared pages counted once, in MiB. */

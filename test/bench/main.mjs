@@ -16,6 +16,7 @@ import { printTable } from "./table.mjs";
 
 const DEFAULT_RUNS = 7;
 const MORE_BOXES = 3;
+const MANY_BOXES = 8;
 
 const { json, runs } = readArguments(process.argv.slice(2));
 const log = (text) => process.stderr.write(`${text}\n`);
@@ -108,6 +109,11 @@ async function measurePlace(place) {
   const one = await resident(1);
   figures["box_resident_mb"] = one;
   figures["added_box_resident_mb"] = ((await resident(1 + MORE_BOXES)) - one) / MORE_BOXES;
+  const idle = await samples("idleBoxes", few(runs), 1);
+  figures["idle_cpu_percent"] = median(idle.map((run) => run.idle_cpu_percent));
+  const many = await samples("idleBoxes", few(runs), MANY_BOXES);
+  figures[`idle_${MANY_BOXES}_cpu_percent`] = median(many.map((run) => run.idle_cpu_percent));
+  figures[`idle_${MANY_BOXES}_resident_mb`] = median(many.map((run) => run.resident_mb));
   figures["cold_boot_ms"] = median((await samples("coldBoot", few(runs))).map((one) => one.cold_boot_ms));
 
   const plain = await samples("baseline", few(runs));

@@ -8,6 +8,11 @@ import { workloads } from "./workloads.mjs";
 const [name, argument] = process.argv.slice(2);
 const assets = new URL("../../dist/assets/", import.meta.url);
 
+globalThis.cpuMs = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
 const loadFile = async (file) => new Uint8Array(gunzipSync(await readFile(new URL(file, assets))));
 
 async function readFiles() {

@@ -13,6 +13,8 @@ const TRANSFERS = 5;
 const DISK_MB = 48;
 const SMALL_FILES = 1000;
 const WARM_MS = 4000;
+const IDLE_SETTLE_MS = 3000;
+const IDLE_MS = 10_000;
 
 /** From the call of create to the first byte of a command's output. */
 async function firstOutput(image = "tiny") {
@@ -140,6 +142,18 @@ async function holdBoxes(count) {
   return { count };
 }
 
+/** What boxes that do nothing cost: of a core, each, once they have settled. `cpuMs` is the place's: what it has used so far. */
+async function idleBoxes(count) {
+  await holdBoxes(count);
+  await pause(IDLE_SETTLE_MS);
+  const [begun, used] = [performance.now(), await globalThis.cpuMs()];
+  await pause(IDLE_MS);
+  const ms = (await globalThis.cpuMs()) - used;
+  return { idle_cpu_percent: (100 * ms) / (performance.now() - begun) / count };
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** Python in a fresh box of debian: from the call of create to its first result, and the runs after. */
 async function python() {
   const client = new BoxRunClient({ backend: "local" });
@@ -256,6 +270,7 @@ export const workloads = {
   execTrue,
   throughput,
   holdBoxes,
+  idleBoxes,
   python,
   disk,
   smallFiles,

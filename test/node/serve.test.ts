@@ -179,6 +179,34 @@ describe("boxrun serve", () => {
     expect(await execution.wait()).toMatchObject({ exitCode: 0 });
   });
 
+  it("gives a command of one process to another, by its id, with all its output, to be ended there", async () => {
+    const box = await client.getBox("served");
+    const command = "echo before; until [ -e /root/go ]; do sleep 0.1; done; echo after; sleep 7000";
+    const execution = await box.execStream(command, { detached: true });
+    const first = execution[Symbol.asyncIterator]();
+    expect((await first.next()).value).toMatchObject({ data: "before\n" });
+    const script = `
+      import { BoxRunClient } from "boxrun";
+      const [baseUrl, json] = process.argv.slice(1);
+      const { id, boxId } = JSON.parse(json);
+      const box = await new BoxRunClient({ backend: "remote", baseUrl }).fromJSON({ id: boxId });
+      const execution = await box.execution(id);
+      await box.files.write("/root/go", "");
+      for await (const event of execution) {
+        process.stdout.write(event.type === "log" ? event.data : "code " + event.exitCode);
+        if (event.data === "after\\n") void execution.cancel();
+      }
+    `;
+    const other = spawn(
+      process.execPath,
+      ["--input-type=module", "-e", script, server.url, JSON.stringify(execution)],
+      { cwd: join(import.meta.dirname, "../.."), stdio: ["ignore", "pipe", "inherit"] },
+    );
+    expect(await text(other.stdout)).toBe("before\nafter\ncode null");
+    expect((await first.next()).value).toMatchObject({ data: "after\n" });
+    expect(await execution.wait()).toMatchObject({ status: "canceled" });
+  });
+
   it("stops its boxes when it is asked to end, and has them again afterwards", async () => {
     expect(await server.stop()).toBe(0);
     server = await start("--port", "0");

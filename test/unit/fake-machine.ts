@@ -70,6 +70,7 @@ export function fakeBackend(
   };
   const host: Host = {
     description: "a test",
+    memoryMb: undefined,
     assetsLocation: () => "memory:",
     openSource: () => ({
       location: "memory:",

@@ -89,23 +89,31 @@ describe("a machine that ends", () => {
   it("leaves the kernel's last words in the box's error", async () => {
     const { backend, id, machine, execId } = await runningExec();
     const waiting = rejection(backend.waitExec(id, execId, {}));
-    machine.post({
-      type: "ended",
-      code: "RUNTIME_ERROR",
-      message: "it stopped",
-      retryable: false,
-      console: "one\ntwo\nKernel panic\n",
-    });
+    for (const text of ["one\ntw", "o\nKernel panic\n"])
+      machine.post({ type: "console", bytes: new TextEncoder().encode(text) });
+    machine.post({ type: "ended", code: "RUNTIME_ERROR", message: "it stopped", retryable: false });
     expect(await waiting).toMatchObject({ code: "RUNTIME_ERROR" });
-    expect((await backend.getBox(id)).errorMessage).toMatch(/it stopped.*Kernel panic/s);
+    expect((await backend.getBox(id)).errorMessage).toMatch(/it stopped.*two\nKernel panic/s);
   });
 
   it("by the end of its Worker is an error, too", async () => {
     const { backend, id, machine, execId } = await runningExec();
     const waiting = rejection(backend.waitExec(id, execId, {}));
+    machine.post({ type: "console", bytes: new TextEncoder().encode("last words\n") });
     machine.failWorker(new Error("out of memory"));
-    expect((await waiting).message).toMatch(/out of memory/);
-    expect(await backend.getBox(id)).toMatchObject({ status: "error" });
+    expect((await waiting).message).toMatch(/out of memory.*last words/s);
+    const { status, errorMessage } = await backend.getBox(id);
+    expect([status, errorMessage]).toEqual(["error", expect.stringMatching(/out of memory.*last words/s)]);
+  });
+
+  it("keeps of a console without end the last lines", async () => {
+    const { backend, id, machine } = await runningExec();
+    const line = new TextEncoder().encode(`${"x".repeat(99)}\n`);
+    for (let i = 0; i < 100_000; i++) machine.post({ type: "console", bytes: line });
+    machine.post({ type: "ended", code: "RUNTIME_ERROR", message: "it stopped", retryable: false });
+    const { errorMessage } = await backend.getBox(id);
+    expect(errorMessage!.split("\n").length).toBeLessThan(25);
+    expect(errorMessage!.length).toBeLessThan(3000);
   });
 
   it("while it starts fails the creation and leaves no box", async () => {

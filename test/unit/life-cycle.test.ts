@@ -42,6 +42,18 @@ it("a box that is being stopped when its client closes still unmounts its disk f
   expect(await stopping).toMatchObject({ status: "stopped", stoppedAt: expect.any(Date) });
 });
 
+it("a box that another process holds for a moment, to note that its owner has died, can be started all the same", async () => {
+  const store = keepingStore();
+  const { backend, id } = await stoppedBox(store);
+  const { lock } = store;
+  let refusals = Number.POSITIVE_INFINITY;
+  store.lock = async (locked) => (refusals-- > 0 ? null : lock(locked));
+  await expect(backend.startBox(id, {})).rejects.toMatchObject({ code: "BOX_LOCKED" });
+  refusals = 2;
+  expect(await backend.startBox(id, {})).toMatchObject({ status: "running" });
+  await backend.removeBox(id, { force: true });
+});
+
 it("a box that is used between being listed and being collected is not collected", async () => {
   const store = keepingStore();
   const { backend, id } = await stoppedBox(store);

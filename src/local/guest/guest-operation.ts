@@ -1,7 +1,6 @@
 import type { FileEntry, FileOperation } from "../../contract/types.js";
 import { BoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
-import { startTimer } from "../../util/timer.js";
 import { decodeEntries } from "../file-entries.js";
 import { FILE_OPERATIONS, type GuestFrame } from "../frame-types.js";
 import { ReceiveCredit, WINDOW_BYTES } from "./credit.js";
@@ -101,7 +100,8 @@ class Operation implements GuestStream {
 
   private restartClock(): void {
     this.stopClock();
-    this.stopClock = startTimer(SILENCE_MS, () => this.abort(this.error("the guest does not answer")));
+    const silent = () => this.abort(this.error("the guest does not answer"));
+    this.stopClock = this.guest.clock.startTimer(SILENCE_MS, silent);
   }
 
   private error(why: string): BoxRunError {

@@ -1,6 +1,7 @@
 import { BoxRunError, invalid } from "../../errors.js";
 import { type Deferred, deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
+import { BoxClock } from "../box-clock.js";
 import { describeErrno, type GuestFailure } from "../errno.js";
 import { FrameError } from "../frame-fields.js";
 import { type GuestFrame, type HostFrame, MAX_DATA, PROTOCOL_VERSION, STAGES } from "../frame-types.js";
@@ -37,6 +38,8 @@ export interface GuestStream {
  * Everything that arrives is untrusted; `receive` throws on the first frame that breaks the protocol, and the owner ends the machine.
  */
 export class Guest {
+  /** For what the guest is given time to do. */
+  readonly clock = new BoxClock();
   private readonly reader = new FrameReader("guest");
   private readonly streams = new Map<number, GuestStream>();
   private readonly hello = deferred<void>();
@@ -80,8 +83,13 @@ export class Guest {
 
   /** Makes the box in the guest. Resolves to the size of its file system. */
   setup(spec: SetupSpec): Promise<{ diskBytes: number }> {
-    this.send({ type: "setup", stream: 0, clock: BigInt(Date.now()) * 1_000_000n, ...spec });
+    this.send({ type: "setup", stream: 0, clock: now(), ...spec });
     return within(SETUP_DEADLINE_MS, this.ready.promise, "the guest did not make the box");
+  }
+
+  /** Tells the guest what time it is. */
+  setClock(): void {
+    this.send({ type: "clock", stream: 0, clock: now() });
   }
 
   /** Resolves when the agent answers; rejects when it has not within `deadlineMs`. */
@@ -176,6 +184,8 @@ export class Guest {
     if (last) this.streams.delete(frame.stream);
   }
 }
+
+const now = () => BigInt(Date.now()) * 1_000_000n;
 
 /** A stream's first frame carries what the caller gave: what does not fit it is the caller's mistake. */
 function encodeFirst(frame: HostFrame): Uint8Array {

@@ -37,6 +37,9 @@ export type ToMachine =
   | { type: "emulator"; module: WebAssembly.Module }
   /** With its disk: a snapshot for new boxes; without: for any. */
   | { type: "save"; withDisk: boolean }
+  /** Its time stands still, or goes on. */
+  | { type: "pause" }
+  | { type: "resume" }
   /** Ends the machine and closes its disk. The guest has been shut down. */
   | { type: "stop" };
 
@@ -51,5 +54,7 @@ export type FromMachine =
   | { type: "saved"; snapshot: Uint8Array }
   /** With the contents of a disk in memory. */
   | { type: "stopped"; contents: Uint8Array | null }
-  /** The machine has ended by itself; `console` is what its kernel printed last. */
-  | { type: "ended"; code: string; message: string; retryable: boolean; console: string };
+  /** What the guest's kernel prints; of much at once the last. */
+  | { type: "console"; bytes: Uint8Array }
+  /** The machine has ended by itself. */
+  | { type: "ended"; code: string; message: string; retryable: boolean };

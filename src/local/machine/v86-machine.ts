@@ -76,6 +76,9 @@ interface Cpu {
   devices: { virtio_console: VirtioConsole; ide: { primary: { master: Drive } } };
   pack_memory(): { packed_memory: Uint8Array; bitmap: { get_buffer(): ArrayBuffer } };
   unpack_memory(): void;
+  store_current_tsc(): void;
+  set_tsc(low: number, high: number): void;
+  current_tsc: Uint32Array;
   is_memory_zeroed(address: number, length: number): number;
   reboot_internal(): void;
 }
@@ -115,6 +118,7 @@ export class Machine {
   /** Through the agent's port, since the last long pause. */
   private movedBytes = 0;
   private ended = false;
+  private paused: Promise<void> = Promise.resolve();
 
   private constructor(
     private readonly emulator: Emulator,
@@ -211,6 +215,25 @@ export class Machine {
     const packed = packPages(memory, (page) => cpu.is_memory_zeroed(page * PAGE_BYTES, PAGE_BYTES) !== 0);
     await this.emulator.run();
     return { memoryMb: this.memoryMb, state, ...packed };
+  }
+
+  /** Stands still until {@link resume}: for the guest no time goes by. */
+  pause(): Promise<void> {
+    this.paused = this.paused.then(async () => {
+      await this.emulator.stop();
+      this.emulator.v86.cpu.store_current_tsc();
+    });
+    return this.paused;
+  }
+
+  resume(): Promise<void> {
+    this.paused = this.paused.then(async () => {
+      if (this.ended) return;
+      const { cpu } = this.emulator.v86;
+      cpu.set_tsc(cpu.current_tsc[0]!, cpu.current_tsc[1]!);
+      await this.emulator.run();
+    });
+    return this.paused;
   }
 
   async stop(): Promise<void> {

@@ -14,7 +14,7 @@ import { findSnapshot, imageOf, type ListedSnapshot } from "./needed-assets.js";
 import { decodeSnapshot, encodeSnapshot, fingerprint, type Snapshot } from "./snapshot.js";
 import { DEVICE_SET, Machine, type MachineParts } from "./v86-machine.js";
 
-/** Kept of what the kernel prints, for the message when the machine ends. */
+/** Of what the kernel prints within one slice of emulation: a guest's root may print there without end. */
 const CONSOLE_BYTES = 4096;
 const KERNEL_CMDLINE =
   "console=ttyS0 rdinit=/init tsc=reliable mitigations=off random.trust_cpu=on panic=-1 reboot=k quiet loglevel=3";
@@ -37,11 +37,18 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
   let disk: StoredDisk | undefined;
   const emulator = deferred<WebAssembly.Module>();
   const diskConfig = deferred<DiskConfig>();
-  const kernelConsole = new TailBuffer(CONSOLE_BYTES);
+  let printed: number[] = [];
   let output: Uint8Array[] = [];
 
-  const end = (code: string, message: string, retryable = false) =>
-    host.post({ type: "ended", code, message, retryable, console: kernelConsole.text() }, []);
+  const tellPrinted = () => {
+    if (printed.length > 0)
+      host.post({ type: "console", bytes: new Uint8Array(printed.slice(-CONSOLE_BYTES)) }, []);
+    printed = [];
+  };
+  const end = (code: string, message: string, retryable = false) => {
+    tellPrinted();
+    host.post({ type: "ended", code, message, retryable }, []);
+  };
   const failed = (error: unknown) =>
     isBoxRunError(error)
       ? end(error.code, error.message, error.retryable)
@@ -56,7 +63,10 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     );
   };
   const events = {
-    onConsole: (byte: number) => kernelConsole.push(byte),
+    // At once, not when the machine ends: this Worker may end first.
+    onConsole: (byte: number) => {
+      if (printed.push(byte) === 1) queueMicrotask(tellPrinted);
+    },
     onEnd: (reason: string) => end("RUNTIME_ERROR", reason),
     onFailure: failed,
     // All that the guest writes within one slice of emulation leaves as one message.
@@ -176,6 +186,10 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
         return emulator.resolve(message.module);
       case "save":
         return void save(message.withDisk).catch(failed);
+      case "pause":
+        return void machine?.pause().catch(failed);
+      case "resume":
+        return void machine?.resume().catch(failed);
       case "stop":
         return void stop().catch(failed);
     }
@@ -231,20 +245,4 @@ async function loadColdBoot(assets: Assets, forSnapshot: boolean) {
   // Zeroing freed memory halves a snapshot, and makes a machine that runs from there on commit all its memory.
   const cmdline = forSnapshot ? `${KERNEL_CMDLINE} init_on_free=1` : KERNEL_CMDLINE;
   return { kernel, bios, vgaBios, cmdline, initramfs: initramfs(agent) };
-}
-
-/** The last bytes of a stream. */
-class TailBuffer {
-  private bytes: number[] = [];
-
-  constructor(private readonly limit: number) {}
-
-  push(byte: number): void {
-    this.bytes.push(byte);
-    if (this.bytes.length > 2 * this.limit) this.bytes = this.bytes.slice(-this.limit);
-  }
-
-  text(): string {
-    return new TextDecoder().decode(new Uint8Array(this.bytes.slice(-this.limit)));
-  }
 }

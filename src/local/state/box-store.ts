@@ -1,6 +1,15 @@
 /** Releases a lock. Idempotent. */
 export type Release = () => Promise<void>;
 
+/** Who holds a lock, for people. */
+export interface LockOwner {
+  /** "process 4711 (node server.js) on ada". */
+  who: string;
+  since: Date | null;
+  /** What to do when it is gone for certain and its lock is not. */
+  hint?: string;
+}
+
 /**
  * Where the boxes of a backend are kept: for each a record, the history of its commands, a lock, and its disk. One implementation a host. Records and history
  * entries are plain data whose form the caller knows; bytes in them are Uint8Arrays. What comes back is untrusted: another version may have written it.
@@ -19,8 +28,13 @@ export interface BoxStore {
   lock(id: string): Promise<Release | null>;
   /** Whether anybody holds the lock, here or elsewhere. */
   isLocked(id: string): Promise<boolean>;
-  /** For people: who holds the lock, where a store can tell. */
-  lockOwner?(id: string): Promise<string | undefined>;
+  /** Who holds the lock, where a store can tell. */
+  lockOwner?(id: string): Promise<LockOwner | undefined>;
+  /**
+   * Calls `onChange` when another page or process may have made, changed, released or removed a box. Only a hint, which anybody may have given; that an owner has died is told by its lock alone. Resolves to what ends it.
+   * Absent: nobody else has these boxes.
+   */
+  watch?(onChange: () => void): Promise<() => void>;
   /** Runs `work` while no other page or process of this machine runs any other. For names, which are one for all boxes. */
   exclusively<T>(work: () => Promise<T>): Promise<T>;
 

@@ -1,5 +1,6 @@
 import { link, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { LockOwner } from "./box-store.js";
 import { claim, mayLive, type OwnClaim, type Owner, SOCKET } from "./lock-owner-node.js";
 
 const NAME = /^lock\.(\d{1,15})$/;
@@ -46,12 +47,18 @@ export async function isLockHeld(folder: string): Promise<boolean> {
   return highest !== undefined && isHeld(folder, highest);
 }
 
-/** Who holds the lock of a folder and by which file, for people; undefined where that cannot be read. */
-export async function describeLock(folder: string): Promise<string | undefined> {
+/** Who holds the lock of a folder; undefined where that cannot be read. */
+export async function describeLock(folder: string): Promise<LockOwner | undefined> {
   try {
     const file = path(folder, numbersOf(await readdir(folder)).at(-1) ?? 0);
-    const { pid, host } = JSON.parse(await readFile(file, "utf8")) as Partial<Owner>;
-    return `process ${pid} on ${host} holds ${file}`;
+    const { pid, command, host, since } = JSON.parse(await readFile(file, "utf8")) as Partial<Owner>;
+    const time = new Date(String(since));
+    return {
+      who: `process ${pid}${command === undefined ? "" : ` (${command})`} on ${host}`,
+      since: Number.isNaN(time.getTime()) ? null : time,
+      // For those whose owner cannot be seen from here: they count as held. Emptied, not deleted, since numbers only grow.
+      hint: `if that process no longer runs, empty the file ${file}`,
+    };
   } catch {
     return undefined;
   }

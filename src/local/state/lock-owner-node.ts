@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { readFile, readlink, rm, statfs } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 
 const execute = promisify(execFile);
@@ -10,6 +10,8 @@ const execute = promisify(execFile);
 /** Who holds a lock: enough to tell whether that process still runs. What is in a file is untrusted, and may lack anything. */
 export interface Owner {
   pid: number;
+  /** What the process runs, for people: its other arguments may hold secrets. */
+  command?: string;
   /** When the process started, as its system says it: a later process may have the same number. */
   started: string;
   /** Where `pid` means that process: machine, boot, and in containers a namespace. */
@@ -73,7 +75,7 @@ export async function mayLive(folder: string, owner: Partial<Owner>): Promise<bo
   return typeof owner.pid === "number" && (await startOf(owner.pid)) === owner.started;
 }
 
-let ownIdentity: Promise<Pick<Owner, "pid" | "started" | "where" | "host">> | undefined;
+let ownIdentity: Promise<Pick<Owner, "pid" | "command" | "started" | "where" | "host">> | undefined;
 
 function self() {
   ownIdentity ??= identify();
@@ -88,7 +90,8 @@ async function identify() {
     machineName(),
   ]);
   const where = `${machine}/${boot}/${namespace}`;
-  return { pid: process.pid, started: started ?? "", where, host: hostname() };
+  const command = [basename(process.execPath), process.argv[1]].filter(Boolean).join(" ");
+  return { pid: process.pid, command, started: started ?? "", where, host: hostname() };
 }
 
 function placeOf(where: unknown) {

@@ -1,7 +1,7 @@
 import { get, promisifyRequest, set, setMany } from "idb-keyval";
 import { deferred } from "../../util/deferred.js";
 import { OWN_BOX_ID } from "../../util/ids.js";
-import type { BoxStore, Release } from "./box-store.js";
+import type { BoxStore, LockOwner, Release } from "./box-store.js";
 import {
   type Database,
   DISK_CHUNK_BYTES,
@@ -17,6 +17,8 @@ const HISTORY_PREFIX = "exec:";
 /** The next character after the prefix's last: where its range of keys ends. */
 const HISTORY_END = "exec;";
 const SEQUENCE_DIGITS = 12;
+/** A title may be a page of text. */
+const MAX_TITLE_LENGTH = 80;
 
 /** Boxes in IndexedDB, a database each; or in memory where the page can keep nothing, which the store says. */
 export async function browserStore(prefix: string): Promise<BoxStore> {
@@ -52,18 +54,31 @@ function databaseStore(prefix: string): BoxStore {
     open.delete(id);
   };
 
+  /** Every page's watchers hear what another page's store tells; what it is they look up by themselves. */
+  let channel: BroadcastChannel | undefined;
+  const openChannel = () => {
+    channel ??= new BroadcastChannel(`${prefix}:changes`);
+    return channel;
+  };
+  const announce = (id: string) => openChannel().postMessage(id);
+
+  /** Names of locks are all that one page can see of another's: with each box's lock goes one that says whose it is. */
+  const ownerPrefix = (id: string) => `${databaseName(id)}:owner:`;
   const lock = (id: string): Promise<Release | null> => {
     const taken = deferred<Release | null>();
     const released = deferred();
     const options = { ifAvailable: true } as const;
-    const held = navigator.locks.request(databaseName(id), options, (granted) => {
+    const held = navigator.locks.request(databaseName(id), options, async (granted) => {
       if (!granted) return taken.resolve(null);
-      taken.resolve(async () => {
-        closeDatabase(id);
-        released.resolve();
-        await held;
+      await navigator.locks.request(ownerPrefix(id) + describePage(), () => {
+        taken.resolve(async () => {
+          closeDatabase(id);
+          released.resolve();
+          await held;
+          announce(id);
+        });
+        return released.promise;
       });
-      return released.promise;
     });
     held.catch(taken.reject);
     return taken.promise;
@@ -101,6 +116,7 @@ function databaseStore(prefix: string): BoxStore {
         const database = await openDatabase(databaseName(id), { create: true, durability: "relaxed" });
         await set(RECORD, record, database!.use);
         open.set(id, database!);
+        announce(id);
         return release;
       } catch (error) {
         await deleteDatabase(databaseName(id)).catch(() => {});
@@ -114,10 +130,23 @@ function databaseStore(prefix: string): BoxStore {
       const { held = [] } = await navigator.locks.query();
       return held.some(({ name }) => name === databaseName(id));
     },
+    lockOwner: async (id) => {
+      const { held = [] } = await navigator.locks.query();
+      const owner = held.find(({ name }) => name?.startsWith(ownerPrefix(id)));
+      return owner && readOwner(owner.name!.slice(ownerPrefix(id).length));
+    },
+    watch: async (onChange) => {
+      const listened = openChannel();
+      listened.addEventListener("message", onChange);
+      return () => listened.removeEventListener("message", onChange);
+    },
     exclusively: (work) => navigator.locks.request(`${prefix}:names`, work) as never,
 
     readRecord: (id) => withDatabase<unknown>(id, undefined, ({ use }) => get(RECORD, use)),
-    writeRecord: (id, record) => withDatabase(id, undefined, ({ use }) => setMany([[RECORD, record]], use)),
+    writeRecord: async (id, record) => {
+      await withDatabase(id, undefined, ({ use }) => setMany([[RECORD, record]], use));
+      announce(id);
+    },
 
     readHistory: (id) =>
       withDatabase<unknown[]>(id, [], ({ use }) =>
@@ -132,11 +161,29 @@ function databaseStore(prefix: string): BoxStore {
     keptDisk: () => undefined,
     keepDisk: () => {},
 
-    remove: (id) => {
+    remove: async (id) => {
       closeDatabase(id);
-      return deleteDatabase(databaseName(id));
+      await deleteDatabase(databaseName(id));
+      announce(id);
     },
   };
+}
+
+/** This page, for people, with the time. Its address without what may hold secrets. */
+function describePage(): string {
+  const title = globalThis.document?.title.slice(0, MAX_TITLE_LENGTH) ?? "";
+  return JSON.stringify({ since: Date.now(), title, address: location.origin + location.pathname });
+}
+
+/** See {@link describePage}; another version may have written it. */
+function readOwner(text: string): LockOwner | undefined {
+  try {
+    const { since, title, address } = JSON.parse(text);
+    const who = `the page ${title ? `"${title}" at ` : ""}${address}`;
+    return { who, since: Number.isSafeInteger(since) ? new Date(since) : null };
+  } catch {
+    return undefined;
+  }
 }
 
 const historyRange = () => IDBKeyRange.bound(HISTORY_PREFIX, HISTORY_END);

@@ -1,3 +1,4 @@
+import { watch as watchFolder } from "node:fs";
 import { appendFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
@@ -21,8 +22,8 @@ const PRIVATE = { recursive: true, mode: 0o700 } as const;
 /** Names are looked through in milliseconds: who waits longer than this waits for a process that does not move. */
 const EXCLUSIVE_DEADLINE_MS = 10_000;
 const EXCLUSIVE_RETRY_MS = 5;
-/** For those locks whose owner cannot be seen from here: they count as held. Emptied, not deleted, since numbers of locks only grow. */
-const EMPTY_LOCK = "if that process no longer runs, empty the file";
+/** Between two hints where the system does not tell of changed files. */
+const BLIND_WATCH_MS = 2000;
 
 /** Where boxes are kept unless the `state` option says so. */
 export function defaultStateFolder(env: NodeJS.ProcessEnv): string {
@@ -48,6 +49,27 @@ export function folderStore(folder: string): BoxStore {
       throw error;
     }
   };
+
+  /** In a folder of its own: one file to watch, where disks would tell of every write of every guest. */
+  const changes = join(root, "changes");
+  /** Lets watchers in other processes know. They look by themselves at what it is. */
+  const announce = async (id: string) => {
+    try {
+      await writeFile(join(changes, "last"), id).catch(async (error) => {
+        if (error.code !== "ENOENT") throw error;
+        await mkdir(changes, PRIVATE);
+        await writeFile(join(changes, "last"), id);
+      });
+    } catch {
+      // On a full disk they are told of the next change.
+    }
+  };
+  const announced = async <T>(id: string, work: Promise<T>): Promise<T> => {
+    const result = await work;
+    await announce(id);
+    return result;
+  };
+  const announcing = (id: string, release: () => Promise<void>) => () => announced(id, release());
 
   /** Removes what a process that was killed has left of a box that it made or removed. */
   const sweep = async (name: string) => {
@@ -87,15 +109,35 @@ export function folderStore(folder: string): BoxStore {
           await rm(draft, { recursive: true, force: true }).catch(() => {});
           throw error;
         }
+        await announce(id);
         const taken = release;
-        return () => taken(boxFolder(id));
+        return announcing(id, () => taken(boxFolder(id)));
       }),
 
-    lock: (id) => guarded(() => orMissing<Release | null>(takeLock(boxFolder(id)), async () => {})),
+    lock: (id) =>
+      guarded(async () => {
+        const release = await orMissing<Release | null>(takeLock(boxFolder(id)), async () => {});
+        return release && announcing(id, release);
+      }),
     isLocked: (id) => guarded(() => orMissing(isLockHeld(boxFolder(id)), false)),
-    lockOwner: async (id) => {
-      const owner = await describeLock(boxFolder(id));
-      return owner && `${owner}: ${EMPTY_LOCK}`;
+    lockOwner: (id) => describeLock(boxFolder(id)),
+    watch: async (onChange) => {
+      let timer: NodeJS.Timeout | undefined;
+      const watchBlindly = () => {
+        timer ??= setInterval(onChange, BLIND_WATCH_MS);
+      };
+      try {
+        await mkdir(changes, PRIVATE);
+        const watcher = watchFolder(changes, onChange).on("error", watchBlindly);
+        return () => {
+          watcher.close();
+          clearInterval(timer);
+        };
+      } catch {
+        // Too many are watched, or nothing can be: a read-only folder changes from elsewhere, if at all.
+        watchBlindly();
+        return () => clearInterval(timer);
+      }
     },
 
     exclusively: (work) =>
@@ -107,8 +149,11 @@ export function folderStore(folder: string): BoxStore {
           const release = await takeLock(names);
           if (release) return work().finally(release);
           if (Date.now() > deadline) {
-            const owner = (await describeLock(names)) ?? `another process holds ${names}`;
-            throw new BoxRunError("BOX_LOCKED", owner, { retryable: true, hint: EMPTY_LOCK });
+            const { who, hint } = (await describeLock(names)) ?? { who: "another process", hint: undefined };
+            throw new BoxRunError("BOX_LOCKED", `the names of boxes are held by ${who}`, {
+              retryable: true,
+              ...(hint !== undefined && { hint }),
+            });
           }
           await delay(EXCLUSIVE_RETRY_MS * (1 + Math.random()));
         }
@@ -120,7 +165,7 @@ export function folderStore(folder: string): BoxStore {
         return text === undefined ? undefined : fromJson(text);
       }),
     writeRecord: (id, record) =>
-      guarded(() => replaceFile(join(boxFolder(id), RECORD), JSON.stringify(record))),
+      guarded(() => announced(id, replaceFile(join(boxFolder(id), RECORD), JSON.stringify(record)))),
 
     readHistory: (id) =>
       guarded(async () => {
@@ -145,6 +190,7 @@ export function folderStore(folder: string): BoxStore {
         const grave = join(boxes, `${REMOVED}${basename(boxFolder(id))}-${crypto.randomUUID()}`);
         // Gone at once for everybody, however long its files take.
         await orMissing(rename(boxFolder(id), grave), undefined);
+        await announce(id);
         await rm(grave, { recursive: true, force: true });
       }),
   };

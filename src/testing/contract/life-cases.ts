@@ -145,6 +145,28 @@ export function lifeCases(context: Context): void {
     expect(await box.refresh()).toMatchObject({ status: "running" });
   });
 
+  it("tells of boxes that are made, stopped, started and removed, as that happens", async () => {
+    const controller = new AbortController();
+    const lists = context.client.watchBoxes({ signal: controller.signal });
+    const becomes = async (id: string, status: string | undefined) => {
+      for await (const list of { [Symbol.asyncIterator]: () => ({ next: () => lists.next() }) })
+        if (list.find((info) => info.id === id)?.status === status) return;
+    };
+    expect((await lists.next()).value!.map(({ id }) => id)).toContain(context.box.id);
+    const box = await create();
+    await becomes(box.id, "running");
+    await box.stop();
+    await becomes(box.id, "stopped");
+    await box.start();
+    await becomes(box.id, "running");
+    await box.remove({ force: true });
+    await becomes(box.id, undefined);
+    const reason = new Error("seen enough");
+    const pending = failure(lists.next());
+    controller.abort(reason);
+    expect(await pending).toBe(reason);
+  });
+
   it("leaves a box stopped whose start is given up", async () => {
     await using box = await create();
     await box.exec("echo kept > /root/kept");
