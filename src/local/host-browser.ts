@@ -1,7 +1,12 @@
+import { deferred } from "../util/deferred.js";
+import { startTimer } from "../util/timer.js";
 import { browserAssetSource } from "./asset-source-browser.js";
 import type { Host } from "./host.js";
-import type { FromMachine } from "./machine/messages.js";
+import type { FromMachine, ToMachine } from "./machine/messages.js";
 import { browserStore } from "./state/store-browser.js";
+
+/** For a Worker to let go of its disk. It comes to that between two slices of emulation, unless it hangs. */
+const LEAVE_MS = 3000;
 
 /** The local backend's host in browsers. */
 export const browserHost: Host = {
@@ -28,14 +33,23 @@ export const browserHost: Host = {
   },
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(workerUrl(), { type: "module", name: "boxrun-machine" });
-    worker.onmessage = (event: MessageEvent<FromMachine>) => onMessage(event.data);
+    const left = deferred<void>();
+    worker.onmessage = ({ data }: MessageEvent<FromMachine>) =>
+      "type" in data && data.type === "left" ? left.resolve() : onMessage(data);
     worker.onerror = (event) => {
       event.preventDefault();
+      left.resolve();
       onFailure(new Error(event.message || "the machine's Worker could not be started"));
     };
     return {
       post: (message, transfer) => worker.postMessage(message, transfer ?? []),
-      terminate: async () => worker.terminate(),
+      terminate: async () => {
+        // WebKit never closes the database of a Worker that ends while it writes, and then nobody can remove it.
+        worker.postMessage({ type: "leave" } satisfies ToMachine);
+        const stop = startTimer(LEAVE_MS, left.resolve);
+        await left.promise.finally(stop);
+        worker.terminate();
+      },
       // A page ends when its user closes it.
       hold: () => {},
     };

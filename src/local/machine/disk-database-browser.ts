@@ -33,6 +33,7 @@ class DatabaseDisk implements StoredDisk {
   /** In order of use, the latest last. */
   private readonly cached = new Map<number, Uint8Array>();
   private before: Promise<unknown> = Promise.resolve();
+  private lastCommit: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly database: Database,
@@ -63,6 +64,8 @@ class DatabaseDisk implements StoredDisk {
   }
 
   async close(): Promise<void> {
+    await this.inOrder(async () => {});
+    await this.lastCommit;
     this.database.close();
   }
 
@@ -105,6 +108,7 @@ class DatabaseDisk implements StoredDisk {
       store.transaction.commit();
       return promisifyRequest(store.transaction);
     });
+    this.lastCommit = committed.catch(() => {});
     return { committed };
   }
 

@@ -41,7 +41,9 @@ export type ToMachine =
   | { type: "pause" }
   | { type: "resume" }
   /** Ends the machine and closes its disk. The guest has been shut down. */
-  | { type: "stop" };
+  | { type: "stop" }
+  /** Lets go of the disk, whatever the machine does: its Worker is about to be ended. */
+  | { type: "leave" };
 
 /** From a machine's Worker to its owner. A list of bytes is from the agent. */
 export type FromMachine =
@@ -52,6 +54,7 @@ export type FromMachine =
   | { type: "started"; boot: "snapshot" | "cold"; warnings: string[] }
   | { type: "moved" }
   | { type: "saved"; snapshot: Uint8Array }
+  | { type: "left" }
   /** With the contents of a disk in memory. */
   | { type: "stopped"; contents: Uint8Array | null }
   /** What the guest's kernel prints; of much at once the last. */

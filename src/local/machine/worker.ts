@@ -35,6 +35,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
   let machine: Machine | undefined;
   let config: MachineConfig | undefined;
   let disk: StoredDisk | undefined;
+  let opening: Promise<StoredDisk> | undefined;
   const emulator = deferred<WebAssembly.Module>();
   const diskConfig = deferred<DiskConfig>();
   let printed: number[] = [];
@@ -135,7 +136,12 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     host.post({ type: "started", boot, warnings }, []);
   };
 
-  const openDisk = async (
+  const openDisk = (given: MachineConfig, where: DiskConfig): Promise<StoredDisk> => {
+    opening = diskAt(given, where);
+    return opening;
+  };
+
+  const diskAt = async (
     { disk: template, diskBytes: bytes }: MachineConfig,
     { location, contents, durability }: DiskConfig,
   ): Promise<StoredDisk> => {
@@ -150,6 +156,12 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     const contents = disk instanceof MemoryDisk ? disk.toTemplate() : null;
     await disk?.close();
     host.post({ type: "stopped", contents }, contents ? [contents.buffer as ArrayBuffer] : []);
+  };
+
+  const leave = async () => {
+    await machine?.stop();
+    await opening?.then((opened) => opened.close()).catch(() => {});
+    host.post({ type: "left" }, []);
   };
 
   const move = async (where: DiskConfig) => {
@@ -192,6 +204,8 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
         return void machine?.resume().catch(failed);
       case "stop":
         return void stop().catch(failed);
+      case "leave":
+        return void leave();
     }
   };
 }
