@@ -1,5 +1,5 @@
 /**
- * What writes in the guest, and what looks at it after a kill. Each load numbers its records and prints a number only once fsync has returned for it. What a record holds follows from
+ * What writes in the guest. Each load numbers its records and prints a number only once fsync has returned for it. What a record holds follows from
  * its number, so that each can be told from every other and from what is damaged.
  *
  * - append: lines of up to a kilobyte, at the end of one file.
@@ -10,13 +10,16 @@
 export const LOADS = ["append", "files", "blocks", "large"] as const;
 export type Load = (typeof LOADS)[number];
 
-const KEPT_FILES = 16;
-const BLOCKS = 64;
-const LARGE_FILES = 3;
-const LARGE_BLOCKS = 128;
+/** Where they write. */
+export const FOLDER = "/root/k";
+
+export const KEPT_FILES = 16;
+export const BLOCKS = 64;
+export const LARGE_FILES = 3;
+export const LARGE_BLOCKS = 128;
 
 const SCRIPT = `
-mkdir -p /root/k && cd /root/k || exit 1
+mkdir -p ${FOLDER} && cd ${FOLDER} || exit 1
 line() { printf "%d %0$(($1 * $2 % $3 + 1))d\\n" $1 $1; }
 block() { printf "b%-7d %04086d\\n" $1 $1; }
 pattern() { yes "$(block $1)" | dd bs=4096 count=${LARGE_BLOCKS} iflag=fullblock 2> /dev/null; }
@@ -51,58 +54,6 @@ write() {
 }
 `;
 
-/** Reads a list of all files with their sizes, then the files. */
-const CHECKER = `
-function line(n, factor, width) { return sprintf("%d %0" (n * factor % width + 1) "d", n, n) }
-function block(n) { return sprintf("b%-7d %04086d", n, n) }
-function bad(load, what) { print "bad", load ":", what }
-BEGIN { blocks = ${BLOCKS - 1} }
-
-FILENAME == "sizes" { size[$2] = $1; next }
-FILENAME == "log" {
-  if (!torn && $0 == line(FNR, 37, 900)) { append = FNR; told += length($0) + 1 } else torn = 1
-  next
-}
-FILENAME ~ /^files/ { name = substr(FILENAME, 8); if ($0 == line(name, 613, 6000)) whole[FILENAME] = 1; next }
-FILENAME == "journal" { journal = $0; next }
-FILENAME == "blocks" {
-  n = substr($0, 2, 7) + 0; count++
-  found[FNR - 1] = $0 == block(n) && n % ${BLOCKS} == FNR - 1 ? n : "torn"
-  if (found[FNR - 1] == n && n > blocks) blocks = n
-  next
-}
-FILENAME ~ /^large/ {
-  n = substr($0, 2, 7) + 0
-  if (FNR == 1) first = n
-  if (n == first && $0 == block(n) && FNR == ${LARGE_BLOCKS}) { is_large[n] = 1; if (n > large) large = n }
-  if (n != first || $0 != block(n)) first = -1
-}
-
-END {
-  # What comes after the last whole line is of the next one, with zeroes where it had no time.
-  if (size["log"] - told > length(line(append + 1, 37, 900)) + 1) bad("append", "what follows line " append " is another")
-
-  for (name in size) if (name ~ /^files.f/ && substr(name, 8) + 0 > files) files = substr(name, 8) + 0
-  for (name in size) {
-    n = substr(name, 8) + 0
-    if (name ~ /^files.f/ && !(name in whole)) bad("files", name " is not whole, of " files)
-    if (name ~ /^files.f/ && n < files - ${KEPT_FILES}) bad("files", name " is back, of " files)
-    if (name ~ /^files.t/ && n != files + 1) bad("files", name " is not the next after " files)
-  }
-  for (n = files; n > 0 && n > files - ${KEPT_FILES}; n--) if (!("files/f" n in size)) bad("files", n " is gone, of " files)
-
-  if ("blocks" in size && count != ${BLOCKS}) bad("blocks", "there are " count)
-  for (i = 0; i < count; i++) {
-    want = blocks - (blocks - i + ${BLOCKS}) % ${BLOCKS}
-    if (found[i] == want || found[i] == "torn" && i == (blocks + 1) % ${BLOCKS} && journal == block(blocks + 1)) continue
-    bad("blocks", "block " i " is " found[i] " instead of " want)
-  }
-
-  if (large > 1 && !((large - 1) in is_large)) bad("large", "the one before " large " is not whole")
-
-  print "append", append + 0; print "files", files + 0; print "blocks", blocks - ${BLOCKS - 1}; print "large", large + 0
-}`;
-
 /** A command that goes on writing from these records on, until it is ended or cannot. */
 export function writerOf(last: ReadonlyMap<Load, number>): string {
   const each = [...last].map(([load, number]) => `write ${load} ${number} &`);
@@ -112,11 +63,9 @@ export function writerOf(last: ReadonlyMap<Load, number>): string {
 /** A command that fills the disk, until it cannot. */
 export const FILLER = `${SCRIPT}\ni=0; while pattern $i > fill$i; do i=$((i + 1)); done; sync`;
 /** And one that gives the space back. */
-export const UNFILL = "rm -f /root/k/fill*; sync";
+export const UNFILL = `rm -f ${FOLDER}/fill*; sync`;
 
-/** Of each load the last number that is there, or what is wrong. */
-export const CHECK = `
-mkdir -p /root/k && cd /root/k && set -- $(ls -d log files/* journal blocks large? 2> /dev/null)
-stat -c "%s %n" sizes "$@" > /run/sizes 2> /dev/null; ln -sf /run/sizes sizes
-awk '${CHECKER}' sizes "$@"
-[ $(dmesg | grep -ic 'ext4.*error') = 0 ] || echo bad kernel: $(dmesg | grep -i 'ext4.*error' | head -n 3)`;
+/** All that is there, as the guest sees it: a hash and a path each, and what its kernel has found wrong. */
+export const LIST = `
+mkdir -p ${FOLDER} && cd ${FOLDER} && find . -type f -exec md5sum {} + | sort -k 2
+read errors < /sys/fs/ext4/sdb/errors_count; [ $errors = 0 ] || dmesg | grep -i ext4`;

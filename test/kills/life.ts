@@ -1,10 +1,13 @@
+import { rmSync } from "node:fs";
+import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { within } from "../faults/within.js";
-import { checkDisk } from "../node/check-disk.js";
-import { CHECK, FILLER, type Load, UNFILL, writerOf } from "./guest.js";
+import { checkDisk, copyOut } from "../node/check-disk.js";
+import { FILLER, FOLDER, LIST, type Load, UNFILL, writerOf } from "./guest.js";
 import type { Host } from "./hosts.js";
 import { CallError, type Owner, OwnerGone, type Said } from "./owner.js";
 import type { Kill, Plan } from "./plan.js";
+import { listOf, READERS } from "./records.js";
 
 /** Far more than any step takes on a slow, busy machine: what takes longer will never end. */
 const LIMIT_MS = 120_000;
@@ -16,6 +19,8 @@ interface Box {
   id: string;
   /** Of each load, the last number that its guest has told to be stored. */
   acknowledged: Map<Load, number>;
+  /** All files that its disk holds, in words. */
+  files: string;
   /** False while it is being made or removed: then it may be there, whole, or not at all. */
   sure: boolean;
 }
@@ -131,14 +136,8 @@ export class Life {
     this.host.age();
     if (!this.owner) await this.openOwner();
     await this.account();
-    for (const { name, id } of this.boxes) {
-      try {
-        checkDisk(await this.host.disk(id), this.scratch);
-      } catch (error) {
-        this.violations.push(`${name}: ${error instanceof Error ? error.message : error}`);
-      }
-    }
-    await Promise.all(this.boxes.map((box) => this.check(box)));
+    for (const box of this.boxes) await this.checkDisk(box);
+    await Promise.all(this.boxes.map((box) => this.checkGuest(box)));
     const leftovers = await this.host.leftovers(this.boxes.map(({ id }) => id));
     if (leftovers.length > 0) this.violations.push(`left behind: ${leftovers.join(", ")}`);
     if (this.boxes.length === 0) await this.create(this.plan.boxes[0]!);
@@ -162,21 +161,36 @@ export class Life {
     }
   }
 
-  /** Starts a box, and looks at all that it holds. */
-  private async check({ name, acknowledged }: Box): Promise<void> {
+  /** Looks at all that the disk of a box holds. */
+  private async checkDisk(box: Box): Promise<void> {
+    const folder = join(this.scratch, "records");
+    const say = (what: string) => this.violations.push(`${box.name}: ${what}`);
+    try {
+      checkDisk(await this.host.disk(box.id), this.scratch, (copy) => copyOut(copy, FOLDER, folder));
+    } catch (error) {
+      say(error instanceof Error ? error.message : `${error}`);
+      return;
+    }
+    const records = join(folder, basename(FOLDER));
+    for (const [load, acknowledged] of box.acknowledged) {
+      const { last, bad } = READERS[load](records);
+      for (const what of bad) say(`${load}: ${what}`);
+      if (last < acknowledged) say(`${load}: ${acknowledged} was acknowledged, and ${last} is there`);
+      box.acknowledged.set(load, last);
+    }
+    box.files = listOf(records);
+    rmSync(folder, { recursive: true });
+  }
+
+  /** Starts a box. It sees what is on its disk. */
+  private async checkGuest({ name, files }: Box): Promise<void> {
     await this.owner!.call("start", name);
     const commands = await this.owner!.call<{ status: string }[]>("executions", name);
     if (commands.some(({ status }) => status === "running"))
       this.violations.push(`${name}: a command lives on`);
-    const output = await this.owner!.call<string>("exec", name, `${CHECK}\n${UNFILL}`);
-    const lines = output.split("\n").slice(0, -1);
-    for (const line of lines) if (line.startsWith("bad ")) this.violations.push(`${name}: ${line}`);
-    for (const [load, last] of acknowledged) {
-      const found = Number(lines.find((line) => line.startsWith(`${load} `))?.slice(load.length + 1));
-      if (!(found >= last))
-        this.violations.push(`${name}: ${load} ${last} was acknowledged, ${found} is there`);
-      acknowledged.set(load, found);
-    }
+    const seen = await this.owner!.call<string>("exec", name, LIST);
+    if (seen !== files) this.violations.push(`${name}: the disk holds\n${files}and the box sees\n${seen}`);
+    if (files.includes("./fill")) await this.owner!.call("exec", name, UNFILL);
   }
 
   /** Nothing is left of boxes that are removed, and nothing to mend in one that is stopped. */
@@ -199,6 +213,7 @@ export class Life {
     const box: Box = {
       name: `box-${++this.made}`,
       id: "",
+      files: "",
       acknowledged: new Map(loads.map((load) => [load, 0])),
       sure: false,
     };

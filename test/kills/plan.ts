@@ -10,7 +10,7 @@ export type Moment = (typeof MOMENTS)[number];
 
 /** How long the last thing before a kill may take at most, in ms: a little more than it takes. */
 const LONGEST_MS = { write: 300, create: 1500, start: 1500, stop: 800, remove: 300, open: 1200, full: 0 };
-const MAX_RECORDS = 40;
+const MAX_RECORDS = 20;
 const MAX_ROOM_BYTES = 24 * 2 ** 20;
 
 export interface Kill {
