@@ -47,7 +47,7 @@ vi.mock("node:fs", async (importOriginal) => {
   return { ...real, writeSync, fdatasync };
 });
 
-const SEEDS = Array.from({ length: 12 }, (_, i) => i + 1);
+const SEEDS = [1, 2, 3, 4, 5, 6];
 const STEPS = 40;
 
 let path: string;
