@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, rmSync, statfsSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -31,6 +31,7 @@ export interface Host {
 /** Takes longer than any leftover is let lie. */
 const LONG_AGO = new Date(0);
 const OWN_FILES = /^(box\.json|history\.jsonl|disk|lock\.\d+|\.live-[0-9a-f]{8})$/;
+const MOUNT_ATTEMPTS = 100;
 /** Far more than the boxes of a plan write. */
 const STATE_BYTES = 2 * 2 ** 30;
 
@@ -90,10 +91,15 @@ export class NodeHost implements Host {
   }
 
   async limit(roomBytes: number | null): Promise<void> {
-    const { blocks, bfree, bsize } = statfsSync(this.seen);
-    const size = roomBytes === null ? STATE_BYTES : (blocks - bfree) * bsize + roomBytes;
-    const [program, ...args] = [...this.within, "mount", "-o", `remount,size=${size}`, this.scratch];
-    execFileSync(program as string, args);
+    for (let left = MOUNT_ATTEMPTS; ; left--) {
+      const { blocks, bfree, bsize } = statfsSync(this.seen);
+      const size = roomBytes === null ? STATE_BYTES : (blocks - bfree) * bsize + roomBytes;
+      const [program, ...args] = [...this.within, "mount", "-o", `remount,size=${size}`, this.scratch];
+      const { status, stderr } = spawnSync(program as string, args, { encoding: "utf8" });
+      if (status === 0) return;
+      // Refused where more has been written in the meantime than there is to be room for.
+      if (left === 0) throw new Error(stderr);
+    }
   }
 
   async close(): Promise<void> {

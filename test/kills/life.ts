@@ -89,7 +89,7 @@ export class Life {
     const [first] = this.boxes as [Box];
     const last = this.boxes.at(-1)!;
     if (kill.moment === "create" && this.boxes.length < MAX_BOXES)
-      return this.killDuring(kill, this.create(["append"]));
+      return this.killDuring(kill, this.create(["append", "files"]));
     if (kill.moment === "stop") return this.killDuring(kill, this.owner!.call("stop", first.name));
     if (kill.moment === "remove" || kill.moment === "create") return this.killDuring(kill, this.remove(last));
     if (kill.moment === "write") return this.killDuring(kill, Promise.resolve());
