@@ -125,8 +125,9 @@ export class Life {
       if (!(reason instanceof CallError && reason.code === "STORAGE_FULL"))
         this.violations.push(`there is no room, and what is written ends with ${reason}`);
     }
+    // Where there was no room for the record of how it ended, it reads as any box whose owner has gone.
     for (const { name, status, errorCode } of await this.owner!.call<Info[]>("list"))
-      if (status !== "error" || errorCode !== "STORAGE_FULL")
+      if (status !== "stopped" && errorCode !== "STORAGE_FULL")
         this.violations.push(`there is no room, and ${name} is in status ${status} (${errorCode})`);
     await this.host.limit(null);
   }
