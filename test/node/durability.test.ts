@@ -290,6 +290,37 @@ describe("a place that takes no box", () => {
   });
 });
 
+describe("a guest that fills its disk", () => {
+  // All but a few MB at once.
+  const ballast =
+    "for mb in 900 40 20 10 5; do fallocate -l $((mb * 1000000)) /root/ballast$mb; done 2> /dev/null";
+  const fill = "dd if=/dev/zero of=/root/fill bs=65536 conv=fsync 2>&1";
+  it("is told so, and its box goes on: after a kill, once there is room, and after a stop", async () => {
+    const owner = new ProcessOwner(state);
+    owners.push(owner);
+    const id = await owner.call<string>("create", "filled", { diskSizeGb: 1 });
+    await owner.call("exec", "filled", `echo kept > /root/kept; sync; ${ballast}`);
+    expect(await owner.call("exec", "filled", fill)).toContain("No space left on device");
+    expect(await owner.call("exec", "filled", "cat /root/kept; rm /root/fill")).toBe("kept\n");
+    expect(await owner.call("exec", "filled", fill)).toContain("No space left on device");
+    await owner.kill();
+    const disk = join(boxFolder(id), "disk");
+    checkDisk(disk, state);
+
+    const box = await newClient().getBox("filled");
+    await box.start();
+    expect((await box.exec(`cat /root/kept; ${fill}`)).stdout).toMatch(/^kept\n.*No space left on device/s);
+    const again = await box.exec(
+      "rm /root/ballast* /root/fill; seq 300000 > /root/more && sync && echo fits",
+    );
+    expect(again.stdout).toBe("fits\n");
+    await box.stop();
+    checkDisk(disk, state);
+    await box.start();
+    expect((await box.exec("cat /root/kept; tail -n 1 /root/more")).stdout).toBe("kept\n300000\n");
+  });
+});
+
 describe("a full disk", () => {
   it("stops the box with STORAGE_FULL and its data whole, and it goes on once there is room", async () => {
     expect(await onOwnFileSystem("size=24m", "full-disk.mjs")).toEqual({
