@@ -21,8 +21,11 @@ export interface Host {
   age(): void;
   /** The disk of a box at rest, as a file. */
   disk(id: string): Promise<string>;
-  /** What is kept beside these boxes, which are running, and beside what belongs to them. */
-  leftovers(ids: readonly string[]): Promise<string[]>;
+  /**
+   * What is kept beside these boxes, which are running, and beside what belongs to them. `named`: a box with a name has been made since the last kill, which clears what was left in
+   * the making of others.
+   */
+  leftovers(ids: readonly string[], options: { named: boolean }): Promise<string[]>;
   /** Lets so many bytes more be stored; null: as many as there is room for. */
   limit(roomBytes: number | null): Promise<void>;
   close(): Promise<void>;
@@ -71,13 +74,14 @@ export class NodeHost implements Host {
     return join(this.seen, "boxes", id, "disk");
   }
 
-  async leftovers(ids: readonly string[]): Promise<string[]> {
+  async leftovers(ids: readonly string[], { named }: { named: boolean }): Promise<string[]> {
     const boxes = join(this.seen, "boxes");
     return this.walk()
       .map((path) => path.slice(this.seen.length + 1))
       .filter((path) => {
         const [top, box, file] = path.split("/");
-        if (top === "names") return box !== undefined && !/^lock\.\d+$/.test(box);
+        if (top === "names")
+          return box !== undefined && !/^lock\.\d+$/.test(box) && (named || !/^\.(lock|live)-/.test(box));
         if (top !== "boxes" || box === undefined) return path !== "boxes";
         if (!ids.includes(box)) return true;
         return file !== undefined && !OWN_FILES.test(file);

@@ -139,7 +139,10 @@ export class Life {
     await this.account();
     for (const box of this.boxes) await this.checkDisk(box);
     await Promise.all(this.boxes.map((box) => this.checkGuest(box)));
-    const leftovers = await this.host.leftovers(this.boxes.map(({ id }) => id));
+    const leftovers = await this.host.leftovers(
+      this.boxes.map(({ id }) => id),
+      { named: false },
+    );
     if (leftovers.length > 0) this.violations.push(`left behind: ${leftovers.join(", ")}`);
     if (this.boxes.length === 0) await this.create(this.plan.boxes[0]!);
   }
@@ -196,13 +199,14 @@ export class Life {
 
   /** Nothing is left of boxes that are removed, and nothing to mend in one that is stopped. */
   private async end(): Promise<void> {
+    await this.create(["append"]);
     for (const { name, id } of this.boxes) {
       await this.owner!.call("stop", name);
       checkDisk(await this.host.disk(id), this.scratch);
       await this.owner!.call("remove", name);
     }
     const found = await this.owner!.call<Info[]>("list");
-    const leftovers = await this.host.leftovers([]);
+    const leftovers = await this.host.leftovers([], { named: true });
     if (found.length + leftovers.length > 0) this.violations.push(`left behind: ${leftovers.join(", ")}`);
   }
 
