@@ -53,8 +53,11 @@ export class Life {
 
   /** Ends with the plan, or with the first kill after which something is not as it must be. */
   async run(): Promise<void> {
-    await this.openOwner();
-    for (const loads of this.plan.boxes) await this.create(loads);
+    await this.step("the beginning", async () => {
+      await this.openOwner();
+      for (const loads of this.plan.boxes) await this.create(loads);
+    });
+    if (this.violations.length > 0) return;
     for (const [index, kill] of this.plan.kills.entries()) {
       await this.step(`kill ${index + 1} (${kill.moment})`, async () => {
         await this.die(kill);
