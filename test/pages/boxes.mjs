@@ -17,8 +17,10 @@ const settle = (request) =>
 
 const failure = async (promise) => (await outcomeOf(promise)).error;
 
-/** Calls of a client of their own; `report` hears what boxes say. */
-const newCalls = (local) => boxCalls(newClient(local), (message) => globalThis.report(message));
+const client = newClient();
+/** Calls of the page's client, or of another with these options; `report` hears what boxes say. */
+const newCalls = (local) =>
+  boxCalls(local ? newClient(local) : client, (message) => globalThis.report(message));
 
 /** A box's database, past the SDK. */
 async function withDatabase(id, work) {
@@ -67,6 +69,6 @@ Object.assign(globalThis, {
   removeDatabase,
   ageDatabase,
   spoilCache,
-  client: newClient(),
+  client,
 });
 document.documentElement.dataset.ready = "";
