@@ -3,6 +3,7 @@
  * something keeps the process alive once all is done.
  *
  *   npm run soak -- --seeds 5000 --real 100     how many seeds, and how many of them with real boxes
+ *   npm run soak -- --only kills --lives 100    how many seeds of boxes that are killed again and again
  *   npm run soak -- --only faults --seed 381    one seed again, as a failure names it; with --real 1, on real boxes
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -18,8 +19,11 @@ const HUNTS = {
   faults: "test/faults/hunt.ts",
   fuzz: "test/fuzz/hunt.ts",
   agent: "test/fuzz/agent-hunt.ts",
+  kills: "test/kills/hunt.ts",
 };
 const CONCURRENCY = 24;
+/** Some 8 kills each. */
+const LIVES = 20;
 /** Sockets that a runtime keeps for later are closed within this. */
 const EXIT_MS = 20_000;
 
@@ -30,6 +34,7 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     seed: { type: "string" },
     real: { type: "string", default: "0" },
+    lives: { type: "string" },
     concurrency: { type: "string", default: String(CONCURRENCY) },
   },
 });
@@ -39,6 +44,7 @@ const options = {
   seeds: Number(values.seeds ?? (again ? (real > 0 ? 0 : 1) : 1000)),
   from: Number(values.seed ?? values.from),
   real,
+  lives: Number(values.lives ?? (again ? 1 : LIVES)),
   concurrency: Number(values.concurrency),
   say: (line) => console.error(line),
 };

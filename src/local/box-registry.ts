@@ -178,7 +178,7 @@ export class BoxRegistry {
 
   /** Removes what nobody has finished. */
   private async clear(id: string): Promise<undefined> {
-    const release = await this.store.lock(id);
+    const release = await this.tryLock(id);
     if (!release) return;
     try {
       const stored = await this.store.readRecord(id);
@@ -192,7 +192,7 @@ export class BoxRegistry {
   /** A run that was cut off ended at some time before it is found: that is when it counts as stopped. */
   private async settle(id: string, record: BoxRecord): Promise<BoxRecord> {
     const settled = { ...record, stoppedAt: new Date().toISOString() };
-    const release = await this.store.lock(id);
+    const release = await this.tryLock(id);
     if (!release) return settled;
     try {
       const stored = await this.store.readRecord(id);
@@ -204,6 +204,16 @@ export class BoxRegistry {
       await release();
     }
     return settled;
+  }
+
+  /** Null, too, where there is no room for a lock: on a full disk boxes can be seen all the same. */
+  private async tryLock(id: string): Promise<Release | null> {
+    try {
+      return await this.store.lock(id);
+    } catch (error) {
+      if (isBoxRunError(error) && error.code === "STORAGE_FULL") return null;
+      throw error;
+    }
   }
 }
 

@@ -11,6 +11,8 @@ export interface HuntOptions {
   from: number;
   /** How many of them with real boxes, from the same seed on. */
   real: number;
+  /** How many lives of boxes that are killed, from the same seed on. */
+  lives: number;
   concurrency: number;
   /** Called with each violation as it is found, and now and then with how far it is. */
   say: (line: string) => void;

@@ -5,6 +5,7 @@ import { describeFault, FAULT_KINDS, type FaultKind, newPlan, type Plan } from "
 import { FaultProxy, type Fired } from "./proxy.js";
 import { Random } from "./random.js";
 import type { Target } from "./servers.js";
+import { Hung, within } from "./within.js";
 import { type Context, WORKLOADS, type Workload, Wrong } from "./workloads.js";
 
 /** What came of one run. */
@@ -196,22 +197,6 @@ const MANY = 30;
 function boundMs(plan: Plan, { requestMs, lifecycleMs, silenceMs }: Required<Timeouts>): number {
   const faults = plan.some(({ connection }) => connection === "every") ? MANY : plan.length;
   return (faults + 2) * (requestMs + lifecycleMs + silenceMs) + 30_000;
-}
-
-class Hung extends Error {}
-
-/** Counts in beats, which a busy process has fewer of: it is given the time that it needs. */
-const BEAT_MS = 100;
-
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    let beats = 0;
-    timer = setInterval(() => {
-      if (++beats * BEAT_MS > ms) reject(new Hung(`it has not ended after ${ms} ms`));
-    }, BEAT_MS);
-  });
-  return Promise.race([promise, late]).finally(() => clearInterval(timer));
 }
 
 function describeFired({ fault, connection, during }: Fired): string {

@@ -1,13 +1,19 @@
 /**
- * A process that owns a box, for tests that kill it: `node box-owner.mjs STATE NAME [JSON options]`. Prints "ready" and then each line that the command in the box
- * prints, as it comes. It closes its client when it gets TERM.
+ * A process that owns boxes, for tests that kill it: `node box-owner.mjs STATE [JSON options]`. Takes calls as lines of JSON, `{ id, call, args }`; says `{ id, value }` or `{ id, error }`, and
+ * what boxes say meanwhile. See test/pages/box-calls.mjs.
  */
+import { createInterface } from "node:readline";
 import { BoxRunClient } from "boxrun";
+import { boxCalls, outcomeOf } from "../pages/box-calls.mjs";
 
-const [state, name, command, options = "{}"] = process.argv.slice(2);
+const [state, options = "{}"] = process.argv.slice(2);
 const client = new BoxRunClient({ backend: "local", local: { state, ...JSON.parse(options) } });
-process.once("SIGTERM", () => client.close());
-const box = await client.create("tiny", { name, memoryMb: 256 });
-console.log("ready");
-const execution = await box.execStream(command);
-for await (const event of execution) if (event.type === "log") process.stdout.write(event.data);
+// To a pipe this is synchronous: what was said is read, whatever becomes of this process.
+const say = (message) => void process.stdout.write(`${JSON.stringify(message)}\n`);
+const calls = boxCalls(client, say);
+
+for await (const line of createInterface(process.stdin)) {
+  const { id, call, args } = JSON.parse(line);
+  outcomeOf(calls[call](...args)).then((outcome) => say({ id, ...outcome }));
+}
+await client.close();

@@ -4,10 +4,11 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BoxHandle, BoxRunClient } from "boxrun";
+import type { BoxRunClient } from "boxrun";
 import { type BrowserContext, chromium, type Page } from "playwright";
 import { serveFolder } from "../../demo/static-server.mjs";
 import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
+import type { Outcome } from "../kills/owner.js";
 
 /** What test/pages/boxes.mjs gives a page, for the functions that tests run in it. */
 export interface PageScope {
@@ -15,10 +16,11 @@ export interface PageScope {
   newClient(local?: object): BoxRunClient;
   /** Of a copy of the package at another origin. */
   newClientFrom(site: string): Promise<BoxRunClient>;
-  failure(
-    promise: Promise<unknown>,
-  ): Promise<{ code: string; message: string; retryable: boolean } | undefined>;
-  write(box: BoxHandle, command: string): Promise<void>;
+  failure(promise: Promise<unknown>): Promise<Outcome["error"]>;
+  outcomeOf(promise: Promise<unknown>): Promise<Outcome>;
+  /** See box-calls.mjs. What they say goes to `report`, which the test exposes. */
+  calls: Record<string, (...args: unknown[]) => Promise<unknown>>;
+  newCalls(local?: object): PageScope["calls"];
   readRecord(id: string): Promise<Record<string, unknown>>;
   writeRecord(id: string, record: object): Promise<void>;
   readDisk(id: string): Promise<[number, string][]>;

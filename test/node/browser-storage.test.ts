@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Said } from "../kills/owner.js";
 import { BrowserProfile, type PageScope } from "./browser-profile.js";
 import { CHECKER, checkDisk, intact, WRITER, writeDisk } from "./check-disk.js";
 
@@ -10,7 +11,7 @@ import { CHECKER, checkDisk, intact, WRITER, writeDisk } from "./check-disk.js";
 declare const client: PageScope["client"];
 declare const newClient: PageScope["newClient"];
 declare const failure: PageScope["failure"];
-declare const write: PageScope["write"];
+declare const calls: PageScope["calls"];
 declare const readRecord: PageScope["readRecord"];
 declare const writeRecord: PageScope["writeRecord"];
 declare const readDisk: PageScope["readDisk"];
@@ -56,14 +57,12 @@ async function startWriter(page: Page, name: string) {
       };
       onRecord();
     });
-  await page.exposeFunction("report", (number: number) => {
-    writer.last = Math.max(writer.last, number);
+  await page.exposeFunction("report", ({ line }: Said) => {
+    writer.last = Math.max(writer.last, Number(line));
     onRecord();
   });
   await createBox(page, name);
-  page
-    .evaluate(async ([boxName, command]) => write(await client.getBox(boxName!), command!), [name, WRITER])
-    .catch(() => {});
+  page.evaluate(([boxName, command]) => calls["write"]!(boxName, command), [name, WRITER]).catch(() => {});
   return writer;
 }
 

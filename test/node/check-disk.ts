@@ -1,7 +1,6 @@
-import { execFileSync } from "node:child_process";
-import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { expect } from "vitest";
 
 /** Prints the number of each record once it is on the disk, as far as the guest can know. */
 export const WRITER =
@@ -16,17 +15,28 @@ export function intact(last: number): string {
   return `${execFileSync("sh", ["-c", `seq ${last} | md5sum`], { encoding: "utf8" })}0\n`;
 }
 
-/** e2fsck's own opinion of a disk at rest, which is not changed: `scratch` is a folder for a copy. */
-export function checkDisk(disk: string, scratch: string): void {
+/**
+ * e2fsck's own opinion of a disk at rest, which is not changed: `scratch` is a folder for a copy, which `look` is given as the next mount
+ * will find it. Throws what e2fsck says of a damaged one.
+ */
+export function checkDisk(disk: string, scratch: string, look: (copy: string) => void = () => {}): void {
   const copy = join(scratch, "copy");
   execFileSync("cp", ["--sparse=always", disk, copy]);
   try {
     // Replays the journal as a mount would, then finds nothing to mend: 0, or 1 for what the journal held.
-    expect(statusOf("/sbin/e2fsck", ["-p", "-E", "journal_only", copy])).toBeLessThanOrEqual(1);
-    expect(statusOf("/sbin/e2fsck", ["-fn", copy])).toBe(0);
+    run("/sbin/e2fsck", ["-p", "-E", "journal_only", copy], 1);
+    run("/sbin/e2fsck", ["-fn", copy], 0);
+    look(copy);
   } finally {
     rmSync(copy);
   }
+}
+
+/** Copies a folder of the guest's out of a disk; an empty one where there is none. */
+export function copyOut(disk: string, path: string, folder: string): void {
+  mkdirSync(folder);
+  // It says what is missing, and ends well all the same.
+  execFileSync("/sbin/debugfs", ["-R", `rdump /upper${path} ${folder}`, disk], { stdio: "pipe" });
 }
 
 /** A disk of 8 GiB as a sparse file, from chunks of 64 KiB in base64 by number. */
@@ -41,13 +51,8 @@ export function writeDisk(path: string, chunks: readonly [number, string][]): vo
   }
 }
 
-function statusOf(program: string, args: string[]): number {
-  try {
-    execFileSync(program, args, { stdio: "pipe" });
-    return 0;
-  } catch (error) {
-    const { status, stdout } = error as { status: number; stdout: Buffer };
-    if (status > 1) console.error(String(stdout));
-    return status;
-  }
+function run(program: string, args: string[], highestStatus: number): void {
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8" });
+  if (status !== null && status <= highestStatus) return;
+  throw new Error(`${program} ${args.join(" ")} ended with ${status}:\n${stdout}${stderr}`);
 }

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import {
   cpSync,
   existsSync,
@@ -13,21 +13,21 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { BoxRunClient } from "boxrun";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { failure } from "../../src/testing/contract/tools.js";
+import { ProcessOwner } from "../kills/process-owner.js";
 import { CHECKER, checkDisk, intact, WRITER } from "./check-disk.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 let state: string;
 const clients: BoxRunClient[] = [];
-const owners: ChildProcess[] = [];
+const owners: { kill(): unknown }[] = [];
 beforeEach(() => {
   state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
 });
 afterEach(async () => {
-  for (const owner of owners.splice(0)) owner.kill("SIGKILL");
+  for (const owner of owners.splice(0)) await owner.kill();
   for (const client of clients.splice(0)) await client.close();
   rmSync(state, { recursive: true, force: true });
 });
@@ -38,33 +38,37 @@ function newClient(local: object = {}): BoxRunClient {
   return client;
 }
 
-/** Starts a process that owns a box, and gives its lines. */
-function startOwner(name: string, command: string, options = "{}", stderr: "inherit" | "ignore" = "inherit") {
-  const child = spawn(
-    process.execPath,
-    [join(import.meta.dirname, "box-owner.mjs"), state, name, command, options],
-    {
-      stdio: ["ignore", "pipe", stderr],
-      cwd: ROOT,
-    },
-  );
-  owners.push(child);
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  return { child, ended, lines: createInterface(child.stdout!)[Symbol.asyncIterator]() };
+/** A process of its own that runs a command without end in a new box. */
+async function startOwner(name: string, command: string) {
+  const lines: string[] = [];
+  let onLine = () => {};
+  const owner = new ProcessOwner(state, ({ line }) => {
+    if (line === undefined) return;
+    lines.push(line);
+    onLine();
+  });
+  owners.push(owner);
+  await owner.call("create", name);
+  owner.call("write", name, command).catch(() => {});
+  const said = (count: number) =>
+    new Promise<void>((resolve) => {
+      onLine = () => {
+        if (lines.length >= count) resolve();
+      };
+      onLine();
+    });
+  return { kill: () => owner.kill(), lines, said };
 }
 
 const boxFolder = (id: string) => join(state, "boxes", id);
 
 describe("a box whose process is killed", () => {
   it.each([1, 7, 23])("in the middle of its writes has every record it had synced (%d)", async (records) => {
-    const owner = startOwner("killed", WRITER);
-    let last = 0;
-    while (last < records) last = Number((await owner.lines.next()).value) || 0;
-    owner.child.kill("SIGKILL");
-    await owner.ended;
+    const owner = await startOwner("killed", WRITER);
+    await owner.said(records);
+    await owner.kill();
     // What it had printed and nobody had read yet counts, too.
-    for (let line = await owner.lines.next(); !line.done; line = await owner.lines.next())
-      last = Number(line.value);
+    const last = Number(owner.lines.at(-1));
 
     const client = newClient();
     const [info] = await client.listBoxes();
@@ -81,9 +85,8 @@ describe("a box whose process is killed", () => {
   });
 
   it("is seen as running until then, and is nobody else's", async () => {
-    const owner = startOwner("owned", "echo there > /root/f; sync; echo done; sleep 7000");
-    await owner.lines.next();
-    await owner.lines.next();
+    const owner = await startOwner("owned", "echo there > /root/f; sync; echo done; sleep 7000");
+    await owner.said(1);
     const client = newClient();
     const box = await client.getBox("owned");
     expect(box.info.status).toBe("running");
@@ -97,8 +100,7 @@ describe("a box whose process is killed", () => {
     ]) {
       expect(await failure(attempt())).toMatchObject({ code: "BOX_LOCKED", retryable: true });
     }
-    owner.child.kill("SIGKILL");
-    await owner.ended;
+    await owner.kill();
     expect((await box.refresh()).status).toBe("stopped");
     await box.start();
     expect((await box.exec(["cat", "/root/f"])).stdout).toBe("there\n");
@@ -240,9 +242,10 @@ describe("what is kept of a box", () => {
 
 describe("two processes", () => {
   it("that ask for one name at once make one box", async () => {
-    const rivals = [1, 2, 3].map(() => startOwner("only", "sleep 7000", "{}", "ignore"));
-    const first = await Promise.all(rivals.map(async ({ lines }) => (await lines.next()).value));
-    expect(first.filter((line) => line === "ready")).toHaveLength(1);
+    const rivals = [1, 2, 3].map(() => new ProcessOwner(state));
+    owners.push(...rivals);
+    const made = await Promise.allSettled(rivals.map((rival) => rival.call("create", "only")));
+    expect(made.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     expect(await newClient().listBoxes()).toMatchObject([{ name: "only", status: "running" }]);
   });
 });
@@ -270,7 +273,7 @@ async function onOwnFileSystem(mount: string, script: string, ...args: string[])
     ["-r", "-m", "sh", "-c", setUp, "sh", state, process.execPath, path, ...args],
     { stdio: ["ignore", "pipe", "inherit"], cwd: ROOT },
   );
-  owners.push(child);
+  owners.push({ kill: () => child.kill("SIGKILL") });
   let output = "";
   child.stdout!.setEncoding("utf8").on("data", (text) => (output += text));
   await new Promise((resolve) => child.once("close", resolve));
@@ -284,6 +287,37 @@ describe("a place that takes no box", () => {
   ])("because it %s says so, and nothing is left there", async (_, mount, code, why) => {
     const seen = await onOwnFileSystem(mount, "refused-box.mjs");
     expect(seen).toMatchObject({ code, message: expect.stringMatching(why), boxes: [], files: [] });
+  });
+});
+
+describe("a guest that fills its disk", () => {
+  // All but a few MB at once.
+  const ballast =
+    "for mb in 900 40 20 10 5; do fallocate -l $((mb * 1000000)) /root/ballast$mb; done 2> /dev/null";
+  const fill = "dd if=/dev/zero of=/root/fill bs=65536 conv=fsync 2>&1";
+  it("is told so, and its box goes on: after a kill, once there is room, and after a stop", async () => {
+    const owner = new ProcessOwner(state);
+    owners.push(owner);
+    const id = await owner.call<string>("create", "filled", { diskSizeGb: 1 });
+    await owner.call("exec", "filled", `echo kept > /root/kept; sync; ${ballast}`);
+    expect(await owner.call("exec", "filled", fill)).toContain("No space left on device");
+    expect(await owner.call("exec", "filled", "cat /root/kept; rm /root/fill")).toBe("kept\n");
+    expect(await owner.call("exec", "filled", fill)).toContain("No space left on device");
+    await owner.kill();
+    const disk = join(boxFolder(id), "disk");
+    checkDisk(disk, state);
+
+    const box = await newClient().getBox("filled");
+    await box.start();
+    expect((await box.exec(`cat /root/kept; ${fill}`)).stdout).toMatch(/^kept\n.*No space left on device/s);
+    const again = await box.exec(
+      "rm /root/ballast* /root/fill; seq 300000 > /root/more && sync && echo fits",
+    );
+    expect(again.stdout).toBe("fits\n");
+    await box.stop();
+    checkDisk(disk, state);
+    await box.start();
+    expect((await box.exec("cat /root/kept; tail -n 1 /root/more")).stdout).toBe("kept\n300000\n");
   });
 });
 

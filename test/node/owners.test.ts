@@ -8,7 +8,17 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { failure } from "../../src/testing/contract/tools.js";
 
 const ROOT = join(import.meta.dirname, "../..");
-const OWNER = join(import.meta.dirname, "box-owner.mjs");
+/** Makes a box and prints what a command in it prints, until it is killed, or told to close its client. */
+const OWNER = `
+  import { BoxRunClient } from "boxrun";
+  const [, state, name, command] = process.argv;
+  const client = new BoxRunClient({ backend: "local", local: { state } });
+  process.once("SIGTERM", () => client.close());
+  const box = await client.create("tiny", { name, memoryMb: 256 });
+  console.log("ready");
+  for await (const event of await box.execStream(command))
+    if (event.type === "log") process.stdout.write(event.data);
+`;
 let state: string;
 let client: BoxRunClient;
 const owners: ChildProcess[] = [];
@@ -24,7 +34,7 @@ afterEach(async () => {
 
 /** Another process that makes a box, runs a command in it, and closes its client when it gets TERM. */
 function startOwner(name: string, command: string) {
-  const child = spawn(process.execPath, [OWNER, state, name, command], {
+  const child = spawn(process.execPath, ["--input-type=module", "-e", OWNER, state, name, command], {
     stdio: ["ignore", "pipe", "inherit"],
     cwd: ROOT,
   });
@@ -85,7 +95,7 @@ describe("boxes of another process", () => {
     const error = await failure((await client.getBox("theirs")).exec(["true"]));
     expect(error).toMatchObject({ code: "BOX_LOCKED", retryable: true });
     const { owner: who, since } = error.cause as { owner: string; since: Date };
-    expect(who).toMatch(new RegExp(`^process ${owner.child.pid} \\(node ${OWNER}\\) on \\S+$`));
+    expect(who).toMatch(new RegExp(`^process ${owner.child.pid} \\(node ${state}\\) on \\S+$`));
     expect(since.getTime()).toBeGreaterThan(begun);
     expect(since.getTime()).toBeLessThan(Date.now());
     expect(error.message).toContain(`${who}, since ${since.toISOString()}`);

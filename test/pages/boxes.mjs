@@ -1,5 +1,6 @@
 /** What the tests of storage in a real browser call in its pages. */
 import { BoxRunClient } from "boxrun";
+import { boxCalls, outcomeOf } from "./box-calls.mjs";
 
 const newClient = (local = {}) => new BoxRunClient({ backend: "local", local });
 
@@ -14,26 +15,12 @@ const settle = (request) =>
     request.onerror = () => reject(request.error);
   });
 
-/** An error's fields do not survive the way out of a page. */
-async function failure(promise) {
-  const error = await promise.then(
-    () => undefined,
-    (caught) => caught,
-  );
-  return error && { code: error.code, message: error.message, retryable: error.retryable };
-}
+const failure = async (promise) => (await outcomeOf(promise)).error;
 
-/** Runs a command without end; `report` is called with each number that it prints, once a record of that number is durable. */
-async function write(box, command) {
-  const execution = await box.execStream(command);
-  let rest = "";
-  for await (const event of execution) {
-    if (event.type !== "log") continue;
-    const lines = (rest + event.data).split("\n");
-    rest = lines.pop();
-    for (const line of lines) await globalThis.report(Number(line));
-  }
-}
+const client = newClient();
+/** Calls of the page's client, or of another with these options; `report` hears what boxes say. */
+const newCalls = (local) =>
+  boxCalls(local ? newClient(local) : client, (message) => globalThis.report(message));
 
 /** A box's database, past the SDK. */
 async function withDatabase(id, work) {
@@ -72,7 +59,9 @@ Object.assign(globalThis, {
   newClient,
   newClientFrom,
   failure,
-  write,
+  outcomeOf,
+  newCalls,
+  calls: newCalls(),
   readRecord,
   writeRecord,
   readDisk,
@@ -80,6 +69,6 @@ Object.assign(globalThis, {
   removeDatabase,
   ageDatabase,
   spoilCache,
-  client: newClient(),
+  client,
 });
 document.documentElement.dataset.ready = "";

@@ -115,9 +115,14 @@ class DatabaseDisk implements StoredDisk {
   /** The chunks among these that are not zero. */
   private async load(numbers: readonly number[]): Promise<Map<number, Uint8Array>> {
     const wanted = numbers.filter((number) => this.stored.has(number));
-    const missing = wanted.filter((number) => !this.cached.has(number));
-    const loaded = missing.length > 0 ? await getMany<unknown>(missing, this.database.use) : [];
     const chunks = new Map<number, Uint8Array>();
+    // All of them before any is kept: what comes in pushes out what is wanted, too.
+    for (const number of wanted) {
+      const chunk = this.cached.get(number);
+      if (chunk) chunks.set(number, chunk);
+    }
+    const missing = wanted.filter((number) => !chunks.has(number));
+    const loaded = missing.length > 0 ? await getMany<unknown>(missing, this.database.use) : [];
     for (const [i, number] of missing.entries()) {
       const chunk = loaded[i];
       if (!(chunk instanceof Uint8Array) || chunk.byteLength !== DISK_CHUNK_BYTES) {
@@ -125,11 +130,7 @@ class DatabaseDisk implements StoredDisk {
       }
       chunks.set(number, chunk);
     }
-    for (const number of wanted) {
-      const chunk = chunks.get(number) ?? this.cached.get(number)!;
-      chunks.set(number, chunk);
-      this.cache(number, chunk);
-    }
+    for (const [number, chunk] of chunks) this.cache(number, chunk);
     return chunks;
   }
 

@@ -82,6 +82,13 @@ export function folderStore(folder: string): BoxStore {
     await rm(path, { recursive: true, force: true });
   };
 
+  /** Removes what {@link replaceFile} has left where its process was killed. The caller holds the lock: nobody else writes. */
+  const sweepDrafts = async (id: string) => {
+    const names = await readdir(boxFolder(id));
+    const drafts = names.filter((name) => [RECORD, HISTORY].some((file) => name.startsWith(`${file}.`)));
+    await Promise.all(drafts.map((name) => rm(join(boxFolder(id), name), { force: true })));
+  };
+
   return {
     persistent: true,
 
@@ -117,6 +124,8 @@ export function folderStore(folder: string): BoxStore {
     lock: (id) =>
       guarded(async () => {
         const release = await orMissing<Release | null>(takeLock(boxFolder(id)), async () => {});
+        // A leftover costs space and nothing else.
+        if (release) await sweepDrafts(id).catch(() => {});
         return release && announcing(id, release);
       }),
     isLocked: (id) => guarded(() => orMissing(isLockHeld(boxFolder(id)), false)),
@@ -172,7 +181,9 @@ export function folderStore(folder: string): BoxStore {
         const text = await orMissing(readFile(join(boxFolder(id), HISTORY), "utf8"), "");
         return text.split("\n").filter(Boolean).map(fromJson);
       }),
-    appendHistory: (id, entries) => guarded(() => appendFile(join(boxFolder(id), HISTORY), lines(entries))),
+    // On a line of its own: the last one may have been cut off, by a kill or a full disk.
+    appendHistory: (id, entries) =>
+      guarded(() => appendFile(join(boxFolder(id), HISTORY), `\n${lines(entries)}`)),
     replaceHistory: (id, entries) => guarded(() => replaceFile(join(boxFolder(id), HISTORY), lines(entries))),
 
     diskLocation: (id) => join(boxFolder(id), DISK),
@@ -238,7 +249,7 @@ function encodeBytes(_: string, value: unknown): unknown {
   return value instanceof Uint8Array ? { base64: Buffer.from(value).toString("base64") } : value;
 }
 
-/** Null for what is not JSON: half a line, after a power cut. Bytes are only where {@link HISTORY_BYTES} says: an environment may look the same. */
+/** Null for what is not JSON: half a line, after a kill. Bytes are only where {@link HISTORY_BYTES} says: an environment may look the same. */
 function fromJson(text: string): unknown {
   try {
     return JSON.parse(text, (key, value) => {

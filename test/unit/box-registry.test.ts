@@ -1,0 +1,23 @@
+import { expect, it } from "vitest";
+import { BoxRunError } from "../../src/errors.js";
+import { BoxRegistry } from "../../src/local/box-registry.js";
+import { newRecord } from "../../src/local/state/record.js";
+import { memoryStore } from "../../src/local/state/store-memory.js";
+import { SPEC } from "./fake-machine.js";
+
+it("boxes are seen on a full disk, where not even a lock can be written", async () => {
+  const store = memoryStore("a test");
+  const cutOff = "box_aaaaaaaaaaaa";
+  const halfMade = "box_bbbbbbbbbbbb";
+  await (await store.create(cutOff, { ...newRecord(cutOff, SPEC), made: true }))();
+  await (await store.create(halfMade, newRecord(halfMade, SPEC)))();
+  const full = new BoxRegistry({
+    ...store,
+    lock: () => Promise.reject(new BoxRunError("STORAGE_FULL", "no space")),
+  });
+  expect(await full.list()).toMatchObject([{ id: cutOff, status: "stopped", stoppedAt: expect.any(Date) }]);
+  // Once there is room, what is to be written of them is.
+  expect(await new BoxRegistry(store).list()).toMatchObject([{ id: cutOff, status: "stopped" }]);
+  expect(await store.readRecord(cutOff)).toMatchObject({ stoppedAt: expect.any(String) });
+  expect(await store.readRecord(halfMade)).toBeUndefined();
+});
