@@ -9,9 +9,9 @@ import { type BoxRecord, describeDamaged, describeRecord, parseRecord } from "./
 /** Between two looks at whether those who run boxes elsewhere are still there. */
 const OWNER_CHECK_MS = 1000;
 
-/** Who finds a box whose owner has died holds it for some milliseconds, to note that: nobody who starts it at that moment is to fail. */
-const LOCK_TRIES = 5;
-const LOCK_RETRY_MS = 50;
+/** Who finds a box whose owner has died holds it for a moment, to note that: nobody who starts it at that moment is to fail. */
+const LOCK_TRIES = 10;
+const LOCK_RETRY_MS = 100;
 
 /**
  * All boxes of a store: those that run here, those that run in another page or process, and those at rest. A status is never stored: it is what the lock says,

@@ -80,6 +80,7 @@ export class NodeHost implements Host {
       .map((path) => path.slice(this.seen.length + 1))
       .filter((path) => {
         const [top, box, file] = path.split("/");
+        if (top === "changes") return box !== undefined && box !== "last";
         if (top === "names")
           return box !== undefined && !/^lock\.\d+$/.test(box) && (named || !/^\.(lock|live)-/.test(box));
         if (top !== "boxes" || box === undefined) return path !== "boxes";
