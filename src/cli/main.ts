@@ -56,8 +56,19 @@ function report(error: unknown): number {
     process.stderr.write(`boxrun: ${printable(error.message)} [${error.code}]\n`);
     return EXIT.failed;
   }
-  throw error;
+  // Of the system, or of boxrun itself.
+  process.stderr.write(`boxrun: ${printable(messageOf(error))}\n`);
+  return EXIT.failed;
 }
+
+/** In one line, whatever was thrown. */
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message || error.name : String(error);
+  return text.replace(/\s*\n\s*/g, " ");
+}
+
+// What nobody awaits: Node would show it with its stack.
+process.on("uncaughtException", (error) => process.exit(report(error)));
 
 try {
   process.exitCode = await main(process.argv.slice(2));

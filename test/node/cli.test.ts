@@ -19,8 +19,8 @@ const env = {
   BOXRUN_PORT: "59873",
 };
 
-function boxrun(args: string[], input?: string) {
-  const child = spawn(process.execPath, [CLI, ...args], { stdio: "pipe", env });
+function boxrun(args: string[], input?: string, more: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [CLI, ...args], { stdio: "pipe", env: { ...env, ...more } });
   const outputs = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text) => (outputs.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text) => (outputs.stderr += text));
@@ -124,6 +124,16 @@ describe("boxrun", () => {
     expect(result.stdout).toBe("");
     const hint = code === 2 ? "boxrun --help shows how\n" : "";
     expect(result.stderr).toMatch(new RegExp(`^boxrun: .*\n${hint}$`));
+  });
+
+  it("shows no stack, whatever is thrown wherever", async () => {
+    const broken = `process.on("SIGUSR2", () => { throw new TypeError("first\\nsecond") })`;
+    const args = ["run", "--memory", "256", "tiny", "--", "sh", "-c", "echo up; sleep 60"];
+    const more = { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(broken)}` };
+    const { child, ended } = boxrun(args, "", more);
+    await once(child.stdout, "data");
+    child.kill("SIGUSR2");
+    expect(await ended).toMatchObject({ code: 125, stderr: "boxrun: first second\n" });
   });
 
   it("knows its version", async () => {

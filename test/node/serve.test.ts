@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -229,6 +229,24 @@ describe("boxrun serve", () => {
       new RegExp(`^boxrun: cannot listen on 127.0.0.1:${port}: .*RUNTIME_ERROR\\]\n$`),
     );
     expect(await refused.ended).toBe(125);
+  });
+
+  it("says in one line what is where its socket or its folder is to be, and leaves it there", async () => {
+    const file = join(folder, "notes.txt");
+    writeFileSync(file, "mine");
+    const refusals = [
+      [["--socket", file], /no socket.*RUNTIME_ERROR\]/],
+      [["--socket", folder], /no socket.*RUNTIME_ERROR\]/],
+      [["--socket", join(folder, "x".repeat(200))], /at most \d+ bytes.*VALIDATION_ERROR\]/],
+      [["--socket", join(file, "s")], /cannot listen.*RUNTIME_ERROR\]/],
+    ] as const;
+    for (const [args, why] of refusals) {
+      const refused = await start(...args);
+      expect(refused.line).toMatch(/^boxrun: .*\n$/);
+      expect(refused.line).toMatch(why);
+      expect(await refused.ended).toBe(125);
+    }
+    expect(readFileSync(file, "utf8")).toBe("mine");
   });
 
   it("says in one line that $BOXRUN_PORT is no port", async () => {
