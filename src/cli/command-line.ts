@@ -60,11 +60,21 @@ export function parseCommandLine(args: string[]): CliCommand {
   const own = separator < 0 ? args : args.slice(0, separator);
   const { values, positionals } = parseOptions(own, separator >= 0);
   const [name, ...rest] = positionals;
+  const operands = separator < 0 ? rest : [...rest, ...args.slice(separator + 1)];
   if (values.help || name === "help") return { name: "help" };
   if (values.version) return { name: "version" };
-  if (name === "images" && rest.length === 0 && separator < 0) return { name: "images" };
-  if (name === "pull" && rest.length === 1 && separator < 0) return { name: "pull", image: rest[0]! };
-  if (name === "serve" && rest.length === 0 && separator < 0) {
+  if (name === undefined) throw new UsageError("which command?");
+  if (!["run", "serve", "pull", "images"].includes(name)) throw new UsageError(`there is no command ${name}`);
+  requireValues(values);
+  if (name === "pull") {
+    const [image, ...beyond] = operands;
+    if (image === undefined) throw new UsageError("pull needs an image");
+    if (beyond.length > 0) throw new UsageError(`pull takes one image, and ${beyond.join(" ")} is beyond it`);
+    return { name, image };
+  }
+  if (name !== "run" && operands.length > 0) throw new UsageError(`${name} takes no argument`);
+  if (name === "images") return { name };
+  if (name === "serve") {
     const { host, port, socket, token, state } = values;
     return {
       name: "serve",
@@ -75,8 +85,6 @@ export function parseCommandLine(args: string[]): CliCommand {
       ...(state !== undefined && { state }),
     };
   }
-  if (name !== "run")
-    throw new UsageError(name === undefined ? "which command?" : `there is no command ${name}`);
 
   const [image, ...beyond] = rest;
   if (image === undefined) throw new UsageError("run needs an image");
@@ -124,6 +132,13 @@ function parseOptions(args: string[], separated: boolean) {
       throw new UsageError("put -- before the command: boxrun run [OPTIONS] IMAGE -- COMMAND");
     // What follows the first sentence is advice for programs without a "--" of their own.
     throw new UsageError((error as Error).message.split(/\.\s/)[0]);
+  }
+}
+
+/** An empty one is a variable of the shell's that is not set: none is left out in silence. */
+function requireValues(values: ReturnType<typeof parseOptions>["values"]): void {
+  for (const [option, value] of Object.entries(values)) {
+    if (value === "") throw new UsageError(`--${option} is empty: is a variable not set?`);
   }
 }
 
