@@ -8,6 +8,7 @@ import type { Backend } from "../backend.js";
 import { BoxRunError, invalid, isBoxRunError } from "../errors.js";
 import type { RunningServer, ServeOptions } from "../node.js";
 import { createHandler, type HandlerOptions } from "../server/handler.js";
+import { requireBackend, settingsOf } from "../server/options.js";
 import { clearSocket, requireSocketPath } from "./socket-file.js";
 import { serveUpgrades } from "./upgrades.js";
 
@@ -31,6 +32,8 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
     throw invalid(`${name} is reachable from other machines`, "set a token, or listen on 127.0.0.1");
   }
   if (socketPath !== undefined) requireSocketPath(socketPath);
+  requireBackend(backend);
+  settingsOf(given);
   const servers: Listener[] = [];
   const addresses: string[] = [];
   const close = async () => {
