@@ -3,16 +3,18 @@ import { parseArgs } from "node:util";
 export const USAGE = `Usage: boxrun run [OPTIONS] IMAGE -- COMMAND [ARGUMENT...]
        boxrun serve [--host HOST] [--port PORT] [--socket PATH] [--token TOKEN] [--state DIR]
        boxrun pull IMAGE
-       boxrun images
+       boxrun images [--server SERVER] [--token TOKEN]
        boxrun --version
 
 run: COMMAND in a new box of IMAGE, with this terminal's input and outputs; exits with its code.
 Ctrl-C cancels it. 124: --timeout was over. 125: boxrun itself failed. 126, 127: COMMAND could not be
-run, was not found. A BoxRun server is used if one answers.
+run, was not found. A BoxRun server is used if one answers, else the box is emulated here.
 
 serve: the BoxRun HTTP API over boxes emulated here, which outlive it. On 127.0.0.1:9090 unless told
 otherwise; BOXRUN_HOST, BOXRUN_PORT, BOXRUN_SOCKET and BOXRUN_TOKEN are used where an option is
 missing. Ctrl-C stops the boxes, with their disks kept.
+
+pull: fetches all of IMAGE to this machine, so that boxes emulated here need no network.
 
 Options of run:
   --memory MB       memory of the box, in MiB (default 1024; 256 and 1024 start fastest)
@@ -21,6 +23,8 @@ Options of run:
                     an environment variable; may be given many times
   -w, --workdir DIR where COMMAND starts (default /root)
   --timeout MS      end COMMAND after this long
+  --server SERVER   this BoxRun server and no other: http://HOST:PORT, https://HOST or unix:PATH
+  --token TOKEN     what the server wants; better in BOXRUN_TOKEN, which is not in the list of processes
   -h, --help        this text
   --version         the version of boxrun
 `;
@@ -28,8 +32,15 @@ Options of run:
 /** The command line makes no sense; the message says why. */
 export class UsageError extends Error {}
 
+/** Which server to use; without, one that answers. */
+export interface ServerOptions {
+  /** "http://…", "https://…" or "unix:PATH". */
+  server?: string;
+  token?: string;
+}
+
 /** `boxrun run`, taken apart. */
-export interface RunCommand {
+export interface RunCommand extends ServerOptions {
   name: "run";
   image: string;
   cmd: string[];
@@ -52,7 +63,15 @@ export type CliCommand =
   | RunCommand
   | ServeCommand
   | { name: "pull"; image: string }
-  | { name: "images" | "help" | "version" };
+  | ({ name: "images" } & ServerOptions)
+  | { name: "help" | "version" };
+
+const OPTIONS_OF = new Map([
+  ["run", ["memory", "disk", "env", "workdir", "timeout", "server", "token"]],
+  ["serve", ["host", "port", "socket", "token", "state"]],
+  ["pull", []],
+  ["images", ["server", "token"]],
+]);
 
 /** Takes the arguments after the program's name apart. Throws {@link UsageError}. */
 export function parseCommandLine(args: string[]): CliCommand {
@@ -64,8 +83,9 @@ export function parseCommandLine(args: string[]): CliCommand {
   if (values.help || name === "help") return { name: "help" };
   if (values.version) return { name: "version" };
   if (name === undefined) throw new UsageError("which command?");
-  if (!["run", "serve", "pull", "images"].includes(name)) throw new UsageError(`there is no command ${name}`);
-  requireValues(values);
+  const takes = OPTIONS_OF.get(name);
+  if (!takes) throw new UsageError(`there is no command ${name}`);
+  requireValues(name, takes, values);
   if (name === "pull") {
     const [image, ...beyond] = operands;
     if (image === undefined) throw new UsageError("pull needs an image");
@@ -73,7 +93,7 @@ export function parseCommandLine(args: string[]): CliCommand {
     return { name, image };
   }
   if (name !== "run" && operands.length > 0) throw new UsageError(`${name} takes no argument`);
-  if (name === "images") return { name };
+  if (name === "images") return { name, ...parseServer(values) };
   if (name === "serve") {
     const { host, port, socket, token, state } = values;
     return {
@@ -96,6 +116,7 @@ export function parseCommandLine(args: string[]): CliCommand {
     name: "run",
     image,
     cmd,
+    ...parseServer(values),
     box: {
       env: Object.fromEntries((values.env ?? []).map(parseVariable)),
       ...(values.memory !== undefined && { memoryMb: parseNumber("memory", values.memory) }),
@@ -104,6 +125,14 @@ export function parseCommandLine(args: string[]): CliCommand {
     },
     ...(values.timeout !== undefined && { timeoutMs: parseNumber("timeout", values.timeout) }),
   };
+}
+
+type Options = ReturnType<typeof parseOptions>["values"];
+
+function parseServer({ server, token }: Options): ServerOptions {
+  if (server !== undefined && !/^(https?:\/\/|unix:)./.test(server))
+    throw new UsageError(`--server takes http://HOST:PORT, https://HOST or unix:PATH, and ${server} is none`);
+  return { ...(server !== undefined && { server }), ...(token !== undefined && { token }) };
 }
 
 function parseOptions(args: string[], separated: boolean) {
@@ -120,6 +149,7 @@ function parseOptions(args: string[], separated: boolean) {
         host: { type: "string" },
         port: { type: "string" },
         socket: { type: "string" },
+        server: { type: "string" },
         token: { type: "string" },
         state: { type: "string" },
         help: { type: "boolean", short: "h" },
@@ -135,9 +165,10 @@ function parseOptions(args: string[], separated: boolean) {
   }
 }
 
-/** An empty one is a variable of the shell's that is not set: none is left out in silence. */
-function requireValues(values: ReturnType<typeof parseOptions>["values"]): void {
+/** No option is passed over in silence. One that is empty is a variable of the shell's that is not set. */
+function requireValues(name: string, takes: readonly string[], values: Options): void {
   for (const [option, value] of Object.entries(values)) {
+    if (!takes.includes(option)) throw new UsageError(`${name} takes no --${option}`);
     if (value === "") throw new UsageError(`--${option} is empty: is a variable not set?`);
   }
 }

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { BoxRunClient, isBoxRunError } from "../index.js";
 import { parseCommandLine, USAGE, UsageError } from "./command-line.js";
+import { openClient } from "./connection.js";
 import { OutputError, print, printable } from "./output.js";
 import { EXIT, runCommand } from "./run.js";
 
@@ -15,7 +16,7 @@ async function main(args: string[]): Promise<number> {
       await print(process.stdout, `${await readVersion()}\n`);
       return 0;
     case "images": {
-      await using client = new BoxRunClient();
+      await using client = await openClient(command);
       for (const { name, aliases, description } of await client.images()) {
         const line = `${[name, ...aliases].join(", ")}\t${description}`;
         await print(process.stdout, `${printable(line)}\n`);

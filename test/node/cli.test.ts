@@ -123,6 +123,9 @@ describe("boxrun", () => {
     [["serve", "extra"], 2, /serve takes no argument/],
     [["serve", "--token", ""], 2, /--token is empty/],
     [["serve", "--socket", ""], 2, /--socket is empty/],
+    [["pull", "--server", "http://127.0.0.1:9090", "tiny"], 2, /pull takes no --server/],
+    [["run", "--server", "127.0.0.1:9090", "tiny", "--", "true"], 2, /--server takes http/],
+    [["run", "--server", "http://127.0.0.1:59873", "tiny", "--", "true"], 125, /CONNECTION_FAILED/],
     [["fly"], 2, /no command fly/],
     [[], 2, /which command/],
   ])("says what is wrong with %j", async (args, code, why) => {

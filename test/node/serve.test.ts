@@ -39,6 +39,18 @@ async function startWith(env: Record<string, string>, ...args: string[]) {
   return { child, ended, line, url: line.trim().split(" ").at(-1)!, stop };
 }
 
+/** Another command than serve, to its end; boxes of its own would be in a folder of their own. */
+async function boxrun(env: Record<string, string>, ...args: string[]) {
+  const own = { BOXRUN_STATE_DIR: join(folder, "own"), BOXRUN_SOCKET: "", BOXRUN_HOST: "" };
+  const child = spawn(process.execPath, [CLI, ...args], {
+    env: { ...process.env, ...own, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = once(child, "close");
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { code: (await ended)[0], stdout, stderr };
+}
+
 /** One request with headers that `fetch` does not let through. */
 function ask(
   url: string,
@@ -255,6 +267,31 @@ describe("boxrun serve", () => {
     expect(await refused.ended).toBe(125);
   });
 
+  it("is used by boxrun run with its token, and not passed over in silence without", async () => {
+    const guarded = await start("--port", "0", "--token", "s3cret");
+    const { host, port } = new URL(guarded.url);
+    const run = (env: Record<string, string>, ...options: string[]) =>
+      boxrun({ BOXRUN_PORT: port, ...env }, "run", "--memory", "256", ...options, "tiny", "--", "echo", "up");
+    const named = ["--server", guarded.url];
+    const up = { code: 0, stdout: "up\n", stderr: "" };
+    expect(await run({}, ...named, "--token", "s3cret")).toEqual(up);
+    expect(await run({ BOXRUN_TOKEN: "s3cret" }, ...named)).toEqual(up);
+    expect(await run({ BOXRUN_TOKEN: "s3cret" })).toEqual(up);
+    const refused = { code: 125, stdout: "", stderr: expect.stringMatching(/^boxrun: .*wants a token.*\n$/) };
+    expect(await run({}, ...named)).toEqual(refused);
+    const notice = new RegExp(`^boxrun: not on the server at http://${host}, but on this machine: .*\\n$`);
+    for (const [token, why] of [
+      ["", "wants a token, by --token or BOXRUN_TOKEN"],
+      ["wrong", "does not take this token"],
+    ] as const) {
+      const { stderr, ...rest } = await run({ BOXRUN_TOKEN: token });
+      expect(rest).toEqual({ code: 0, stdout: "up\n" });
+      expect(stderr).toMatch(notice);
+      expect(stderr).toContain(why);
+    }
+    await guarded.stop();
+  });
+
   it("listens for other machines only with a token", async () => {
     const refused = await start("--host", "0.0.0.0", "--port", "0");
     expect(refused.line).toMatch(/reachable from other machines.*token/);
@@ -273,6 +310,8 @@ describe("boxrun serve", () => {
     expect(statSync(socket).mode & 0o777).toBe(0o600);
     const local = new BoxRunClient({ backend: "remote", socketPath: socket });
     expect((await local.info()).backend).toBe("remote");
+    const ran = await boxrun({}, "run", "--server", `unix:${socket}`, "tiny", "--", "echo", "up");
+    expect(ran).toEqual({ code: 0, stdout: "up\n", stderr: "" });
     const second = await start("--socket", socket);
     expect(second.line).toMatch(/another server listens/);
     expect(await second.ended).toBe(125);
