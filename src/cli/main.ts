@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 import { readFile } from "node:fs/promises";
-import { BoxRunClient, isBoxRunError } from "../index.js";
+import { isBoxRunError } from "../index.js";
 import { parseCommandLine, USAGE, UsageError } from "./command-line.js";
 import { openClient } from "./connection.js";
 import { OutputError, print, printable } from "./output.js";
+import { pullCommand } from "./pull.js";
 import { EXIT, runCommand } from "./run.js";
 
 async function main(args: string[]): Promise<number> {
@@ -23,11 +24,8 @@ async function main(args: string[]): Promise<number> {
       }
       return 0;
     }
-    case "pull": {
-      await using client = new BoxRunClient({ backend: "local" });
-      await client.pull(command.image);
-      return 0;
-    }
+    case "pull":
+      return pullCommand(command);
     case "run":
       return runCommand(command);
     case "serve":

@@ -106,7 +106,14 @@ describe("boxrun", () => {
     expect((await boxrun(["images"]).ended).stdout).toMatch(/^tiny, busybox, alpine, alpine:3\.20\tBusyBox/m);
   });
 
+  it("says that an image is all here once it has been pulled, and what it takes", async () => {
+    const { code, stdout, stderr } = await boxrun(["pull", "tiny"]).ended;
+    expect([code, stdout]).toEqual([0, ""]);
+    expect(stderr).toMatch(/^boxrun: all of tiny is here, [1-9]\d*\.\d MB\n$/);
+  });
+
   it.each([
+    [["pull", "windows"], 125, /IMAGE_PULL_FAILED/],
     [["run", "windows", "--", "true"], 125, /IMAGE_PULL_FAILED/],
     [["run", "--memory", "5", "tiny", "--", "true"], 125, /memoryMb/],
     [["run", "tiny"], 2, /run needs a command/],
