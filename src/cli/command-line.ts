@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 
 export const USAGE = `Usage: boxrun run [OPTIONS] IMAGE -- COMMAND [ARGUMENT...]
        boxrun serve [--host HOST] [--port PORT] [--socket PATH] [--token TOKEN] [--state DIR]
+                    [--allow-origin ORIGIN]
        boxrun pull IMAGE
        boxrun images [--server SERVER] [--token TOKEN]
        boxrun --version
@@ -12,7 +13,8 @@ run, was not found. A BoxRun server is used if one answers, else the box is emul
 
 serve: the BoxRun HTTP API over boxes emulated here, which outlive it. On 127.0.0.1:9090 unless told
 otherwise; BOXRUN_HOST, BOXRUN_PORT, BOXRUN_SOCKET and BOXRUN_TOKEN are used where an option is
-missing. Ctrl-C stops the boxes, with their disks kept.
+missing. Ctrl-C stops the boxes, with their disks kept. Pages of ORIGIN (https://example.com) may use it;
+may be given many times.
 
 pull: fetches all of IMAGE to this machine, so that boxes emulated here need no network.
 
@@ -56,6 +58,7 @@ export interface ServeCommand {
   socketPath?: string;
   token?: string;
   state?: string;
+  allowOrigins?: string[];
 }
 
 /** What the user asked for. */
@@ -68,7 +71,7 @@ export type CliCommand =
 
 const OPTIONS_OF = new Map([
   ["run", ["memory", "disk", "env", "workdir", "timeout", "server", "token"]],
-  ["serve", ["host", "port", "socket", "token", "state"]],
+  ["serve", ["host", "port", "socket", "token", "state", "allow-origin"]],
   ["pull", []],
   ["images", ["server", "token"]],
 ]);
@@ -95,7 +98,7 @@ export function parseCommandLine(args: string[]): CliCommand {
   if (name !== "run" && operands.length > 0) throw new UsageError(`${name} takes no argument`);
   if (name === "images") return { name, ...parseServer(values) };
   if (name === "serve") {
-    const { host, port, socket, token, state } = values;
+    const { host, port, socket, token, state, "allow-origin": origins } = values;
     return {
       name: "serve",
       ...(host !== undefined && { host }),
@@ -103,6 +106,7 @@ export function parseCommandLine(args: string[]): CliCommand {
       ...(socket !== undefined && { socketPath: socket }),
       ...(token !== undefined && { token }),
       ...(state !== undefined && { state }),
+      ...(origins && { allowOrigins: origins.map(parseOrigin) }),
     };
   }
 
@@ -152,6 +156,7 @@ function parseOptions(args: string[], separated: boolean) {
         server: { type: "string" },
         token: { type: "string" },
         state: { type: "string" },
+        "allow-origin": { type: "string", multiple: true },
         help: { type: "boolean", short: "h" },
         version: { type: "boolean" },
       },
@@ -182,6 +187,12 @@ function parsePort(text: string): number {
   const port = parseNumber("port", text);
   if (port > 65_535) throw new UsageError(`--port takes a number up to 65535, and ${text} is not one`);
   return port;
+}
+
+/** As browsers send it, or it would allow nobody. */
+function parseOrigin(text: string): string {
+  if (URL.canParse(text) && new URL(text).origin === text) return text;
+  throw new UsageError(`--allow-origin takes an origin, as https://example.com, and ${text} is none`);
 }
 
 function parseVariable(text: string): [string, string] {

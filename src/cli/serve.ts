@@ -6,7 +6,7 @@ import { EXIT } from "./run.js";
 
 /** Serves boxes of this machine until a signal ends it. The first one stops the boxes and keeps their disks; a second ends the process at once. */
 export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv): Promise<number> {
-  const { host, port, socketPath, state, token } = withEnvironment(command, env);
+  const { host, port, socketPath, state, token, allowOrigins } = withEnvironment(command, env);
   const backend = createLocalBackend(state === undefined ? {} : { state });
   try {
     // Heard from now on: a signal while it starts ends it as well.
@@ -16,6 +16,7 @@ export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv
       ...(port !== undefined && { port }),
       ...(socketPath !== undefined && { socketPath }),
       ...(token !== undefined && { token }),
+      ...(allowOrigins && { allowOrigins }),
     });
     for (const address of server.addresses)
       await print(process.stdout, `boxrun serves boxes at ${address}\n`);

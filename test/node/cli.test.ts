@@ -133,6 +133,7 @@ describe("boxrun", () => {
     [["pull", "--server", "http://127.0.0.1:9090", "tiny"], 2, /pull takes no --server/],
     [["run", "--server", "127.0.0.1:9090", "tiny", "--", "true"], 2, /--server takes http/],
     [["run", "--server", "http://127.0.0.1:59873", "tiny", "--", "true"], 125, /CONNECTION_FAILED/],
+    [["serve", "--allow-origin", "https://example.com/"], 2, /--allow-origin takes an origin/],
     [["fly"], 2, /no command fly/],
     [[], 2, /which command/],
   ])("says what is wrong with %j", async (args, code, why) => {

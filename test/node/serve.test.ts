@@ -8,7 +8,9 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { BoxRunClient } from "boxrun";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createViteServer } from "vitest/node";
 
+const README = join(import.meta.dirname, "../../README.md");
 const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
 
 let folder: string;
@@ -65,6 +67,10 @@ function ask(
       response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
     });
     sent.on("error", reject);
+    sent.on("upgrade", ({ statusCode = 0 }, socket) => {
+      socket.destroy();
+      resolve({ status: statusCode, text: "" });
+    });
     sent.end(body);
   });
 }
@@ -89,6 +95,59 @@ describe("boxrun serve", () => {
     expect((await ask(server.url, "/v1/run", { method: "POST", headers: foreign }, run)).status).toBe(403);
     const plain = { "content-type": "text/plain" };
     expect((await ask(server.url, "/v1/run", { method: "POST", headers: plain }, run)).status).toBe(415);
+  });
+
+  it("is used through Vite's proxy as the README has it, and says what is wrong with the short form", async () => {
+    const { proxy } = /proxy: \{ "\/v1": (?<proxy>\{.*?\}) \}/.exec(readFileSync(README, "utf8"))!.groups!;
+    const recipe = proxy!.replace(/"http:[^"]*"/, "url");
+    const proxied = async (passed: object | string, path: string, headers: Record<string, string>) => {
+      const config = { port: 0, host: "127.0.0.1", proxy: { "/v1": passed } };
+      const vite = await createViteServer({
+        configFile: false,
+        root: folder,
+        logLevel: "silent",
+        server: config,
+      });
+      await vite.listen();
+      const url = `http://127.0.0.1:${(vite.httpServer!.address() as AddressInfo).port}`;
+      const method = headers["upgrade"] ? "GET" : "POST";
+      const body = method === "POST" ? '{"older_than":1e9}' : "";
+      const answer = await ask(url, path, { method, headers: { origin: url, ...headers } }, body);
+      await vite.close();
+      return answer;
+    };
+    const json = { "content-type": "application/json" };
+    const kept = new Function("url", `return (${recipe})`)(server.url);
+    expect(await proxied(kept, "/v1/gc", json)).toMatchObject({ status: 200 });
+    const webSocket = {
+      connection: "upgrade",
+      upgrade: "websocket",
+      "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+      "sec-websocket-version": "13",
+    };
+    expect(await proxied(kept, "/v1/boxes/none/attach", webSocket)).toMatchObject({ status: 101 });
+    const changed = await proxied(server.url, "/v1/gc", json);
+    expect(changed.status).toBe(403);
+    expect(changed.text).toMatch(/changeOrigin: false.*allowOrigins/);
+  });
+
+  it("lets pages of an origin in that it is told of", async () => {
+    const open = await start(
+      "--port",
+      "0",
+      "--allow-origin",
+      "https://a.example",
+      "--allow-origin",
+      "http://b",
+    );
+    for (const [origin, status] of [
+      ["https://a.example", 200],
+      ["http://b", 200],
+      ["https://c.example", 403],
+    ] as const) {
+      expect((await ask(open.url, "/v1/info", { headers: { origin } })).status).toBe(status);
+    }
+    await open.stop();
   });
 
   it.each(["//", "//evil.example/v1/info", "/\\", "*"])(
