@@ -40,7 +40,8 @@ async function readVersion(): Promise<string> {
 }
 
 /** Tells the user about what went wrong, in one line. Returns the exit code for it. */
-function report(error: unknown): number {
+function report(thrown: unknown): number {
+  const error = firstOf(thrown);
   if (error instanceof UsageError) {
     process.stderr.write(`boxrun: ${error.message}\nboxrun --help shows how\n`);
     return EXIT.usage;
@@ -58,6 +59,12 @@ function report(error: unknown): number {
   // Of the system, or of boxrun itself.
   process.stderr.write(`boxrun: ${printable(messageOf(error))}\n`);
   return EXIT.failed;
+}
+
+/** What went wrong first: at the end of a block, a box that cannot be removed either hides it. */
+function firstOf(error: unknown): unknown {
+  const isSuppressed = error instanceof Error && error.name === "SuppressedError" && "suppressed" in error;
+  return isSuppressed ? firstOf(error.suppressed) : error;
 }
 
 /** In one line, whatever was thrown. */

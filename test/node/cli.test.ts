@@ -1,11 +1,34 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 
 const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
+
+/** As a server sends one. */
+const BOX = {
+  id: "box_1",
+  name: null,
+  status: "running",
+  image: "tiny",
+  cpu: 1,
+  memory_mb: 256,
+  disk_size_gb: 8,
+  network: false,
+  workdir: "/root",
+  env: {},
+  volumes: [],
+  boxlite_id: null,
+  error_code: null,
+  error_message: null,
+  created_at: "2026-01-01T00:00:00Z",
+  started_at: "2026-01-01T00:00:00Z",
+  stopped_at: null,
+};
 
 const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
 afterAll(() => rmSync(state, { recursive: true }));
@@ -153,6 +176,25 @@ describe("boxrun", () => {
     await once(child.stdout, "data");
     child.kill("SIGUSR2");
     expect(await ended).toMatchObject({ code: 125, stderr: "boxrun: first second\n" });
+  });
+
+  it("tells the first of two errors: a box that cannot be removed either does not hide it", async () => {
+    const answers: Record<string, [number, unknown]> = {
+      "GET /v1/info": [200, { max_cpu: 4, max_memory_mb: 8192 }],
+      "POST /v1/boxes": [201, BOX],
+      "POST /v1/boxes/box_1/exec": [400, { code: "RUNTIME_ERROR", message: "the first" }],
+      "DELETE /v1/boxes/box_1": [400, { code: "RUNTIME_ERROR", message: "the second" }],
+    };
+    const server = createServer(({ method, url = "" }, response) => {
+      const [status, body] = answers[`${method} ${url.split("?")[0]}`] ?? [404, {}];
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { code, stderr } = await boxrun(["run", "--server", url, "tiny", "--", "true"], "").ended;
+    server.close();
+    expect(code).toBe(125);
+    expect(stderr).toMatch(/^boxrun: POST .*the first \[RUNTIME_ERROR\]\n$/);
   });
 
   it("knows its version", async () => {
