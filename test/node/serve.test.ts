@@ -279,7 +279,13 @@ describe("boxrun serve", () => {
   });
 
   it("stops its boxes when it is asked to end, and has them again afterwards", async () => {
+    const running = await client.getBox("served");
+    const { id, boxId } = await running.execStream("echo up; sleep 7000", { detached: true });
+    const followed = await fetch(new URL(`/v1/boxes/${boxId}/exec/${id}/events`, server.url));
+    const events = followed.text();
     expect(await server.stop()).toBe(0);
+    // The stream is whole, and tells the end.
+    expect(await events).toMatch(/"up\\n".*event: exit\n.*\n\n$/s);
     server = await start("--port", "0");
     client = new BoxRunClient({ backend: "remote", baseUrl: server.url });
     const box = await client.getBox("served");
