@@ -15,6 +15,7 @@ if (!existsSync(`${root}node_modules`)) {
   process.exit(1);
 }
 const started = Date.now();
+console.log("building, which takes a minute or two the first time ...");
 for (const folder of ["node", "browser", "demo"])
   rmSync(`${root}dist/${folder}`, { recursive: true, force: true });
 execFileSync(process.execPath, [`${root}node_modules/tsup/dist/cli-default.js`, "--silent"], {

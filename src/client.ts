@@ -52,6 +52,8 @@ export interface Tried {
   place: string;
   /** What came of it: "connected", or why not. */
   outcome: string;
+  /** Of an answer that refused us: 401, 403. */
+  status?: number;
 }
 
 /** Which backend a client uses. */

@@ -42,7 +42,8 @@ export async function connect(
       // What is wrong with the call itself, a token function that throws, is wrong everywhere.
       if (!isBoxRunError(error) || (error.code === "VALIDATION_ERROR" && error.status === undefined))
         throw error;
-      tried.push({ place: place.name, outcome: error.message });
+      const { message, status } = error;
+      tried.push({ place: place.name, outcome: message, ...(status && { status }) });
     }
   }
   const outcomes = tried.map(({ place, outcome }) => `${place}: ${outcome}`).join("; ");

@@ -30,7 +30,8 @@ export interface RunningServer {
  * Serves a backend over HTTP on this machine, terminals included: what `boxrun serve` does, in a program of your own. Safe as it is: on the loopback address or a socket, only for
  * requests that name this machine and come from no other page.
  *
- * Throws VALIDATION_ERROR for a host that others reach without a token and for a port that is none, and RUNTIME_ERROR when the address is taken.
+ * Throws VALIDATION_ERROR for a host that others reach without a token, for a port or a path that a server cannot have, and for what `createHandler` refuses; RUNTIME_ERROR when it
+ * cannot listen there: the address is taken, or something that is no socket is there, which stays.
  *
  * @example
  * const backend = createLocalBackend();

@@ -2,17 +2,21 @@ import { parseArgs } from "node:util";
 
 export const USAGE = `Usage: boxrun run [OPTIONS] IMAGE -- COMMAND [ARGUMENT...]
        boxrun serve [--host HOST] [--port PORT] [--socket PATH] [--token TOKEN] [--state DIR]
+                    [--allow-origin ORIGIN]
        boxrun pull IMAGE
-       boxrun images
+       boxrun images [--server SERVER] [--token TOKEN]
        boxrun --version
 
 run: COMMAND in a new box of IMAGE, with this terminal's input and outputs; exits with its code.
 Ctrl-C cancels it. 124: --timeout was over. 125: boxrun itself failed. 126, 127: COMMAND could not be
-run, was not found. A BoxRun server is used if one answers.
+run, was not found. A BoxRun server is used if one answers, else the box is emulated here.
 
 serve: the BoxRun HTTP API over boxes emulated here, which outlive it. On 127.0.0.1:9090 unless told
 otherwise; BOXRUN_HOST, BOXRUN_PORT, BOXRUN_SOCKET and BOXRUN_TOKEN are used where an option is
-missing. Ctrl-C stops the boxes, with their disks kept.
+missing. Ctrl-C stops the boxes, with their disks kept. Pages of ORIGIN (https://example.com) may use it;
+may be given many times.
+
+pull: fetches all of IMAGE to this machine, so that boxes emulated here need no network.
 
 Options of run:
   --memory MB       memory of the box, in MiB (default 1024; 256 and 1024 start fastest)
@@ -21,6 +25,8 @@ Options of run:
                     an environment variable; may be given many times
   -w, --workdir DIR where COMMAND starts (default /root)
   --timeout MS      end COMMAND after this long
+  --server SERVER   this BoxRun server and no other: http://HOST:PORT, https://HOST or unix:PATH
+  --token TOKEN     what the server wants; better in BOXRUN_TOKEN, which is not in the list of processes
   -h, --help        this text
   --version         the version of boxrun
 `;
@@ -28,8 +34,15 @@ Options of run:
 /** The command line makes no sense; the message says why. */
 export class UsageError extends Error {}
 
+/** Which server to use; without, one that answers. */
+export interface ServerOptions {
+  /** "http://…", "https://…" or "unix:PATH". */
+  server?: string;
+  token?: string;
+}
+
 /** `boxrun run`, taken apart. */
-export interface RunCommand {
+export interface RunCommand extends ServerOptions {
   name: "run";
   image: string;
   cmd: string[];
@@ -45,6 +58,7 @@ export interface ServeCommand {
   socketPath?: string;
   token?: string;
   state?: string;
+  allowOrigins?: string[];
 }
 
 /** What the user asked for. */
@@ -52,7 +66,15 @@ export type CliCommand =
   | RunCommand
   | ServeCommand
   | { name: "pull"; image: string }
-  | { name: "images" | "help" | "version" };
+  | ({ name: "images" } & ServerOptions)
+  | { name: "help" | "version" };
+
+const OPTIONS_OF = new Map([
+  ["run", ["memory", "disk", "env", "workdir", "timeout", "server", "token"]],
+  ["serve", ["host", "port", "socket", "token", "state", "allow-origin"]],
+  ["pull", []],
+  ["images", ["server", "token"]],
+]);
 
 /** Takes the arguments after the program's name apart. Throws {@link UsageError}. */
 export function parseCommandLine(args: string[]): CliCommand {
@@ -60,12 +82,23 @@ export function parseCommandLine(args: string[]): CliCommand {
   const own = separator < 0 ? args : args.slice(0, separator);
   const { values, positionals } = parseOptions(own, separator >= 0);
   const [name, ...rest] = positionals;
+  const operands = separator < 0 ? rest : [...rest, ...args.slice(separator + 1)];
   if (values.help || name === "help") return { name: "help" };
   if (values.version) return { name: "version" };
-  if (name === "images" && rest.length === 0 && separator < 0) return { name: "images" };
-  if (name === "pull" && rest.length === 1 && separator < 0) return { name: "pull", image: rest[0]! };
-  if (name === "serve" && rest.length === 0 && separator < 0) {
-    const { host, port, socket, token, state } = values;
+  if (name === undefined) throw new UsageError("which command?");
+  const takes = OPTIONS_OF.get(name);
+  if (!takes) throw new UsageError(`there is no command ${name}`);
+  requireValues(name, takes, values);
+  if (name === "pull") {
+    const [image, ...beyond] = operands;
+    if (image === undefined) throw new UsageError("pull needs an image");
+    if (beyond.length > 0) throw new UsageError(`pull takes one image, and ${beyond.join(" ")} is beyond it`);
+    return { name, image };
+  }
+  if (name !== "run" && operands.length > 0) throw new UsageError(`${name} takes no argument`);
+  if (name === "images") return { name, ...parseServer(values) };
+  if (name === "serve") {
+    const { host, port, socket, token, state, "allow-origin": origins } = values;
     return {
       name: "serve",
       ...(host !== undefined && { host }),
@@ -73,10 +106,9 @@ export function parseCommandLine(args: string[]): CliCommand {
       ...(socket !== undefined && { socketPath: socket }),
       ...(token !== undefined && { token }),
       ...(state !== undefined && { state }),
+      ...(origins && { allowOrigins: origins.map(parseOrigin) }),
     };
   }
-  if (name !== "run")
-    throw new UsageError(name === undefined ? "which command?" : `there is no command ${name}`);
 
   const [image, ...beyond] = rest;
   if (image === undefined) throw new UsageError("run needs an image");
@@ -88,6 +120,7 @@ export function parseCommandLine(args: string[]): CliCommand {
     name: "run",
     image,
     cmd,
+    ...parseServer(values),
     box: {
       env: Object.fromEntries((values.env ?? []).map(parseVariable)),
       ...(values.memory !== undefined && { memoryMb: parseNumber("memory", values.memory) }),
@@ -96,6 +129,14 @@ export function parseCommandLine(args: string[]): CliCommand {
     },
     ...(values.timeout !== undefined && { timeoutMs: parseNumber("timeout", values.timeout) }),
   };
+}
+
+type Options = ReturnType<typeof parseOptions>["values"];
+
+function parseServer({ server, token }: Options): ServerOptions {
+  if (server !== undefined && !/^(https?:\/\/|unix:)./.test(server))
+    throw new UsageError(`--server takes http://HOST:PORT, https://HOST or unix:PATH, and ${server} is none`);
+  return { ...(server !== undefined && { server }), ...(token !== undefined && { token }) };
 }
 
 function parseOptions(args: string[], separated: boolean) {
@@ -112,8 +153,10 @@ function parseOptions(args: string[], separated: boolean) {
         host: { type: "string" },
         port: { type: "string" },
         socket: { type: "string" },
+        server: { type: "string" },
         token: { type: "string" },
         state: { type: "string" },
+        "allow-origin": { type: "string", multiple: true },
         help: { type: "boolean", short: "h" },
         version: { type: "boolean" },
       },
@@ -127,6 +170,14 @@ function parseOptions(args: string[], separated: boolean) {
   }
 }
 
+/** No option is passed over in silence. One that is empty is a variable of the shell's that is not set. */
+function requireValues(name: string, takes: readonly string[], values: Options): void {
+  for (const [option, value] of Object.entries(values)) {
+    if (!takes.includes(option)) throw new UsageError(`${name} takes no --${option}`);
+    if (value === "") throw new UsageError(`--${option} is empty: is a variable not set?`);
+  }
+}
+
 function parseNumber(option: string, text: string): number {
   if (!/^\d+$/.test(text)) throw new UsageError(`--${option} takes a whole number, and ${text} is not one`);
   return Number(text);
@@ -136,6 +187,12 @@ function parsePort(text: string): number {
   const port = parseNumber("port", text);
   if (port > 65_535) throw new UsageError(`--port takes a number up to 65535, and ${text} is not one`);
   return port;
+}
+
+/** As browsers send it, or it would allow nobody. */
+function parseOrigin(text: string): string {
+  if (URL.canParse(text) && new URL(text).origin === text) return text;
+  throw new UsageError(`--allow-origin takes an origin, as https://example.com, and ${text} is none`);
 }
 
 function parseVariable(text: string): [string, string] {

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { readFile } from "node:fs/promises";
-import { BoxRunClient, isBoxRunError } from "../index.js";
+import { isBoxRunError } from "../index.js";
 import { parseCommandLine, USAGE, UsageError } from "./command-line.js";
+import { openClient } from "./connection.js";
 import { OutputError, print, printable } from "./output.js";
+import { pullCommand } from "./pull.js";
 import { EXIT, runCommand } from "./run.js";
 
 async function main(args: string[]): Promise<number> {
@@ -15,18 +17,15 @@ async function main(args: string[]): Promise<number> {
       await print(process.stdout, `${await readVersion()}\n`);
       return 0;
     case "images": {
-      await using client = new BoxRunClient();
+      await using client = await openClient(command);
       for (const { name, aliases, description } of await client.images()) {
         const line = `${[name, ...aliases].join(", ")}\t${description}`;
         await print(process.stdout, `${printable(line)}\n`);
       }
       return 0;
     }
-    case "pull": {
-      await using client = new BoxRunClient({ backend: "local" });
-      await client.pull(command.image);
-      return 0;
-    }
+    case "pull":
+      return pullCommand(command);
     case "run":
       return runCommand(command);
     case "serve":
@@ -41,7 +40,8 @@ async function readVersion(): Promise<string> {
 }
 
 /** Tells the user about what went wrong, in one line. Returns the exit code for it. */
-function report(error: unknown): number {
+function report(thrown: unknown): number {
+  const error = firstOf(thrown);
   if (error instanceof UsageError) {
     process.stderr.write(`boxrun: ${error.message}\nboxrun --help shows how\n`);
     return EXIT.usage;
@@ -56,8 +56,25 @@ function report(error: unknown): number {
     process.stderr.write(`boxrun: ${printable(error.message)} [${error.code}]\n`);
     return EXIT.failed;
   }
-  throw error;
+  // Of the system, or of boxrun itself.
+  process.stderr.write(`boxrun: ${printable(messageOf(error))}\n`);
+  return EXIT.failed;
 }
+
+/** What went wrong first: at the end of a block, a box that cannot be removed either hides it. */
+function firstOf(error: unknown): unknown {
+  const isSuppressed = error instanceof Error && error.name === "SuppressedError" && "suppressed" in error;
+  return isSuppressed ? firstOf(error.suppressed) : error;
+}
+
+/** In one line, whatever was thrown. */
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message || error.name : String(error);
+  return text.replace(/\s*\n\s*/g, " ");
+}
+
+// What nobody awaits: Node would show it with its stack.
+process.on("uncaughtException", (error) => process.exit(report(error)));
 
 try {
   process.exitCode = await main(process.argv.slice(2));

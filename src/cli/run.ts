@@ -1,6 +1,7 @@
 import { constants } from "node:os";
-import { BoxRunClient, type Execution } from "../index.js";
+import type { Execution } from "../index.js";
 import type { RunCommand } from "./command-line.js";
+import { openClient } from "./connection.js";
 import { print, printable } from "./output.js";
 
 const bySignal = (signal: "SIGINT" | "SIGTERM" | "SIGPIPE") => 128 + constants.signals[signal];
@@ -15,7 +16,8 @@ export const EXIT = {
 } as const;
 
 /** Runs one command in a new box, wired to this process. Resolves to the exit code. */
-export async function runCommand({ image, cmd, box: options, timeoutMs }: RunCommand): Promise<number> {
+export async function runCommand(command: RunCommand): Promise<number> {
+  const { image, cmd, box: options, timeoutMs } = command;
   const interrupt = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => {
     const exitCode = bySignal(signal as "SIGINT" | "SIGTERM");
@@ -26,7 +28,7 @@ export async function runCommand({ image, cmd, box: options, timeoutMs }: RunCom
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   try {
-    await using client = new BoxRunClient();
+    await using client = await openClient(command);
     await using box = await client.create(image, { ...options, signal: interrupt.signal });
     // A server of the published API alone has none for its commands: they find theirs empty.
     const { capabilities } = await client.info();

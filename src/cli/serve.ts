@@ -1,4 +1,5 @@
 import { createLocalBackend } from "boxrun/local";
+import type { RunningServer } from "../node.js";
 import { serve } from "../serve/serve.js";
 import type { ServeCommand } from "./command-line.js";
 import { print } from "./output.js";
@@ -6,23 +7,26 @@ import { EXIT } from "./run.js";
 
 /** Serves boxes of this machine until a signal ends it. The first one stops the boxes and keeps their disks; a second ends the process at once. */
 export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv): Promise<number> {
-  const { host, port, socketPath, state, token } = withEnvironment(command, env);
+  const { host, port, socketPath, state, token, allowOrigins } = withEnvironment(command, env);
   const backend = createLocalBackend(state === undefined ? {} : { state });
+  let server: RunningServer | undefined;
   try {
     // Heard from now on: a signal while it starts ends it as well.
     const stopped = untilSignal();
-    const server = await serve(backend, {
+    server = await serve(backend, {
       ...(host !== undefined && { host }),
       ...(port !== undefined && { port }),
       ...(socketPath !== undefined && { socketPath }),
       ...(token !== undefined && { token }),
+      ...(allowOrigins && { allowOrigins }),
     });
     for (const address of server.addresses)
       await print(process.stdout, `boxrun serves boxes at ${address}\n`);
     await stopped;
-    await server.close();
   } finally {
+    // The boxes first: who follows a command sees how it ends, and not a server that is gone.
     await backend.close();
+    await server?.close();
   }
   return 0;
 }

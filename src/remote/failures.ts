@@ -39,8 +39,8 @@ export function connectionFailed(line: RequestLine, server: string, cause: unkno
   const details: ErrorDetails = { ...lostDetails({ ...line, again: line.again || unsent }), cause };
   if (isInPage() && line.again) {
     details.hint =
-      "a browser does not tell why. If the server runs, it is another origin: BoxRun servers send no CORS headers. " +
-      "Let the page's own server pass /v1 on to it, and use that as the baseUrl";
+      "a browser does not tell why. If the server runs, it is another origin, and sends no CORS headers. " +
+      "Let the page's own server pass /v1 on to it, Host header kept, and use that as the baseUrl";
   }
   return new BoxRunError(
     "CONNECTION_FAILED",

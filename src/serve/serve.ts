@@ -1,13 +1,15 @@
-import { chmodSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import type { AddressInfo } from "node:net";
 import { dirname } from "node:path";
 import { finished } from "node:stream/promises";
 import { getRequestListener } from "@hono/node-server";
 import type { Backend } from "../backend.js";
-import { BoxRunError, invalid } from "../errors.js";
+import { BoxRunError, invalid, isBoxRunError } from "../errors.js";
 import type { RunningServer, ServeOptions } from "../node.js";
 import { createHandler, type HandlerOptions } from "../server/handler.js";
+import { requireBackend, settingsOf } from "../server/options.js";
+import { clearSocket, requireSocketPath } from "./socket-file.js";
 import { serveUpgrades } from "./upgrades.js";
 
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
@@ -29,6 +31,9 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
   if (overTcp && !isLoopback && given.token === undefined) {
     throw invalid(`${name} is reachable from other machines`, "set a token, or listen on 127.0.0.1");
   }
+  if (socketPath !== undefined) requireSocketPath(socketPath);
+  requireBackend(backend);
+  settingsOf(given);
   const servers: Listener[] = [];
   const addresses: string[] = [];
   const close = async () => {
@@ -63,7 +68,9 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
     }
   } catch (error) {
     await close();
-    throw error;
+    if (isBoxRunError(error)) throw error;
+    // The file system's, of a folder that cannot be made or written in.
+    throw new BoxRunError("RUNTIME_ERROR", `cannot listen: ${(error as Error).message}`, { cause: error });
   }
   return { addresses, close };
 }
@@ -141,42 +148,6 @@ function listen(server: Server, where: { host: string; port: number } | { path: 
     server.listen(where, () => {
       server.off("error", onError);
       resolve();
-    });
-  });
-}
-
-/** Removes the socket that a dead server has left. RUNTIME_ERROR when a live one answers. */
-async function clearSocket(path: string): Promise<void> {
-  const asked = identityOf(path);
-  if (asked === undefined) return;
-  if (await answers(path)) throw inUse(path);
-  // Meanwhile another server may have cleared it, too, and listens there.
-  if (identityOf(path) === asked) rmSync(path, { force: true });
-}
-
-/** Of what lies under a name now; undefined for nothing. Numbers of files alone are used again. */
-function identityOf(path: string): string | undefined {
-  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stats && `${stats.ino}/${stats.ctimeNs}`;
-}
-
-function inUse(path: string): BoxRunError {
-  return new BoxRunError("RUNTIME_ERROR", `another server listens on ${path}`, { hint: "stop it first" });
-}
-
-/** Whether anybody listens on a socket. RUNTIME_ERROR when it is none. */
-function answers(path: string): Promise<boolean> {
-  return new Promise<boolean>((resolve, reject) => {
-    const probe = connect(path);
-    probe.once("connect", () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once("error", (error: NodeJS.ErrnoException) => {
-      // Nobody listens, or it was cleared meanwhile. Anything else is no socket of a dead server.
-      if (error.code === "ECONNREFUSED" || error.code === "ENOENT") return resolve(false);
-      const why = `${path} is there and is no socket to listen on: ${error.message}`;
-      reject(new BoxRunError("RUNTIME_ERROR", why));
     });
   });
 }

@@ -1,6 +1,10 @@
 import { HttpError } from "./http-error.js";
 import type { Settings } from "./options.js";
 
+/** Whoever runs a page and its server can do either; any other page neither. */
+const ADVICE =
+  "a proxy before it must keep the Host header, as changeOrigin: false does; pages of other origins need its option allowOrigins, --allow-origin";
+
 /**
  * Refuses what a web page of somebody else could make a browser send. Any page may send simple requests to a loopback port, and whoever controls a name may point it
  * there: so the Host must be one of ours, and an Origin the same as the Host's or an allowed one, whatever the method.
@@ -20,7 +24,7 @@ export function guard(request: Request, settings: Settings): void {
       ? site === "cross-site" || site === "same-site"
       : originHost(origin) !== host && !settings.allowOrigins.includes(origin);
   if (foreign) {
-    throw new HttpError(403, `pages of ${origin ?? "another site"} may not use this server`);
+    throw new HttpError(403, `pages of ${origin ?? "another site"} may not use this server (${ADVICE})`);
   }
   if (settings.token !== undefined && !hasToken(request, settings.token)) {
     throw new HttpError(401, "a bearer token is needed", { "www-authenticate": "Bearer" });

@@ -2,7 +2,7 @@ import type { Backend } from "../backend.js";
 import { matchRoute, ROUTES } from "../contract/routes.js";
 import { corsHeaders, guard, preflight } from "./guard.js";
 import { errorResponse, HttpError } from "./http-error.js";
-import { type HandlerOptions, settingsOf } from "./options.js";
+import { type HandlerOptions, requireBackend, settingsOf } from "./options.js";
 import { HANDLERS } from "./routes.js";
 import { type Upgrade, upgrade } from "./upgrade.js";
 
@@ -33,11 +33,14 @@ export interface Handler {
  * Serves a backend as the BoxRun HTTP API: a web-standard handler, for any server that speaks `Request` and `Response`, a Service Worker, or a test that passes it to a
  * client as its `fetch`. Every answer is a response; it never rejects. The backend stays the caller's, who closes it.
  *
+ * Throws VALIDATION_ERROR for what is no backend, for an option that there is not and for an empty token.
+ *
  * @example
  * const handler = createHandler(createLocalBackend());
  * const client = new BoxRunClient({ baseUrl: "http://boxrun.internal", fetch: handler });
  */
 export function createHandler(backend: Backend, options: HandlerOptions = {}): Handler {
+  requireBackend(backend);
   const settings = settingsOf(options);
   const refuse = (error: unknown) => errorResponse(error, settings);
 

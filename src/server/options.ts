@@ -1,3 +1,6 @@
+import type { Backend } from "../backend.js";
+import { invalid } from "../errors.js";
+
 /** Options of {@link createHandler}. */
 export interface HandlerOptions {
   /**
@@ -23,14 +26,30 @@ export interface HandlerOptions {
 export type Settings = Required<Omit<HandlerOptions, "hosts" | "token">> &
   Pick<HandlerOptions, "hosts" | "token">;
 
-/** Fills in the defaults. */
+const DEFAULTS = {
+  allowOrigins: [],
+  maxUploadBytes: 2 ** 30,
+  maxBodyBytes: 2 ** 20,
+  keepAliveMs: 15_000,
+  extensions: true,
+};
+const OPTIONS = [...Object.keys(DEFAULTS), "hosts", "token"];
+
+/** Fills in the defaults. VALIDATION_ERROR names an option that there is not, and a token that nobody could send. */
 export function settingsOf(options: HandlerOptions): Settings {
-  return {
-    allowOrigins: [],
-    maxUploadBytes: 2 ** 30,
-    maxBodyBytes: 2 ** 20,
-    keepAliveMs: 15_000,
-    extensions: true,
-    ...options,
-  };
+  for (const name of Object.keys(options)) {
+    if (!OPTIONS.includes(name)) throw invalid(`there is no option ${JSON.stringify(name)}`);
+  }
+  const { token } = options;
+  // The value itself must not be in the message.
+  if (token !== undefined && !(typeof token === "string" && /^[\x21-\x7e]+$/.test(token))) {
+    throw invalid("token must be a string of visible ASCII characters", "leave it out where none is wanted");
+  }
+  return { ...DEFAULTS, ...options };
+}
+
+/** VALIDATION_ERROR for what is clearly no backend. */
+export function requireBackend(backend: Backend): void {
+  if (typeof backend?.info === "function" && typeof backend.createBox === "function") return;
+  throw invalid("the first argument must be a backend", "as createLocalBackend() of boxrun/local makes one");
 }

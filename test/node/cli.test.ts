@@ -1,11 +1,34 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 
 const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
+
+/** As a server sends one. */
+const BOX = {
+  id: "box_1",
+  name: null,
+  status: "running",
+  image: "tiny",
+  cpu: 1,
+  memory_mb: 256,
+  disk_size_gb: 8,
+  network: false,
+  workdir: "/root",
+  env: {},
+  volumes: [],
+  boxlite_id: null,
+  error_code: null,
+  error_message: null,
+  created_at: "2026-01-01T00:00:00Z",
+  started_at: "2026-01-01T00:00:00Z",
+  stopped_at: null,
+};
 
 const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
 afterAll(() => rmSync(state, { recursive: true }));
@@ -19,8 +42,8 @@ const env = {
   BOXRUN_PORT: "59873",
 };
 
-function boxrun(args: string[], input?: string) {
-  const child = spawn(process.execPath, [CLI, ...args], { stdio: "pipe", env });
+function boxrun(args: string[], input?: string, more: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [CLI, ...args], { stdio: "pipe", env: { ...env, ...more } });
   const outputs = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text) => (outputs.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text) => (outputs.stderr += text));
@@ -106,7 +129,14 @@ describe("boxrun", () => {
     expect((await boxrun(["images"]).ended).stdout).toMatch(/^tiny, busybox, alpine, alpine:3\.20\tBusyBox/m);
   });
 
+  it("says that an image is all here once it has been pulled, and what it takes", async () => {
+    const { code, stdout, stderr } = await boxrun(["pull", "tiny"]).ended;
+    expect([code, stdout]).toEqual([0, ""]);
+    expect(stderr).toMatch(/^boxrun: all of tiny is here, [1-9]\d*\.\d MB\n$/);
+  });
+
   it.each([
+    [["pull", "windows"], 125, /IMAGE_PULL_FAILED/],
     [["run", "windows", "--", "true"], 125, /IMAGE_PULL_FAILED/],
     [["run", "--memory", "5", "tiny", "--", "true"], 125, /memoryMb/],
     [["run", "tiny"], 2, /run needs a command/],
@@ -115,6 +145,18 @@ describe("boxrun", () => {
     [["run", "--", "true"], 2, /run needs an image/],
     [["run", "--memory", "x", "tiny", "--", "true"], 2, /--memory/],
     [["run", "--no-such", "tiny", "--", "true"], 2, /no-such/],
+    [["run", "--memory", "", "tiny", "--", "true"], 2, /--memory is empty/],
+    [["pull"], 2, /pull needs an image/],
+    [["pull", "tiny", "debian"], 2, /pull takes one image/],
+    [["images", "extra"], 2, /images takes no argument/],
+    [["images", "--", "extra"], 2, /images takes no argument/],
+    [["serve", "extra"], 2, /serve takes no argument/],
+    [["serve", "--token", ""], 2, /--token is empty/],
+    [["serve", "--socket", ""], 2, /--socket is empty/],
+    [["pull", "--server", "http://127.0.0.1:9090", "tiny"], 2, /pull takes no --server/],
+    [["run", "--server", "127.0.0.1:9090", "tiny", "--", "true"], 2, /--server takes http/],
+    [["run", "--server", "http://127.0.0.1:59873", "tiny", "--", "true"], 125, /CONNECTION_FAILED/],
+    [["serve", "--allow-origin", "https://example.com/"], 2, /--allow-origin takes an origin/],
     [["fly"], 2, /no command fly/],
     [[], 2, /which command/],
   ])("says what is wrong with %j", async (args, code, why) => {
@@ -124,6 +166,35 @@ describe("boxrun", () => {
     expect(result.stdout).toBe("");
     const hint = code === 2 ? "boxrun --help shows how\n" : "";
     expect(result.stderr).toMatch(new RegExp(`^boxrun: .*\n${hint}$`));
+  });
+
+  it("shows no stack, whatever is thrown wherever", async () => {
+    const broken = `process.on("SIGUSR2", () => { throw new TypeError("first\\nsecond") })`;
+    const args = ["run", "--memory", "256", "tiny", "--", "sh", "-c", "echo up; sleep 60"];
+    const more = { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(broken)}` };
+    const { child, ended } = boxrun(args, "", more);
+    await once(child.stdout, "data");
+    child.kill("SIGUSR2");
+    expect(await ended).toMatchObject({ code: 125, stderr: "boxrun: first second\n" });
+  });
+
+  it("tells the first of two errors: a box that cannot be removed either does not hide it", async () => {
+    const answers: Record<string, [number, unknown]> = {
+      "GET /v1/info": [200, { max_cpu: 4, max_memory_mb: 8192 }],
+      "POST /v1/boxes": [201, BOX],
+      "POST /v1/boxes/box_1/exec": [400, { code: "RUNTIME_ERROR", message: "the first" }],
+      "DELETE /v1/boxes/box_1": [400, { code: "RUNTIME_ERROR", message: "the second" }],
+    };
+    const server = createServer(({ method, url = "" }, response) => {
+      const [status, body] = answers[`${method} ${url.split("?")[0]}`] ?? [404, {}];
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { code, stderr } = await boxrun(["run", "--server", url, "tiny", "--", "true"], "").ended;
+    server.close();
+    expect(code).toBe(125);
+    expect(stderr).toMatch(/^boxrun: POST .*the first \[RUNTIME_ERROR\]\n$/);
   });
 
   it("knows its version", async () => {

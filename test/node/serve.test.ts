@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -8,7 +8,9 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { BoxRunClient } from "boxrun";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createViteServer } from "vitest/node";
 
+const README = join(import.meta.dirname, "../../README.md");
 const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
 
 let folder: string;
@@ -39,6 +41,18 @@ async function startWith(env: Record<string, string>, ...args: string[]) {
   return { child, ended, line, url: line.trim().split(" ").at(-1)!, stop };
 }
 
+/** Another command than serve, to its end; boxes of its own would be in a folder of their own. */
+async function boxrun(env: Record<string, string>, ...args: string[]) {
+  const own = { BOXRUN_STATE_DIR: join(folder, "own"), BOXRUN_SOCKET: "", BOXRUN_HOST: "" };
+  const child = spawn(process.execPath, [CLI, ...args], {
+    env: { ...process.env, ...own, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = once(child, "close");
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { code: (await ended)[0], stdout, stderr };
+}
+
 /** One request with headers that `fetch` does not let through. */
 function ask(
   url: string,
@@ -53,6 +67,10 @@ function ask(
       response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
     });
     sent.on("error", reject);
+    sent.on("upgrade", ({ statusCode = 0 }, socket) => {
+      socket.destroy();
+      resolve({ status: statusCode, text: "" });
+    });
     sent.end(body);
   });
 }
@@ -77,6 +95,59 @@ describe("boxrun serve", () => {
     expect((await ask(server.url, "/v1/run", { method: "POST", headers: foreign }, run)).status).toBe(403);
     const plain = { "content-type": "text/plain" };
     expect((await ask(server.url, "/v1/run", { method: "POST", headers: plain }, run)).status).toBe(415);
+  });
+
+  it("is used through Vite's proxy as the README has it, and says what is wrong with the short form", async () => {
+    const { proxy } = /proxy: \{ "\/v1": (?<proxy>\{.*?\}) \}/.exec(readFileSync(README, "utf8"))!.groups!;
+    const recipe = proxy!.replace(/"http:[^"]*"/, "url");
+    const proxied = async (passed: object | string, path: string, headers: Record<string, string>) => {
+      const config = { port: 0, host: "127.0.0.1", proxy: { "/v1": passed } };
+      const vite = await createViteServer({
+        configFile: false,
+        root: folder,
+        logLevel: "silent",
+        server: config,
+      });
+      await vite.listen();
+      const url = `http://127.0.0.1:${(vite.httpServer!.address() as AddressInfo).port}`;
+      const method = headers["upgrade"] ? "GET" : "POST";
+      const body = method === "POST" ? '{"older_than":1e9}' : "";
+      const answer = await ask(url, path, { method, headers: { origin: url, ...headers } }, body);
+      await vite.close();
+      return answer;
+    };
+    const json = { "content-type": "application/json" };
+    const kept = new Function("url", `return (${recipe})`)(server.url);
+    expect(await proxied(kept, "/v1/gc", json)).toMatchObject({ status: 200 });
+    const webSocket = {
+      connection: "upgrade",
+      upgrade: "websocket",
+      "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+      "sec-websocket-version": "13",
+    };
+    expect(await proxied(kept, "/v1/boxes/none/attach", webSocket)).toMatchObject({ status: 101 });
+    const changed = await proxied(server.url, "/v1/gc", json);
+    expect(changed.status).toBe(403);
+    expect(changed.text).toMatch(/changeOrigin: false.*allowOrigins/);
+  });
+
+  it("lets pages of an origin in that it is told of", async () => {
+    const open = await start(
+      "--port",
+      "0",
+      "--allow-origin",
+      "https://a.example",
+      "--allow-origin",
+      "http://b",
+    );
+    for (const [origin, status] of [
+      ["https://a.example", 200],
+      ["http://b", 200],
+      ["https://c.example", 403],
+    ] as const) {
+      expect((await ask(open.url, "/v1/info", { headers: { origin } })).status).toBe(status);
+    }
+    await open.stop();
   });
 
   it.each(["//", "//evil.example/v1/info", "/\\", "*"])(
@@ -208,7 +279,13 @@ describe("boxrun serve", () => {
   });
 
   it("stops its boxes when it is asked to end, and has them again afterwards", async () => {
+    const running = await client.getBox("served");
+    const { id, boxId } = await running.execStream("echo up; sleep 7000", { detached: true });
+    const followed = await fetch(new URL(`/v1/boxes/${boxId}/exec/${id}/events`, server.url));
+    const events = followed.text();
     expect(await server.stop()).toBe(0);
+    // The stream is whole, and tells the end.
+    expect(await events).toMatch(/"up\\n".*event: exit\n.*\n\n$/s);
     server = await start("--port", "0");
     client = new BoxRunClient({ backend: "remote", baseUrl: server.url });
     const box = await client.getBox("served");
@@ -231,10 +308,53 @@ describe("boxrun serve", () => {
     expect(await refused.ended).toBe(125);
   });
 
+  it("says in one line what is where its socket or its folder is to be, and leaves it there", async () => {
+    const file = join(folder, "notes.txt");
+    writeFileSync(file, "mine");
+    const refusals = [
+      [["--socket", file], /no socket.*RUNTIME_ERROR\]/],
+      [["--socket", folder], /no socket.*RUNTIME_ERROR\]/],
+      [["--socket", join(folder, "x".repeat(200))], /at most \d+ bytes.*VALIDATION_ERROR\]/],
+      [["--socket", join(file, "s")], /cannot listen.*RUNTIME_ERROR\]/],
+    ] as const;
+    for (const [args, why] of refusals) {
+      const refused = await start(...args);
+      expect(refused.line).toMatch(/^boxrun: .*\n$/);
+      expect(refused.line).toMatch(why);
+      expect(await refused.ended).toBe(125);
+    }
+    expect(readFileSync(file, "utf8")).toBe("mine");
+  });
+
   it("says in one line that $BOXRUN_PORT is no port", async () => {
     const refused = await startWith({ BOXRUN_PORT: "http" });
     expect(refused.line).toMatch(/^boxrun: the port must be a number.*VALIDATION_ERROR\]\n$/);
     expect(await refused.ended).toBe(125);
+  });
+
+  it("is used by boxrun run with its token, and not passed over in silence without", async () => {
+    const guarded = await start("--port", "0", "--token", "s3cret");
+    const { host, port } = new URL(guarded.url);
+    const run = (env: Record<string, string>, ...options: string[]) =>
+      boxrun({ BOXRUN_PORT: port, ...env }, "run", "--memory", "256", ...options, "tiny", "--", "echo", "up");
+    const named = ["--server", guarded.url];
+    const up = { code: 0, stdout: "up\n", stderr: "" };
+    expect(await run({}, ...named, "--token", "s3cret")).toEqual(up);
+    expect(await run({ BOXRUN_TOKEN: "s3cret" }, ...named)).toEqual(up);
+    expect(await run({ BOXRUN_TOKEN: "s3cret" })).toEqual(up);
+    const refused = { code: 125, stdout: "", stderr: expect.stringMatching(/^boxrun: .*wants a token.*\n$/) };
+    expect(await run({}, ...named)).toEqual(refused);
+    const notice = new RegExp(`^boxrun: not on the server at http://${host}, but on this machine: .*\\n$`);
+    for (const [token, why] of [
+      ["", "wants a token, by --token or BOXRUN_TOKEN"],
+      ["wrong", "does not take this token"],
+    ] as const) {
+      const { stderr, ...rest } = await run({ BOXRUN_TOKEN: token });
+      expect(rest).toEqual({ code: 0, stdout: "up\n" });
+      expect(stderr).toMatch(notice);
+      expect(stderr).toContain(why);
+    }
+    await guarded.stop();
   });
 
   it("listens for other machines only with a token", async () => {
@@ -255,6 +375,8 @@ describe("boxrun serve", () => {
     expect(statSync(socket).mode & 0o777).toBe(0o600);
     const local = new BoxRunClient({ backend: "remote", socketPath: socket });
     expect((await local.info()).backend).toBe("remote");
+    const ran = await boxrun({}, "run", "--server", `unix:${socket}`, "tiny", "--", "echo", "up");
+    expect(ran).toEqual({ code: 0, stdout: "up\n", stderr: "" });
     const second = await start("--socket", socket);
     expect(second.line).toMatch(/another server listens/);
     expect(await second.ended).toBe(125);

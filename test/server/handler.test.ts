@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { serve } from "../../src/serve/serve.js";
 import { createHandler, type HandlerOptions } from "../../src/server/handler.js";
 import { ScriptedBackend } from "./scripted-backend.js";
 
@@ -297,4 +298,24 @@ describe("strangers", () => {
     expect(no.status).toBe(403);
     expect(no.headers.get("access-control-allow-origin")).toBeNull();
   });
+});
+
+it.each([
+  [{ token: "" }, /token must be/],
+  [{ token: "two words" }, /token must be/],
+  [{ ports: 1 }, /no option "ports"/],
+] as [HandlerOptions, RegExp][])("refuses %j by name, without its value", async (options, why) => {
+  expect(() => createHandler(backend, options)).toThrow(
+    expect.objectContaining({ code: "VALIDATION_ERROR", message: expect.stringMatching(why) }),
+  );
+  for (const where of [{ port: 0 }, { socketPath: "/nowhere/at/all" }]) {
+    await expect(serve(backend, { ...where, ...options })).rejects.toMatchObject({
+      code: "VALIDATION_ERROR",
+      message: expect.not.stringContaining("two words"),
+    });
+  }
+});
+
+it.each([[{}], [null], [undefined], ["tiny"]])("refuses %j as a backend", (nothing) => {
+  expect(() => createHandler(nothing as never)).toThrow(/must be a backend/);
 });

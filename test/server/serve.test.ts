@@ -1,6 +1,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,6 +53,43 @@ it("a socket that a dead server has left goes to one of many that start at once,
   await once(client, "connect");
   client.destroy();
   expect(readdirSync(folder)).toEqual(["s"]);
+});
+
+it.each(["file", "empty file", "folder", "link"])(
+  "a %s where the socket is to be stays as it is",
+  async (what) => {
+    const path = join(folder, "s");
+    if (what === "folder") mkdirSync(path);
+    else if (what === "link") symlinkSync("/nowhere", path);
+    else writeFileSync(path, what === "file" ? "mine" : "");
+    await expect(start({ socketPath: path })).rejects.toMatchObject({
+      code: "RUNTIME_ERROR",
+      message: expect.stringMatching(new RegExp(`${path}.*no socket.*choose another`)),
+    });
+    const stats = lstatSync(path);
+    expect([stats.isDirectory(), stats.isSymbolicLink()]).toEqual([what === "folder", what === "link"]);
+    if (stats.isFile()) expect(readFileSync(path, "utf8")).toBe(what === "file" ? "mine" : "");
+  },
+);
+
+it("a path that is too long for a socket is refused, and no socket left anywhere", async () => {
+  const longest = process.platform === "linux" ? 107 : 103;
+  const path = join(folder, "x".repeat(longest - folder.length));
+  await expect(start({ socketPath: path })).rejects.toMatchObject({
+    code: "VALIDATION_ERROR",
+    message: expect.stringContaining(`at most ${longest} bytes`),
+  });
+  expect(readdirSync(folder)).toEqual([]);
+  await start({ socketPath: path.slice(0, -1) });
+  expect(readdirSync(folder)).toHaveLength(1);
+});
+
+it("a folder for the socket that cannot be made is told of as an error of ours", async () => {
+  writeFileSync(join(folder, "file"), "");
+  await expect(start({ socketPath: join(folder, "file", "s") })).rejects.toMatchObject({
+    code: "RUNTIME_ERROR",
+    message: expect.stringMatching(/cannot listen/),
+  });
 });
 
 it("files that others make while a socket is being opened have the modes that they ask for", async () => {

@@ -85,7 +85,7 @@ describe("choosing a backend", () => {
       const { kind, reason, tried } = await ready({});
       expect(kind).toBe("local");
       expect(reason).toMatch(/token is needed/);
-      expect(tried).toEqual([{ place: baseUrl, outcome: expect.stringMatching(/token is needed/) }]);
+      expect(tried).toEqual([{ place: baseUrl, outcome: expect.stringMatching(/token is needed/), status }]);
       expect(await failure(ready({ baseUrl }))).toMatchObject({ status });
     },
   );

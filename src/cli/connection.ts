@@ -1,0 +1,29 @@
+import { BoxRunClient } from "../index.js";
+import type { ServerOptions } from "./command-line.js";
+import { print, printable } from "./output.js";
+
+/** A client of the server that the options name; without, of one that is found, or of this machine. Says so where a server was found that does not take us. */
+export async function openClient({ server, token }: ServerOptions): Promise<BoxRunClient> {
+  const given = token ?? (process.env["BOXRUN_TOKEN"] || undefined);
+  const client = new BoxRunClient({
+    ...(server !== undefined && { backend: "remote", ...placeOf(server) }),
+    ...(given !== undefined && { token: given }),
+  });
+  const { kind, tried } = await client.ready();
+  const refused = kind === "local" ? tried.find(({ status }) => status === 401 || status === 403) : undefined;
+  if (refused) {
+    const why =
+      refused.status === 403
+        ? refused.outcome
+        : given === undefined
+          ? "it wants a token, by --token or BOXRUN_TOKEN"
+          : "it does not take this token";
+    const line = `boxrun: not on the server at ${refused.place}, but on this machine: ${why}`;
+    await print(process.stderr, `${printable(line)}\n`);
+  }
+  return client;
+}
+
+function placeOf(server: string): { socketPath: string } | { baseUrl: string } {
+  return server.startsWith("unix:") ? { socketPath: server.slice("unix:".length) } : { baseUrl: server };
+}
