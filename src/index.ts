@@ -22,7 +22,13 @@ export {
 export type { CreateOptions, RunOptions, Tried } from "./client.js";
 export { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails, isBoxRunError } from "./errors.js";
 export type { Command, CommandOptions, ExecOptions, ExecStreamOptions } from "./exec.js";
-export { type ExecEvent, type ExecResult, Execution, ExitError } from "./execution.js";
+export {
+  type ExecEvent,
+  type ExecResult,
+  Execution,
+  type ExecutionWithStdin,
+  ExitError,
+} from "./execution.js";
 export type { BoxFiles, BoxPath, DirectoryEntry, FileOptions, FileStat, WriteOptions } from "./file-types.js";
 export type { LocalOptions } from "./local/options.js";
 export type { Timeouts, TokenSource } from "./remote/options.js";
