@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { transformSync } from "esbuild";
+import { build, transformSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -143,6 +143,32 @@ describe("the package", () => {
       expect(output).toBe("");
     },
   );
+
+  it.each([
+    [{ platform: "neutral" }, "browser"],
+    [{ platform: "neutral", conditions: ["workerd", "worker", "browser"] }, "browser"],
+    [{ platform: "neutral", conditions: ["edge-light", "node"] }, "browser"],
+    [{ platform: "browser" }, "browser"],
+    [{ platform: "node" }, "node"],
+  ] as const)("gives a bundler for %o the build for %s", async (target, folder) => {
+    const entries = ["", "/local", "/server", "/contract", "/testing"];
+    const { metafile } = await build({
+      ...(target as object),
+      stdin: {
+        contents: entries.map((entry, i) => `export * as e${i} from "boxrun${entry}";`).join(""),
+        resolveDir: project,
+      },
+      bundle: true,
+      write: false,
+      metafile: true,
+      format: "esm",
+      outdir: "out",
+      absWorkingDir: project,
+      logLevel: "silent",
+    });
+    const builds = Object.keys(metafile.inputs).map((file) => /boxrun\/dist\/(\w+)\//.exec(file)?.[1]);
+    expect([...new Set(builds.filter(Boolean))]).toEqual([folder]);
+  });
 
   it("runs a box from where it is installed, with nothing installed beside it", () => {
     rmSync(join(project, "node_modules/zod"), { recursive: true });
