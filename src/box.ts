@@ -285,6 +285,7 @@ class StreamDownload implements Download {
   ) {}
 
   async bytes(): Promise<Uint8Array> {
+    if (this.body.locked) throw invalid("a download can be taken once");
     const chunks: Uint8Array[] = [];
     const reader = this.body.getReader();
     for (;;) {

@@ -71,6 +71,7 @@ export interface ClientOptions {
  */
 export class BoxRunClient extends Client {
   constructor(options: ClientOptions = {}) {
+    if (typeof options !== "object") throw invalid("options must be an object");
     const { backend = "auto", local = {}, ...connection } = options;
     requireConnectionOptions(connection);
     requireLocalOptions(local);
