@@ -37,3 +37,11 @@ it("says that a string is a path, and that a download is taken once", async () =
   expect(await download.text()).toBe("x");
   expect(await failure(download.text())).toMatchObject({ code: "VALIDATION_ERROR" });
 });
+
+it("says which program a fake backend has not", async () => {
+  const box = await client.create("tiny");
+  expect(await box.exec(["ls"])).toMatchObject({
+    exitCode: 127,
+    stderr: expect.stringContaining("FakeBackend has no program ls: give it in programs"),
+  });
+});
