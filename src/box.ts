@@ -10,7 +10,7 @@ import type {
 } from "./backend.js";
 import { invalid } from "./errors.js";
 import { type Command, type ExecOptions, type ExecStreamOptions, runToEnd, startExecution } from "./exec.js";
-import { type ExecResult, Execution } from "./execution.js";
+import { type ExecResult, Execution, type ExecutionWithStdin } from "./execution.js";
 import type { BoxFiles } from "./file-types.js";
 import { filesOf } from "./files.js";
 import { type Source, toStream } from "./source.js";
@@ -119,15 +119,10 @@ export class BoxHandle {
    * await writer.close();
    * for await (const event of execution) console.log(event);
    */
-  execStream<O extends ExecStreamOptions>(
-    cmd: Command,
-    options?: O,
-  ): Promise<
-    Execution &
-      (O extends { stdin: true } ? { readonly stdin: WritableStream<Uint8Array | string> } : unknown)
-  > {
-    const started = startExecution(this.backend, this.id, cmd, options ?? {});
-    return untilAborted(started, options?.signal) as never;
+  execStream(cmd: Command, options: ExecStreamOptions & { stdin: true }): Promise<ExecutionWithStdin>;
+  execStream(cmd: Command, options?: ExecStreamOptions): Promise<Execution>;
+  execStream(cmd: Command, options: ExecStreamOptions = {}): Promise<Execution> {
+    return untilAborted(startExecution(this.backend, this.id, cmd, options), options.signal);
   }
 
   /** An execution of this box by its id, from any handle. Throws EXEC_NOT_FOUND. */
@@ -290,6 +285,7 @@ class StreamDownload implements Download {
   ) {}
 
   async bytes(): Promise<Uint8Array> {
+    if (this.body.locked) throw invalid("a download can be taken once");
     const chunks: Uint8Array[] = [];
     const reader = this.body.getReader();
     for (;;) {

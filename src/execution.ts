@@ -254,6 +254,11 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   }
 }
 
+/** A command that was started with `stdin: true`. */
+export interface ExecutionWithStdin extends Execution {
+  readonly stdin: WritableStream<Uint8Array | string>;
+}
+
 /** What a reader gets of a command that its backend did not end in time. */
 export class Overdue extends BoxRunError {
   constructor(timeoutMs: number) {

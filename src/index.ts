@@ -22,7 +22,13 @@ export {
 export type { CreateOptions, RunOptions, Tried } from "./client.js";
 export { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails, isBoxRunError } from "./errors.js";
 export type { Command, CommandOptions, ExecOptions, ExecStreamOptions } from "./exec.js";
-export { type ExecEvent, type ExecResult, Execution, ExitError } from "./execution.js";
+export {
+  type ExecEvent,
+  type ExecResult,
+  Execution,
+  type ExecutionWithStdin,
+  ExitError,
+} from "./execution.js";
 export type { BoxFiles, BoxPath, DirectoryEntry, FileOptions, FileStat, WriteOptions } from "./file-types.js";
 export type { LocalOptions } from "./local/options.js";
 export type { Timeouts, TokenSource } from "./remote/options.js";
@@ -65,6 +71,7 @@ export interface ClientOptions {
  */
 export class BoxRunClient extends Client {
   constructor(options: ClientOptions = {}) {
+    if (typeof options !== "object") throw invalid("options must be an object");
     const { backend = "auto", local = {}, ...connection } = options;
     requireConnectionOptions(connection);
     requireLocalOptions(local);

@@ -3,6 +3,7 @@ import { BoxRunError, unsupported } from "./errors.js";
 /** The few calls of `node:fs/promises` that are used here. */
 interface NodeFiles {
   open(path: string, flags: string, mode?: number): Promise<FileHandle>;
+  mkdir(path: string, options: { recursive: true }): Promise<unknown>;
   rename(from: string, to: string): Promise<void>;
   rm(path: string, options: { force: boolean }): Promise<void>;
 }
@@ -21,7 +22,7 @@ export async function openLocalFile(
 ): Promise<{ stream: ReadableStream<Uint8Array>; size: number; mode: number }> {
   const files = nodeFiles("upload by path needs a file system", "in a page, pass a Blob or bytes");
   const handle = await files.open(path, "r").catch((cause) => {
-    throw localError("read", path, cause);
+    throw localError("read", path, cause, "text? use files.write");
   });
   const stat = await handle.stat();
   if (!stat.isFile()) {
@@ -68,6 +69,7 @@ export async function saveLocalFile(path: string, stream: ReadableStream<Uint8Ar
   };
   const partial = `${path}.${Math.random().toString(36).slice(2)}.part`;
   try {
+    await files.mkdir(path.replace(/[^\\/]*$/, "") || ".", { recursive: true });
     const handle = await files.open(partial, "wx");
     try {
       await handle.writeFile(chunks());
@@ -90,7 +92,10 @@ function nodeFiles(what: string, hint: string): NodeFiles {
   return files as NodeFiles;
 }
 
-function localError(action: string, path: string, cause: unknown): BoxRunError {
+function localError(action: string, path: string, cause: unknown, hint = ""): BoxRunError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new BoxRunError("VALIDATION_ERROR", `cannot ${action} ${path} on this machine: ${why}`, { cause });
+  return new BoxRunError("VALIDATION_ERROR", `cannot ${action} ${path} on this machine: ${why}`, {
+    cause,
+    hint,
+  });
 }

@@ -13,6 +13,8 @@ export function describeIssue(error: { issues: readonly z.core.$ZodIssue[] }): s
 }
 
 function describe(issue: z.core.$ZodIssue): string {
+  // A key's own words are one level down.
+  if (issue.code === "invalid_key") return `${issue.issues[0]?.message}`;
   if (issue.code !== "invalid_type") return issue.message;
   return "input" in issue && issue.input === undefined ? "is missing" : `must be of type ${issue.expected}`;
 }

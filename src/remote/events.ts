@@ -143,6 +143,9 @@ function knownExitCode({ exitCode, status, errorMessage }: ExecInfo, what: strin
 }
 
 function interrupted(what: string, why: string, cause?: unknown): BoxRunError {
-  const details = { hint: "execution.info() tells its state, once the server can", cause };
+  const details = {
+    hint: "box.execution(id) tells its state, once the server can",
+    cause,
+  };
   return new BoxRunError("STREAM_INTERRUPTED", `${what}: ${why}`, details);
 }

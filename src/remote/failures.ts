@@ -1,5 +1,6 @@
 import type * as z from "zod/mini";
 import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
+import { ROUTES } from "../contract/routes.js";
 import { wireError } from "../contract/wire.js";
 import { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails, errnoCause } from "../errors.js";
 import { isInPage } from "./runtime.js";
@@ -10,6 +11,8 @@ const EXCERPT_CHARS = 200;
 const REFUSED = [425, 429, 503];
 /** The same, but what was asked may have been done. */
 const LOST = [408, 502, 504];
+/** What says of the question that every BoxRun server answers that this is none. */
+const NO_SUCH_ROUTE = [400, 404, 405, 501];
 /** Codes of a connection that never was one: nothing was sent. */
 const UNSENT = /REFUSED|NOTFOUND|AI_AGAIN|NOENT|CONNECT_TIMEOUT/i;
 
@@ -75,11 +78,14 @@ export function errorOfResponse(
     );
   }
   if (status === 413) details.hint = "the server, or what stands before it, takes no body of this size";
-  if (status === 401 && !renewed) details.hint = "the server wants a token: pass the option token";
+  if (status === 401 && !renewed) details.hint = "the option token must be the server's token";
   const told = errorOfText(line, text, details);
   if (told) return told;
   const excerpt = excerptOf(text);
-  return new BoxRunError("RUNTIME_ERROR", `${what}: status ${status}${excerpt && `: ${excerpt}`}`, details);
+  const said = `${what}: status ${status}`;
+  if (line.path === ROUTES.info.path && NO_SUCH_ROUTE.includes(status))
+    return protocolError(said, { ...line, ...details });
+  return new BoxRunError("RUNTIME_ERROR", said + (excerpt && `: ${excerpt}`), details);
 }
 
 /** The error that a body tells of; undefined when it is none. */
@@ -130,7 +136,7 @@ export function readJson<T extends z.ZodMiniType>(schema: T, text: string, line:
 export function protocolError(message: string, line?: RequestLine): BoxRunError {
   return new BoxRunError("PROTOCOL_ERROR", message, {
     ...line,
-    hint: "is it a BoxRun server, and nothing between it and here that answers in its place?",
+    hint: "is it a BoxRun server, the baseUrl without /v1, and nothing that answers in its place?",
   });
 }
 

@@ -51,7 +51,11 @@ export class Http {
   private closed: Promise<void> | undefined;
   private over = false;
 
-  constructor(private readonly options: RemoteOptions) {
+  /** They hold the token: out of sight of whoever prints a box or an error. */
+  readonly #options: RemoteOptions;
+
+  constructor(options: RemoteOptions) {
+    this.#options = options;
     this.clocks = withDefaults(options.timeouts);
     this.base = options.baseUrl.replace(/\/+$/, "");
     this.name = options.name ?? this.base;
@@ -105,7 +109,7 @@ export class Http {
       url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
       for (const [key, value] of Object.entries(call.query ?? {})) url.searchParams.set(key, value);
       const request = { url: url.href, protocols, headers: Object.fromEntries(headers) };
-      const { openSocket, WebSocket } = this.options;
+      const { openSocket, WebSocket } = this.#options;
       const opening = openSocket ? openSocket(request) : newWebSocket(request, WebSocket);
       const socket = await untilAborted(opening, signal);
       socket.binaryType = "arraybuffer";
@@ -147,7 +151,7 @@ export class Http {
   /** A pause before try number `attempt` (from 1), with jitter, so that many clients do not come back at once. */
   backoffMs(attempt: number): number {
     return (
-      Math.random() * Math.min(MAX_BACKOFF_MS, (this.options.backoffMs ?? BACKOFF_MS) * 2 ** (attempt - 1))
+      Math.random() * Math.min(MAX_BACKOFF_MS, (this.#options.backoffMs ?? BACKOFF_MS) * 2 ** (attempt - 1))
     );
   }
 
@@ -161,7 +165,7 @@ export class Http {
     });
     await Promise.all(this.cleanUps);
     stop();
-    this.options.onClose?.();
+    this.#options.onClose?.();
   }
 
   /** What ends a call: its caller, or the end of this client. Not AbortSignal.any, which leaves a trace on signals that live long. */
@@ -260,7 +264,7 @@ export class Http {
           ...(isStream(body) && { duplex: "half" }),
         };
         const response = await this.exchange(url, init, line, own.signal, whole);
-        const { token } = this.options;
+        const { token } = this.#options;
         if (refused || response.status !== 401 || typeof token !== "function") return response;
         // What is refused was not done: any request may be sent again, but for a body that is used up. Its next one has the new token.
         if (isStream(body)) {
@@ -283,7 +287,7 @@ export class Http {
     signal: AbortSignal,
     whole: boolean,
   ): Promise<Response> {
-    const { fetch } = this.options;
+    const { fetch } = this.#options;
     try {
       // The global one makes a request of its own in any case.
       const asked = fetch ? fetch(new Request(url, init)) : globalThis.fetch(url, init);
@@ -297,9 +301,9 @@ export class Http {
   }
 
   private async headers({ body, json }: Call, refused: boolean): Promise<Headers> {
-    const headers = new Headers(this.options.headers);
+    const headers = new Headers(this.#options.headers);
     if (body || json) headers.set("content-type", body?.contentType ?? "application/json");
-    const { token } = this.options;
+    const { token } = this.#options;
     if (token !== undefined) {
       const value = typeof token === "function" ? await token({ refused }) : token;
       // Checked here: the error of `Headers` would show it.

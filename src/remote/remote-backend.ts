@@ -204,7 +204,8 @@ export class RemoteBackend implements Backend {
     this.require("attach");
     // A WebSocket does not tell why it was refused.
     const { status } = await this.getBox(boxId);
-    if (status !== "running") throw new BoxRunError("BOX_NOT_RUNNING", `the box ${boxId} is ${status}`);
+    if (status !== "running")
+      throw new BoxRunError("BOX_NOT_RUNNING", `the box ${boxId} is ${status} (start it first)`);
     const isAlive = () => this.getBox(boxId);
     const { attach } = await import("./terminal.js");
     return attach(this.http, boxId, spec, { isAlive, ...(signal && { signal }) });
@@ -321,5 +322,5 @@ function isSegment(value: string): boolean {
 
 function requireFilePath(path: string): void {
   if (path.startsWith("/") && !path.endsWith("/") && !path.includes("\0")) return;
-  throw invalid(`the path ${JSON.stringify(path)} must be absolute, and name a file`);
+  throw invalid(`the path ${JSON.stringify(path)} must be absolute, name a file, have no zero`);
 }

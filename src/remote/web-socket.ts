@@ -59,7 +59,7 @@ export function opened(socket: WebSocketLike, what: string): Promise<void> {
       reject(
         new BoxRunError("CONNECTION_FAILED", `${what}: the server did not accept the WebSocket`, {
           retryable: true,
-          hint: "what stands between may not pass WebSockets on",
+          hint: "what stands between, or your fetch, passes no WebSockets on",
         }),
       );
     socket.addEventListener("open", resolve);

@@ -27,7 +27,8 @@ export function guard(request: Request, settings: Settings): void {
     throw new HttpError(403, `pages of ${origin ?? "another site"} may not use this server (${ADVICE})`);
   }
   if (settings.token !== undefined && !hasToken(request, settings.token)) {
-    throw new HttpError(401, "a bearer token is needed", { "www-authenticate": "Bearer" });
+    const why = request.headers.has("authorization") ? "this is not the token" : "a bearer token is needed";
+    throw new HttpError(401, why, { "www-authenticate": "Bearer" });
   }
 }
 

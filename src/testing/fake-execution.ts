@@ -148,7 +148,8 @@ export async function runProgram(
 ): Promise<number> {
   const program = find(cmd);
   if (!program) {
-    process.write(`${cmd[0]}: no such file or directory\n`, "stderr");
+    const why = `FakeBackend has no program ${cmd[0]}: give it in programs`;
+    process.write(`${cmd[0]}: no such file or directory (${why})\n`, "stderr");
     return 127;
   }
   try {

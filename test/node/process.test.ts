@@ -115,7 +115,7 @@ describe("files of this machine", () => {
       expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
       expect(error.message).toContain(path);
     }
-    const elsewhere = join(scratch, "no", "folder");
+    const elsewhere = join(target, "under-a-file");
     expect(await failure(box.download("/root/copy", elsewhere))).toMatchObject({ code: "VALIDATION_ERROR" });
   });
 });

@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { transformSync } from "esbuild";
+import { build, transformSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -19,8 +19,16 @@ beforeAll(() => {
   const [tarball] = readdirSync(project).filter((name) => name.endsWith(".tgz"));
   run("tar", ["xzf", join(project, tarball!), "-C", installed, "--strip-components=1"]);
   writeFileSync(join(project, "package.json"), '{"type":"module"}');
+  // What an installation would put beside it.
+  for (const name of Object.keys(manifest().dependencies)) {
+    cpSync(join(ROOT, "node_modules", name), join(project, "node_modules", name), { recursive: true });
+  }
 });
 afterAll(() => rmSync(project, { recursive: true }));
+
+function manifest(): { dependencies: Record<string, string> } {
+  return JSON.parse(readFileSync(join(project, "node_modules/boxrun/package.json"), "utf8"));
+}
 
 /** The README's TypeScript, each block a module of its own. */
 function snippets(): string[] {
@@ -35,6 +43,46 @@ function asModule(code: string): string {
   if (!/\b(const|using) box\b/.test(code)) lines.push("declare const box: Handle;");
   return `${lines.join("\n")}\n${code}\nexport type { Client, Handle };\n`;
 }
+
+/** What a user's project may do with the types, beside what the README shows. */
+const TYPED = `
+import { type Backend, BoxRunClient, type Execution, type ExecutionWithStdin } from "boxrun";
+import { type RouteName, wireBox } from "boxrun/contract";
+import { createLocalBackend } from "boxrun/local";
+import { serve } from "boxrun/node";
+import { createHandler } from "boxrun/server";
+import { FakeBackend } from "boxrun/testing";
+
+const backend: Backend = createLocalBackend({ logLimitBytes: 1 });
+export const client = new BoxRunClient({ backend });
+export const box = await client.create("tiny");
+const options = { stdin: true, detached: true } as const;
+const sort: ExecutionWithStdin = await box.execStream(["sort"], options);
+await sort.stdin.getWriter().close();
+const found: Execution = sort;
+// @ts-expect-error: it may have none.
+await found.stdin.getWriter().close();
+// @ts-expect-error: it has none.
+await (await box.execStream(["sort"])).stdin.getWriter().close();
+export const read = wireBox.parse({});
+// @ts-expect-error: a schema that were of type any would let this pass.
+read.noSuchField;
+// @ts-expect-error: the same of a route.
+export const route: RouteName = "noSuchRoute";
+export const all = [serve, createHandler, FakeBackend];
+`;
+
+/** As strict as a compiler gets; what libraries declare is checked, too. */
+const STRICT = [
+  "--noEmit",
+  "--strict",
+  "--exactOptionalPropertyTypes",
+  "--noUncheckedIndexedAccess",
+  "--noImplicitOverride",
+  "--noPropertyAccessFromIndexSignature",
+  "--skipLibCheck",
+  "false",
+];
 
 /** What the snippets take for granted: a client, a box, and what is in it. As globals, which a snippet's own names hide. */
 const SETTING = `
@@ -70,16 +118,11 @@ describe("the package", () => {
         writeFileSync(join(project, `snippet-${i}.ts`), asModule(code));
         return `snippet-${i}.ts`;
       });
-      writeFileSync(
-        join(project, "local.ts"),
-        'import { createLocalBackend } from "boxrun/local";\nimport { BoxRunClient } from "boxrun";\n' +
-          "export const client = new BoxRunClient({ backend: createLocalBackend({ logLimitBytes: 1 }) });\n",
-      );
+      writeFileSync(join(project, "typed.ts"), TYPED);
       expect(names.length).toBeGreaterThan(5);
       const module = resolution === "nodenext" ? "nodenext" : "esnext";
       const args = [
-        "--noEmit",
-        "--strict",
+        ...STRICT,
         "--target",
         "es2022",
         "--lib",
@@ -87,7 +130,7 @@ describe("the package", () => {
       ];
       const output = (() => {
         try {
-          const files = [...names, "local.ts"];
+          const files = [...names, "typed.ts"];
           return execFileSync(
             process.execPath,
             [TSC, ...args, "--module", module, "--moduleResolution", resolution, ...files],
@@ -101,7 +144,34 @@ describe("the package", () => {
     },
   );
 
+  it.each([
+    [{ platform: "neutral" }, "browser"],
+    [{ platform: "neutral", conditions: ["workerd", "worker", "browser"] }, "browser"],
+    [{ platform: "neutral", conditions: ["edge-light", "node"] }, "browser"],
+    [{ platform: "browser" }, "browser"],
+    [{ platform: "node" }, "node"],
+  ] as const)("gives a bundler for %o the build for %s", async (target, folder) => {
+    const entries = ["", "/local", "/server", "/contract", "/testing"];
+    const { metafile } = await build({
+      ...(target as object),
+      stdin: {
+        contents: entries.map((entry, i) => `export * as e${i} from "boxrun${entry}";`).join(""),
+        resolveDir: project,
+      },
+      bundle: true,
+      write: false,
+      metafile: true,
+      format: "esm",
+      outdir: "out",
+      absWorkingDir: project,
+      logLevel: "silent",
+    });
+    const builds = Object.keys(metafile.inputs).map((file) => /boxrun\/dist\/(\w+)\//.exec(file)?.[1]);
+    expect([...new Set(builds.filter(Boolean))]).toEqual([folder]);
+  });
+
   it("runs a box from where it is installed, with nothing installed beside it", () => {
+    rmSync(join(project, "node_modules/zod"), { recursive: true });
     const script =
       'import { BoxRunClient } from "boxrun"; const client = new BoxRunClient({ backend: "local" });' +
       'console.log((await client.run("tiny", "echo installed", { memoryMb: 256 })).stdout.trim());';
@@ -141,10 +211,10 @@ describe("the package", () => {
     expect(execFileSync(process.execPath, ["serve.mjs"], { cwd: project, encoding: "utf8" })).toBe("hi\n");
   });
 
-  it("has no file that is not needed, and no dependency", () => {
+  it("has no file that is not needed, and one dependency: the types of boxrun/contract are its", () => {
     const installed = join(project, "node_modules/boxrun");
     expect(readdirSync(installed).sort()).toEqual(["LICENSE", "NOTICE", "README.md", "dist", "package.json"]);
     expect(readdirSync(join(installed, "dist")).sort()).toEqual(["assets", "browser", "node", "types"]);
-    expect(JSON.parse(readFileSync(join(installed, "package.json"), "utf8")).dependencies).toBeUndefined();
+    expect(Object.keys(manifest().dependencies)).toEqual(["zod"]);
   });
 });

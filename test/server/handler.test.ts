@@ -272,7 +272,12 @@ describe("strangers", () => {
         // A Request cannot carry every header that a server gets: this stands for one that came over HTTP.
         const made = Object.assign(new Request(request.url, { method }), {});
         Object.defineProperty(made, "headers", { value: request.headers });
-        expect((await createHandler(backend, options)(made)).status).toBe(status);
+        const response = await createHandler(backend, options)(made);
+        expect(response.status).toBe(status);
+        if (status === 401)
+          expect(await response.json()).toMatchObject({
+            message: headers["authorization"] ? "this is not the token" : "a bearer token is needed",
+          });
       }
     },
   );

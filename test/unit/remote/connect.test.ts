@@ -102,6 +102,17 @@ describe("choosing a backend", () => {
     expect(await ready({})).toMatchObject({ kind: "local", tried: [{ place: baseUrl }] });
   });
 
+  it("does not take a server of something else for one, and shows nothing of its page", async () => {
+    const { baseUrl } = await startServer((_request, response) => {
+      response.writeHead(404, { "content-type": "text/html" });
+      response.end("<!doctype html><h1>No such file");
+    });
+    const error = await failure(ready({ backend: "remote", baseUrl: `${baseUrl}/v1` }));
+    expect(error).toMatchObject({ code: "PROTOCOL_ERROR", status: 404 });
+    expect(error.message).toMatch(/status 404 \(is it a BoxRun server, the baseUrl without \/v1/);
+    expect(error.message).not.toContain("No such file");
+  });
+
   it("finds a Unix socket first, then a port, then none", async () => {
     const { baseUrl } = await info();
     vi.stubEnv("BOXRUN_PORT", portOf(baseUrl));
