@@ -342,7 +342,11 @@ describe("boxrun serve", () => {
     expect(await run({}, ...named, "--token", "s3cret")).toEqual(up);
     expect(await run({ BOXRUN_TOKEN: "s3cret" }, ...named)).toEqual(up);
     expect(await run({ BOXRUN_TOKEN: "s3cret" })).toEqual(up);
-    const refused = { code: 125, stdout: "", stderr: expect.stringMatching(/^boxrun: .*token is needed.*\n$/) };
+    const refused = {
+      code: 125,
+      stdout: "",
+      stderr: expect.stringMatching(/^boxrun: .*token is needed.*\n$/),
+    };
     expect(await run({}, ...named)).toEqual(refused);
     const notice = new RegExp(`^boxrun: not on the server at http://${host}, but on this machine: .*\\n$`);
     for (const [token, why] of [
