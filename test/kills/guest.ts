@@ -60,8 +60,10 @@ export function writerOf(last: ReadonlyMap<Load, number>): string {
   return `${SCRIPT}\n${each.join("\n")}\nwait`;
 }
 
-/** A command that fills the disk, until it cannot. */
-export const FILLER = `${SCRIPT}\ni=0; while pattern $i > fill$i; do i=$((i + 1)); done; sync`;
+/** A command that fills the disk, until it cannot: with what does not compress, since a browser counts what it has written. */
+export const FILLER = `
+mkdir -p ${FOLDER} && cd ${FOLDER} && dd if=/dev/urandom of=fill0 bs=65536 count=8 2> /dev/null
+i=1; while cat fill0 > fill$i && fsync fill$i; do i=$((i + 1)); done`;
 /** And one that gives the space back. */
 export const UNFILL = `rm -f ${FOLDER}/fill*; sync`;
 

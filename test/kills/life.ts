@@ -123,11 +123,19 @@ export class Life {
     this.tally.full++;
     await this.host.limit(roomBytes);
     const fillers = this.boxes.map(({ name }) => this.owner!.call("exec", name, FILLER));
-    for (const result of await Promise.allSettled([...fillers, ...writing])) {
-      const reason = result.status === "rejected" ? result.reason : "no error";
-      if (!(reason instanceof CallError && reason.code === "STORAGE_FULL"))
+    const failed = async (work: Promise<unknown>, ...codes: string[]) => {
+      const reason = await work.then(
+        () => "no error",
+        (error) => error,
+      );
+      if (!(reason instanceof CallError && codes.includes(reason.code ?? "")))
         this.violations.push(`there is no room, and what is written ends with ${reason}`);
-    }
+    };
+    await Promise.all([
+      ...writing.map((work) => failed(work, "STORAGE_FULL")),
+      // Its box may have come to its end before it began.
+      ...fillers.map((work) => failed(work, "STORAGE_FULL", "BOX_NOT_RUNNING")),
+    ]);
     // Where there was no room for the record of how it ended, it reads as any box whose owner has gone.
     for (const { name, status, errorCode } of await this.owner!.call<Info[]>("list"))
       if (status !== "stopped" && errorCode !== "STORAGE_FULL")

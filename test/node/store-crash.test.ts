@@ -13,7 +13,7 @@ const ROOT = join(import.meta.dirname, "../..");
 const STEPS = 9;
 const AT_ONCE = 3;
 const OWN_FILES =
-  /^(boxes(\/box_[a-z0-9]{12}(\/(box\.json|history\.jsonl|lock\.\d+))?)?|names(\/lock\.\d+)?)$/;
+  /^(boxes(\/box_[a-z0-9]{12}(\/(box\.json|history\.jsonl|lock\.\d+))?)?|names(\/lock\.\d+)?|changes(\/last)?)$/;
 
 interface Step {
   step: "create" | "lock" | "release" | "record" | "append" | "replace" | "remove";
