@@ -32,6 +32,11 @@ async function attempt(work: () => Promise<void>): Promise<void> {
   }
 }
 
+/** Boxes are made, started, stopped and removed in other tabs, too. */
+async function followOthers(): Promise<void> {
+  for await (const _ of client.watchBoxes()) await refresh().catch(showError);
+}
+
 async function refresh(): Promise<void> {
   const boxes = await client.listBoxes();
   const info = boxes.find(({ id }) => id === box?.id);
@@ -248,6 +253,7 @@ await attempt(async () => {
   if (wanted) await choose(wanted.id);
 });
 document.documentElement.dataset["ready"] = "yes";
+followOthers().catch(showError);
 
 // Without one the page still works, but not after a reload without a network.
 if ("serviceWorker" in navigator) {
