@@ -19,7 +19,7 @@ import { pause } from "./util/timer.js";
 import { parseBoxSpec } from "./validate.js";
 
 /** Between two looks at the list of a server, which does not tell of changes. */
-const LOOK_AGAIN_MS = 2000;
+const LOOK_AGAIN_MS = 1000;
 
 /** What a box is to be. */
 export interface CreateOptions {
@@ -157,7 +157,7 @@ export class Client {
   /**
    * All boxes now, and again whenever one of them has changed: made, started, stopped, ended, removed, by this client or in another page or process. What
    * changes while you are at one list is in the next. Ends with the loop; rejects with the signal's reason, or when the client is closed. A server is asked
-   * for its list every two seconds.
+   * for its list every second.
    *
    * @example
    * for await (const boxes of client.watchBoxes()) show(boxes.map(({ name, status }) => `${name}: ${status}`));
