@@ -12,9 +12,14 @@ const { deno, bun, node } = process.versions;
 export const nodeHost: Host = {
   description: deno ? `Deno ${deno}` : bun ? `Bun ${bun}` : `Node ${node}`,
   get memoryMb() {
-    // In a container that may use less of its machine; without a limit the number is 0, or larger than any machine.
-    const limit = process.constrainedMemory?.() || Number.POSITIVE_INFINITY;
-    return Math.floor(Math.min(totalmem(), limit) / 2 ** 20);
+    try {
+      // In a container that may use less of its machine; without a limit the number is 0, or larger than any machine.
+      const limit = process.constrainedMemory?.() || Number.POSITIVE_INFINITY;
+      return Math.floor(Math.min(totalmem(), limit) / 2 ** 20);
+    } catch {
+      // Deno tells only with a permission that nobody needs for boxes.
+      return undefined;
+    }
   },
   assetsLocation: (given) => {
     if (given === undefined) return new URL("../assets/", import.meta.url).href;
