@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import { runSeed } from "../kills/run.js";
 
-/** Odd ones are of Chromium, even ones of Node: each host dies some twenty times, at moments of every kind. */
+/** Odd ones are of Chromium, even ones of Node: each host dies some sixteen times, at moments of every kind. */
 const SEEDS = [1, 4, 6, 7];
-const KILLS = 10;
+const KILLS = 8;
 
 it("what a guest has fsynced is there after every kill of its process or browser, and nothing is left of what was cut off", async () => {
   const live = async (seeds: number[]) => {
