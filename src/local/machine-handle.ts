@@ -85,15 +85,17 @@ export class MachineHandle {
    * Where the disk is: the machine waits for it. Given again it replaces the one in memory that the machine began with: all that is there is copied, and the promise
    * resolves once it is stored.
    */
-  giveDisk(disk: DiskConfig): Promise<void> {
-    if (this.over) return this.started.promise.then(() => {});
+  async giveDisk(disk: DiskConfig): Promise<void> {
+    // One that is still on its way has nothing to move yet.
+    if (this.hasDisk || this.over) await this.started.promise;
+    if (this.over) throw stoppedError();
     this.worker.post({ type: this.hasDisk ? "move" : "disk", ...disk });
     if (!this.hasDisk) {
       this.hasDisk = true;
-      return Promise.resolve();
+      return;
     }
     this.moved = deferred();
-    return this.moved.promise;
+    await this.moved.promise;
   }
 
   /** Ends the machine of a guest that has been shut down. Resolves to the contents of a disk in memory. */
@@ -136,7 +138,7 @@ export class MachineHandle {
   private terminate(): Promise<void> {
     this.over = true;
     const gone = this.worker.terminate();
-    const error = new BoxRunError("BOX_NOT_RUNNING", "the machine was stopped");
+    const error = stoppedError();
     this.started.reject(error);
     this.moved?.reject(error);
     this.saved?.reject(error);
@@ -208,4 +210,8 @@ function withConsole(error: BoxRunError, console: string): BoxRunError {
     retryable,
     cause,
   });
+}
+
+function stoppedError(): BoxRunError {
+  return new BoxRunError("BOX_NOT_RUNNING", "the machine was stopped");
 }

@@ -53,6 +53,18 @@ describe("machines that are kept ready", () => {
     await expect.poll(() => bootOf({}), { timeout: 30_000, interval: 1000 }).toBe("warm");
   });
 
+  it.each([0, 30, 60, 100, 200])("may be taken while they are on their way (after %d ms)", async (ms) => {
+    client = new BoxRunClient({ backend: "local", local: { state, warm: [KIND] } });
+    await client.ready();
+    // Where the machine is by then is what the cases differ in.
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    const box = await client.create("tiny", KIND);
+    await box.exec("echo kept > f; sync");
+    await box.stop();
+    await box.start();
+    expect((await box.exec(["cat", "f"])).stdout).toBe("kept\n");
+  });
+
   it("are for boxes of their image, memory and disk only", async () => {
     await clientWith({ warm: [KIND] });
     expect(await bootOf({ memoryMb: 257 })).toBe("cold");
