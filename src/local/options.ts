@@ -39,7 +39,7 @@ export interface LocalOptions {
   strictImages?: boolean;
   /**
    * Machines that are started ahead, when the client comes upon the local backend, and whenever one has become a box. A `create` of the same image and memory, and
-   * of the default disk size, takes one of them and is ready in some 50 ms; `info.local.boot` is then "warm". Each takes the memory of a box. Default none.
+   * of the default disk size, takes one of them, and gives its first output after some 50 ms (`tiny`) or 140 (`debian`), measured in Node; `info.local.boot` is then "warm". Each takes the memory of a box. Default none.
    *
    * @example
    * const warm = [{ image: "python", count: 2, warmUp: ["python3", "-c", ""] }];
