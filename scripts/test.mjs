@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { installRuntimes } from "../test/runtimes/runtimes.mjs";
 import { findChromium } from "./chromium.mjs";
@@ -46,6 +46,17 @@ for (const { status, ancestorTitles, title } of all)
   if (status === "pending" || status === "skipped")
     console.log(`not run: ${[...ancestorTitles, title].join(": ")}`);
 
+// Once more where they are seen: the end of a long log is often all that is kept of it.
+for (const { name, message, status, assertionResults } of result.testResults) {
+  if (status === "failed" && assertionResults.every((test) => test.status !== "failed"))
+    console.log(`failed: ${relative(root, name)}: ${firstLines(message)}`);
+  for (const test of assertionResults)
+    if (test.status === "failed")
+      console.log(
+        `failed: ${relative(root, name)}: ${test.fullName}: ${firstLines(test.failureMessages.join("\n"))}`,
+      );
+}
+
 // Cases that a target cannot pass were run and have failed, as they must: see test/contract/cannot.ts. They are no passes.
 const impossible = all.filter(({ status, title }) => status === "passed" && title.startsWith("cannot: "));
 for (const { ancestorTitles, title } of impossible) console.log(`${ancestorTitles[0]}: ${title}`);
@@ -57,6 +68,10 @@ if (impossible.length > 0)
   console.log(`${impossible.length} that cannot pass where they were run (named above)`);
 console.log(`${numPassedTests - impossible.length} passed, ${failed} failed`);
 process.exitCode = success && run.status === 0 ? 0 : 1;
+
+function firstLines(message) {
+  return message.split("\n").slice(0, 12).join("\n  ").slice(0, 1500);
+}
 
 function step(name, command, args) {
   const { status } = spawnSync(command, args, { cwd: root, stdio: "inherit" });

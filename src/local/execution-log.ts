@@ -15,15 +15,17 @@ interface Reader {
 /**
  * The output of one execution, read by any number of cursors.
  *
- * The first `limitBytes` are kept for good, and up to there the command never waits for a reader. What comes later is held only until
- * every live reader has taken it, and `onReleased` is called then: the command runs at their pace. With no reader, it is dropped.
+ * The first of it is kept for good, for as long as `takeRoom` gives room, and up to there the command never waits for a reader. What comes later is held only
+ * until every live reader has taken it, and `onReleased` is called then: the command runs at their pace. With no reader, it is dropped.
  */
 export class ExecutionLog {
   private readonly kept: LogEvent[] = [];
   /** What is kept for good, with what each entry costs beside its bytes. */
   keptBytes = 0;
   private full = false;
-  private passing: LogEvent[] = [];
+  /** Numbered without a gap. The first `passed` of them have been taken by all. */
+  private readonly passing: LogEvent[] = [];
+  private passed = 0;
   private exit: BackendEvent | undefined;
   private failure: Error | undefined;
   private lastSeq = 0;
@@ -34,7 +36,7 @@ export class ExecutionLog {
   droppedBytes = 0;
 
   constructor(
-    private readonly limitBytes: number,
+    private readonly takeRoom: (bytes: number) => boolean,
     private readonly onReleased: (bytes: number) => void,
   ) {}
 
@@ -43,7 +45,7 @@ export class ExecutionLog {
     const own = bytes.byteLength * 4 < bytes.buffer.byteLength ? bytes.slice() : bytes;
     const event: LogEvent = { type: "log", stream, bytes: own, seq: ++this.lastSeq };
     const cost = bytes.byteLength + ENTRY_OVERHEAD_BYTES;
-    if (!this.full && this.keptBytes + cost <= this.limitBytes) {
+    if (!this.full && this.takeRoom(cost)) {
       this.kept.push(event);
       this.keptBytes += cost;
       this.onReleased(bytes.byteLength);
@@ -82,7 +84,8 @@ export class ExecutionLog {
   /** From now on nothing waits for a reader: the command is being ended, and must not be held up by output that nobody takes. */
   stopPacing(): void {
     this.pacing = false;
-    for (const event of this.passing.splice(0)) this.drop(event);
+    for (const event of this.passing.splice(0).slice(this.passed)) this.drop(event);
+    this.passed = 0;
   }
 
   /** Every event after `after`, then live, up to and including "exit". */
@@ -115,8 +118,11 @@ export class ExecutionLog {
     // Kept events are numbered from 1 without a gap.
     const kept = this.kept[cursor];
     if (kept) return kept;
-    const passing = this.passing.find((event) => event.seq > cursor);
-    if (passing) return passing;
+    const first = this.passing[this.passed];
+    if (first) {
+      const passing = this.passing[this.passed + Math.max(0, cursor + 1 - first.seq)];
+      if (passing) return passing;
+    }
     return this.exit && this.exit.seq > cursor ? this.exit : undefined;
   }
 
@@ -124,11 +130,19 @@ export class ExecutionLog {
   private release(): void {
     let slowest = Number.POSITIVE_INFINITY;
     for (const reader of this.readers) slowest = Math.min(slowest, reader.cursor);
-    while (this.passing.length > 0 && this.passing[0]!.seq <= slowest) {
-      const event = this.passing.shift()!;
+    for (
+      let event = this.passing[this.passed];
+      event && event.seq <= slowest;
+      event = this.passing[this.passed]
+    ) {
+      this.passed++;
       if (this.readers.size === 0) this.droppedBytes += event.bytes.byteLength;
       this.onReleased(event.bytes.byteLength);
     }
+    // Not one by one: a guest may print a million single bytes before its reader takes the first.
+    if (this.passed * 2 < this.passing.length) return;
+    this.passing.splice(0, this.passed);
+    this.passed = 0;
   }
 
   private drop(event: LogEvent): void {

@@ -11,26 +11,17 @@ import type {
   TerminalSpec,
 } from "../backend.js";
 import { BoxRunError, invalid } from "../errors.js";
-import { newId } from "../util/ids.js";
+import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
 import type { Guest } from "./guest/guest.js";
 import type { GuestMachine } from "./guest-machine.js";
-import { KILL_GRACE_MS, LocalExecution } from "./local-execution.js";
+import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
 import { LocalTerminal } from "./local-terminal.js";
 import type { MachineConfig } from "./machine/messages.js";
 import type { MachineHandle } from "./machine-handle.js";
 import type { BoxStore, Release } from "./state/box-store.js";
-import { HISTORY_LIMIT } from "./state/history.js";
-import { HistoryWriter } from "./state/history-writer.js";
 import { type BoxRecord, describeRecord } from "./state/record.js";
 
-/** What every command starts from, as the BoxRun API documents it; the box's and the command's own come on top. */
-const BASE_ENV = {
-  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-  HOME: "/root",
-  USER: "root",
-  LANG: "C.UTF-8",
-};
 /** Memory that the guest's kernel and agent keep for themselves, so that a command which fills the box meets its limit first. */
 const RESERVED_BYTES = 24 * 2 ** 20;
 /** And per byte of memory, for the kernel's own table of pages. */
@@ -38,8 +29,6 @@ const RESERVED_SHARE = 0.02;
 /** Processes and threads in a box: enough for any build, few enough that a fork bomb stays a nuisance. */
 const PROCESS_LIMIT = 1024;
 const ENTROPY_BYTES = 64;
-/** Logs of a running box's commands together: several times what one may keep. */
-const LOGS_BYTES = 64 * 2 ** 20;
 
 /** What a box needs of the backend it belongs to. */
 export interface BoxContext {
@@ -57,9 +46,8 @@ export interface BoxContext {
 export class LocalBox {
   private readonly machine: MachineHandle;
   private readonly guest: Guest;
-  private readonly executions = new Map<string, LocalExecution>();
+  private readonly executions: BoxExecutions;
   private readonly terminals = new Set<LocalTerminal>();
-  private readonly history: HistoryWriter;
   private state: "booting" | "running" | "stopping" | "ended" = "booting";
   private local: Pick<NonNullable<BoxInfo["local"]>, "boot" | "warnings"> = { boot: "cold", warnings: [] };
   private holders = 0;
@@ -85,9 +73,10 @@ export class LocalBox {
     };
     // What it fails with is told by `boot`.
     lock.then(onHeld, () => {});
-    this.history = new HistoryWriter(context.store, record.id, record.made);
     this.guest = owned.guest;
     this.machine = owned.handle;
+    const { store, logLimitBytes } = context;
+    this.executions = new BoxExecutions(record, this.guest, store, logLimitBytes, this.giveUp);
     owned.owner = { onLoaded: () => {}, onStarting: () => {}, onEnded: (error) => this.fail(error) };
   }
 
@@ -186,39 +175,7 @@ export class LocalBox {
     if (spec.workdir !== null && !spec.workdir.startsWith("/")) {
       throw invalid(`workdir must be an absolute path, and ${JSON.stringify(spec.workdir)} is not`);
     }
-    const workdir = spec.workdir ?? this.record.spec.workdir;
-    const execution: LocalExecution = new LocalExecution(
-      {
-        id: newId("exec"),
-        boxId: this.id,
-        status: "running",
-        cmd: [...spec.cmd],
-        env: spec.env,
-        workdir,
-        timeoutMs: spec.timeoutMs,
-        exitCode: null,
-        errorMessage: null,
-        createdAt: new Date(),
-        finishedAt: null,
-      },
-      this.guest,
-      { ...spec, workdir, env: { ...BASE_ENV, ...this.record.spec.env, ...spec.env } },
-      this.context.logLimitBytes,
-      {
-        onStuck: this.giveUp,
-        onFinished: () => {
-          if (this.executions.has(execution.info.id)) this.remember(execution);
-        },
-      },
-    );
-    return this.hold(async () => {
-      await execution.started();
-      const { info } = execution;
-      this.executions.set(info.id, execution);
-      this.remember(execution);
-      this.forgetOldest();
-      return info;
-    });
+    return this.hold(() => this.executions.start(spec));
   }
 
   /** Starts a shell on a terminal. It ends with the box. */
@@ -250,7 +207,7 @@ export class LocalBox {
   }
 
   listExecs(): ExecInfo[] {
-    return [...this.executions.values()].map((execution) => execution.info);
+    return this.executions.list();
   }
 
   async *events(
@@ -305,7 +262,7 @@ export class LocalBox {
   }
 
   private async shutDown(): Promise<void> {
-    for (const execution of this.executions.values()) execution.expectEnd("the box was stopped");
+    this.executions.expectEnd("the box was stopped");
     // Shells for people ignore TERM.
     for (const terminal of this.terminals) void terminal.close();
     try {
@@ -347,7 +304,7 @@ export class LocalBox {
     // Before the lock is given back, nobody may write to the disk any more.
     await this.machine.kill();
     this.guest.lose(error);
-    await this.history.flush();
+    await this.executions.flush();
     const release = await this.lock.catch(() => undefined);
     try {
       if (release) await settle();
@@ -379,20 +336,5 @@ export class LocalBox {
     const what = this.state === "booting" ? "is still being started" : "is not running";
     const why = this.failure ? `: ${this.failure.message}` : "";
     throw new BoxRunError("BOX_NOT_RUNNING", `box ${this.id} ${what}${why}`);
-  }
-
-  private remember(execution: LocalExecution): void {
-    this.history.add(execution.info.id, execution.entry);
-  }
-
-  private forgetOldest(): void {
-    let bytes = 0;
-    for (const execution of this.executions.values()) bytes += execution.logBytes;
-    for (const [id, execution] of this.executions) {
-      if (this.executions.size <= HISTORY_LIMIT && bytes <= LOGS_BYTES) return;
-      if (!execution.info.finishedAt) continue;
-      bytes -= execution.logBytes;
-      this.executions.delete(id);
-    }
   }
 }

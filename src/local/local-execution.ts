@@ -39,11 +39,11 @@ export class LocalExecution implements ProcessEvents {
     private readonly state: ExecInfo,
     private readonly guest: Guest,
     spec: ExecSpec & { workdir: string; env: Record<string, string> },
-    logLimitBytes: number,
+    takeLogRoom: (bytes: number) => boolean,
     private readonly owner: ExecutionOwner,
   ) {
     this.hasStdin = spec.stdin;
-    this.log = new ExecutionLog(logLimitBytes, (bytes) => this.process.release(bytes));
+    this.log = new ExecutionLog(takeLogRoom, (bytes) => this.process.release(bytes));
     this.process = new GuestProcess(
       guest,
       {

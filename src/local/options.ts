@@ -56,6 +56,9 @@ export interface LocalOptions {
    * nor their sleeps; the date is set right afterwards. A box may be made, stopped and removed meanwhile. Default false.
    */
   pauseHidden?: boolean;
-  /** How much of an execution's output is kept for readers to come, in bytes. Default 16 MiB. */
+  /**
+   * How much of an execution's output is kept for readers to come, in bytes. Default 16 MiB. All those of a box keep 64 MiB together: beyond that the oldest that
+   * have ended are forgotten, and then new output is held only for those who read it already, but for the first 256 KiB of each.
+   */
   logLimitBytes?: number;
 }

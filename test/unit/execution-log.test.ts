@@ -5,7 +5,13 @@ const LIMIT = 10_000;
 
 function makeLog() {
   const released: number[] = [];
-  const log = new ExecutionLog(LIMIT, (bytes) => released.push(bytes));
+  let room = LIMIT;
+  const takeRoom = (bytes: number) => {
+    if (bytes > room) return false;
+    room -= bytes;
+    return true;
+  };
+  const log = new ExecutionLog(takeRoom, (bytes) => released.push(bytes));
   return { log, released, total: () => released.reduce((sum, bytes) => sum + bytes, 0) };
 }
 
@@ -123,8 +129,39 @@ describe("ExecutionLog", () => {
     await expect(pending).rejects.toBe(reason);
   });
 
+  it("gives a late reader 300,000 single bytes, one by one, in a time that grows with their number", async () => {
+    const COUNT = 300_000;
+    const { log, total } = makeLog();
+    const first = log.read(0);
+    const opened = first.next();
+    for (let i = 0; i < COUNT; i++) log.append("stdout", bytes(1, i));
+    await opened;
+    let seen = 1;
+    for await (const event of first) {
+      if (event.seq !== ++seen) throw new Error(`${event.seq} after ${seen - 1}`);
+      if (seen === COUNT / 2) log.finish(0);
+    }
+    expect(seen).toBe(COUNT + 1);
+    expect(total()).toBe(COUNT);
+    // It takes less than one; where each piece costs as much as there are pieces, forty.
+  }, 15_000);
+
+  it("drops what a reader has not taken when nothing waits any more, once", async () => {
+    const { log, total } = makeLog();
+    const reader = log.read(0);
+    const opened = reader.next();
+    for (let i = 0; i < 40; i++) log.append("stdout", bytes(1000));
+    await opened;
+    for (let i = 0; i < 15; i++) await reader.next();
+    log.stopPacing();
+    log.finish(0);
+    expect(total()).toBe(40_000);
+    expect(log.droppedBytes).toBe(25_000);
+    expect(await collect(reader)).toEqual([{ type: "exit", exitCode: 0, seq: 41 }]);
+  });
+
   it("ends a reader that begins after the end, or far beyond it", async () => {
-    const log = new ExecutionLog(1000, () => {});
+    const { log } = makeLog();
     log.append("stdout", new Uint8Array([1]));
     const late = log.read(Number.MAX_SAFE_INTEGER).next();
     log.finish(0);

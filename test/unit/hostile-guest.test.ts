@@ -85,6 +85,34 @@ describe("a guest that breaks the protocol", () => {
   });
 });
 
+describe("a guest that prints much", () => {
+  it("fills 64 MB with the logs of commands that run, and no more; later ones still keep their first quarter of one", async () => {
+    const { backend, id, machine } = await runningBox();
+    const print = async (total: number) => {
+      const asked = machine.next("exec");
+      const starting = backend.startExec(id, EXEC);
+      const { stream } = await asked;
+      machine.send({ type: "started", stream, pid: 7 });
+      const { id: execId } = await starting;
+      for (let sent = 0; sent < total; sent += 32_000) machine.send(data(stream, "stdout", 32_000));
+      return { execId, stream };
+    };
+    const started = [];
+    for (let i = 0; i < 20; i++) started.push(await print(32e6));
+    const short = await print(256_000);
+    let kept = 0;
+    for (const { execId, stream } of [...started, short]) {
+      machine.send({ type: "exit", stream, how: "exited", value: 0 });
+      for await (const event of backend.execEvents(id, execId, { after: 0 }))
+        if (event.type === "log") kept += event.bytes.byteLength;
+      const { truncated } = await backend.getExec(id, execId);
+      expect(truncated ?? false).toBe(execId !== short.execId);
+    }
+    expect(kept).toBeGreaterThan(60e6);
+    expect(kept).toBeLessThan(64 * 2 ** 20 + 20 * 256 * 2 ** 10);
+  });
+});
+
 describe("a machine that ends", () => {
   it("leaves the kernel's last words in the box's error", async () => {
     const { backend, id, machine, execId } = await runningExec();

@@ -46,7 +46,7 @@ const LOCAL_ROWS: string[][] = [
   ["box-registry.ts", "image-catalog.ts", "warm-pool.ts"],
   ["capabilities.ts"],
   ["local-box.ts", "machine/worker.ts"],
-  ["guest-machine.ts"],
+  ["guest-machine.ts", "box-executions.ts"],
   ["local-terminal.ts"],
   ["local-execution.ts", "machine-handle.ts", "machine/v86-machine.ts", "box-files.ts"],
   [
