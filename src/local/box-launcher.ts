@@ -6,7 +6,7 @@ import { deferred } from "../util/deferred.js";
 import { newId } from "../util/ids.js";
 import type { Assets } from "./assets.js";
 import type { BoxRegistry } from "./box-registry.js";
-import { requireRoom, totalMemoryMb } from "./capabilities.js";
+import { freeMemoryMb, requireRoom, totalMemoryMb } from "./capabilities.js";
 import { GuestMachine } from "./guest-machine.js";
 import type { Host } from "./host.js";
 import { DEFAULT_DISK, GROWING_DISK, type ImageCatalog } from "./image-catalog.js";
@@ -33,6 +33,7 @@ export class BoxLauncher {
   private readonly pool: WarmPool;
   /** What boxes may have together, in MiB. */
   readonly memoryMb: number;
+  private readonly boxes = new Set<LocalBox>();
   private readonly starting = new Map<string, Promise<BoxInfo>>();
 
   /** `requireOpen` throws once the backend is closed. */
@@ -46,16 +47,21 @@ export class BoxLauncher {
     if (!Number.isSafeInteger(this.logLimitBytes) || this.logLimitBytes < 0) {
       throw invalid("local.logLimitBytes must be a whole number of bytes");
     }
-    this.pool = new WarmPool(host, options.warm ?? [], (image, memoryMb) => this.startOf(image, memoryMb));
     this.memoryMb = totalMemoryMb(options.memoryMb, host.memoryMb);
     if (!(this.memoryMb > 0)) throw invalid("local.memoryMb must be a number above 0");
+    this.pool = new WarmPool(
+      host,
+      options.warm ?? [],
+      () => freeMemoryMb(this.memoryMb, this.running()),
+      (image, memoryMb) => this.startOf(image, memoryMb),
+    );
   }
 
   /** Makes a box and starts it; a failed creation leaves nothing. NAME_ALREADY_EXISTS, RESOURCE_EXCEEDED. */
   async create(registry: BoxRegistry, spec: BoxSpec, options: LaunchOptions): Promise<BoxInfo> {
     // From here to `adopt` nothing waits: a client that closes has all its boxes to end.
     this.requireOpen();
-    this.requireRoom(registry, spec);
+    this.requireRoom(spec);
     const record = newRecord(newId("box"), spec);
     const create = () => registry.store.create(record.id, record);
     // Only a name has to be compared with those of all other boxes.
@@ -105,7 +111,7 @@ export class BoxLauncher {
     const { record, release } = await registry.take(boxId);
     try {
       this.requireOpen();
-      this.requireRoom(registry, record.spec);
+      this.requireRoom(record.spec);
     } catch (error) {
       await release();
       throw error;
@@ -126,13 +132,12 @@ export class BoxLauncher {
     return this.pool.close();
   }
 
-  private requireRoom(registry: BoxRegistry, { memoryMb }: BoxSpec): void {
-    const running = [...registry.running.values()].filter((box) => !box.ended);
-    requireRoom(
-      memoryMb,
-      this.memoryMb,
-      running.map((box) => box.info),
-    );
+  private running(): BoxInfo[] {
+    return [...this.boxes].filter((box) => !box.ended).map((box) => box.info);
+  }
+
+  private requireRoom({ memoryMb }: BoxSpec): void {
+    requireRoom(memoryMb, this.memoryMb, this.running());
   }
 
   private adopt(
@@ -141,7 +146,7 @@ export class BoxLauncher {
     lock: Promise<Release>,
     machine: GuestMachine,
   ): LocalBox {
-    const box = new LocalBox(record, lock, machine, {
+    const box: LocalBox = new LocalBox(record, lock, machine, {
       store: registry.store,
       logLimitBytes: this.logLimitBytes,
       durability: this.options.durability ?? "relaxed",
@@ -149,10 +154,14 @@ export class BoxLauncher {
       onChanged: () => registry.changed(),
       onEnded: () => {
         registry.running.delete(record.id);
+        this.boxes.delete(box);
         registry.changed();
+        this.pool.fillSoon();
       },
     });
     registry.running.set(record.id, box);
+    this.boxes.add(box);
+    this.pool.giveWay();
     return box;
   }
 

@@ -43,13 +43,16 @@ export function totalMemoryMb(option: number | undefined, deviceMb: number | und
   return option ?? SHARE_OF_DEVICE * (deviceMb ?? USUAL_DEVICE_MB);
 }
 
+type Running = readonly Pick<BoxInfo, "id" | "name" | "memoryMb">[];
+
+/** What those that run leave of it. */
+export function freeMemoryMb(totalMb: number, running: Running): number {
+  return totalMb - running.reduce((sum, { memoryMb }) => sum + memoryMb, 0);
+}
+
 /** Refuses a box that does not fit beside those that run: RESOURCE_EXCEEDED. */
-export function requireRoom(
-  askedMb: number,
-  totalMb: number,
-  running: readonly Pick<BoxInfo, "id" | "name" | "memoryMb">[],
-): void {
-  const freeMb = totalMb - running.reduce((sum, { memoryMb }) => sum + memoryMb, 0);
+export function requireRoom(askedMb: number, totalMb: number, running: Running): void {
+  const freeMb = freeMemoryMb(totalMb, running);
   if (askedMb <= freeMb) return;
   const taken = running.map(({ id, name, memoryMb }) => `${name ?? id} has ${memoryMb}`);
   throw new BoxRunError(

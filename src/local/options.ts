@@ -38,8 +38,9 @@ export interface LocalOptions {
   /** True: an image that only stands in for the one that was asked for ("ubuntu:24.04") is refused with IMAGE_PULL_FAILED. Default false. */
   strictImages?: boolean;
   /**
-   * Machines that are started ahead, when the client comes upon the local backend, and whenever one has become a box. A `create` of the same image and memory, and
-   * of the default disk size, takes one of them, and gives its first output after some 50 ms (`tiny`) or 140 (`debian`), measured in Node; `info.local.boot` is then "warm". Each takes the memory of a box. Default none.
+   * Machines that are started ahead, when the client comes upon the local backend, and whenever one has become a box. A `create` of the same image and memory,
+   * and of the default disk size, takes one of them, and gives its first output after some 50 ms (`tiny`) or 140 (`debian`), measured in Node;
+   * `info.local.boot` is then "warm". Each takes the memory of a box, of what boxes leave of `memoryMb`, and gives way to them. Default none.
    *
    * @example
    * const warm = [{ image: "python", count: 2, warmUp: ["python3", "-c", ""] }];
@@ -47,13 +48,14 @@ export interface LocalOptions {
    */
   warm?: readonly WarmBoxes[];
   /**
-   * What the boxes that this client runs may have together, in MiB, as they were asked for: one that does not fit is RESOURCE_EXCEEDED. Default: twice what the device has, since a box takes no more than it has used. Machines that are kept ready count once they are boxes. A browser
-   * that does not tell counts as one with 8 GiB.
+   * What the boxes that this client runs may have together, in MiB, as they were asked for: one that does not fit is RESOURCE_EXCEEDED. Default: twice what the
+   * device has, since a box takes no more than it has used. A browser that does not tell counts as one with 8 GiB.
    */
   memoryMb?: number;
   /**
-   * True, in a page: boxes stand still while the page is hidden, behind other tabs or minimized, and take no processor time. Calls wait until it is seen again. For what runs in them no time goes by: neither their time limits
-   * nor their sleeps; the date is set right afterwards. A box may be made, stopped and removed meanwhile. Default false.
+   * True, in a page: boxes stand still while the page is hidden, behind other tabs or minimized, and take no processor time. Calls wait until it is seen again.
+   * For what runs in them no time goes by: neither their time limits nor their sleeps; the date is set right afterwards. A box may be made, stopped and removed
+   * meanwhile. Default false.
    */
   pauseHidden?: boolean;
   /**

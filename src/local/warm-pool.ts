@@ -27,10 +27,11 @@ export class WarmPool {
   private closed = false;
   private stopTimer: () => void = () => {};
 
-  /** VALIDATION_ERROR. `startOf` finds what a new box of this image and memory starts with. */
+  /** VALIDATION_ERROR. `freeMb` is the memory that no box has; `startOf` finds what a new box of this image and memory starts with. */
   constructor(
     private readonly host: Host,
     kinds: readonly WarmBoxes[],
+    private readonly freeMb: () => number,
     private readonly startOf: (image: string, memoryMb: number) => Promise<MachineStart>,
   ) {
     this.kinds = kinds.map((kind) => ({
@@ -54,10 +55,20 @@ export class WarmPool {
     return;
   }
 
-  /** Starts what is missing, in a moment: the box that has just been made has its first commands to run. */
+  /** Ends machines that boxes need the memory of. */
+  giveWay(): void {
+    for (const machines of this.waiting.values()) {
+      for (const machine of machines) {
+        if (this.takenMb() <= this.freeMb()) return;
+        drop(machine, machines);
+      }
+    }
+  }
+
+  /** Starts what is missing and has room, in a moment: the box that has just been made has its first commands to run. */
   fillSoon(): void {
     this.stopTimer();
-    this.stopTimer = startTimer(PAUSE_MS, () => this.fill());
+    if (!this.closed) this.stopTimer = startTimer(PAUSE_MS, () => this.fill());
   }
 
   private fill(): void {
@@ -65,20 +76,24 @@ export class WarmPool {
     for (const kind of this.kinds) {
       const machines = this.waiting.get(kind) ?? new Set();
       this.waiting.set(kind, machines);
-      while (machines.size < kind.count) this.add(kind, machines);
+      while (machines.size < kind.count && this.takenMb() + kind.memoryMb <= this.freeMb()) {
+        this.add(kind, machines);
+      }
     }
+  }
+
+  private takenMb(): number {
+    let sum = 0;
+    for (const [{ memoryMb }, machines] of this.waiting) sum += memoryMb * machines.size;
+    return sum;
   }
 
   private add(kind: Kind, machines: Set<GuestMachine>): void {
     const machine = new GuestMachine(this.host);
     machines.add(machine);
-    const drop = () => {
-      machines.delete(machine);
-      void machine.handle.kill();
-    };
-    machine.owner = { ...machine.owner, onEnded: drop };
+    machine.owner = { ...machine.owner, onEnded: () => drop(machine, machines) };
     // Whoever asks for a box that cannot be made is told why; here nobody has asked yet.
-    this.warmUp(kind, machine).catch(() => machines.has(machine) && drop());
+    this.warmUp(kind, machine).catch(() => machines.has(machine) && drop(machine, machines));
   }
 
   private async warmUp(kind: Kind, machine: GuestMachine): Promise<void> {
@@ -104,4 +119,9 @@ export class WarmPool {
     this.waiting.clear();
     await Promise.all(machines.map((machine) => machine.handle.kill()));
   }
+}
+
+function drop(machine: GuestMachine, machines: Set<GuestMachine>): void {
+  machines.delete(machine);
+  void machine.handle.kill();
 }

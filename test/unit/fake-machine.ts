@@ -6,6 +6,7 @@ import { encodeFrame, FrameReader } from "../../src/local/frames.js";
 import type { Host } from "../../src/local/host.js";
 import { LocalBackend } from "../../src/local/local-backend.js";
 import type { FromMachine, ToMachine } from "../../src/local/machine/messages.js";
+import type { LocalOptions } from "../../src/local/options.js";
 import type { BoxStore } from "../../src/local/state/box-store.js";
 import { memoryStore } from "../../src/local/state/store-memory.js";
 
@@ -44,6 +45,7 @@ export interface FakeMachine {
 export function fakeBackend(
   onMachine: (machine: FakeMachine) => void,
   store: BoxStore = memoryStore("a test"),
+  options: LocalOptions = {},
 ): LocalBackend {
   const packed = new Uint8Array(gzipSync(EMPTY_WASM));
   const file = {
@@ -98,6 +100,7 @@ export function fakeBackend(
       const receive = (message: ToMachine) => {
         if (!(message instanceof Uint8Array)) {
           if (message.type === "start") queueMicrotask(() => onMachine(machine));
+          if (message.type === "move") onMessage({ type: "moved" });
           if (message.type === "stop") {
             machine.stopped = true;
             onMessage({ type: "stopped", contents: null });
@@ -119,7 +122,7 @@ export function fakeBackend(
       };
     },
   };
-  return new LocalBackend(host, {});
+  return new LocalBackend(host, options);
 }
 
 /** Plays a guest up to a box that runs. */
