@@ -158,11 +158,11 @@ export class BoxRegistry {
     if (here?.removed) return;
     if (here?.held) return here.info;
     const persistent = this.store.persistent === true;
-    // In this order: a box that ends between the two reads as running, which it was.
-    const locked = await this.store.isLocked(id);
-    if (locked) this.elsewhere.add(id);
-    else this.elsewhere.delete(id);
     try {
+      // In this order: a box that ends between the two reads as running, which it was.
+      const locked = await this.store.isLocked(id);
+      if (locked) this.elsewhere.add(id);
+      else this.elsewhere.delete(id);
       const stored = await this.store.readRecord(id);
       if (stored === undefined) return locked ? undefined : await this.clear(id);
       const record = parseRecord(id, stored);
@@ -171,7 +171,8 @@ export class BoxRegistry {
       const cutOff = record.stoppedAt === null;
       return describeRecord(cutOff ? await this.settle(id, record) : record, false, persistent);
     } catch (error) {
-      if (isBoxRunError(error) && error.code === "STATE_MISMATCH") return describeDamaged(id, error);
+      // One that cannot be read must not hide all others.
+      if (isBoxRunError(error)) return describeDamaged(id, error);
       throw error;
     }
   }

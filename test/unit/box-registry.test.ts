@@ -21,3 +21,28 @@ it("boxes are seen on a full disk, where not even a lock can be written", async 
   expect(await store.readRecord(cutOff)).toMatchObject({ stoppedAt: expect.any(String) });
   expect(await store.readRecord(halfMade)).toBeUndefined();
 });
+
+it("a box that cannot be read is seen as such, and hides no other", async () => {
+  const store = memoryStore("a test");
+  const [whole, broken] = ["box_aaaaaaaaaaaa", "box_bbbbbbbbbbbb"];
+  for (const id of [whole, broken]) {
+    const record = { ...newRecord(id, SPEC), made: true, stoppedAt: new Date().toISOString() };
+    await (await store.create(id, record))();
+  }
+  const registry = new BoxRegistry({
+    ...store,
+    readRecord: (id) =>
+      id === broken
+        ? Promise.reject(new BoxRunError("RUNTIME_ERROR", "permission denied"))
+        : store.readRecord(id),
+  });
+  const listed = await registry.list();
+  expect(listed.map(({ id, status }) => [id, status])).toEqual([
+    [broken, "error"],
+    [whole, "stopped"],
+  ]);
+  expect(listed[0]).toMatchObject({ errorCode: "RUNTIME_ERROR", errorMessage: "permission denied" });
+  await expect(registry.resolve("other")).rejects.toMatchObject({ code: "BOX_NOT_FOUND" });
+  expect(await registry.remove(broken)).toBe(true);
+  expect(await registry.list()).toHaveLength(1);
+});

@@ -3,6 +3,8 @@ import type { ExecInfo } from "../../src/backend.js";
 import {
   decodeEntries,
   encodeEntry,
+  entryBytes,
+  HISTORY_BYTES,
   HISTORY_LIMIT,
   HISTORY_OUTPUT_BYTES,
 } from "../../src/local/state/history.js";
@@ -75,5 +77,33 @@ describe("the history of a box", () => {
     expect(found).toHaveLength(1000);
     expect(found.at(-1)).toBe("exec_4499");
     expect(found[0]).toBe("exec_3500");
+  });
+
+  it("keeps 16 MB at most, the newest, and says of long commands how they began", async () => {
+    const store = memoryStore(false);
+    await store.create(BOX, {});
+    const writer = new HistoryWriter(store, BOX, false);
+    const words = ["x".repeat(200_000), "y"];
+    const env = { LONG: "z".repeat(200_000), A: "b" };
+    const output = [{ type: "log", stream: "stdout", bytes: new Uint8Array(60_000), seq: 1 }] as const;
+    const info = (number: number) => ({ ...infoOf(`exec_${number}`), cmd: words, env });
+    let most = 0;
+    for (let number = 0; number < 600; number++) {
+      writer.add(`exec_${number}`, encodeEntry(info(number), output, 2));
+      if (number % 50 < 49) continue;
+      await writer.flush();
+      const bytes = (await store.readHistory(BOX)).map(entryBytes);
+      most = Math.max(
+        most,
+        bytes.reduce((sum, one) => sum + one),
+      );
+    }
+    expect(most).toBeLessThan(2.5 * HISTORY_BYTES);
+    const found = decodeEntries(BOX, await store.readHistory(BOX));
+    expect(found.length).toBeGreaterThan(150);
+    expect(found.at(-1)!.info.id).toBe("exec_599");
+    expect(found[0]!.info.id).toBe(`exec_${600 - found.length}`);
+    expect(found.at(-1)!.info.cmd).toEqual([`${"x".repeat(16_384)}…`]);
+    expect(found.at(-1)!.info.env).toBeNull();
   });
 });

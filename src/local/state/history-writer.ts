@@ -1,10 +1,10 @@
 import { startTimer } from "../../util/timer.js";
 import type { BoxStore } from "./box-store.js";
-import { HISTORY_LIMIT } from "./history.js";
+import { entryBytes, HISTORY_BYTES, HISTORY_LIMIT, newestEntries } from "./history.js";
 
 /** What happens within this time is written at once: a command that is shorter costs one write. */
 const DELAY_MS = 100;
-/** Entries beyond those that count, before the history is written anew without them. A command has up to two. */
+/** Entries, before the history is looked through and written anew without those that no longer count. A command has up to two. */
 const SLACK = 2 * HISTORY_LIMIT;
 
 /**
@@ -17,6 +17,7 @@ export class HistoryWriter {
   private writing: Promise<void> = Promise.resolve();
   /** Entries since the history was last looked through. */
   private written: number;
+  private writtenBytes = 0;
 
   constructor(
     private readonly store: BoxStore,
@@ -46,9 +47,12 @@ export class HistoryWriter {
   private async write(entries: object[]): Promise<void> {
     await this.store.appendHistory(this.boxId, entries);
     this.written += entries.length;
-    if (this.written <= SLACK) return;
+    for (const entry of entries) this.writtenBytes += entryBytes(entry);
+    if (this.written <= SLACK && this.writtenBytes <= HISTORY_BYTES) return;
     this.written = 0;
+    this.writtenBytes = 0;
     const all = await this.store.readHistory(this.boxId);
-    if (all.length > SLACK) await this.store.replaceHistory(this.boxId, all.slice(-SLACK) as object[]);
+    const kept = newestEntries(all);
+    if (kept.length < all.length) await this.store.replaceHistory(this.boxId, kept as object[]);
   }
 }

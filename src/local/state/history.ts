@@ -3,8 +3,14 @@ import type { BackendEvent, ExecInfo } from "../../backend.js";
 
 /** Of each command's output, its first bytes are kept beyond the run of its box. */
 export const HISTORY_OUTPUT_BYTES = 64 * 1024;
+/** Of its words and its environment, each: they may be megabytes. */
+const HISTORY_COMMAND_CHARACTERS = 16 * 1024;
 /** Commands of a box that are remembered, oldest forgotten first. */
 export const HISTORY_LIMIT = 1000;
+/** Of all that is kept of them beyond the run of their box, in bytes, the same way. */
+export const HISTORY_BYTES = 16 * 2 ** 20;
+/** What is not output, with what each piece of output costs beside its bytes: roughly. */
+const PIECE_OVERHEAD_BYTES = 64;
 
 type LogEvent = Extract<BackendEvent, { type: "log" }>;
 /** What is left of a command that has ended. */
@@ -47,10 +53,12 @@ export function encodeEntry(info: ExecInfo, output: readonly LogEvent[], exitSeq
     cut ||= bytes.byteLength > room;
     room -= Math.min(room, bytes.byteLength);
   }
-  const { createdAt, finishedAt, truncated, ...rest } = info;
+  const { createdAt, finishedAt, truncated, cmd, env, ...rest } = info;
   return {
     info: {
       ...rest,
+      cmd: beginning(cmd),
+      env: JSON.stringify(env).length > HISTORY_COMMAND_CHARACTERS ? null : env,
       createdAt: createdAt.toISOString(),
       finishedAt: finishedAt?.toISOString() ?? null,
       ...((truncated || cut) && { truncated: true }),
@@ -58,6 +66,38 @@ export function encodeEntry(info: ExecInfo, output: readonly LogEvent[], exitSeq
     output: kept,
     exitSeq,
   };
+}
+
+/** The words, up to where they become too many. */
+function beginning(cmd: readonly string[]): string[] {
+  let room = HISTORY_COMMAND_CHARACTERS;
+  const kept: string[] = [];
+  for (const word of cmd) {
+    if (room <= 0) break;
+    kept.push(word.length > room ? `${word.slice(0, room)}…` : word);
+    // A word of no letters costs something, too.
+    room -= word.length + 1;
+  }
+  return kept;
+}
+
+/** The newest entries, as many as are to be kept of each command's two and of all their bytes. */
+export function newestEntries(entries: readonly unknown[]): unknown[] {
+  let from = entries.length;
+  for (let bytes = 0; from > 0 && entries.length - from < 2 * HISTORY_LIMIT; from--) {
+    bytes += entryBytes(entries[from - 1]);
+    if (bytes > HISTORY_BYTES) break;
+  }
+  return entries.slice(from);
+}
+
+/** What an entry takes, roughly. It may be anything: another version may have written it. */
+export function entryBytes(entry: unknown): number {
+  const { info, output } = (entry ?? {}) as { info?: unknown; output?: unknown };
+  let bytes = JSON.stringify(info ?? null).length;
+  if (Array.isArray(output))
+    for (const piece of output) bytes += PIECE_OVERHEAD_BYTES + (piece?.bytes?.byteLength ?? 0);
+  return bytes;
 }
 
 /** Reads the entries that can be read, oldest command first, the latest of each. */

@@ -67,7 +67,7 @@ export function parseRecord(id: string, stored: unknown): BoxRecord {
     });
   }
   throw new BoxRunError("STATE_MISMATCH", `the record of box ${id} is damaged`, {
-    hint: "it can only be removed",
+    hint: "the disk beside it may be whole: save it before you remove the box",
   });
 }
 
