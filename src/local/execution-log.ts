@@ -42,7 +42,7 @@ export class ExecutionLog {
 
   append(stream: OutputStream, bytes: Uint8Array): void {
     // A small piece of a large message would keep all of the message in memory.
-    const own = bytes.byteLength * 4 < bytes.buffer.byteLength ? bytes.slice() : bytes;
+    const own = bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes;
     const event: LogEvent = { type: "log", stream, bytes: own, seq: ++this.lastSeq };
     const cost = bytes.byteLength + ENTRY_OVERHEAD_BYTES;
     if (!this.full && this.takeRoom(cost)) {

@@ -1,5 +1,6 @@
 import type { BoxRunError } from "../errors.js";
 import { Guest } from "./guest/guest.js";
+import { runCommand } from "./guest/run-command.js";
 import type { Host } from "./host.js";
 import { MachineHandle } from "./machine-handle.js";
 
@@ -22,6 +23,8 @@ export class GuestMachine {
   owner: MachineOwner = NOBODY;
   /** It was started before anybody asked for it. */
   warm = false;
+  private readonly life = new AbortController();
+  private warmUps: Promise<unknown> = Promise.resolve();
 
   constructor(host: Host) {
     this.guest = new Guest((bytes) => this.handle.send(bytes));
@@ -34,5 +37,24 @@ export class GuestMachine {
         this.owner.onEnded(error);
       },
     });
+  }
+
+  /** Runs commands before there is a box, one after the other, to have what they need in memory. Those that fail do not matter. */
+  warmUp(commands: Iterable<readonly string[]>): Promise<void> {
+    const run = async () => {
+      for (const cmd of commands) {
+        if (this.life.signal.aborted) return;
+        await runCommand(this.guest, cmd, this.life.signal).catch(() => {});
+      }
+    };
+    const warmUps = run();
+    this.warmUps = warmUps;
+    return warmUps;
+  }
+
+  /** Kills what still runs of {@link warmUp}. Resolves when nothing does. */
+  async endWarmUp(): Promise<void> {
+    this.life.abort();
+    await this.warmUps;
   }
 }

@@ -54,6 +54,7 @@ export class LocalBox {
   private paused = false;
   private stopped: Promise<void> | undefined;
   private ending: Promise<void> | undefined;
+  private writing: Promise<void> = Promise.resolve();
   private failure: BoxRunError | undefined;
   /** False until its lock is held: until then nobody knows of it, and it may come to nothing. */
   held = false;
@@ -131,6 +132,7 @@ export class LocalBox {
     await stored;
     if (boot === "cold") await this.guest.awaitHello();
     onProgress({ phase: "setup" });
+    await this.owned.endWarmUp();
     const memoryBytes = spec.memoryMb * 2 ** 20;
     await this.guest.setup({
       hostname: spec.name ?? this.id.replace("_", "-"),
@@ -144,6 +146,8 @@ export class LocalBox {
     this.local = { boot: this.owned.warm ? "warm" : boot, warnings: [...warnings, ...notes] };
     await this.write({ made: true, startedAt: new Date().toISOString(), stoppedAt: null, error: null });
     if (this.failure) throw this.failure;
+    // Given up while that was written.
+    if (this.ending) throw new BoxRunError("BOX_NOT_RUNNING", `box ${this.id} was ended`);
     this.state = "running";
     this.context.onChanged();
     this.setPaused(this.context.isPaused());
@@ -247,7 +251,7 @@ export class LocalBox {
     return operateOnFiles(this.guest, this.hold, operation, signal);
   }
 
-  /** Ends what runs in the guest, unmounts its disk, and gives the box back. */
+  /** Ends what runs in the guest, unmounts its disk, and gives the box back. RUNTIME_ERROR, with the box stopped all the same, when the guest does not do so. */
   async stop(): Promise<void> {
     this.requireRunning();
     this.setPaused(false);
@@ -265,18 +269,29 @@ export class LocalBox {
     this.executions.expectEnd("the box was stopped");
     // Shells for people ignore TERM.
     for (const terminal of this.terminals) void terminal.close();
+    let failed: unknown;
     try {
       await this.hold(async () => {
         await this.guest.shutdown(KILL_GRACE_MS);
         const contents = await this.machine.stop();
         if (contents) this.context.store.keepDisk(this.id, contents);
       });
-    } catch {
-      // A guest that does not listen is switched off: its file system's journal is there for that. One that has failed says so below.
+    } catch (error) {
+      failed = error;
     }
     await this.end(new BoxRunError("BOX_NOT_RUNNING", `box ${this.id} was stopped`), {
       stoppedAt: new Date().toISOString(),
     });
+    if (failed === undefined || this.failure || this.removed) return;
+    const why = failed instanceof Error ? failed.message : String(failed);
+    throw new BoxRunError(
+      "RUNTIME_ERROR",
+      `box ${this.id} was switched off, since its guest did not shut down: ${why}`,
+      {
+        cause: failed,
+        hint: "it can be started again; what its programs had not synced may be lost",
+      },
+    );
   }
 
   /**
@@ -305,6 +320,8 @@ export class LocalBox {
     await this.machine.kill();
     this.guest.lose(error);
     await this.executions.flush();
+    // What is written after the lock is free would be written over somebody else's.
+    await this.writing.catch(() => {});
     const release = await this.lock.catch(() => undefined);
     try {
       if (release) await settle();
@@ -325,7 +342,8 @@ export class LocalBox {
 
   private async write(change: Partial<BoxRecord> = {}): Promise<void> {
     this.record = { ...this.record, ...change };
-    await this.context.store.writeRecord(this.id, this.record);
+    this.writing = this.context.store.writeRecord(this.id, this.record);
+    await this.writing;
   }
 
   private readonly giveUp = (what: string): void =>

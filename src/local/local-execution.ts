@@ -11,7 +11,7 @@ import { encodeEntry } from "./state/history.js";
 /** Between TERM and KILL when a command is canceled or out of time. */
 export const KILL_GRACE_MS = 1000;
 /** For the agent to say that a command runs, or why it does not. */
-const START_DEADLINE_MS = 60_000;
+export const START_DEADLINE_MS = 60_000;
 /** After KILL the guest's kernel has this long to end the group; then the guest is not working any more. */
 export const KILL_DEADLINE_MS = 30_000;
 /** A command line may be long; messages are not. */
@@ -99,6 +99,7 @@ export class LocalExecution implements ProcessEvents {
     return this.info;
   }
 
+  /** Again while it is being ended: waits for that. */
   async cancel(): Promise<ExecInfo> {
     this.refuseWhenFinished();
     this.end("canceled", null);
@@ -114,6 +115,7 @@ export class LocalExecution implements ProcessEvents {
   writeStdin(chunk: Uint8Array): Promise<void> {
     this.requireStdin();
     this.refuseWhenFinished();
+    if (this.ending) throw new BoxRunError("EXEC_ALREADY_FINISHED", `${this.state.id} is being ended`);
     return this.process.write(chunk);
   }
 
@@ -182,7 +184,7 @@ export class LocalExecution implements ProcessEvents {
   }
 
   private refuseWhenFinished(): void {
-    if (!this.state.finishedAt && !this.ending) return;
+    if (!this.state.finishedAt) return;
     throw new BoxRunError(
       "EXEC_ALREADY_FINISHED",
       `${this.state.id} has ended already (${this.state.status})`,

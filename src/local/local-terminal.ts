@@ -5,7 +5,7 @@ import { type GuestFailure, startFailure } from "./errno.js";
 import { ByteQueue } from "./guest/byte-queue.js";
 import type { Guest } from "./guest/guest.js";
 import { GuestProcess, type ProcessEvents } from "./guest/guest-process.js";
-import { KILL_DEADLINE_MS, KILL_GRACE_MS } from "./local-execution.js";
+import { KILL_DEADLINE_MS, KILL_GRACE_MS, START_DEADLINE_MS } from "./local-execution.js";
 
 /** Where nobody says which: the better one, if the image has it. */
 const ANY_SHELL = ["/bin/sh", "-c", "command -v bash > /dev/null && exec bash; exec sh"];
@@ -14,7 +14,7 @@ const ANY_SHELL = ["/bin/sh", "-c", "command -v bash > /dev/null && exec bash; e
 export interface TerminalOwner {
   /** Keeps the process alive while `work` is under way. */
   hold<T>(work: () => Promise<T>): Promise<T>;
-  /** The guest does not end it, as `what` says: its machine is not to be trusted any more. */
+  /** The guest does not start or end it, as `what` says: its machine is not to be trusted any more. */
   onStuck(what: string): void;
   /** The shell has ended, whatever the reason. Called once. */
   onFinished(terminal: LocalTerminal): void;
@@ -72,7 +72,10 @@ export class LocalTerminal implements Terminal, ProcessEvents {
 
   /** Resolves when the shell runs, rejects when it cannot. */
   async started(): Promise<void> {
-    await this.process.started;
+    const stop = this.guest.clock.startTimer(START_DEADLINE_MS, () =>
+      this.owner.onStuck(`the guest does not start a terminal within ${START_DEADLINE_MS} ms`),
+    );
+    await this.process.started.finally(stop);
     if (this.failure) throw this.failure.reason;
   }
 

@@ -7,9 +7,8 @@ export interface WarmBoxes {
   /** How many of them. Default 1. */
   count?: number;
   /**
-   * A command that each runs ahead, as root and in "/", so that its like is fast from the first time on. What it writes stays in the box; a box that is
-   * made before it has run goes without. That it fails does not matter. Default
-   * none, beside what every one runs.
+   * A command that each runs ahead, as root and in "/", so that its like is fast from the first time on. What it writes stays in the box. It is killed when its
+   * machine becomes a box, and after a minute. That it fails does not matter. Default none, beside what every one runs.
    */
   warmUp?: readonly string[];
 }

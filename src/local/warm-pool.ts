@@ -2,7 +2,6 @@ import type { BoxSpec } from "../backend.js";
 import { DEFAULT_DISK_GB, DEFAULT_MEMORY_MB } from "../contract/schemas.js";
 import { startTimer } from "../util/timer.js";
 import { requireMemory } from "./capabilities.js";
-import { runCommand } from "./guest/run-command.js";
 import { GuestMachine } from "./guest-machine.js";
 import type { Host } from "./host.js";
 import type { MachineConfig } from "./machine/messages.js";
@@ -11,6 +10,8 @@ import type { WarmBoxes } from "./options.js";
 /** The engine compiles the emulator, and the emulator the guest's start of a process, while these run: the first command of a box is then like its twentieth. */
 const WARM_UP = 12;
 const PAUSE_MS = 500;
+/** After machines that could not be made, as without a network, twice as long each time, up to this. */
+const LONGEST_PAUSE_MS = 60_000;
 
 type Kind = WarmBoxes & Required<Omit<WarmBoxes, "warmUp">>;
 
@@ -26,6 +27,7 @@ export class WarmPool {
   private readonly waiting = new Map<Kind, Set<GuestMachine>>();
   private closed = false;
   private stopTimer: () => void = () => {};
+  private failures = 0;
 
   /** VALIDATION_ERROR. `freeMb` is the memory that no box has; `startOf` finds what a new box of this image and memory starts with. */
   constructor(
@@ -60,7 +62,7 @@ export class WarmPool {
     for (const machines of this.waiting.values()) {
       for (const machine of machines) {
         if (this.takenMb() <= this.freeMb()) return;
-        drop(machine, machines);
+        this.drop(machine, machines);
       }
     }
   }
@@ -68,7 +70,8 @@ export class WarmPool {
   /** Starts what is missing and has room, in a moment: the box that has just been made has its first commands to run. */
   fillSoon(): void {
     this.stopTimer();
-    if (!this.closed) this.stopTimer = startTimer(PAUSE_MS, () => this.fill());
+    const pauseMs = Math.min(PAUSE_MS * 2 ** this.failures, LONGEST_PAUSE_MS);
+    if (!this.closed) this.stopTimer = startTimer(pauseMs, () => this.fill());
   }
 
   private fill(): void {
@@ -91,9 +94,20 @@ export class WarmPool {
   private add(kind: Kind, machines: Set<GuestMachine>): void {
     const machine = new GuestMachine(this.host);
     machines.add(machine);
-    machine.owner = { ...machine.owner, onEnded: () => drop(machine, machines) };
     // Whoever asks for a box that cannot be made is told why; here nobody has asked yet.
-    this.warmUp(kind, machine).catch(() => machines.has(machine) && drop(machine, machines));
+    const failed = () => {
+      if (!machines.has(machine)) return;
+      this.drop(machine, machines);
+      this.failures++;
+      this.fillSoon();
+    };
+    machine.owner = { ...machine.owner, onEnded: failed };
+    this.warmUp(kind, machine).catch(failed);
+  }
+
+  private drop(machine: GuestMachine, machines: Set<GuestMachine>): void {
+    machines.delete(machine);
+    void machine.handle.kill();
   }
 
   private async warmUp(kind: Kind, machine: GuestMachine): Promise<void> {
@@ -105,10 +119,10 @@ export class WarmPool {
     const started = machine.handle.start(config, emulator);
     await machine.handle.giveDisk({ location: null, durability: "relaxed" });
     const { boot } = await started;
+    this.failures = 0;
     if (boot === "cold") return;
-    for (let i = 0; i < WARM_UP && mine(); i++) await runCommand(machine.guest, ["true"]);
-    // A command that fails is as good a way to warm up as any.
-    if (kind.warmUp && mine()) await runCommand(machine.guest, kind.warmUp).catch(() => {});
+    const trues = Array.from({ length: WARM_UP }, () => ["true"]);
+    await machine.warmUp(kind.warmUp ? [...trues, kind.warmUp] : trues);
   }
 
   /** Ends all that nobody has taken. */
@@ -119,9 +133,4 @@ export class WarmPool {
     this.waiting.clear();
     await Promise.all(machines.map((machine) => machine.handle.kill()));
   }
-}
-
-function drop(machine: GuestMachine, machines: Set<GuestMachine>): void {
-  machines.delete(machine);
-  void machine.handle.kill();
 }

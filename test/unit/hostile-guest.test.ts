@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { GuestFrame } from "../../src/local/frame-types.js";
+import { type GuestFrame, PROTOCOL_VERSION } from "../../src/local/frame-types.js";
 import { bootFake, type FakeMachine, fakeBackend, SPEC } from "./fake-machine.js";
 
 const EXEC = { cmd: ["x"], env: null, workdir: null, timeoutMs: null, stdin: false };
@@ -46,7 +46,11 @@ describe("a guest that breaks the protocol", () => {
     ],
     ["a frame for a stream that never was", () => [data(4_000_000, "stdout")]],
     ["an answer that was not asked for", () => [{ type: "pong", stream: 0, token: 9 }]],
-    ["another version", () => [{ type: "hello", stream: 0, version: 99, maxPayload: 1 }]],
+    ["a second start of one command", (stream) => [{ type: "started", stream, pid: 8 }]],
+    ["a second box", () => [{ type: "ready", stream: 0, diskBytes: 1 }]],
+    ["the end of what was not begun", () => [{ type: "done", stream: 0, bytes: 0 }]],
+    ["coming up twice", () => [hello(), hello()]],
+    ["another version", () => [{ ...hello(), version: 99 }]],
   ];
   it.each(cases)("is ended for %s: the box is in error, what is pending rejects", async (_what, frames) => {
     const { backend, id, machine, stream, execId } = await runningExec();
@@ -213,6 +217,10 @@ describe("a guest that does not answer", () => {
 
 function data(stream: number, channel: "stdout" | "file", length = 1): GuestFrame {
   return { type: "data", stream, channel, data: new Uint8Array(length) };
+}
+
+function hello(): GuestFrame & { type: "hello" } {
+  return { type: "hello", stream: 0, version: PROTOCOL_VERSION, maxPayload: 1 };
 }
 
 function credit(stream: number): GuestFrame {

@@ -1,6 +1,8 @@
 import { expect, it } from "vitest";
+import { STAGES } from "../../src/local/frame-types.js";
 import type { BoxStore } from "../../src/local/state/box-store.js";
 import { memoryStore } from "../../src/local/state/store-memory.js";
+import { deferred } from "../../src/util/deferred.js";
 import { bootFake, type FakeMachine, fakeBackend, SPEC } from "./fake-machine.js";
 
 /** A store that says of itself that it keeps its boxes. */
@@ -68,4 +70,71 @@ it("a box that is used between being listed and being collected is not collected
   store.lock = lock;
   expect(await backend.getBox(id)).toMatchObject({ status: "stopped" });
   expect(await backend.gc({ olderThan: -120 })).toBe(1);
+});
+
+it("a box whose guest refuses to shut down is stopped all the same, and who stopped it is told what may be lost", async () => {
+  const { backend, id, machine } = await runningBox(keepingStore());
+  const asked = machine.next("shutdown");
+  const stopping = backend.stopBox(id);
+  await asked;
+  machine.send({ type: "fail", stream: 0, stage: STAGES.write, errno: 16, detail: "remount disk" });
+  await expect(stopping).rejects.toMatchObject({
+    code: "RUNTIME_ERROR",
+    message: expect.stringMatching(/switched off.*remount disk.*may be lost/s),
+  });
+  expect(await backend.getBox(id)).toMatchObject({ status: "stopped", errorCode: null });
+});
+
+it("a start that is given up while its record is written leaves the box stopped, and writes nothing once the lock is free", async () => {
+  const store = keepingStore();
+  const { backend, id } = await stoppedBox(store);
+  const { writeRecord } = store;
+  const reached = deferred();
+  const written = deferred();
+  store.writeRecord = async (of, record) => {
+    store.writeRecord = writeRecord;
+    reached.resolve();
+    await written.promise;
+    return writeRecord(of, record);
+  };
+  const controller = new AbortController();
+  const starting = backend.startBox(id, { signal: controller.signal });
+  await reached.promise;
+  controller.abort(new Error("given up"));
+  const gone = expect(starting).rejects.toThrow("given up");
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  expect(await store.isLocked(id)).toBe(true);
+  written.resolve();
+  await gone;
+  expect(await store.isLocked(id)).toBe(false);
+  expect(await store.readRecord(id)).toMatchObject({ stoppedAt: expect.any(String) });
+  expect(await backend.getBox(id)).toMatchObject({ status: "stopped" });
+});
+
+it("a command that is being ended can be canceled again, and killed at once", async () => {
+  const { backend, id, machine } = await runningBox(keepingStore());
+  const asked = machine.next("exec");
+  const starting = backend.startExec(id, {
+    cmd: ["x"],
+    env: null,
+    workdir: null,
+    timeoutMs: null,
+    stdin: true,
+  });
+  const { stream } = await asked;
+  machine.send({ type: "started", stream, pid: 7 });
+  const { id: execId } = await starting;
+  const canceled = [backend.cancelExec(id, execId)];
+  await machine.next("terminate");
+  canceled.push(backend.cancelExec(id, execId));
+  const killed = machine.next("signal");
+  await backend.signalExec(id, execId, "SIGKILL");
+  expect(await killed).toMatchObject({ stream, signal: 9 });
+  await expect(backend.writeStdin(id, execId, new Uint8Array(1))).rejects.toMatchObject({
+    code: "EXEC_ALREADY_FINISHED",
+    message: expect.stringMatching(/is being ended/),
+  });
+  machine.send({ type: "exit", stream, how: "signaled", value: 9 });
+  for (const cancel of canceled) expect(await cancel).toMatchObject({ status: "canceled" });
+  await backend.removeBox(id, { force: true });
 });

@@ -4,12 +4,20 @@ import { bootFake, type FakeMachine, fakeBackend, SPEC } from "./fake-machine.js
 
 afterEach(() => vi.useRealTimers());
 
+/** Plays a guest in which what was run ahead runs until it is killed. */
+function bootBusy(machine: FakeMachine): void {
+  void machine.next("terminate").then(({ stream }) => {
+    machine.send({ type: "exit", stream, how: "signaled", value: 9 });
+  });
+  void bootFake(machine);
+}
+
 it("machines that are kept ready take what boxes leave of the memory, give way to them, and follow when it is free", async () => {
   const machines: FakeMachine[] = [];
   const backend = fakeBackend(
     (machine) => {
       machines.push(machine);
-      void bootFake(machine);
+      bootBusy(machine);
     },
     memoryStore("a test"),
     { memoryMb: 700, warm: [{ image: "fake", memoryMb: 256, count: 3 }] },
@@ -36,4 +44,50 @@ it("machines that are kept ready take what boxes leave of the memory, give way t
   expect((await backend.createBox(SPEC, {})).local?.boot).toBe("warm");
   await backend.close();
   await atRest(0);
+});
+
+it("what a machine runs ahead is killed before it becomes a box, and may print what it likes until then", async () => {
+  let machine!: FakeMachine;
+  const backend = fakeBackend(
+    (made) => {
+      machine ??= made;
+      void bootFake(made);
+    },
+    memoryStore("a test"),
+    { memoryMb: 256, warm: [{ image: "fake", memoryMb: 256, warmUp: ["sleep", "inf"] }] },
+  );
+  await vi.waitFor(() => expect(machine.frames.some(({ type }) => type === "exec")).toBe(true), 5000);
+  const { stream } = machine.frames.find(({ type }) => type === "exec")!;
+  machine.send({ type: "started", stream, pid: 7 });
+  const credited = machine.next("credit");
+  for (let sent = 0; sent < 2 ** 19; sent += 2 ** 14)
+    machine.send({ type: "data", stream, channel: "stdout", data: new Uint8Array(2 ** 14) });
+  await credited;
+  const killed = machine.next("terminate");
+  const creating = backend.createBox(SPEC, {});
+  expect(await killed).toMatchObject({ stream, graceMs: 0 });
+  expect(machine.frames.some(({ type }) => type === "setup")).toBe(false);
+  machine.send({ type: "exit", stream, how: "signaled", value: 9 });
+  const { id } = await creating;
+  expect(await backend.listExecs(id)).toEqual([]);
+  await backend.close();
+});
+
+it("machines that could not be made are tried again, at longer and longer intervals", async () => {
+  const tries: number[] = [];
+  vi.useFakeTimers();
+  const backend = fakeBackend(
+    (machine) => {
+      tries.push(Date.now());
+      machine.failWorker(new Error("no memory"));
+    },
+    memoryStore("a test"),
+    { warm: [{ image: "fake", memoryMb: 256 }] },
+  );
+  await vi.advanceTimersByTimeAsync(20_000);
+  const intervals = tries.slice(1).map((time, i) => time - tries[i]!);
+  expect(intervals).toEqual([1000, 2000, 4000, 8000]);
+  await backend.close();
+  await vi.advanceTimersByTimeAsync(200_000);
+  expect(tries).toHaveLength(5);
 });

@@ -11,7 +11,12 @@ const CREDIT_STEP_BYTES = WINDOW_BYTES / 4;
 export class SendCredit {
   private available = 0;
   private waiter: Deferred<void> | undefined;
-  private ended = false;
+  private over = false;
+
+  /** Nothing may be sent any more, not even what was taken. */
+  get ended(): boolean {
+    return this.over;
+  }
 
   grant(bytes: number): void {
     this.available += bytes;
@@ -21,18 +26,18 @@ export class SendCredit {
 
   /** Resolves to how much of `wanted` may be sent now, at least 1; to 0 when the stream has ended. */
   async take(wanted: number): Promise<number> {
-    while (this.available === 0 && !this.ended) {
+    while (this.available === 0 && !this.over) {
       this.waiter ??= deferred();
       await this.waiter.promise;
     }
-    if (this.ended) return 0;
+    if (this.over) return 0;
     const taken = Math.min(wanted, this.available);
     this.available -= taken;
     return taken;
   }
 
   end(): void {
-    this.ended = true;
+    this.over = true;
     this.wake();
   }
 

@@ -1,11 +1,17 @@
-import type { BoxRunError } from "../../errors.js";
+import { BoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
 import type { GuestFailure } from "../errno.js";
 import type { GuestFrame } from "../frame-types.js";
 import { ByteQueue } from "./byte-queue.js";
 import { ReceiveCredit, SendCredit, WINDOW_BYTES } from "./credit.js";
 import type { Guest, GuestStream } from "./guest.js";
+import { SilenceClock } from "./silence-clock.js";
 import { violation } from "./violation.js";
+
+/** Without a word of the guest. What it does takes a moment, on slow, busy hosts seconds. */
+export const SILENCE_MS = 60_000;
+/** For the guest to put a whole file in its place, what it replaces written out first: some gigabytes, on a slow host. */
+const FINISH_MS = 600_000;
 
 /** Thrown when the guest gave up a transfer: what it said of it. */
 export class TransferFailed extends Error {
@@ -47,7 +53,9 @@ class Put implements GuestStream {
   private readonly id: number;
   private readonly credit = new SendCredit();
   private readonly done = deferred<void>();
+  private readonly silence: SilenceClock;
   private open = true;
+  private sending = false;
 
   constructor(
     private readonly guest: Guest,
@@ -56,10 +64,14 @@ class Put implements GuestStream {
     private readonly onEnd: () => void,
   ) {
     this.id = guest.open(this, (stream) => ({ type: "put", stream, mode, path }));
+    this.silence = new SilenceClock(guest.clock, () => this.abort(silent("upload to", path)));
   }
 
   receive(frame: GuestFrame): void {
-    if (frame.type === "credit") return this.credit.grant(frame.bytes);
+    if (frame.type === "credit") {
+      if (this.sending) this.silence.start(SILENCE_MS);
+      return this.credit.grant(frame.bytes);
+    }
     this.end();
     if (frame.type === "done") return this.done.resolve();
     if (frame.type === "fail") return this.done.reject(new TransferFailed(frame));
@@ -71,12 +83,21 @@ class Put implements GuestStream {
     this.done.reject(error);
   }
 
-  write(chunk: Uint8Array): Promise<void> {
-    return this.guest.sendData(this.id, "file", this.credit, chunk);
+  /** Between two of these it is the source that is waited for, which has its own time. */
+  async write(chunk: Uint8Array): Promise<void> {
+    if (!this.open) return;
+    this.sending = true;
+    this.silence.start(SILENCE_MS);
+    await this.guest.sendData(this.id, "file", this.credit, chunk);
+    this.sending = false;
+    this.silence.stop();
   }
 
   async finish(): Promise<void> {
-    if (this.open) this.guest.send({ type: "eof", stream: this.id });
+    if (this.open) {
+      this.guest.send({ type: "eof", stream: this.id });
+      this.silence.start(FINISH_MS);
+    }
     await this.done.promise;
   }
 
@@ -89,6 +110,7 @@ class Put implements GuestStream {
 
   private end(): void {
     this.open = false;
+    this.silence.stop();
     this.credit.end();
     this.onEnd();
   }
@@ -111,10 +133,13 @@ export async function getFile(guest: Guest, path: string, signal?: AbortSignal):
   const get = new Get(guest, path);
   const onAbort = () => get.abort(signal?.reason);
   signal?.addEventListener("abort", onAbort, { once: true });
+  const silence = new SilenceClock(guest.clock, () => get.abort(silent("download of", path)));
+  silence.start(SILENCE_MS);
   try {
     const { size, mode } = await get.opened.promise;
     return { size, mode, stream: get.stream };
   } finally {
+    silence.stop();
     signal?.removeEventListener("abort", onAbort);
   }
 }
@@ -198,4 +223,10 @@ class Get implements GuestStream {
     this.changed = deferred();
     resolve();
   }
+}
+
+function silent(what: string, path: string): BoxRunError {
+  return new BoxRunError("RUNTIME_ERROR", `${what} ${path}: the guest does not answer`, {
+    hint: "stop the box, by force if need be, and start it again",
+  });
 }

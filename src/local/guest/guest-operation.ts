@@ -5,15 +5,14 @@ import { decodeEntries } from "../file-entries.js";
 import { FILE_OPERATIONS, type GuestFrame } from "../frame-types.js";
 import { ReceiveCredit, WINDOW_BYTES } from "./credit.js";
 import type { Guest, GuestStream } from "./guest.js";
-import { TransferFailed } from "./guest-files.js";
+import { SILENCE_MS, TransferFailed } from "./guest-files.js";
+import { SilenceClock } from "./silence-clock.js";
 import { violation } from "./violation.js";
 
 /** Of one directory: what a guest without end could fill this side's memory with. */
 const MAX_LIST_BYTES = 64 * 2 ** 20;
 /** Of one directory. Each is an object here, of some 300 bytes, however short its name. */
 const MAX_ENTRIES = 500_000;
-/** Without a word of the guest. What it does takes a moment, on slow, busy hosts seconds. */
-const SILENCE_MS = 60_000;
 const SLASH = 47;
 const DOT = 46;
 
@@ -44,7 +43,7 @@ class Operation implements GuestStream {
   private readonly entries: FileEntry[] = [];
   private bytes = 0;
   private open = true;
-  private stopClock = () => {};
+  private readonly silence: SilenceClock;
 
   constructor(
     private readonly guest: Guest,
@@ -59,7 +58,8 @@ class Operation implements GuestStream {
       path: operation.path,
       second: operation.op === "rename" ? operation.to : "",
     }));
-    this.restartClock();
+    this.silence = new SilenceClock(guest.clock, () => this.abort(this.error("the guest does not answer")));
+    this.silence.start(SILENCE_MS);
     this.credit = new ReceiveCredit((bytes) => guest.send({ type: "credit", stream: this.id, bytes }));
   }
 
@@ -95,13 +95,7 @@ class Operation implements GuestStream {
 
   private end(): void {
     this.open = false;
-    this.stopClock();
-  }
-
-  private restartClock(): void {
-    this.stopClock();
-    const silent = () => this.abort(this.error("the guest does not answer"));
-    this.stopClock = this.guest.clock.startTimer(SILENCE_MS, silent);
+    this.silence.stop();
   }
 
   private error(why: string): BoxRunError {
@@ -118,7 +112,7 @@ class Operation implements GuestStream {
     this.bytes += data.byteLength;
     if (this.bytes > MAX_LIST_BYTES || this.entries.length > MAX_ENTRIES)
       return this.abort(this.error("it holds too much"));
-    this.restartClock();
+    this.silence.start(SILENCE_MS);
     this.credit.release(data.byteLength);
   }
 

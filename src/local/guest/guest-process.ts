@@ -36,6 +36,7 @@ export class GuestProcess implements GuestStream {
   private readonly startedOrEnded = deferred<void>();
   private readonly stdin = new SendCredit();
   private readonly output: ReceiveCredit;
+  private running = false;
   private ended = false;
   private hungUp = false;
   private writes: Promise<void> = Promise.resolve();
@@ -63,6 +64,8 @@ export class GuestProcess implements GuestStream {
   receive(frame: GuestFrame): void {
     switch (frame.type) {
       case "started":
+        if (this.running) throw violation("started a command twice");
+        this.running = true;
         return this.startedOrEnded.resolve();
       case "data": {
         const { channel, data } = frame;
@@ -123,7 +126,7 @@ export class GuestProcess implements GuestStream {
 
   closeStdin(): Promise<void> {
     this.writes = this.writes.then(() => {
-      if (!this.ended) this.guest.send({ type: "eof", stream: this.id });
+      if (!this.ended && !this.hungUp) this.guest.send({ type: "eof", stream: this.id });
     });
     return this.writes;
   }

@@ -46,6 +46,9 @@ export class Guest {
   private readonly ready = deferred<{ diskBytes: number }>();
   /** Of PREPARE or SHUTDOWN, which the agent answers alike; never of both at once. */
   private done: Deferred<void> = deferred();
+  /** What the guest may say next of itself, each once. An agent that is snapshotted has said HELLO to whoever took the snapshot. */
+  private readonly awaited = new Set<GuestFrame["type"]>(["hello"]);
+  private stopping = false;
   private readonly pings = new Map<number, Deferred<void>>();
   private lastStream = 0;
   private highestStream = 0;
@@ -70,19 +73,24 @@ export class Guest {
 
   /** Mounts the disk ahead of {@link setup}, which then has less to do. For snapshots of new boxes. */
   prepare(): Promise<void> {
+    this.awaited.add("done");
     this.send({ type: "prepare", stream: 0 });
     return within(SETUP_DEADLINE_MS, this.done.promise, "the guest did not mount its disk");
   }
 
   /** Ends every command, KILL after the grace, and unmounts the disk. Nothing else can be asked of the guest afterwards. */
-  shutdown(graceMs: number): Promise<void> {
+  async shutdown(graceMs: number): Promise<void> {
+    if (this.gone) throw this.gone;
     this.done = deferred();
+    this.stopping = true;
+    this.awaited.add("done");
     this.send({ type: "shutdown", stream: 0, graceMs });
     return within(graceMs + SHUTDOWN_DEADLINE_MS, this.done.promise, "the guest did not unmount its disk");
   }
 
   /** Makes the box in the guest. Resolves to the size of its file system. */
   setup(spec: SetupSpec): Promise<{ diskBytes: number }> {
+    this.awaited.add("ready");
     this.send({ type: "setup", stream: 0, clock: now(), ...spec });
     return within(SETUP_DEADLINE_MS, this.ready.promise, "the guest did not make the box");
   }
@@ -92,14 +100,13 @@ export class Guest {
     this.send({ type: "clock", stream: 0, clock: now() });
   }
 
-  /** Resolves when the agent answers; rejects when it has not within `deadlineMs`. */
+  /** Resolves when the agent answers; rejects when it has not within `deadlineMs`. It may answer later. */
   ping(deadlineMs: number): Promise<void> {
     const token = ++this.lastPing;
     const pong = deferred();
     this.pings.set(token, pong);
     this.send({ type: "ping", stream: 0, token });
-    const answered = within(deadlineMs, pong.promise, "the guest's agent does not answer");
-    return answered.finally(() => this.pings.delete(token));
+    return within(deadlineMs, pong.promise, "the guest's agent does not answer");
   }
 
   /**
@@ -135,7 +142,8 @@ export class Guest {
     if (!(chunk instanceof Uint8Array)) throw invalid("a stream of bytes must give Uint8Arrays");
     for (let offset = 0; offset < chunk.byteLength; ) {
       const length = await credit.take(Math.min(MAX_DATA, chunk.byteLength - offset));
-      if (length === 0) return;
+      // The stream may have ended since: whoever ends it runs before this goes on.
+      if (length === 0 || credit.ended) return;
       this.send({ type: "data", stream, channel, data: chunk.subarray(offset, offset + length) });
       offset += length;
     }
@@ -154,21 +162,33 @@ export class Guest {
   private receiveOwn(frame: GuestFrame): void {
     switch (frame.type) {
       case "hello":
+        this.expect(frame);
         if (frame.version !== PROTOCOL_VERSION)
           throw violation(`speaks version ${frame.version} of the protocol`);
         return this.hello.resolve();
       case "ready":
+        this.expect(frame);
         return this.ready.resolve({ diskBytes: frame.diskBytes });
-      case "pong":
-        if (frame.token === 0 || frame.token > this.lastPing) throw violation("answered what was not asked");
-        return this.pings.get(frame.token)?.resolve();
+      case "pong": {
+        const asked = this.pings.get(frame.token);
+        if (!asked) throw violation("answered what was not asked");
+        this.pings.delete(frame.token);
+        return asked.resolve();
+      }
       case "done":
+        this.expect(frame);
         return this.done.resolve();
       case "fail":
+        if (this.stopping && frame.stage !== STAGES.protocol) return this.done.reject(shutdownError(frame));
         throw setupError(frame);
       default:
         throw violation(`sent ${frame.type} outside any stream`);
     }
+  }
+
+  /** No credit bounds these: each comes when it was asked for, once. */
+  private expect({ type }: GuestFrame): void {
+    if (!this.awaited.delete(type)) throw violation(`sent ${type}, which nobody waits for`);
   }
 
   private route(frame: GuestFrame): void {
@@ -201,6 +221,10 @@ function setupError({ stage, errno, detail }: GuestFailure): BoxRunError {
   if (stage === STAGES.protocol) return violation(`could not read a frame of ours (${why})`);
   if (detail === "working directory") return invalid(`workdir cannot be made: ${why}`);
   return new BoxRunError("RUNTIME_ERROR", `the guest cannot make the box: ${detail}: ${why}`);
+}
+
+function shutdownError({ errno, detail }: GuestFailure): BoxRunError {
+  return new BoxRunError("RUNTIME_ERROR", `${detail}: ${describeErrno(errno)}`);
 }
 
 function within<T>(deadlineMs: number, promise: Promise<T>, what: string): Promise<T> {
