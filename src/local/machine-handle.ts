@@ -14,6 +14,9 @@ const STOP_DEADLINE_MS = 30_000;
 const CONSOLE_CHARACTERS = 4096;
 const CONSOLE_LINES = 20;
 
+/** Of output: so seldom the machine is told that it was taken. */
+const TOOK_STEP_BYTES = 2 ** 20;
+
 /** What the owner of a machine hears from it. */
 export interface MachineHandlers {
   /** Bytes from the agent. What it throws ends the machine. */
@@ -45,6 +48,7 @@ export class MachineHandle {
   private stopped: Deferred<Uint8Array | null> | undefined;
   private terminated: Promise<void> | undefined;
   private over = false;
+  private takenBytes = 0;
   private readonly decoder = new TextDecoder();
   private console = "";
 
@@ -188,8 +192,12 @@ export class MachineHandle {
   }
 
   private receiveOutput(chunks: Uint8Array[]): void {
+    for (const { byteLength } of chunks) this.takenBytes += byteLength;
     try {
       for (const chunk of chunks) this.handlers.onOutput(chunk);
+      if (this.takenBytes < TOOK_STEP_BYTES || this.over) return;
+      this.worker.post({ type: "took", bytes: this.takenBytes });
+      this.takenBytes = 0;
     } catch (cause) {
       if (isBoxRunError(cause)) return this.end(cause);
       const why = cause instanceof Error ? cause.message : String(cause);

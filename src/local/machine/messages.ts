@@ -37,6 +37,8 @@ export type ToMachine =
   | { type: "emulator"; module: WebAssembly.Module }
   /** With its disk: a snapshot for new boxes; without: for any. */
   | { type: "save"; withDisk: boolean }
+  /** So much of the agent's output has been taken in. */
+  | { type: "took"; bytes: number }
   /** Its time stands still, or goes on. */
   | { type: "pause" }
   | { type: "resume" }

@@ -16,6 +16,11 @@ import { DEVICE_SET, Machine, type MachineParts } from "./v86-machine.js";
 
 /** Of what the kernel prints within one slice of emulation: a guest's root may print there without end. */
 const CONSOLE_BYTES = 4096;
+/**
+ * Output on its way to an owner that does not come to take it, as a page that is busy does not: beyond this the machine stands still. Credit does not bound it, since a guest that
+ * takes more than it was given is found out by the owner.
+ */
+const BACKLOG_BYTES = 32 * 2 ** 20;
 const KERNEL_CMDLINE =
   "console=ttyS0 rdinit=/init tsc=reliable mitigations=off random.trust_cpu=on panic=-1 reboot=k quiet loglevel=3";
 
@@ -55,9 +60,22 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
       ? end(error.code, error.message, error.retryable)
       : end("RUNTIME_ERROR", `the machine failed: ${error instanceof Error ? error.message : String(error)}`);
 
+  /** Why it stands still. */
+  const reasons = new Set<"asked" | "backlog">();
+  const standStill = (why: "asked" | "backlog", still: boolean) => {
+    const before = reasons.size > 0;
+    if (still) reasons.add(why);
+    else reasons.delete(why);
+    const now = reasons.size > 0;
+    if (now !== before) void (now ? machine?.pause() : machine?.resume())?.catch(failed);
+  };
+
+  let backlogBytes = 0;
   const flush = () => {
     const chunks = output;
     output = [];
+    for (const { byteLength } of chunks) backlogBytes += byteLength;
+    if (backlogBytes > BACKLOG_BYTES) standStill("backlog", true);
     host.post(
       chunks,
       chunks.map((chunk) => chunk.buffer as ArrayBuffer),
@@ -198,10 +216,13 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
         return emulator.resolve(message.module);
       case "save":
         return void save(message.withDisk).catch(failed);
+      case "took":
+        backlogBytes -= message.bytes;
+        return backlogBytes <= BACKLOG_BYTES ? standStill("backlog", false) : undefined;
       case "pause":
-        return void machine?.pause().catch(failed);
+        return standStill("asked", true);
       case "resume":
-        return void machine?.resume().catch(failed);
+        return standStill("asked", false);
       case "stop":
         return void stop().catch(failed);
       case "leave":
