@@ -5,8 +5,8 @@ import type { Host } from "./host.js";
 import type { FromMachine, ToMachine } from "./machine/messages.js";
 import { browserStore } from "./state/store-browser.js";
 
-/** For a Worker to let go of its disk. It comes to that between two slices of emulation, unless it hangs. */
-const LEAVE_MS = 3000;
+/** For a Worker to let go of its disk. It comes to that between two slices of emulation, soon unless it hangs or the machine is very busy. */
+const LEAVE_MS = 10_000;
 
 /** The local backend's host in browsers. */
 export const browserHost: Host = {
