@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { BoxRunError } from "../../errors.js";
 import { OWN_BOX_ID } from "../../util/ids.js";
 import type { BoxStore, Release } from "./box-store.js";
+import { fileSystemError } from "./failures-node.js";
 import { describeLock, isLockHeld, takeFirstLock, takeLock } from "./lock-file-node.js";
 
 const RECORD = "box.json";
@@ -207,30 +208,12 @@ export function folderStore(folder: string): BoxStore {
   };
 }
 
-/** What a file system refuses, as an error of ours. */
 async function guarded<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     throw fileSystemError(error);
   }
-}
-
-/** Full disks are STORAGE_FULL; what else a file system refuses is RUNTIME_ERROR with its words. */
-export function fileSystemError(error: unknown): unknown {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === "ENOSPC" || code === "EDQUOT") {
-    return new BoxRunError("STORAGE_FULL", `there is no space left where boxes are kept: ${message}`, {
-      retryable: true,
-      hint: "free some space, or remove boxes",
-      cause: error,
-    });
-  }
-  if (typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return error;
-  return new BoxRunError("RUNTIME_ERROR", `the folder of boxes cannot be used: ${message}`, {
-    hint: "name another with local.state or $BOXRUN_STATE_DIR, or keep nothing with local.persistent: false",
-    cause: error,
-  });
 }
 
 async function orMissing<T>(promise: Promise<T>, missing: T): Promise<T> {
