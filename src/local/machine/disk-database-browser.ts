@@ -1,6 +1,7 @@
 import { getMany, promisifyRequest } from "idb-keyval";
 import { BoxRunError } from "../../errors.js";
 import {
+  committed,
   type Database,
   DISK_CHUNK_BYTES,
   DISK_KEYS,
@@ -59,8 +60,8 @@ class DatabaseDisk implements StoredDisk {
   }
 
   async writeAll(extents: readonly Extent[]): Promise<void> {
-    const { committed } = await this.inOrder(() => this.change(extents));
-    await committed;
+    const { commit } = await this.inOrder(() => this.change(extents));
+    await commit;
   }
 
   async close(): Promise<void> {
@@ -79,7 +80,7 @@ class DatabaseDisk implements StoredDisk {
     return done;
   }
 
-  private async change(extents: readonly Extent[]): Promise<{ committed: Promise<void> }> {
+  private async change(extents: readonly Extent[]): Promise<{ commit: Promise<void> }> {
     const partial = new Set<number>();
     // Beyond the file system only a guest that means harm writes.
     const inside = extents.filter(({ offset, bytes }) => offset + bytes.byteLength <= this.limitBytes);
@@ -102,14 +103,14 @@ class DatabaseDisk implements StoredDisk {
       this.stored.add(number);
       this.cache(number, chunk);
     }
-    const committed = this.database.use("readwrite", (store) => {
+    const commit = this.database.use("readwrite", (store) => {
       for (const [number, chunk] of changed) store.put(chunk, number);
       // No request follows: the browser need not wait for one.
       store.transaction.commit();
-      return promisifyRequest(store.transaction);
+      return committed(store.transaction);
     });
-    this.lastCommit = committed.catch(() => {});
-    return { committed };
+    this.lastCommit = commit.catch(() => {});
+    return { commit };
   }
 
   /** The chunks among these that are not zero. */

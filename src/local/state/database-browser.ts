@@ -57,11 +57,27 @@ export async function openDatabase(
       return await callback(database.transaction(STORE, mode, { durability }).objectStore(STORE));
     } catch (error) {
       // Its owner closes it last of all: a connection that has ended before was ended by the browser.
-      const ended = removed || (error as Partial<DOMException>).name === "InvalidStateError";
+      const ended = removed || (error instanceof DOMException && error.name === "InvalidStateError");
       throw ended ? goneError(name, { cause: error }) : storageError(error);
     }
   };
   return { use, close: () => database.close() };
+}
+
+/**
+ * Resolves once all of a transaction is stored. Unlike idb-keyval's promisifyRequest it does not look at the transaction's error when a request fails: that
+ * comes to the transaction's listeners before the transaction has an error of its own.
+ */
+export function committed(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let failed: DOMException | null = null;
+    transaction.onerror = ({ target }) => {
+      failed ??= (target as IDBRequest).error;
+    };
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () =>
+      reject(transaction.error ?? failed ?? new DOMException("the transaction was cut off", "AbortError"));
+  });
 }
 
 /** Removes a database. Resolves when it is gone. */
