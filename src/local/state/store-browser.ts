@@ -1,4 +1,5 @@
 import { get, promisifyRequest } from "idb-keyval";
+import { BoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
 import { OWN_BOX_ID } from "../../util/ids.js";
 import type { BoxStore, LockOwner, Release } from "./box-store.js";
@@ -11,6 +12,7 @@ import {
   openDatabase,
 } from "./database-browser.js";
 import { memoryStore } from "./store-memory.js";
+import { withWebLock } from "./web-lock-browser.js";
 
 /** Keys of a box's database; those of its disk are numbers (disk-database-browser.ts). */
 const RECORD = "box";
@@ -147,7 +149,16 @@ function databaseStore(prefix: string): BoxStore {
       listened.addEventListener("message", onChange);
       return () => listened.removeEventListener("message", onChange);
     },
-    exclusively: (work) => navigator.locks.request(`${prefix}:names`, work) as never,
+    exclusively: (work) =>
+      withWebLock(
+        `${prefix}:names`,
+        work,
+        () =>
+          new BoxRunError("BOX_LOCKED", "the names of boxes are held by another page", {
+            retryable: true,
+            hint: "if a page of this site hangs, close it",
+          }),
+      ),
 
     readRecord: (id) => withDatabase<unknown>(id, undefined, ({ use }) => get(RECORD, use)),
     writeRecord: async (id, record) => {
