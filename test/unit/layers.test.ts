@@ -172,7 +172,10 @@ describe("layers", () => {
     };
     const stateOf = (entry: string) => [...loaded(entry)].filter((file) => file.startsWith("local/state/"));
     expect(stateOf("local/machine/worker-node.ts")).toEqual(["local/state/failures-node.ts"]);
-    expect(stateOf("local/machine/worker-browser.ts")).toEqual(["local/state/database-browser.ts"]);
+    expect(stateOf("local/machine/worker-browser.ts")).toEqual([
+      "local/state/database-browser.ts",
+      "local/state/web-lock-browser.ts",
+    ]);
   });
 
   it("have no imports that go nowhere", () => {

@@ -8,6 +8,7 @@ import {
   goneError,
   openDatabase,
 } from "../state/database-browser.js";
+import { holdWebLock } from "../state/web-lock-browser.js";
 import { BOX_DISK_BYTES, type Extent, eachChunk, type StoredDisk } from "./disks.js";
 
 /** Chunks kept in memory, so that a small write need not read the rest of its chunk first: 32 MB. */
@@ -17,16 +18,32 @@ const CACHED_CHUNKS = 512;
  * A disk in the chunks of its box's database. Every write is one transaction, and is acknowledged once that has completed: what the guest has been told is
  * durable is in the database whatever happens to the page then, and what is there is always a prefix of what was written.
  *
- * Throws STATE_MISMATCH when the database is gone.
+ * While it is open it has a lock of its own: the box's is its page's, which may end a moment before the last write of its Worker has.
+ *
+ * Throws STATE_MISMATCH when the database is gone, BOX_LOCKED when another Worker does not let go of it.
  */
 export async function openDatabaseDisk(
   name: string,
   { bytes, durability }: { bytes: number; durability: "relaxed" | "strict" },
 ): Promise<StoredDisk> {
-  const database = await openDatabase(name, { create: false, durability });
-  if (!database) throw goneError(name);
-  const keys = await database.use("readonly", (store) => promisifyRequest(store.getAllKeys(DISK_KEYS())));
-  return new DatabaseDisk(database, new Set(keys as number[]), bytes);
+  const release = await holdWebLock(`${name}:disk`, () => stillOpen(name));
+  try {
+    const database = await openDatabase(name, { create: false, durability });
+    if (!database) throw goneError(name);
+    const keys = await database.use("readonly", (store) => promisifyRequest(store.getAllKeys(DISK_KEYS())));
+    return new DatabaseDisk(database, release, new Set(keys as number[]), bytes);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+function stillOpen(name: string): BoxRunError {
+  return new BoxRunError(
+    "BOX_LOCKED",
+    `the box's disk in the database ${name} is still open in the Worker that had it before`,
+    { retryable: true, hint: "if a page of this site hangs, close it" },
+  );
 }
 
 class DatabaseDisk implements StoredDisk {
@@ -38,6 +55,7 @@ class DatabaseDisk implements StoredDisk {
 
   constructor(
     private readonly database: Database,
+    private readonly release: () => Promise<void>,
     /** Numbers of the chunks that are in the database; all others are zero. */
     private readonly stored: Set<number>,
     private readonly limitBytes: number,
@@ -68,6 +86,7 @@ class DatabaseDisk implements StoredDisk {
     await this.inOrder(async () => {});
     await this.lastCommit;
     this.database.close();
+    await this.release();
   }
 
   /**

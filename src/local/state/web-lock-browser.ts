@@ -1,4 +1,5 @@
 import type { BoxRunError } from "../../errors.js";
+import { deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
 
 /** What pages and Workers wait for each other with takes milliseconds: who waits longer than this waits for one that does not move. */
@@ -23,4 +24,21 @@ export async function withWebLock<T>(
     stop();
     throw waiting.signal.aborted && !granted ? late() : error;
   }
+}
+
+/** Takes a Web Lock as {@link withWebLock} does, until what this resolves to is called or the page or Worker ends. */
+export async function holdWebLock(name: string, late: () => BoxRunError): Promise<() => Promise<void>> {
+  const taken = deferred();
+  const released = deferred();
+  const work = () => {
+    taken.resolve();
+    return released.promise;
+  };
+  const held = withWebLock(name, work, late);
+  held.catch(taken.reject);
+  await taken.promise;
+  return () => {
+    released.resolve();
+    return held;
+  };
 }
