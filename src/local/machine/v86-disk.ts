@@ -4,6 +4,13 @@ import type { MachineDisk } from "./disks.js";
 const ATA_BUSY = 0x80;
 const ATA_READY = 0x50;
 const SECTOR_BYTES = 512;
+/**
+ * Of reads and writes of a drive that are under way. A drive has one command at a time, of 32 MB at most; but what one is at goes on when a guest resets the
+ * drive, or gives it the next command without waiting.
+ */
+const MAX_UNDER_WAY_BYTES = 64 * 2 ** 20;
+/** What a small one counts as: a disk in chunks holds a whole chunk for it. */
+const MIN_UNDER_WAY_BYTES = 64 * 1024;
 
 /** What of a drive is reached into. */
 export interface Drive {
@@ -22,6 +29,7 @@ export interface Drive {
 export class V86Disk {
   readonly byteLength: number;
   onload: ((event: object) => void) | undefined;
+  private underWayBytes = 0;
 
   constructor(
     public disk: MachineDisk,
@@ -35,7 +43,7 @@ export class V86Disk {
   }
 
   get(offset: number, length: number, done: (bytes: Uint8Array) => void): void {
-    this.settle(() => this.disk.read(offset, length), done);
+    this.settle(length, () => this.disk.read(offset, length), done);
   }
 
   get_from_cache(): undefined {}
@@ -45,14 +53,25 @@ export class V86Disk {
   }
 
   set(offset: number, bytes: Uint8Array, done: () => void): void {
-    this.settle(() => this.disk.write(offset, bytes), done);
+    this.settle(bytes.byteLength, () => this.disk.write(offset, bytes), done);
   }
 
-  private settle<T>(work: () => T | Promise<T>, done: (value: T) => void): void {
+  private settle<T>(length: number, work: () => T | Promise<T>, done: (value: T) => void): void {
+    const bytes = Math.max(length, MIN_UNDER_WAY_BYTES);
+    if (this.underWayBytes + bytes > MAX_UNDER_WAY_BYTES) {
+      const most = MAX_UNDER_WAY_BYTES / 2 ** 20;
+      return this.onFailure(
+        new Error(`the guest gave a drive more than ${most} MB to read and write at once`),
+      );
+    }
     try {
       const result = work();
-      if (result instanceof Promise) result.then(done, this.onFailure);
-      else done(result);
+      if (!(result instanceof Promise)) return done(result);
+      this.underWayBytes += bytes;
+      const settled = () => {
+        this.underWayBytes -= bytes;
+      };
+      result.finally(settled).then(done, this.onFailure);
     } catch (error) {
       this.onFailure(error);
     }
