@@ -15,15 +15,20 @@ const STATUS = 0x3f6;
 /** Written, the status's port is the channel's control: this resets both of its drives. */
 const RESET = 4;
 const BUS_MASTER = 0xb400;
+const BUS_MASTER_STATUS = 0xb402;
+const BUS_MASTER_TABLE = 0xb404;
+const INTERRUPT = 4;
 const SECOND_DRIVE = 0xf0;
 const WRITE_SECTORS = 0x30;
 const READ_DMA_EXT = 0x25;
+const WRITE_DMA = 0xca;
 const BUSY = 0x80;
 const READY = 0x50;
 
 interface Ports {
   port_write8(port: number, value: number): void;
   port_write16(port: number, value: number): void;
+  port_write32(port: number, value: number): void;
   port_read8(port: number): number;
 }
 
@@ -31,6 +36,7 @@ declare const WebAssembly: { compile(bytes: Uint8Array): Promise<MachineParts["e
 
 let machine: Machine;
 let ports: Ports;
+let memory: Uint8Array;
 let made: boolean;
 let reads: { length: number; answer: () => void }[];
 let failures: unknown[];
@@ -65,8 +71,10 @@ beforeEach(async () => {
     { onOutput() {}, onConsole() {}, onEnd() {}, onFailure: (error) => failures.push(error) },
   );
   made = true;
-  const { cpu } = (machine as unknown as { emulator: { v86: { cpu: { io: Ports } } } }).emulator.v86;
+  const { cpu } = (machine as unknown as { emulator: { v86: { cpu: { io: Ports; mem8: Uint8Array } } } })
+    .emulator.v86;
   ports = cpu.io;
+  memory = cpu.mem8;
 });
 afterEach(() => machine.stop());
 
@@ -167,3 +175,35 @@ it("what a drive has read no longer counts", async () => {
   expect(reads).toHaveLength(5);
   expect(failures).toEqual([]);
 });
+
+it.each([
+  ["without DMA", (number: number) => writeSector(number, 0x4141)],
+  [
+    "with DMA",
+    (number: number) => {
+      // One entry, the last: 512 bytes from 0x2000 on.
+      memory.set([0, 0x20, 0, 0, 0, 2, 0, 0x80], 0x1000);
+      ports.port_write32(BUS_MASTER_TABLE, 0x1000);
+      command(number, WRITE_DMA);
+      startDma();
+    },
+  ],
+])(
+  "a write %s that is stored after the drive was reset does not end what the drive does by then",
+  async (_, write) => {
+    write(3);
+    reset();
+    write(5);
+    ports.port_write8(BUS_MASTER_STATUS, INTERRUPT);
+    const state = () => [STATUS, LBA, COUNT, BUS_MASTER_STATUS].map((port) => ports.port_read8(port));
+    const before = state();
+    writes[0]!.stored();
+    await new Promise(setImmediate);
+    expect(state()).toEqual(before);
+    expect(before[3]! & INTERRUPT).toBe(0);
+    writes[1]!.stored();
+    await new Promise(setImmediate);
+    const [status, sector, , busMaster] = state();
+    expect([status, sector, busMaster! & INTERRUPT]).toEqual([READY, 6, INTERRUPT]);
+  },
+);

@@ -14,13 +14,15 @@ const MIN_UNDER_WAY_BYTES = 64 * 1024;
 
 /** What of a drive is reached into. */
 export interface Drive {
-  buffer: V86Disk;
+  /** Null where no disk is. */
+  buffer: V86Disk | null;
   data: Uint8Array;
   data_length: number;
   write_dest: number;
   current_command: number;
   status_reg: number;
   do_write(): void;
+  cancel_io_operations(): void;
   ata_advance(command: number, sectors: number): void;
   push_irq(): void;
 }
@@ -30,6 +32,7 @@ export class V86Disk {
   readonly byteLength: number;
   onload: ((event: object) => void) | undefined;
   private underWayBytes = 0;
+  private resets = 0;
 
   constructor(
     public disk: MachineDisk,
@@ -53,7 +56,16 @@ export class V86Disk {
   }
 
   set(offset: number, bytes: Uint8Array, done: () => void): void {
-    this.settle(bytes.byteLength, () => this.disk.write(offset, bytes), done);
+    const { resets } = this;
+    const stored = () => {
+      if (resets === this.resets) done();
+    };
+    this.settle(bytes.byteLength, () => this.disk.write(offset, bytes), stored);
+  }
+
+  /** The drive has been reset: it forgets what it was at, and may have another command by the time that is done. Of reads v86 sees to that. */
+  forgetWrites(): void {
+    this.resets++;
   }
 
   private settle<T>(length: number, work: () => T | Promise<T>, done: (value: T) => void): void {
@@ -89,20 +101,31 @@ export class V86Disk {
   set_state(): void {}
 }
 
+const mended = new WeakSet<object>();
+
 /**
  * Makes drives acknowledge writes without DMA when they are stored: v86 does so before it hands them over. Linux changes to such writes for good when a drive
- * has been silent a few times, as one in a page that was suspended is. For all drives at once: v86 lets nobody change one.
+ * has been silent a few times, as one in a page that was suspended is. And makes them forget what they were writing when they are reset. For all drives at
+ * once: v86 lets nobody change one.
  */
-export function acknowledgeStored(drive: Drive): void {
-  Object.getPrototypeOf(drive).do_write = function (this: Drive): void {
+export function mendDrives(drive: Drive): void {
+  const drives = Object.getPrototypeOf(drive) as Drive;
+  if (mended.has(drives)) return;
+  mended.add(drives);
+  drives.do_write = function (this: Drive): void {
     const { current_command, write_dest } = this;
     // The guest's next write goes to the same place.
     const bytes = this.data.slice(0, this.data_length);
     this.status_reg = ATA_BUSY;
-    this.buffer.set(write_dest, bytes, () => {
+    this.buffer!.set(write_dest, bytes, () => {
       this.ata_advance(current_command, bytes.byteLength / SECTOR_BYTES);
       this.status_reg = ATA_READY;
       this.push_irq();
     });
+  };
+  const cancel = drives.cancel_io_operations;
+  drives.cancel_io_operations = function (this: Drive): void {
+    this.buffer?.forgetWrites();
+    cancel.call(this);
   };
 }
