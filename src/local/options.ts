@@ -31,7 +31,7 @@ export interface LocalOptions {
   persistent?: boolean;
   /**
    * What a write that the guest has been told is durable has survived. "relaxed", the default: the end of the page or process, at any moment.
-   * "strict": a power cut, too; each write waits for the device.
+   * "strict": a power cut, too; each write waits for the device. Only disks are meant: in Node a box's record always waits for it.
    */
   durability?: "relaxed" | "strict";
   /** True: an image that only stands in for the one that was asked for ("ubuntu:24.04") is refused with IMAGE_PULL_FAILED. Default false. */

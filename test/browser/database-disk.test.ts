@@ -8,6 +8,7 @@ const sector = (value: number) => new Uint8Array(512).fill(value);
 
 afterEach(async () => {
   vi.restoreAllMocks();
+  vi.useRealTimers();
   await deleteDatabase(NAME);
 });
 
@@ -55,3 +56,55 @@ it.each(["relaxed", "strict"] as const)(
     await disk.close();
   },
 );
+
+/** A Worker that has the disk open. */
+async function holder(): Promise<Worker> {
+  (await openDatabase(NAME, { create: true, durability: "relaxed" }))!.close();
+  const worker = new Worker(new URL("./disk-holder.ts", import.meta.url), { type: "module" });
+  await new Promise((resolve, reject) => {
+    worker.onmessage = resolve;
+    worker.onerror = ({ message }) => reject(new Error(message));
+    worker.postMessage({ name: NAME });
+  });
+  return worker;
+}
+/** Resolves once somebody waits for the disk. */
+async function somebodyWaits(): Promise<void> {
+  const { pending = [] } = await navigator.locks.query();
+  if (!pending.some(({ name }) => name?.startsWith(NAME))) await somebodyWaits();
+}
+
+it.each([
+  ["ends", (worker: Worker) => worker.terminate()],
+  ["closes it", (worker: Worker) => worker.postMessage("close")],
+])("a disk is opened once the Worker that has it open %s, and not before", async (_, letGo) => {
+  const worker = await holder();
+  const opened = vi.fn();
+  const opening = openDatabaseDisk(NAME, OPTIONS).finally(opened);
+  await somebodyWaits();
+  expect(opened).not.toHaveBeenCalled();
+  letGo(worker);
+  const disk = await opening;
+  expect((await disk.read(0, 512))[0]).toBe(7);
+  await disk.close();
+  worker.terminate();
+});
+
+it("a disk that a Worker does not let go of is BOX_LOCKED after a while", async () => {
+  const worker = await holder();
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const opening = openDatabaseDisk(NAME, OPTIONS).catch((error) => error);
+  vi.advanceTimersByTime(60_000);
+  expect(await opening).toMatchObject({
+    code: "BOX_LOCKED",
+    retryable: true,
+    message: expect.stringContaining(`${NAME} is still open in the Worker that had it before`),
+  });
+  worker.terminate();
+});
+
+it("a disk that cannot be opened is not held", async () => {
+  await expect(openDatabaseDisk(NAME, OPTIONS)).rejects.toMatchObject({ code: "STATE_MISMATCH" });
+  const { held = [] } = await navigator.locks.query();
+  expect(held.filter(({ name }) => name?.startsWith(NAME))).toEqual([]);
+});

@@ -78,7 +78,11 @@ it.each([1, 2])(
     const calls = (await run(join(scratch, `${seed}`), history, 0, "before")).at(-1)!.split(" ");
     expect(calls.length).toBeGreaterThan(2 * STEPS);
     const crashes = calls.flatMap((call, i) =>
-      ["before", ...(/writeFile|appendFile|rm/.test(call) ? ["half"] : [])].map((how) => ({
+      [
+        "before",
+        ...(/writeFile|appendFile|rm/.test(call) ? ["half"] : []),
+        ...(/writeFile|rename/.test(call) ? ["power"] : []),
+      ].map((how) => ({
         at: i + 1,
         how,
       })),

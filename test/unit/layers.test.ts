@@ -163,6 +163,21 @@ describe("layers", () => {
     );
   });
 
+  it("load of the state, in a machine's thread, what its disk is opened with and nothing else", () => {
+    const loaded = (file: string, seen = new Set<string>()): Set<string> => {
+      if (seen.has(file)) return seen;
+      seen.add(file);
+      for (const target of imports.get(file) ?? []) loaded(target, seen);
+      return seen;
+    };
+    const stateOf = (entry: string) => [...loaded(entry)].filter((file) => file.startsWith("local/state/"));
+    expect(stateOf("local/machine/worker-node.ts")).toEqual(["local/state/failures-node.ts"]);
+    expect(stateOf("local/machine/worker-browser.ts")).toEqual([
+      "local/state/database-browser.ts",
+      "local/state/web-lock-browser.ts",
+    ]);
+  });
+
   it("have no imports that go nowhere", () => {
     const missing = [...imports].flatMap(([file, targets]) =>
       targets.filter((target) => !imports.has(target)).map((target) => `${file} -> ${target}`),

@@ -11,7 +11,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { hostname, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { build } from "esbuild";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isLockHeld, takeFirstLock, takeLock } from "../../src/local/state/lock-file-node.js";
 
@@ -23,11 +25,11 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const locks = () => readdirSync(folder).filter((name) => name.startsWith("lock."));
 
-/** What this process writes, to be changed. */
+/** What this process writes where it can have no socket, to be changed. */
 async function ownFile(): Promise<Record<string, string | number>> {
   const release = await takeLock(folder);
   const [name] = locks();
-  const owner = JSON.parse(readFileSync(join(folder, name!), "utf8"));
+  const { socket: _, ...owner } = JSON.parse(readFileSync(join(folder, name!), "utf8"));
   await release!();
   for (const file of locks()) rmSync(join(folder, file));
   return owner;
@@ -130,7 +132,7 @@ describe("a lock file", () => {
 
   it.each([
     ["without a socket", { socket: undefined }],
-    ["whose socket is missing", {}],
+    ["whose socket is missing", { socket: ".live-76543210" }],
     ["whose socket would be elsewhere", { socket: "../.live-0123abcd" }],
     ["on a file system that machines share", { socket: ".live-0123abcd", local: false }],
   ])("of a process in another container %s is held: nothing is known of it", async (_, change) => {
@@ -169,6 +171,46 @@ describe("a lock file", () => {
     await release(named);
     expect(await isLockHeld(named)).toBe(false);
     expect(readdirSync(named)).toEqual(["lock.1"]);
+  });
+
+  it.each([
+    ["in a folder that is there", (folder: string) => `await takeLock(${JSON.stringify(folder)})`],
+    [
+      "in a folder that it made and renamed",
+      (folder: string) => `await (async () => {
+        const draft = ${JSON.stringify(join(dirname(folder), "draft"))};
+        fs.mkdirSync(draft);
+        await takeFirstLock(draft);
+        fs.rmdirSync(${JSON.stringify(folder)});
+        fs.renameSync(draft, ${JSON.stringify(folder)});
+      })()`,
+    ],
+  ])("of a thread, %s, ends with that, while its process runs on", async (_, take) => {
+    const module = join(folder, "lock.mjs");
+    await build({
+      entryPoints: [join(import.meta.dirname, "../../src/local/state/lock-file-node.ts")],
+      outfile: module,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      logLevel: "error",
+    });
+    const box = join(folder, "box");
+    mkdirSync(box);
+    const script = `(async () => {
+      const fs = require("node:fs");
+      const { takeLock, takeFirstLock } = await import(${JSON.stringify(module)});
+      ${take(box)};
+      require("node:worker_threads").parentPort.postMessage("taken");
+      setInterval(() => {}, 1e6);
+    })()`;
+    const thread = new Worker(script, { eval: true });
+    await once(thread, "message");
+    expect(await isLockHeld(box)).toBe(true);
+    expect(await takeLock(box)).toBeNull();
+    await thread.terminate();
+    expect(await isLockHeld(box)).toBe(false);
+    expect(await takeLock(box)).not.toBeNull();
   });
 
   it("clears what killed takers have left, and nothing that may be in use", async () => {

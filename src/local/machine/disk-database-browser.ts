@@ -1,12 +1,14 @@
 import { getMany, promisifyRequest } from "idb-keyval";
 import { BoxRunError } from "../../errors.js";
 import {
+  committed,
   type Database,
   DISK_CHUNK_BYTES,
   DISK_KEYS,
   goneError,
   openDatabase,
 } from "../state/database-browser.js";
+import { holdWebLock } from "../state/web-lock-browser.js";
 import { BOX_DISK_BYTES, type Extent, eachChunk, type StoredDisk } from "./disks.js";
 
 /** Chunks kept in memory, so that a small write need not read the rest of its chunk first: 32 MB. */
@@ -16,16 +18,32 @@ const CACHED_CHUNKS = 512;
  * A disk in the chunks of its box's database. Every write is one transaction, and is acknowledged once that has completed: what the guest has been told is
  * durable is in the database whatever happens to the page then, and what is there is always a prefix of what was written.
  *
- * Throws STATE_MISMATCH when the database is gone.
+ * While it is open it has a lock of its own: the box's is its page's, which may end a moment before the last write of its Worker has.
+ *
+ * Throws STATE_MISMATCH when the database is gone, BOX_LOCKED when another Worker does not let go of it.
  */
 export async function openDatabaseDisk(
   name: string,
   { bytes, durability }: { bytes: number; durability: "relaxed" | "strict" },
 ): Promise<StoredDisk> {
-  const database = await openDatabase(name, { create: false, durability });
-  if (!database) throw goneError(name);
-  const keys = await database.use("readonly", (store) => promisifyRequest(store.getAllKeys(DISK_KEYS())));
-  return new DatabaseDisk(database, new Set(keys as number[]), bytes);
+  const release = await holdWebLock(`${name}:disk`, () => stillOpen(name));
+  try {
+    const database = await openDatabase(name, { create: false, durability });
+    if (!database) throw goneError(name);
+    const keys = await database.use("readonly", (store) => promisifyRequest(store.getAllKeys(DISK_KEYS())));
+    return new DatabaseDisk(database, release, new Set(keys as number[]), bytes);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+function stillOpen(name: string): BoxRunError {
+  return new BoxRunError(
+    "BOX_LOCKED",
+    `the box's disk in the database ${name} is still open in the Worker that had it before`,
+    { retryable: true, hint: "if a page of this site hangs, close it" },
+  );
 }
 
 class DatabaseDisk implements StoredDisk {
@@ -37,6 +55,7 @@ class DatabaseDisk implements StoredDisk {
 
   constructor(
     private readonly database: Database,
+    private readonly release: () => Promise<void>,
     /** Numbers of the chunks that are in the database; all others are zero. */
     private readonly stored: Set<number>,
     private readonly limitBytes: number,
@@ -59,14 +78,15 @@ class DatabaseDisk implements StoredDisk {
   }
 
   async writeAll(extents: readonly Extent[]): Promise<void> {
-    const { committed } = await this.inOrder(() => this.change(extents));
-    await committed;
+    const { commit } = await this.inOrder(() => this.change(extents));
+    await commit;
   }
 
   async close(): Promise<void> {
     await this.inOrder(async () => {});
     await this.lastCommit;
     this.database.close();
+    await this.release();
   }
 
   /**
@@ -79,7 +99,7 @@ class DatabaseDisk implements StoredDisk {
     return done;
   }
 
-  private async change(extents: readonly Extent[]): Promise<{ committed: Promise<void> }> {
+  private async change(extents: readonly Extent[]): Promise<{ commit: Promise<void> }> {
     const partial = new Set<number>();
     // Beyond the file system only a guest that means harm writes.
     const inside = extents.filter(({ offset, bytes }) => offset + bytes.byteLength <= this.limitBytes);
@@ -102,14 +122,14 @@ class DatabaseDisk implements StoredDisk {
       this.stored.add(number);
       this.cache(number, chunk);
     }
-    const committed = this.database.use("readwrite", (store) => {
+    const commit = this.database.use("readwrite", (store) => {
       for (const [number, chunk] of changed) store.put(chunk, number);
       // No request follows: the browser need not wait for one.
       store.transaction.commit();
-      return promisifyRequest(store.transaction);
+      return committed(store.transaction);
     });
-    this.lastCommit = committed.catch(() => {});
-    return { committed };
+    this.lastCommit = commit.catch(() => {});
+    return { commit };
   }
 
   /** The chunks among these that are not zero. */

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { promisify } from "node:util";
 import { BoxRunError } from "../../errors.js";
-import { fileSystemError } from "../state/store-node.js";
+import { fileSystemError } from "../state/failures-node.js";
 import { BOX_DISK_BYTES, type Extent, type StoredDisk } from "./disks.js";
 
 const flush = promisify(fdatasync);

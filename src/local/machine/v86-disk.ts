@@ -4,16 +4,25 @@ import type { MachineDisk } from "./disks.js";
 const ATA_BUSY = 0x80;
 const ATA_READY = 0x50;
 const SECTOR_BYTES = 512;
+/**
+ * Of reads and writes of a drive that are under way. A drive has one command at a time, of 32 MB at most; but what one is at goes on when a guest resets the
+ * drive, or gives it the next command without waiting.
+ */
+const MAX_UNDER_WAY_BYTES = 64 * 2 ** 20;
+/** What a small one counts as: a disk in chunks holds a whole chunk for it. */
+const MIN_UNDER_WAY_BYTES = 64 * 1024;
 
 /** What of a drive is reached into. */
 export interface Drive {
-  buffer: V86Disk;
+  /** Null where no disk is. */
+  buffer: V86Disk | null;
   data: Uint8Array;
   data_length: number;
   write_dest: number;
   current_command: number;
   status_reg: number;
   do_write(): void;
+  cancel_io_operations(): void;
   ata_advance(command: number, sectors: number): void;
   push_irq(): void;
 }
@@ -22,6 +31,8 @@ export interface Drive {
 export class V86Disk {
   readonly byteLength: number;
   onload: ((event: object) => void) | undefined;
+  private underWayBytes = 0;
+  private resets = 0;
 
   constructor(
     public disk: MachineDisk,
@@ -35,7 +46,7 @@ export class V86Disk {
   }
 
   get(offset: number, length: number, done: (bytes: Uint8Array) => void): void {
-    this.settle(() => this.disk.read(offset, length), done);
+    this.settle(length, () => this.disk.read(offset, length), done);
   }
 
   get_from_cache(): undefined {}
@@ -45,14 +56,34 @@ export class V86Disk {
   }
 
   set(offset: number, bytes: Uint8Array, done: () => void): void {
-    this.settle(() => this.disk.write(offset, bytes), done);
+    const { resets } = this;
+    const stored = () => {
+      if (resets === this.resets) done();
+    };
+    this.settle(bytes.byteLength, () => this.disk.write(offset, bytes), stored);
   }
 
-  private settle<T>(work: () => T | Promise<T>, done: (value: T) => void): void {
+  /** The drive has been reset: it forgets what it was at, and may have another command by the time that is done. Of reads v86 sees to that. */
+  forgetWrites(): void {
+    this.resets++;
+  }
+
+  private settle<T>(length: number, work: () => T | Promise<T>, done: (value: T) => void): void {
+    const bytes = Math.max(length, MIN_UNDER_WAY_BYTES);
+    if (this.underWayBytes + bytes > MAX_UNDER_WAY_BYTES) {
+      const most = MAX_UNDER_WAY_BYTES / 2 ** 20;
+      return this.onFailure(
+        new Error(`the guest gave a drive more than ${most} MB to read and write at once`),
+      );
+    }
     try {
       const result = work();
-      if (result instanceof Promise) result.then(done, this.onFailure);
-      else done(result);
+      if (!(result instanceof Promise)) return done(result);
+      this.underWayBytes += bytes;
+      const settled = () => {
+        this.underWayBytes -= bytes;
+      };
+      result.finally(settled).then(done, this.onFailure);
     } catch (error) {
       this.onFailure(error);
     }
@@ -70,20 +101,31 @@ export class V86Disk {
   set_state(): void {}
 }
 
+const mended = new WeakSet<object>();
+
 /**
  * Makes drives acknowledge writes without DMA when they are stored: v86 does so before it hands them over. Linux changes to such writes for good when a drive
- * has been silent a few times, as one in a page that was suspended is. For all drives at once: v86 lets nobody change one.
+ * has been silent a few times, as one in a page that was suspended is. And makes them forget what they were writing when they are reset. For all drives at
+ * once: v86 lets nobody change one.
  */
-export function acknowledgeStored(drive: Drive): void {
-  Object.getPrototypeOf(drive).do_write = function (this: Drive): void {
+export function mendDrives(drive: Drive): void {
+  const drives = Object.getPrototypeOf(drive) as Drive;
+  if (mended.has(drives)) return;
+  mended.add(drives);
+  drives.do_write = function (this: Drive): void {
     const { current_command, write_dest } = this;
     // The guest's next write goes to the same place.
     const bytes = this.data.slice(0, this.data_length);
     this.status_reg = ATA_BUSY;
-    this.buffer.set(write_dest, bytes, () => {
+    this.buffer!.set(write_dest, bytes, () => {
       this.ata_advance(current_command, bytes.byteLength / SECTOR_BYTES);
       this.status_reg = ATA_READY;
       this.push_irq();
     });
+  };
+  const cancel = drives.cancel_io_operations;
+  drives.cancel_io_operations = function (this: Drive): void {
+    this.buffer?.forgetWrites();
+    cancel.call(this);
   };
 }

@@ -8,7 +8,7 @@ import { deferred } from "../../util/deferred.js";
 import type { MachineDisk } from "./disks.js";
 import { PAGE_BYTES, packPages, type Snapshot, unpackPages } from "./snapshot.js";
 import { tickScheduler } from "./tick-scheduler.js";
-import { acknowledgeStored, type Drive, V86Disk } from "./v86-disk.js";
+import { type Drive, mendDrives, V86Disk } from "./v86-disk.js";
 
 /** Changes when the set of devices below does: part of a snapshot's fingerprint. */
 export const DEVICE_SET = "console,net-virtio,9p,balloon,hda,hdb,serial,no-acpi/1";
@@ -258,7 +258,7 @@ export class Machine {
       if (number !== 0 && event === CONSOLE_PORT_EVENT) return;
       sendEvent.call(port, number, event, value);
     };
-    acknowledgeStored(v86.cpu.devices.ide.primary.master);
+    mendDrives(v86.cpu.devices.ide.primary.master);
     const end = (reason: string) => {
       if (this.ended) return;
       this.ended = true;

@@ -35,7 +35,7 @@ export interface BoxStore {
    * Absent: nobody else has these boxes.
    */
   watch?(onChange: () => void): Promise<() => void>;
-  /** Runs `work` while no other page or process of this machine runs any other. For names, which are one for all boxes. */
+  /** Runs `work` while no other page or process of this machine runs any other. For names, which are one for all boxes. BOX_LOCKED when another does not come to an end. */
   exclusively<T>(work: () => Promise<T>): Promise<T>;
 
   /** Undefined: there is no such box. */

@@ -1,9 +1,14 @@
 import type { UseStore } from "idb-keyval";
 import { BoxRunError } from "../../errors.js";
+import { startTimer } from "../../util/timer.js";
 
 const STORE = "keyval";
 /** Of IndexedDB's own counting; what is in a database has its version in the box's record. */
 const DATABASE_VERSION = 1;
+
+/** A phone may take seconds to remove gigabytes. What takes longer waits for a page that does not move: browsers wait for those without an end. */
+const DEADLINE_MS = 30_000;
+const WITHIN = `within ${DEADLINE_MS / 1000} seconds`;
 
 /** A disk is in its box's database by chunks of this size, by number; small enough that scattered metadata costs little. */
 export const DISK_CHUNK_BYTES = 64 * 1024;
@@ -20,28 +25,47 @@ export interface Database {
  * Opens a database, or makes it. Undefined when it is not there and `create` is false. Unlike idb-keyval's own store, this one can be closed, lets go when
  * somebody removes the database, and says how durable a commit is: "strict" waits for the device, which a power cut needs.
  *
- * Throws STORAGE_FULL, STATE_MISMATCH for a database that is evicted meanwhile or of a newer version, RUNTIME_ERROR for what else the browser refuses.
+ * Throws STORAGE_FULL, STATE_MISMATCH for a database that is evicted meanwhile or of a newer version, RUNTIME_ERROR for what else the browser refuses or
+ * does not come to.
  */
 export async function openDatabase(
   name: string,
   { create, durability }: { create: boolean; durability: "relaxed" | "strict" },
 ): Promise<Database | undefined> {
   let missing = false;
+  let late = false;
   const opened = new Promise<IDBDatabase>((resolve, reject) => {
     const request = indexedDB.open(name, DATABASE_VERSION);
+    const stop = startTimer(DEADLINE_MS, () => {
+      late = true;
+      reject(
+        new BoxRunError("RUNTIME_ERROR", `the browser has not opened the database ${name} ${WITHIN}`, {
+          retryable: true,
+          hint: "if another page of this site hangs, close it",
+        }),
+      );
+    });
     request.onupgradeneeded = () => {
       missing = !create;
-      if (missing) request.transaction?.abort();
+      // Nobody waits for one that comes late: it would be there, and nobody's.
+      if (missing || late) request.transaction?.abort();
       else request.result.createObjectStore(STORE);
     };
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      stop();
+      if (late) request.result.close();
+      else resolve(request.result);
+    };
+    request.onerror = () => {
+      stop();
+      reject(request.error);
+    };
   });
   let database: IDBDatabase;
   try {
     database = await opened;
   } catch (error) {
-    if (missing) return undefined;
+    if (missing && !late) return undefined;
     throw storageError(error);
   }
   let removed = false;
@@ -57,19 +81,53 @@ export async function openDatabase(
       return await callback(database.transaction(STORE, mode, { durability }).objectStore(STORE));
     } catch (error) {
       // Its owner closes it last of all: a connection that has ended before was ended by the browser.
-      const ended = removed || (error as Partial<DOMException>).name === "InvalidStateError";
+      const ended = removed || (error instanceof DOMException && error.name === "InvalidStateError");
       throw ended ? goneError(name, { cause: error }) : storageError(error);
     }
   };
   return { use, close: () => database.close() };
 }
 
-/** Removes a database. Resolves when it is gone. */
+/**
+ * Resolves once all of a transaction is stored. Unlike idb-keyval's promisifyRequest it does not look at the transaction's error when a request fails: that
+ * comes to the transaction's listeners before the transaction has an error of its own.
+ */
+export function committed(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let failed: DOMException | null = null;
+    transaction.onerror = ({ target }) => {
+      failed ??= (target as IDBRequest).error;
+    };
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () =>
+      reject(transaction.error ?? failed ?? new DOMException("the transaction was cut off", "AbortError"));
+  });
+}
+
+/**
+ * Removes a database. Resolves when it is gone.
+ *
+ * Throws BOX_LOCKED when that does not come, since somebody has it open who should let go of it; once they do, it goes.
+ */
 export function deleteDatabase(name: string): Promise<void> {
   const request = indexedDB.deleteDatabase(name);
   return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve();
-    request.onerror = () => reject(storageError(request.error));
+    const stop = startTimer(DEADLINE_MS, () =>
+      reject(
+        new BoxRunError("BOX_LOCKED", `another page has not let go of the database ${name} ${WITHIN}`, {
+          retryable: true,
+          hint: "close other pages of this site: it is removed then",
+        }),
+      ),
+    );
+    request.onsuccess = () => {
+      stop();
+      resolve();
+    };
+    request.onerror = () => {
+      stop();
+      reject(storageError(request.error));
+    };
   });
 }
 

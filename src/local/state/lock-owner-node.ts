@@ -21,7 +21,7 @@ export interface Owner {
   since: string;
   /** Whether the lock lies on a file system that one kernel alone has at a time. */
   local: boolean;
-  /** A socket in the lock's folder on which the process listens while it runs. */
+  /** A socket in the lock's folder on which the owner listens while its thread runs. */
   socket?: string;
 }
 
@@ -71,8 +71,11 @@ export async function mayLive(folder: string, owner: Partial<Owner>): Promise<bo
     if (theirs.boot !== ours.boot) return false;
   }
   // One boot is of one machine, which may have another name by now. Process numbers of another container mean nothing here.
-  if (theirs.namespace !== ours.namespace) return mayListen(folder, owner);
-  return typeof owner.pid === "number" && (await startOf(owner.pid)) === owner.started;
+  if (theirs.namespace !== ours.namespace) return (await knock(folder, owner)) !== "refused";
+  if (typeof owner.pid !== "number" || (await startOf(owner.pid)) !== owner.started) return false;
+  // A process runs on when a thread of it ends, and with that the owner. Node removes the sockets of such a thread, unless their folder has another name by then.
+  const heard = await knock(folder, owner);
+  return heard !== "refused" && heard !== "missing";
 }
 
 let ownIdentity: Promise<Pick<Owner, "pid" | "command" | "started" | "where" | "host">> | undefined;
@@ -145,7 +148,7 @@ async function isLocal(folder: string): Promise<boolean> {
   return LOCAL_FILE_SYSTEMS.includes(type >>> 0);
 }
 
-/** Listens until the process ends or what this resolves to is called, and keeps no process alive. Undefined where that cannot be. */
+/** Listens until the thread ends or what this resolves to is called, and keeps no process alive. Undefined where that cannot be. */
 function listenAt(path: string): Promise<(() => void) | undefined> {
   // Longer ones are cut in silence by some versions of Node.
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) return Promise.resolve(undefined);
@@ -157,19 +160,27 @@ function listenAt(path: string): Promise<(() => void) | undefined> {
   });
 }
 
-/** False only where the socket is there and nobody listens: the kernel ends that with its process, however that ends. */
-function mayListen(folder: string, { local, socket }: Partial<Owner>): Promise<boolean> {
+/**
+ * What is heard on an owner's socket. "refused": it is there and nobody listens, since that ends with its thread or process, however those end. "unknown":
+ * there can be none, or it cannot be asked.
+ */
+function knock(
+  folder: string,
+  { local, socket }: Partial<Owner>,
+): Promise<"answered" | "refused" | "missing" | "unknown"> {
   if (local !== true || typeof socket !== "string" || !/^\.live-[0-9a-f]{8}$/.test(socket)) {
-    return Promise.resolve(true);
+    return Promise.resolve("unknown");
   }
   const path = join(folder, socket);
-  if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) return Promise.resolve(true);
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) return Promise.resolve("unknown");
   return new Promise((resolve) => {
     const probe = connect({ path });
     probe.once("connect", () => {
       probe.destroy();
-      resolve(true);
+      resolve("answered");
     });
-    probe.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "ECONNREFUSED"));
+    probe.once("error", ({ code }: NodeJS.ErrnoException) =>
+      resolve(code === "ECONNREFUSED" ? "refused" : code === "ENOENT" ? "missing" : "unknown"),
+    );
   });
 }

@@ -1,8 +1,10 @@
-import { get, promisifyRequest, set, setMany } from "idb-keyval";
+import { get, promisifyRequest } from "idb-keyval";
+import { BoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
 import { OWN_BOX_ID } from "../../util/ids.js";
 import type { BoxStore, LockOwner, Release } from "./box-store.js";
 import {
+  committed,
   type Database,
   DISK_CHUNK_BYTES,
   DISK_KEYS,
@@ -10,6 +12,7 @@ import {
   openDatabase,
 } from "./database-browser.js";
 import { memoryStore } from "./store-memory.js";
+import { withWebLock } from "./web-lock-browser.js";
 
 /** Keys of a box's database; those of its disk are numbers (disk-database-browser.ts). */
 const RECORD = "box";
@@ -84,6 +87,12 @@ function databaseStore(prefix: string): BoxStore {
     return taken.promise;
   };
 
+  const put = (database: Database, record: object) =>
+    database.use("readwrite", (store) => {
+      store.put(record, RECORD);
+      return committed(store.transaction);
+    });
+
   const append = (database: Database, entries: readonly object[], { alone = false } = {}) =>
     database.use("readwrite", (store) => {
       // In one transaction: who is cut off in the middle has all of the old ones or all of the new.
@@ -95,7 +104,7 @@ function databaseStore(prefix: string): BoxStore {
           store.put(entry, `${HISTORY_PREFIX}${String(++number).padStart(SEQUENCE_DIGITS, "0")}`);
         }
       };
-      return promisifyRequest(store.transaction);
+      return committed(store.transaction);
     });
 
   return {
@@ -114,7 +123,7 @@ function databaseStore(prefix: string): BoxStore {
       if (!release) throw new Error(`${id} is new and has an owner`);
       try {
         const database = await openDatabase(databaseName(id), { create: true, durability: "relaxed" });
-        await set(RECORD, record, database!.use);
+        await put(database!, record);
         open.set(id, database!);
         announce(id);
         return release;
@@ -140,11 +149,20 @@ function databaseStore(prefix: string): BoxStore {
       listened.addEventListener("message", onChange);
       return () => listened.removeEventListener("message", onChange);
     },
-    exclusively: (work) => navigator.locks.request(`${prefix}:names`, work) as never,
+    exclusively: (work) =>
+      withWebLock(
+        `${prefix}:names`,
+        work,
+        () =>
+          new BoxRunError("BOX_LOCKED", "the names of boxes are held by another page", {
+            retryable: true,
+            hint: "if a page of this site hangs, close it",
+          }),
+      ),
 
     readRecord: (id) => withDatabase<unknown>(id, undefined, ({ use }) => get(RECORD, use)),
     writeRecord: async (id, record) => {
-      await withDatabase(id, undefined, ({ use }) => setMany([[RECORD, record]], use));
+      await withDatabase(id, undefined, (database) => put(database, record));
       announce(id);
     },
 

@@ -6,6 +6,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { BoxRunError } from "../../errors.js";
 import { OWN_BOX_ID } from "../../util/ids.js";
 import type { BoxStore, Release } from "./box-store.js";
+import { fileSystemError } from "./failures-node.js";
+import { flushFolder, writeFlushed } from "./flush-node.js";
 import { describeLock, isLockHeld, takeFirstLock, takeLock } from "./lock-file-node.js";
 
 const RECORD = "box.json";
@@ -38,16 +40,25 @@ export function folderStore(folder: string): BoxStore {
   // Ids come from callers: one that is not shaped like an id is no box, whatever path it would be.
   const boxFolder = (id: string) => join(boxes, OWN_BOX_ID.test(id) ? id : "none");
 
-  /** Readers see the old file or the new one, whole. */
-  const replaceFile = async (path: string, text: string) => {
+  /** Readers see the old file or the new one, whole. `write` makes the new one. */
+  const replaceFile = async (path: string, text: string, write: typeof writeFlushed) => {
     const draft = `${path}.${crypto.randomUUID()}`;
     try {
-      await writeFile(draft, text);
+      await write(draft, text);
       await rename(draft, path);
     } catch (error) {
       await rm(draft, { force: true }).catch(() => {});
       throw error;
     }
+  };
+
+  /**
+   * After a power cut, too, whatever `durability` is: a record from before would say of a box that it was never made, and who finds that removes it with
+   * its disk. What its folder was given before is there as well: the disk.
+   */
+  const replaceRecord = async (id: string, record: object) => {
+    await replaceFile(join(boxFolder(id), RECORD), JSON.stringify(record), writeFlushed);
+    await flushFolder(boxFolder(id));
   };
 
   /** In a folder of its own: one file to watch, where disks would tell of every write of every guest. */
@@ -106,14 +117,18 @@ export function folderStore(folder: string): BoxStore {
         // Made under another name and then moved: nobody ever sees a box without its record and its lock.
         const draft = join(boxes, `${NEW}${id}`);
         await mkdir(draft, PRIVATE);
+        let path = draft;
         let release: ((folder: string) => Promise<void>) | undefined;
         try {
           release = await takeFirstLock(draft);
-          await writeFile(join(draft, RECORD), JSON.stringify(record));
+          await writeFlushed(join(draft, RECORD), JSON.stringify(record));
+          await flushFolder(draft);
           await rename(draft, boxFolder(id));
+          path = boxFolder(id);
+          await flushFolder(boxes);
         } catch (error) {
-          await release?.(draft).catch(() => {});
-          await rm(draft, { recursive: true, force: true }).catch(() => {});
+          await release?.(path).catch(() => {});
+          await rm(path, { recursive: true, force: true }).catch(() => {});
           throw error;
         }
         await announce(id);
@@ -173,8 +188,7 @@ export function folderStore(folder: string): BoxStore {
         const text = await orMissing(readFile(join(boxFolder(id), RECORD), "utf8"), undefined);
         return text === undefined ? undefined : fromJson(text);
       }),
-    writeRecord: (id, record) =>
-      guarded(() => announced(id, replaceFile(join(boxFolder(id), RECORD), JSON.stringify(record)))),
+    writeRecord: (id, record) => guarded(() => announced(id, replaceRecord(id, record))),
 
     readHistory: (id) =>
       guarded(async () => {
@@ -184,7 +198,8 @@ export function folderStore(folder: string): BoxStore {
     // On a line of its own: the last one may have been cut off, by a kill or a full disk.
     appendHistory: (id, entries) =>
       guarded(() => appendFile(join(boxFolder(id), HISTORY), `\n${lines(entries)}`)),
-    replaceHistory: (id, entries) => guarded(() => replaceFile(join(boxFolder(id), HISTORY), lines(entries))),
+    replaceHistory: (id, entries) =>
+      guarded(() => replaceFile(join(boxFolder(id), HISTORY), lines(entries), writeFile)),
 
     diskLocation: (id) => join(boxFolder(id), DISK),
     diskUsage: (id) =>
@@ -207,30 +222,12 @@ export function folderStore(folder: string): BoxStore {
   };
 }
 
-/** What a file system refuses, as an error of ours. */
 async function guarded<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     throw fileSystemError(error);
   }
-}
-
-/** Full disks are STORAGE_FULL; what else a file system refuses is RUNTIME_ERROR with its words. */
-export function fileSystemError(error: unknown): unknown {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === "ENOSPC" || code === "EDQUOT") {
-    return new BoxRunError("STORAGE_FULL", `there is no space left where boxes are kept: ${message}`, {
-      retryable: true,
-      hint: "free some space, or remove boxes",
-      cause: error,
-    });
-  }
-  if (typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return error;
-  return new BoxRunError("RUNTIME_ERROR", `the folder of boxes cannot be used: ${message}`, {
-    hint: "name another with local.state or $BOXRUN_STATE_DIR, or keep nothing with local.persistent: false",
-    cause: error,
-  });
 }
 
 async function orMissing<T>(promise: Promise<T>, missing: T): Promise<T> {
