@@ -152,3 +152,30 @@ it("a database that opens when nobody waits for it any more is closed", async ()
   });
   expect(blocked).toBe(false);
 });
+
+it("a transaction that never ends holds up no other without an end", async () => {
+  const store = await browserStore(PREFIX);
+  const release = await store.create(ID, { n: 1 });
+  const opening = indexedDB.open(`${PREFIX}:${ID}`);
+  await new Promise((resolve) => {
+    opening.onsuccess = resolve;
+  });
+  const database = opening.result;
+  const stuck = database.transaction("keyval", "readwrite").objectStore("keyval");
+  let goesOn = true;
+  const again = () => {
+    stuck.get("box").onsuccess = () => goesOn && again();
+  };
+  again();
+  fakeTimers();
+  const writing = rejection(store.writeRecord(ID, { n: 2 }));
+  const reading = rejection(store.readHistory(ID));
+  vi.advanceTimersByTime(LONG_MS);
+  for (const failed of [writing, reading])
+    expect(await failed).toMatchObject({ code: "RUNTIME_ERROR", retryable: true });
+  goesOn = false;
+  database.close();
+  vi.useRealTimers();
+  expect(await store.readRecord(ID)).toEqual({ n: 2 });
+  await release();
+});

@@ -1,5 +1,6 @@
 import type { UseStore } from "idb-keyval";
 import { BoxRunError } from "../../errors.js";
+import { deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
 
 const STORE = "keyval";
@@ -77,12 +78,17 @@ export async function openDatabase(
     database.close();
   };
   const use: UseStore = async (mode, callback) => {
+    const late = deferred<never>();
+    const stop = startTimer(DEADLINE_MS, () => late.reject(stuckError(name)));
     try {
-      return await callback(database.transaction(STORE, mode, { durability }).objectStore(STORE));
+      const store = database.transaction(STORE, mode, { durability }).objectStore(STORE);
+      return await Promise.race([callback(store), late.promise]);
     } catch (error) {
       // Its owner closes it last of all: a connection that has ended before was ended by the browser.
       const ended = removed || (error instanceof DOMException && error.name === "InvalidStateError");
       throw ended ? goneError(name, { cause: error }) : storageError(error);
+    } finally {
+      stop();
     }
   };
   return { use, close: () => database.close() };
@@ -137,6 +143,18 @@ export function goneError(name: string, options?: ErrorOptions): BoxRunError {
     hint: "browsers may evict what a site stores, unless its user lets it stay (navigator.storage.persist)",
     ...options,
   });
+}
+
+/** One transaction waits for the one before it. WebKit never ends those of a Worker that was ended while it wrote. */
+function stuckError(name: string): BoxRunError {
+  return new BoxRunError(
+    "RUNTIME_ERROR",
+    `the browser has not read or written the database ${name} ${WITHIN}`,
+    {
+      retryable: true,
+      hint: "close all pages of this site, and open them again",
+    },
+  );
 }
 
 /** What a browser's storage refuses, as an error of ours. */
