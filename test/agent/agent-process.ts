@@ -83,8 +83,13 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   send(...frames: (HostFrame | Uint8Array)[]): void {
+    void this.sent(...frames);
+  }
+
+  /** Resolves when the kernel has taken them all, whether or not the agent reads. */
+  sent(...frames: (HostFrame | Uint8Array)[]): Promise<void> {
     const bytes = frames.map((frame) => (frame instanceof Uint8Array ? frame : encodeFrame(frame)));
-    this.socket.write(Buffer.concat(bytes));
+    return new Promise((resolve) => this.socket.write(Buffer.concat(bytes), () => resolve()));
   }
 
   setup(): void {
