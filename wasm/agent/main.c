@@ -110,14 +110,16 @@ static void handle_received(void)
 /* The host is gone, and with it everybody who waited for these. */
 static void disconnected(void)
 {
+    for (int i = 0; i < stream_count; i++)
+        if (streams[i]->kind == COMMAND)
+            exec_signal(streams[i], SIGKILL);
+    exec_end_overdue();
     while (stream_count) {
         struct stream *stream = streams[stream_count - 1];
-        if (stream->kind == COMMAND) {
-            exec_signal(stream, SIGKILL);
+        if (stream->kind == COMMAND)
             exec_close(stream);
-        } else {
+        else
             file_abort(stream);
-        }
     }
     rx_start = rx_end = 0;
     tx_reset();
@@ -228,7 +230,7 @@ static _Noreturn void serve(void)
             continue;
         }
         handle_received();
-        exec_kill_overdue();
+        exec_end_overdue();
         bool ending = shutting_down();
         if (ending)
             reaped = exec_reap();
@@ -260,7 +262,9 @@ static const char *prepare(void)
     if (setrlimit(RLIMIT_NOFILE, &files) < 0)
         return "limits";
     dev_null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    return dev_null < 0 ? "/dev/null" : NULL;
+    if (dev_null < 0)
+        return "/dev/null";
+    return sessions_open() ? NULL : "/proc";
 }
 
 static int serve_host(const char *descriptor)
