@@ -30,6 +30,18 @@ function agentBinary(): string {
   return binary;
 }
 
+/** State and parent of a process, undefined when there is none. */
+export function processStat(pid: number): { state: string; parent: number; session: number } | undefined {
+  try {
+    const [state, parent, , session] = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ");
+    return { state: state!, parent: Number(parent), session: Number(session) };
+  } catch {
+    return undefined;
+  }
+}
+
 /** Everything a stream brought, up to its end. */
 export interface StreamResult {
   frames: GuestFrame[];
