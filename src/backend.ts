@@ -137,9 +137,9 @@ export interface Backend {
   ): AsyncIterable<BackendEvent>;
   /** Resolves when the command has ended, with its final state. Reads no output. */
   waitExec(boxId: string, execId: string, options: { signal?: AbortSignal }): Promise<ExecInfo>;
-  /** Ends the whole process group. EXEC_ALREADY_FINISHED. Resolves when it is gone. */
+  /** Ends the process group and the session. EXEC_ALREADY_FINISHED. Resolves when they are gone. */
   cancelExec(boxId: string, execId: string): Promise<ExecInfo>;
-  /** Sends a signal ("SIGINT") to the process group. EXEC_ALREADY_FINISHED. */
+  /** Sends a signal ("SIGINT") to the process group, "SIGKILL" to the session. EXEC_ALREADY_FINISHED. */
   signalExec(boxId: string, execId: string, signal: string): Promise<void>;
   /** Resolves when the bytes are on their way and there is room for more. Bytes for a command that has ended are dropped. */
   writeStdin(boxId: string, execId: string, chunk: Uint8Array): Promise<void>;

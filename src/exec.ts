@@ -15,7 +15,7 @@ export interface CommandOptions {
   env?: Record<string, string>;
   /** Absolute, and there. Default: the box's own. */
   workdir?: string;
-  /** Ends the whole process group when it has run this long. Default: no limit. */
+  /** Ends the command and all of its session when it has run this long. Default: no limit. */
   timeoutMs?: number;
   /** Aborting it cancels the command and rejects at once with the signal's reason. */
   signal?: AbortSignal;

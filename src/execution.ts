@@ -199,7 +199,7 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   }
 
   /**
-   * Ends the command and its whole process group: TERM, then KILL after a second. Resolves when it is gone; its status is "canceled" then.
+   * Ends the command and all of its session: TERM, then KILL after a second. What has begun a session of its own, as daemons do, goes on. Resolves when it is gone; its status is "canceled" then.
    * Throws EXEC_ALREADY_FINISHED.
    */
   async cancel(): Promise<ExecInfo> {
@@ -208,7 +208,7 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
     return info;
   }
 
-  /** Sends a signal to the command's process group. Default "SIGKILL". Throws EXEC_ALREADY_FINISHED. */
+  /** Sends a signal to the command's process group, SIGKILL to all of its session. Default "SIGKILL". Throws EXEC_ALREADY_FINISHED. */
   kill(signal = "SIGKILL"): Promise<void> {
     return this.backend.signalExec(this.boxId, this.id, signal);
   }

@@ -30,6 +30,18 @@ function agentBinary(): string {
   return binary;
 }
 
+/** State and parent of a process, undefined when there is none. */
+export function processStat(pid: number): { state: string; parent: number; session: number } | undefined {
+  try {
+    const [state, parent, , session] = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ");
+    return { state: state!, parent: Number(parent), session: Number(session) };
+  } catch {
+    return undefined;
+  }
+}
+
 /** Everything a stream brought, up to its end. */
 export interface StreamResult {
   frames: GuestFrame[];
@@ -83,8 +95,13 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   send(...frames: (HostFrame | Uint8Array)[]): void {
+    void this.sent(...frames);
+  }
+
+  /** Resolves when the kernel has taken them all, whether or not the agent reads. */
+  sent(...frames: (HostFrame | Uint8Array)[]): Promise<void> {
     const bytes = frames.map((frame) => (frame instanceof Uint8Array ? frame : encodeFrame(frame)));
-    this.socket.write(Buffer.concat(bytes));
+    return new Promise((resolve) => this.socket.write(Buffer.concat(bytes), () => resolve()));
   }
 
   setup(): void {

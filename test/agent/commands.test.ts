@@ -1,23 +1,11 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { MAX_DATA, MAX_STREAMS } from "../../src/local/frame-types.js";
-import { AgentProcess, whySkipped } from "./agent-process.js";
+import { AgentProcess, processStat, whySkipped } from "./agent-process.js";
 
 const [ENOENT, E2BIG, ENOEXEC, EACCES, EAGAIN] = [2, 7, 8, 13, 11];
 const [SIGKILL, SIGTERM] = [9, 15];
 const STAGE = { limit: 3, cwd: 4, exec: 5 };
-
-/** State and parent of a process, undefined when there is none. */
-function processStat(pid: number): { state: string; parent: number; session: number } | undefined {
-  try {
-    const [state, parent, , session] = readFileSync(`/proc/${pid}/stat`, "utf8")
-      .replace(/^.*\) /s, "")
-      .split(" ");
-    return { state: state!, parent: Number(parent), session: Number(session) };
-  } catch {
-    return undefined;
-  }
-}
 
 const exited = (stream: number, value: number) => ({ type: "exit", stream, how: "exited", value });
 const signaled = (stream: number, value: number) => ({ type: "exit", stream, how: "signaled", value });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { type HostFrame, MAX_WINDOW } from "../../src/local/frame-types.js";
+import { FILE_OPERATIONS, type HostFrame, MAX_STREAMS, MAX_WINDOW } from "../../src/local/frame-types.js";
 import { encodeFrame } from "../../src/local/frames.js";
 import { AgentProcess, whySkipped } from "./agent-process.js";
 import { goldenFrames, malformedFrames } from "./golden-frames.js";
@@ -39,6 +39,36 @@ describe.skipIf(whySkipped)(`the agent's protocol${whySkipped ? ` (skipped: ${wh
     expect(await agent.next(0)).toEqual(golden("done of a shutdown").decoded);
     expect(await agent.close()).toBe(0);
     expect(agent.frames).toEqual([]);
+  });
+
+  test("no answer is lost, however many streams a SHUTDOWN ends at once and however little room is left for it", async () => {
+    await using agent = await AgentProcess.start();
+    const streams = Array.from({ length: MAX_STREAMS - 1 }, (_, at) => at + 1);
+    for (const stream of streams) agent.send({ type: "get", stream, window: 0, path: "/proc/cpuinfo" });
+    for (const stream of streams) await agent.next(stream, "stat");
+    // The agent gathers 96 KB of answers in a turn. Each of these is answered by 64 bytes: 4 KB are left.
+    const questions = (3 * 32_768 - 4096) / 64;
+    const question: HostFrame = {
+      type: "file",
+      stream: MAX_STREAMS,
+      operation: FILE_OPERATIONS.stat,
+      mode: 0,
+      window: 4096,
+      path: "/",
+      second: "",
+    };
+    // It stands still until all of it is there, and takes it in one turn.
+    process.kill(agent.pid, "SIGSTOP");
+    await agent.sent(...Array.from({ length: questions }, () => question), {
+      type: "shutdown",
+      stream: 0,
+      graceMs: 0,
+    });
+    process.kill(agent.pid, "SIGCONT");
+    for (let at = 0; at < questions; at++) await agent.next(MAX_STREAMS, "done");
+    expect(await agent.next(0)).toEqual({ type: "done", stream: 0, bytes: 0 });
+    const ends = agent.frames.filter(({ type }) => type === "fail").map(({ stream }) => stream);
+    expect(ends.sort((a, b) => a - b)).toEqual(streams);
   });
 
   test("frames may come byte by byte", async () => {

@@ -1,4 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { GuestFrame } from "../../src/local/frame-types.js";
 import { AgentProcess, whySkipped } from "./agent-process.js";
@@ -111,6 +113,36 @@ describe.skipIf(whySkipped)("terminals", () => {
     expect(existsSync(`/proc/${pid}`)).toBe(false);
   });
 
+  test("leave what runs in their foreground a second to save its work when its shell ends at once", async () => {
+    await using agent = await AgentProcess.start();
+    using folder = temporary();
+    const saved = join(folder.path, "saved");
+    const editor = `trap 'sleep 0.3; echo saved > ${saved}; exit' HUP; echo ready; while :; do sleep 0.01; done`;
+    open(agent, ["bash", "-c", `set -m; sh -c "${editor}"; exit`]);
+    await until(agent, "ready");
+    agent.send({ type: "eof", stream: 1 });
+    expect((await agent.result(1)).end).toMatchObject({ type: "exit", how: "signaled", value: SIGHUP });
+    expect(readFileSync(saved, "utf8")).toBe("saved\n");
+  });
+
+  test("end every job of their shell, whatever it ignores and however it is called", async () => {
+    await using agent = await AgentProcess.start();
+    using folder = temporary();
+    // To who takes the first parenthesis for the end of its name, a zombie.
+    const program = join(folder.path, "a) Z (b");
+    copyFileSync("/bin/sleep", program);
+    open(agent, [
+      "bash",
+      "-c",
+      `set -m; trap '' HUP; '${program}' 1000 & trap - HUP; echo pid $!; wait; exit`,
+    ]);
+    const pid = Number(/pid (\d+)/.exec(await until(agent, "\n"))![1]);
+    await expect.poll(() => readFileSync(`/proc/${pid}/comm`, "utf8")).toBe("a) Z (b\n");
+    agent.send({ type: "eof", stream: 1 });
+    expect((await agent.result(1)).end).toMatchObject({ type: "exit", how: "signaled", value: SIGHUP });
+    await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false);
+  });
+
   test("end a stopped shell, too", async () => {
     await using agent = await AgentProcess.start();
     open(agent, ["sh", "-c", "kill -STOP $$"]);
@@ -161,6 +193,11 @@ describe.skipIf(whySkipped)("terminals", () => {
     expect(await agent.next(1)).toMatchObject({ type: "fail", errno: 2, detail: "/no/such/program" });
   });
 });
+
+function temporary(): Disposable & { path: string } {
+  const path = mkdtempSync(join(tmpdir(), "boxrun-terminal-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
+}
 
 /** "T" is stopped. */
 const stateOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.[0];

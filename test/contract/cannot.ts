@@ -64,7 +64,7 @@ const TERMINALS = [
   "tells a running program of another size",
   "interrupts, stops and continues commands by its keys",
   "shows an editor, in which a file is written",
-  "ends what runs in its foreground when it is closed",
+  "ends what runs on it when it is closed, in its background, too",
   "is one of many, each with its own",
   "waits for its reader, holds up no command meanwhile, and loses nothing",
   "ends with its box",

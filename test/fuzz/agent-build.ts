@@ -13,7 +13,10 @@ const FLAGS = [
     " ",
   ),
 ];
-const FILES = "main dispatch streams frames exec terminal pipes files operations box port give-up".split(" ");
+const FILES =
+  "main dispatch streams frames exec ends sessions terminal pipes files operations box port give-up".split(
+    " ",
+  );
 
 /** The agent, watched by sanitizers. */
 export interface Watched {

@@ -46,6 +46,8 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["sh", "-c", "kill -9 $$"],
   ["sh", "-c", "trap '' TERM; sleep 1000"],
   ["sh", "-c", "sleep 0.05 & echo a"],
+  // Jobs in groups of their own.
+  ["bash", "-c", "set -m; sleep 0.3 & (trap '' TERM; sleep 0.3) & wait"],
   [
     "sh",
     "-c",
@@ -55,6 +57,7 @@ const COMMANDS: readonly (readonly string[])[] = [
 ];
 const ENV = ["PATH=/usr/bin:/bin", "A=b"];
 const IDS = 12;
+const HEADER_BYTES = 12;
 
 /** What a host asks of an agent, some of it out of place. */
 export function hostFrame(mutator: Mutator): HostFrame {
@@ -147,8 +150,17 @@ export function sessionBytes(mutator: Mutator): { bytes: Uint8Array; broken: boo
   if (!broken) return { bytes: join(parts), broken };
   if (random.chance(0.3)) return { bytes: mutator.mutate(join(parts), parts), broken };
   const at = random.between(0, parts.length - 1);
-  parts[at] = mutator.mutate(parts[at]!, parts);
+  parts[at] = random.chance(0.4)
+    ? shortened(parts[at]!, random.between(1, 8))
+    : mutator.mutate(parts[at]!, parts);
   return { bytes: join(parts), broken };
+}
+
+/** A frame that lacks its last bytes, and whose header knows: its last fields are not there. */
+function shortened(frame: Uint8Array, bytes: number): Uint8Array {
+  const short = frame.slice(0, Math.max(HEADER_BYTES, frame.byteLength - bytes));
+  new DataView(short.buffer).setUint32(0, short.byteLength - HEADER_BYTES, true);
+  return short;
 }
 
 /** What was sent, as this side's own reader understands it: what the agent must make of it, too. */

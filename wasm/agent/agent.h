@@ -22,6 +22,9 @@
 
 enum kind { COMMAND, PUT, GET, LIST };
 
+/* What a look at all processes is to do with those of a command's session: see sessions_sweep. */
+enum sweep { NO_SWEEP, SWEEP_LOOK, SWEEP_TERM, SWEEP_KILL };
+
 /* One of a command's pipes, at the agent's end. */
 struct pipe_end {
     int fd;          /* -1: closed */
@@ -41,6 +44,10 @@ struct stream {
     uint32_t window;  /* granted + owed + what waits in the ring; 0: the host may send nothing */
 
     pid_t pid;       /* COMMAND: its process and group, 0 once reaped */
+    pid_t session;   /* COMMAND: the same number, 0 once its EXIT waits for nobody of it */
+    enum sweep sweep;
+    bool found;      /* by the last sweep: somebody of the session was left */
+    uint8_t turns;   /* that SWEEP_KILL has taken */
     bool terminal;   /* COMMAND: in and out are the two directions of one */
     bool stderr_first;
     uint8_t how;
@@ -109,17 +116,29 @@ bool exec_read(struct reader *reader, struct command *command);
 struct stream *exec_start(uint32_t id, uint32_t window, const struct command *command);
 /* Starts a command, chrooted when there is a root, and answers. False: it breaks the protocol. */
 bool exec_frame(const struct frame *frame, const char *root, int cgroup);
-/* To the command's whole group, as long as its number cannot be another's. */
+
+/* ends.c */
+/* To the command's whole group, as long as its number cannot be another's; KILL to its session. */
 void exec_signal(struct stream *stream, int number);
 void exec_terminate(struct stream *stream, uint32_t grace_ms);
 /* Closes a command's terminal; who does not end by that is killed after a while. */
 void exec_hang_up(struct stream *stream);
-/* When the next grace ends, INT64_MAX: none runs. */
+/* When the next grace ends, INT64_MAX: none runs; 0: this turn could not reach all of a session. */
 int64_t exec_deadline(void);
-void exec_kill_overdue(void);
+/* Kills those whose grace is over, and reaches the sessions of all that are to end. */
+void exec_end_overdue(void);
 enum reaped exec_reap(void);
 /* Lets go of the pipes and closes the stream; the command itself is not touched. */
 void exec_close(struct stream *stream);
+
+/* sessions.c */
+bool sessions_open(void);
+/*
+ * Does to all sessions what their streams' `sweep` says, and clears it: LOOK finds out whether anybody is left, TERM
+ * (with CONT) goes to those outside the command's group, KILL to everybody, until nobody is found. Where that takes
+ * too long for one turn, KILL stays set; after some turns everybody who can be reached has been.
+ */
+void sessions_sweep(void);
 
 /* terminal.c. Each is false when it breaks the protocol. */
 bool terminal_frame(const struct frame *frame, int cgroup);

@@ -1,4 +1,4 @@
-/* Commands: their start, without a shell or a fork of the agent's memory, their signals and their end. */
+/* Commands: their start, without a shell or a fork of the agent's memory. */
 #define _GNU_SOURCE
 #include "agent.h"
 
@@ -9,13 +9,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-/* Zombies reaped in one turn, so that a fork bomb's remains do not keep the port waiting. */
-#define MAX_REAPED 64
-/* For a shell whose terminal was closed, to end its jobs and itself. */
-#define HANG_UP_GRACE_MS 1000
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* One command is started at a time: the agent stands still until its child has executed the program. */
@@ -26,9 +21,6 @@ static struct {
 } start;
 static uint8_t child_stack[8192] __attribute__((aligned(16)));
 static char candidate[MAX_PATH + 1];
-
-/* Commands under TERMINATE. */
-static int terminating;
 
 static _Noreturn void child_fails(enum fail_stage stage, int error)
 {
@@ -169,7 +161,7 @@ struct stream *exec_start(uint32_t id, uint32_t window, const struct command *co
         return NULL;
     }
     struct stream *stream = stream_open(id, COMMAND);
-    stream->pid = pid;
+    stream->pid = stream->session = pid;
     stream->credit = window;
     send_u32(F_STARTED, id, pid);
     return stream;
@@ -209,114 +201,4 @@ bool exec_frame(const struct frame *frame, const char *root, int cgroup)
     if (flags & EXEC_STDIN)
         stdin_grant(stream);
     return true;
-}
-
-void exec_signal(struct stream *stream, int number)
-{
-    if (stream->pid)
-        kill(-stream->pid, number);
-}
-
-static void kill_after(struct stream *stream, uint32_t grace_ms)
-{
-    terminating += !stream->kill_at;
-    stream->kill_at = now_ms() + grace_ms;
-}
-
-void exec_terminate(struct stream *stream, uint32_t grace_ms)
-{
-    if (!stream->pid)
-        return;
-    kill_after(stream, grace_ms);
-    exec_signal(stream, SIGTERM);
-    /* A stopped one would not see it. */
-    exec_signal(stream, SIGCONT);
-}
-
-void exec_hang_up(struct stream *stream)
-{
-    pipes_close(stream);
-    if (!stream->pid)
-        return;
-    kill_after(stream, HANG_UP_GRACE_MS);
-    /* The kernel has told its foreground group, and itself, by SIGHUP. */
-    exec_signal(stream, SIGCONT);
-}
-
-int64_t exec_deadline(void)
-{
-    int64_t next = INT64_MAX;
-    for (int i = 0; terminating && i < stream_count; i++)
-        if (streams[i]->kill_at && streams[i]->kill_at < next)
-            next = streams[i]->kill_at;
-    return next;
-}
-
-void exec_kill_overdue(void)
-{
-    int64_t now = terminating ? now_ms() : 0;
-    for (int i = 0; terminating && i < stream_count; i++) {
-        if (!streams[i]->kill_at || streams[i]->kill_at > now)
-            continue;
-        exec_signal(streams[i], SIGKILL);
-        streams[i]->kill_at = INT64_MAX;
-    }
-}
-
-static void command_ended(struct stream *stream, int status)
-{
-    stream->pid = 0;
-    terminating -= stream->kill_at != 0;
-    stream->kill_at = 0;
-    stream->how = WIFSIGNALED(status) ? SIGNALED : EXITED;
-    stream->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-    pipes_count_left(stream);
-}
-
-void exec_close(struct stream *stream)
-{
-    terminating -= stream->kill_at != 0;
-    pipes_close(stream);
-    stream_close(stream);
-}
-
-static struct stream *find_command(pid_t pid)
-{
-    for (int i = 0; i < stream_count; i++)
-        if (streams[i]->kind == COMMAND && streams[i]->pid == pid)
-            return streams[i];
-    return NULL;
-}
-
-/*
- * While a command is being terminated, the next zombie is looked at first: as long as it is one, its group's
- * number cannot be anybody else's.
- */
-static pid_t next_zombie(int *status)
-{
-    siginfo_t zombie = { 0 };
-    if (!terminating)
-        return waitpid(-1, status, WNOHANG);
-    if (waitid(P_ALL, 0, &zombie, WEXITED | WNOHANG | WNOWAIT) < 0)
-        return -1;
-    if (!zombie.si_pid)
-        return 0;
-    struct stream *stream = find_command(zombie.si_pid);
-    if (stream && stream->kill_at)
-        exec_signal(stream, SIGKILL);
-    return waitpid(zombie.si_pid, status, WNOHANG);
-}
-
-enum reaped exec_reap(void)
-{
-    for (int reaped = 0; reaped < MAX_REAPED; reaped++) {
-        int status;
-        pid_t pid = next_zombie(&status);
-        if (pid <= 0)
-            return pid < 0 && errno == ECHILD ? NO_CHILDREN : CHILDREN_LEFT;
-        struct stream *stream = find_command(pid);
-        if (stream)
-            command_ended(stream, status);
-    }
-    return MORE_TO_REAP;
 }

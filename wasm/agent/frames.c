@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "frames.h"
+#include "agent.h"
 
 #include <errno.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 
 /* Two whole frames of DATA in one turn, and room for the small frames of every stream beside them. */
 #define TX_SIZE (3 * (MAX_DATA + FRAME_HEADER))
+_Static_assert(TX_RESERVE <= MAX_DATA + FRAME_HEADER, "two whole frames fit beside the reserve");
 /* Most that one message of the console port carries. */
 #define PORT_WRITE 32768u
 
@@ -189,11 +190,19 @@ void tx_data_done(uint32_t stream, enum channel channel, uint32_t length)
 
 /*
  * Callers ask tx_has(TX_RESERVE) before they take in what makes them answer, so this has room. Should that
- * ever be wrong, the frame is dropped rather than memory overwritten.
+ * ever be wrong, the frame is dropped rather than memory overwritten, and the console says so.
  */
+static bool has_room(uint32_t length)
+{
+    if (tx_has(FRAME_HEADER + length))
+        return true;
+    report("a frame is lost", ENOBUFS);
+    return false;
+}
+
 static void send(enum frame_type type, uint32_t stream, const void *payload, uint32_t length)
 {
-    if (!tx_has(FRAME_HEADER + length))
+    if (!has_room(length))
         return;
     header(tx + tx_end, length, stream, type, 0);
     memcpy(tx + tx_end + FRAME_HEADER, payload, length);
@@ -219,7 +228,7 @@ void send_hello(void)
 
 void send_file_data(uint32_t stream, const uint8_t *data, uint32_t length)
 {
-    if (!tx_has(FRAME_HEADER + length))
+    if (!has_room(length))
         return;
     memcpy(tx + tx_end + FRAME_HEADER, data, length);
     tx_data_done(stream, CH_FILE, length);

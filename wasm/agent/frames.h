@@ -38,8 +38,11 @@ uint32_t read_list(struct reader *reader, char **list, uint32_t max);
 /* True when every field was there and nothing is left over. */
 bool read_all(const struct reader *reader);
 
-/* Room that one host frame, or one event of a stream, may need for its answers. */
-#define TX_RESERVE 2048u
+/*
+ * Room that one host frame, or one event of a stream, may need for its answers: the longest FAIL and some small frames;
+ * for SHUTDOWN, a FAIL of 29 bytes to every stream beside them.
+ */
+#define TX_RESERVE (2048u + 32u * MAX_STREAMS)
 
 bool tx_has(size_t bytes);
 bool tx_empty(void);

@@ -19,6 +19,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 /* One turn takes in at most this much, so that every stream gets its turn. */
 #define RX_CHUNK 65536u
@@ -83,6 +86,24 @@ static bool receive(bool hung_up)
     return true;
 }
 
+/*
+ * To a sanitizer the frames are one array. What lies behind the one that is handled is forbidden to it, so that a read
+ * beyond its end does not go unseen.
+ */
+static bool dispatch_guarded(const struct frame *frame)
+{
+#ifdef __SANITIZE_ADDRESS__
+    uint8_t *end = frame->payload + frame->length;
+    size_t rest = rx + sizeof rx - end;
+    __asan_poison_memory_region(end, rest);
+    bool valid = dispatch(frame);
+    __asan_unpoison_memory_region(end, rest);
+    return valid;
+#else
+    return dispatch(frame);
+#endif
+}
+
 /* Handles what has arrived whole, as far as there is room to answer. */
 static void handle_received(void)
 {
@@ -93,7 +114,7 @@ static void handle_received(void)
             break;
         frame.payload = rx + rx_start + FRAME_HEADER;
         rx_start += FRAME_HEADER + frame.length;
-        if (!valid || !dispatch(&frame)) {
+        if (!valid || !dispatch_guarded(&frame)) {
             send_fail(0, STAGE_PROTOCOL, EPROTO, "frame");
             deaf = true;
         }
@@ -110,14 +131,16 @@ static void handle_received(void)
 /* The host is gone, and with it everybody who waited for these. */
 static void disconnected(void)
 {
+    for (int i = 0; i < stream_count; i++)
+        if (streams[i]->kind == COMMAND)
+            exec_signal(streams[i], SIGKILL);
+    exec_end_overdue();
     while (stream_count) {
         struct stream *stream = streams[stream_count - 1];
-        if (stream->kind == COMMAND) {
-            exec_signal(stream, SIGKILL);
+        if (stream->kind == COMMAND)
             exec_close(stream);
-        } else {
+        else
             file_abort(stream);
-        }
     }
     rx_start = rx_end = 0;
     tx_reset();
@@ -228,7 +251,7 @@ static _Noreturn void serve(void)
             continue;
         }
         handle_received();
-        exec_kill_overdue();
+        exec_end_overdue();
         bool ending = shutting_down();
         if (ending)
             reaped = exec_reap();
@@ -260,7 +283,9 @@ static const char *prepare(void)
     if (setrlimit(RLIMIT_NOFILE, &files) < 0)
         return "limits";
     dev_null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    return dev_null < 0 ? "/dev/null" : NULL;
+    if (dev_null < 0)
+        return "/dev/null";
+    return sessions_open() ? NULL : "/proc";
 }
 
 static int serve_host(const char *descriptor)

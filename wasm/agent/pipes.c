@@ -208,7 +208,7 @@ uint32_t pipes_pump(struct stream *stream)
         sent += pump_output(stream, &stream->err, CH_STDERR);
     stream->stderr_first = !stream->stderr_first;
 
-    if (!stream->pid && !stream->out.left && !stream->err.left) {
+    if (!stream->pid && !stream->session && !stream->out.left && !stream->err.left) {
         send_exit(stream->id, stream->how, stream->code);
         discard(&stream->out);
         discard(&stream->err);

@@ -1,7 +1,7 @@
 /*
  * The frames that the guest's agent and the host exchange.
  *
- * This header is the specification; src/local/frames.ts is the other half. Both are tested on
+ * This header is the specification; src/local/frame-types.ts is the other half. Both are tested on
  * test/fixtures/frames.json. A change here is a change of PROTOCOL_VERSION.
  *
  * Transport. A raw virtio console port: a byte stream each way. The host may deliver a frame in pieces of any
@@ -47,11 +47,12 @@
  * without a slash is looked up in the PATH of the given environment, or in the usual folders where it has
  * none. EXIT follows all that stood in its pipes when the main process ended; what background processes it
  * has left behind print later is thrown away. STARTED may wait some milliseconds for what follows it.
+ * Whoever makes a session of its own (setsid), as daemons do, is not of the command any more.
  *
  * A terminal. A command whose standard streams are a pseudoterminal of its own, which controls its session: DATA
  * (CH_STDIN) is what is typed, DATA (CH_STDOUT) what is shown. EOF hangs it up: the kernel sends SIGHUP to the
- * session's leader and its foreground group, what is shown from then on is lost, and the command's group is
- * killed if it has not ended a second later. EXIT comes in any case.
+ * session's leader and its foreground group, what is shown from then on is lost, and what is left of the session
+ * a second later is killed. EXIT comes in any case, and then when nobody of the session is left.
  *
  * A file. Its path is absolute, else FAIL (EINVAL). PUT makes missing directories (0755), follows a symbolic
  * link at the path, and replaces only a regular file (EISDIR, EINVAL). The new file appears whole, by a
@@ -130,14 +131,14 @@ enum frame_type {
     /* host -> guest, on a stream */
     F_EXEC = 0x10,      /* u8 flags (EXEC_*), u32 window (0..MAX_WINDOW), str working directory,
                            list argv (1..MAX_ARGS), list environment (0..MAX_ARGS; "NAME=value") */
-    F_SIGNAL = 0x11,    /* u32 signal number (1..64), to the command's whole process group */
+    F_SIGNAL = 0x11,    /* u32 signal number (1..64), to the command's whole process group; KILL to its session */
     F_PUT = 0x12,       /* u32 mode (permission bits, 0..07777), str path (not empty) */
     F_GET = 0x13,       /* u32 window (0..MAX_WINDOW), str path (not empty) */
     F_ABORT = 0x14,     /* (empty) a PUT, GET or FILE is given up; answered by FAIL (ECANCELED) unless it ended
                            first */
-    F_TERMINATE = 0x15, /* u32 grace (ms): TERM to the command's process group, KILL after the grace, and KILL
-                           to what is left of the group when its main process ends (before that one is reaped,
-                           so that the group's id is still its own) */
+    F_TERMINATE = 0x15, /* u32 grace (ms): TERM to the command's session, KILL after the grace, and KILL to what
+                           is left of the session when its main process ends (before that one is reaped, so that
+                           the session's id is still its own) */
     F_FILE = 0x16,      /* u8 operation (FILE_*), u32 mode (0..07777; used by MKDIR and MKDIRS), u32 window
                            (MAX_ENTRY..MAX_WINDOW), str path (not empty), str second path (RENAME: not empty;
                            every other: empty) */

@@ -96,12 +96,12 @@ export class GuestProcess implements GuestStream {
     if (!this.ended) this.output.release(bytes);
   }
 
-  /** To the whole process group. */
+  /** To the whole process group; KILL to the session. */
   signal(signal: number): void {
     if (!this.ended) this.guest.send({ type: "signal", stream: this.id, signal });
   }
 
-  /** TERM to the whole process group, KILL to what is left after the grace. */
+  /** TERM to the whole session, KILL to what is left after the grace. */
   terminate(graceMs: number): void {
     if (!this.ended) this.guest.send({ type: "terminate", stream: this.id, graceMs });
   }
@@ -110,7 +110,7 @@ export class GuestProcess implements GuestStream {
     if (!this.ended) this.guest.send({ type: "resize", stream: this.id, cols, rows });
   }
 
-  /** Closes its terminal, whatever has not been sent yet: it gets SIGHUP, and after a second KILL. */
+  /** Closes its terminal, whatever has not been sent yet: it gets SIGHUP, and what is left of its session after a second KILL. */
   hangUp(): void {
     if (this.ended || this.hungUp) return;
     this.hungUp = true;

@@ -100,6 +100,19 @@ export function streamCases(context: Context): void {
     expect((await context.box.exec("pgrep -f 'sleep 702[34]'")).exitCode).toBe(1);
   });
 
+  it("ends by cancel and by its time limit what has left the group, and nothing with a session of its own", async () => {
+    const pids = async (pattern: string) => (await context.box.exec(["pgrep", "-f", pattern])).stdout;
+    const execution = await context.box.execStream(jobs(7025));
+    await firstLog(execution);
+    expect(await execution.cancel()).toMatchObject({ status: "canceled" });
+    expect(await pids("sleep 7025")).toBe("");
+    const error = await failure(context.box.exec(jobs(7026), { timeoutMs: 1000 }));
+    expect(error).toMatchObject({ code: "TIMEOUT", result: { stdout: "up\n" } });
+    expect(await pids("sleep 7026")).toBe("");
+    expect(await pids("^sleep 7027")).toMatch(/^\d+\n\d+\n$/);
+    await context.box.exec("pkill -KILL -f '^sleep 7027'");
+  });
+
   it("sends signals by name", async () => {
     const execution = await context.box.execStream(
       "trap 'echo caught; exit 9' INT; echo up; while :; do sleep 0.05; done",
@@ -227,6 +240,16 @@ async function all(execution: Execution): Promise<ExecEvent[]> {
 
 function text(events: ExecEvent[]): string {
   return events.map((event) => (event.type === "log" ? event.data : "")).join("");
+}
+
+/**
+ * Text of a shell whose jobs have process groups of their own: one that sleeps so many seconds, one that does so and ignores TERM, and in that a daemon. BusyBox wants a
+ * terminal for it, and whoever leads a session gets the one that it opens.
+ */
+function jobs(seconds: number): string {
+  const daemon = "setsid sh -c 'echo up; exec sleep 7027'";
+  const terminal = "if (: <> /dev/ttyS0) 2> /dev/null; then exec 3<> /dev/ttyS0; fi";
+  return `exec 2> /dev/null; ${terminal}; set -m; sleep ${seconds} & (trap '' TERM; ${daemon} & sleep ${seconds}; sleep ${seconds}) & wait`;
 }
 
 /** Waits for the first output. With `leave`, as a reader that stops; otherwise the command goes on. */

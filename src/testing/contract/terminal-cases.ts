@@ -68,15 +68,15 @@ export function terminalCases(context: Context): void {
     expect(await context.box.files.read("/root/by-hand.txt", "utf8")).toBe("hello from vi\n");
   });
 
-  it("ends what runs in its foreground when it is closed", async () => {
+  it("ends what runs on it when it is closed, in its background, too", async () => {
     const terminal = await open(context);
-    // Jobs in the background are the shell's to end: Bash does, BusyBox leaves them.
-    await terminal.type("sleep 4242\n");
-    const isThere = "pgrep -f '^sleep 4242'";
-    await context.box.exec(`until ${isThere}; do sleep 0.1; done`, { timeoutMs: LIMIT_MS, check: true });
+    // Bash ends its jobs in the background when it is hung up, BusyBox leaves them: these get KILL.
+    await terminal.type("sleep 4241 &\nsleep 4242\n");
+    const are = (count: number) => `[ "$(pgrep -f '^sleep 424[12]' | wc -l)" = ${count} ]`;
+    await context.box.exec(`until ${are(2)}; do sleep 0.1; done`, { timeoutMs: LIMIT_MS, check: true });
     await terminal.shell.close();
     expect(await terminal.shell.exited).toBe(null);
-    await context.box.exec(`while ${isThere}; do sleep 0.1; done`, { timeoutMs: LIMIT_MS, check: true });
+    await context.box.exec(`until ${are(0)}; do sleep 0.1; done`, { timeoutMs: LIMIT_MS, check: true });
   });
 
   it("is one of many, each with its own", async () => {
