@@ -223,7 +223,8 @@ export class BoxHandle {
   }
 
   /**
-   * Ends what runs in the box and keeps its files. Throws BOX_NOT_RUNNING, BOX_LOCKED when another page or process runs it.
+   * Ends what runs in the box and keeps its files. Throws BOX_NOT_RUNNING, BOX_LOCKED when another page or process runs it, RUNTIME_ERROR when its guest did not shut
+   * down and it was switched off: it is stopped then, too, and what its programs had not synced may be lost.
    *
    * @example
    * await box.stop();
