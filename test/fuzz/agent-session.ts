@@ -170,23 +170,26 @@ export interface Sent {
   whole: boolean;
   /** A frame that came whole is none. */
   refused: boolean;
+  /** A frame holds a number that this side cannot hold, and never sends. The agent may take it. */
+  beyond: boolean;
 }
 
 export function understand(bytes: Uint8Array): Sent {
   const frames: HostFrame[] = [];
+  const sent = { frames, whole: true, refused: false, beyond: false };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at < bytes.byteLength; ) {
-    if (bytes.byteLength - at < 12) return { frames, whole: false, refused: false };
+    if (bytes.byteLength - at < 12) return { ...sent, whole: false };
     const end = at + 12 + view.getUint32(at, true);
-    if (end > bytes.byteLength) return { frames, whole: false, refused: false };
+    if (end > bytes.byteLength) return { ...sent, whole: false };
     try {
       frames.push(...new FrameReader("host").push(bytes.subarray(at, end)));
-    } catch {
-      return { frames, whole: true, refused: true };
+    } catch (error) {
+      return { ...sent, refused: true, beyond: String(error).includes(String(Number.MAX_SAFE_INTEGER)) };
     }
     at = end;
   }
-  return { frames, whole: true, refused: false };
+  return sent;
 }
 
 const OPENING = ["exec", "terminal", "put", "get", "file"];
@@ -239,9 +242,9 @@ export class Ledger {
   }
 
   /** Ids of streams that are open. */
-  get open(): { id: number; kinds: Set<string>; credit: number }[] {
+  get open(): { id: number; kinds: Set<string>; count: number; credit: number }[] {
     return [...this.opened]
       .filter(([, { count, ends }]) => ends < count)
-      .map(([id, { kinds, credit }]) => ({ id, kinds, credit }));
+      .map(([id, { kinds, count, credit }]) => ({ id, kinds, count, credit }));
   }
 }

@@ -67,6 +67,7 @@ class Session {
     this.step = "while it is told all";
     const { bytes } = sessionBytes(this.mutator);
     const sent = understand(bytes);
+    if (sent.beyond) return false;
     for (const frame of sent.frames) this.ledger.asked(frame);
     for (const piece of this.mutator.chunks(bytes)) {
       if (piece.byteLength > 0) this.jail.socket.write(piece);
@@ -78,9 +79,10 @@ class Session {
       await this.until(() => this.ledger.refusedByAgent || this.ledger.failedSetup);
     if (sent.whole && !sent.refused) await this.settle(before);
     this.step = "after its connection was closed";
+    this.jail.socket.end();
     // What it reads no more would wait here for ever, and the end behind it.
-    if (this.ledger.refusedByAgent) this.jail.socket.destroy();
-    else this.jail.socket.end();
+    await this.until(() => this.isClosed || this.ledger.refusedByAgent);
+    this.jail.socket.destroy();
     const code = await this.jail.exited;
     rule(this.broken === undefined, this.broken ?? "");
     rule(code === 0, `it exits with ${code}: ${this.jail.errors}`);
@@ -115,11 +117,11 @@ class Session {
     };
     this.step = "while it should answer";
     await ping();
-    for (const { id: stream, kinds, credit } of this.ledger.open) {
+    for (const { id: stream, kinds, count, credit } of this.ledger.open) {
       if (this.ledger.refusedByAgent) return;
       const isCommand = kinds.has("exec") || kinds.has("terminal");
-      // An id that was a command's and a file's: which one it is now only the agent knows.
-      if (isCommand && kinds.size > 1) return;
+      // An id that was used again: what it is now, and what it has been granted, only the agent knows.
+      if (isCommand && (kinds.size > 1 || count > 1)) return;
       this.send(isCommand ? { type: "terminate", stream, graceMs: 0 } : { type: "abort", stream });
       // For what stands in its pipes.
       if (isCommand && credit < PIPE_BYTES) this.send({ type: "credit", stream, bytes: PIPE_BYTES });
