@@ -279,10 +279,21 @@ export class Machine {
     const schedule = tickScheduler();
     v86.yield = (ms, tick) => {
       this.chooseCompiling(ms > 0);
-      schedule(ms, () => v86.yield_callback(tick));
+      schedule(ms, () => this.runSlice(tick));
       // After it: the guest may be woken by what it gets, which schedules the next tick, and the last one to be scheduled is the one that counts.
       this.pump();
     };
+  }
+
+  /** v86 ends in a trap what it cannot emulate, as what a guest's kernel does after it has asked for a reset. */
+  private runSlice(tick: number): void {
+    try {
+      this.emulator.v86.yield_callback(tick);
+    } catch (error) {
+      if (this.ended) return;
+      this.ended = true;
+      this.events.onFailure(error);
+    }
   }
 
   private chooseCompiling(idle: boolean): void {
