@@ -1,5 +1,7 @@
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { chromium } from "playwright";
 import { serveFolder } from "../../demo/static-server.mjs";
 import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
@@ -16,18 +18,29 @@ export async function openChromium() {
   await once(server, "listening");
   const url = `http://127.0.0.1:${server.address().port}/test/bench/page.html`;
 
-  const launch = () => chromium.launch({ executablePath: findChromium(), args: CHROMIUM_ARGS });
-  const warm = await launch();
-  const context = await warm.newContext();
+  const options = { executablePath: findChromium(), args: CHROMIUM_ARGS };
+  const profile = mkdtempSync(join(tmpdir(), "boxrun-bench-profile-"));
+  // With a profile on disk, as its user's is, where all that a browser keeps is kept.
+  const context = await chromium.launchPersistentContext(profile, options);
+  const warm = context.browser();
+  const open = async () => {
+    const page = await context.newPage();
+    await page.goto(url);
+    return page;
+  };
+  for (const image of ["tiny", "debian"]) {
+    const page = await open();
+    await page.evaluate((name) => globalThis.measure("firstOutput", name), image);
+    await page.close();
+  }
 
   return {
     version: warm.version(),
 
-    /** One workload in a fresh page; caches of files are warm. */
+    /** One workload in a fresh page of a browser that has been here before. */
     measure: async (name, count) => {
-      const page = await context.newPage();
+      const page = await open();
       await page.exposeFunction("cpuMs", () => cpuMs(warm));
-      await page.goto(url);
       const before = residentMb(warm);
       const result = await page.evaluate(
         ([workload, times]) => globalThis.measure(workload, times),
@@ -40,7 +53,7 @@ export async function openChromium() {
 
     /** A workload in a browser that has never been here, with what it fetches. */
     firstVisit: async (name, argument) => {
-      const cold = await launch();
+      const cold = await chromium.launch(options);
       const page = await cold.newPage();
       await page.goto(url);
       const before = server.bytesSent;
@@ -54,8 +67,9 @@ export async function openChromium() {
     },
 
     close: async () => {
-      await warm.close();
+      await context.close();
       server.close();
+      rmSync(profile, { recursive: true });
     },
   };
 }
