@@ -133,3 +133,14 @@ export async function bootFake(machine: FakeMachine): Promise<void> {
   await setup;
   machine.send({ type: "ready", stream: 0, diskBytes: 1 });
 }
+
+/** A box that runs, in a backend of its own. */
+export async function runningBox(store?: BoxStore) {
+  let machine!: FakeMachine;
+  const backend = fakeBackend((made) => {
+    machine = made;
+    void bootFake(made);
+  }, store);
+  const { id } = await backend.createBox(SPEC, {});
+  return { backend, id, machine };
+}

@@ -1,20 +1,10 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { type GuestFrame, PROTOCOL_VERSION } from "../../src/local/frame-types.js";
-import { bootFake, type FakeMachine, fakeBackend, SPEC } from "./fake-machine.js";
+import { fakeBackend, runningBox, SPEC } from "./fake-machine.js";
 
 const EXEC = { cmd: ["x"], env: null, workdir: null, timeoutMs: null, stdin: false };
 
 afterEach(() => vi.useRealTimers());
-
-async function runningBox() {
-  let machine!: FakeMachine;
-  const backend = fakeBackend((made) => {
-    machine = made;
-    void bootFake(made);
-  });
-  const { id } = await backend.createBox(SPEC, {});
-  return { backend, id, machine };
-}
 
 /** A box with one command in it, started as far as the fake guest says. */
 async function runningExec() {

@@ -3,7 +3,7 @@ import { STAGES } from "../../src/local/frame-types.js";
 import type { BoxStore } from "../../src/local/state/box-store.js";
 import { memoryStore } from "../../src/local/state/store-memory.js";
 import { deferred } from "../../src/util/deferred.js";
-import { bootFake, type FakeMachine, fakeBackend, SPEC } from "./fake-machine.js";
+import { runningBox } from "./fake-machine.js";
 
 /** A store that says of itself that it keeps its boxes. */
 const keepingStore = (): BoxStore => ({ ...memoryStore(false), persistent: true });
@@ -17,16 +17,6 @@ async function stoppedBox(store: BoxStore) {
   machine.send({ type: "done", stream: 0, bytes: 0 });
   await stopping;
   return { backend, id };
-}
-
-async function runningBox(store: BoxStore) {
-  let machine!: FakeMachine;
-  const backend = fakeBackend((made) => {
-    machine = made;
-    void bootFake(made);
-  }, store);
-  const { id } = await backend.createBox(SPEC, {});
-  return { backend, id, machine };
 }
 
 it("a box that is being stopped when its client closes still unmounts its disk first", async () => {

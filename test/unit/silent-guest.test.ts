@@ -1,22 +1,12 @@
 import { afterEach, expect, it, vi } from "vitest";
 import type { LocalBackend } from "../../src/local/local-backend.js";
-import { bootFake, type FakeMachine, fakeBackend, SPEC } from "./fake-machine.js";
+import { runningBox } from "./fake-machine.js";
 
 const TERMINAL = { shell: null, cols: 80, rows: 24, term: "xterm" };
 /** Above every clock, but that for putting gigabytes in their place. */
 const LONG_MS = 200_000;
 
 afterEach(() => vi.useRealTimers());
-
-async function runningBox() {
-  let machine!: FakeMachine;
-  const backend = fakeBackend((made) => {
-    machine = made;
-    void bootFake(made);
-  });
-  const { id } = await backend.createBox(SPEC, {});
-  return { backend, id, machine };
-}
 
 const body = (text: string) => new Blob([text]).stream();
 const stat = (path: string) =>
