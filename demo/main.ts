@@ -165,6 +165,8 @@ function confirmed(button: HTMLButtonElement, question: string): boolean {
   }
   button.dataset["asked"] = "yes";
   button.textContent = question;
+  // It stays as wide when it says less again, or its neighbours move away from under the click that takes it back.
+  button.style.minWidth = `${button.offsetWidth}px`;
   button.addEventListener(
     "blur",
     () => {

@@ -24,6 +24,7 @@ export const BASE_ENV = {
 export class BoxExecutions {
   private readonly known = new Map<string, LocalExecution>();
   private readonly history: HistoryWriter;
+  private readonly starting = new Set<LocalExecution>();
   private logBytes = 0;
 
   /** `onStuck`: see {@link LocalExecution}. */
@@ -64,7 +65,8 @@ export class BoxExecutions {
         },
       },
     );
-    await execution.started();
+    this.starting.add(execution);
+    await execution.started().finally(() => this.starting.delete(execution));
     const { info } = execution;
     this.known.set(info.id, execution);
     this.remember(execution);
@@ -82,7 +84,7 @@ export class BoxExecutions {
 
   /** The box is being stopped: whatever ends them now, they were canceled. */
   expectEnd(message: string): void {
-    for (const execution of this.known.values()) execution.expectEnd(message);
+    for (const execution of [...this.starting, ...this.known.values()]) execution.expectEnd(message);
   }
 
   /** Resolves when their history is written, as far as it can be. */

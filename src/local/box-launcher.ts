@@ -152,10 +152,9 @@ export class BoxLauncher {
       durability: this.options.durability ?? "relaxed",
       isPaused: () => registry.isPaused,
       onChanged: () => registry.changed(),
-      onEnded: () => {
-        registry.running.delete(record.id);
+      onEnded: (_, unwritten) => {
         this.boxes.delete(box);
-        registry.changed();
+        registry.ended(record.id, unwritten);
         this.pool.fillSoon();
       },
     });

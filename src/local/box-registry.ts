@@ -25,6 +25,8 @@ export class BoxRegistry {
   /** Boxes that were seen to run elsewhere. */
   private readonly elsewhere = new Set<string>();
 
+  /** Records of boxes that ended here while there was no room for them: they tell why. */
+  private readonly unwritten = new Map<string, BoxRecord>();
   private paused = false;
 
   constructor(readonly store: BoxStore) {}
@@ -38,6 +40,13 @@ export class BoxRegistry {
   setPaused(paused: boolean): void {
     this.paused = paused;
     for (const box of this.running.values()) box.setPaused(paused);
+  }
+
+  /** A box runs here no more. `unwritten`: its record, where that could not be written. */
+  ended(id: string, unwritten: BoxRecord | undefined): void {
+    this.running.delete(id);
+    if (unwritten) this.unwritten.set(id, unwritten);
+    this.changed();
   }
 
   /** Tells those who watch: something may have changed. */
@@ -122,6 +131,7 @@ export class BoxRegistry {
         if (stored === undefined || !condition(parseRecord(id, stored))) return false;
       }
       await this.store.remove(id);
+      this.unwritten.delete(id);
       return true;
     } finally {
       await release();
@@ -192,14 +202,21 @@ export class BoxRegistry {
 
   /** A run that was cut off ended at some time before it is found: that is when it counts as stopped. */
   private async settle(id: string, record: BoxRecord): Promise<BoxRecord> {
-    const settled = { ...record, stoppedAt: new Date().toISOString() };
+    const known = this.unwritten.get(id);
+    const settled =
+      known && known.startedAt === record.startedAt
+        ? known
+        : { ...record, stoppedAt: new Date().toISOString() };
     const release = await this.tryLock(id);
     if (!release) return settled;
     try {
       const stored = await this.store.readRecord(id);
       if (stored !== undefined && parseRecord(id, stored).stoppedAt === null) {
         // On a full disk it is only told, and written the next time.
-        await this.store.writeRecord(id, settled).catch(() => {});
+        await this.store.writeRecord(id, settled).then(
+          () => this.unwritten.delete(id),
+          () => {},
+        );
       }
     } finally {
       await release();

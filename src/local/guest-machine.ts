@@ -1,4 +1,4 @@
-import type { BoxRunError } from "../errors.js";
+import { BoxRunError } from "../errors.js";
 import { Guest } from "./guest/guest.js";
 import { runCommand } from "./guest/run-command.js";
 import type { Host } from "./host.js";
@@ -33,7 +33,8 @@ export class GuestMachine {
       onLoaded: (bytes) => this.owner.onLoaded(bytes),
       onStarting: () => this.owner.onStarting(),
       onEnded: (error) => {
-        this.guest.lose(error);
+        // What was under way may have been done in part, whatever the reason.
+        this.guest.lose(new BoxRunError(error.code, error.message, { cause: error.cause }));
         this.owner.onEnded(error);
       },
     });

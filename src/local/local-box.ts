@@ -38,8 +38,8 @@ export interface BoxContext {
   isPaused(): boolean;
   /** What is to be seen of the box has changed. */
   onChanged(): void;
-  /** The machine has ended: the box is nobody's now, and its lock is free. Called once. */
-  onEnded(box: LocalBox): void;
+  /** The machine has ended: the box is nobody's now, and its lock is free. `unwritten`: its record, where there was no room for that. Called once. */
+  onEnded(box: LocalBox, unwritten?: BoxRecord): void;
 }
 
 /** A box that runs here: its lock, its machine, its guest and its executions. Once it has ended, another one stands for the next run. */
@@ -323,12 +323,14 @@ export class LocalBox {
     // What is written after the lock is free would be written over somebody else's.
     await this.writing.catch(() => {});
     const release = await this.lock.catch(() => undefined);
+    let settled = !release;
     try {
       if (release) await settle();
+      settled = true;
     } finally {
       // A record that could not be written, on a full disk, is made good by whoever finds it next.
       await release?.().catch(() => {});
-      this.context.onEnded(this);
+      this.context.onEnded(this, settled || this.removed ? undefined : this.record);
     }
   }
 

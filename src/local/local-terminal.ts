@@ -1,5 +1,6 @@
 import type { Terminal, TerminalSpec } from "../backend.js";
 import { BoxRunError } from "../errors.js";
+import { requireTerminalSize } from "../terminal-size.js";
 import { deferred } from "../util/deferred.js";
 import { type GuestFailure, startFailure } from "./errno.js";
 import { ByteQueue } from "./guest/byte-queue.js";
@@ -80,6 +81,7 @@ export class LocalTerminal implements Terminal, ProcessEvents {
   }
 
   resize(cols: number, rows: number): void {
+    requireTerminalSize({ cols, rows });
     this.process.resize(cols, rows);
   }
 

@@ -1,6 +1,7 @@
 import type { Terminal, TerminalSpec } from "../backend.js";
 import { type ClientFrame, serverFrame } from "../contract/attach.js";
 import { BoxRunError, ERROR_CODES, type ErrorCode } from "../errors.js";
+import { requireTerminalSize } from "../terminal-size.js";
 import { deferred } from "../util/deferred.js";
 import { pause, startTimer } from "../util/timer.js";
 import type { Http } from "./http.js";
@@ -95,6 +96,7 @@ class RemoteTerminal implements Terminal {
   }
 
   resize(cols: number, rows: number): void {
+    requireTerminalSize({ cols, rows });
     this.size = { cols, rows };
     if (this.isOpen) this.send({ type: "resize", cols, rows });
   }

@@ -1,4 +1,5 @@
 import type { BoxInfo, Terminal, TerminalSpec } from "../backend.js";
+import { requireTerminalSize } from "../terminal-size.js";
 import { deferred } from "../util/deferred.js";
 import { type FakeFiles, type FindProgram, runProgram } from "./fake-execution.js";
 
@@ -50,6 +51,7 @@ export class FakeTerminal implements Terminal {
   }
 
   resize(cols: number, rows: number): void {
+    requireTerminalSize({ cols, rows });
     this.spec = { ...this.spec, cols, rows };
   }
 

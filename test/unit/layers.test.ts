@@ -26,6 +26,7 @@ const ROWS: string[][] = [
   ["execution.ts", "source.ts", "validate.ts", "local-files.ts"],
   ["exact-output.ts", "file-scripts.ts"],
   ["local/", "remote/", "server/"],
+  ["terminal-size.ts"],
   ["backend.ts"],
   ["errors.ts"],
   ["contract/"],

@@ -1,9 +1,12 @@
 import { expect, it } from "vitest";
+import { BoxRunError } from "../../src/errors.js";
 import { STAGES } from "../../src/local/frame-types.js";
 import type { BoxStore } from "../../src/local/state/box-store.js";
 import { memoryStore } from "../../src/local/state/store-memory.js";
 import { deferred } from "../../src/util/deferred.js";
 import { runningBox } from "./fake-machine.js";
+
+const EXEC = { cmd: ["x"], env: null, workdir: null, timeoutMs: null, stdin: false };
 
 /** A store that says of itself that it keeps its boxes. */
 const keepingStore = (): BoxStore => ({ ...memoryStore(false), persistent: true });
@@ -127,4 +130,50 @@ it("a command that is being ended can be canceled again, and killed at once", as
   machine.send({ type: "exit", stream, how: "signaled", value: 9 });
   for (const cancel of canceled) expect(await cancel).toMatchObject({ status: "canceled" });
   await backend.removeBox(id, { force: true });
+});
+
+it("a command that is on its way when its box is stopped was canceled, too", async () => {
+  const { backend, id, machine } = await runningBox(keepingStore());
+  const asked = machine.next("exec");
+  const starting = backend.startExec(id, EXEC);
+  const { stream } = await asked;
+  const shutdown = machine.next("shutdown");
+  const stopping = backend.stopBox(id);
+  await shutdown;
+  machine.send(
+    { type: "started", stream, pid: 7 },
+    { type: "exit", stream, how: "signaled", value: 15 },
+    { type: "done", stream: 0, bytes: 0 },
+  );
+  const { id: execId } = await starting;
+  await stopping;
+  expect(await backend.getExec(id, execId)).toMatchObject({
+    status: "canceled",
+    exitCode: null,
+    errorMessage: "the box was stopped",
+  });
+});
+
+it("a box that ends where nothing more can be stored says why, and what was under way is not to be tried again", async () => {
+  const store = keepingStore();
+  const { backend, id, machine } = await runningBox(store);
+  const { writeRecord } = store;
+  store.writeRecord = () => Promise.reject(new BoxRunError("STORAGE_FULL", "no room"));
+  const asked = machine.next("exec");
+  const starting = backend.startExec(id, EXEC);
+  const { stream } = await asked;
+  machine.send({ type: "started", stream, pid: 7 });
+  const { id: execId } = await starting;
+  const lost = expect(backend.waitExec(id, execId, {})).rejects.toMatchObject({
+    code: "STORAGE_FULL",
+    retryable: false,
+  });
+  machine.post({ type: "ended", code: "STORAGE_FULL", message: "no room for the disk", retryable: true });
+  await lost;
+  const why = { status: "error", errorCode: "STORAGE_FULL", errorMessage: "no room for the disk" };
+  await expect.poll(() => backend.getBox(id)).toMatchObject(why);
+  await expect(backend.startExec(id, EXEC)).rejects.toThrow("no room for the disk");
+  store.writeRecord = writeRecord;
+  expect(await backend.getBox(id)).toMatchObject(why);
+  expect(await store.readRecord(id)).toMatchObject({ error: { code: "STORAGE_FULL" } });
 });

@@ -1,7 +1,7 @@
 import { link, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { LockOwner } from "./box-store.js";
-import { claim, mayLive, type OwnClaim, type Owner, SOCKET } from "./lock-owner-node.js";
+import { canSee, claim, mayLive, type OwnClaim, type Owner, SOCKET } from "./lock-owner-node.js";
 
 const NAME = /^lock\.(\d{1,15})$/;
 const DRAFT = ".lock-";
@@ -51,13 +51,16 @@ export async function isLockHeld(folder: string): Promise<boolean> {
 export async function describeLock(folder: string): Promise<LockOwner | undefined> {
   try {
     const file = path(folder, numbersOf(await readdir(folder)).at(-1) ?? 0);
-    const { pid, command, host, since } = JSON.parse(await readFile(file, "utf8")) as Partial<Owner>;
+    const owner = JSON.parse(await readFile(file, "utf8")) as Partial<Owner>;
+    const { pid, command, host, since } = owner;
     const time = new Date(String(since));
+    const seen = await canSee(owner);
+    const name = `process ${pid}${command === undefined ? "" : ` (${command})`} on ${host}`;
     return {
-      who: `process ${pid}${command === undefined ? "" : ` (${command})`} on ${host}`,
+      who: seen && pid === process.pid ? "another client of this process" : name,
       since: Number.isNaN(time.getTime()) ? null : time,
-      // For those whose owner cannot be seen from here: they count as held. Emptied, not deleted, since numbers only grow.
-      hint: `if that process no longer runs, empty the file ${file}`,
+      // They count as held. Emptied, not deleted, since numbers only grow.
+      ...(!seen && { hint: `if that process no longer runs, empty the file ${file}` }),
     };
   } catch {
     return undefined;

@@ -78,6 +78,13 @@ export async function mayLive(folder: string, owner: Partial<Owner>): Promise<bo
   return heard !== "refused" && heard !== "missing";
 }
 
+/** Whether it can be seen from here that the owner has ended. */
+export async function canSee(owner: Partial<Owner>): Promise<boolean> {
+  const theirs = placeOf(owner.where);
+  const ours = placeOf((await self()).where);
+  return ours.boot !== "" && theirs.boot === ours.boot && theirs.namespace === ours.namespace;
+}
+
 let ownIdentity: Promise<Pick<Owner, "pid" | "command" | "started" | "where" | "host">> | undefined;
 
 function self() {

@@ -1,5 +1,6 @@
 import type { Terminal } from "../../index.js";
 import type { Context } from "./target.js";
+import { failure } from "./tools.js";
 
 /** Whatever happens, no case waits longer for a terminal than this. */
 const LIMIT_MS = 50_000;
@@ -33,6 +34,8 @@ export function terminalCases(context: Context): void {
       `sh -c 'trap "stty size; exit" WINCH; echo be""gan; while :; do sleep 0.1; done'; exit\n`,
     );
     await terminal.until("began\r\n");
+    const wrong = Promise.resolve().then(() => terminal.shell.resize(0, 17));
+    expect(await failure(wrong)).toMatchObject({ code: "VALIDATION_ERROR" });
     terminal.shell.resize(61, 17);
     expect(await terminal.rest()).toContain("17 61\r\n");
   });
