@@ -146,7 +146,7 @@ describe("assets on a web server", () => {
       if (isChunk(path)) response.destroy();
       return isChunk(path);
     };
-    expect(await failure(box.exec(READ_ALL))).toMatchObject({ code: "IMAGE_PULL_FAILED", retryable: true });
+    expect(await failure(box.exec(READ_ALL))).toMatchObject({ code: "IMAGE_PULL_FAILED", retryable: false });
     fault = () => false;
     // A disk in memory ends with its machine; one that is kept would be there.
     const again = await small(client);

@@ -123,7 +123,7 @@ describe("a box in a browser", () => {
         "head -c 1000000 /dev/urandom > /root/r; for i in $(seq 40); do cat /root/r >> /root/big; done; sync";
       return { error: await failure(box.exec(fill)), info: await box.refresh() };
     });
-    expect(error).toMatchObject({ code: "STORAGE_FULL", retryable: true });
+    expect(error).toMatchObject({ code: "STORAGE_FULL", retryable: false });
     expect(info).toMatchObject({ status: "error", errorCode: "STORAGE_FULL" });
     await browser.send("Storage.overrideQuotaForOrigin", { origin });
     expect(await run(page, "full", "cat /root/f")).toBe("safe\n");

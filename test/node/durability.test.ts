@@ -324,7 +324,7 @@ describe("a guest that fills its disk", () => {
 describe("a full disk", () => {
   it("stops the box with STORAGE_FULL and its data whole, and it goes on once there is room", async () => {
     expect(await onOwnFileSystem("size=24m", "full-disk.mjs")).toEqual({
-      failed: { code: "STORAGE_FULL", retryable: true },
+      failed: { code: "STORAGE_FULL", retryable: false },
       info: { status: "error", errorCode: "STORAGE_FULL" },
       later: "BOX_NOT_RUNNING",
       fsck: 0,
