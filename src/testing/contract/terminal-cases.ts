@@ -5,6 +5,9 @@ import { failure } from "./tools.js";
 /** Whatever happens, no case waits longer for a terminal than this. */
 const LIMIT_MS = 50_000;
 
+/** How a shell of root's asks for a command. */
+const PROMPT = "# ";
+
 export function terminalCases(context: Context): void {
   const { it, expect } = context;
 
@@ -45,13 +48,18 @@ export function terminalCases(context: Context): void {
     await terminal.type("sh -c 'echo be\"\"gan; exec sleep 1000'\n");
     await terminal.until("began\r\n");
     await terminal.type("\x03");
+    // What is typed while a shell and its command hand the terminal to each other may be lost, on any terminal.
+    await terminal.until(PROMPT);
     await terminal.type('echo st""atus=$?\n');
     await terminal.until("status=130\r\n");
+    await terminal.until(PROMPT);
     await terminal.type('sh -c \'echo be""gan; read word; echo g""ot $word\'\n');
     await terminal.until("began\r\n");
     await terminal.type("\x1a");
     await terminal.until("topped");
+    await terminal.until(PROMPT);
     await terminal.type("fg\n");
+    await terminal.until("read word");
     await terminal.type("word\n");
     await terminal.until("got word\r\n");
     await terminal.type("\x04");
