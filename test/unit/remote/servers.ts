@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
-import type { Backend } from "../../../src/backend.js";
+import type { Backend, BackendEvent } from "../../../src/backend.js";
 import { connectRemote, type RemoteOptions } from "../../../src/remote/index.js";
 
 /** What a test's server does with a request. */
@@ -149,3 +149,34 @@ export async function serve(
   onTestFinished(() => backend.close());
   return { server, backend };
 }
+
+/** All events of the execution, in words. */
+export async function follow(
+  backend: Backend,
+  options: { after?: number; signal?: AbortSignal } = {},
+): Promise<string[]> {
+  const seen: string[] = [];
+  for await (const event of backend.execEvents(BOX.id, EXEC.id, { after: 0, ...options }))
+    seen.push(show(event));
+  return seen;
+}
+
+function show(event: BackendEvent): string {
+  if (event.type === "exit") return `exit ${event.seq} ${event.exitCode}`;
+  return `${event.stream} ${event.seq} ${new TextDecoder().decode(event.bytes)}`;
+}
+
+/** Asks for the events of an execution. */
+export const isEvents = ({ path }: Seen) => path.includes("/events");
+
+/** As our own servers, with operations on files. */
+export const WITH_FILES = { ...OURS, capabilities: [...OURS.capabilities, "files"] };
+/** An entry of a directory, but for its name. */
+export const FILE = {
+  type: "file",
+  size: 1,
+  mode: 0o644,
+  modified_at: "2026-01-02T03:04:05.678Z",
+  uid: 0,
+  gid: 0,
+};
