@@ -56,23 +56,16 @@ describe.skipIf(whySkipped)("what has left a command's process group", () => {
     expect(await agent.result(1)).toMatchObject({ stdout: "woken\n", end: signaled(1, SIGKILL) });
   });
 
-  test("is killed after the grace with a command that ignores TERM", async () => {
+  test.each([
+    ["after the grace, with a command that ignores TERM", "trap '' TERM; ", 50, SIGKILL],
+    ["when the main process has obeyed TERM and it has not", "", 60_000, SIGTERM],
+  ])("is killed %s", async (_when, ignoring, graceMs, endedBy) => {
     await using agent = await AgentProcess.start();
-    agent.exec(1, jobs(`trap '' TERM; ${STUBBORN} & wait`));
+    agent.exec(1, jobs(`${ignoring}${STUBBORN} & wait`));
     const { pid: session } = await agent.next(1, "started");
     await agent.next(1, "data");
-    agent.send({ type: "terminate", stream: 1, graceMs: 50 });
-    expect((await agent.result(1)).end).toEqual(signaled(1, SIGKILL));
-    while (inSession(session).length > 0) await agent.settled();
-  });
-
-  test("is killed when the main process has obeyed TERM and it has not", async () => {
-    await using agent = await AgentProcess.start();
-    agent.exec(1, jobs(`${STUBBORN} & wait`));
-    const { pid: session } = await agent.next(1, "started");
-    await agent.next(1, "data");
-    agent.send({ type: "terminate", stream: 1, graceMs: 60_000 });
-    expect((await agent.result(1)).end).toEqual(signaled(1, SIGTERM));
+    agent.send({ type: "terminate", stream: 1, graceMs });
+    expect((await agent.result(1)).end).toEqual(signaled(1, endedBy));
     while (inSession(session).length > 0) await agent.settled();
   });
 

@@ -185,6 +185,7 @@ export function understand(bytes: Uint8Array): Sent {
     try {
       frames.push(...new FrameReader("host").push(bytes.subarray(at, end)));
     } catch (error) {
+      // By its words: the reader refuses such numbers with the largest that it can hold.
       return { ...sent, refused: true, beyond: String(error).includes(String(Number.MAX_SAFE_INTEGER)) };
     }
     at = end;

@@ -84,8 +84,13 @@ it("a start that is given up while its record is written leaves the box stopped,
   const { writeRecord } = store;
   const reached = deferred();
   const written = deferred();
+  const [settling, settled] = [deferred(), deferred()];
   store.writeRecord = async (of, record) => {
-    store.writeRecord = writeRecord;
+    store.writeRecord = async (...last) => {
+      settling.resolve();
+      await settled.promise;
+      return writeRecord(...last);
+    };
     reached.resolve();
     await written.promise;
     return writeRecord(of, record);
@@ -98,6 +103,10 @@ it("a start that is given up while its record is written leaves the box stopped,
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
   expect(await store.isLocked(id)).toBe(true);
   written.resolve();
+  await settling.promise;
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  expect(await backend.getBox(id)).toMatchObject({ status: "stopped" });
+  settled.resolve();
   await gone;
   expect(await store.isLocked(id)).toBe(false);
   expect(await store.readRecord(id)).toMatchObject({ stoppedAt: expect.any(String) });
