@@ -61,17 +61,16 @@ export class BoxExecutions {
       {
         onStuck: this.onStuck,
         onFinished: () => {
-          if (this.known.has(execution.info.id)) this.remember(execution);
+          if (this.known.has(execution.id)) this.remember(execution);
         },
       },
     );
     this.starting.add(execution);
     await execution.started().finally(() => this.starting.delete(execution));
-    const { info } = execution;
-    this.known.set(info.id, execution);
+    this.known.set(execution.id, execution);
     this.remember(execution);
     if (this.known.size > HISTORY_LIMIT) this.forgetOldest(() => this.known.size > HISTORY_LIMIT);
-    return info;
+    return execution.info;
   }
 
   get(execId: string): LocalExecution | undefined {
@@ -93,7 +92,7 @@ export class BoxExecutions {
   }
 
   private remember(execution: LocalExecution): void {
-    this.history.add(execution.info.id, execution.entry);
+    this.history.add(execution.id, execution.entry);
   }
 
   private takeRoom({ logBytes }: LocalExecution, bytes: number): boolean {
@@ -110,7 +109,7 @@ export class BoxExecutions {
   private forgetOldest(must: () => boolean): void {
     for (const [id, execution] of this.known) {
       if (!must()) return;
-      if (!execution.info.finishedAt) continue;
+      if (!execution.isFinished) continue;
       this.logBytes -= execution.logBytes;
       this.known.delete(id);
     }

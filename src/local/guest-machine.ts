@@ -23,7 +23,7 @@ export class GuestMachine {
   owner: MachineOwner = NOBODY;
   /** It was started before anybody asked for it. */
   warm = false;
-  private readonly life = new AbortController();
+  private readonly warmUpAbort = new AbortController();
   private warmUps: Promise<unknown> = Promise.resolve();
 
   constructor(host: Host) {
@@ -44,8 +44,8 @@ export class GuestMachine {
   warmUp(commands: Iterable<readonly string[]>): Promise<void> {
     const run = async () => {
       for (const cmd of commands) {
-        if (this.life.signal.aborted) return;
-        await runCommand(this.guest, cmd, this.life.signal).catch(() => {});
+        if (this.warmUpAbort.signal.aborted) return;
+        await runCommand(this.guest, cmd, this.warmUpAbort.signal).catch(() => {});
       }
     };
     const warmUps = run();
@@ -55,7 +55,7 @@ export class GuestMachine {
 
   /** Kills what still runs of {@link warmUp}. Resolves when nothing does. */
   async endWarmUp(): Promise<void> {
-    this.life.abort();
+    this.warmUpAbort.abort();
     await this.warmUps;
   }
 }

@@ -71,6 +71,14 @@ export class LocalExecution implements ProcessEvents {
     if (this.startError) throw this.startError;
   }
 
+  get id(): string {
+    return this.state.id;
+  }
+
+  get isFinished(): boolean {
+    return this.state.finishedAt !== null;
+  }
+
   get info(): ExecInfo {
     return { ...structuredClone(this.state), ...(this.log.droppedBytes > 0 && { truncated: true }) };
   }

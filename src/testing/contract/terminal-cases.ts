@@ -48,7 +48,7 @@ export function terminalCases(context: Context): void {
     await terminal.type("sh -c 'echo be\"\"gan; exec sleep 1000'\n");
     await terminal.until("began\r\n");
     await terminal.type("\x03");
-    // What is typed while a shell and its command hand the terminal to each other may be lost, on any terminal.
+    // A shell and its command hand the terminal to each other: what is typed meanwhile may go to either.
     await terminal.until(PROMPT);
     await terminal.type('echo st""atus=$?\n');
     await terminal.until("status=130\r\n");
