@@ -250,7 +250,7 @@ static int enter_box(void)
 }
 
 /* Rename of a directory of the base image works as on any disk only with redirect_dir. */
-#define OVERLAY "lowerdir=/base,upperdir=/disk/upper,workdir=/disk/work,redirect_dir=on"
+#define OVERLAY "lowerdir=/base,upperdir=/disk/upper,workdir=/disk/work,redirect_dir=on,xino=on"
 
 const char *box_prepare(void)
 {

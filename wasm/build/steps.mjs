@@ -2,7 +2,7 @@
  * How each result is made: one function per group, from checked inputs to raw bytes. The work itself is in shell scripts beside what they build.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { sha256 } from "./fingerprint.mjs";
+import { sha256 } from "./packed.mjs";
 import { RESULTS, WASM } from "./results.mjs";
 import { ask, run } from "./run.mjs";
 import { readSparse } from "./sparse.mjs";
@@ -62,14 +62,16 @@ function script(path, args, { lock }, env = {}) {
 
 /**
  * @param {Context} context
- * @returns {string} the unpacked kernel source
+ * @returns {string} the unpacked kernel source, with our patch
  */
 function linuxTree(context) {
   const [deb] = context.fetch("deb:linux-source-6.1");
-  return once(`${context.work}linux`, deb, (tree) => {
+  const patch = `${WASM}kernel/overlay-xino.patch`;
+  return once(`${context.work}linux`, `${deb} ${sha256(readFileSync(patch))}`, (tree) => {
     const unpacked = `${context.work}linux-deb`;
     run("dpkg-deb", ["-x", deb, unpacked]);
     run("tar", ["-xJf", `${unpacked}/usr/src/linux-source-6.1.tar.xz`, "-C", tree, "--strip-components=1"]);
+    run("patch", ["-p1", "-s", "-d", tree, "-i", patch]);
     rmSync(unpacked, { recursive: true });
   });
 }
