@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
-import { brotliDecompressSync, constants, gzipSync } from "node:zlib";
-import { imageFile, readImage } from "../wasm/build/unpack.mjs";
+import { constants, gunzipSync, gzipSync } from "node:zlib";
+import { packedImage, readImage, readResult } from "../wasm/build/unpack.mjs";
 import { cutImage } from "./cut-image.mjs";
 
 /** Sizes that get a snapshot: the default, and the one for pages that run several boxes. */
@@ -10,13 +10,14 @@ const SNAPSHOT_MEMORY_MB = [1024, 256];
 /** What the disk of a new box of the default size begins with. */
 const DEFAULT_DISK = "disk-8g";
 
-/** Hosts may keep what is larger than this inflated, too. */
-const SLOW_TO_INFLATE_BYTES = 4 * 2 ** 20;
+/** The form of the manifest: see src/local/manifest.ts. */
+const MANIFEST_VERSION = 3;
 const hashOf = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
 /**
- * Writes the assets into dist/assets: each file as gzip under a name that contains its hash, and manifest.json,
- * which lists them. The names end in .bin, because some servers undo what ends in .gz.
+ * Writes the assets into dist/assets: each file as gzip under a name that contains the hash of its contents, and manifest.json,
+ * which lists them. The names end in .bin, because some servers undo what ends in .gz. Contents that come packed are checked
+ * against their record first, and each gzip file is inflated again: what is listed is what was made.
  * @param {string} root the project's folder, ending in "/"
  */
 export async function buildAssets(root) {
@@ -32,29 +33,33 @@ export async function buildAssets(root) {
   const files = {};
   const add = async (name, raw) => {
     const compressed = gzipSync(raw, { level: constants.Z_BEST_COMPRESSION });
-    const sha256 = hashOf(compressed);
-    const file = `${name}.${sha256.slice(0, 12)}.bin`;
-    files[name] = { file, sha256, bytes: compressed.byteLength, rawBytes: raw.byteLength };
-    if (raw.byteLength >= SLOW_TO_INFLATE_BYTES) files[name].rawSha256 = hashOf(raw);
+    const rawSha256 = hashOf(raw);
+    if (hashOf(gunzipSync(compressed)) !== rawSha256) throw new Error(`zlib damaged ${name}`);
+    const file = `${name}.${rawSha256.slice(0, 12)}.bin`;
+    files[name] = { file, bytes: compressed.byteLength, rawBytes: raw.byteLength, rawSha256 };
     await writeFile(out + file, compressed);
   };
   const writeManifest = () =>
-    writeFile(`${out}manifest.json`, `${JSON.stringify({ version: 2, files, images }, null, 1)}\n`);
+    writeFile(
+      `${out}manifest.json`,
+      `${JSON.stringify({ version: MANIFEST_VERSION, files, images }, null, 1)}\n`,
+    );
 
   await add("v86.wasm", await readFile(`${root}node_modules/v86/build/v86.wasm`));
   for (const name of ["kernel", "agent", "bios", "vgabios", "disk-8g", "disk-1g"]) {
-    await add(name, brotliDecompressSync(await readFile(`${prebuilt}${name}.br`)));
+    await add(name, readResult(name, prebuilt));
   }
   const images = [];
   const kept = new Set();
   for (const image of await readImages(root)) {
     const { name, aliases, standsFor = [], description, warmUp } = image;
-    const { list, downloadBytes, chunks, rawBytes } = await cutOnce(name, prebuilt, root);
+    const { list, downloadBytes, chunks } = await cutOnce(name, prebuilt, root);
     for (const file of chunks) kept.add(file);
     const base = `${name}.chunks`;
     await add(base, list);
-    const size = { baseBytes: rawBytes, baseDownloadBytes: downloadBytes };
-    images.push({ name, aliases, standsFor, description, base, ...size, snapshots: [], warmUp });
+    const { rawSize, rawSha256 } = packedImage(name, prebuilt).record;
+    const contents = { baseBytes: rawSize, baseSha256: rawSha256, baseDownloadBytes: downloadBytes };
+    images.push({ name, aliases, standsFor, description, base, ...contents, snapshots: [], warmUp });
   }
   await writeManifest();
 
@@ -80,18 +85,20 @@ export async function buildAssets(root) {
   await writeFile(keyFile, key);
 }
 
-/** Cuts an image, unless its chunks are there from the last time: a large one takes as long as all the rest. */
+/**
+ * Cuts an image, unless its chunks are there from the last time: a large one takes as long as all the rest. They are those of the image's own bytes, whatever
+ * unpacks them.
+ */
 async function cutOnce(name, prebuilt, root) {
   const recordFile = `${root}dist/cut-${name}.json`;
-  const hash = createHash("sha256").update(await readFile(imageFile(name, prebuilt)));
-  const key = hash.update(await readFile(`${root}scripts/cut-image.mjs`)).digest("hex");
+  const { rawSha256 } = packedImage(name, prebuilt).record;
+  const key = hashOf(rawSha256 + (await readFile(`${root}scripts/cut-image.mjs`, "utf8")));
   const record = JSON.parse(await readFile(recordFile, "utf8").catch(() => "{}"));
   const here = new Set(await readdir(`${root}dist/assets/chunks`).catch(() => []));
   if (record.key === key && record.chunks.every((file) => here.has(file))) {
     return { ...record, list: Buffer.from(record.list, "base64") };
   }
-  const raw = readImage(name, prebuilt);
-  const cut = { ...(await cutImage(raw, `${root}dist/assets/`)), rawBytes: raw.byteLength };
+  const cut = await cutImage(readImage(name, prebuilt), `${root}dist/assets/`);
   const list = Buffer.from(cut.list).toString("base64");
   await writeFile(recordFile, JSON.stringify({ ...cut, list, key }));
   return cut;
@@ -104,7 +111,7 @@ async function inputsKey(root, prebuilt) {
   await add(`${root}package-lock.json`);
   for (const name of (await readdir(prebuilt)).sort()) await add(prebuilt + name);
   const images = await readImages(root);
-  for (const { name } of images) await add(imageFile(name, prebuilt));
+  for (const { name } of images) hash.update(packedImage(name, prebuilt).record.rawSha256);
   for (const name of ["machine-worker.js", "make-snapshot.js"]) await add(`${root}dist/node/${name}`);
   for (const name of ["build.mjs", "assets.mjs", "cut-image.mjs"]) await add(`${root}scripts/${name}`);
   hash.update(JSON.stringify(images));

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { access, mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rename, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
 
@@ -12,8 +12,8 @@ const PARALLEL = 4;
 const compress = promisify(gzip);
 
 /**
- * Cuts an image into chunks, each a gzip file that is named by its contents, and lists them in order: the SHA-256 of the file (32 bytes) and its length (u32,
- * little-endian) for each.
+ * Cuts an image into chunks, each a gzip file that is named by the hash of the bytes in it, and lists them in order: the SHA-256 of the bytes in it (32 bytes) and the
+ * length of the file (u32, little-endian) for each.
  * @param {Uint8Array} raw the image
  * @param {string} out the folder of assets, ending in "/"
  * @returns {Promise<{ list: Uint8Array, downloadBytes: number, chunks: string[] }>}
@@ -28,18 +28,16 @@ export async function cutImage(raw, out) {
   const work = async () => {
     for (let i = next++; i < count; i = next++) {
       const contents = raw.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES);
+      const hash = createHash("sha256").update(contents).digest();
       const packed = await compress(contents, { level: constants.Z_BEST_COMPRESSION });
-      const hash = createHash("sha256").update(packed).digest();
       const name = `${hash.toString("hex").slice(0, NAME_DIGITS)}.bin`;
       list.set(hash, i * 36);
       view.setUint32(i * 36 + 32, packed.byteLength, true);
       sizes.set(name, packed.byteLength);
-      const path = `${out}chunks/${name}`;
-      const isThere = await access(path).then(
-        () => true,
-        () => false,
-      );
-      if (!isThere) await writeFile(path, packed);
+      // Whole or not at all: a build that ends here leaves no chunk that is cut short under its name.
+      const draft = `${out}chunks/${name}.${i}`;
+      await writeFile(draft, packed);
+      await rename(draft, `${out}chunks/${name}`);
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));

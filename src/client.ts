@@ -31,7 +31,11 @@ export interface CreateOptions {
   memoryMb?: number;
   /** Size of the box's own disk, in GiB. Default 8. A local box takes 1 to 64, and holds only what is written. */
   diskSizeGb?: number;
-  /** Default false. */
+  /**
+   * True: the box reaches the network. Local boxes cannot yet: names fail to resolve at once there, and only the box's own loopback works.
+   * @default false
+   * @throws {BoxRunError} UNSUPPORTED when it is true and the backend has no network for boxes (`capabilities.network` says why)
+   */
   network?: boolean;
   /** Where commands start that name no other. Absolute; made if need be. Default "/root". */
   workdir?: string;

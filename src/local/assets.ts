@@ -3,15 +3,18 @@ import { toHex } from "../util/bytes.js";
 import { type AssetSource, damaged, READ_LIMIT_MS, type ReadOptions, unreachable } from "./asset-source.js";
 import type { AssetManifest } from "./manifest.js";
 
-/** A file, and what its contents must be. */
+/** Contents larger than this are kept inflated too, where the source can do that: inflating them again takes longer than reading them. */
+const SLOW_TO_INFLATE_BYTES = 4 * 2 ** 20;
+
+/** A file, and what must be in it. */
 export interface VerifiedFile {
   file: string;
-  /** Of the file as it lies there, compressed. */
-  sha256: string;
-  /** Of the file, too. */
+  /** Length of the file as it lies there, compressed. */
   bytes: number;
-  /** Of its contents. */
+  /** Length of its contents. */
   rawBytes: number;
+  /** SHA-256 of its contents, in hex: whatever has carried, kept and inflated them, they are the ones that were made. */
+  rawSha256: string;
 }
 
 /** Loads the assets of one manifest, and never hands out bytes that are not the ones it names. */
@@ -26,8 +29,8 @@ export class Assets {
   async load(assetName: string): Promise<Uint8Array> {
     const entry = this.manifest.files[assetName];
     if (!entry) throw damaged(this.source, "manifest.json", `does not list ${assetName}`);
-    const { file, bytes, rawSha256 } = entry;
-    const inflated = rawSha256 === undefined ? undefined : this.source.inflated;
+    const { file, bytes, rawBytes, rawSha256 } = entry;
+    const inflated = rawBytes < SLOW_TO_INFLATE_BYTES ? undefined : this.source.inflated;
     // A cache that fails is one that has nothing.
     const kept = await inflated?.get(file).catch(() => undefined);
     if (kept && (await sha256Hex(kept)) === rawSha256) {
@@ -65,37 +68,21 @@ export async function loadVerified(
   }
 }
 
-/** The compressed bytes of a file, verified in the same way. */
-export async function readVerified(
-  source: AssetSource,
-  entry: VerifiedFile,
-  given: ReadOptions = {},
-): Promise<Uint8Array> {
-  const options = limited(entry, given);
-  const bytes = await read(source, entry.file, options);
-  if ((await sha256Hex(bytes)) === entry.sha256) return bytes;
-  const again = await read(source, entry.file, { ...options, fresh: true });
-  if ((await sha256Hex(again)) === entry.sha256) return again;
-  throw wrongHash(source, entry.file);
-}
-
 function limited({ bytes }: VerifiedFile, options: ReadOptions): ReadOptions {
   return { ...options, bytes, until: performance.now() + READ_LIMIT_MS };
 }
 
 async function loadOnce(source: AssetSource, entry: VerifiedFile, options: ReadOptions): Promise<Uint8Array> {
-  const compressed = await read(source, entry.file, options);
-  // Both at once, off this thread: bytes with a wrong hash are inflated for nothing, and never handed out.
-  const [hash, inflated] = await Promise.allSettled([
-    sha256Hex(compressed),
-    source.gunzip(compressed, entry.rawBytes),
-  ]);
-  if (hash.status === "rejected" || hash.value !== entry.sha256) throw wrongHash(source, entry.file);
-  if (inflated.status === "rejected") {
-    throw damaged(source, entry.file, "cannot be inflated", inflated.reason);
+  const { file, rawBytes, rawSha256 } = entry;
+  const compressed = await read(source, file, options);
+  const contents = await source.gunzip(compressed, rawBytes).catch((cause) => {
+    throw damaged(source, file, `cannot be inflated into ${rawBytes} bytes`, cause);
+  });
+  if (contents.byteLength !== rawBytes) {
+    throw damaged(source, file, `has ${contents.byteLength} bytes in it, not ${rawBytes}`);
   }
-  if (inflated.value.byteLength !== entry.rawBytes) throw damaged(source, entry.file, "has a wrong size");
-  return inflated.value;
+  if ((await sha256Hex(contents)) === rawSha256) return contents;
+  throw damaged(source, file, "has other bytes in it than the manifest names");
 }
 
 /** IMAGE_PULL_FAILED when it cannot be had; the signal's reason. */
@@ -106,10 +93,6 @@ async function read(source: AssetSource, file: string, options: ReadOptions): Pr
     if (options.signal?.aborted) throw options.signal.reason;
     throw unreachable(source, file, cause);
   }
-}
-
-function wrongHash(source: AssetSource, file: string) {
-  return damaged(source, file, "does not have the hash that the manifest gives");
 }
 
 /** Lower-case hex of the SHA-256 of bytes. */

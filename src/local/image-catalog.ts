@@ -110,8 +110,7 @@ export class ImageCatalog {
   /** The image that a box was made of, or is to be. IMAGE_PULL_FAILED, STATE_MISMATCH. */
   imageOf(assets: Assets, { spec, image: made, id }: BoxRecord): ImageManifest {
     const image = this.find(assets, made?.name ?? spec.image);
-    const base = assets.manifest.files[image.base]?.sha256;
-    if (!made?.base || made.base === base) return image;
+    if (!made?.base || made.base === image.baseSha256) return image;
     throw new BoxRunError(
       "STATE_MISMATCH",
       `box ${id} was made of another build of the image ${image.name}, and its disk only goes with that`,

@@ -1,11 +1,11 @@
 import { toHex } from "../util/bytes.js";
 import { type AssetSource, damaged } from "./asset-source.js";
-import { type Assets, loadVerified, readVerified, type VerifiedFile } from "./assets.js";
+import { type Assets, loadVerified, type VerifiedFile } from "./assets.js";
 import type { ImageManifest } from "./manifest.js";
 
 /** Of an image, uncompressed: the build cuts it so. Large enough to be one request for a program, small enough to waste little on a small one. */
 export const IMAGE_CHUNK_BYTES = 256 * 1024;
-/** In the list of chunks: the SHA-256 of the compressed chunk, and its length. */
+/** In the list of chunks: the SHA-256 of what is in the chunk, and the length of its file. */
 const HASH_BYTES = 32;
 const ENTRY_BYTES = HASH_BYTES + 4;
 /** Gzip makes what it cannot make smaller this much larger, at most. */
@@ -29,14 +29,14 @@ export async function loadChunkList(assets: Assets, image: ImageManifest): Promi
   const view = new DataView(list.buffer, list.byteOffset, list.byteLength);
   return Array.from({ length: count }, (_, i) => {
     const at = i * ENTRY_BYTES;
-    const sha256 = toHex(list.subarray(at, at + HASH_BYTES));
+    const rawSha256 = toHex(list.subarray(at, at + HASH_BYTES));
     const bytes = view.getUint32(at + HASH_BYTES, true);
     if (bytes > MAX_PACKED_BYTES) throw refuse("has a chunk that is too large");
     return {
-      file: `chunks/${sha256.slice(0, NAME_DIGITS)}.bin`,
-      sha256,
+      file: `chunks/${rawSha256.slice(0, NAME_DIGITS)}.bin`,
       bytes,
       rawBytes: Math.min(IMAGE_CHUNK_BYTES, baseBytes - i * IMAGE_CHUNK_BYTES),
+      rawSha256,
     };
   });
 }
@@ -105,7 +105,7 @@ export async function fetchAll(
   const work = async () => {
     for (let file = queue.shift(); file; file = queue.shift()) {
       stop.throwIfAborted();
-      if (!(await source.isHere(file.file))) await readVerified(source, file, { signal: stop });
+      if (!(await source.isHere(file.file))) await loadVerified(source, file, { signal: stop });
       onBytes(file.bytes);
     }
   };

@@ -10,15 +10,9 @@ const MAX_ASSET_BYTES = 1 << 30;
 const bytes = z.int().check(z.minimum(0), z.maximum(MAX_ASSET_BYTES));
 
 const manifestSchema = z.object({
-  version: z.literal(2),
-  /**
-   * Every file by name: gzip of `rawBytes` bytes; `sha256` is of the file as it lies there, compressed. `rawSha256` is of its contents, where they take long to
-   * inflate.
-   */
-  files: z.record(
-    name,
-    z.object({ file: name, sha256, bytes, rawBytes: bytes, rawSha256: z.exactOptional(sha256) }),
-  ),
+  version: z.literal(3),
+  /** Every file by name: gzip, `bytes` long, of `rawBytes` bytes whose SHA-256 is `rawSha256`. */
+  files: z.record(name, z.object({ file: name, bytes, rawBytes: bytes, rawSha256: sha256 })),
   images: z.array(
     z.object({
       name,
@@ -27,9 +21,10 @@ const manifestSchema = z.object({
       /** References that it stands in for: something like it, refused under `strictImages`. */
       standsFor: z.array(z.string()),
       description: z.string(),
-      /** The name of the list of its base disk's chunks, and the size of that disk: see image-chunks.ts. */
+      /** The name of the list of its base disk's chunks, and the size and SHA-256 of that disk: see image-chunks.ts. */
       base: name,
       baseBytes: bytes,
+      baseSha256: sha256,
       /** Of all chunks together, compressed. */
       baseDownloadBytes: bytes,
       snapshots: z.array(

@@ -34,10 +34,9 @@ const files = new Map<string, Uint8Array>();
 const raws = new Set<string>();
 const base = join(
   [0, 1, 2].map((i) => {
-    const packed = new Uint8Array(
-      gzipSync(contents.subarray(i * IMAGE_CHUNK_BYTES, (i + 1) * IMAGE_CHUNK_BYTES)),
-    );
-    const hash = sha256(packed);
+    const raw = contents.subarray(i * IMAGE_CHUNK_BYTES, (i + 1) * IMAGE_CHUNK_BYTES);
+    const packed = new Uint8Array(gzipSync(raw));
+    const hash = sha256(raw);
     files.set(`chunks/${hash.slice(0, 20)}.bin`, packed);
     const entry = new Uint8Array(36);
     entry.set(Buffer.from(hash, "hex"));
@@ -46,22 +45,21 @@ const base = join(
   }),
 );
 
-function listed(file: string, raw: Uint8Array, withHash = false) {
+function listed(file: string, raw: Uint8Array) {
   const packed = new Uint8Array(gzipSync(raw));
   files.set(file, packed);
   raws.add(sha256(raw));
-  const entry = { file, sha256: sha256(packed), bytes: packed.byteLength, rawBytes: raw.byteLength };
-  return withHash ? { ...entry, rawSha256: sha256(raw) } : entry;
+  return { file, bytes: packed.byteLength, rawBytes: raw.byteLength, rawSha256: sha256(raw) };
 }
 
 const NAMES = ["tiny.chunks", "v86.wasm", "disk-8g", "tiny-1024"];
 const MANIFEST = {
-  version: 2,
+  version: 3,
   files: {
     "tiny.chunks": listed("tiny.chunks.0.bin", base),
-    "v86.wasm": listed("v86.wasm.0.bin", encoder.encode("emulator"), true),
+    "v86.wasm": listed("v86.wasm.0.bin", encoder.encode("emulator")),
     "disk-8g": listed("disk-8g.0.bin", new Uint8Array(5000)),
-    "tiny-1024": listed("tiny-1024.0.bin", new Uint8Array(3000).fill(7), true),
+    "tiny-1024": listed("tiny-1024.0.bin", new Uint8Array(3000).fill(7)),
   },
   images: [
     {
@@ -71,6 +69,7 @@ const MANIFEST = {
       description: "BusyBox",
       base: "tiny.chunks",
       baseBytes: IMAGE_BYTES,
+      baseSha256: sha256(contents),
       baseDownloadBytes: 5000,
       snapshots: [{ name: "tiny-1024", memoryMb: 1024, disk: "disk-8g", fingerprint: "0".repeat(64) }],
     },
@@ -178,9 +177,9 @@ const chunkLists: Target = {
     const packed = new Uint8Array(gzipSync(list, { level: 0 }));
     const entry = {
       file: "own.bin",
-      sha256: sha256(packed),
       bytes: packed.byteLength,
       rawBytes: list.byteLength,
+      rawSha256: sha256(list),
     };
     const image = {
       ...MANIFEST.images[0]!,
@@ -192,7 +191,7 @@ const chunkLists: Target = {
     source.read = async (file, options) => (file === "own.bin" ? packed : read(file, options));
     try {
       const chunks = await ImageChunks.open(
-        new Assets(source, { version: 2, files: { own: entry }, images: [image] }),
+        new Assets(source, { version: 3, files: { own: entry }, images: [image] }),
         image,
       );
       if (image.baseBytes === 0) return { accepted: true };

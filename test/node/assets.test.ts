@@ -10,7 +10,7 @@ import { failure } from "../../src/testing/contract/tools.js";
 const ASSETS = join(import.meta.dirname, "../../dist/assets");
 
 interface Manifest {
-  files: Record<string, { file: string; sha256: string; bytes: number; rawBytes: number }>;
+  files: Record<string, { file: string; bytes: number; rawBytes: number; rawSha256: string }>;
   images: { snapshots: { name: string; memoryMb: number; disk: string | null; fingerprint: string }[] }[];
 }
 
@@ -31,8 +31,9 @@ function replaceAsset(name: string, raw: Uint8Array): void {
   const packed = gzipSync(raw);
   const entry = manifest.files[name]!;
   writeFileSync(pathOf(name), packed);
-  entry.sha256 = createHash("sha256").update(packed).digest("hex");
+  entry.bytes = packed.byteLength;
   entry.rawBytes = raw.byteLength;
+  entry.rawSha256 = createHash("sha256").update(raw).digest("hex");
   writeFileSync(join(folder, "manifest.json"), JSON.stringify(manifest));
 }
 
@@ -51,7 +52,7 @@ describe("a snapshot that cannot be used", () => {
   const snapshot = "snapshot-tiny-256-new";
   const cases: [string, RegExp, () => void][] = [
     ["missing", /could not be read/, () => rmSync(pathOf(snapshot))],
-    ["cut short on the way", /hash/, () => truncateSync(pathOf(snapshot), 100_000)],
+    ["cut short on the way", /cannot be inflated/, () => truncateSync(pathOf(snapshot), 100_000)],
     [
       "cut short when it was made",
       /cut short/,
@@ -106,7 +107,18 @@ describe("an asset that every box needs", () => {
     writeFileSync(pathOf(name), bytes);
     const error = await failure(createBox());
     expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });
-    expect(error.message).toMatch(/hash/);
+    expect(error.message).toContain(manifest.files[name]!.file);
+    expect(error.message).toMatch(/cannot be inflated|other bytes in it/);
+  });
+
+  it.each(["v86.wasm", "tiny.chunks"])("fails by name when %s is whole, and another", async (name) => {
+    const raw = new Uint8Array(gunzipSync(readFileSync(pathOf(name))));
+    raw[50]! ^= 1;
+    writeFileSync(pathOf(name), gzipSync(raw));
+    const error = await failure(createBox());
+    expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });
+    expect(error.message).toContain(manifest.files[name]!.file);
+    expect(error.message).toMatch(/other bytes in it/);
   });
 
   it("is asked for again by the next create", async () => {

@@ -50,12 +50,12 @@ export function fakeBackend(
   const packed = new Uint8Array(gzipSync(EMPTY_WASM));
   const file = {
     file: "thing.bin",
-    sha256: createHash("sha256").update(packed).digest("hex"),
     bytes: packed.byteLength,
     rawBytes: EMPTY_WASM.byteLength,
+    rawSha256: createHash("sha256").update(EMPTY_WASM).digest("hex"),
   };
   const manifest = {
-    version: 2,
+    version: 3,
     files: { "v86.wasm": file },
     images: [
       {
@@ -65,6 +65,7 @@ export function fakeBackend(
         description: "a fake",
         base: "base",
         baseBytes: 0,
+        baseSha256: "0".repeat(64),
         baseDownloadBytes: 0,
         snapshots: [],
       },

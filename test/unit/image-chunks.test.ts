@@ -11,6 +11,7 @@ const IMAGE = {
   description: "",
   base: "list",
   baseBytes: IMAGE_CHUNK_BYTES + 1,
+  baseSha256: "0".repeat(64),
   baseDownloadBytes: 1,
   snapshots: [],
 };
@@ -22,9 +23,9 @@ function assetsWith(lengths: readonly number[]): Assets {
   const packed = new Uint8Array(gzipSync(list));
   const entry = {
     file: "list.bin",
-    sha256: createHash("sha256").update(packed).digest("hex"),
     bytes: packed.byteLength,
     rawBytes: list.byteLength,
+    rawSha256: createHash("sha256").update(list).digest("hex"),
   };
   const source = {
     location: "memory:",
@@ -34,7 +35,7 @@ function assetsWith(lengths: readonly number[]): Assets {
     readLatest: async () => packed,
     gunzip: async (bytes: Uint8Array) => new Uint8Array(gunzipSync(bytes)),
   };
-  return new Assets(source, { version: 2, files: { list: entry }, images: [IMAGE] });
+  return new Assets(source, { version: 3, files: { list: entry }, images: [IMAGE] });
 }
 
 it("a list of chunks says how much to read of each, and how much is in it", async () => {

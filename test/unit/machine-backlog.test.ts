@@ -24,9 +24,9 @@ vi.mock("../../src/local/machine/v86-machine.js", () => ({
 const packed = new Uint8Array(gzipSync(new Uint8Array(0)));
 const file = {
   file: "thing.bin",
-  sha256: createHash("sha256").update(packed).digest("hex"),
   bytes: packed.byteLength,
   rawBytes: 0,
+  rawSha256: createHash("sha256").digest("hex"),
 };
 
 /** A machine that runs, told what its owner would tell it. */
@@ -54,7 +54,7 @@ async function runningMachine() {
       diskBytes: 1,
       assets: "memory:",
       manifest: {
-        version: 2,
+        version: 3,
         files: Object.fromEntries(names.map((name) => [name, file])),
         images: [
           {
@@ -64,6 +64,7 @@ async function runningMachine() {
             description: "played",
             base: "base",
             baseBytes: 0,
+            baseSha256: "0".repeat(64),
             baseDownloadBytes: 0,
             snapshots: [],
           },

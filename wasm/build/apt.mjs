@@ -3,7 +3,7 @@
  * architecture) and leaves the machine's as it is.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { sha256 } from "./fingerprint.mjs";
+import { sha256 } from "./packed.mjs";
 import { ask, run } from "./run.mjs";
 
 /** @typedef {import("./lock.mjs").LockEntry} LockEntry */

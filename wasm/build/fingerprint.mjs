@@ -1,23 +1,20 @@
 /**
  * Says whether wasm/prebuilt/ is what the files beside it would give, without building: `checkPrebuilt()`.
  */
-import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { brotliDecompressSync } from "node:zlib";
 import { readLock } from "./lock.mjs";
+import { sha256, unpack } from "./packed.mjs";
 import { PREBUILT, RESULTS, WASM } from "./results.mjs";
 
 /**
- * What results.json says of one result.
- * @typedef {object} ResultRecord
+ * What results.json says of one result, beside what is in its file.
+ * @typedef {object} ResultOrigin
  * @property {string} file its name in wasm/prebuilt/
- * @property {number} size of the file
- * @property {string} sha256 of the file
- * @property {number} rawSize unpacked
- * @property {string} rawSha256 unpacked
  * @property {string} inputs the fingerprint of all it was built from
  * @property {string} licence SPDX
  * @property {string[]} sources "package version", of the code that is in it
+ *
+ * @typedef {import("./packed.mjs").PackedRecord & ResultOrigin} ResultRecord
  *
  * @typedef {object} Records
  * @property {Record<string, string>} tools versions of the programs that built; told, not required
@@ -31,14 +28,6 @@ export function readRecords() {
   return existsSync(RECORDS_FILE)
     ? JSON.parse(readFileSync(RECORDS_FILE, "utf8"))
     : { tools: {}, results: {} };
-}
-
-/**
- * @param {string | Uint8Array} data
- * @returns {string} in hexadecimal
- */
-export function sha256(data) {
-  return createHash("sha256").update(data).digest("hex");
 }
 
 /**
@@ -87,8 +76,12 @@ function isDamaged(record) {
   if (!existsSync(path)) return true;
   const packed = readFileSync(path);
   if (packed.length !== record.size || sha256(packed) !== record.sha256) return true;
-  const raw = brotliDecompressSync(packed);
-  return raw.length !== record.rawSize || sha256(raw) !== record.rawSha256;
+  try {
+    unpack(path, record);
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /**

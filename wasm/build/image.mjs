@@ -3,12 +3,12 @@
  *
  *     node wasm/build/image.mjs [--update] [kernel|agent|tiny|disk|bios|debian ...]
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { buildDebian, BUILD_PACKAGES as DEBIAN_PACKAGES } from "../images/debian/build.mjs";
 import { Apt, installBuildPackages } from "./apt.mjs";
-import { checkPrebuilt, fingerprintInputs, RECORDS_FILE, readRecords, sha256 } from "./fingerprint.mjs";
+import { checkPrebuilt, fingerprintInputs, RECORDS_FILE, readRecords } from "./fingerprint.mjs";
 import { readLock, writeLock } from "./lock.mjs";
+import { packOnce, recordOf } from "./packed.mjs";
 import { PREBUILT, RESULTS, WASM } from "./results.mjs";
 import { STEPS, toolVersions } from "./steps.mjs";
 
@@ -69,7 +69,7 @@ function main(args) {
 }
 
 /**
- * Writes a result and its record. Unchanged bytes leave the file alone: another Node's brotli would pack them differently for nothing.
+ * Writes a result and its record.
  * @param {string} name
  * @param {string} inputs
  * @param {Buffer} raw
@@ -79,16 +79,11 @@ function store(name, inputs, raw, lock) {
   const { licence, sources } = RESULTS[name];
   const records = readRecords();
   const file = `${name}.br`;
-  const rawSha256 = sha256(raw);
-  const packed = readPacked(file, rawSha256) ?? pack(raw);
-  writeFileSync(PREBUILT + file, packed);
+  const packed = packOnce(PREBUILT + file, raw);
   records.tools = toolVersions();
   records.results[name] = {
     file,
-    size: packed.length,
-    sha256: sha256(packed),
-    rawSize: raw.length,
-    rawSha256,
+    ...recordOf(packed, raw),
     inputs,
     licence,
     sources: sources.map((key) => `${key.split(":")[1]} ${lock.inputs[key].version}`),
@@ -101,29 +96,4 @@ function store(name, inputs, raw, lock) {
     `${JSON.stringify({ tools: records.tools, results: Object.fromEntries(sorted) }, null, 2)}\n`,
   );
   console.log(`${name}: ${raw.length} bytes, ${packed.length} packed`);
-}
-
-/**
- * @param {string} file
- * @param {string} rawSha256
- * @returns {Buffer | undefined} the file as it lies there, if it holds these bytes
- */
-function readPacked(file, rawSha256) {
-  try {
-    const packed = readFileSync(PREBUILT + file);
-    return sha256(brotliDecompressSync(packed)) === rawSha256 ? packed : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** @param {Buffer} raw */
-function pack(raw) {
-  return brotliCompressSync(raw, {
-    params: {
-      [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
-      [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS,
-      [constants.BROTLI_PARAM_SIZE_HINT]: raw.length,
-    },
-  });
 }

@@ -236,14 +236,14 @@ function snapshotFingerprint(
   { manifest, memoryMb, image }: MachineConfig,
   diskName: string | null,
 ): Promise<string> {
-  const hash = (name: string) => manifest.files[name]?.sha256 ?? "";
+  const hash = (name: string) => manifest.files[name]?.rawSha256 ?? "";
   return fingerprint({
     emulator: hash("v86.wasm"),
     memoryMb,
     devices: DEVICE_SET,
     kernel: hash("kernel"),
     initramfs: hash("agent"),
-    base: hash(imageOf(manifest, image).base),
+    base: imageOf(manifest, image).baseSha256,
     disk: diskName === null ? "" : hash(diskName),
   });
 }

@@ -30,9 +30,8 @@ rm -rf "$root"/usr/share/man "$root"/usr/share/info "$root"/usr/share/lintian "$
 rm -rf "$root"/dev && mkdir "$root/dev"
 mkdir -p "$root"/var/{cache/apt/archives/partial,lib/apt/lists/partial,log/apt}
 : > "$root/etc/machine-id"
-cp "$here"/etc/* "$root/etc/"
-mv "$root/etc/sources.list" "$root/etc/apt/sources.list"
-mv "$root/etc/bashrc" "$root/root/.bashrc"
+# With fixed modes, whatever the work tree's are
+(cd "$here/root" && find . -type f) | while read -r file; do install -m 0644 "$here/root/$file" "$root/$file"; done
 ln -s /usr/bin/python3 "$root/usr/local/bin/python"
 
 # --- Python's byte code, beside its sources as Python wants it, and checked against nothing: the image is read-only, and its time stamps are all one

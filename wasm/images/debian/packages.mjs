@@ -2,12 +2,14 @@
  * The Debian packages of the image: which, in which versions, with which hashes (packages.lock.json), and how they are had.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { sha256 } from "../../build/fingerprint.mjs";
-import { ask, run } from "../../build/run.mjs";
+import { sha256 } from "../../build/packed.mjs";
+import { ask, capture, run } from "../../build/run.mjs";
 
 const FOLDER = new URL(".", import.meta.url);
 const LOCK = new URL("packages.lock.json", FOLDER);
 const SUITE = "trixie";
+const LIST = "main/binary-i386/Packages.xz";
+const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /** @typedef {{ path: string, bytes: number, sha256: string }} LockedPackage a path below the mirror's root */
 
@@ -55,9 +57,7 @@ export function updatePackages(work) {
   for (const folder of [lists, `${state}lists/partial`, `${state}cache/archives/partial`]) {
     mkdirSync(folder, { recursive: true });
   }
-  // The list of one mirror at one moment: apt would also compare it with the Release file, which a mirror updates apart.
-  const url = `${mirror()}dists/${SUITE}/main/binary-i386/Packages.xz`;
-  run("sh", ["-c", `curl -sSfL "$0" | xz -d > "$1"`, url, `${lists}Packages`]);
+  writeFileSync(`${lists}Packages`, fetchList());
   writeFileSync(`${state}sources.list`, `deb [trusted=yes] file:${state}repository ${SUITE} main\n`);
   writeFileSync(`${state}status`, "");
   writeFileSync(
@@ -90,6 +90,22 @@ APT::Sandbox::User "root";
   });
   const lines = locked.map((entry) => `  ${JSON.stringify(entry)}`).join(",\n");
   writeFileSync(LOCK, `[\n${lines}\n]\n`);
+}
+
+/**
+ * @returns {string} the list of packages that Debian has signed, whichever mirror has carried it
+ */
+function fetchList() {
+  const suite = `${mirror()}dists/${SUITE}/`;
+  const signed = capture("curl", ["-sSfL", `${suite}InRelease`]);
+  const release = capture("gpgv", ["-q", "--keyring", KEYRING, "--output", "-"], signed).toString();
+  const wanted = new RegExp(`^ ([0-9a-f]{64}) +\\d+ ${LIST}$`, "m").exec(release)?.[1];
+  if (!wanted) throw new Error(`InRelease of ${SUITE} names no ${LIST}`);
+  // By its hash: a mirror updates its files one after the other.
+  const packed = capture("curl", ["-sSfL", `${suite}${LIST.replace(/[^/]*$/, `by-hash/SHA256/${wanted}`)}`]);
+  if (sha256(packed) !== wanted)
+    throw new Error(`${LIST} of ${SUITE} has the hash ${sha256(packed)}, not ${wanted}`);
+  return capture("xz", ["-dc"], packed).toString();
 }
 
 /**
