@@ -1,6 +1,6 @@
 import { concatBytes } from "../util/bytes.js";
 import { pause } from "../util/timer.js";
-import { type AssetSource, READ_LIMIT_MS, type ReadOptions } from "./asset-source.js";
+import { type AssetSource, PassingFailure, READ_LIMIT_MS, type ReadOptions } from "./asset-source.js";
 
 /** Far above any manifest: of a file that changes nobody knows the length. */
 const MAX_LATEST_BYTES = 4 * 2 ** 20;
@@ -58,11 +58,12 @@ export function webAssetSource(
       const limit = AbortSignal.timeout(cached ? LATEST_DEADLINE_MS : READ_LIMIT_MS);
       try {
         const tries = cached ? 1 : TRIES;
-        const bytes = await fetchWithRetries(
-          new URL(file, location),
-          { signal: limit, latest: true, bytes: MAX_LATEST_BYTES },
+        const bytes = await fetchWithRetries(new URL(file, location), {
+          signal: limit,
+          latest: true,
+          bytes: MAX_LATEST_BYTES,
           tries,
-        );
+        });
         if (!cached || !sameBytes(cached, bytes)) {
           keep(file, bytes);
           // Chunks are named by their contents and shared by versions; what else is there belongs to one.
@@ -82,27 +83,33 @@ interface FetchOptions extends ReadOptions {
   latest?: boolean;
 }
 
-async function fetchWithRetries(url: URL, options: FetchOptions, tries = TRIES): Promise<Uint8Array> {
+async function fetchWithRetries(url: URL, options: FetchOptions): Promise<Uint8Array> {
+  const { signal, tries = TRIES } = options;
+  let last: FetchFailure | undefined;
   for (let attempt = 1; ; attempt++) {
     try {
+      if (last) await pause(delayMs(last, attempt - 1), signal);
       return await fetchOnce(url, options);
     } catch (error) {
-      options.signal.throwIfAborted();
-      if (attempt === tries || !(error as Partial<FetchFailure>).temporary) throw error;
-      const { retryAfterMs } = error as FetchFailure;
-      const backoff = FIRST_DELAY_MS * 3 ** (attempt - 1) * (1 + Math.random());
-      await pause(Math.min(retryAfterMs ?? backoff, MAX_DELAY_MS), options.signal);
+      // Out of time: what went wrong until then says more.
+      if (signal.aborted)
+        throw (signal.reason as Error)?.name === "TimeoutError" && last ? last : signal.reason;
+      if (attempt === tries || !(error instanceof FetchFailure)) throw error;
+      last = error;
     }
   }
 }
 
-/** A try that failed. */
-class FetchFailure extends Error {
+function delayMs({ retryAfterMs }: FetchFailure, failures: number): number {
+  const backoff = FIRST_DELAY_MS * 3 ** (failures - 1) * (1 + Math.random());
+  return Math.min(retryAfterMs ?? backoff, MAX_DELAY_MS);
+}
+
+/** A try that failed, when another one may end otherwise. */
+class FetchFailure extends PassingFailure {
   constructor(
     message: string,
-    /** Whether another try may end otherwise. */
-    readonly temporary: boolean,
-    readonly retryAfterMs: number | null = null,
+    readonly retryAfterMs: number | null,
     options?: ErrorOptions,
   ) {
     super(message, options);
@@ -115,6 +122,7 @@ async function fetchOnce(
 ): Promise<Uint8Array> {
   const stalled = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let refused: Error | undefined;
   const watch = () => {
     clearTimeout(timer);
     timer = setTimeout(() => stalled.abort(new Error(`no byte came for ${STALL_MS} ms`)), STALL_MS);
@@ -128,8 +136,11 @@ async function fetchOnce(
     const { status } = response;
     if (!response.ok) {
       await response.body?.cancel();
-      const temporary = status >= 500 || status === 429 || status === 408;
-      throw new FetchFailure(`${url.href} answered ${status}`, temporary, retryAfter(response));
+      const what = `${url.href} answered ${status}`;
+      if (status >= 500 || status === 429 || status === 408)
+        throw new FetchFailure(what, retryAfter(response));
+      refused = new Error(what);
+      throw refused;
     }
     if (!response.body) return new Uint8Array(await response.arrayBuffer());
     const reader = response.body.getReader();
@@ -147,9 +158,9 @@ async function fetchOnce(
       return concatBytes(chunks);
     }
   } catch (cause) {
-    if (cause instanceof FetchFailure) throw cause;
+    if (cause === refused || cause instanceof FetchFailure) throw cause;
     const why = stalled.signal.aborted ? (stalled.signal.reason as Error).message : (cause as Error).message;
-    throw new FetchFailure(`${url.href}: ${why}`, true, null, { cause });
+    throw new FetchFailure(`${url.href}: ${why}`, null, { cause });
   } finally {
     clearTimeout(timer);
   }

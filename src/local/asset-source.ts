@@ -9,6 +9,8 @@ export interface ReadOptions {
   signal?: AbortSignal;
   /** What the file has, if it is the right one: reading may end where there is more. */
   bytes?: number;
+  /** How often a source that tries again asks in all, within its limit of time. Default 4. */
+  tries?: number;
   /** By `performance.now()`: when a source that waits gives up. Default {@link READ_LIMIT_MS} from now. */
   until?: number;
 }
@@ -46,9 +48,23 @@ export function unreachable(source: AssetSource, file: string, cause: unknown): 
   const why = cause instanceof Error ? `: ${cause.message}` : "";
   return new BoxRunError("IMAGE_PULL_FAILED", `${file} could not be read from ${source.location}${why}`, {
     retryable: true,
-    hint: "serve the package's dist/assets folder there, or name another place with local.assets",
+    hint: isPassing(cause)
+      ? "connect this device to the network and try again; client.pull fetches an image ahead, for boxes without a network"
+      : "serve the package's dist/assets folder there, or name another place with local.assets",
     cause,
   });
+}
+
+/** A failure to read that another try may not meet: the network or the server was not there, rather than the file. */
+export class PassingFailure extends Error {}
+
+/** True for the error of a file that could not be had for want of a network or a server. */
+export function isOffline(error: unknown): boolean {
+  return isBoxRunError(error) && isPassing(error.cause);
+}
+
+function isPassing(cause: unknown): boolean {
+  return cause instanceof PassingFailure || (cause as Partial<Error> | undefined)?.name === "TimeoutError";
 }
 
 /** The error of a file that is not what it should be. */

@@ -10,11 +10,18 @@ export interface MachineOwner {
   onLoaded(bytes: number): void;
   /** Assets are there and the machine starts. */
   onStarting(): void;
+  /** Part of the image could not be had, so that a read by the guest failed. `offline`: for want of a network or a server. */
+  onUnreadable(why: string, offline: boolean): void;
   /** The machine has ended, and not because it was asked to. Called once. */
   onEnded(error: BoxRunError): void;
 }
 
-const NOBODY: MachineOwner = { onLoaded: () => {}, onStarting: () => {}, onEnded: () => {} };
+const NOBODY: MachineOwner = {
+  onLoaded: () => {},
+  onStarting: () => {},
+  onUnreadable: () => {},
+  onEnded: () => {},
+};
 
 /** A machine in its Worker, and the guest in it. It begins with no owner, and may come from one to the next. */
 export class GuestMachine {
@@ -32,6 +39,7 @@ export class GuestMachine {
       onOutput: (bytes) => this.guest.receive(bytes),
       onLoaded: (bytes) => this.owner.onLoaded(bytes),
       onStarting: () => this.owner.onStarting(),
+      onUnreadable: (why, offline) => this.owner.onUnreadable(why, offline),
       onEnded: (error) => {
         // What was under way may have been done in part, whatever the reason.
         this.guest.lose(new BoxRunError(error.code, error.message, { cause: error.cause }));

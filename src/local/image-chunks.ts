@@ -1,5 +1,5 @@
 import { toHex } from "../util/bytes.js";
-import { type AssetSource, damaged } from "./asset-source.js";
+import { type AssetSource, damaged, isOffline } from "./asset-source.js";
 import { type Assets, loadVerified, type VerifiedFile } from "./assets.js";
 import type { ImageManifest } from "./manifest.js";
 
@@ -48,6 +48,10 @@ export class ImageChunks {
   private readonly loading = new Map<number, Promise<Uint8Array>>();
   /** Of the last read: none yet, so that the first one begins no series. */
   private last = -2;
+  /** False: whoever waits is told soon. True: a guest reads, and a chunk is asked for again for as long as its disk may be silent. */
+  patient = false;
+  /** A chunk could not be had for as long as a guest's disk may be silent, and none has come since: the guest reads on page by page, and must not wait as long for each. */
+  private offline = false;
 
   private constructor(
     private readonly source: AssetSource,
@@ -72,18 +76,29 @@ export class ImageChunks {
 
   private prefetch(number: number): void {
     // Whoever reads it later sees its failure.
-    if (number < this.files.length && !this.kept.has(number)) this.load(number).catch(() => {});
+    if (!this.offline && number < this.files.length && !this.kept.has(number))
+      this.load(number).catch(() => {});
   }
 
   private load(number: number): Promise<Uint8Array> {
     const under = this.loading.get(number);
     if (under) return under;
-    const loading = loadVerified(this.source, this.files[number]!).finally(() => this.loading.delete(number));
+    const loading = this.fetch(number).finally(() => this.loading.delete(number));
     this.loading.set(number, loading);
-    return loading.then((bytes) => {
+    return loading;
+  }
+
+  private async fetch(number: number): Promise<Uint8Array> {
+    try {
+      const tries = this.offline ? { tries: 1 } : this.patient ? { tries: Number.POSITIVE_INFINITY } : {};
+      const bytes = await loadVerified(this.source, this.files[number]!, tries);
+      this.offline = false;
       this.keep(number, bytes);
       return bytes;
-    });
+    } catch (error) {
+      this.offline = isOffline(error);
+      throw error;
+    }
   }
 
   private keep(number: number, bytes: Uint8Array): void {

@@ -78,7 +78,12 @@ export class LocalBox {
     this.machine = owned.handle;
     const { store, logLimitBytes } = context;
     this.executions = new BoxExecutions(record, this.guest, store, logLimitBytes, this.giveUp);
-    owned.owner = { onLoaded: () => {}, onStarting: () => {}, onEnded: (error) => this.fail(error) };
+    owned.owner = {
+      onLoaded: () => {},
+      onStarting: () => {},
+      onUnreadable: (why, offline) => this.noteUnreadable(why, offline),
+      onEnded: (error) => this.fail(error),
+    };
   }
 
   get id(): string {
@@ -332,6 +337,18 @@ export class LocalBox {
       await release?.().catch(() => {});
       this.context.onEnded(this, settled || this.removed ? undefined : this.record);
     }
+  }
+
+  private noteUnreadable(why: string, offline: boolean): void {
+    // What is made of an image that cannot be read is no box.
+    if (this.state === "booting")
+      return this.machine.end(new BoxRunError("IMAGE_PULL_FAILED", why, { retryable: offline }));
+    const kind = offline ? "offline" : "damaged or missing";
+    const warning = `${kind}: part of the image could not be read, and what needed it got an input/output error; the next read tries again: ${why}`;
+    // One of a kind, the latest.
+    const others = this.local.warnings.filter((other) => !other.startsWith(`${kind}: `));
+    this.local = { ...this.local, warnings: [...others, warning] };
+    this.context.onChanged();
   }
 
   private fail(error: BoxRunError): void {

@@ -25,6 +25,8 @@ export interface MachineHandlers {
   onLoaded(bytes: number): void;
   /** Assets are there and the machine starts. */
   onStarting(): void;
+  /** Part of the image could not be had, so that a read by the guest failed. `offline`: for want of a network or a server. */
+  onUnreadable(why: string, offline: boolean): void;
   /** The machine has ended, and not because it was asked to. Called once. */
   onEnded(error: BoxRunError): void;
 }
@@ -182,6 +184,8 @@ export class MachineHandle {
         this.console += this.decoder.decode(message.bytes, { stream: true });
         this.console = this.console.slice(-CONSOLE_CHARACTERS);
         return;
+      case "unreadable":
+        return this.handlers.onUnreadable(message.message, message.offline);
       case "ended": {
         const code =
           ERROR_CODES.find((known) => known === message.code) ?? ("RUNTIME_ERROR" satisfies ErrorCode);

@@ -1,3 +1,4 @@
+import type { BoxHandle } from "boxrun";
 import type { Page } from "playwright";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { BrowserProfile, type PageScope } from "./browser-profile.js";
@@ -85,6 +86,35 @@ describe("assets in a browser", () => {
     profile.asked = [];
     expect((await visit(page)).stdout).toBe(stdout);
     expect(profile.asked.filter(isChunk)).toEqual([]);
+  });
+
+  it("fail what reads them while their host is away, and the box says offline and goes on", async () => {
+    const page = await profile.open();
+    await page.evaluate(async () => {
+      const box = await newClient({ persistent: false }).create("tiny", { memoryMb: 256 });
+      // Held in the page: the box must outlive this call.
+      Object.assign(globalThis, { box });
+    });
+    const read = () =>
+      page.evaluate(async (cmd) => {
+        const { box } = globalThis as unknown as { box: BoxHandle };
+        const { exitCode, stderr } = await box.exec(cmd);
+        const { status, local } = await box.refresh();
+        return { exitCode, stderr, status, warnings: local?.warnings };
+      }, READ_ALL);
+    profile.fault = (path, _, response) => {
+      if (isChunk(path)) response.destroy();
+      return isChunk(path);
+    };
+    const offline = await read();
+    expect(offline).toMatchObject({
+      status: "running",
+      warnings: [expect.stringMatching(/^offline: .*chunks\/.*client\.pull/)],
+    });
+    expect(offline.exitCode).not.toBe(0);
+    expect(offline.stderr).toMatch(/I\/O error|input\/output error/);
+    profile.fault = () => false;
+    expect(await read()).toMatchObject({ exitCode: 0, status: "running" });
   });
 
   it("fail a creation by name when they are not what the manifest says", async () => {

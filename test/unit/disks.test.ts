@@ -31,7 +31,7 @@ describe("ImageDisk", () => {
   });
 
   it("is as long as whole sectors, and reads zeroes beyond its image", () => {
-    const disk = new ImageDisk(chunksOf(Uint8Array.from([1, 2, 3]), false), 4);
+    const disk = new ImageDisk(chunksOf(Uint8Array.from([1, 2, 3]), false), 4, () => {});
     expect(disk.byteLength).toBe(512);
     expect((disk.read(0, 512) as Uint8Array).subarray(0, 4)).toEqual(Uint8Array.from([1, 2, 3, 0]));
     disk.write();
@@ -41,7 +41,7 @@ describe("ImageDisk", () => {
   it("reads across chunks, whether they are there or come later", async () => {
     const image = Uint8Array.from({ length: 21 }, (_, i) => i + 1);
     for (const late of [false, true]) {
-      const disk = new ImageDisk(chunksOf(image, late), 4);
+      const disk = new ImageDisk(chunksOf(image, late), 4, () => {});
       expect(await disk.read(3, 10)).toEqual(image.slice(3, 13));
       expect(await disk.read(19, 4)).toEqual(Uint8Array.from([20, 21, 0, 0]));
     }

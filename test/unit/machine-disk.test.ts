@@ -7,6 +7,7 @@ import { deferred } from "../../src/util/deferred.js";
 const EMULATOR = createRequire(import.meta.url).resolve("v86/build/v86.wasm");
 /** Registers of the first IDE channel. */
 const DATA = 0x1f0;
+const ERROR = 0x1f1;
 const COUNT = 0x1f2;
 const LBA = 0x1f3;
 const DRIVE = 0x1f6;
@@ -18,12 +19,19 @@ const BUS_MASTER = 0xb400;
 const BUS_MASTER_STATUS = 0xb402;
 const BUS_MASTER_TABLE = 0xb404;
 const INTERRUPT = 4;
+const FIRST_DRIVE = 0xe0;
 const SECOND_DRIVE = 0xf0;
+const READ_SECTORS = 0x20;
+const READ_DMA = 0xc8;
 const WRITE_SECTORS = 0x30;
 const READ_DMA_EXT = 0x25;
 const WRITE_DMA = 0xca;
 const BUSY = 0x80;
 const READY = 0x50;
+const FAILED = 0x01;
+const UNREADABLE = 0x40;
+const DMA_ACTIVE = 0x01;
+const DMA_FAILED = 0x02;
 
 interface Ports {
   port_write8(port: number, value: number): void;
@@ -38,27 +46,45 @@ let machine: Machine;
 let ports: Ports;
 let memory: Uint8Array;
 let made: boolean;
-let reads: { length: number; answer: () => void }[];
+let reads: { length: number; answer: () => void; fail: () => void }[];
 let failures: unknown[];
+/** Of the image's disk, while `offline`. */
+let lost: (() => void)[];
+let unreadable: unknown[];
+let offline: boolean;
 let writes: { offset: number; bytes: Uint8Array; stored: () => void }[];
 beforeEach(async () => {
   made = false;
   writes = [];
   reads = [];
   failures = [];
+  lost = [];
+  unreadable = [];
+  offline = false;
   const empty = { byteLength: 64 << 20, read: (_: number, length: number) => new Uint8Array(length) };
   machine = await Machine.create(
     {
       emulator: await WebAssembly.compile(readFileSync(EMULATOR)),
       memoryMb: 96,
-      base: { ...empty, write: () => {} },
+      base: {
+        byteLength: 64 << 20,
+        onUnreadable: (error) => unreadable.push(error),
+        read: (_, length) => {
+          if (!offline) return new Uint8Array(length).fill(0x41);
+          const { promise, reject } = deferred<Uint8Array>();
+          lost.push(() => reject(new Error("no network")));
+          return promise;
+        },
+        write: () => {},
+      },
       disk: {
         ...empty,
         read: (_, length) => {
           // While a machine is made it reads and waits for that.
           if (!made) return new Uint8Array(length);
-          const { promise, resolve } = deferred<Uint8Array>();
-          reads.push({ length, answer: () => resolve(new Uint8Array(length)) });
+          const { promise, resolve, reject } = deferred<Uint8Array>();
+          const fail = () => reject(new Error("the disk is gone"));
+          reads.push({ length, answer: () => resolve(new Uint8Array(length)), fail });
           return promise;
         },
         write: (offset, bytes) => {
@@ -79,9 +105,9 @@ beforeEach(async () => {
 afterEach(() => machine.stop());
 
 /** Gives the drive a command for one sector. */
-function command(number: number, code: number): void {
+function command(number: number, code: number, drive = SECOND_DRIVE): void {
   setPorts([
-    [DRIVE, SECOND_DRIVE],
+    [DRIVE, drive],
     [COUNT, 1],
     [LBA, number],
     [LBA + 1, 0],
@@ -207,3 +233,67 @@ it.each([
     expect([status, sector, busMaster! & INTERRUPT]).toEqual([READY, 6, INTERRUPT]);
   },
 );
+
+/** Gives the image's drive a command to read one sector; with DMA to 0x2000. */
+function readImage(number: number, code: number): void {
+  memory.set([0, 0x20, 0, 0, 0, 2, 0, 0x80], 0x1000);
+  ports.port_write32(BUS_MASTER_TABLE, 0x1000);
+  // With interrupts, and none that is there yet.
+  setPorts([
+    [STATUS, 0],
+    [BUS_MASTER_STATUS, INTERRUPT],
+  ]);
+  command(number, code, FIRST_DRIVE);
+  if (code === READ_DMA) startDma();
+}
+
+it.each([
+  ["without DMA", READ_SECTORS],
+  ["with DMA", READ_DMA],
+])(
+  "a read of the image %s that fails is an error of those sectors, and can be tried again",
+  async (_, code) => {
+    offline = true;
+    readImage(7, code);
+    expect(ports.port_read8(BUS_MASTER_STATUS) & INTERRUPT).toBe(0);
+    lost[0]!();
+    await new Promise(setImmediate);
+    expect([STATUS, ERROR, LBA].map((port) => ports.port_read8(port))).toEqual([
+      READY | FAILED,
+      UNREADABLE,
+      7,
+    ]);
+    // The bus master's own error would mean memory that it could not reach.
+    expect(ports.port_read8(BUS_MASTER_STATUS) & (INTERRUPT | DMA_ACTIVE | DMA_FAILED)).toBe(INTERRUPT);
+    expect(unreadable).toMatchObject([{ message: "no network" }]);
+
+    offline = false;
+    readImage(7, code);
+    expect(ports.port_read8(STATUS) & FAILED).toBe(0);
+    if (code === READ_SECTORS) expect(ports.port_read8(DATA)).toBe(0x41);
+    else expect(memory.slice(0x2000, 0x2200)).toEqual(new Uint8Array(512).fill(0x41));
+    expect(failures).toEqual([]);
+  },
+);
+
+it("a read that fails after the drive was reset does not end what the drive does by then", async () => {
+  offline = true;
+  readImage(7, READ_DMA);
+  reset();
+  readImage(9, READ_DMA);
+  const before = [STATUS, ERROR, BUS_MASTER_STATUS].map((port) => ports.port_read8(port));
+  lost[0]!();
+  await new Promise(setImmediate);
+  expect([STATUS, ERROR, BUS_MASTER_STATUS].map((port) => ports.port_read8(port))).toEqual(before);
+  lost[1]!();
+  await new Promise(setImmediate);
+  expect(ports.port_read8(STATUS)).toBe(READY | FAILED);
+});
+
+it("a read of the box's own disk that fails ends the machine: its data is at risk", async () => {
+  readMost();
+  reads[0]!.fail();
+  await new Promise(setImmediate);
+  expect(failures).toMatchObject([{ message: "the disk is gone" }]);
+  expect(ports.port_read8(STATUS) & FAILED).toBe(0);
+});

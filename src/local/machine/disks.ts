@@ -6,6 +6,8 @@ import { concatBytes } from "../../util/bytes.js";
  */
 export interface MachineDisk {
   readonly byteLength: number;
+  /** Told of a read that failed, which the guest sees as one of sectors that cannot be read, and may try again. Absent: such a read ends the machine. */
+  readonly onUnreadable?: (error: unknown) => void;
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
   write(offset: number, bytes: Uint8Array): void | Promise<void>;
 }
@@ -49,6 +51,7 @@ export class ImageDisk implements MachineDisk {
       get(number: number): Uint8Array | Promise<Uint8Array>;
     },
     private readonly chunkBytes: number,
+    readonly onUnreadable: (error: unknown) => void,
   ) {
     this.byteLength = Math.ceil(chunks.byteLength / SECTOR_BYTES) * SECTOR_BYTES;
   }

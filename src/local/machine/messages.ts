@@ -61,5 +61,7 @@ export type FromMachine =
   | { type: "stopped"; contents: Uint8Array | null }
   /** What the guest's kernel prints; of much at once the last. */
   | { type: "console"; bytes: Uint8Array }
+  /** A read of the image failed: for the guest an input/output error of that read. */
+  | { type: "unreadable"; message: string; offline: boolean }
   /** The machine has ended by itself. */
   | { type: "ended"; code: string; message: string; retryable: boolean };

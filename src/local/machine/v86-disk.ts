@@ -3,6 +3,13 @@ import type { MachineDisk } from "./disks.js";
 /** Of a drive's status register; ready is that it is, and that its heads are where they should be. */
 const ATA_BUSY = 0x80;
 const ATA_READY = 0x50;
+/** Of the status, too: the command failed. Of the error register: because of what cannot be read. */
+const ATA_FAILED = 0x01;
+const ATA_UNREADABLE = 0x40;
+/** Of the channel's bus master: it moves data. */
+const DMA_ACTIVE = 0x01;
+/** In the place of the command's number, once it is done. */
+const NO_COMMAND = -1;
 const SECTOR_BYTES = 512;
 /**
  * Of reads and writes of a drive that are under way. A drive has one command at a time, of 32 MB at most; but what one is at goes on when a guest resets the
@@ -21,7 +28,10 @@ export interface Drive {
   write_dest: number;
   current_command: number;
   status_reg: number;
+  error_reg: number;
+  channel: { dma_status: number };
   do_write(): void;
+  read_buffer(offset: number, length: number, done: (bytes: Uint8Array) => void): void;
   cancel_io_operations(): void;
   ata_advance(command: number, sectors: number): void;
   push_irq(): void;
@@ -46,7 +56,21 @@ export class V86Disk {
   }
 
   get(offset: number, length: number, done: (bytes: Uint8Array) => void): void {
-    this.settle(length, () => this.disk.read(offset, length), done);
+    this.settle(length, () => this.disk.read(offset, length), done, this.onFailure);
+  }
+
+  /** A read by the guest: `failed` is called when the disk bears that, and then `done` is not. */
+  read(offset: number, length: number, done: (bytes: Uint8Array) => void, failed: () => void): void {
+    const { resets, disk } = this;
+    const onRead = (bytes: Uint8Array) => {
+      if (resets === this.resets) done(bytes);
+    };
+    const onFailed = (error: unknown) => {
+      if (!disk.onUnreadable) return this.onFailure(error);
+      disk.onUnreadable(error);
+      if (resets === this.resets) failed();
+    };
+    this.settle(length, () => disk.read(offset, length), onRead, onFailed);
   }
 
   get_from_cache(): undefined {}
@@ -60,15 +84,20 @@ export class V86Disk {
     const stored = () => {
       if (resets === this.resets) done();
     };
-    this.settle(bytes.byteLength, () => this.disk.write(offset, bytes), stored);
+    this.settle(bytes.byteLength, () => this.disk.write(offset, bytes), stored, this.onFailure);
   }
 
-  /** The drive has been reset: it forgets what it was at, and may have another command by the time that is done. Of reads v86 sees to that. */
-  forgetWrites(): void {
+  /** The drive has been reset: it forgets what it was at, and may have another command by the time that is done. */
+  forget(): void {
     this.resets++;
   }
 
-  private settle<T>(length: number, work: () => T | Promise<T>, done: (value: T) => void): void {
+  private settle<T>(
+    length: number,
+    work: () => T | Promise<T>,
+    done: (value: T) => void,
+    failed: (error: unknown) => void,
+  ): void {
     const bytes = Math.max(length, MIN_UNDER_WAY_BYTES);
     if (this.underWayBytes + bytes > MAX_UNDER_WAY_BYTES) {
       const most = MAX_UNDER_WAY_BYTES / 2 ** 20;
@@ -83,9 +112,9 @@ export class V86Disk {
       const settled = () => {
         this.underWayBytes -= bytes;
       };
-      result.finally(settled).then(done, this.onFailure);
+      result.finally(settled).then(done, failed);
     } catch (error) {
-      this.onFailure(error);
+      failed(error);
     }
   }
 
@@ -105,8 +134,8 @@ const mended = new WeakSet<object>();
 
 /**
  * Makes drives acknowledge writes without DMA when they are stored: v86 does so before it hands them over. Linux changes to such writes for good when a drive
- * has been silent a few times, as one in a page that was suspended is. And makes them forget what they were writing when they are reset. For all drives at
- * once: v86 lets nobody change one.
+ * has been silent a few times, as one in a page that was suspended is. Makes them say so when they cannot read, as real ones do: v86 has no read that fails.
+ * And makes them forget what they were at when they are reset. For all drives at once: v86 lets nobody change one.
  */
 export function mendDrives(drive: Drive): void {
   const drives = Object.getPrototypeOf(drive) as Drive;
@@ -123,9 +152,19 @@ export function mendDrives(drive: Drive): void {
       this.push_irq();
     });
   };
+  drives.read_buffer = function (this: Drive, offset, length, done): void {
+    this.buffer!.read(offset, length, done, () => {
+      this.status_reg = ATA_READY | ATA_FAILED;
+      this.error_reg = ATA_UNREADABLE;
+      // The command's registers still say its first sector: nothing of it was read. The bus master's own error bit is for memory that it could not reach.
+      this.channel.dma_status &= ~DMA_ACTIVE;
+      this.current_command = NO_COMMAND;
+      this.push_irq();
+    });
+  };
   const cancel = drives.cancel_io_operations;
   drives.cancel_io_operations = function (this: Drive): void {
-    this.buffer?.forgetWrites();
+    this.buffer?.forget();
     cancel.call(this);
   };
 }

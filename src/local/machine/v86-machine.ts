@@ -66,7 +66,7 @@ export interface MachineEvents {
   onConsole(byte: number): void;
   /** The guest reset itself or halted for ever: a kernel panic, `reboot`, `poweroff`. */
   onEnd(reason: string): void;
-  /** A disk rejected a read or a write. The machine has stopped. */
+  /** A disk rejected a read or a write, and does not bear that ({@link MachineDisk.onUnreadable}). The machine has stopped. */
   onFailure(error: unknown): void;
 }
 
@@ -241,7 +241,7 @@ export class Machine {
     await this.emulator.stop();
   }
 
-  /** v86 has no way to tell the guest of a failed disk: it would wait for ever, or go on without what it wrote. */
+  /** The guest would wait for ever, or go on without what it wrote. */
   private failDisk(error: unknown): void {
     if (this.ended) return;
     void this.stop();

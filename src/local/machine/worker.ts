@@ -4,7 +4,7 @@
  */
 import { isBoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
-import type { AssetSource } from "../asset-source.js";
+import { type AssetSource, isOffline } from "../asset-source.js";
 import { Assets } from "../assets.js";
 import { IMAGE_CHUNK_BYTES, ImageChunks } from "../image-chunks.js";
 import { decodeTemplate, ImageDisk, MemoryDisk, type StoredDisk } from "./disks.js";
@@ -12,7 +12,7 @@ import { initramfs } from "./initramfs.js";
 import type { DiskConfig, FromMachine, MachineConfig, ToMachine } from "./messages.js";
 import { findSnapshot, imageOf, type ListedSnapshot } from "./needed-assets.js";
 import { decodeSnapshot, encodeSnapshot, fingerprint, type Snapshot } from "./snapshot.js";
-import { DEVICE_SET, Machine, type MachineParts } from "./v86-machine.js";
+import { DEVICE_SET, Machine } from "./v86-machine.js";
 
 /** Of what the kernel prints within one slice of emulation: a guest's root may print there without end. */
 const CONSOLE_BYTES = 4096;
@@ -58,7 +58,9 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
   const failed = (error: unknown) =>
     isBoxRunError(error)
       ? end(error.code, error.message, error.retryable)
-      : end("RUNTIME_ERROR", `the machine failed: ${error instanceof Error ? error.message : String(error)}`);
+      : end("RUNTIME_ERROR", `the machine failed: ${messageOf(error)}`);
+  const unreadable = (error: unknown) =>
+    host.post({ type: "unreadable", message: messageOf(error), offline: isOffline(error) }, []);
 
   /** Why it stands still. */
   const reasons = new Set<"asked" | "backlog">();
@@ -117,10 +119,13 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     // Who awaits these sees their failures; until then they are nobody's.
     loading?.catch(() => {});
     template?.catch(() => {});
-    const [parts, boxDisk] = await Promise.all([
-      loadParts(given, assets, emulator.promise),
+    const [chunks, module, boxDisk] = await Promise.all([
+      ImageChunks.open(assets, imageOf(given.manifest, given.image)),
+      emulator.promise,
       diskConfig.promise.then((where) => openDisk(given, where)),
     ]);
+    const base = new ImageDisk(chunks, IMAGE_CHUNK_BYTES, unreadable);
+    const parts = { emulator: module, memoryMb: given.memoryMb, base };
     disk = boxDisk;
     let boot: "snapshot" | "cold" = "cold";
     let newDisk: Uint8Array | undefined;
@@ -137,8 +142,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
         boot = "snapshot";
       } catch (error) {
         // A cold boot gives the same box, later.
-        const why = error instanceof Error ? error.message : String(error);
-        warnings.push(`booted cold, because ${listed?.name} cannot be used: ${why}`);
+        warnings.push(`booted cold, because ${listed?.name} cannot be used: ${messageOf(error)}`);
         await restored.stop();
       }
     }
@@ -150,6 +154,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
       host.post({ type: "starting" }, []);
       machine = await Machine.create({ ...parts, disk, cold }, events);
     }
+    chunks.patient = true;
     await machine.run();
     host.post({ type: "started", boot, warnings }, []);
   };
@@ -231,6 +236,10 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
   };
 }
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** The fingerprint of a snapshot that would fit this machine. */
 function snapshotFingerprint(
   { manifest, memoryMb, image }: MachineConfig,
@@ -246,17 +255,6 @@ function snapshotFingerprint(
     base: imageOf(manifest, image).baseSha256,
     disk: diskName === null ? "" : hash(diskName),
   });
-}
-
-/** What a machine needs however it starts, beside its disk. */
-async function loadParts(
-  { manifest, image, memoryMb }: MachineConfig,
-  assets: Assets,
-  emulator: Promise<WebAssembly.Module>,
-): Promise<Omit<MachineParts, "disk" | "cold">> {
-  const chunks = ImageChunks.open(assets, imageOf(manifest, image));
-  const [base, module] = await Promise.all([chunks, emulator]);
-  return { emulator: module, memoryMb, base: new ImageDisk(base, IMAGE_CHUNK_BYTES) };
 }
 
 /** Rejects when it cannot be used. */
