@@ -70,12 +70,12 @@ export async function buildAssets(root) {
     for (const memoryMb of SNAPSHOT_MEMORY_MB) {
       const assets = pathToFileURL(out).href;
       const options = { assets, image: image.name, memoryMb, disk: DEFAULT_DISK, warmUp: warmUp ?? [] };
-      for (const [kind, bytes] of Object.entries(await makeSnapshots(options))) {
-        const name = `snapshot-${image.name}-${memoryMb}-${kind}`;
-        const disk = kind === "new" ? DEFAULT_DISK : null;
-        await add(name, bytes);
-        image.snapshots.push({ name, memoryMb, disk, fingerprint: readFingerprint(bytes) });
-      }
+      const bytes = await makeSnapshots(options);
+      const name = `snapshot-${image.name}-${memoryMb}`;
+      await add(name, bytes);
+      const [forNew, forAny] = readFingerprints(bytes);
+      image.snapshots.push({ name, memoryMb, disk: DEFAULT_DISK, fingerprint: forNew });
+      image.snapshots.push({ name, memoryMb, disk: null, fingerprint: forAny });
     }
   }
   await writeManifest();
@@ -129,9 +129,10 @@ async function readImages(root) {
 }
 
 /** From the header of a snapshot: see src/local/machine/snapshot.ts. */
-function readFingerprint(bytes) {
+function readFingerprints(bytes) {
   const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true);
-  return JSON.parse(new TextDecoder().decode(bytes.subarray(12, 12 + headerBytes))).fingerprint;
+  const { machines } = JSON.parse(new TextDecoder().decode(bytes.subarray(12, 12 + headerBytes)));
+  return machines.map(({ fingerprint }) => fingerprint);
 }
 
 async function removeOthers(folder, wanted) {

@@ -61,8 +61,10 @@ export class ImageCatalog {
   /** What of an image, beside its chunks, boxes of the default sizes need. */
   private pullFiles({ manifest }: Assets, image: ImageManifest) {
     const snapshots = image.snapshots.filter(({ memoryMb }) => memoryMb === DEFAULT_MEMORY_MB);
-    const names = ["v86.wasm", DEFAULT_DISK, GROWING_DISK, image.base, ...snapshots.map(({ name }) => name)];
-    const files = names.flatMap((name) => manifest.files[name] ?? []);
+    // A snapshot of two machines is listed for each.
+    const names = new Set(snapshots.map(({ name }) => name));
+    for (const name of ["v86.wasm", DEFAULT_DISK, GROWING_DISK, image.base]) names.add(name);
+    const files = [...names].flatMap((name) => manifest.files[name] ?? []);
     return { files, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
   }
 

@@ -5,12 +5,13 @@ import { runCommand } from "./guest/run-command.js";
 import { GuestMachine } from "./guest-machine.js";
 import { nodeHost } from "./host-node.js";
 import { BOX_DISK_BYTES } from "./machine/disks.js";
+import { joinSnapshots } from "./machine/snapshot.js";
 import { readManifest } from "./manifest.js";
 
 const PING_DEADLINE_MS = 10_000;
 
 /**
- * Boots an image cold and returns the bytes of two snapshots: one for a box with any disk, and one for a new box. Commands of `warmUp`
+ * Boots an image cold and returns the bytes of a snapshot of two machines: one for a new box, and one for a box with any disk. Commands of `warmUp`
  * are run before, so that what people run first is in the guest's memory. For the build.
  */
 export async function makeSnapshots(options: {
@@ -20,7 +21,7 @@ export async function makeSnapshots(options: {
   /** The name of the new box's disk template. */
   disk: string;
   warmUp: readonly (readonly string[])[];
-}): Promise<{ any: Uint8Array; new: Uint8Array }> {
+}): Promise<Uint8Array> {
   const source = nodeAssetSource(options.assets, "");
   const assets = new Assets(source, await readManifest(source));
   const { guest, handle: machine } = new GuestMachine(nodeHost);
@@ -44,7 +45,7 @@ export async function makeSnapshots(options: {
     const any = await machine.save({ withDisk: false });
     await guest.prepare();
     await warmUp(guest, options.warmUp);
-    return { any, new: await machine.save({ withDisk: true }) };
+    return joinSnapshots(await machine.save({ withDisk: true }), any);
   } finally {
     await machine.kill();
   }

@@ -29,6 +29,7 @@ const manifestSchema = z.object({
       baseDownloadBytes: bytes,
       snapshots: z.array(
         z.object({
+          /** The same for two of one file: one for new boxes, one for any. */
           name,
           memoryMb: z.int(),
           /** The name of the template that a box's disk must begin with; null: it fits any disk. */

@@ -218,10 +218,25 @@ const SNAPSHOT: Snapshot = {
   memoryMb: MEMORY_MB,
   state: new Uint8Array(100).fill(1),
   disk: new Uint8Array(60).fill(2),
-  runs: [0, 1, 5, 1],
+  pieces: [
+    { page: 0, bytes: new Uint8Array(PAGE_BYTES).fill(9) },
+    { page: 5, bytes: new Uint8Array(PAGE_BYTES).fill(9) },
+  ],
   continued: [1, 3],
-  pages: new Uint8Array(2 * PAGE_BYTES).fill(9),
 };
+const OTHER_ID = "2".repeat(64);
+const OTHER: Snapshot = {
+  ...SNAPSHOT,
+  fingerprint: OTHER_ID,
+  state: new Uint8Array(90).fill(1),
+  pieces: [
+    { page: 5, bytes: new Uint8Array(PAGE_BYTES).fill(9) },
+    { page: 7, bytes: new Uint8Array(PAGE_BYTES).fill(8) },
+  ],
+};
+const BOTH = encodeSnapshot(SNAPSHOT, OTHER);
+const HEADER_END = 12 + new DataView(BOTH.buffer).getUint32(8, true);
+const HEADER = JSON.parse(new TextDecoder().decode(BOTH.subarray(12, HEADER_END)));
 const memory = new Uint8Array(MEMORY_MB * 2 ** 20);
 /** What is wrong with a snapshot is told as the reason for a cold boot. */
 const isReason = (error: unknown) =>
@@ -232,22 +247,20 @@ const snapshots: Target = {
   run(mutator): Taken {
     const { random } = mutator;
     if (random.chance(0.05)) {
-      const back = decodeSnapshot(encodeSnapshot(SNAPSHOT), ID, MEMORY_MB);
-      rule(isDeepStrictEqual(back, SNAPSHOT), "a snapshot did not come back as it was");
+      const back = [ID, OTHER_ID].map((id) => decodeSnapshot(BOTH, id, MEMORY_MB));
+      rule(isDeepStrictEqual(back, [SNAPSHOT, OTHER]), "a snapshot did not come back as it was");
       return { accepted: true, held: heldBytes(back) };
     }
-    const { state, disk, pages, ...rest } = SNAPSHOT;
-    const header = { ...rest, stateBytes: state.byteLength, diskBytes: disk.byteLength };
-    const text = encoder.encode(JSON.stringify(random.chance(0.6) ? mutator.json(header) : header));
-    const prefix = new Uint8Array(Uint32Array.of(0x4e535842, 1, text.byteLength).buffer);
-    const whole = join([prefix, text, state, disk, pages]);
+    const text = encoder.encode(JSON.stringify(random.chance(0.6) ? mutator.json(HEADER) : HEADER));
+    const prefix = new Uint8Array(Uint32Array.of(0x4e535842, 2, text.byteLength).buffer);
+    const whole = join([prefix, text, BOTH.subarray(HEADER_END)]);
     const bytes = random.chance(0.6) ? mutator.mutate(whole, [whole, text]) : whole;
     let held = 0;
     const error = refusal(() => {
-      const snapshot = decodeSnapshot(bytes, ID, MEMORY_MB);
+      const snapshot = decodeSnapshot(bytes, random.chance(0.5) ? ID : OTHER_ID, MEMORY_MB);
       held = snapshot.state.buffer.byteLength;
       rule(held <= bytes.byteLength, "the state is larger than the snapshot");
-      if (snapshot.runs.length + snapshot.continued.length < 20) unpackPages(snapshot, memory);
+      if (snapshot.pieces.length + snapshot.continued.length < 20) unpackPages(snapshot, memory);
     }, isReason);
     return { accepted: !error, held };
   },

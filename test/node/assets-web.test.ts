@@ -80,6 +80,21 @@ describe("assets on a web server", () => {
     expect((await second.exec(READ_ALL)).stdout).toBe(stdout);
   });
 
+  it("start a box again, which they made, without asking for anything else", async () => {
+    const kept = { persistent: true, state: join(cache, "state") };
+    const client = newClient(kept);
+    const first = await small(client);
+    const { id } = first;
+    // What it reads of the image is kept, too.
+    await first.exec(["echo", "online"]);
+    await client.close();
+    await down();
+    const again = await newClient(kept).getBox(id);
+    await again.start();
+    expect(again.info.local).toMatchObject({ boot: "snapshot", warnings: [] });
+    expect((await again.exec(["echo", "offline"])).stdout).toBe("offline\n");
+  });
+
   it("leave alone what else is in the folder that they are kept in", async () => {
     const own = ["manifest.json", "notes.txt"].map((name) => join(cache, name));
     for (const path of own) writeFileSync(path, "mine");

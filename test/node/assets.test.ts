@@ -49,7 +49,7 @@ async function createBox() {
 }
 
 describe("a snapshot that cannot be used", () => {
-  const snapshot = "snapshot-tiny-256-new";
+  const snapshot = "snapshot-tiny-256";
   const cases: [string, RegExp, () => void][] = [
     ["missing", /could not be read/, () => rmSync(pathOf(snapshot))],
     ["cut short on the way", /cannot be inflated/, () => truncateSync(pathOf(snapshot), 100_000)],
@@ -88,7 +88,7 @@ describe("a snapshot that cannot be used", () => {
       expect(local.boot).toBe("cold");
       expect(local.warnings).toHaveLength(1);
       expect(local.warnings[0]).toMatch(why);
-      expect(local.warnings[0]).toMatch(/^booted cold, because snapshot-tiny-256-new cannot be used: /);
+      expect(local.warnings[0]).toMatch(/^booted cold, because snapshot-tiny-256 cannot be used: /);
     },
   );
 });

@@ -60,6 +60,28 @@ describe("assets in a browser", () => {
     expect(profile.asked.filter(isAsset)).toEqual(["/dist/assets/manifest.json"]);
   });
 
+  it("start a box again on a second visit that has no network at all", async () => {
+    const page = await profile.open();
+    await page.evaluate(async () => {
+      const box = await newClient().create("tiny", { name: "kept", memoryMb: 256 });
+      // What it reads of the image is kept, too.
+      await box.exec(["echo", "online"]);
+    });
+    await page.reload();
+    await page.locator("html[data-ready]").waitFor();
+    profile.fault = (path, _, response) => {
+      if (isAsset(path)) response.destroy();
+      return isAsset(path);
+    };
+    const info = await page.evaluate(async () => {
+      const box = await newClient().getBox("kept");
+      await box.start();
+      const { stdout } = await box.exec(["echo", "offline"]);
+      return { stdout, local: box.info.local };
+    });
+    expect(info).toMatchObject({ stdout: "offline\n", local: { boot: "snapshot", warnings: [] } });
+  });
+
   it("are asked for again when their host stumbles", async () => {
     const seen = new Map<string, number>();
     profile.fault = (path, _, response) => {

@@ -3,11 +3,12 @@ import { sha256Hex } from "../assets.js";
 
 /**
  * A machine at rest. There are two kinds: "any", right after the agent has reported for work, fits a box with any disk; "new", with an empty
- * disk mounted, fits a box that begins with that disk, which is then part of the snapshot, and starts faster.
+ * disk mounted, fits a box that begins with that disk, which is then part of the snapshot, and starts faster. Both are in one file, since they
+ * differ in some two hundred pages: what a box was made with is all that it needs to start again.
  *
  * The emulator's state comes without the memory, and the pages of memory that are not zero apart from it, so that they go straight into
- * the new machine's memory and a zero page is never touched. The form: "BXSN", u32 version, u32 length of the header, the header as JSON,
- * the state, the disk, the pages in order.
+ * the new machine's memory and a zero page is never touched. The form: "BXSN", u32 version, u32 length of the header, the header as JSON; then of
+ * each machine the state, the disk, the pages in order. The second machine's state and pages are only what differs from the first one's, the state in blocks as large as pages.
  */
 export interface Snapshot {
   fingerprint: string;
@@ -16,17 +17,36 @@ export interface Snapshot {
   state: Uint8Array;
   /** The disk that goes with it, as a template (see disks.ts); empty in one that fits any. */
   disk: Uint8Array;
-  /** Consecutive pages of memory: first page, count, and so on. Their contents are `pages`, in order. */
-  runs: number[];
-  /** The same for pages that {@link continuePage} makes from what is before them; they are not in `pages`. */
+  /** The contents of memory, but for what is zero or continued. */
+  pieces: Piece[];
+  /** Consecutive pages that {@link continuePage} makes from what is before them: first page, count, and so on. */
   continued: number[];
-  pages: Uint8Array;
+}
+
+/** Consecutive pages of memory. */
+interface Piece {
+  /** The number of the first one. */
+  page: number;
+  bytes: Uint8Array;
+}
+
+/** One machine of a snapshot's header. Lists of pages are: first page, count, and so on, ascending. */
+interface MachineHeader {
+  fingerprint: string;
+  stateBytes: number;
+  diskBytes: number;
+  /** Pages that are in the file. */
+  runs: number[];
+  continued: number[];
+  /** Of the second machine: blocks of the state that are in the file, and pages that are as in the first one. */
+  stateRuns?: number[];
+  kept?: number[];
 }
 
 /** Of the emulated machine. */
 export const PAGE_BYTES = 4096;
 const MAGIC = 0x4e535842; // "BXSN"
-const VERSION = 1;
+const VERSION = 2;
 /** Of the records whose series {@link continuePage} continues: `struct page` of our kernel. Another size would only cost space. */
 const RECORD_BYTES = 40;
 const PREFIX_BYTES = 12;
@@ -50,26 +70,72 @@ export function fingerprint(parts: {
   return sha256Hex(new TextEncoder().encode(JSON.stringify(ordered)));
 }
 
-export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
-  const { fingerprint: id, memoryMb, state, disk, runs, continued, pages } = snapshot;
-  const header = new TextEncoder().encode(
-    JSON.stringify({
-      fingerprint: id,
-      memoryMb,
-      stateBytes: state.byteLength,
-      diskBytes: disk.byteLength,
-      runs,
-      continued,
-    }),
-  );
+/** Two snapshots of one machine each, as one of both. */
+export function joinSnapshots(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const [one, two] = [first, second].map((bytes) => {
+    const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true);
+    const { memoryMb, machines } = parseHeader(bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + headerBytes));
+    return decodeSnapshot(bytes, machines[0].fingerprint, memoryMb);
+  });
+  return encodeSnapshot(one!, two);
+}
+
+/** The bytes of a snapshot of one machine, or of two with the same memory, the second as its difference to the first. */
+export function encodeSnapshot(first: Snapshot, second?: Snapshot): Uint8Array {
+  const machines: MachineHeader[] = [];
+  const parts: Uint8Array[] = [];
+  const add = (header: Partial<MachineHeader>, snapshot: Snapshot, state: Uint8Array[], pages: Piece[]) => {
+    const runs: number[] = [];
+    for (const { page, bytes } of pages) addPages(runs, page, bytes.byteLength / PAGE_BYTES);
+    const { fingerprint: id, continued, disk } = snapshot;
+    const sizes = { stateBytes: snapshot.state.byteLength, diskBytes: disk.byteLength };
+    machines.push({ fingerprint: id, ...sizes, runs, continued, ...header });
+    parts.push(...state, disk, ...pages.map(({ bytes }) => bytes));
+  };
+  add({}, first, [first.state], first.pieces);
+  if (second) {
+    const state = differences(blocksOf(first.state), blocksOf(second.state));
+    const memory = differences(pagesOf(first), pagesOf(second));
+    const blocks = state.changed.map(({ bytes }) => bytes);
+    add({ stateRuns: state.runs, kept: memory.kept }, second, blocks, memory.changed);
+  }
+  const header = new TextEncoder().encode(JSON.stringify({ memoryMb: first.memoryMb, machines }));
   const prefix = new DataView(new ArrayBuffer(PREFIX_BYTES));
   prefix.setUint32(0, MAGIC, true);
   prefix.setUint32(4, VERSION, true);
   prefix.setUint32(8, header.byteLength, true);
-  return concatBytes([new Uint8Array(prefix.buffer), header, state, disk, pages]);
+  return concatBytes([new Uint8Array(prefix.buffer), header, ...parts]);
 }
 
-/** Throws, saying what is wrong, unless `bytes` is a whole snapshot with this fingerprint, of a machine with this much memory. */
+/** Pages of a memory, or blocks of a state, by number. The last block is filled up with zeroes. */
+function blocksOf(state: Uint8Array): Map<number, Uint8Array> {
+  const padded = new Uint8Array(Math.ceil(state.byteLength / PAGE_BYTES) * PAGE_BYTES);
+  padded.set(state);
+  return pagesOf({ pieces: [{ page: 0, bytes: padded }] });
+}
+
+function pagesOf({ pieces }: Pick<Snapshot, "pieces">): Map<number, Uint8Array> {
+  const pages = new Map<number, Uint8Array>();
+  for (const { page, bytes } of pieces) {
+    for (let at = 0; at < bytes.byteLength; at += PAGE_BYTES)
+      pages.set(page + at / PAGE_BYTES, bytes.subarray(at, at + PAGE_BYTES));
+  }
+  return pages;
+}
+
+function differences(before: Map<number, Uint8Array>, after: Map<number, Uint8Array>) {
+  const kept: number[] = [];
+  const runs: number[] = [];
+  const changed: Piece[] = [];
+  for (const [page, bytes] of after) {
+    const same = before.get(page)?.every((byte, i) => byte === bytes[i]);
+    addPages(same ? kept : runs, page, 1);
+    if (!same) changed.push({ page, bytes });
+  }
+  return { kept, runs, changed };
+}
+
+/** Throws, saying what is wrong, unless `bytes` is a whole snapshot that has a machine with this fingerprint and this much memory. */
 export function decodeSnapshot(
   bytes: Uint8Array,
   expectedFingerprint: string,
@@ -81,54 +147,116 @@ export function decodeSnapshot(
   if (view.getUint32(4, true) !== VERSION) throw new Error("it is of another version");
   const headerEnd = PREFIX_BYTES + view.getUint32(8, true);
   if (headerEnd > bytes.byteLength) throw new Error("it is cut short");
-  const {
-    fingerprint: id,
-    memoryMb,
-    stateBytes,
-    diskBytes,
-    runs,
-    continued,
-  } = parseHeader(bytes.subarray(PREFIX_BYTES, headerEnd));
-  if (id !== expectedFingerprint || memoryMb !== expectedMemoryMb)
-    throw new Error("it was made for another machine");
-  if (!isCount(stateBytes) || !isCount(diskBytes)) throw new Error("its header is damaged");
+  const { memoryMb, machines } = parseHeader(bytes.subarray(PREFIX_BYTES, headerEnd));
+  const [first, second] = machines;
+  const wanted = machines.findIndex((machine) => machine?.fingerprint === expectedFingerprint);
+  if (wanted < 0 || memoryMb !== expectedMemoryMb) throw new Error("it was made for another machine");
+
   const pageLimit = (expectedMemoryMb * 2 ** 20) / PAGE_BYTES;
-  if (!isPageList(runs, pageLimit) || !isPageList(continued, pageLimit) || continued[0] === 0) {
-    throw new Error("its list of pages is damaged");
-  }
-  let pageCount = 0;
-  for (let i = 1; i < runs.length; i += 2) pageCount += runs[i]!;
-  const diskAt = headerEnd + stateBytes;
-  const pagesAt = diskAt + diskBytes;
-  if (bytes.byteLength !== pagesAt + pageCount * PAGE_BYTES) throw new Error("it is cut short");
-  return {
-    fingerprint: expectedFingerprint,
-    memoryMb: expectedMemoryMb,
+  let end = headerEnd;
+  const take = (length: number) => {
+    end += length;
+    return bytes.subarray(end - length, end);
+  };
+  const takeParts = (header: MachineHeader) => {
+    requireHeader(header, pageLimit);
+    const { stateRuns, stateBytes, diskBytes, runs } = header;
+    return {
+      state: take(stateRuns ? pageCount(stateRuns) * PAGE_BYTES : stateBytes),
+      disk: take(diskBytes),
+      pages: take(pageCount(runs) * PAGE_BYTES),
+    };
+  };
+  const whole = takeParts(first);
+  const difference = second && takeParts(second);
+  if (end !== bytes.byteLength) throw new Error("it is cut short");
+
+  const base = { fingerprint: expectedFingerprint, memoryMb: expectedMemoryMb };
+  const pieces = piecesOf(first.runs, whole.pages);
+  if (wanted === 0 || !second || !difference) {
     // A copy: v86 wants a buffer of its own that starts at 0.
-    state: bytes.slice(headerEnd, diskAt),
-    disk: bytes.subarray(diskAt, pagesAt),
-    runs,
-    continued,
-    pages: bytes.subarray(pagesAt),
+    return { ...base, state: whole.state.slice(), disk: whole.disk, pieces, continued: first.continued };
+  }
+  return {
+    ...base,
+    state: patchState(whole.state, second, difference.state),
+    disk: difference.disk,
+    pieces: [...keptPieces(pieces, second.kept ?? []), ...piecesOf(second.runs, difference.pages)],
+    continued: second.continued,
   };
 }
 
-function parseHeader(header: Uint8Array): Record<string, unknown> {
+function parseHeader(header: Uint8Array): { memoryMb: number; machines: [MachineHeader, MachineHeader?] } {
+  let parsed: { memoryMb?: number; machines?: unknown } | null;
   try {
-    return JSON.parse(new TextDecoder().decode(header)) ?? {};
+    parsed = JSON.parse(new TextDecoder().decode(header));
   } catch {
     throw new Error("its header is damaged");
   }
+  const { memoryMb = 0, machines } = parsed ?? {};
+  const isList = Array.isArray(machines) && (machines.length === 1 || machines.length === 2);
+  if (!isList || !machines.every((machine) => typeof machine === "object" && machine !== null))
+    throw new Error("its header is damaged");
+  return { memoryMb, machines: machines as [MachineHeader, MachineHeader?] };
 }
 
-/** Takes the pages of `memory` that are not zero. */
+function requireHeader(machine: MachineHeader, pageLimit: number): void {
+  const { stateBytes, diskBytes, runs, continued, stateRuns = [], kept = [] } = machine;
+  if (!isCount(stateBytes) || !isCount(diskBytes)) throw new Error("its header is damaged");
+  const lists = [runs, continued, kept].every((list) => isPageList(list, pageLimit));
+  if (!lists || !isPageList(stateRuns, Math.ceil(stateBytes / PAGE_BYTES)) || continued[0] === 0)
+    throw new Error("its list of pages is damaged");
+}
+
+function piecesOf(runs: readonly number[], pages: Uint8Array): Piece[] {
+  const pieces: Piece[] = [];
+  let at = 0;
+  eachRun(runs, (page, count) => {
+    pieces.push({ page, bytes: pages.subarray(at, at + count * PAGE_BYTES) });
+    at += count * PAGE_BYTES;
+  });
+  return pieces;
+}
+
+/** Those of the pieces' pages that are listed. Both ascend, and listed neighbours are in one piece. */
+function keptPieces(pieces: readonly Piece[], kept: readonly number[]): Piece[] {
+  const found: Piece[] = [];
+  let i = 0;
+  eachRun(kept, (page, count) => {
+    while (i < pieces.length && endOf(pieces[i]!) <= page) i++;
+    const piece = pieces[i];
+    if (!piece || page < piece.page || page + count > endOf(piece))
+      throw new Error("its list of pages is damaged");
+    const at = (page - piece.page) * PAGE_BYTES;
+    found.push({ page, bytes: piece.bytes.subarray(at, at + count * PAGE_BYTES) });
+  });
+  return found;
+}
+
+const endOf = ({ page, bytes }: Piece) => page + bytes.byteLength / PAGE_BYTES;
+
+function patchState(
+  before: Uint8Array,
+  { stateBytes, stateRuns = [] }: MachineHeader,
+  blocks: Uint8Array,
+): Uint8Array {
+  if (stateBytes > before.byteLength + blocks.byteLength) throw new Error("its header is damaged");
+  const state = new Uint8Array(stateBytes);
+  state.set(before.subarray(0, stateBytes));
+  for (const { page, bytes } of piecesOf(stateRuns, blocks)) {
+    const at = page * PAGE_BYTES;
+    state.set(bytes.subarray(0, stateBytes - at), at);
+  }
+  return state;
+}
+
+/** Takes a copy of the pages of `memory` that are not zero. */
 export function packPages(
   memory: Uint8Array,
   isZero: (page: number) => boolean,
-): Pick<Snapshot, "runs" | "continued" | "pages"> {
+): Pick<Snapshot, "continued" | "pieces"> {
   const runs: number[] = [];
   const continued: number[] = [];
-  const packed: Uint8Array[] = [];
   const expected = new Uint8Array(2 * PAGE_BYTES);
   for (let page = 0; page < memory.byteLength / PAGE_BYTES; page++) {
     if (isZero(page)) continue;
@@ -136,20 +264,18 @@ export function packPages(
     if (page > 0) expected.set(memory.subarray((page - 1) * PAGE_BYTES, page * PAGE_BYTES));
     continuePage(expected, 1);
     const isContinued = contents.every((byte, i) => byte === expected[PAGE_BYTES + i]);
-    if (!isContinued) packed.push(contents);
-    addPage(isContinued ? continued : runs, page);
+    addPages(isContinued ? continued : runs, page, 1);
   }
-  return { runs, continued, pages: concatBytes(packed) };
+  const pieces: Piece[] = [];
+  eachRun(runs, (page, count) => {
+    pieces.push({ page, bytes: memory.slice(page * PAGE_BYTES, (page + count) * PAGE_BYTES) });
+  });
+  return { continued, pieces };
 }
 
 /** Writes a snapshot's pages into memory that is all zero. */
-export function unpackPages({ runs, continued, pages }: Snapshot, memory: Uint8Array): void {
-  let at = 0;
-  eachRun(runs, (first, count) => {
-    const length = count * PAGE_BYTES;
-    memory.set(pages.subarray(at, at + length), first * PAGE_BYTES);
-    at += length;
-  });
+export function unpackPages({ pieces, continued }: Snapshot, memory: Uint8Array): void {
+  for (const { page, bytes } of pieces) memory.set(bytes, page * PAGE_BYTES);
   // Ascending: what a page continues is there before it.
   eachRun(continued, (first, count) => {
     for (let page = first; page < first + count; page++) continuePage(memory, page);
@@ -169,10 +295,18 @@ function continuePage(memory: Uint8Array, page: number): void {
   }
 }
 
-function addPage(list: number[], page: number): void {
+function addPages(list: number[], page: number, count: number): void {
   const last = list.length - 2;
-  if (last >= 0 && list[last]! + list[last + 1]! === page) list[last + 1]!++;
-  else list.push(page, 1);
+  if (last >= 0 && list[last]! + list[last + 1]! === page) list[last + 1]! += count;
+  else list.push(page, count);
+}
+
+function pageCount(list: readonly number[]): number {
+  let sum = 0;
+  eachRun(list, (_, count) => {
+    sum += count;
+  });
+  return sum;
 }
 
 function eachRun(list: readonly number[], visit: (first: number, count: number) => void): void {

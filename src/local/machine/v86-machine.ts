@@ -203,7 +203,7 @@ export class Machine {
   }
 
   /** The machine as it is now, to be restored later. It runs on afterwards. */
-  async save(): Promise<Pick<Snapshot, "memoryMb" | "state" | "runs" | "continued" | "pages">> {
+  async save(): Promise<Pick<Snapshot, "memoryMb" | "state" | "pieces" | "continued">> {
     await this.emulator.stop();
     const cpu = this.emulator.v86.cpu;
     cpu.pack_memory = () => ({
