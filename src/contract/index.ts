@@ -12,7 +12,7 @@ export {
   type RouteParams,
   routePath,
 } from "./routes.js";
-export { eventSchema, SseDecoder, type SseEvent } from "./sse-decode.js";
+export { eventSchema, type ServerEvent, SseDecoder, type SseEvent } from "./sse-decode.js";
 export { EventEncoder, type EventEncoding, KEEP_ALIVE } from "./sse-encode.js";
 export * from "./statuses.js";
 export type * from "./types.js";

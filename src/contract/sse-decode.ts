@@ -3,7 +3,7 @@ import { createParser } from "eventsource-parser";
 import * as z from "zod/mini";
 import { fromBase64 } from "../util/base64.js";
 import { json } from "./json.js";
-import { wholeNumber } from "./schemas.js";
+import { optional, wholeNumber } from "./schemas.js";
 import type { BackendEvent } from "./types.js";
 
 /** One server-sent event. */
@@ -61,6 +61,11 @@ export class SseDecoder {
   }
 }
 
+/** An event as a server sends it. An exit may say in words why there is no better code. */
+export type ServerEvent =
+  | Extract<BackendEvent, { type: "log" }>
+  | (Extract<BackendEvent, { type: "exit" }> & { error: string | null });
+
 /** Reads the data of a "log" event. A stream of another name than the two is null: there is nothing to show it as. */
 const logEvent = z.pipe(
   z.pipe(
@@ -72,7 +77,7 @@ const logEvent = z.pipe(
       b64: z.optional(z.string()),
     }),
   ),
-  z.transform(({ stream, data, seq, b64 }, context): BackendEvent | null => {
+  z.transform(({ stream, data, seq, b64 }, context): ServerEvent | null => {
     if (stream !== "stdout" && stream !== "stderr") return null;
     try {
       return {
@@ -88,20 +93,21 @@ const logEvent = z.pipe(
   }),
 );
 
-const exitData = z.pipe(json, z.object({ exit_code: z.optional(z.nullable(wholeNumber)) }));
+const exitData = z.pipe(json, z.object({ exit_code: optional(wholeNumber), error: optional(z.string()) }));
 
 /** Reads the data of an "exit" event, whose own data is JSON in a string. */
 const exitEvent = z.pipe(
   z.pipe(json, z.object({ data: exitData, seq: wholeNumber })),
-  z.transform(({ data, seq }): BackendEvent | null => ({
+  z.transform(({ data, seq }): ServerEvent | null => ({
     type: "exit",
-    exitCode: data.exit_code ?? null,
+    exitCode: data.exit_code,
+    error: data.error,
     seq,
   })),
 );
 
 /** How to read the data of an event; undefined for events of other names, which newer servers may send. */
-export function eventSchema(event: string): z.ZodMiniType<BackendEvent | null> | undefined {
+export function eventSchema(event: string): z.ZodMiniType<ServerEvent | null> | undefined {
   if (event === "log") return logEvent;
   return event === "exit" ? exitEvent : undefined;
 }

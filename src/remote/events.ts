@@ -1,7 +1,10 @@
-import type { BackendEvent, ExecInfo } from "../backend.js";
-import { eventSchema, SseDecoder, type SseEvent } from "../contract/sse-decode.js";
+import type { BackendEvent } from "../backend.js";
+import { eventSchema, type ServerEvent, SseDecoder, type SseEvent } from "../contract/sse-decode.js";
 import { BoxRunError } from "../errors.js";
 import { pause } from "../util/timer.js";
+import { within } from "../util/within.js";
+import type { EventNumbering } from "./event-numbering.js";
+import type { Outcome } from "./exec-outcome.js";
 import { protocolError, read } from "./failures.js";
 import { isDropped } from "./http.js";
 import type { Incoming } from "./incoming.js";
@@ -12,9 +15,13 @@ export interface EventSource {
   what: string;
   /** Opens the stream. A server without cursors sends everything again, whatever `after` is. */
   open(after: number): Promise<Incoming>;
-  /** The execution as the server has it now. */
-  state(): Promise<ExecInfo>;
+  /** The execution as the server has it now. `told`: what the stream said of its end, where the server's own state may come later. */
+  state(told?: { exitCode: number | null; error: string | null }): Promise<Outcome>;
+  /** Calls `onEnd` when this client has ended the execution. Returns what stops that. */
+  watchEnd(onEnd: () => void): () => void;
   backoffMs(attempt: number): number;
+  /** How long the stream may go on before the state is asked for: a server may send keep-alives for an execution that has ended. */
+  silenceMs: number;
 }
 
 /** Connections in a row that bring nothing new before the stream is given up. */
@@ -23,75 +30,113 @@ const MAX_FAILURES = 6;
 const STABLE_MS = 5000;
 
 /**
- * Every event after `after`, then live ones, up to and including "exit", over as many connections as it takes. The end is never made up: where the stream
+ * Every event after a position, then live ones, up to and including "exit", over as many connections as it takes. The end is never made up: where the stream
  * does not tell it, the execution's state does, and where that does not, this rejects with STREAM_INTERRUPTED.
  */
 export async function* followEvents(
   source: EventSource,
-  { after, signal }: { after: number; signal?: AbortSignal },
+  numbering: EventNumbering,
+  signal?: AbortSignal,
 ): AsyncGenerator<BackendEvent, void, undefined> {
-  let seen = after;
-  let failures = 0;
-  /** Set once the execution is known to have ended: a stream that is opened from then on holds all there is. */
-  let ended: ExecInfo | undefined;
-  for (;;) {
-    let body: Incoming | undefined;
-    let opened = 0;
-    let isNew = false;
-    let broken: unknown;
-    let exit: Extract<BackendEvent, { type: "exit" }> | undefined;
-    try {
-      body = await source.open(seen);
-      opened = Date.now();
-      for await (const event of readEvents(body, source.what)) {
-        if (event.type === "exit") {
-          exit = event;
-          break;
+  let body: Incoming | undefined;
+  /** Set when this client has ended the execution: its server may say nothing of that. */
+  let isEnded = false;
+  const stopWatching = source.watchEnd(() => {
+    isEnded = true;
+    void body?.cancel();
+  });
+  try {
+    let failures = 0;
+    /** Set once the execution is known to have ended: a stream that is opened from then on holds all there is. */
+    let ended: Outcome | undefined;
+    for (;;) {
+      const isLast = ended !== undefined;
+      body = undefined;
+      let opened = 0;
+      let isNew = false;
+      let broken: unknown;
+      let exit: Extract<ServerEvent, { type: "exit" }> | undefined;
+      try {
+        body = await source.open(numbering.begin());
+        opened = Date.now();
+        if (isEnded && !isLast) void body.cancel();
+        for await (const event of readEvents(body, source)) {
+          if (event === "due") {
+            if (isLast) break;
+            const state = await source.state();
+            if (state.info.status === "running") continue;
+            ended = state;
+            break;
+          }
+          if (event.type === "exit") {
+            exit = event;
+            break;
+          }
+          for (const numbered of numbering.take(event)) {
+            isNew = true;
+            yield numbered;
+          }
         }
-        if (event.seq <= seen) continue;
-        seen = event.seq;
-        isNew = true;
-        yield event;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!isDropped(error)) throw error;
+        broken = error;
       }
-    } catch (error) {
+      if (exit || (ended && isLast && broken === undefined)) {
+        yield* numbering.rest();
+        const exitCode = exit
+          ? await exitCodeOf(exit, source, signal)
+          : knownExitCode(ended as Outcome, source.what);
+        yield { type: "exit", exitCode, seq: numbering.exit(exit?.seq ?? 0) };
+        return;
+      }
       signal?.throwIfAborted();
-      if (!isDropped(error)) throw error;
-      broken = error;
+      // What ended by this side's own clock held, too. Without an answer of the server it is no sign of life, nor where all there is should have come.
+      const held = body && (body.silent || Date.now() - opened >= STABLE_MS);
+      let good = isNew || (!isLast && held);
+      try {
+        const state = ended ?? (await source.state());
+        if (state.info.status !== "running") ended = state;
+        if (ended && !isLast) continue;
+      } catch (error) {
+        if (!isDropped(error)) throw error;
+        broken ??= error;
+        good = false;
+      }
+      failures = good ? 0 : failures + 1;
+      if (failures >= MAX_FAILURES)
+        throw interrupted(source.what, "its stream broke off again and again", broken);
+      await pause(source.backoffMs(failures + 1), signal);
     }
-    if (exit) {
-      const exitCode = exit.exitCode ?? (await exitCodeOf(source, signal));
-      yield { type: "exit", exitCode, seq: Math.max(exit.seq, seen + 1) };
-      return;
-    }
-    signal?.throwIfAborted();
-    if (ended && broken === undefined) {
-      yield { type: "exit", exitCode: knownExitCode(ended, source.what), seq: seen + 1 };
-      return;
-    }
-    // What ended by this side's own clock held, too. Without an answer of the server it is no sign of life.
-    let good = isNew || (body && (body.silent || Date.now() - opened >= STABLE_MS));
-    try {
-      const info = await source.state();
-      if (info.status !== "running") ended = info;
-    } catch (error) {
-      if (!isDropped(error)) throw error;
-      broken ??= error;
-      good = false;
-    }
-    failures = good ? 0 : failures + 1;
-    if (failures >= MAX_FAILURES)
-      throw interrupted(source.what, "its stream broke off again and again", broken);
-    await pause(source.backoffMs(failures + 1), signal);
+  } finally {
+    stopWatching();
   }
 }
 
-/** The events of one connection. After the exit only its end is to come. */
-async function* readEvents(body: Incoming, what: string): AsyncGenerator<BackendEvent, void, undefined> {
+/** The events of one connection, and "due" whenever it is time to ask for the state. After the exit only the connection's end is to come. */
+async function* readEvents(
+  body: Incoming,
+  { what, silenceMs }: EventSource,
+): AsyncGenerator<ServerEvent | "due", void, undefined> {
   const decoder = new SseDecoder();
   let exited = false;
+  let asked = Date.now();
+  let cameSince = false;
   try {
     for (;;) {
-      const bytes = await body.read();
+      const reading = body.read().then((bytes) => ({ bytes }));
+      reading.catch(() => {});
+      const leftMs = asked + silenceMs - Date.now();
+      // Where nothing comes at all, the connection's own clock ends it as soon.
+      let come = cameSince && leftMs > 0 ? await within(leftMs, reading) : undefined;
+      if (cameSince && !come) {
+        yield "due";
+        asked = Date.now();
+        cameSince = false;
+      }
+      come ??= await reading;
+      const { bytes } = come;
+      cameSince = true;
       for (const event of parse(push(decoder, bytes, what), what)) {
         exited ||= event.type === "exit";
         yield event;
@@ -111,7 +156,7 @@ function push(decoder: SseDecoder, bytes: Uint8Array | undefined, what: string):
   }
 }
 
-function* parse(events: SseEvent[], what: string): Generator<BackendEvent, void, undefined> {
+function* parse(events: SseEvent[], what: string): Generator<ServerEvent, void, undefined> {
   for (const { event, data } of events) {
     const schema = eventSchema(event);
     const read_ = schema && read(schema, data, `${what}, event ${event}`);
@@ -119,13 +164,23 @@ function* parse(events: SseEvent[], what: string): Generator<BackendEvent, void,
   }
 }
 
-/** An exit event without a code: canceled, out of time, or made up by a server that was restarted meanwhile. Its state tells which. */
-async function exitCodeOf(source: EventSource, signal: AbortSignal | undefined): Promise<number | null> {
+/**
+ * The exit code that an exit event stands for. One without a code was canceled, out of time, or made up by a server that was restarted meanwhile; a negative one is a signal or a time limit: the
+ * execution's state tells which.
+ */
+async function exitCodeOf(
+  { exitCode, error }: Extract<ServerEvent, { type: "exit" }>,
+  source: EventSource,
+  signal: AbortSignal | undefined,
+): Promise<number | null> {
+  if (exitCode !== null && exitCode >= 0 && error === null) return exitCode;
+  const isTold = exitCode !== null || error !== null;
   for (let attempt = 1; ; attempt++) {
-    const info = await source.state();
+    const isFinal = attempt === MAX_FAILURES;
     // The stream may be told of the end a moment before the state is written.
-    if (info.status !== "running") return knownExitCode(info, source.what);
-    if (attempt === MAX_FAILURES) {
+    const outcome = await source.state(isFinal && isTold ? { exitCode, error } : undefined);
+    if (outcome.info.status !== "running") return knownExitCode(outcome, source.what, error);
+    if (isFinal) {
       throw interrupted(
         source.what,
         "its stream ended without an exit code, and the server says that it runs",
@@ -136,9 +191,13 @@ async function exitCodeOf(source: EventSource, signal: AbortSignal | undefined):
 }
 
 /** The exit code of an execution that has ended; null where it has none for a reason. */
-function knownExitCode({ exitCode, status, errorMessage }: ExecInfo, what: string): number | null {
-  if (exitCode !== null || status === "canceled" || status === "timeout") return exitCode;
-  if (errorMessage !== null) throw new BoxRunError("RUNTIME_ERROR", `${what}: ${errorMessage}`);
+function knownExitCode({ info, failure }: Outcome, what: string, told: string | null = null): number | null {
+  if (failure) throw failure;
+  const { exitCode, status, errorMessage } = info;
+  if (exitCode || status === "canceled" || status === "timeout") return exitCode;
+  if (exitCode === 0 && told === null) return exitCode;
+  const reason = errorMessage ?? told;
+  if (reason !== null) throw new BoxRunError("RUNTIME_ERROR", `${what}: ${reason}`);
   throw interrupted(what, `the server does not know how it ended (status ${status})`);
 }
 

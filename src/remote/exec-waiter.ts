@@ -12,6 +12,7 @@ const MAX_PAUSE_MS = 2000;
  */
 export class ExecWaiter {
   private readonly waiting = new Map<string, Set<Deferred<void>>>();
+  private readonly watchers = new Map<string, Set<() => void>>();
 
   constructor(
     private readonly server: {
@@ -36,6 +37,22 @@ export class ExecWaiter {
   /** It has ended, as far as this client has seen: whoever waits asks now. */
   wake(boxId: string, execId: string): void {
     for (const { resolve } of this.waiting.get(key(boxId, execId)) ?? []) resolve();
+  }
+
+  /** This client has canceled it: the same, and readers of its events end. */
+  canceled(boxId: string, execId: string): void {
+    this.wake(boxId, execId);
+    for (const onCancel of this.watchers.get(execId) ?? []) onCancel();
+  }
+
+  /** Calls `onCancel` when this client cancels an execution. Returns what stops that. */
+  onCancel(execId: string, onCancel: () => void): () => void {
+    const all = this.watchers.get(execId) ?? new Set();
+    this.watchers.set(execId, all.add(onCancel));
+    return () => {
+      all.delete(onCancel);
+      if (all.size === 0) this.watchers.delete(execId);
+    };
   }
 
   private listen(boxId: string, execId: string): Deferred<void> {

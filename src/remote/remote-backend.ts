@@ -15,6 +15,7 @@ import type {
   Terminal,
   TerminalSpec,
 } from "../backend.js";
+import { inStatus, newestFirst } from "../contract/lists.js";
 import type { RouteParams } from "../contract/routes.js";
 import {
   toCreateRequest,
@@ -28,11 +29,15 @@ import {
   wireRemoved,
   wireUsage,
 } from "../contract/wire.js";
-import { BoxRunError, invalid, unsupported } from "../errors.js";
+import { BoxRunError, invalid, isBoxRunError, unsupported } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { capabilitiesOf, isExtended, type ServerInfo } from "./capabilities.js";
+import { CursorNumbering, ReplayNumbering } from "./event-numbering.js";
+import { EventOrders } from "./event-order.js";
 import { type EventSource, followEvents } from "./events.js";
+import { type Outcome, outcomeOf } from "./exec-outcome.js";
 import { ExecWaiter } from "./exec-waiter.js";
+import { FailedStarts, isFailedStart } from "./failed-starts.js";
 import { excerptOf, protocolError } from "./failures.js";
 import type { Call, Http } from "./http.js";
 import type { Incoming } from "./incoming.js";
@@ -41,6 +46,8 @@ import type { Incoming } from "./incoming.js";
 export class RemoteBackend implements Backend {
   readonly capabilities: Capabilities;
   private readonly waiter: ExecWaiter;
+  private readonly failedStarts = new FailedStarts();
+  private readonly orders = new EventOrders();
   /** Boxes whose start was given up: they are being stopped again. */
   private readonly stopping = new Map<string, Promise<void>>();
 
@@ -51,7 +58,11 @@ export class RemoteBackend implements Backend {
     http.extended = isExtended(server);
     this.capabilities = capabilitiesOf(server);
     this.waiter = new ExecWaiter({
-      state: (boxId, execId, signal) => this.askExec(boxId, execId, signal),
+      state: async (boxId, execId, signal) => {
+        const { info, failure } = await this.askExec(boxId, execId, signal);
+        if (failure) throw failure;
+        return info;
+      },
     });
   }
 
@@ -100,8 +111,8 @@ export class RemoteBackend implements Backend {
       wireBoxes,
       status === undefined ? {} : { query: { status } },
     );
-    // The published API knows only "running" and "stopped" here.
-    return status === undefined ? boxes : boxes.filter((box) => box.status === status);
+    // The published API knows only "running", "stopped" and "all" here.
+    return newestFirst(inStatus(boxes, status));
   }
 
   async stopBox(id: string, outlives?: "late"): Promise<BoxInfo> {
@@ -144,15 +155,30 @@ export class RemoteBackend implements Backend {
 
   async startExec(boxId: string, spec: ExecSpec): Promise<ExecInfo> {
     if (spec.stdin) this.require("stdin");
-    return this.http.json("startExec", wireExec, { params: at(boxId), json: toExecRequest(spec) });
+    try {
+      return await this.http.json("startExec", wireExec, { params: at(boxId), json: toExecRequest(spec) });
+    } catch (error) {
+      if (!isFailedStart(error) || isExtended(this.server)) throw error;
+      const { status } = await this.getBox(boxId);
+      if (status !== "running")
+        throw new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} is in status ${status}`, { cause: error });
+      return this.failedStarts.add(boxId, spec, error);
+    }
   }
 
   async getExec(boxId: string, execId: string): Promise<ExecInfo> {
-    return this.askExec(boxId, execId);
+    return (await this.askExec(boxId, execId)).info;
   }
 
   async listExecs(boxId: string): Promise<ExecInfo[]> {
-    return this.http.json("listExecs", wireExecs, { params: at(boxId) });
+    const told = await this.http.json("listExecs", wireExecs, { params: at(boxId) });
+    let box: Promise<BoxInfo> | undefined;
+    const askBox = () => {
+      box ??= this.getBox(boxId);
+      return box;
+    };
+    const outcomes = await Promise.all(told.map((info) => outcomeOf(info, askBox)));
+    return newestFirst([...outcomes.map(({ info }) => info), ...this.failedStarts.list(boxId)]);
   }
 
   async *execEvents(
@@ -160,13 +186,22 @@ export class RemoteBackend implements Backend {
     execId: string,
     { after, signal }: { after: number; signal?: AbortSignal },
   ): AsyncGenerator<BackendEvent, void, undefined> {
+    if (this.failedStarts.get(boxId, execId)) return yield* this.failedStarts.events(execId, after);
+    const what = `events of ${execId}`;
     const source: EventSource = {
-      what: `events of ${execId}`,
+      what,
       open: (seen) => this.openEvents(boxId, execId, seen, signal),
-      state: () => this.askExec(boxId, execId, signal),
+      state: (told) => this.askExec(boxId, execId, signal, told),
+      // A server of ours tells its readers of the end.
+      watchEnd: (onEnd) => (isExtended(this.server) ? () => {} : this.waiter.onCancel(execId, onEnd)),
       backoffMs: (attempt) => this.http.backoffMs(attempt),
+      silenceMs: this.http.clocks.silenceMs,
     };
-    for await (const event of followEvents(source, { after, ...(signal && { signal }) })) {
+    const numbering =
+      this.capabilities.cursor === true
+        ? new CursorNumbering(after, what)
+        : new ReplayNumbering(this.orders.of(execId), after, what);
+    for await (const event of followEvents(source, numbering, signal)) {
       if (event.type === "exit") this.waiter.wake(boxId, execId);
       yield event;
     }
@@ -177,16 +212,18 @@ export class RemoteBackend implements Backend {
   }
 
   async cancelExec(boxId: string, execId: string): Promise<ExecInfo> {
+    this.requireStarted(boxId, execId);
     const params = at(boxId, execId);
     const withinMs = this.http.clocks.lifecycleMs;
     const canceled = this.http.json("cancelExec", wireExec, { params, withinMs, outlives: true });
     const info = await this.http.cleanUp(canceled);
-    this.waiter.wake(boxId, execId);
-    return info;
+    this.waiter.canceled(boxId, execId);
+    return (await outcomeOf(info, () => this.getBox(boxId))).info;
   }
 
   async signalExec(boxId: string, execId: string, signal: string): Promise<void> {
     this.require("signal");
+    this.requireStarted(boxId, execId);
     await this.http.json("signalExec", wireDone, { params: at(boxId, execId), json: { signal } });
   }
 
@@ -267,8 +304,33 @@ export class RemoteBackend implements Backend {
     return untilAborted(untilAborted(work, this.http.life), signal);
   }
 
-  private askExec(boxId: string, execId: string, signal?: AbortSignal): Promise<ExecInfo> {
-    return this.http.json("getExec", wireExec, { params: at(boxId, execId), ...(signal && { signal }) });
+  /** How an execution stands. `told`: what a stream said of its end, which the server may not have written down yet. */
+  private async askExec(
+    boxId: string,
+    execId: string,
+    signal?: AbortSignal,
+    told?: { exitCode: number | null; error: string | null },
+  ): Promise<Outcome> {
+    const failedStart = this.failedStarts.get(boxId, execId);
+    if (failedStart) return { info: failedStart };
+    const call: Call = { params: at(boxId, execId), ...(signal && { signal }) };
+    const askBox = () => this.http.json("getBox", wireBox, { ...call, params: at(boxId) });
+    const asked = this.http.json("getExec", wireExec, call);
+    const info = await asked.catch(async (error) => {
+      // A server of the published API looks for no box here.
+      if (isBoxRunError(error) && error.code === "EXEC_NOT_FOUND" && !isExtended(this.server)) await askBox();
+      throw error;
+    });
+    if (info.status !== "running" || !told) return outcomeOf(info, askBox);
+    const { exitCode, error: errorMessage } = told;
+    const status = exitCode === 0 ? "succeeded" : "failed";
+    return outcomeOf({ ...info, status, exitCode, errorMessage }, askBox);
+  }
+
+  /** EXEC_ALREADY_FINISHED for a command that never began. */
+  private requireStarted(boxId: string, execId: string): void {
+    if (this.failedStarts.get(boxId, execId))
+      throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended already (failed)`);
   }
 
   private async openEvents(

@@ -1,6 +1,6 @@
 import type { Backend } from "../backend.js";
 import { EventEncoder, type EventEncoding, KEEP_ALIVE } from "../contract/sse-encode.js";
-import { within } from "./within.js";
+import { within } from "../util/within.js";
 
 /**
  * The events of an execution as a response that never ends before its "exit" does. It reads from the backend at the pace of its own reader, and a reader that leaves

@@ -1,5 +1,5 @@
+import { within } from "../util/within.js";
 import { errorResponse } from "./http-error.js";
-import { within } from "./within.js";
 
 /** JSON may begin with any amount of it. */
 const KEEP_ALIVE = " ";

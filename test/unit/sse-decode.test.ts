@@ -142,8 +142,9 @@ describe("the API's events", () => {
 
   it("end with an exit code, or with none", () => {
     const exit = (data: string) => read("exit", { stream: null, data, seq: 5 }).data;
-    expect(exit('{"exit_code": 0}')).toEqual({ type: "exit", exitCode: 0, seq: 5 });
+    expect(exit('{"exit_code": 0}')).toEqual({ type: "exit", exitCode: 0, error: null, seq: 5 });
     expect(exit('{"exit_code": null}')).toMatchObject({ exitCode: null });
+    expect(exit('{"exit_code": -1, "error": "gone"}')).toMatchObject({ exitCode: -1, error: "gone" });
     expect(exit("{}")).toMatchObject({ exitCode: null });
   });
 

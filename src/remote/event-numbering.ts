@@ -1,0 +1,144 @@
+import type { BackendEvent } from "../backend.js";
+import type { EventOrder } from "./event-order.js";
+import { protocolError } from "./failures.js";
+
+type LogEvent = Extract<BackendEvent, { type: "log" }>;
+
+/** How one reader's events are numbered, whatever numbers its server gives them. */
+export interface EventNumbering {
+  /** A connection is to be opened. Returns the cursor to ask for. */
+  begin(): number;
+  /** What can be told now, with positions that only grow. PROTOCOL_ERROR for numbers that make no sense. */
+  take(event: LogEvent): LogEvent[];
+  /** What was held back, when nothing more comes. */
+  rest(): LogEvent[];
+  /** The position of the exit, after all others. */
+  exit(seq: number): number;
+}
+
+/** On a server with cursors: its numbers are the positions, and it sends none again. */
+export class CursorNumbering implements EventNumbering {
+  constructor(
+    private seen: number,
+    private readonly what: string,
+  ) {}
+
+  begin(): number {
+    return this.seen;
+  }
+
+  take(event: LogEvent): LogEvent[] {
+    if (event.seq <= this.seen) {
+      throw protocolError(`${this.what}: expected an event after ${this.seen}, got number ${event.seq}`);
+    }
+    this.seen = event.seq;
+    return [event];
+  }
+
+  rest(): LogEvent[] {
+    return [];
+  }
+
+  exit(seq: number): number {
+    return Math.max(seq, this.seen + 1);
+  }
+}
+
+/** Events that wait for one that this client has had before them: a server's tasks overtake each other by a few. */
+const MAX_HELD = 1024;
+const MAX_HELD_BYTES = 16 * 2 ** 20;
+/** Of a connection, the numbers whose contents are remembered: what comes again must be the same. */
+const MAX_RECENT = 1024;
+/** Times that a reader may go on without events that others had. */
+const MAX_PASSED = 1000;
+
+/** On a server that sends everything again, under numbers of its own. All readers of a client get the same positions, in the same order. */
+export class ReplayNumbering implements EventNumbering {
+  private readonly held = new Map<number, LogEvent>();
+  private heldBytes = 0;
+  /** Positions that did not come, from and up to. */
+  private readonly passed: [number, number][] = [];
+  private recent = new Map<number, number>();
+  private ordinal = 0;
+
+  constructor(
+    private readonly order: EventOrder,
+    private seen: number,
+    private readonly what: string,
+  ) {}
+
+  begin(): number {
+    this.ordinal = 0;
+    this.recent = new Map();
+    return this.seen;
+  }
+
+  take(event: LogEvent): LogEvent[] {
+    if (this.isRepeated(event)) return [];
+    const position = this.order.positionOf(event.seq, ++this.ordinal);
+    if (position === undefined || this.held.has(position)) return [];
+    if (position <= this.seen) {
+      if (this.passed.some(([from, to]) => position >= from && position <= to))
+        throw protocolError(`${this.what}: event number ${event.seq} came too late to be put in order`);
+      return [];
+    }
+    this.held.set(position, { ...event, seq: position });
+    this.heldBytes += event.bytes.byteLength;
+    const ready = this.release();
+    while (this.held.size > MAX_HELD || this.heldBytes > MAX_HELD_BYTES) ready.push(...this.pass());
+    return ready;
+  }
+
+  rest(): LogEvent[] {
+    const rest = [...this.held.values()].sort((a, b) => a.seq - b.seq);
+    this.held.clear();
+    this.heldBytes = 0;
+    this.seen = rest.at(-1)?.seq ?? this.seen;
+    return rest;
+  }
+
+  exit(): number {
+    return Math.max(this.order.count, this.seen) + 1;
+  }
+
+  /** True for a number that this connection has had. */
+  private isRepeated({ seq, stream, bytes }: LogEvent): boolean {
+    const sum = checksum(stream, bytes);
+    const before = this.recent.get(seq);
+    if (before !== undefined) {
+      if (before === sum) return true;
+      throw protocolError(`${this.what}: two events have the number ${seq}`);
+    }
+    this.recent.set(seq, sum);
+    if (this.recent.size > MAX_RECENT) this.recent.delete(this.recent.keys().next().value as number);
+    return false;
+  }
+
+  private release(): LogEvent[] {
+    const ready: LogEvent[] = [];
+    for (let event = this.held.get(this.seen + 1); event; event = this.held.get(this.seen + 1)) {
+      this.seen++;
+      this.held.delete(this.seen);
+      this.heldBytes -= event.bytes.byteLength;
+      ready.push(event);
+    }
+    return ready;
+  }
+
+  /** Goes on without what has not come: a server may have dropped it since. */
+  private pass(): LogEvent[] {
+    const next = Math.min(...this.held.keys());
+    if (this.passed.length >= MAX_PASSED)
+      throw protocolError(`${this.what}: the server leaves out too many of its events`);
+    this.passed.push([this.seen + 1, next - 1]);
+    this.seen = next - 1;
+    return this.release();
+  }
+}
+
+/** FNV-1a: enough to see that two events are not one. */
+function checksum(stream: string, bytes: Uint8Array): number {
+  let hash = stream === "stdout" ? 0x811c9dc5 : 0x1c9dc581;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash;
+}
