@@ -44,6 +44,7 @@ export default defineConfig({
           include: [
             "test/contract/local-node.test.ts",
             "test/contract/remote-{handler,plain}.test.ts",
+            "test/contract/published.test.ts",
             "test/node/**/*.test.ts",
           ],
           server: { deps: { external: [/\/dist\/node\//] } },

@@ -251,7 +251,7 @@ await attempt(async () => {
   imageSelect.replaceChildren(...images.map(({ name }) => new Option(name)));
   showImage();
   const boxes = await client.listBoxes();
-  const wanted = boxes.find(({ id }) => `#${id}` === location.hash) ?? boxes.at(-1);
+  const wanted = boxes.find(({ id }) => `#${id}` === location.hash) ?? boxes[0];
   if (wanted) await choose(wanted.id);
 });
 document.documentElement.dataset["ready"] = "yes";

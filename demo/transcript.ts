@@ -19,7 +19,7 @@ export class Transcript {
   async show(box: BoxHandle): Promise<void> {
     const generation = ++this.generation;
     this.list.replaceChildren();
-    const earlier = (await box.executions()).slice(-EARLIER);
+    const earlier = (await box.executions()).slice(0, EARLIER).reverse();
     for (const info of earlier) {
       if (generation !== this.generation) return;
       const entry = this.add(info.cmd.at(-1) ?? "", true);

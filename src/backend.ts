@@ -104,6 +104,7 @@ export interface Backend {
   ): Promise<BoxInfo>;
   /** BOX_NOT_FOUND. */
   getBox(idOrName: string): Promise<BoxInfo>;
+  /** Newest first, those of the same millisecond by id. The status "all" is no filter. */
   listBoxes(filter: { status?: string }): Promise<BoxInfo[]>;
   /**
    * Calls `onChange` whenever any box may have changed, whoever changed it; the list says what. Resolves to what ends it. Absent: who wants to know asks for the list
@@ -119,7 +120,7 @@ export interface Backend {
   ): Promise<BoxInfo>;
   /** BOX_ALREADY_RUNNING when it runs and `force` is false. */
   removeBox(id: string, options: { force: boolean }): Promise<void>;
-  /** Removes boxes that have been stopped for longer than `olderThan` seconds. Resolves to how many. */
+  /** Removes boxes that have been at rest, stopped or in status "error", for longer than `olderThan` seconds. Resolves to how many. */
   gc(options: { olderThan: number }): Promise<number>;
   /** UNSUPPORTED without the capability "usage". */
   usage(id: string): Promise<BoxUsage>;
@@ -128,6 +129,7 @@ export interface Backend {
   startExec(boxId: string, spec: ExecSpec): Promise<ExecInfo>;
   /** EXEC_NOT_FOUND. */
   getExec(boxId: string, execId: string): Promise<ExecInfo>;
+  /** Newest first, those of the same millisecond by id. */
   listExecs(boxId: string): Promise<ExecInfo[]>;
   /** Every event after `after` (0: from the start), then live, up to and including "exit". */
   execEvents(

@@ -131,7 +131,7 @@ export class BoxHandle {
     return new Execution(this.backend, info, { stdin: false, detached: true });
   }
 
-  /** All executions of this box that are remembered, oldest first. */
+  /** All executions of this box that are remembered, newest first; those of the same millisecond by id. */
   executions(): Promise<ExecInfo[]> {
     return this.backend.listExecs(this.id);
   }

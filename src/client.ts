@@ -153,7 +153,7 @@ export class Client {
     return new BoxHandle(backend, await backend.getBox(idOrName), false);
   }
 
-  /** All boxes, or those in one status ("running"), oldest first. */
+  /** All boxes, or those in one status ("running"), newest first; those of the same millisecond by id. The status "all" is no filter. */
   async listBoxes(filter: { status?: string } = {}): Promise<BoxInfo[]> {
     return (await this.backend()).listBoxes(filter);
   }
@@ -187,7 +187,8 @@ export class Client {
   }
 
   /**
-   * Removes boxes that have been stopped for longer than `olderThan` seconds (default 3600), with their disks. Resolves to how many.
+   * Removes boxes that have been at rest, stopped or in status "error", for longer than `olderThan` seconds, with their disks. Resolves to how many. A box that cannot be read stays.
+   * `olderThan` is 3600 by default.
    *
    * @example
    * const removed = await client.gc({ olderThan: 7 * 24 * 3600 });

@@ -1,4 +1,5 @@
 import type { BoxInfo } from "../backend.js";
+import { newestFirst } from "../contract/lists.js";
 import { BoxRunError, isBoxRunError } from "../errors.js";
 import { OWN_BOX_ID } from "../util/ids.js";
 import { pause } from "../util/timer.js";
@@ -91,14 +92,12 @@ export class BoxRegistry {
     throw notFound(idOrName);
   }
 
-  /** Every box, oldest first. */
+  /** Every box, newest first. */
   async list(): Promise<BoxInfo[]> {
     const held = [...this.running.values()].filter((box) => box.held).map((box) => box.id);
     const ids = new Set([...(await this.store.list()), ...held]);
     const boxes = await Promise.all([...ids].map((id) => this.describe(id)));
-    return boxes
-      .filter((info) => info !== undefined)
-      .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime() || (a.id < b.id ? -1 : 1));
+    return newestFirst(boxes.filter((info) => info !== undefined));
   }
 
   /** BOX_NOT_FOUND. */

@@ -15,6 +15,7 @@ import type {
   TerminalSpec,
   TransferProgress,
 } from "../backend.js";
+import { inStatus, newestFirst } from "../contract/lists.js";
 import { BoxRunError, invalid, isBoxRunError } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { retryLater } from "../util/retry-later.js";
@@ -105,8 +106,7 @@ export class LocalBackend implements Backend {
 
   async listBoxes({ status }: { status?: string }): Promise<BoxInfo[]> {
     this.requireOpen();
-    const all = await (await this.openRegistry()).list();
-    return status === undefined ? all : all.filter((info) => info.status === status);
+    return inStatus(await (await this.openRegistry()).list(), status);
   }
 
   async watchBoxes(onChange: () => void): Promise<() => void> {
@@ -137,7 +137,8 @@ export class LocalBackend implements Backend {
     const isOld = (stoppedAt: Date | null) => stoppedAt !== null && stoppedAt.getTime() <= limit;
     let removed = 0;
     for (const { id, status, stoppedAt } of await registry.list()) {
-      if (status !== "stopped" || !isOld(stoppedAt)) continue;
+      // One that cannot be read says neither: it may be another version's.
+      if ((status !== "stopped" && status !== "error") || !isOld(stoppedAt)) continue;
       // Somebody may start it, or remove it, at this very moment; or has used it since it was listed.
       const unused = ({ stoppedAt: at }: BoxRecord) => isOld(at === null ? null : new Date(at));
       const done = await registry.remove(id, unused).catch((error) => {
@@ -173,7 +174,7 @@ export class LocalBackend implements Backend {
     const live = box?.listExecs() ?? [];
     const liveIds = new Set(live.map((info) => info.id));
     const all = [...finished.filter(({ info }) => !liveIds.has(info.id)).map(({ info }) => info), ...live];
-    return all.filter((info) => info.boxId === id).slice(-HISTORY_LIMIT);
+    return newestFirst(all.filter((info) => info.boxId === id)).slice(0, HISTORY_LIMIT);
   }
 
   async *execEvents(

@@ -40,7 +40,10 @@ export async function readUpload(request: Request, maxBytes: number): Promise<Up
   }
   if (!form.fileStarted) throw new HttpError(400, "the field file is missing");
   const dest = form.fields.get("dest");
-  if (dest === undefined || dest === "") throw new HttpError(400, "the field dest is missing");
+  if (dest === undefined || dest === "") {
+    const hint = form.fields.has("path") ? ": it says where the file goes, not path" : "";
+    throw new HttpError(400, `the field dest is missing${hint}`);
+  }
   return { dest, mode: parseMode(form.fields.get("mode")), body: form.file() };
 }
 

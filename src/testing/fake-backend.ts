@@ -13,6 +13,7 @@ import type {
   Terminal,
   TerminalSpec,
 } from "../backend.js";
+import { inStatus, newestFirst } from "../contract/lists.js";
 import { BoxRunError, invalid } from "../errors.js";
 import { newId } from "../util/ids.js";
 import { FakeExecution, type FakeFiles, type FakeProgram } from "./fake-execution.js";
@@ -121,7 +122,7 @@ export class FakeBackend implements Backend {
   async listBoxes({ status }: { status?: string }): Promise<BoxInfo[]> {
     this.requireOpen();
     const all = [...this.boxes.values()].map(({ info }) => ({ ...info }));
-    return all.filter((info) => status === undefined || info.status === status);
+    return inStatus(newestFirst(all), status);
   }
 
   async stopBox(id: string): Promise<BoxInfo> {
@@ -172,7 +173,7 @@ export class FakeBackend implements Backend {
   }
 
   async listExecs(boxId: string): Promise<ExecInfo[]> {
-    return [...this.box(boxId).execs.values()].map(({ info }) => ({ ...info }));
+    return newestFirst([...this.box(boxId).execs.values()].map(({ info }) => ({ ...info })));
   }
 
   async *execEvents(

@@ -58,6 +58,11 @@ export const OVER_PLAIN_HTTP: Readonly<Record<string, string>> = {
   "tells a link in a circle from one to nothing": NO_FILES,
 };
 
+/** Over the published server as it behaves. */
+export const OVER_PUBLISHED: Readonly<Record<string, string>> = {
+  ...OVER_PLAIN_HTTP,
+};
+
 const TERMINALS = [
   "carries what is typed and what is shown, and the shell's exit code",
   "is a terminal of the size and kind that was asked for",

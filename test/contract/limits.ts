@@ -117,7 +117,7 @@ export function limitCases(newClient: (local?: object) => BoxRunClient): void {
       await client.create("tiny", { name: "three", memoryMb: 256 });
       expect(await failure(one.start())).toMatchObject({ code: "RESOURCE_EXCEEDED" });
       const seen = (await client.listBoxes()).map(({ name, status }) => `${name} ${status}`);
-      expect(seen).toEqual(["one stopped", "two running", "three running"]);
+      expect(seen).toEqual(["three running", "two running", "one stopped"]);
       await (await client.getBox("two")).remove({ force: true });
       await one.start();
       expect((await one.exec(["echo", "fits"])).stdout).toBe("fits\n");

@@ -93,6 +93,11 @@ describe("an upload", () => {
     ],
     ["no file", part("dest", "/a") + END, /file is missing/],
     ["no dest", part("file", "x", "f") + END, /dest is missing/],
+    [
+      "a path in place of dest",
+      part("path", "/a") + part("file", "x", "f") + END,
+      /dest is missing.*not path/,
+    ],
     ["an empty dest", part("dest", "") + part("file", "x", "f") + END, /dest is missing/],
     ["two files", part("dest", "/a") + part("file", "x", "f") + part("file", "y", "f") + END, /comes twice/],
     [

@@ -242,7 +242,7 @@ export function execCases(context: Context): void {
       onStdout: () => controller.abort(reason),
     });
     expect(await failure(running)).toBe(reason);
-    const last = (await context.box.executions()).at(-1)!;
+    const last = (await context.box.executions())[0]!;
     const ended = await (await context.box.execution(last.id)).wait();
     expect(ended).toMatchObject({ status: "canceled", exitCode: null });
     expect((await context.box.exec("pgrep -f 'sleep 7003'")).exitCode).toBe(1);

@@ -74,14 +74,14 @@ export function lifeCases(context: Context): void {
     expect((await box.exec("pgrep -f 'sleep 7101'")).exitCode).toBe(1);
   });
 
-  it("remembers its executions across stop and start, oldest first, with what they printed", async () => {
+  it("remembers its executions across stop and start, newest first, with what they printed", async () => {
     await using box = await create();
     const first = await box.execStream("echo out; echo err >&2; exit 3");
     await first.wait();
     const second = await box.exec(["true"]);
     const before = await box.executions();
     await box.stop();
-    expect((await box.executions()).map(({ id }) => id)).toEqual([first.id, second.id]);
+    expect((await box.executions()).map(({ id }) => id)).toEqual([second.id, first.id]);
     await box.start();
     expect(await box.executions()).toEqual(before);
     const found = await box.execution(first.id);
@@ -94,7 +94,7 @@ export function lifeCases(context: Context): void {
     expect(await failure(found.cancel())).toMatchObject({ code: "EXEC_ALREADY_FINISHED" });
   });
 
-  it("lists boxes by status, oldest first", async () => {
+  it("lists boxes by status, newest first", async () => {
     await using one = await create();
     await using two = await create();
     await one.stop();
@@ -103,8 +103,9 @@ export function lifeCases(context: Context): void {
     expect(await ids("running")).toContain(two.id);
     expect(await ids("running")).not.toContain(one.id);
     const all = await ids();
-    expect(all.indexOf(one.id)).toBeLessThan(all.indexOf(two.id));
-    expect(all).toContain(one.id);
+    expect(all.indexOf(two.id)).toBeLessThan(all.indexOf(one.id));
+    expect(all).toContain(two.id);
+    expect(await ids("all")).toEqual(all);
   });
 
   it("removes a stopped box without force", async () => {

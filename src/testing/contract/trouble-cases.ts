@@ -71,6 +71,16 @@ export function troubleCases(context: Context): void {
     expect((await box.refresh()).errorMessage).toMatch(/reset|halted/);
   });
 
+  it("clears away a box that has ended in status error", async () => {
+    const box = await small();
+    await failure(box.exec(["reboot", "-f"]));
+    expect(await box.refresh()).toMatchObject({ status: "error" });
+    await context.client.gc();
+    expect((await box.refresh()).id).toBe(box.id);
+    expect(await context.client.gc({ olderThan: 0 })).toBeGreaterThanOrEqual(1);
+    expect(await failure(box.refresh())).toMatchObject({ code: "BOX_NOT_FOUND" });
+  });
+
   it("rejects what is pending when the box is removed", async () => {
     const box = await small();
     const pending = failure(box.exec(["sleep", "7062"]));

@@ -1,0 +1,24 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BoxRunClient } from "boxrun";
+import { createLocalBackend } from "boxrun/local";
+import { contractSuite } from "boxrun/testing";
+import * as vitest from "vitest";
+import { publishedServer } from "../published/server.js";
+import { OVER_PUBLISHED, WITHOUT_SOCKETS } from "./cannot.js";
+
+const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
+const backend = createLocalBackend({ state });
+const fetch = publishedServer(backend);
+
+contractSuite(vitest, {
+  name: "remote, the published server as it behaves",
+  image: "tiny",
+  createClient: () => new BoxRunClient({ backend: "remote", baseUrl: "http://boxrun.internal", fetch }),
+  tearDown: async () => {
+    await backend.close();
+    rmSync(state, { recursive: true });
+  },
+  cannot: { ...OVER_PUBLISHED, ...WITHOUT_SOCKETS },
+});
