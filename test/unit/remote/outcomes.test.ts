@@ -21,7 +21,7 @@ async function ending(exit: object, state: object, box: object = BOX) {
 }
 
 describe("an exit code", () => {
-  it.each([
+  it.each<[string, number, { timeout_ms?: number; error_message?: string }, number]>([
     ["of a signal", -15, {}, 143],
     ["of a signal before the time limit", -15, { timeout_ms: 60_000 }, 143],
     ["of a signal that is no time limit's", -11, { timeout_ms: 1000 }, 139],
@@ -53,7 +53,7 @@ describe("an exit code", () => {
     });
   });
 
-  it.each([
+  it.each<[string, { exit_code: number | null; error_message?: string }, object, string, RegExp]>([
     ["of a box that is stopped", { exit_code: -1 }, STOPPED, "BOX_NOT_RUNNING", /the box ended.*stopped/],
     [
       "of a box that was started again since",
