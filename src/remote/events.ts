@@ -20,12 +20,17 @@ export interface EventSource {
   /** Calls `onEnd` when this client has ended the execution. Returns what stops that. */
   watchEnd(onEnd: () => void): () => void;
   backoffMs(attempt: number): number;
+  /** Whether the state says that it has ended, asked once and soon given up. Absent on a server that tells no reader before. */
+  isSettled?: () => Promise<boolean>;
   /** How long the stream may go on before the state is asked for: a server may send keep-alives for an execution that has ended. */
   silenceMs: number;
 }
 
 /** Connections in a row that bring nothing new before the stream is given up. */
 const MAX_FAILURES = 6;
+/** How often a server that has told of the end is asked whether its state says so, too, after pauses that double. Its readers may ask for that next. */
+const SETTLE_TRIES = 6;
+const SETTLE_PAUSE_MS = 5;
 /** A connection that held so long was a good one, though nothing came: an idle proxy closes it, a silent command fills it with nothing. */
 const STABLE_MS = 5000;
 
@@ -173,7 +178,10 @@ async function exitCodeOf(
   source: EventSource,
   signal: AbortSignal | undefined,
 ): Promise<number | null> {
-  if (exitCode !== null && exitCode >= 0 && error === null) return exitCode;
+  if (exitCode !== null && exitCode >= 0 && error === null) {
+    await untilSettled(source, signal);
+    return exitCode;
+  }
   const isTold = exitCode !== null || error !== null;
   for (let attempt = 1; ; attempt++) {
     const isFinal = attempt === MAX_FAILURES;
@@ -187,6 +195,19 @@ async function exitCodeOf(
       );
     }
     await pause(source.backoffMs(attempt), signal);
+  }
+}
+
+/** Waits for the state to say what the stream has said. Without an answer there is the stream's word. */
+async function untilSettled({ isSettled }: EventSource, signal: AbortSignal | undefined): Promise<void> {
+  for (let attempt = 0; isSettled && attempt < SETTLE_TRIES; attempt++) {
+    try {
+      if (await isSettled()) return;
+    } catch {
+      signal?.throwIfAborted();
+      return;
+    }
+    await pause(SETTLE_PAUSE_MS * 2 ** attempt, signal);
   }
 }
 

@@ -42,6 +42,9 @@ import { excerptOf, protocolError } from "./failures.js";
 import type { Call, Http } from "./http.js";
 import type { Incoming } from "./incoming.js";
 
+/** How long a server may take to say what it has just told a reader. */
+const SETTLE_MS = 1000;
+
 /** Boxes on a BoxRun server. It asks for extensions only where the server has named them. */
 export class RemoteBackend implements Backend {
   readonly capabilities: Capabilities;
@@ -195,6 +198,7 @@ export class RemoteBackend implements Backend {
       // A server of ours tells its readers of the end.
       watchEnd: (onEnd) => (isExtended(this.server) ? () => {} : this.waiter.onCancel(execId, onEnd)),
       backoffMs: (attempt) => this.http.backoffMs(attempt),
+      ...(!isExtended(this.server) && { isSettled: () => this.isSettled(boxId, execId, signal) }),
       silenceMs: this.http.clocks.silenceMs,
     };
     const numbering =
@@ -325,6 +329,11 @@ export class RemoteBackend implements Backend {
     const { exitCode, error: errorMessage } = told;
     const status = exitCode === 0 ? "succeeded" : "failed";
     return outcomeOf({ ...info, status, exitCode, errorMessage }, askBox);
+  }
+
+  private async isSettled(boxId: string, execId: string, signal?: AbortSignal): Promise<boolean> {
+    const call = { params: at(boxId, execId), retries: 0, withinMs: SETTLE_MS, ...(signal && { signal }) };
+    return (await this.http.json("getExec", wireExec, call)).status !== "running";
   }
 
   /** EXEC_ALREADY_FINISHED for a command that never began. */

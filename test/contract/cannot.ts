@@ -58,9 +58,29 @@ export const OVER_PLAIN_HTTP: Readonly<Record<string, string>> = {
   "tells a link in a circle from one to nothing": NO_FILES,
 };
 
+const NO_CREATE_CODES = "the published server calls everything that a box cannot be made for RUNTIME_ERROR";
+const HAS_THESE = "the published server has networks and volumes";
+const NO_REASON =
+  "the published server does not tell why a command could not be started: it ends with 126 or 127";
+
 /** Over the published server as it behaves. */
 export const OVER_PUBLISHED: Readonly<Record<string, string>> = {
   ...OVER_PLAIN_HTTP,
+  'refuses {"memoryMb":95} and names the option': NO_CREATE_CODES,
+  'refuses {"memoryMb":2001} and names the option': NO_CREATE_CODES,
+  'refuses {"diskSizeGb":65} and names the option': NO_CREATE_CODES,
+  "lists the images there are when asked for one there is not": NO_CREATE_CODES,
+  "says so when the workdir cannot be made": NO_CREATE_CODES,
+  'refuses {"network":true}, which it cannot do': HAS_THESE,
+  'refuses {"volumes":[{"hostPath":"/tmp","guestPath":"/mnt"}]}, which it cannot do': HAS_THESE,
+  "refuses a workdir that is missing, a file, or relative": NO_REASON,
+  "refuses an argument list that is longer than a frame": NO_REASON,
+  "hands output to the callbacks as it comes, text whole":
+    "the published server damages characters that are cut in two",
+  "cancels what runs when the box is stopped, and remembers it":
+    "the published server does not tell a stop from a box that broke down: commands are lost, BOX_NOT_RUNNING",
+  "ends in status error, with the kernel's last words, when the kernel panics":
+    "the published server tells nothing of a box's kernel",
 };
 
 const TERMINALS = [

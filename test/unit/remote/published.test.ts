@@ -79,6 +79,8 @@ describe("output over a published server", () => {
       };
       const live = [read(), read()];
       for (const reader of [...live, read()]) expect(await reader).toEqual(whole);
+      // The server writes it down a moment after it has told of it.
+      expect(await execution.info()).toMatchObject({ status: "succeeded", finishedAt: expect.any(Date) });
       expect(await read()).toEqual(whole);
     },
   );
