@@ -9,6 +9,7 @@ import { type PublishedOptions, publishedServer } from "../../published/server.j
 async function open(
   options: PublishedOptions = {},
   programs: Record<string, (process: FakeProcess) => unknown> = {},
+  silenceMs = 100,
 ) {
   const backend = new FakeBackend({ programs });
   const seen: string[] = [];
@@ -22,7 +23,7 @@ async function open(
       backend: "remote",
       baseUrl: "http://published.test",
       fetch,
-      timeouts: { silenceMs: 100 },
+      timeouts: { silenceMs },
     });
     onTestFinished(() => client.close());
     return client;
@@ -88,7 +89,8 @@ describe("output over a published server", () => {
 
 describe("the end of a command on a published server", () => {
   it("reaches its readers when this client cancels it, by whichever handle", async () => {
-    const { box, client } = await open({ keepAliveMs: 10 }, { silent });
+    // Long: nothing but the cancel itself tells its readers.
+    const { box, client } = await open({ keepAliveMs: 10 }, { silent }, 600_000);
     const execution = await box.execStream(["silent"], { detached: true });
     const events = execution[Symbol.asyncIterator]();
     expect((await events.next()).value).toMatchObject({ data: "begun\n" });
