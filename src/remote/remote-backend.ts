@@ -16,41 +16,26 @@ import type {
   TerminalSpec,
 } from "../backend.js";
 import { inStatus, newestFirst } from "../contract/lists.js";
-import type { RouteParams } from "../contract/routes.js";
 import {
   toCreateRequest,
-  toExecRequest,
   wireBox,
   wireBoxes,
   wireDone,
-  wireExec,
-  wireExecs,
   wireImages,
   wireRemoved,
   wireUsage,
 } from "../contract/wire.js";
-import { BoxRunError, invalid, isBoxRunError, unsupported } from "../errors.js";
+import { BoxRunError, unsupported } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { capabilitiesOf, isExtended, type ServerInfo } from "./capabilities.js";
-import { CursorNumbering, ReplayNumbering } from "./event-numbering.js";
-import { EventOrders } from "./event-order.js";
-import { type EventSource, followEvents } from "./events.js";
-import { type Outcome, outcomeOf } from "./exec-outcome.js";
-import { ExecWaiter } from "./exec-waiter.js";
-import { FailedStarts, isFailedStart } from "./failed-starts.js";
-import { excerptOf, protocolError } from "./failures.js";
 import type { Call, Http } from "./http.js";
-import type { Incoming } from "./incoming.js";
-
-/** How long a server may take to say what it has just told a reader. */
-const SETTLE_MS = 1000;
+import { at, requireBoxId, requireFilePath } from "./params.js";
+import { RemoteExecutions } from "./remote-executions.js";
 
 /** Boxes on a BoxRun server. It asks for extensions only where the server has named them. */
 export class RemoteBackend implements Backend {
   readonly capabilities: Capabilities;
-  private readonly waiter: ExecWaiter;
-  private readonly failedStarts = new FailedStarts();
-  private readonly orders = new EventOrders();
+  private readonly executions: RemoteExecutions;
   /** Boxes whose start was given up: they are being stopped again. */
   private readonly stopping = new Map<string, Promise<void>>();
 
@@ -60,13 +45,7 @@ export class RemoteBackend implements Backend {
   ) {
     http.extended = isExtended(server);
     this.capabilities = capabilitiesOf(server);
-    this.waiter = new ExecWaiter({
-      state: async (boxId, execId, signal) => {
-        const { info, failure } = await this.askExec(boxId, execId, signal);
-        if (failure) throw failure;
-        return info;
-      },
-    });
+    this.executions = new RemoteExecutions(http, server, this.capabilities);
   }
 
   async info(): Promise<BackendInfo> {
@@ -158,76 +137,36 @@ export class RemoteBackend implements Backend {
 
   async startExec(boxId: string, spec: ExecSpec): Promise<ExecInfo> {
     if (spec.stdin) this.require("stdin");
-    try {
-      return await this.http.json("startExec", wireExec, { params: at(boxId), json: toExecRequest(spec) });
-    } catch (error) {
-      if (!isFailedStart(error) || isExtended(this.server)) throw error;
-      const { status } = await this.getBox(boxId);
-      if (status !== "running")
-        throw new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} is in status ${status}`, { cause: error });
-      return this.failedStarts.add(boxId, spec, error);
-    }
+    return this.executions.start(boxId, spec);
   }
 
   async getExec(boxId: string, execId: string): Promise<ExecInfo> {
-    return (await this.askExec(boxId, execId)).info;
+    return this.executions.get(boxId, execId);
   }
 
   async listExecs(boxId: string): Promise<ExecInfo[]> {
-    const told = await this.http.json("listExecs", wireExecs, { params: at(boxId) });
-    let box: Promise<BoxInfo> | undefined;
-    const askBox = () => {
-      box ??= this.getBox(boxId);
-      return box;
-    };
-    const outcomes = await Promise.all(told.map((info) => outcomeOf(info, askBox)));
-    return newestFirst([...outcomes.map(({ info }) => info), ...this.failedStarts.list(boxId)]);
+    return this.executions.list(boxId);
   }
 
-  async *execEvents(
+  execEvents(
     boxId: string,
     execId: string,
-    { after, signal }: { after: number; signal?: AbortSignal },
+    options: { after: number; signal?: AbortSignal },
   ): AsyncGenerator<BackendEvent, void, undefined> {
-    if (this.failedStarts.get(boxId, execId)) return yield* this.failedStarts.events(execId, after);
-    const what = `events of ${execId}`;
-    const source: EventSource = {
-      what,
-      open: (seen) => this.openEvents(boxId, execId, seen, signal),
-      state: (told) => this.askExec(boxId, execId, signal, told),
-      // A server of ours tells its readers of the end.
-      watchEnd: (onEnd) => (isExtended(this.server) ? () => {} : this.waiter.onCancel(execId, onEnd)),
-      backoffMs: (attempt) => this.http.backoffMs(attempt),
-      ...(!isExtended(this.server) && { isSettled: () => this.isSettled(boxId, execId, signal) }),
-      silenceMs: this.http.clocks.silenceMs,
-    };
-    const numbering =
-      this.capabilities.cursor === true
-        ? new CursorNumbering(after, what)
-        : new ReplayNumbering(this.orders.of(execId), after, what);
-    for await (const event of followEvents(source, numbering, signal)) {
-      if (event.type === "exit") this.waiter.wake(boxId, execId);
-      yield event;
-    }
+    return this.executions.events(boxId, execId, options);
   }
 
   async waitExec(boxId: string, execId: string, { signal }: { signal?: AbortSignal }): Promise<ExecInfo> {
-    return this.waiter.wait(boxId, execId, signal);
+    return this.executions.wait(boxId, execId, signal);
   }
 
   async cancelExec(boxId: string, execId: string): Promise<ExecInfo> {
-    this.requireStarted(boxId, execId);
-    const params = at(boxId, execId);
-    const withinMs = this.http.clocks.lifecycleMs;
-    const canceled = this.http.json("cancelExec", wireExec, { params, withinMs, outlives: true });
-    const info = await this.http.cleanUp(canceled);
-    this.waiter.canceled(boxId, execId);
-    return (await outcomeOf(info, () => this.getBox(boxId))).info;
+    return this.executions.cancel(boxId, execId);
   }
 
   async signalExec(boxId: string, execId: string, signal: string): Promise<void> {
     this.require("signal");
-    this.requireStarted(boxId, execId);
+    this.executions.requireStarted(boxId, execId);
     await this.http.json("signalExec", wireDone, { params: at(boxId, execId), json: { signal } });
   }
 
@@ -267,7 +206,7 @@ export class RemoteBackend implements Backend {
     const { uploadPlain } = await import("./upload-plain.js");
     return uploadPlain(this.http, boxId, path, body, options, {
       startExec: (spec) => this.startExec(boxId, spec),
-      waitExec: (execId, signal) => this.waiter.wait(boxId, execId, signal),
+      waitExec: (execId, signal) => this.executions.wait(boxId, execId, signal),
     });
   }
 
@@ -308,90 +247,8 @@ export class RemoteBackend implements Backend {
     return untilAborted(untilAborted(work, this.http.life), signal);
   }
 
-  /** How an execution stands. `told`: what a stream said of its end, which the server may not have written down yet. */
-  private async askExec(
-    boxId: string,
-    execId: string,
-    signal?: AbortSignal,
-    told?: { exitCode: number | null; error: string | null },
-  ): Promise<Outcome> {
-    const failedStart = this.failedStarts.get(boxId, execId);
-    if (failedStart) return { info: failedStart };
-    const call: Call = { params: at(boxId, execId), ...(signal && { signal }) };
-    const askBox = () => this.http.json("getBox", wireBox, { ...call, params: at(boxId) });
-    const asked = this.http.json("getExec", wireExec, call);
-    const info = await asked.catch(async (error) => {
-      // A server of the published API looks for no box here.
-      if (isBoxRunError(error) && error.code === "EXEC_NOT_FOUND" && !isExtended(this.server)) await askBox();
-      throw error;
-    });
-    if (info.status !== "running" || !told) return outcomeOf(info, askBox);
-    const { exitCode, error: errorMessage } = told;
-    const status = exitCode === 0 ? "succeeded" : "failed";
-    return outcomeOf({ ...info, status, exitCode, errorMessage }, askBox);
-  }
-
-  private async isSettled(boxId: string, execId: string, signal?: AbortSignal): Promise<boolean> {
-    const call = { params: at(boxId, execId), retries: 0, withinMs: SETTLE_MS, ...(signal && { signal }) };
-    return (await this.http.json("getExec", wireExec, call)).status !== "running";
-  }
-
-  /** EXEC_ALREADY_FINISHED for a command that never began. */
-  private requireStarted(boxId: string, execId: string): void {
-    if (this.failedStarts.get(boxId, execId))
-      throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended already (failed)`);
-  }
-
-  private async openEvents(
-    boxId: string,
-    execId: string,
-    after: number,
-    signal: AbortSignal | undefined,
-  ): Promise<Incoming> {
-    const query = {
-      ...(this.capabilities.bytes === true && { bytes: "1" }),
-      ...(this.capabilities.cursor === true && after > 0 && { after: String(after) }),
-    };
-    const { response, body } = await this.http.open("execEvents", {
-      params: at(boxId, execId),
-      query,
-      withinMs: this.http.clocks.silenceMs,
-      ...(signal && { signal }),
-    });
-    if (response.headers.get("content-type")?.startsWith("text/event-stream")) return body;
-    const start = await body.read();
-    void body.cancel();
-    throw protocolError(
-      `events of ${execId}: the server's answer is no event stream: ${excerptOf(new TextDecoder().decode(start))}`,
-    );
-  }
-
   private require(capability: keyof Capabilities): void {
     const reason = this.capabilities[capability];
     if (reason !== true) throw unsupported(reason);
   }
-}
-
-/** The parameters of a path. */
-function at(box: string, exec?: string): RouteParams {
-  requireBoxId(box);
-  if (exec === undefined) return { box };
-  if (!isSegment(exec))
-    throw new BoxRunError("EXEC_NOT_FOUND", `there is no execution ${JSON.stringify(exec)}`);
-  return { box, exec };
-}
-
-function requireBoxId(box: string): string {
-  if (!isSegment(box)) throw new BoxRunError("BOX_NOT_FOUND", `there is no box ${JSON.stringify(box)}`);
-  return box;
-}
-
-/** An empty segment, and one of dots however it is encoded, would be taken out of the URL: the request would be another. Half a surrogate pair cannot be encoded at all. */
-function isSegment(value: string): boolean {
-  return !/^\.{0,2}$|\p{Cs}/u.test(value);
-}
-
-function requireFilePath(path: string): void {
-  if (path.startsWith("/") && !path.endsWith("/") && !path.includes("\0")) return;
-  throw invalid(`the path ${JSON.stringify(path)} must be absolute, name a file, have no zero`);
 }

@@ -76,7 +76,7 @@ const LOCAL_ROWS: string[][] = [
 const REMOTE_ROWS: string[][] = [
   ["index.ts"],
   ["remote-backend.ts"],
-  ["upload-plain.ts"],
+  ["remote-executions.ts", "upload-plain.ts"],
   ["events.ts"],
   ["event-numbering.ts"],
   ["event-order.ts", "exec-outcome.ts", "failed-starts.ts"],
@@ -84,7 +84,7 @@ const REMOTE_ROWS: string[][] = [
   ["upload-pieces.ts"],
   ["http.ts"],
   ["upload-source.ts"],
-  ["incoming.ts", "unix-socket.ts"],
+  ["incoming.ts", "unix-socket.ts", "params.ts"],
   ["failures.ts"],
   ["options.ts", "unix-agent.ts", "unix-agent-node.ts", "unix-agent-browser.ts"],
   ["web-socket.ts"],

@@ -1,0 +1,28 @@
+import type { RouteParams } from "../contract/routes.js";
+import { BoxRunError, invalid } from "../errors.js";
+
+/** The parameters of a path. Throws BOX_NOT_FOUND and EXEC_NOT_FOUND for what no id looks like. */
+export function at(box: string, exec?: string): RouteParams {
+  requireBoxId(box);
+  if (exec === undefined) return { box };
+  if (!isSegment(exec))
+    throw new BoxRunError("EXEC_NOT_FOUND", `there is no execution ${JSON.stringify(exec)}`);
+  return { box, exec };
+}
+
+/** The id of a box that can be one. Throws BOX_NOT_FOUND. */
+export function requireBoxId(box: string): string {
+  if (!isSegment(box)) throw new BoxRunError("BOX_NOT_FOUND", `there is no box ${JSON.stringify(box)}`);
+  return box;
+}
+
+/** An empty segment, and one of dots however it is encoded, would be taken out of the URL: the request would be another. Half a surrogate pair cannot be encoded at all. */
+function isSegment(value: string): boolean {
+  return !/^\.{0,2}$|\p{Cs}/u.test(value);
+}
+
+/** Throws VALIDATION_ERROR for what names no file in a box. */
+export function requireFilePath(path: string): void {
+  if (path.startsWith("/") && !path.endsWith("/") && !path.includes("\0")) return;
+  throw invalid(`the path ${JSON.stringify(path)} must be absolute, name a file, have no zero`);
+}

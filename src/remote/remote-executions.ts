@@ -1,0 +1,175 @@
+import type { BackendEvent, BoxInfo, Capabilities, ExecInfo, ExecSpec } from "../backend.js";
+import { newestFirst } from "../contract/lists.js";
+import { toExecRequest, wireBox, wireExec, wireExecs } from "../contract/wire.js";
+import { BoxRunError, isBoxRunError } from "../errors.js";
+import { isExtended, type ServerInfo } from "./capabilities.js";
+import { CursorNumbering, ReplayNumbering } from "./event-numbering.js";
+import { EventOrders } from "./event-order.js";
+import { type EventSource, followEvents } from "./events.js";
+import { type Outcome, outcomeOf } from "./exec-outcome.js";
+import { ExecWaiter } from "./exec-waiter.js";
+import { FailedStarts, isFailedStart } from "./failed-starts.js";
+import { excerptOf, protocolError } from "./failures.js";
+import type { Call, Http } from "./http.js";
+import type { Incoming } from "./incoming.js";
+import { at } from "./params.js";
+
+/** How long a server may take to say what it has just told a reader. */
+const SETTLE_MS = 1000;
+
+/** The commands in a server's boxes, told of as any other backend does. */
+export class RemoteExecutions {
+  private readonly waiter: ExecWaiter;
+  private readonly failedStarts = new FailedStarts();
+  private readonly orders = new EventOrders();
+
+  constructor(
+    private readonly http: Http,
+    private readonly server: ServerInfo,
+    private readonly capabilities: Capabilities,
+  ) {
+    this.waiter = new ExecWaiter({
+      state: async (boxId, execId, signal) => {
+        const { info, failure } = await this.ask(boxId, execId, signal);
+        if (failure) throw failure;
+        return info;
+      },
+    });
+  }
+
+  /** Resolves once it runs, or has ended as one whose program is not there. */
+  async start(boxId: string, spec: ExecSpec): Promise<ExecInfo> {
+    try {
+      return await this.http.json("startExec", wireExec, { params: at(boxId), json: toExecRequest(spec) });
+    } catch (error) {
+      if (!isFailedStart(error) || isExtended(this.server)) throw error;
+      const { status } = await this.askBox(boxId);
+      if (status !== "running")
+        throw new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} is in status ${status}`, { cause: error });
+      return this.failedStarts.add(boxId, spec, error);
+    }
+  }
+
+  /** How it stands. */
+  async get(boxId: string, execId: string): Promise<ExecInfo> {
+    return (await this.ask(boxId, execId)).info;
+  }
+
+  /** Those of a box, newest first. */
+  async list(boxId: string): Promise<ExecInfo[]> {
+    const told = await this.http.json("listExecs", wireExecs, { params: at(boxId) });
+    let box: Promise<BoxInfo> | undefined;
+    const askBox = () => {
+      box ??= this.askBox(boxId);
+      return box;
+    };
+    const outcomes = await Promise.all(told.map((info) => outcomeOf(info, askBox)));
+    return newestFirst([...outcomes.map(({ info }) => info), ...this.failedStarts.list(boxId)]);
+  }
+
+  /** The events after a position, up to and including "exit". */
+  async *events(
+    boxId: string,
+    execId: string,
+    { after, signal }: { after: number; signal?: AbortSignal },
+  ): AsyncGenerator<BackendEvent, void, undefined> {
+    if (this.failedStarts.get(boxId, execId)) return yield* this.failedStarts.events(execId, after);
+    const what = `events of ${execId}`;
+    const source: EventSource = {
+      what,
+      open: (seen) => this.openEvents(boxId, execId, seen, signal),
+      state: (told) => this.ask(boxId, execId, signal, told),
+      // A server of ours tells its readers of the end.
+      watchEnd: (onEnd) => (isExtended(this.server) ? () => {} : this.waiter.onCancel(execId, onEnd)),
+      backoffMs: (attempt) => this.http.backoffMs(attempt),
+      ...(!isExtended(this.server) && { isSettled: () => this.isSettled(boxId, execId, signal) }),
+      silenceMs: this.http.clocks.silenceMs,
+    };
+    const numbering =
+      this.capabilities.cursor === true
+        ? new CursorNumbering(after, what)
+        : new ReplayNumbering(this.orders.of(execId), after, what);
+    for await (const event of followEvents(source, numbering, signal)) {
+      if (event.type === "exit") this.waiter.wake(boxId, execId);
+      yield event;
+    }
+  }
+
+  /** Resolves to the final state. Rejects where there is no result, and with the signal's reason. */
+  wait(boxId: string, execId: string, signal: AbortSignal | undefined): Promise<ExecInfo> {
+    return this.waiter.wait(boxId, execId, signal);
+  }
+
+  /** Ends it; readers of this client end, too. */
+  async cancel(boxId: string, execId: string): Promise<ExecInfo> {
+    this.requireStarted(boxId, execId);
+    const params = at(boxId, execId);
+    const withinMs = this.http.clocks.lifecycleMs;
+    const canceled = this.http.json("cancelExec", wireExec, { params, withinMs, outlives: true });
+    const info = await this.http.cleanUp(canceled);
+    this.waiter.canceled(boxId, execId);
+    return (await outcomeOf(info, () => this.askBox(boxId))).info;
+  }
+
+  /** EXEC_ALREADY_FINISHED for a command that never began. */
+  requireStarted(boxId: string, execId: string): void {
+    if (this.failedStarts.get(boxId, execId))
+      throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended already (failed)`);
+  }
+
+  /** How an execution stands. `told`: what a stream said of its end, which the server may not have written down yet. */
+  private async ask(
+    boxId: string,
+    execId: string,
+    signal?: AbortSignal,
+    told?: { exitCode: number | null; error: string | null },
+  ): Promise<Outcome> {
+    const failedStart = this.failedStarts.get(boxId, execId);
+    if (failedStart) return { info: failedStart };
+    const call: Call = { params: at(boxId, execId), ...(signal && { signal }) };
+    const askBox = () => this.askBox(boxId, signal);
+    const asked = this.http.json("getExec", wireExec, call);
+    const info = await asked.catch(async (error) => {
+      // A server of the published API looks for no box here.
+      if (isBoxRunError(error) && error.code === "EXEC_NOT_FOUND" && !isExtended(this.server)) await askBox();
+      throw error;
+    });
+    if (info.status !== "running" || !told) return outcomeOf(info, askBox);
+    const { exitCode, error: errorMessage } = told;
+    const status = exitCode === 0 ? "succeeded" : "failed";
+    return outcomeOf({ ...info, status, exitCode, errorMessage }, askBox);
+  }
+
+  private async isSettled(boxId: string, execId: string, signal?: AbortSignal): Promise<boolean> {
+    const call = { params: at(boxId, execId), retries: 0, withinMs: SETTLE_MS, ...(signal && { signal }) };
+    return (await this.http.json("getExec", wireExec, call)).status !== "running";
+  }
+
+  private askBox(boxId: string, signal?: AbortSignal): Promise<BoxInfo> {
+    return this.http.json("getBox", wireBox, { params: at(boxId), ...(signal && { signal }) });
+  }
+
+  private async openEvents(
+    boxId: string,
+    execId: string,
+    after: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Incoming> {
+    const query = {
+      ...(this.capabilities.bytes === true && { bytes: "1" }),
+      ...(this.capabilities.cursor === true && after > 0 && { after: String(after) }),
+    };
+    const { response, body } = await this.http.open("execEvents", {
+      params: at(boxId, execId),
+      query,
+      withinMs: this.http.clocks.silenceMs,
+      ...(signal && { signal }),
+    });
+    if (response.headers.get("content-type")?.startsWith("text/event-stream")) return body;
+    const start = await body.read();
+    void body.cancel();
+    throw protocolError(
+      `events of ${execId}: the server's answer is no event stream: ${excerptOf(new TextDecoder().decode(start))}`,
+    );
+  }
+}
