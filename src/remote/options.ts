@@ -7,8 +7,8 @@ export interface Timeouts {
   /** For what may take long on a server: to create, start, stop or remove a box, to cancel a command. Default 600000. */
   lifecycleMs?: number;
   /**
-   * For the next byte of a stream or a transfer, keep-alives included. A command that prints nothing is no silence where the server sends
-   * keep-alives; where it sends none, it is asked whether the command still runs. Default 60000.
+   * For the next byte of a stream or a transfer, keep-alives included. A command that prints nothing is no silence; but as often as this the server is asked whether
+   * it still runs, keep-alives or not: some go on sending them for a command that somebody has canceled. Default 60000.
    */
   silenceMs?: number;
   /** For a server to answer while `backend: "auto"` looks for one. Default 500, and 5000 for one that the options name. */
