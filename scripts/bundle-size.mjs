@@ -14,6 +14,7 @@ export const ON_FIRST_USE = [
   "file-operation",
   "local-files",
   "unix-socket",
+  "published-rules",
 ];
 
 /** All that an entry of a package exports, as one minified file for a page. What local boxes need is never part of it: a page fetches it when it makes one. */

@@ -3,7 +3,7 @@ import { eventSchema, type ServerEvent, SseDecoder, type SseEvent } from "../con
 import { BoxRunError } from "../errors.js";
 import { pause } from "../util/timer.js";
 import { within } from "../util/within.js";
-import type { EventNumbering } from "./event-numbering.js";
+import type { EventNumbering } from "./cursor-numbering.js";
 import type { Outcome } from "./exec-outcome.js";
 import { protocolError, read } from "./failures.js";
 import { isDropped } from "./http.js";

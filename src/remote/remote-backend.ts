@@ -166,7 +166,6 @@ export class RemoteBackend implements Backend {
 
   async signalExec(boxId: string, execId: string, signal: string): Promise<void> {
     this.require("signal");
-    this.executions.requireStarted(boxId, execId);
     await this.http.json("signalExec", wireDone, { params: at(boxId, execId), json: { signal } });
   }
 

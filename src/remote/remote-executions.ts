@@ -2,17 +2,17 @@ import type { BackendEvent, BoxInfo, Capabilities, ExecInfo, ExecSpec } from "..
 import { newestFirst } from "../contract/lists.js";
 import { toExecRequest, wireBox, wireExec, wireExecs } from "../contract/wire.js";
 import { BoxRunError, isBoxRunError } from "../errors.js";
+import { retryLater } from "../util/retry-later.js";
 import { isExtended, type ServerInfo } from "./capabilities.js";
-import { CursorNumbering, ReplayNumbering } from "./event-numbering.js";
-import { EventOrders } from "./event-order.js";
+import { CursorNumbering } from "./cursor-numbering.js";
 import { type EventSource, followEvents } from "./events.js";
-import { type Outcome, outcomeOf } from "./exec-outcome.js";
+import type { Outcome } from "./exec-outcome.js";
 import { ExecWaiter } from "./exec-waiter.js";
-import { FailedStarts, isFailedStart } from "./failed-starts.js";
 import { excerptOf, protocolError } from "./failures.js";
 import type { Call, Http } from "./http.js";
 import type { Incoming } from "./incoming.js";
 import { at } from "./params.js";
+import type { PublishedRules } from "./published-rules.js";
 
 /** How long a server may take to say what it has just told a reader. */
 const SETTLE_MS = 1000;
@@ -20,8 +20,7 @@ const SETTLE_MS = 1000;
 /** The commands in a server's boxes, told of as any other backend does. */
 export class RemoteExecutions {
   private readonly waiter: ExecWaiter;
-  private readonly failedStarts = new FailedStarts();
-  private readonly orders = new EventOrders();
+  private loaded: Promise<PublishedRules> | undefined;
 
   constructor(
     private readonly http: Http,
@@ -42,11 +41,12 @@ export class RemoteExecutions {
     try {
       return await this.http.json("startExec", wireExec, { params: at(boxId), json: toExecRequest(spec) });
     } catch (error) {
-      if (!isFailedStart(error) || isExtended(this.server)) throw error;
+      const rules = await this.rules();
+      if (!rules?.isFailedStart(error)) throw error;
       const { status } = await this.askBox(boxId);
       if (status !== "running")
         throw new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} is in status ${status}`, { cause: error });
-      return this.failedStarts.add(boxId, spec, error);
+      return rules.failedStarts.add(boxId, spec, error);
     }
   }
 
@@ -58,13 +58,15 @@ export class RemoteExecutions {
   /** Those of a box, newest first. */
   async list(boxId: string): Promise<ExecInfo[]> {
     const told = await this.http.json("listExecs", wireExecs, { params: at(boxId) });
+    const rules = await this.rules();
+    if (!rules) return newestFirst(told);
     let box: Promise<BoxInfo> | undefined;
     const askBox = () => {
       box ??= this.askBox(boxId);
       return box;
     };
-    const outcomes = await Promise.all(told.map((info) => outcomeOf(info, askBox)));
-    return newestFirst([...outcomes.map(({ info }) => info), ...this.failedStarts.list(boxId)]);
+    const outcomes = await Promise.all(told.map((info) => rules.outcomeOf(info, askBox)));
+    return newestFirst([...outcomes.map(({ info }) => info), ...rules.failedStarts.list(boxId)]);
   }
 
   /** The events after a position, up to and including "exit". */
@@ -73,22 +75,20 @@ export class RemoteExecutions {
     execId: string,
     { after, signal }: { after: number; signal?: AbortSignal },
   ): AsyncGenerator<BackendEvent, void, undefined> {
-    if (this.failedStarts.get(boxId, execId)) return yield* this.failedStarts.events(execId, after);
+    const rules = await this.rules();
+    if (rules?.failedStarts.get(boxId, execId)) return yield* rules.failedStarts.events(execId, after);
     const what = `events of ${execId}`;
     const source: EventSource = {
       what,
       open: (seen) => this.openEvents(boxId, execId, seen, signal),
       state: (told) => this.ask(boxId, execId, signal, told),
       // A server of ours tells its readers of the end.
-      watchEnd: (onEnd) => (isExtended(this.server) ? () => {} : this.waiter.onCancel(execId, onEnd)),
+      watchEnd: (onEnd) => (rules ? this.waiter.onCancel(execId, onEnd) : () => {}),
       backoffMs: (attempt) => this.http.backoffMs(attempt),
-      ...(!isExtended(this.server) && { isSettled: () => this.isSettled(boxId, execId, signal) }),
+      ...(rules && { isSettled: () => this.isSettled(boxId, execId, signal) }),
       silenceMs: this.http.clocks.silenceMs,
     };
-    const numbering =
-      this.capabilities.cursor === true
-        ? new CursorNumbering(after, what)
-        : new ReplayNumbering(this.orders.of(execId), after, what);
+    const numbering = rules?.numbering(execId, after, what) ?? new CursorNumbering(after, what);
     for await (const event of followEvents(source, numbering, signal)) {
       if (event.type === "exit") this.waiter.wake(boxId, execId);
       yield event;
@@ -102,19 +102,15 @@ export class RemoteExecutions {
 
   /** Ends it; readers of this client end, too. */
   async cancel(boxId: string, execId: string): Promise<ExecInfo> {
-    this.requireStarted(boxId, execId);
+    const rules = await this.rules();
+    if (rules?.failedStarts.get(boxId, execId))
+      throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended already (failed)`);
     const params = at(boxId, execId);
     const withinMs = this.http.clocks.lifecycleMs;
     const canceled = this.http.json("cancelExec", wireExec, { params, withinMs, outlives: true });
     const info = await this.http.cleanUp(canceled);
     this.waiter.canceled(boxId, execId);
-    return (await outcomeOf(info, () => this.askBox(boxId))).info;
-  }
-
-  /** EXEC_ALREADY_FINISHED for a command that never began. */
-  requireStarted(boxId: string, execId: string): void {
-    if (this.failedStarts.get(boxId, execId))
-      throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended already (failed)`);
+    return rules ? (await rules.outcomeOf(info, () => this.askBox(boxId))).info : info;
   }
 
   /** How an execution stands. `told`: what a stream said of its end, which the server may not have written down yet. */
@@ -124,20 +120,34 @@ export class RemoteExecutions {
     signal?: AbortSignal,
     told?: { exitCode: number | null; error: string | null },
   ): Promise<Outcome> {
-    const failedStart = this.failedStarts.get(boxId, execId);
+    const rules = await this.rules();
+    const failedStart = rules?.failedStarts.get(boxId, execId);
     if (failedStart) return { info: failedStart };
     const call: Call = { params: at(boxId, execId), ...(signal && { signal }) };
     const askBox = () => this.askBox(boxId, signal);
     const asked = this.http.json("getExec", wireExec, call);
     const info = await asked.catch(async (error) => {
       // A server of the published API looks for no box here.
-      if (isBoxRunError(error) && error.code === "EXEC_NOT_FOUND" && !isExtended(this.server)) await askBox();
+      if (isBoxRunError(error) && error.code === "EXEC_NOT_FOUND" && rules) await askBox();
       throw error;
     });
-    if (info.status !== "running" || !told) return outcomeOf(info, askBox);
+    if (!rules) return { info };
+    if (info.status !== "running" || !told) return rules.outcomeOf(info, askBox);
     const { exitCode, error: errorMessage } = told;
     const status = exitCode === 0 ? "succeeded" : "failed";
-    return outcomeOf({ ...info, status, exitCode, errorMessage }, askBox);
+    return rules.outcomeOf({ ...info, status, exitCode, errorMessage }, askBox);
+  }
+
+  /** Undefined for a server of ours, which has what it takes; one that stands before a published server has not. */
+  private async rules(): Promise<PublishedRules | undefined> {
+    if (isExtended(this.server) && this.capabilities.cursor === true) return undefined;
+    this.loaded ??= retryLater(
+      import("./published-rules.js").then(({ PublishedRules }) => new PublishedRules()),
+      () => {
+        this.loaded = undefined;
+      },
+    );
+    return this.loaded;
   }
 
   private async isSettled(boxId: string, execId: string, signal?: AbortSignal): Promise<boolean> {

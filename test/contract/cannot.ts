@@ -63,6 +63,8 @@ const HAS_THESE = "the published server has networks and volumes";
 const NO_REASON =
   "the published server does not tell why a command could not be started: it ends with 126 or 127";
 
+const NO_LAST_WORDS = "the published server does not tell what ended a box: its commands are BOX_NOT_RUNNING";
+
 /** Over the published server as it behaves. */
 export const OVER_PUBLISHED: Readonly<Record<string, string>> = {
   ...OVER_PLAIN_HTTP,
@@ -79,8 +81,8 @@ export const OVER_PUBLISHED: Readonly<Record<string, string>> = {
     "the published server damages characters that are cut in two",
   "cancels what runs when the box is stopped, and remembers it":
     "the published server does not tell a stop from a box that broke down: commands are lost, BOX_NOT_RUNNING",
-  "ends in status error, with the kernel's last words, when the kernel panics":
-    "the published server tells nothing of a box's kernel",
+  "ends in status error, with the kernel's last words, when the kernel panics": NO_LAST_WORDS,
+  "ends in status error when the guest resets its machine": NO_LAST_WORDS,
 };
 
 const TERMINALS = [

@@ -14,6 +14,7 @@ interface Row {
 
 /** Turns of the event loop that a write or the publishing of an event may take, less one. */
 const MAX_TURNS = 4;
+const MAX_DOWN_TURNS = 1000;
 
 /**
  * A command on the published server: one task for each of its outputs, each of which takes a number, writes a row and publishes the event, and one task that waits for both and tells the exit. The
@@ -148,11 +149,22 @@ export class PublishedExecution {
 
   /** A signal is a negative number, as is the end of a command that is out of time; -1 is a box that has ended. */
   private async outcome(): Promise<{ code: number; error: string | null }> {
-    const info = await this.backend.getExec(this.row.boxId, this.row.id).catch(() => undefined);
+    const { boxId, id } = this.row;
+    const info = await this.backend.getExec(boxId, id).catch(() => undefined);
+    if (!info || info.status === "error") await this.untilDown(boxId);
     if (info?.status === "timeout") return { code: this.options.timeLimitCode ?? -14, error: null };
     if (info?.status === "canceled") return { code: -1, error: "the connection to the box was closed" };
     const code = info?.exitCode ?? -1;
     return { code: code > 128 && code < 160 ? 128 - code : code, error: null };
+  }
+
+  /** A machine that has broken down may still read running for a moment. */
+  private async untilDown(boxId: string): Promise<void> {
+    for (let turns = 0; turns < MAX_DOWN_TURNS; turns++) {
+      const box = await this.backend.getBox(boxId).catch(() => undefined);
+      if (box?.status !== "running") return;
+      await setImmediate();
+    }
   }
 
   private byNumber(): Row[] {

@@ -181,7 +181,9 @@ export function publishedServer(
 /** Why a command could not be started, of which the backends make a command that has ended. */
 async function refusalOf(backend: Backend, { boxId, id, cmd }: ExecInfo): Promise<string | undefined> {
   await setImmediate();
-  const { status, exitCode } = await backend.getExec(boxId, id);
+  const info = await backend.getExec(boxId, id).catch(() => undefined);
+  if (!info) return undefined;
+  const { status, exitCode } = info;
   if (status !== "failed" || (exitCode !== 126 && exitCode !== 127)) return undefined;
   for await (const event of backend.execEvents(boxId, id, { after: 0 })) {
     if (event.type === "exit") break;

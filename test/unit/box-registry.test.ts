@@ -38,10 +38,10 @@ it("a box that cannot be read is seen as such, and hides no other", async () => 
   });
   const listed = await registry.list();
   expect(listed.map(({ id, status }) => [id, status])).toEqual([
-    [broken, "error"],
     [whole, "stopped"],
+    [broken, "error"],
   ]);
-  expect(listed[0]).toMatchObject({ errorCode: "RUNTIME_ERROR", errorMessage: "permission denied" });
+  expect(listed[1]).toMatchObject({ errorCode: "RUNTIME_ERROR", errorMessage: "permission denied" });
   await expect(registry.resolve("other")).rejects.toMatchObject({ code: "BOX_NOT_FOUND" });
   expect(await registry.remove(broken)).toBe(true);
   expect(await registry.list()).toHaveLength(1);

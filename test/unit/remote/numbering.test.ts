@@ -61,6 +61,12 @@ describe("the numbers of a server's events", () => {
   });
 });
 
+it("a server of ours that stands before a published one, and has no cursors, sends everything again", async () => {
+  const info = { ...OURS, capabilities: OURS.capabilities.filter((name) => name !== "cursor") };
+  const { backend } = await sending(info, log(1, "a"), log(1, "a") + log(2, "b") + exit(3, 3));
+  expect(await follow(backend)).toEqual(["stdout 1 a", "stdout 2 b", "exit 3 3"]);
+});
+
 describe("positions", () => {
   const LIVE = log(0, "a") + log(2, "c") + log(1, "b");
   const REPLAY = log(0, "a") + log(1, "b") + log(2, "c") + log(3, "d") + exit(4, 3);
