@@ -227,7 +227,8 @@ describe("the events of an execution", () => {
   it("do not take a slow reader for silence", async () => {
     const { backend, server } = await serve(
       PLAIN,
-      (_request, response) => {
+      (request, response) => {
+        if (!isEvents(request)) return json(response, EXEC);
         const stream = sse(response);
         stream.write(log(1, "a"));
         stream.end(exit(2, 0));
