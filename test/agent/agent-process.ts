@@ -146,6 +146,12 @@ export class AgentProcess implements AsyncDisposable {
     }
   }
 
+  /** Resolves when another frame has come. */
+  async arrived(): Promise<void> {
+    if (this.gone) throw new Error("the agent has exited");
+    await new Promise<void>((resolve) => this.waiters.push(resolve));
+  }
+
   /** Takes all frames of a stream to its end, and grants again what it has taken. */
   async result(stream: number): Promise<StreamResult> {
     const frames: GuestFrame[] = [];

@@ -45,6 +45,7 @@ struct stream {
 
     pid_t pid;       /* COMMAND: its process and group, 0 once reaped */
     pid_t session;   /* COMMAND: the same number, 0 once its EXIT waits for nobody of it */
+    pid_t left;      /* COMMAND: the same number, once its process is reaped: of those it has left behind */
     enum sweep sweep;
     bool found;      /* by the last sweep: somebody of the session was left */
     uint8_t turns;   /* that SWEEP_KILL has taken */
@@ -53,6 +54,9 @@ struct stream {
     uint8_t how;
     uint32_t code;
     int64_t kill_at; /* end of the grace of TERMINATE, 0: not asked, INT64_MAX: killed */
+    bool late;       /* its process has ended, and more output is waited for: see late.c */
+    /* While it is: end of the silence, its beginning, the end of it all, and since when the reader holds it up (0: no) */
+    int64_t late_quiet, late_silent, late_end, late_stalled;
     struct pipe_end in, out, err;
     uint32_t head, held; /* stdin that the pipe had no room for, in the slot's ring; LIST: entries not sent */
     bool ring_used;
@@ -139,6 +143,18 @@ bool sessions_open(void);
  * too long for one turn, KILL stays set; after some turns everybody who can be reached has been.
  */
 void sessions_sweep(void);
+/* Whether anybody of a session runs, or waits for the disk. */
+bool session_works(pid_t session);
+
+/* late.c */
+/* The main process has ended: waits for what its children print. */
+void late_begin(struct stream *stream);
+/* Waits no longer: what stands in the pipes now is the last of it. */
+void late_over(struct stream *stream);
+/* Whether more is waited for, after a turn in which so many bytes were sent. */
+bool late_waits(struct stream *stream, uint32_t sent);
+/* When a pump is due to find that somebody is silent; INT64_MAX: never. */
+int64_t late_deadline(void);
 
 /* terminal.c. Each is false when it breaks the protocol. */
 bool terminal_frame(const struct frame *frame, int cgroup);
@@ -154,8 +170,10 @@ void pipes_poll_discarded(void);
 /* The bytes of output taken. May end the stream. */
 uint32_t pipes_pump(struct stream *stream);
 void pipes_pump_discarded(void);
-/* The main process has ended: what stands in its pipes now is still its own. */
+/* The command is over: what stands in its pipes now is still its own. */
 void pipes_count_left(struct stream *stream);
+/* Whether output stands in a pipe. Closes those that nobody can write to any more. */
+bool pipes_stand(struct stream *stream);
 void pipes_close(struct stream *stream);
 
 /* files.c. Each answers; false: it breaks the protocol. */

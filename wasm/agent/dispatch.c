@@ -88,6 +88,8 @@ static void shut_down(uint32_t grace_ms)
     }
     signal_all(SIGTERM);
     signal_all(SIGCONT);
+    for (int i = 0; i < stream_count; i++)
+        late_over(streams[i]);
     state = TERMINATING;
     shutdown_deadline = now_ms() + grace_ms;
 }

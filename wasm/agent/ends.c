@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* Zombies reaped in one turn, so that a fork bomb's remains do not keep the port waiting. */
 #define MAX_REAPED 64
@@ -23,8 +24,30 @@ static void kill_session(struct stream *stream)
     stream->turns = 0;
 }
 
+/*
+ * Its process has ended, and what it left behind prints. Their number is theirs for as long as anybody is in the session
+ * or the group: whoever has it as a process now is a stranger, and nobody is left.
+ */
+static void signal_left(struct stream *stream, int number)
+{
+    bool lives = getsid(stream->left) < 0;
+    if (lives)
+        kill(-stream->left, number);
+    if (number != SIGKILL)
+        return;
+    late_over(stream);
+    if (!lives)
+        return;
+    stream->session = stream->left;
+    kill_session(stream);
+}
+
 void exec_signal(struct stream *stream, int number)
 {
+    if (stream->late) {
+        signal_left(stream, number);
+        return;
+    }
     if (stream->pid)
         kill(-stream->pid, number);
     /* A program that has made groups of its own can pass on any signal but this. */
@@ -40,6 +63,9 @@ static void kill_after(struct stream *stream, uint32_t grace_ms)
 
 void exec_terminate(struct stream *stream, uint32_t grace_ms)
 {
+    /* There is no exit code to wait for any more. */
+    if (stream->late)
+        exec_signal(stream, SIGKILL);
     if (!stream->pid)
         return;
     kill_after(stream, grace_ms);
@@ -102,10 +128,15 @@ static bool hangs_up(const struct stream *stream)
 
 static void command_ended(struct stream *stream, int status)
 {
+    stream->left = stream->pid;
     stream->pid = 0;
     stream->how = WIFSIGNALED(status) ? SIGNALED : EXITED;
     stream->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-    pipes_count_left(stream);
+    /* The kernel hangs up a terminal by itself, and who ends a command does not want to hear more of it. */
+    if (stream->terminal || stream->kill_at || shutting_down())
+        pipes_count_left(stream);
+    else
+        late_begin(stream);
     if (!hangs_up(stream))
         session_over(stream);
 }
@@ -113,6 +144,7 @@ static void command_ended(struct stream *stream, int status)
 void exec_close(struct stream *stream)
 {
     session_over(stream);
+    late_over(stream);
     pipes_close(stream);
     stream_close(stream);
 }

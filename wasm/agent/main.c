@@ -197,12 +197,16 @@ static uint32_t pump(void)
 
 static int poll_timeout(bool at_once)
 {
-    /* The nearest of what is due: the end of the quiet, of a command's grace and of the shutdown's. */
+    /* The nearest of what is due: the end of the quiet, of a command's grace or lateness and of the shutdown's. */
     int64_t due = quiet_until ? quiet_until : INT64_MAX, grace = exec_deadline();
+    /* Only a turn with a pump can do something about it. */
+    int64_t late = blocked || deaf ? INT64_MAX : late_deadline();
     if (at_once)
         return 0;
     if (grace < due)
         due = grace;
+    if (late < due)
+        due = late;
     if (shutting_down() && shutdown_deadline < due)
         due = shutdown_deadline;
     if (due == INT64_MAX)

@@ -90,7 +90,7 @@ static void poll_output(const struct stream *stream, struct pipe_end *pipe, bool
 {
     pipe->polled = -1;
     /* A pipe that may not be read now stays out: its hang-up would be reported for ever. */
-    if (readable && pipe->fd >= 0 && stream->credit && (stream->pid || pipe->left))
+    if (readable && pipe->fd >= 0 && stream->credit && (stream->pid || stream->late || pipe->left))
         pipe->polled = poll_add(pipe->fd, POLLIN);
 }
 
@@ -125,17 +125,12 @@ static void enlarge(struct pipe_end *pipe)
     }
 }
 
-static uint32_t pump_output(struct stream *stream, struct pipe_end *pipe, enum channel channel)
+static uint32_t read_output(struct stream *stream, struct pipe_end *pipe, enum channel channel)
 {
-    short events = seen(pipe);
-    if (pipe->fd < 0 || !(events || (!stream->pid && pipe->left)))
-        return 0;
-    if (events && !(events & POLLIN)) {
-        close_output(pipe);
-        return 0;
-    }
+    /* Of a command that is over, no more than what was counted then. */
+    bool counted = !stream->pid && !stream->late;
     uint32_t want = stream->credit < MAX_DATA ? stream->credit : MAX_DATA;
-    if (!stream->pid && pipe->left < want)
+    if (counted && pipe->left < want)
         want = pipe->left;
     uint8_t *at = tx_data();
     if (!want || !at)
@@ -144,16 +139,32 @@ static uint32_t pump_output(struct stream *stream, struct pipe_end *pipe, enum c
     if (got > 0) {
         tx_data_done(stream->id, channel, got);
         stream->credit -= got;
-        pipe->left -= stream->pid ? 0 : got;
+        pipe->left -= counted ? got : 0;
         if (got == MAX_DATA)
             enlarge(pipe);
     } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
         close_output(pipe);
-    } else if (!stream->pid) {
+    } else if (counted) {
         /* Somebody else has read what was counted here. */
         pipe->left = 0;
     }
     return got > 0 ? got : 0;
+}
+
+static uint32_t pump_output(struct stream *stream, struct pipe_end *pipe, enum channel channel)
+{
+    short events = seen(pipe);
+    if (pipe->fd < 0 || !(events || (!stream->pid && (stream->late || pipe->left))))
+        return 0;
+    if (events && !(events & POLLIN)) {
+        close_output(pipe);
+        return 0;
+    }
+    uint32_t sent = read_output(stream, pipe, channel);
+    /* Most commands leave nobody behind: to see that at once saves them another turn. */
+    if (stream->late && sent && sent < MAX_DATA && pipe->fd >= 0)
+        sent += read_output(stream, pipe, channel);
+    return sent;
 }
 
 static uint8_t waste[32768];
@@ -208,7 +219,8 @@ uint32_t pipes_pump(struct stream *stream)
         sent += pump_output(stream, &stream->err, CH_STDERR);
     stream->stderr_first = !stream->stderr_first;
 
-    if (!stream->pid && !stream->session && !stream->out.left && !stream->err.left) {
+    if (!stream->pid && !stream->session && !late_waits(stream, sent) && !stream->out.left
+        && !stream->err.left) {
         send_exit(stream->id, stream->how, stream->code);
         discard(&stream->out);
         discard(&stream->err);
@@ -236,7 +248,7 @@ void pipes_pump_discarded(void)
     discarded_count = kept;
 }
 
-/* What stands in the pipe now is the command's; what comes later is from what it left in the background. */
+/* What stands in the pipe now is the command's; what comes later is thrown away. */
 static void count_left(struct pipe_end *pipe)
 {
     int waiting = 0;
@@ -255,4 +267,21 @@ void pipes_count_left(struct stream *stream)
     else
         count_left(&stream->out);
     count_left(&stream->err);
+}
+
+static bool stands(struct pipe_end *pipe)
+{
+    struct pollfd now = { .fd = pipe->fd, .events = POLLIN };
+    if (pipe->fd < 0 || poll(&now, 1, 0) <= 0)
+        return false;
+    if (now.revents & POLLIN)
+        return true;
+    close_output(pipe);
+    return false;
+}
+
+bool pipes_stand(struct stream *stream)
+{
+    bool out = stands(&stream->out), err = stands(&stream->err);
+    return out || err;
 }

@@ -45,9 +45,15 @@
  *
  * A command. A session and process group of its own, led by its main process; no shell. A program name
  * without a slash is looked up in the PATH of the given environment, or in the usual folders where it has
- * none. EXIT follows all that stood in its pipes when the main process ended; what background processes it
- * has left behind print later is thrown away. STARTED may wait some milliseconds for what follows it.
+ * none. STARTED may wait some milliseconds for what follows it.
  * Whoever makes a session of its own (setsid), as daemons do, is not of the command any more.
+ *
+ * Its end. EXIT follows all that stood in its pipes when the main process ended, and what those print whom it has
+ * left behind: until nobody has the pipes open any more, or has printed for 100 ms, at most 5 s in all. Silence while
+ * somebody of the session runs, or waits for the disk, is looked at again, up to one second. The time in which
+ * output stands in a pipe and there is no credit for it does not count. What is printed later is thrown away. SIGNAL
+ * goes to those left behind meanwhile; TERMINATE, like KILL, kills what is left of the session, and EXIT follows
+ * what stands in the pipes then. A command that was sent TERMINATE or KILL before its end is not waited for.
  *
  * A terminal. A command whose standard streams are a pseudoterminal of its own, which controls its session: DATA
  * (CH_STDIN) is what is typed, DATA (CH_STDOUT) what is shown. EOF hangs it up: the kernel sends SIGHUP to the

@@ -51,28 +51,35 @@ static const char *field(const char *at, int index)
     return at;
 }
 
+#define STAT_SIZE 1024
+
+/* What /proc/PID/stat says of a process from its state on; NULL: it is not there any more. */
+static const char *read_state(const char *pid, char stat[STAT_SIZE])
+{
+    char path[32];
+    size_t length = strnlen(pid, sizeof path - sizeof "/stat");
+    memcpy(path, pid, length);
+    memcpy(path + length, "/stat", sizeof "/stat");
+    int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, stat, STAT_SIZE - 1);
+    close_fd(&fd);
+    if (got <= 0)
+        return NULL;
+    stat[got] = 0;
+    /* Its name may hold anything, parentheses and spaces too; behind it are numbers. */
+    const char *name_end = strrchr(stat, ')');
+    return name_end ? field(name_end, 1) : NULL;
+}
+
 /*
  * Whether there is no more to fear of a process: it has ended, is ending, or KILL waits for it, with which it cannot
  * fork any more. In the guest nobody dies before the agent sleeps, so it is this that a pass can see of another.
  */
 static bool is_over(const char *pid)
 {
-    char path[32], stat[1024];
-    size_t length = strnlen(pid, sizeof path - sizeof "/stat");
-    memcpy(path, pid, length);
-    memcpy(path + length, "/stat", sizeof "/stat");
-    int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, stat, sizeof stat - 1);
-    close_fd(&fd);
-    if (got <= 0)
-        return true;
-    stat[got] = 0;
-    /* Its name may hold anything, parentheses and spaces too; behind it are numbers. */
-    const char *name_end = strrchr(stat, ')');
-    if (!name_end)
-        return true;
-    const char *state = field(name_end, 1);
-    return *state == 'Z' || *state == 'X' || number(field(state, FIELD_FLAGS)) & PF_EXITING
+    char stat[STAT_SIZE];
+    const char *state = read_state(pid, stat);
+    return !state || *state == 'Z' || *state == 'X' || number(field(state, FIELD_FLAGS)) & PF_EXITING
         || number(field(state, FIELD_PENDING)) & PENDING_KILL;
 }
 
@@ -105,7 +112,8 @@ static void reach(struct stream *stream, pid_t pid, const char *name)
     }
 }
 
-static void pass(void)
+/* Every process, by its number, its session and its name in /proc. */
+static void for_each(void (*found)(pid_t pid, pid_t session, const char *name))
 {
     static _Alignas(struct dirent) uint8_t entries[4096];
     int got = lseek(proc, 0, SEEK_SET) < 0 ? -1 : getdents(proc, (struct dirent *)entries, sizeof entries);
@@ -113,14 +121,43 @@ static void pass(void)
         for (int at = 0; at < got; ) {
             const struct dirent *entry = (const struct dirent *)(entries + at);
             pid_t pid = number(entry->d_name), session = pid > 0 ? getsid(pid) : -1;
-            struct stream *stream = session > 0 ? find_sweep(session) : NULL;
-            if (stream)
-                reach(stream, pid, entry->d_name);
+            if (session > 0)
+                found(pid, session, entry->d_name);
             at += entry->d_reclen;
         }
     }
     if (got < 0)
         report("/proc", errno);
+}
+
+static void sweep(pid_t pid, pid_t session, const char *name)
+{
+    struct stream *stream = find_sweep(session);
+    if (stream)
+        reach(stream, pid, name);
+}
+
+static struct {
+    pid_t session;
+    bool works;
+} looked_at;
+
+static void look(pid_t pid, pid_t session, const char *name)
+{
+    (void)pid;
+    char stat[STAT_SIZE];
+    if (session != looked_at.session || looked_at.works)
+        return;
+    const char *state = read_state(name, stat);
+    looked_at.works = state && (*state == 'R' || *state == 'D');
+}
+
+bool session_works(pid_t session)
+{
+    looked_at.session = session;
+    looked_at.works = false;
+    for_each(look);
+    return looked_at.works;
 }
 
 void sessions_sweep(void)
@@ -133,7 +170,7 @@ void sessions_sweep(void)
         }
         if (!wanted)
             return;
-        pass();
+        for_each(sweep);
         for (int i = 0; i < stream_count; i++)
             if (streams[i]->sweep != SWEEP_KILL || !streams[i]->found)
                 streams[i]->sweep = NO_SWEEP;

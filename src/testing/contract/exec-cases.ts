@@ -265,6 +265,26 @@ export function execCases(context: Context): void {
     expect(exitCode).toBe(0);
   });
 
+  it("delivers what a command's children print when its main process has ended, of both outputs", async () => {
+    const afterEnd = "while kill -0 $$ 2> /dev/null; do :; done";
+    const command = `(${afterEnd}; echo late; seq 20000; echo err >&2) & echo now; exit 3`;
+    const { stdout, stderr, exitCode } = await context.box.exec(command);
+    expect(stdout.slice(0, 12)).toBe("now\nlate\n1\n2");
+    expect(stdout.slice(-7)).toBe("\n20000\n");
+    expect([stderr, exitCode]).toEqual(["err\n", 3]);
+  });
+
+  it("ends by its time limit with those who go on printing when its main process has ended", async () => {
+    const error = await failure(
+      context.box.exec("(trap '' TERM; while :; do echo tick; sleep 0.02; done) & echo $! >&2", {
+        timeoutMs: 1000,
+      }),
+    );
+    expect(error).toMatchObject({ code: "TIMEOUT", result: { status: "timeout", exitCode: null } });
+    const { stderr } = (error as unknown as { result: { stderr: string } }).result;
+    expect((await context.box.exec(`kill -0 ${stderr}`)).exitCode).not.toBe(0);
+  });
+
   it("leaves no zombies of orphans", async () => {
     await context.box.exec("for i in 1 2 3 4 5; do (sleep 0.05 &) ; done; sleep 0.3");
     expect((await context.box.exec("ps -o stat | grep -c '^Z'")).stdout).toBe("0\n");
