@@ -50,7 +50,10 @@ export type Capabilities = Readonly<
     | "files",
     true | string
   >
->;
+> & {
+  /** Of {@link ExecSpec}. Absent where a backend does not know of it. */
+  readonly stderr?: true | string;
+};
 
 /** A file on its way out of a box. Ending the stream early ends the transfer. */
 export interface DownloadResult {

@@ -122,11 +122,13 @@ export class Client {
    * const { stdout } = await client.run("tiny", "seq 10 | awk '{ sum += $1 } END { print sum }'");   // "55\n"
    */
   async run(image: string, cmd: Command, options: RunOptions = {}): Promise<ExecResult> {
-    const { timeoutMs, stdin, onStdout, onStderr, maxOutputBytes, check, encoding, ...create } = options;
+    const { timeoutMs, stdin, stderr, onStdout, onStderr, maxOutputBytes, check, encoding, ...create } =
+      options;
     const box = await this.create(image, create);
     const exec = {
       timeoutMs,
       stdin,
+      stderr,
       onStdout,
       onStderr,
       maxOutputBytes,

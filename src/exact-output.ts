@@ -9,6 +9,21 @@ code=$({ { { "$@" 3>&- 5>&- 6>&- 7>&-; echo $? >&6; } 2>&1 >&3 3>&- | base64 >&7
 exit "$code"`;
 const HEAD = ["/bin/sh", "-c", SCRIPT, "boxrun"] as const;
 
+/** Runs its arguments with both outputs in one. */
+const JOINED_SCRIPT = `exec 2>&1; exec "$@"`;
+const JOINED_HEAD = ["/bin/sh", "-c", JOINED_SCRIPT, "boxrun"] as const;
+
+/** The command that runs another one with one output. */
+export function withJoinedOutput(cmd: readonly string[]): string[] {
+  return [...JOINED_HEAD, ...cmd];
+}
+
+/** The command in what the functions of this file made of it; any other as it is. */
+export function userCommand(cmd: readonly string[]): string[] {
+  const exact = innerCommand(cmd) ?? cmd;
+  return JOINED_HEAD.every((word, i) => exact[i] === word) ? exact.slice(JOINED_HEAD.length) : [...exact];
+}
+
 /** The command that runs another one with exact outputs. */
 export function withExactOutput(cmd: readonly string[]): string[] {
   return [...HEAD, ...cmd];

@@ -1,6 +1,6 @@
-import type { Backend, ExecInfo, ExecSpec, OutputStream } from "./backend.js";
+import type { Backend, Capabilities, ExecInfo, ExecSpec, OutputStream } from "./backend.js";
 import { invalid, isBoxRunError } from "./errors.js";
-import { innerCommand, withExactOutput } from "./exact-output.js";
+import { userCommand, withExactOutput, withJoinedOutput } from "./exact-output.js";
 import { type ExecResult, Execution, ExitError, Overdue } from "./execution.js";
 import { type Source, toStream } from "./source.js";
 import { concatBytes } from "./util/bytes.js";
@@ -19,6 +19,11 @@ export interface CommandOptions {
   timeoutMs?: number;
   /** Aborting it cancels the command and rejects at once with the signal's reason. */
   signal?: AbortSignal;
+  /**
+   * "stdout": stderr goes where stdout goes, as `2>&1` does it. Everything comes as stdout, in the order in which it was printed, and stderr is empty. Where a server cannot do this (`capabilities.stderr`), the command
+   * runs in a shell of the box. Default: the two outputs are apart, and have no common order.
+   */
+  stderr?: "stdout";
   /**
    * "bytes": output is exact over servers, too, that send it as text (`capabilities.bytes`). There the command runs in a shell of the box that pipes its outputs through `base64`: they come a third larger and in
    * larger pieces, and what the command leaves in the background holds up its end. Elsewhere it changes nothing. Default "text".
@@ -63,8 +68,7 @@ export async function startExecution(
     ...rest,
     cmd: typeof cmd === "string" ? ["/bin/sh", "-c", cmd] : cmd,
   });
-  const wrapped = encoding === "bytes" && backend.capabilities.bytes !== true;
-  const spec = wrapped ? { ...asked, cmd: withExactOutput(asked.cmd) } : asked;
+  const spec = wrap(asked, backend.capabilities, encoding);
   signal?.throwIfAborted();
   const info = await backend.startExec(boxId, spec);
   return new Execution(backend, info, {
@@ -73,6 +77,18 @@ export async function startExecution(
     ...(signal && { signal }),
     ...(spec.timeoutMs !== null && { timeoutMs: spec.timeoutMs }),
   });
+}
+
+/** What a backend cannot do with outputs, a shell of the box does. */
+function wrap({ stderr, ...asked }: ExecSpec, can: Capabilities, encoding: "text" | "bytes"): ExecSpec {
+  const exact = encoding === "bytes" && can.bytes !== true;
+  const joined = stderr && can.stderr !== true;
+  const cmd = joined ? withJoinedOutput(asked.cmd) : asked.cmd;
+  return {
+    ...asked,
+    ...(stderr && !joined && { stderr }),
+    cmd: exact ? withExactOutput(cmd) : cmd,
+  };
 }
 
 /** Runs a command to its end. Used by `BoxHandle`, which documents it. */
@@ -115,7 +131,7 @@ export async function runToEnd(
   const outputs = collector.outputs();
   const result: ExecResult = {
     ...info,
-    cmd: innerCommand(info.cmd) ?? info.cmd,
+    cmd: userCommand(info.cmd),
     ...outputs,
     truncated: outputs.truncated || info.truncated === true,
   };
@@ -222,7 +238,8 @@ function endedBy(info: ExecInfo, exitCode: number | null): ExecInfo {
   return { ...info, exitCode, status: info.status === "running" ? status : info.status };
 }
 
-function lastWords({ stderr }: ExecResult): string {
+function lastWords({ errorMessage, stderr }: ExecResult): string {
+  if (errorMessage !== null) return `: ${errorMessage}`;
   const line = stderr.trim().split("\n").at(-1) ?? "";
   return line === "" ? "" : `: ${line.slice(0, 300)}`;
 }

@@ -173,7 +173,8 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   }
 
   /**
-   * What the command prints, as a stream of bytes: one of its outputs, or by default both as they come.
+   * What the command prints, as a stream of bytes: one of its outputs, or by default both as they come. They are two pipes, which have no common order: what is printed to both at nearly the same time may come in
+   * either order. Commands started with `stderr: "stdout"` have one pipe, and keep it.
    *
    * @example
    * return new Response(execution.output("stdout"));

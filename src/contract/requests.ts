@@ -62,14 +62,16 @@ export const execRequest = z.pipe(
     workdir: optional(execFields.workdir),
     timeout_ms: optional(execFields.timeoutMs),
     stdin: z.optional(z.nullable(z.boolean())),
+    stderr: optional(execFields.stderr),
   }),
   z.transform(
-    ({ cmd, env, workdir, timeout_ms, stdin }): ExecSpecInput => ({
+    ({ cmd, env, workdir, timeout_ms, stdin, stderr }): ExecSpecInput => ({
       cmd,
       env,
       workdir,
       timeoutMs: timeout_ms,
       stdin: stdin ?? false,
+      ...(stderr !== null && { stderr }),
     }),
   ),
 );

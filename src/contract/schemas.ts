@@ -93,6 +93,7 @@ export const execFields = {
   ),
   env: environment,
   workdir: absolutePath,
+  stderr: z.literal("stdout", 'must be "stdout"'),
   // The largest delay of a JavaScript timer.
   timeoutMs: positive.check(atMost(2 ** 31 - 1, " (24 days)")),
 };
@@ -104,6 +105,7 @@ export const execSpecSchema = z.strictObject({
   workdir: withDefault(z.nullable(execFields.workdir), null),
   timeoutMs: withDefault(z.nullable(execFields.timeoutMs), null),
   stdin: withDefault(z.boolean(), false),
+  stderr: z.exactOptional(execFields.stderr),
 });
 /** An {@link execSpecSchema} before its defaults are filled in. */
 export type ExecSpecInput = z.input<typeof execSpecSchema>;

@@ -19,9 +19,9 @@ export interface LocalBoxInfo {
   cpus: number;
   /** False when the box's disk ends with the process or page. */
   persistent: boolean;
-  /** How the machine came up: from a snapshot, by booting the kernel, or started ahead (`local.warm`). */
-  boot: "snapshot" | "cold" | "warm" | (string & {});
-  /** Why it was not a snapshot, or anything else the owner should know. Empty when all is as it should be. */
+  /** How the machine came up: from a snapshot, by booting the kernel, or started ahead (`local.warm`). Null while it does not run, and while it runs elsewhere. */
+  boot: "snapshot" | "cold" | "warm" | (string & {}) | null;
+  /** Why it was not a snapshot, or anything else the owner should know. Empty when all is as it should be, and while no machine runs. */
   warnings: string[];
 }
 
@@ -91,6 +91,8 @@ export interface ExecSpec {
   timeoutMs: number | null;
   /** True: stdin is a pipe, fed by `writeStdin`. False: it is empty. */
   stdin: boolean;
+  /** "stdout": stderr goes where stdout goes, and everything comes as stdout in the order it was printed. Absent: the two are apart. Asked only with the capability "stderr". */
+  stderr?: "stdout";
 }
 
 /** What a file is. */

@@ -30,7 +30,7 @@ const localInfo = z.object({
   image: z.string(),
   cpus: z.number(),
   persistent: z.boolean(),
-  boot: z.string(),
+  boot: z.nullable(z.string()),
   warnings: z.array(z.string()),
 });
 
@@ -292,9 +292,9 @@ export function toCreateRequest(spec: BoxSpecInput): object {
   return withoutNull(body);
 }
 
-/** Writes the body of `POST .../exec`. A plain server never sees `stdin`. */
-export function toExecRequest({ cmd, env, workdir, timeoutMs, stdin }: ExecSpecInput): object {
-  return withoutNull({ cmd, env, workdir, timeout_ms: timeoutMs, stdin: stdin || null });
+/** Writes the body of `POST .../exec`. A plain server never sees `stdin` and `stderr`. */
+export function toExecRequest({ cmd, env, workdir, timeoutMs, stdin, stderr }: ExecSpecInput): object {
+  return withoutNull({ cmd, env, workdir, timeout_ms: timeoutMs, stdin: stdin || null, stderr });
 }
 
 function withoutNull(body: object): object {

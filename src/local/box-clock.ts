@@ -12,6 +12,10 @@ export class BoxClock {
   private readonly timers = new Set<Timer>();
   private paused = false;
 
+  get isPaused(): boolean {
+    return this.paused;
+  }
+
   /** As `startTimer` of the clock on the wall. */
   startTimer(ms: number, onElapsed: () => void): () => void {
     const timer: Timer = { leftMs: ms, begun: 0, onElapsed, stop: () => {} };

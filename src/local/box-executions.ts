@@ -1,5 +1,6 @@
 import type { ExecInfo, ExecSpec } from "../backend.js";
 import { newId } from "../util/ids.js";
+import { requireCommandSize } from "./command-size.js";
 import type { Guest } from "./guest/guest.js";
 import { LocalExecution } from "./local-execution.js";
 import type { BoxStore } from "./state/box-store.js";
@@ -41,6 +42,8 @@ export class BoxExecutions {
   /** Resolves once the command runs, or has ended as one that cannot be found does. */
   async start(spec: ExecSpec): Promise<ExecInfo> {
     const workdir = spec.workdir ?? this.record.spec.workdir;
+    const env = { ...BASE_ENV, ...this.record.spec.env, ...spec.env };
+    requireCommandSize(spec.cmd, env);
     const execution: LocalExecution = new LocalExecution(
       {
         id: newId("exec"),
@@ -56,9 +59,10 @@ export class BoxExecutions {
         finishedAt: null,
       },
       this.guest,
-      { ...spec, workdir, env: { ...BASE_ENV, ...this.record.spec.env, ...spec.env } },
+      { ...spec, workdir, env },
       (bytes) => this.takeRoom(execution, bytes),
       {
+        memoryMb: this.record.spec.memoryMb,
         onStuck: this.onStuck,
         onFinished: () => {
           if (this.known.has(execution.id)) this.remember(execution);

@@ -1,5 +1,6 @@
 import type { BoxInfo, BoxSpec, Capabilities } from "../backend.js";
 import { BoxRunError, invalid, unsupported } from "../errors.js";
+import { MAX_PATH } from "./frame-types.js";
 
 /** The least that boots, and the most that v86 can address. */
 const MIN_MEMORY_MB = 96;
@@ -28,6 +29,7 @@ export const CAPABILITIES: Capabilities = {
   persistence: true,
   pull: true,
   files: true,
+  stderr: true,
 };
 
 /** VALIDATION_ERROR. */
@@ -71,6 +73,9 @@ export function requireBuildable(spec: BoxSpec): void {
   if (spec.diskSizeGb > MAX_DISK_GB) {
     throw invalid(`diskSizeGb must be 1 to ${MAX_DISK_GB} for a local box, and ${spec.diskSizeGb} is not`);
   }
+  const workdirBytes = new TextEncoder().encode(spec.workdir).byteLength;
+  if (workdirBytes > MAX_PATH)
+    throw invalid(`workdir must take at most ${MAX_PATH} bytes, got ${workdirBytes}`);
   if (spec.network) throw unsupported(`network: ${CAPABILITIES.network}`);
   if (spec.volumes?.length) throw unsupported(`volumes: ${CAPABILITIES.volumes}`);
 }

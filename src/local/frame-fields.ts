@@ -10,6 +10,15 @@ export type Text = string | Uint8Array;
 /** Bytes or fields that the protocol forbids. The connection they are on cannot go on. */
 export class FrameError extends Error {
   override readonly name = "FrameError";
+
+  constructor(
+    message: string,
+    /** The field, and what is wrong with it; empty where it is the frame. */
+    readonly field = "",
+    readonly what = message,
+  ) {
+    super(message);
+  }
 }
 
 /** A payload being written or read, field by field. */
@@ -48,7 +57,7 @@ export class Payload {
   }
 
   readBytes(min: number, max: number): Uint8Array {
-    const length = this.read(4, min, max);
+    const length = this.checkLength(this.read(4, 0, 0xffff_ffff), min, max);
     const at = this.take(length);
     return this.bytes.subarray(at, at + length);
   }
@@ -60,17 +69,22 @@ export class Payload {
   }
 
   writeBytes(value: Uint8Array, min: number, max: number): void {
-    this.write(4, this.check(value.byteLength, min, max));
+    this.write(4, this.checkLength(value.byteLength, min, max));
     this.parts.push(value);
   }
 
   check(value: number, min: number, max: number): number {
     if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw this.error(`is ${value}, not within ${min} to ${max}`);
+    throw this.error(`must be ${min} to ${max}, got ${value}`);
+  }
+
+  private checkLength(bytes: number, min: number, max: number): number {
+    if (bytes >= min && bytes <= max) return bytes;
+    throw this.error(`must take ${min} to ${max} bytes, got ${bytes}`);
   }
 
   error(what: string): FrameError {
-    return new FrameError(`${this.type}${this.field && "."}${this.field} ${what}`);
+    return new FrameError(`${this.type}${this.field && "."}${this.field} ${what}`, this.field, what);
   }
 }
 
@@ -110,7 +124,7 @@ export const bytes = (min: number, max: number): Field<Uint8Array> => ({
 });
 
 const withoutZero = (value: Uint8Array, payload: Payload): Uint8Array => {
-  if (value.includes(0)) throw payload.error("has a zero inside");
+  if (value.includes(0)) throw payload.error("must not contain a zero byte");
   return value;
 };
 

@@ -4,10 +4,15 @@
  */
 import { bytes, clock, type Field, integer, list, oneOf, type Text, text } from "./frame-fields.js";
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const FRAME_HEADER = 12;
+/** Bytes of a command's arguments and environment that Linux takes: each string with a zero and a pointer, which are {@link STRING_OVERHEAD}. */
+export const MAX_STRINGS = 2 << 20;
+export const STRING_OVERHEAD = 5;
+/** Longest of them, in bytes. */
+export const MAX_STRING = 131_071;
 /** Bytes of payload in one frame. */
-export const MAX_PAYLOAD = 1 << 20;
+export const MAX_PAYLOAD = MAX_STRINGS + 8192;
 /** Bytes in one frame of DATA. */
 export const MAX_DATA = 32768 - FRAME_HEADER;
 /** Most credit outstanding on a stream, in bytes. */
@@ -18,7 +23,7 @@ export const MAX_PATH = 4095;
 export const MAX_HOSTNAME = 64;
 export const MAX_DETAIL = 1024;
 /** Strings in one list. */
-export const MAX_ARGS = 32768;
+export const MAX_ARGS = 419_430;
 export const MIN_ENTROPY = 16;
 export const MAX_ENTROPY = 512;
 export const MAX_SIGNAL = 64;
@@ -31,6 +36,8 @@ export const MAX_NAME = 255;
 export const MAX_ENTRY = 32 + MAX_NAME;
 /** Flag of `exec`: stdin is a pipe fed by `data` and closed by `eof`. */
 export const EXEC_STDIN = 1;
+/** Flag of `exec`: stderr is the pipe of stdout. */
+export const EXEC_JOINED = 2;
 
 export const CHANNELS = { stdin: 0, stdout: 1, stderr: 2, file: 3 } as const;
 export const STAGES = {
@@ -114,13 +121,16 @@ export type HostFrame =
   | { type: "eof"; stream: number }
   | { type: "credit"; stream: number; bytes: number };
 
+/** How a command ended: by itself, by a signal, or killed since the box's memory was used up. */
+export type ExitHow = "exited" | "signaled" | "out of memory";
+
 /** What the guest sends. */
 export type GuestFrame =
   | { type: "hello"; stream: 0; version: number; maxPayload: number }
   | { type: "ready"; stream: 0; diskBytes: number }
   | { type: "pong"; stream: 0; token: number }
   | { type: "started"; stream: number; pid: number }
-  | { type: "exit"; stream: number; how: "exited" | "signaled"; value: number }
+  | { type: "exit"; stream: number; how: ExitHow; value: number }
   | { type: "stat"; stream: number; size: number; mode: number; mtimeMs: number }
   | { type: "done"; stream: number; bytes: number }
   | { type: "fail"; stream: number; stage: number; errno: number; detail: string }
@@ -171,7 +181,7 @@ const DEFINITIONS = {
   clock: define<"clock">(0x04, "host", "own", { clock }),
   prepare: define<"prepare">(0x05, "host", "own", {}),
   exec: define<"exec">(0x10, "host", "stream", {
-    flags: integer(1, 0, EXEC_STDIN),
+    flags: integer(1, 0, EXEC_STDIN | EXEC_JOINED),
     window: u32(0, MAX_WINDOW),
     cwd: text(0, MAX_PATH),
     argv: strings(1),
@@ -207,7 +217,10 @@ const DEFINITIONS = {
   ready: define<"ready">(0x82, "guest", "own", { diskBytes: u64 }),
   pong: define<"pong">(0x83, "guest", "own", { token: u32() }),
   started: define<"started">(0x90, "guest", "stream", { pid: u32() }),
-  exit: define<"exit">(0x91, "guest", "stream", { how: oneOf(["exited", "signaled"]), value: u32(0, 255) }),
+  exit: define<"exit">(0x91, "guest", "stream", {
+    how: oneOf(["exited", "signaled", "out of memory"]),
+    value: u32(0, 255),
+  }),
   stat: define<"stat">(0x92, "guest", "stream", { size: u64, mode: u32(0, MAX_MODE), mtimeMs: u64 }),
   done: define<"done">(0x93, "guest", "any", { bytes: u64 }),
   fail: define<"fail">(0x94, "guest", "any", {

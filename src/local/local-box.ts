@@ -13,6 +13,7 @@ import type {
 import { BoxRunError, invalid } from "../errors.js";
 import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
+import { requireCommandSize } from "./command-size.js";
 import type { Guest } from "./guest/guest.js";
 import type { GuestMachine } from "./guest-machine.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
@@ -49,7 +50,7 @@ export class LocalBox {
   private readonly executions: BoxExecutions;
   private readonly terminals = new Set<LocalTerminal>();
   private state: "booting" | "running" | "stopping" | "ended" = "booting";
-  private local: Pick<NonNullable<BoxInfo["local"]>, "boot" | "warnings"> = { boot: "cold", warnings: [] };
+  private local: Pick<NonNullable<BoxInfo["local"]>, "boot" | "warnings"> = { boot: null, warnings: [] };
   private holders = 0;
   private paused = false;
   private stopped: Promise<void> | undefined;
@@ -95,7 +96,7 @@ export class LocalBox {
     const info = describeRecord(this.record, this.state !== "ended", store.persistent === true);
     // A box that is on its way up, for the first time or again, takes no commands yet.
     if (this.state === "booting") info.status = "creating";
-    return structuredClone({ ...info, local: { ...info.local!, ...this.local } });
+    return structuredClone({ ...info, local: { ...info.local!, ...(this.state !== "ended" && this.local) } });
   }
 
   /** Set once the box is being ended: resolves when it has been given back. */
@@ -197,12 +198,9 @@ export class LocalBox {
       onStuck: this.giveUp,
       onFinished: (terminal: LocalTerminal) => this.terminals.delete(terminal),
     };
-    const terminal = new LocalTerminal(
-      this.guest,
-      { ...spec, workdir, env: { ...BASE_ENV, ...env } },
-      owner,
-      signal,
-    );
+    const joinedEnv = { ...BASE_ENV, ...env };
+    requireCommandSize(spec.shell === null ? [] : [spec.shell], joinedEnv);
+    const terminal = new LocalTerminal(this.guest, { ...spec, workdir, env: joinedEnv }, owner, signal);
     this.terminals.add(terminal);
     return this.hold(async () => {
       await terminal.started();

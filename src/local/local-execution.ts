@@ -3,6 +3,7 @@ import { BoxRunError, invalid } from "../errors.js";
 import { deferred } from "../util/deferred.js";
 import { type GuestFailure, startFailure } from "./errno.js";
 import { ExecutionLog } from "./execution-log.js";
+import type { ExitHow } from "./frame-types.js";
 import type { Guest } from "./guest/guest.js";
 import { GuestProcess, type ProcessEvents } from "./guest/guest-process.js";
 import { signalNumber } from "./signals.js";
@@ -19,6 +20,8 @@ const MAX_NAME_LENGTH = 200;
 
 /** The box that a command runs in. */
 export interface ExecutionOwner {
+  /** Memory of its machine, in MiB. */
+  readonly memoryMb: number;
   /** The guest does not do with it what it must, as `what` says: its machine is not to be trusted any more. */
   onStuck(what: string): void;
   /** It has ended, whatever the reason. Called once. */
@@ -33,16 +36,14 @@ export class LocalExecution implements ProcessEvents {
   private ending: { status: "canceled" | "timeout"; message: string | null } | undefined;
   private startError: BoxRunError | undefined;
   private stopTimeout: (() => void) | undefined;
-  private readonly hasStdin: boolean;
 
   constructor(
     private readonly state: ExecInfo,
     private readonly guest: Guest,
-    spec: ExecSpec & { workdir: string; env: Record<string, string> },
+    private readonly spec: ExecSpec & { workdir: string; env: Record<string, string> },
     takeLogRoom: (bytes: number) => boolean,
     private readonly owner: ExecutionOwner,
   ) {
-    this.hasStdin = spec.stdin;
     this.log = new ExecutionLog(takeLogRoom, (bytes) => this.process.release(bytes));
     this.process = new GuestProcess(
       guest,
@@ -51,6 +52,7 @@ export class LocalExecution implements ProcessEvents {
         env: Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
         workdir: spec.workdir,
         stdin: spec.stdin,
+        joined: spec.stderr === "stdout",
       },
       this,
     );
@@ -136,10 +138,14 @@ export class LocalExecution implements ProcessEvents {
     this.log.append(stream, bytes);
   }
 
-  exit(how: "exited" | "signaled", value: number): void {
+  exit(how: ExitHow, value: number): void {
     if (this.ending) return this.finish(this.ending.status, null, this.ending.message);
-    const exitCode = how === "exited" ? value : 128 + value;
-    this.finish(exitCode === 0 ? "succeeded" : "failed", exitCode, null);
+    const exitCode = how === "signaled" ? 128 + value : value;
+    const message =
+      how === "out of memory"
+        ? `killed by signal 9: the box ran out of memory (memoryMb is ${this.owner.memoryMb})`
+        : null;
+    this.finish(exitCode === 0 ? "succeeded" : "failed", exitCode, message);
   }
 
   failed(failure: GuestFailure): void {
@@ -148,7 +154,7 @@ export class LocalExecution implements ProcessEvents {
       this.startError = outcome;
       return this.finish("failed", null, outcome.message);
     }
-    this.log.append("stderr", new TextEncoder().encode(outcome.stderr));
+    this.log.append(this.spec.stderr ?? "stderr", new TextEncoder().encode(outcome.stderr));
     this.finish("failed", outcome.exitCode, null);
   }
 
@@ -188,7 +194,7 @@ export class LocalExecution implements ProcessEvents {
   }
 
   private requireStdin(): void {
-    if (!this.hasStdin) throw invalid(`${this.state.id} was started without stdin`);
+    if (!this.spec.stdin) throw invalid(`${this.state.id} was started without stdin`);
   }
 
   private refuseWhenFinished(): void {

@@ -3,6 +3,7 @@ import { BoxRunError } from "../errors.js";
 import { requireTerminalSize } from "../terminal-size.js";
 import { deferred } from "../util/deferred.js";
 import { type GuestFailure, startFailure } from "./errno.js";
+import type { ExitHow } from "./frame-types.js";
 import { ByteQueue } from "./guest/byte-queue.js";
 import type { Guest } from "./guest/guest.js";
 import { GuestProcess, type ProcessEvents } from "./guest/guest-process.js";
@@ -102,8 +103,8 @@ export class LocalTerminal implements Terminal, ProcessEvents {
     this.wake();
   }
 
-  exit(how: "exited" | "signaled", value: number): void {
-    this.finish(this.isClosing ? null : how === "exited" ? value : 128 + value);
+  exit(how: ExitHow, value: number): void {
+    this.finish(this.isClosing ? null : how === "signaled" ? 128 + value : value);
   }
 
   failed(failure: GuestFailure): void {

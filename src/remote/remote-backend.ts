@@ -137,6 +137,7 @@ export class RemoteBackend implements Backend {
 
   async startExec(boxId: string, spec: ExecSpec): Promise<ExecInfo> {
     if (spec.stdin) this.require("stdin");
+    if (spec.stderr) this.require("stderr");
     return this.executions.start(boxId, spec);
   }
 
@@ -248,6 +249,6 @@ export class RemoteBackend implements Backend {
 
   private require(capability: keyof Capabilities): void {
     const reason = this.capabilities[capability];
-    if (reason !== true) throw unsupported(reason);
+    if (reason !== true) throw unsupported(reason ?? capability);
   }
 }

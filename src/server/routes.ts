@@ -43,7 +43,7 @@ const DEFAULT_MODE = 0o644;
 /** However often a client wants to hear that the server is there. */
 const MIN_ALIVE_MS = 50;
 /** Of capabilities, those that clients find in the server's info; the others show in what it refuses. */
-const ADVERTISED = ["bytes", "cursor", "stdin", "signal", "usage", "attach", "files"] as const;
+const ADVERTISED = ["bytes", "cursor", "stdin", "signal", "usage", "attach", "files", "stderr"] as const;
 /** Of a directory, as JSON: what clients take. */
 const MAX_LIST_BYTES = 64 * 2 ** 20;
 
@@ -97,6 +97,8 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
 
   startExec: async (call) => {
     const spec = await readJson(call.request, execRequest, call.settings.maxBodyBytes);
+    const { stderr = "this backend keeps the outputs apart" } = call.backend.capabilities;
+    if (spec.stderr && stderr !== true) throw unsupported(`stderr: ${stderr}`);
     const exec = await call.backend.startExec(await boxId(call), execSpec(spec));
     return json(201, toWireExec(exec, extended(call.request)));
   },

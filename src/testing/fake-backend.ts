@@ -58,6 +58,7 @@ export class FakeBackend implements Backend {
     usage: true,
     pull: true,
     files: true,
+    stderr: true,
   } as const;
   private readonly boxes = new Map<string, FakeBox>();
   private readonly programs: Readonly<Record<string, FakeProgram>>;

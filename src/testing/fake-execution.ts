@@ -41,7 +41,12 @@ export class FakeExecution {
   private stdin: ReadableStreamDefaultController<Uint8Array> | undefined;
   private readonly stopClock: () => void;
 
-  constructor(box: BoxInfo, spec: ExecSpec, files: FakeFiles, find: FindProgram) {
+  constructor(
+    box: BoxInfo,
+    private readonly spec: ExecSpec,
+    files: FakeFiles,
+    find: FindProgram,
+  ) {
     const { cmd, env, workdir, timeoutMs } = spec;
     this.info = {
       id: newId("exec"),
@@ -129,7 +134,7 @@ export class FakeExecution {
   private print(data: string | Uint8Array, stream: OutputStream): void {
     if (this.info.status !== "running" || data.length === 0) return;
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data.slice();
-    this.append({ type: "log", stream, bytes, seq: this.log.length + 1 });
+    this.append({ type: "log", stream: this.spec.stderr ?? stream, bytes, seq: this.log.length + 1 });
   }
 
   private append(event: BackendEvent): void {

@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
-import { EXEC_STDIN, type GuestFrame, type HostFrame } from "../../src/local/frame-types.js";
+import { EXEC_JOINED, EXEC_STDIN, type GuestFrame, type HostFrame } from "../../src/local/frame-types.js";
 import { encodeFrame, FrameReader } from "../../src/local/frames.js";
 
 const PREBUILT = new URL("../../wasm/prebuilt/agent.br", import.meta.url);
@@ -122,10 +122,17 @@ export class AgentProcess implements AsyncDisposable {
   exec(
     stream: number,
     argv: readonly string[],
-    options: { cwd?: string; env?: readonly string[]; window?: number; stdin?: boolean } = {},
+    options: {
+      cwd?: string;
+      env?: readonly string[];
+      window?: number;
+      stdin?: boolean;
+      joined?: boolean;
+    } = {},
   ): void {
-    const { cwd = "/", env = [`PATH=${process.env["PATH"]}`], window = 1 << 20, stdin = false } = options;
-    this.send({ type: "exec", stream, flags: stdin ? EXEC_STDIN : 0, window, cwd, argv, env });
+    const { cwd = "/", env = [`PATH=${process.env["PATH"]}`], window = 1 << 20 } = options;
+    const flags = (options.stdin ? EXEC_STDIN : 0) | (options.joined ? EXEC_JOINED : 0);
+    this.send({ type: "exec", stream, flags, window, cwd, argv, env });
   }
 
   /** Shell text. */

@@ -30,6 +30,25 @@ describe.skipIf(whySkipped)(`commands of the agent${whySkipped ? ` (skipped: ${w
       });
     });
 
+    test("stderr may be the pipe of stdout: everything comes as stdout, in its order", async () => {
+      await using agent = await AgentProcess.start();
+      const loop = "i=0; while [ $i -lt 500 ]; do echo o$i; echo e$i >&2; i=$((i+1)); done; exit 3";
+      agent.shell(1, loop, { joined: true });
+      const { stdout, stderr, end } = await agent.result(1);
+      expect(stdout).toBe(Array.from({ length: 500 }, (_, i) => `o${i}\ne${i}\n`).join(""));
+      expect([stderr, end]).toEqual(["", exited(1, 3)]);
+    });
+
+    test("a command line of 2 MiB is taken, of few words or of many, and what comes after it", async () => {
+      await using agent = await AgentProcess.start();
+      for (const words of [Array(20).fill("x".repeat(104_000)), Array(100_000).fill("word")]) {
+        agent.exec(1, ["sh", "-c", "echo $#", "sh", ...(words as string[])]);
+        agent.exec(2, ["echo", "next"]);
+        expect(await agent.result(1)).toMatchObject({ stdout: `${words.length}\n`, end: exited(1, 0) });
+        expect((await agent.result(2)).stdout).toBe("next\n");
+      }
+    });
+
     test("a command gets its arguments, environment and working directory, and nothing else", async () => {
       await using agent = await AgentProcess.start();
       const path = `PATH=${process.env["PATH"]}`;

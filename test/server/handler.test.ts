@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { serve } from "../../src/serve/serve.js";
 import { createHandler, type HandlerOptions } from "../../src/server/handler.js";
 import { ScriptedBackend } from "./scripted-backend.js";
@@ -122,6 +122,21 @@ describe("the API as published", () => {
     expect((await ask(`${path}:cancel`, { method: "POST" })).json.code).toBe("EXEC_ALREADY_FINISHED");
     expect((await ask("/v1/gc", { json: { older_than: 7 } })).json).toEqual({ removed: 7 });
     expect((await ask("/v1/gc", { method: "POST" })).json).toEqual({ removed: 3600 });
+  });
+
+  it("asks its backend for one output where that can give one, and refuses it where not", async () => {
+    const path = `/v1/boxes/${(await createBox()).id}/exec`;
+    const started = vi.spyOn(backend, "startExec");
+    const post = (stderr: unknown) => ask(path, { json: { cmd: ["true"], stderr } });
+    expect(await post("stdout")).toMatchObject({ status: 501, json: { code: "UNSUPPORTED" } });
+    Object.assign(backend.capabilities, { stderr: true });
+    expect((await post("stdout")).status).toBe(201);
+    expect(started.mock.lastCall![1]).toMatchObject({ stderr: "stdout" });
+    expect((await post(null)).status).toBe(201);
+    expect(started.mock.lastCall![1]).not.toHaveProperty("stderr");
+    expect((await post("both")).status).toBe(422);
+    const { json } = await ask("/v1/info");
+    expect(json.capabilities).toContain("stderr");
   });
 
   it("runs a command in a box of its own and removes that", async () => {

@@ -4,6 +4,7 @@ import { BoxRunError } from "../../src/errors.js";
 import { BoxRunClient } from "../../src/index.js";
 import { failure } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
+import type { FakeProgram } from "../../src/testing/fake-execution.js";
 
 describe("a command that its backend does not end in time", () => {
   beforeEach(() => {
@@ -83,6 +84,40 @@ describe("a command in a box of its own", () => {
     expect(asked).toEqual([expect.arrayContaining([expect.stringContaining("base64")]), ["x"]]);
     expect(await backend.listBoxes({})).toEqual([]);
   });
+});
+
+describe("a command with one output", () => {
+  const print: FakeProgram = ({ write }) => {
+    write("out\n");
+    write("err\n", "stderr");
+  };
+
+  it("has it by its backend, where that can", async () => {
+    const backend = new FakeBackend({ programs: { print } });
+    const start = vi.spyOn(backend, "startExec");
+    const client = new BoxRunClient({ backend });
+    const result = await client.run("fake", ["print"], { stderr: "stdout" });
+    expect(result).toMatchObject({ stdout: "out\nerr\n", stderr: "", cmd: ["print"] });
+    expect(start.mock.calls[0]![1]).toMatchObject({ cmd: ["print"], stderr: "stdout" });
+  });
+
+  it.each(["a reason", undefined])(
+    "has it by a shell of the box, where the capability is %j",
+    async (why) => {
+      class Apart extends FakeBackend {
+        override readonly capabilities = { ...new FakeBackend().capabilities, stderr: why as never };
+      }
+      const backend = new Apart({ programs: { sh: print } });
+      const start = vi.spyOn(backend, "startExec");
+      const box = await new BoxRunClient({ backend }).create("fake");
+      const result = await box.exec(["print", "a  b"], { stderr: "stdout" });
+      expect(result.cmd).toEqual(["print", "a  b"]);
+      const spec = start.mock.calls[0]![1];
+      expect(spec).not.toHaveProperty("stderr");
+      expect(spec.cmd.slice(-2)).toEqual(["print", "a  b"]);
+      expect(spec.cmd[2]).toContain("exec 2>&1");
+    },
+  );
 });
 
 describe("a command whose end the stream has told", () => {

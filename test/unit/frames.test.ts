@@ -162,7 +162,8 @@ describe("the numbers of protocol.h", () => {
   test("channels, stages and flags are the same", () => {
     expect(members("channel", "CH_")).toEqual(types.CHANNELS);
     expect(members("fail_stage", "STAGE_")).toEqual(types.STAGES);
-    expect(members("exec_flags", "EXEC_")).toEqual({ stdin: types.EXEC_STDIN });
+    expect(members("exec_flags", "EXEC_")).toEqual({ stdin: types.EXEC_STDIN, joined: types.EXEC_JOINED });
+    expect(members("exit_how", "")).toEqual({ exited: 0, signaled: 1, out_of_memory: 2 });
     expect(members("file_operation", "FILE_")).toEqual(types.FILE_OPERATIONS);
   });
 });

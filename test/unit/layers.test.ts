@@ -63,7 +63,7 @@ const LOCAL_ROWS: string[][] = [
   ],
   ["machine/needed-assets.ts"],
   ["machine/messages.ts", "machine/snapshot.ts", "machine/disks.ts", "errno.ts", "state/"],
-  ["file-entries.ts", "box-clock.ts"],
+  ["file-entries.ts", "box-clock.ts", "command-size.ts"],
   ["frames.ts"],
   ["frame-types.ts", "image-chunks.ts"],
   ["assets.ts"],

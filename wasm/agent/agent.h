@@ -53,6 +53,7 @@ struct stream {
     bool stderr_first;
     uint8_t how;
     uint32_t code;
+    uint64_t out_of_memory; /* COMMAND: out_of_memory_count() at its start */
     int64_t kill_at; /* end of the grace of TERMINATE, 0: not asked, INT64_MAX: killed */
     bool late;       /* its process has ended, and more output is waited for: see late.c */
     /* While it is: end of the silence, its beginning, the end of it all, and since when the reader holds it up (0: no) */
@@ -217,7 +218,11 @@ const char *boot(void);
 const char *box_prepare(void);
 const char *box_setup(const struct setup *setup, uint64_t *size);
 const char *box_unmount(void);
+/* How many processes of the box the kernel has killed for want of memory. */
+uint64_t out_of_memory_count(void);
 int clock_set(uint64_t ns);
+/* hosts.c. Gives /etc/hosts a line with the name of this host, where there is none. */
+void hosts_add(const char *name);
 /* To the console. */
 void report(const char *what, int error);
 

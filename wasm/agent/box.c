@@ -18,6 +18,8 @@
 #define EXT4_RESIZE _IOW('f', 16, uint64_t)
 
 int box_cgroup = -1;
+/* The box's memory.events, -1 without a cgroup. */
+static int memory_events = -1;
 /* The disk's root, which no path leads to once the box is the root. */
 static int disk = -1;
 
@@ -86,6 +88,23 @@ static void make_cgroup(void)
         report("cgroup", errno);
     else
         box_cgroup = open(CGROUP "box", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (box_cgroup >= 0)
+        memory_events = openat(box_cgroup, "memory.events", O_RDONLY | O_CLOEXEC);
+}
+
+uint64_t out_of_memory_count(void)
+{
+    static const char name[] = "\noom_kill ";
+    char text[512];
+    uint64_t count = 0;
+    ssize_t got = memory_events < 0 ? 0 : pread(memory_events, text, sizeof text - 1, 0);
+    if (got <= 0)
+        return 0;
+    text[got] = 0;
+    const char *at = strstr(text, name);
+    for (at = at ? at + sizeof name - 1 : ""; *at >= '0' && *at <= '9'; at++)
+        count = count * 10 + (*at - '0');
+    return count;
 }
 
 static void raise_loopback(void)
@@ -282,6 +301,7 @@ const char *box_setup(const struct setup *setup, uint64_t *size)
         return "process limit";
     if (size_disk(setup->disk_size, size) < 0)
         return "disk size";
+    hosts_add(setup->hostname);
     return make_directories(setup->workdir) < 0 ? "working directory" : NULL;
 }
 

@@ -126,12 +126,23 @@ static bool hangs_up(const struct stream *stream)
     return stream->terminal && stream->eof && stream->kill_at && stream->kill_at != INT64_MAX;
 }
 
+/* By KILL, its own end or that of a shell's command, while the kernel killed for want of memory. */
+static bool ran_out_of_memory(const struct stream *stream)
+{
+    bool killed = stream->how == SIGNALED ? stream->code == SIGKILL : stream->code == 128 + SIGKILL;
+    return killed && !stream->kill_at && out_of_memory_count() > stream->out_of_memory;
+}
+
 static void command_ended(struct stream *stream, int status)
 {
     stream->left = stream->pid;
     stream->pid = 0;
     stream->how = WIFSIGNALED(status) ? SIGNALED : EXITED;
     stream->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+    if (ran_out_of_memory(stream)) {
+        stream->how = OUT_OF_MEMORY;
+        stream->code = 128 + SIGKILL;
+    }
     /* The kernel hangs up a terminal by itself, and who ends a command does not want to hear more of it. */
     if (stream->terminal || stream->kill_at || shutting_down())
         pipes_count_left(stream);

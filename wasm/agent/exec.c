@@ -163,6 +163,7 @@ struct stream *exec_start(uint32_t id, uint32_t window, const struct command *co
     struct stream *stream = stream_open(id, COMMAND);
     stream->pid = stream->session = pid;
     stream->credit = window;
+    stream->out_of_memory = out_of_memory_count();
     send_u32(F_STARTED, id, pid);
     return stream;
 }
@@ -173,15 +174,15 @@ bool exec_frame(const struct frame *frame, const char *root, int cgroup)
     uint8_t flags = read_u8(&reader);
     uint32_t window = read_u32(&reader);
     struct command command = { .root = root, .cgroup = cgroup };
-    if (!exec_read(&reader, &command) || flags & ~EXEC_STDIN || window > MAX_WINDOW)
+    if (!exec_read(&reader, &command) || flags & ~(EXEC_STDIN | EXEC_JOINED) || window > MAX_WINDOW)
         return false;
 
     int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 };
     struct stream *stream = NULL;
-    if (make_pipe(out, 0) && make_pipe(err, 0) && (!(flags & EXEC_STDIN) || make_pipe(in, 1))) {
+    if (make_pipe(out, 0) && (flags & EXEC_JOINED || make_pipe(err, 0)) && (!(flags & EXEC_STDIN) || make_pipe(in, 1))) {
         command.in = flags & EXEC_STDIN ? in[0] : dev_null;
         command.out = out[1];
-        command.err = err[1];
+        command.err = flags & EXEC_JOINED ? out[1] : err[1];
         stream = exec_start(frame->stream, window, &command);
     } else {
         send_fail(frame->stream, STAGE_LIMIT, errno, argv[0]);

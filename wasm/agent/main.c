@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -27,6 +28,10 @@
 #define RX_CHUNK 65536u
 /* One buffer of the port's driver. A read that brings less has emptied the port. */
 #define PORT_READ 4096
+/* Of the buffer of what is received, what stays when it is empty: more than any frame but a long EXEC. */
+#define RX_KEPT (4 * RX_CHUNK)
+/* Whole pages: memory is given back in such, and what shares one with the buffer would be lost. */
+#define PAGE 4096
 /* Of the agent, and inherited by commands. The agent's own fit the soft one: see MAX_POLL. */
 #define SOFT_FILES 1024
 #define HARD_FILES 4096
@@ -50,7 +55,7 @@ static int port = -1, children = -1;
 static bool deaf;
 /* The port took only a part of what there was to send. */
 static bool blocked;
-static uint8_t rx[FRAME_HEADER + MAX_PAYLOAD + RX_CHUNK];
+static _Alignas(PAGE) uint8_t rx[(FRAME_HEADER + MAX_PAYLOAD + RX_CHUNK + PAGE - 1) / PAGE * PAGE];
 static size_t rx_start, rx_end;
 /* Until then output is left in the pipes and STARTED in the buffer, 0: not now. */
 static int64_t quiet_until;
@@ -120,6 +125,9 @@ static void handle_received(void)
         }
     }
     if (rx_start == rx_end || deaf) {
+        /* A long command line is seldom: its memory is not kept. */
+        if (rx_end > RX_KEPT)
+            madvise(rx + RX_KEPT, sizeof rx - RX_KEPT, MADV_DONTNEED);
         rx_start = rx_end = 0;
     } else if (sizeof rx - rx_end < RX_CHUNK) {
         rx_end -= rx_start;

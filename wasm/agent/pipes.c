@@ -16,7 +16,8 @@
 /* Enlarged at most at one time: what they hold is kernel memory. */
 #define MAX_LARGE 32
 
-static uint8_t stdin_ring[MAX_STREAMS][STDIN_WINDOW];
+/* In whole pages, which are given back. */
+static _Alignas(4096) uint8_t stdin_ring[MAX_STREAMS][STDIN_WINDOW];
 static int big_stdin, large_pipes;
 static int discarded[MAX_DISCARDED], discarded_polled[MAX_DISCARDED], discarded_count;
 

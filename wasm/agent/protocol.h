@@ -95,11 +95,17 @@
 #ifndef BOXRUN_PROTOCOL_H
 #define BOXRUN_PROTOCOL_H
 
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 
 #define FRAME_HEADER 12
-/* Large enough for the longest argv and environment worth passing; no frame needs more. */
-#define MAX_PAYLOAD (1u << 20)
+/*
+ * Bytes of a command's arguments and environment together that Linux takes, with 8 MB of stack: each string with its
+ * zero and a pointer of 4 bytes. Each string has at most MAX_STRING bytes without its zero. The host refuses more.
+ */
+#define MAX_STRINGS (2u << 20)
+#define MAX_STRING 131071
+/* The longest EXEC: the length of a string takes less than its zero and pointer. No other frame is as long. */
+#define MAX_PAYLOAD (MAX_STRINGS + 8192u)
 /* A frame of DATA fits one message of the console port (32 KiB, its header included). */
 #define MAX_DATA (32768u - FRAME_HEADER)
 #define MAX_WINDOW (16u << 20)
@@ -109,8 +115,8 @@
 #define MAX_PATH 4095
 #define MAX_HOSTNAME 64
 #define MAX_DETAIL 1024
-/* Strings in one list. */
-#define MAX_ARGS 32768
+/* Strings in one list: as many as MAX_STRINGS holds, when all are empty and take 5 bytes each. */
+#define MAX_ARGS 419430
 #define MIN_ENTROPY 16
 #define MAX_ENTROPY 512
 #define MAX_SIGNAL 64
@@ -164,7 +170,7 @@ enum frame_type {
 
     /* guest -> host, on a stream (FAIL and DONE on stream 0 too) */
     F_STARTED = 0x90,   /* u32 process id */
-    F_EXIT = 0x91,      /* u8 how (EXITED, SIGNALED), u32 exit code (0..255) or signal number (1..64) */
+    F_EXIT = 0x91,      /* u8 how (EXITED, SIGNALED, OUT_OF_MEMORY), u32 exit code (0..255) or signal number (1..64) */
     F_STAT = 0x92,      /* u64 size (bytes, of the file as it stands now), u32 mode (permission bits,
                            0..07777), u64 mtime (ms since 1970, 0 for anything earlier) */
     F_DONE = 0x93,      /* u64 bytes written or read; 0 on stream 0 */
@@ -176,6 +182,7 @@ enum channel { CH_STDIN = 0, CH_STDOUT = 1, CH_STDERR = 2, CH_FILE = 3 };
 
 enum exec_flags {
     EXEC_STDIN = 1, /* stdin is a pipe fed by DATA and closed by EOF; without it stdin is /dev/null */
+    EXEC_JOINED = 2, /* stderr is the pipe of stdout: everything comes as stdout, in the order it was printed */
 };
 
 enum file_operation {
@@ -188,7 +195,15 @@ enum file_operation {
     FILE_REMOVE = 7,
 };
 
-enum exit_how { EXITED = 0, SIGNALED = 1 };
+enum exit_how {
+    EXITED = 0,
+    SIGNALED = 1,
+    /*
+     * The command was ended by KILL, or exited with the code of a shell whose command was, 137; and the kernel killed
+     * a process of the box meanwhile since its memory was used up. The number is the exit code.
+     */
+    OUT_OF_MEMORY = 2,
+};
 
 enum fail_stage {
     STAGE_PROTOCOL = 1, /* a frame made no sense */

@@ -1,7 +1,7 @@
 import type { BoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
 import type { GuestFailure } from "../errno.js";
-import { EXEC_STDIN, type GuestFrame } from "../frame-types.js";
+import { EXEC_JOINED, EXEC_STDIN, type ExitHow, type GuestFrame } from "../frame-types.js";
 import { ReceiveCredit, SendCredit, WINDOW_BYTES } from "./credit.js";
 import type { Guest, GuestStream } from "./guest.js";
 import { violation } from "./violation.js";
@@ -14,6 +14,8 @@ export interface GuestCommand {
   workdir: string;
   /** False: stdin is empty. */
   stdin: boolean;
+  /** True: its stderr is its stdout. Default false. */
+  joined?: boolean;
   /** It runs on a terminal of this size: what is typed is its stdin, what is shown its stdout. */
   terminal?: { cols: number; rows: number };
 }
@@ -22,8 +24,8 @@ export interface GuestCommand {
 export interface ProcessEvents {
   /** The receiver calls `release` once it has taken the bytes in. */
   output(stream: "stdout" | "stderr", bytes: Uint8Array): void;
-  /** It ran: an exit code, or the signal that ended it. */
-  exit(how: "exited" | "signaled", value: number): void;
+  /** It ran: an exit code, or the signal that ended it; for want of memory, the exit code of KILL. */
+  exit(how: ExitHow, value: number): void;
   /** It never ran. */
   failed(failure: GuestFailure): void;
   /** The guest is gone. */
@@ -51,7 +53,11 @@ export class GuestProcess implements GuestStream {
       const how = { stream, window: WINDOW_BYTES, cwd: workdir, argv, env };
       return terminal
         ? { type: "terminal", ...how, ...terminal }
-        : { type: "exec", ...how, flags: command.stdin ? EXEC_STDIN : 0 };
+        : {
+            type: "exec",
+            ...how,
+            flags: (command.stdin ? EXEC_STDIN : 0) | (command.joined ? EXEC_JOINED : 0),
+          };
     });
     this.output = new ReceiveCredit((bytes) => guest.send({ type: "credit", stream: this.id, bytes }));
   }

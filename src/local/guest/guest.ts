@@ -8,6 +8,7 @@ import { type GuestFrame, type HostFrame, MAX_DATA, PROTOCOL_VERSION, STAGES } f
 import { encodeFrame, FrameReader } from "../frames.js";
 import type { SendCredit } from "./credit.js";
 import { violation } from "./violation.js";
+import { WallClock } from "./wall-clock.js";
 
 /** From the start of the machine to the agent's HELLO on a cold boot, and from SETUP to READY. Slow, busy hosts included. */
 const SETUP_DEADLINE_MS = 60_000;
@@ -40,6 +41,10 @@ export interface GuestStream {
 export class Guest {
   /** For what the guest is given time to do. */
   readonly clock = new BoxClock();
+  private readonly wall = new WallClock(() => {
+    // One that stands still is told the date when it goes on.
+    if (!this.clock.isPaused) this.setClock();
+  });
   private readonly reader = new FrameReader("guest");
   private readonly streams = new Map<number, GuestStream>();
   private readonly hello = deferred<void>();
@@ -91,13 +96,13 @@ export class Guest {
   /** Makes the box in the guest. Resolves to the size of its file system. */
   setup(spec: SetupSpec): Promise<{ diskBytes: number }> {
     this.awaited.add("ready");
-    this.send({ type: "setup", stream: 0, clock: now(), ...spec });
+    if (!this.gone) this.transmit(encodeOwn({ type: "setup", stream: 0, clock: this.wall.tell(), ...spec }));
     return within(SETUP_DEADLINE_MS, this.ready.promise, "the guest did not make the box");
   }
 
   /** Tells the guest what time it is. */
   setClock(): void {
-    this.send({ type: "clock", stream: 0, clock: now() });
+    this.send({ type: "clock", stream: 0, clock: this.wall.tell() });
   }
 
   /** Resolves when the agent answers; rejects when it has not within `deadlineMs`. It may answer later. */
@@ -119,7 +124,9 @@ export class Guest {
     while (this.streams.has(this.lastStream));
     this.highestStream = Math.max(this.highestStream, this.lastStream);
     const id = this.lastStream;
-    const bytes = encodeFirst(first(id));
+    const bytes = encodeOwn(first(id));
+    this.wall.check();
+    this.wall.watch(() => this.streams.size === 0);
     this.streams.set(id, stream);
     const { gone } = this;
     if (gone) queueMicrotask(() => this.streams.delete(id) && stream.lost(gone));
@@ -153,6 +160,7 @@ export class Guest {
   lose(error: BoxRunError): void {
     if (this.gone) return;
     this.gone = error;
+    this.wall.stop();
     for (const waiting of [this.hello, this.done, this.ready, ...this.pings.values()]) waiting.reject(error);
     const streams = [...this.streams.values()];
     this.streams.clear();
@@ -205,14 +213,22 @@ export class Guest {
   }
 }
 
-const now = () => BigInt(Date.now()) * 1_000_000n;
+/** What the fields of frames are called in the API, where that is something else. */
+const FIELD_NAMES: Readonly<Record<string, string>> = {
+  path: "the path",
+  second: "the new path",
+  cwd: "workdir",
+  hostname: "the name of the box",
+  argv: "cmd",
+};
 
-/** A stream's first frame carries what the caller gave: what does not fit it is the caller's mistake. */
-function encodeFirst(frame: HostFrame): Uint8Array {
+/** A stream's first frame, and SETUP, carry what the caller gave: what does not fit them is the caller's mistake. */
+function encodeOwn(frame: HostFrame): Uint8Array {
   try {
     return encodeFrame(frame);
   } catch (error) {
-    throw error instanceof FrameError ? invalid(`the guest cannot take this: ${error.message}`) : error;
+    if (!(error instanceof FrameError)) throw error;
+    throw invalid(`${FIELD_NAMES[error.field] ?? error.field} ${error.what}`);
   }
 }
 

@@ -100,7 +100,7 @@ export function describeRecord(record: BoxRecord, locked: boolean, persistent: b
     createdAt: date(record.createdAt) ?? new Date(0),
     startedAt: date(record.startedAt),
     stoppedAt: date(record.stoppedAt),
-    local: { image: image?.description ?? "", cpus: 1, persistent, boot: "cold", warnings: [] },
+    local: { image: image?.description ?? "", cpus: 1, persistent, boot: null, warnings: [] },
   };
 }
 

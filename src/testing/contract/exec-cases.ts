@@ -182,6 +182,7 @@ export function execCases(context: Context): void {
     { timeoutMs: 1.5 },
     { maxOutputBytes: -1 },
     { stdin: 5 },
+    { stderr: "both" },
     { env: { "": "x" } },
     { timeout: 5 },
   ])("refuses %j and names what is wrong", async (options) => {
@@ -193,20 +194,68 @@ export function execCases(context: Context): void {
     expect(await context.box.executions()).toHaveLength(before);
   });
 
-  it("refuses an argument list that is longer than a frame", async () => {
-    const error = await failure(
-      context.box.exec(["echo", ...Array.from({ length: 20 }, () => "x".repeat(100_000))]),
+  it("passes a command line as long as Linux takes it: 2 MiB in all, 128 KiB a word, any number of words", async () => {
+    const long = "x".repeat(131_071);
+    expect((await context.box.exec(["echo", long])).stdout).toBe(`${long}\n`);
+    const count = async (words: string[]) =>
+      (await context.box.exec(["sh", "-c", "echo $#", "sh", ...words])).stdout;
+    expect(await count(Array(20).fill("x".repeat(104_000)))).toBe("20\n");
+    expect(await count(Array(100_000).fill("word"))).toBe("100000\n");
+  });
+
+  it("refuses a command line that Linux would refuse, and says what is too long, by how much, and the limit", async () => {
+    const message = async (cmd: string[], env?: Record<string, string>) => {
+      const error = await failure(context.box.exec(cmd, env ? { env } : {}));
+      expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+      return error.message;
+    };
+    expect(await message(["echo", "fine", "x".repeat(131_072)])).toContain(
+      "cmd[2] must take at most 131071 bytes (128 KiB with the zero that ends it), got 131072, which is 1 too many",
     );
-    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(await message(["true"], { LONG: "ü".repeat(65_536) })).toMatch(
+      /"LONG" must take at most 131071 bytes .*, got 131077, which is 6 too many/,
+    );
+    expect(await message(["echo", ...Array<string>(21).fill("x".repeat(100_000))])).toMatch(
+      /command and its environment must together take at most 2097152 bytes .*, got 2100\d\d\d, which is 3\d\d\d too many/,
+    );
+    expect(await message(["true"], { A: "b\0" })).toContain("env.A must not contain a zero");
     expect((await context.box.exec(["echo", "fine"])).stdout).toBe("fine\n");
   });
 
-  it("passes a long command line, and refuses one that Linux refuses", async () => {
-    const long = "x".repeat(100_000);
-    expect((await context.box.exec(["echo", long])).stdout).toBe(`${long}\n`);
-    const { exitCode, stderr } = await context.box.exec(["echo", "x".repeat(200_000)]);
-    expect(exitCode).toBe(126);
-    expect(stderr).toMatch(/too long/);
+  it("says in words of the API what is wrong with a path", async () => {
+    const path = `/${"x".repeat(5000)}`;
+    expect((await failure(context.box.exec(["pwd"], { workdir: path }))).message).toMatch(
+      /workdir must take 0 to 4095 bytes, got 5001/,
+    );
+    const error = await failure(context.client.create(context.target.image, { workdir: path }));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(error.message).toMatch(/workdir must take at most 4095 bytes, got 5001/);
+  });
+
+  it("gives both outputs as one, in the order they were printed, when it is asked to", async () => {
+    const lines = Array.from({ length: 200 }, (_, i) => `out ${i}\nerr ${i}\n`).join("");
+    const command = "i=0; while [ $i -lt 200 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done; exit 3";
+    const seen: string[] = [];
+    for (const encoding of ["text", "bytes"] as const) {
+      const result = await context.box.exec(command, {
+        stderr: "stdout",
+        encoding,
+        onStderr: (text) => seen.push(text),
+      });
+      expect(result).toMatchObject({ stdout: lines, stderr: "", exitCode: 3, status: "failed" });
+      expect(result.cmd).toEqual(["/bin/sh", "-c", command]);
+    }
+    expect(seen).toEqual([]);
+    const argv = ["printf", "%s|", "a  b", "", "$x", "*"];
+    const exact = await context.box.exec(argv, { stderr: "stdout" });
+    expect(exact).toMatchObject({ stdout: "a  b||$x|*|", exitCode: 0, cmd: argv });
+    const missing = await context.box.exec(["no-such-command"], { stderr: "stdout" });
+    expect(missing).toMatchObject({ stderr: "", exitCode: 127 });
+    expect(missing.stdout).toMatch(/no-such-command.*not? (such|found)/);
+    const execution = await context.box.execStream("echo err >&2; echo out", { stderr: "stdout" });
+    const streams = new Set<string>();
+    for await (const event of execution) if (event.type === "log") streams.add(event.stream);
+    expect([...streams]).toEqual(["stdout"]);
   });
 
   it("throws TIMEOUT with what was printed, and ends the whole process group", async () => {
@@ -275,11 +324,10 @@ export function execCases(context: Context): void {
   });
 
   it("ends by its time limit with those who go on printing when its main process has ended", async () => {
-    const error = await failure(
-      context.box.exec("(trap '' TERM; while :; do echo tick; sleep 0.02; done) & echo $! >&2", {
-        timeoutMs: 1000,
-      }),
-    );
+    // It is at work all the time.
+    const work = "i=0; while [ $i -lt 500 ]; do i=$((i+1)); done";
+    const command = `(trap '' TERM; while :; do echo tick; ${work}; done) & echo $! >&2`;
+    const error = await failure(context.box.exec(command, { timeoutMs: 1000 }));
     expect(error).toMatchObject({ code: "TIMEOUT", result: { status: "timeout", exitCode: null } });
     const { stderr } = (error as unknown as { result: { stderr: string } }).result;
     expect((await context.box.exec(`kill -0 ${stderr}`)).exitCode).not.toBe(0);

@@ -17,9 +17,12 @@ export function lifeCases(context: Context): void {
     await box.exec("echo text > file; chmod 750 file; ln -s file link; rm -f /etc/motd");
     const stopped = await box.stop();
     expect(stopped).toMatchObject({ id: box.id, name: "keeper", status: "stopped" });
+    // How it came up is said of what runs.
+    expect(stopped.local?.boot ?? null).toBe(null);
     expect(stopped.stoppedAt!.getTime()).toBeGreaterThanOrEqual(stopped.startedAt!.getTime());
     const started = await box.start();
     expect(started).toMatchObject({ id: box.id, status: "running", errorCode: null });
+    expect(started.local?.boot ?? "snapshot").toBe("snapshot");
     expect(started.createdAt).toEqual(stopped.createdAt);
     expect(started.startedAt!.getTime()).toBeGreaterThan(stopped.startedAt!.getTime());
     const { stdout } = await box.exec("pwd; echo $KEPT; cat link; stat -c %a file; sha256sum < /root/big");

@@ -27,7 +27,14 @@ export function troubleCases(context: Context): void {
   it("kills a command that fills the memory, and nothing else", async () => {
     await using box = await small();
     const other = await box.execStream("sleep 0.2; echo untouched", { detached: true });
-    expect((await box.exec(HOG)).exitCode).toBe(137);
+    const why = "killed by signal 9: the box ran out of memory (memoryMb is 256)";
+    expect(await box.exec(HOG)).toMatchObject({ exitCode: 137, errorMessage: why, status: "failed" });
+    // A shell that ends as its command did.
+    expect(await box.exec(`(${HOG}); exit $?`)).toMatchObject({ exitCode: 137, errorMessage: why });
+    expect((await failure(box.exec(`${HOG}`, { check: true }))).message).toContain(why);
+    // Whoever ends otherwise, or by another's hand, had memory.
+    expect(await box.exec(`(${HOG}); exit 9`)).toMatchObject({ exitCode: 9, errorMessage: null });
+    expect(await box.exec("kill -9 $$")).toMatchObject({ exitCode: 137, errorMessage: null });
     expect((await other.wait()).exitCode).toBe(0);
     expect((await box.exec(["echo", "alive"])).stdout).toBe("alive\n");
   });
