@@ -129,6 +129,10 @@ export type GuestFrame =
   | { type: "hello"; stream: 0; version: number; maxPayload: number }
   | { type: "ready"; stream: 0; diskBytes: number }
   | { type: "pong"; stream: 0; token: number }
+  /** A flush of the box's disk begins: it covers all that was written before this frame. */
+  | { type: "flush"; stream: 0 }
+  /** The flush under way has ended; 0: all of that is on the disk. */
+  | { type: "flushed"; stream: 0; errno: number }
   | { type: "started"; stream: number; pid: number }
   | { type: "exit"; stream: number; how: ExitHow; value: number }
   | { type: "stat"; stream: number; size: number; mode: number; mtimeMs: number }
@@ -216,6 +220,8 @@ const DEFINITIONS = {
   hello: define<"hello">(0x81, "guest", "own", { version: u32(), maxPayload: u32() }),
   ready: define<"ready">(0x82, "guest", "own", { diskBytes: u64 }),
   pong: define<"pong">(0x83, "guest", "own", { token: u32() }),
+  flush: define<"flush">(0x84, "guest", "own", {}),
+  flushed: define<"flushed">(0x85, "guest", "own", { errno: u32() }),
   started: define<"started">(0x90, "guest", "stream", { pid: u32() }),
   exit: define<"exit">(0x91, "guest", "stream", {
     how: oneOf(["exited", "signaled", "out of memory"]),

@@ -11,6 +11,8 @@ import type {
   TerminalSpec,
 } from "../backend.js";
 import { BoxRunError, invalid } from "../errors.js";
+import { deferred } from "../util/deferred.js";
+import { startTimer } from "../util/timer.js";
 import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
 import { requireCommandSize } from "./command-size.js";
@@ -30,6 +32,8 @@ const RESERVED_SHARE = 0.02;
 /** Processes and threads in a box: enough for any build, few enough that a fork bomb stays a nuisance. */
 const PROCESS_LIMIT = 1024;
 const ENTROPY_BYTES = 64;
+/** For a script that is done to wait until what it has written is stored: on a slow disk all that a guest holds in memory. */
+const STORE_DEADLINE_MS = 60_000;
 
 /** What a box needs of the backend it belongs to. */
 export interface BoxContext {
@@ -170,15 +174,26 @@ export class LocalBox {
     if (!paused) this.guest.setClock();
   }
 
-  /** Keeps the process alive while `work` is under way. */
+  /** Keeps the process alive while `work` is under way, and then until what it has written is stored. */
   hold = async <T>(work: () => Promise<T>): Promise<T> => {
     if (this.holders++ === 0) this.machine.hold(true);
     try {
       return await work();
     } finally {
-      if (--this.holders === 0) this.machine.hold(false);
+      if (--this.holders === 0) void this.letGo();
     }
   };
+
+  private async letGo(): Promise<void> {
+    const stored = this.context.store.persistent === true ? this.guest.flushes.pending() : undefined;
+    if (stored) {
+      const late = deferred();
+      const stop = startTimer(STORE_DEADLINE_MS, late.resolve);
+      await Promise.race([stored, late.promise]);
+      stop();
+    }
+    if (this.holders === 0) this.machine.hold(false);
+  }
 
   startExec(spec: ExecSpec): Promise<ExecInfo> {
     this.requireRunning();

@@ -56,8 +56,10 @@ const ENDS = ["exit", "done", "fail"];
 
 /** A real agent in its test mode, and the frames it sends. */
 export class AgentProcess implements AsyncDisposable {
-  /** Of every stream, in order, not yet taken. */
+  /** Of every stream, in order, not yet taken; without those about flushes, which come at any time. */
   readonly frames: GuestFrame[] = [];
+  /** Everything, in order, taken or not. */
+  readonly received: GuestFrame[] = [];
   /** The agent's exit code, once its connection is closed. */
   readonly exited: Promise<number | null>;
   readonly pid: number;
@@ -74,7 +76,9 @@ export class AgentProcess implements AsyncDisposable {
     // A connection that breaks shows in the frames that are missing.
     this.socket.on("error", () => {});
     this.socket.on("data", (chunk: Buffer) => {
-      this.frames.push(...this.reader.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)));
+      const frames = this.reader.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+      this.received.push(...frames);
+      this.frames.push(...frames.filter(({ type }) => type !== "flush" && type !== "flushed"));
       this.wake();
     });
     this.exited = new Promise((resolve) => this.child.once("exit", (code) => resolve(code)));
@@ -157,6 +161,11 @@ export class AgentProcess implements AsyncDisposable {
   async arrived(): Promise<void> {
     if (this.gone) throw new Error("the agent has exited");
     await new Promise<void>((resolve) => this.waiters.push(resolve));
+  }
+
+  /** Resolves once so many flushes have ended. */
+  async flushed(count: number): Promise<void> {
+    while (this.received.filter(({ type }) => type === "flushed").length < count) await this.arrived();
   }
 
   /** Takes all frames of a stream to its end, and grants again what it has taken. */

@@ -14,7 +14,7 @@ const FLAGS = [
   ),
 ];
 const FILES =
-  "main dispatch streams frames exec ends sessions terminal pipes files operations box port give-up".split(
+  "main dispatch streams frames exec ends sessions terminal pipes files operations box flush port give-up".split(
     " ",
   );
 

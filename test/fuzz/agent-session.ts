@@ -204,6 +204,7 @@ export class Ledger {
   >();
   refusedByAgent = false;
   failedSetup = false;
+  private flushes = false;
   private isShutDown = false;
 
   asked(frame: HostFrame): void {
@@ -227,6 +228,10 @@ export class Ledger {
     if (stream === 0) {
       if (type === "fail" && frame.stage === 1) this.refusedByAgent = true;
       else if (type === "fail") this.failedSetup = true;
+      if (type === "flush" || type === "flushed") {
+        if (this.flushes === (type === "flush")) return `${type}, which does not follow`;
+        this.flushes = type === "flush";
+      }
       return undefined;
     }
     const found = this.opened.get(stream);

@@ -1,14 +1,37 @@
 /**
- * What writes in the guest. Each load numbers its records and prints a number only once fsync has returned for it. What a record holds follows from
+ * What writes in the guest. Each load numbers its records and prints a number once it is done with it. What a record holds follows from
  * its number, so that each can be told from every other and from what is damaged.
+ *
+ * With fsync, before the number is printed:
  *
  * - append: lines of up to a kilobyte, at the end of one file.
  * - files: a file is written beside its place, moved there, and the 16th before it is removed.
  * - blocks: one of 64 blocks is written anew in its place, after a journal that holds the same, as a database does.
  * - large: one of three files of half a megabyte is written anew.
+ *
+ * Without, so that a record is safe once a flush has begun after its number was told, and has ended:
+ *
+ * - fresh: a file is written, and the 16th before it is removed.
+ * - moved: a file is written beside its place and moved over the one before.
+ * - over: one of eight files is emptied and written anew.
+ * - grown: lines, at the end of one file.
+ * - put: one of four files is written anew by `box.files.write`, from outside.
  */
-export const LOADS = ["append", "files", "blocks", "large"] as const;
+export const LOADS = [
+  "append",
+  "files",
+  "blocks",
+  "large",
+  "fresh",
+  "moved",
+  "over",
+  "grown",
+  "put",
+] as const;
 export type Load = (typeof LOADS)[number];
+
+/** Those whose records a flush stores. */
+export const UNSYNCED: ReadonlySet<Load> = new Set(["fresh", "moved", "over", "grown", "put"]);
 
 /** Where they write. */
 export const FOLDER = "/root/k";
@@ -17,6 +40,9 @@ export const KEPT_FILES = 16;
 export const BLOCKS = 64;
 export const LARGE_FILES = 3;
 export const LARGE_BLOCKS = 128;
+export const OVER_FILES = 8;
+/** See `put` in test/pages/box-calls.mjs. */
+export const PUT_FILES = 4;
 
 const SCRIPT = `
 mkdir -p ${FOLDER} && cd ${FOLDER} || exit 1
@@ -37,10 +63,18 @@ blocks() {
 }
 large() { pattern $1 | dd of=large$(($1 % ${LARGE_FILES})) bs=65536 conv=fsync 2> /dev/null; }
 
+# They would write thousands of records a second.
+fresh() { line $1 613 6000 > fresh/f$1 && rm -f fresh/f$(($1 - ${KEPT_FILES})) && sleep 0.02; }
+moved() { line $1 613 6000 > moved.new && mv moved.new moved && sleep 0.02; }
+over() { line $1 613 6000 > over$(($1 % ${OVER_FILES})) && sleep 0.02; }
+grown() { line $1 37 900 >> grown && sleep 0.02; }
+
 # What a record under way has left is put aside: LOAD LAST
 resume() {
   case $1 in
     append) head -n $2 log > rest 2> /dev/null; fsync rest && mv rest log ;;
+    grown) touch grown; head -n $2 grown > rest && mv rest grown ;;
+    fresh) mkdir -p fresh && rm -f fresh/f$(($2 + 1)) fresh/f$(($2 - ${KEPT_FILES})) ;;
     files) mkdir -p files && rm -f files/t* files/f$(($2 - ${KEPT_FILES})) ;;
     blocks) [ -s blocks ] || { for i in $(seq 0 ${BLOCKS - 1}); do block $i; done > fresh; fsync fresh && mv fresh blocks; } ;;
   esac
@@ -56,7 +90,9 @@ write() {
 
 /** A command that goes on writing from these records on, until it is ended or cannot. */
 export function writerOf(last: ReadonlyMap<Load, number>): string {
-  const each = [...last].map(([load, number]) => `write ${load} ${number} &`);
+  const each = [...last]
+    .filter(([load]) => load !== "put")
+    .map(([load, number]) => `write ${load} ${number} &`);
   return `${SCRIPT}\n${each.join("\n")}\nwait`;
 }
 

@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { within } from "../faults/within.js";
 import { checkDisk, copyOut } from "../node/check-disk.js";
-import { FILLER, FOLDER, LIST, type Load, UNFILL, writerOf } from "./guest.js";
+import { FILLER, FOLDER, LIST, type Load, UNFILL, UNSYNCED, writerOf } from "./guest.js";
 import type { Host } from "./hosts.js";
 import { CallError, type Owner, OwnerGone, type Said } from "./owner.js";
 import type { Kill, Plan } from "./plan.js";
@@ -17,8 +17,11 @@ const MAX_BOXES = 3;
 interface Box {
   name: string;
   id: string;
-  /** Of each load, the last number that its guest has told to be stored. */
+  /** Of each load, the last number of which it is known that it is stored. */
   acknowledged: Map<Load, number>;
+  /** Of those that a flush stores, the last number that was told, and the last before the flush under way. */
+  told: Map<Load, number>;
+  covered: Map<Load, number>;
   /** All files that its disk holds, in words. */
   files: string;
   /** False while it is being made or removed: then it may be there, whole, or not at all. */
@@ -231,6 +234,8 @@ export class Life {
       id: "",
       files: "",
       acknowledged: new Map(loads.map((load) => [load, 0])),
+      told: new Map(),
+      covered: new Map(),
       sure: false,
     };
     this.boxes.push(box);
@@ -247,8 +252,13 @@ export class Life {
   /** Lets all boxes go on writing. What this returns ends when they cannot any more. */
   private write(): Promise<unknown>[] {
     this.heard = 0;
-    return this.boxes.map(({ name, acknowledged }) => {
+    return this.boxes.map(({ name, acknowledged, told, covered }) => {
+      told.clear();
+      covered.clear();
       const writing = this.owner!.call("write", name, writerOf(acknowledged));
+      const puts = acknowledged.get("put");
+      // Its box may come to its end between two of them.
+      if (puts !== undefined) this.owner!.call("put", name, FOLDER, puts).catch(() => {});
       // Whoever kills knows why; whoever does not waits for it.
       writing.catch(() => {});
       return writing;
@@ -264,14 +274,23 @@ export class Life {
     });
   }
 
-  private receive({ box: name, line }: Said): void {
+  private receive({ box: name, line, flush }: Said): void {
+    const box = this.boxes.find((each) => each.name === name);
+    if (flush === "began" && box) box.covered = new Map(box.told);
+    if (flush === "ended")
+      for (const [load, number] of box?.covered ?? []) this.acknowledge(box!, load, number);
     if (line === undefined) return;
     const [load, number] = line.split(" ") as [Load, string];
-    const box = this.boxes.find((each) => each.name === name);
     if (!/^\d+$/.test(number)) return void this.violations.push(`${name} says: ${line}`);
-    box?.acknowledged.set(load, Number(number));
-    this.tally.records++;
-    this.heard++;
+    if (UNSYNCED.has(load)) box?.told.set(load, Number(number));
+    else if (box) this.acknowledge(box, load, Number(number));
+  }
+
+  private acknowledge(box: Box, load: Load, number: number): void {
+    const records = number - box.acknowledged.get(load)!;
+    box.acknowledged.set(load, number);
+    this.tally.records += records;
+    this.heard += records;
     this.onRecord();
   }
 }

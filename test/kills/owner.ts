@@ -3,6 +3,8 @@ export interface Said {
   box: string;
   line?: string;
   phase?: string;
+  /** See test/pages/flush-watch.mjs. */
+  flush?: "began" | "ended";
 }
 
 /** The outcome of a call, as it comes out of a page or a process. */

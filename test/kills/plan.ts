@@ -33,7 +33,12 @@ export interface Plan {
 
 /** Makes a plan. The same numbers make the same plan. */
 export function newPlan(random: Random, kills: number, moments: readonly Moment[] = MOMENTS): Plan {
-  const loads = (): Load[] => (random.chance(0.4) ? [...LOADS] : [random.pick(LOADS)]);
+  const some = (): Load[] => {
+    const load = random.pick(LOADS);
+    // It has no command of its own that goes on.
+    return load === "put" ? [load, "append"] : [load];
+  };
+  const loads = (): Load[] => (random.chance(0.4) ? [...LOADS] : some());
   return {
     durability: random.pick(["relaxed", "relaxed", "strict"] as const),
     boxes: Array.from({ length: random.between(1, 2) }, loads),

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { BLOCKS, KEPT_FILES, LARGE_BLOCKS, LARGE_FILES, type Load } from "./guest.js";
+import { BLOCKS, KEPT_FILES, LARGE_BLOCKS, LARGE_FILES, type Load, OVER_FILES, PUT_FILES } from "./guest.js";
 
 /** What a disk holds of one load. */
 export interface Found {
@@ -14,24 +14,44 @@ const BLOCK_BYTES = 4096;
 const line = (number: number, factor: number, width: number) =>
   `${number} ${String(number).padStart(((number * factor) % width) + 1, "0")}\n`;
 const appended = (number: number) => line(number, 37, 900);
+const written = (number: number) => line(number, 613, 6000);
+/** The number of a record of {@link written} that is whole; 0 where it is not, NaN where there is no such file. */
+function wholeAt(path: string): number {
+  if (!existsSync(path)) return Number.NaN;
+  const text = read(path);
+  const number = Number(/^(\d+) /.exec(text)?.[1] ?? 0);
+  return text === written(number) ? number : 0;
+}
 const block = (number: number) => `b${String(number).padEnd(7)} ${String(number).padStart(4086, "0")}\n`;
 const isBlock = (text: string, number: number) => number >= 0 && text === block(number);
 const numberOf = (text: string) => Number(/^b(\d+) /.exec(text)?.[1] ?? -1);
 
 /** What a folder that the writers of guest.ts have written to holds. Only the record under way may be in part there. */
 export const READERS: Record<Load, (folder: string) => Found> = {
-  append(folder) {
-    const text = read(join(folder, "log"));
-    let last = 0;
-    let at = 0;
-    while (text.startsWith(appended(last + 1), at)) at += appended(++last).length;
-    // A file may be as long as it was to be, with zeroes where there was no time.
-    const under = text.slice(at);
-    const next = appended(last + 1);
-    const isNext =
-      under.length <= next.length && [...under].every((char, i) => char === next[i] || char === "\0");
-    return { last, bad: isNext ? [] : [`what follows line ${last} is another`] };
+  append: (folder) => lines(join(folder, "log")),
+  grown: (folder) => lines(join(folder, "grown")),
+
+  fresh(folder) {
+    const names = existsSync(join(folder, "fresh")) ? readdirSync(join(folder, "fresh")) : [];
+    const numbers = names.map((name) => Number(name.slice(1)));
+    const whole = numbers.filter((number) => wholeAt(join(folder, "fresh", `f${number}`)) === number);
+    const last = Math.max(0, ...whole);
+    const bad: string[] = [];
+    for (let number = Math.max(1, last - KEPT_FILES + 1); number <= last; number++)
+      if (!whole.includes(number))
+        bad.push(`file ${number} is ${numbers.includes(number) ? "not whole" : "gone"}`);
+    for (const number of numbers)
+      if (number > last + 1 || number < last - KEPT_FILES) bad.push(`there is a file ${number}`);
+    return { last, bad: bad.map((what) => `${what}, the last is ${last}`) };
   },
+
+  moved(folder) {
+    const whole = wholeAt(join(folder, "moved"));
+    return { last: whole || 0, bad: whole === 0 ? ["the file is not whole"] : [] };
+  },
+
+  over: (folder) => inTurns((i) => join(folder, `over${i}`), OVER_FILES, { atOnce: false }),
+  put: (folder) => inTurns((i) => join(folder, `put${i}`), PUT_FILES, { atOnce: true }),
 
   files(folder) {
     const names = existsSync(join(folder, "files")) ? readdirSync(join(folder, "files")) : [];
@@ -84,6 +104,34 @@ export const READERS: Record<Load, (folder: string) => Found> = {
     return { last, bad: isThere ? [] : [`the one before ${last} is not whole`] };
   },
 };
+
+/** Lines at the end of a file. */
+function lines(path: string): Found {
+  const text = read(path);
+  let last = 0;
+  let at = 0;
+  while (text.startsWith(appended(last + 1), at)) at += appended(++last).length;
+  // A file may be as long as it was to be, with zeroes where there was no time.
+  const under = text.slice(at);
+  const next = appended(last + 1);
+  const isNext =
+    under.length <= next.length && [...under].every((char, i) => char === next[i] || char === "\0");
+  return { last, bad: isNext ? [] : [`what follows line ${last} is another`] };
+}
+
+/** Files that are written anew in turns. Unless that is done at once, the next one may be there in part. */
+function inTurns(pathOf: (i: number) => string, files: number, { atOnce }: { atOnce: boolean }): Found {
+  const whole = Array.from({ length: files }, (_, i) => wholeAt(pathOf(i)));
+  const last = Math.max(0, ...whole.filter((number) => number > 0));
+  const bad: string[] = [];
+  for (let number = Math.max(1, last - files + 1); number <= last; number++) {
+    const mayBePart = !atOnce && number === last - files + 1;
+    if (whole[number % files] !== number && !mayBePart)
+      bad.push(`record ${number} is not whole, the last is ${last}`);
+  }
+  if (atOnce && whole.includes(0)) bad.push("a file is there in part");
+  return { last, bad };
+}
 
 /** What the guest has to say of a folder: see `LIST` in guest.ts. */
 export function listOf(folder: string): string {

@@ -58,6 +58,7 @@ async function startWriter(page: Page, name: string) {
       onRecord();
     });
   await page.exposeFunction("report", ({ line }: Said) => {
+    if (line === undefined) return;
     writer.last = Math.max(writer.last, Number(line));
     onRecord();
   });

@@ -29,6 +29,15 @@ export function boxCalls(client, say) {
         for (const line of lines) await say({ box: name, line });
       }
     },
+    /** Writes records from `last` on to four files in turns, without end. As of the loads of test/kills/guest.ts. */
+    put: async (name, folder, last) => {
+      const { files } = await client.getBox(name);
+      for (let number = last + 1; ; number++) {
+        const record = `${number} ${`${number}`.padStart(((number * 613) % 6000) + 1, "0")}\n`;
+        await files.write(`${folder}/put${number % 4}`, record);
+        await say({ box: name, line: `put ${number}` });
+      }
+    },
   };
 }
 

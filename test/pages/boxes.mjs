@@ -1,6 +1,10 @@
 /** What the tests of storage in a real browser call in its pages. */
 import { BoxRunClient } from "boxrun";
 import { boxCalls, outcomeOf } from "./box-calls.mjs";
+import { watched } from "./flush-watch.mjs";
+
+const listen = (worker, hear) => worker.addEventListener("message", ({ data }) => hear(data));
+globalThis.Worker = watched(Worker, listen, (message) => globalThis.report?.(message));
 
 const newClient = (local = {}) => new BoxRunClient({ backend: "local", local });
 

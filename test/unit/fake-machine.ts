@@ -38,6 +38,8 @@ export interface FakeMachine {
   failWorker(error: Error): void;
   /** It was asked to end, its guest being shut down; the fake does so at once. */
   stopped: boolean;
+  /** It keeps the process alive. */
+  held: boolean;
   terminated: boolean;
 }
 
@@ -91,6 +93,7 @@ export function fakeBackend(
       const machine: FakeMachine = {
         frames,
         stopped: false,
+        held: false,
         terminated: false,
         next: (type) => new Promise((resolve) => waiting.push({ type, resolve })),
         send: (...sent) => onMessage(sent.map(encodeFrame)),
@@ -119,7 +122,9 @@ export function fakeBackend(
         terminate: async () => {
           machine.terminated = true;
         },
-        hold: () => {},
+        hold: (held) => {
+          machine.held = held;
+        },
       };
     },
   };

@@ -39,6 +39,8 @@ describe("a guest that breaks the protocol", () => {
     ["a second start of one command", (stream) => [{ type: "started", stream, pid: 8 }]],
     ["a second box", () => [{ type: "ready", stream: 0, diskBytes: 1 }]],
     ["the end of what was not begun", () => [{ type: "done", stream: 0, bytes: 0 }]],
+    ["the end of a flush that was not begun", () => [{ type: "flushed", stream: 0, errno: 0 }]],
+    ["a flush within a flush", () => [flush, flush]],
     ["coming up twice", () => [hello(), hello()]],
     ["another version", () => [{ ...hello(), version: 99 }]],
   ];
@@ -208,6 +210,8 @@ describe("a guest that does not answer", () => {
 function data(stream: number, channel: "stdout" | "file", length = 1): GuestFrame {
   return { type: "data", stream, channel, data: new Uint8Array(length) };
 }
+
+const flush: GuestFrame = { type: "flush", stream: 0 };
 
 function hello(): GuestFrame & { type: "hello" } {
   return { type: "hello", stream: 0, version: PROTOCOL_VERSION, maxPayload: 1 };

@@ -18,7 +18,7 @@
 #define MAX_DISCARDED 64
 /* Pipes, files and directories of one stream: stdin, stdout and stderr; or a directory and its file. */
 #define STREAM_FDS 3
-#define MAX_POLL (2 + STREAM_FDS * MAX_STREAMS + MAX_DISCARDED)
+#define MAX_POLL (3 + STREAM_FDS * MAX_STREAMS + MAX_DISCARDED)
 
 enum kind { COMMAND, PUT, GET, LIST };
 
@@ -192,6 +192,26 @@ void file_abort(struct stream *stream);
 /* mkdir -p; the path is changed on the way and restored. */
 int make_directories(char *path);
 
+/* flush.c. */
+/* Of those who flush, as of nice(2): above everything in the box. */
+#define FLUSH_PRIORITY (-20)
+/* Readable when a flush has ended: see flush_step. */
+extern int flush_fd;
+/* Starts what flushes; false: it could not be started. */
+bool flush_open(void);
+/* From now on the disk is a box's; and from now on it is not. */
+void flush_serve(void);
+void flush_stop(void);
+/* Nobody waits for the end of the flush under way. */
+void flush_disconnected(void);
+/* A command has started, which may write; the agent has written; a command or a file has ended. */
+void flush_after_start(void);
+void flush_after_write(void);
+void flush_after_end(void);
+/* When flush_step has something to do, INT64_MAX: when a flush ends or something happens. */
+int64_t flush_due(void);
+void flush_step(bool answered);
+
 /* operations.c. Answers; false: it breaks the protocol. */
 bool operation_frame(const struct frame *frame);
 bool list_ready(const struct stream *stream);
@@ -213,6 +233,11 @@ struct setup {
 };
 /* The cgroup of the box's processes, -1 before boot and on a kernel without one. */
 extern int box_cgroup;
+/* The root of the box's disk, which no path leads to once the box is the root; -1 until it is mounted. */
+extern int box_disk;
+/* Whether a process of the box lives, and the processor time that all of them have used, in any unit. */
+bool box_runs(void);
+uint64_t box_used(void);
 const char *boot(void);
 /* Mounts the disk and makes the box the root of everything; then SETUP makes it somebody's. */
 const char *box_prepare(void);

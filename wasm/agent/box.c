@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -18,10 +19,9 @@
 #define EXT4_RESIZE _IOW('f', 16, uint64_t)
 
 int box_cgroup = -1;
-/* The box's memory.events, -1 without a cgroup. */
-static int memory_events = -1;
-/* The disk's root, which no path leads to once the box is the root. */
-static int disk = -1;
+int box_disk = -1;
+/* Of the box's control group, -1 without one. */
+static int cgroup_memory = -1, cgroup_events = -1, cgroup_cpu = -1;
 
 /* The digits of a number, at the end of `digits`: printf would be a third of this program. */
 static char *decimal(uint64_t value, char digits[24])
@@ -88,23 +88,55 @@ static void make_cgroup(void)
         report("cgroup", errno);
     else
         box_cgroup = open(CGROUP "box", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (box_cgroup >= 0)
-        memory_events = openat(box_cgroup, "memory.events", O_RDONLY | O_CLOEXEC);
+    cgroup_memory = open(CGROUP "box/memory.events", O_RDONLY | O_CLOEXEC);
+    cgroup_events = open(CGROUP "box/cgroup.events", O_RDONLY | O_CLOEXEC);
+    cgroup_cpu = open(CGROUP "box/cpu.stat", O_RDONLY | O_CLOEXEC);
+}
+
+/* The number that follows `name` and a space on a line of a file of the control group; `none` where there is no such line. */
+static uint64_t cgroup_number(int fd, const char *name, uint64_t none)
+{
+    /* Room for the line's end before the first line. */
+    char text[512] = "\n";
+    size_t length = strlen(name);
+    ssize_t got = fd < 0 ? -1 : pread(fd, text + 1, sizeof text - 2, 0);
+    if (got <= 0)
+        return none;
+    text[got + 1] = 0;
+    for (const char *line = text; line; line = strchr(line + 1, '\n')) {
+        if (strncmp(line + 1, name, length) != 0 || line[1 + length] != ' ')
+            continue;
+        uint64_t value = 0;
+        for (const char *at = line + length + 2; *at >= '0' && *at <= '9'; at++)
+            value = value * 10 + (*at - '0');
+        return value;
+    }
+    return none;
 }
 
 uint64_t out_of_memory_count(void)
 {
-    static const char name[] = "\noom_kill ";
-    char text[512];
-    uint64_t count = 0;
-    ssize_t got = memory_events < 0 ? 0 : pread(memory_events, text, sizeof text - 1, 0);
-    if (got <= 0)
-        return 0;
-    text[got] = 0;
-    const char *at = strstr(text, name);
-    for (at = at ? at + sizeof name - 1 : ""; *at >= '0' && *at <= '9'; at++)
-        count = count * 10 + (*at - '0');
-    return count;
+    return cgroup_number(cgroup_memory, "oom_kill", 0);
+}
+
+static bool any_command(void)
+{
+    for (int i = 0; i < stream_count; i++)
+        if (streams[i]->kind == COMMAND)
+            return true;
+    return false;
+}
+
+/* Without a control group only commands are known of, and are taken to be busy. */
+bool box_runs(void)
+{
+    return cgroup_number(cgroup_events, "populated", any_command()) != 0;
+}
+
+uint64_t box_used(void)
+{
+    static uint64_t looks;
+    return cgroup_number(cgroup_cpu, "usage_usec", looks += any_command());
 }
 
 static void raise_loopback(void)
@@ -143,6 +175,10 @@ const char *boot(void)
     raise_loopback();
     if (mount_at("/dev/sda", "/base", "erofs", MS_RDONLY, NULL) < 0)
         return "mount base";
+    /* What is written in place, which no commit of the journal waits for: of a flush that is late. */
+    if (write_file("/proc/sys/vm/dirty_writeback_centisecs", "100") < 0
+        || write_file("/proc/sys/vm/dirty_expire_centisecs", "100") < 0)
+        report("writing in time", errno);
     /* For what runs there before SETUP; an image without these directories goes without. */
     if (mount("/dev", "/base/dev", NULL, MS_BIND | MS_REC, NULL) < 0
         || mount("/proc", "/base/proc", NULL, MS_BIND | MS_REC, NULL) < 0)
@@ -201,7 +237,7 @@ static int ext4_size(int device, uint64_t *blocks, uint32_t *block_size)
 /* Of a mounted ext4, keeping the rest as it was mounted. */
 static int remount_disk(const char *option)
 {
-    return fchdir(disk) < 0 || mount(NULL, ".", NULL, MS_REMOUNT | MS_NOATIME, option) < 0 ? -1 : chdir("/");
+    return fchdir(box_disk) < 0 || mount(NULL, ".", NULL, MS_REMOUNT | MS_NOATIME, option) < 0 ? -1 : chdir("/");
 }
 
 static int grow_disk(int device, uint64_t wanted, uint64_t *size)
@@ -213,7 +249,7 @@ static int grow_disk(int device, uint64_t wanted, uint64_t *size)
     uint64_t wanted_blocks = wanted / block_size;
     if (wanted_blocks > blocks) {
         /* Under noinit_itable the kernel would write every new inode table now: 16 MB for each GB. */
-        if (remount_disk("init_itable") < 0 || ioctl(disk, EXT4_RESIZE, &wanted_blocks) < 0
+        if (remount_disk("init_itable") < 0 || ioctl(box_disk, EXT4_RESIZE, &wanted_blocks) < 0
             || remount_disk("noinit_itable") < 0 || ext4_size(device, &blocks, &block_size) < 0)
             return -1;
     }
@@ -233,12 +269,30 @@ static int mount_disk(void)
 {
     /*
      * noatime: reading would write. errors=remount-ro: a damaged disk is not damaged further. noinit_itable:
-     * the kernel would go on writing empty inode tables in the background long after the mount.
+     * the kernel would go on writing empty inode tables in the background long after the mount. nodelalloc: whatever
+     * commits the journal, an fsync of somebody else too, first writes out what files have grown by, so that none of them is
+     * left without its contents. commit=1: of a flush that is late.
      */
-    if (mount_at("/dev/sdb", "/disk", "ext4", MS_NOATIME, "errors=remount-ro,noinit_itable") < 0)
+    if (mount_at("/dev/sdb", "/disk", "ext4", MS_NOATIME, "errors=remount-ro,noinit_itable,nodelalloc,commit=1") < 0)
         return -1;
-    disk = open("/disk", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return disk < 0 ? -1 : 0;
+    box_disk = open("/disk", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return box_disk < 0 ? -1 : 0;
+}
+
+/* Flushes are not to wait for their turn among the box's processes. Without it they are later on a busy box. */
+static void hurry_flushes(void)
+{
+    uint64_t journal = 0;
+    char digits[24] = "";
+    int fd = open("/sys/fs/ext4/sdb/journal_task", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && read(fd, digits, sizeof digits - 1) > 0)
+        for (const char *at = digits; *at >= '0' && *at <= '9'; at++)
+            journal = journal * 10 + (*at - '0');
+    close_fd(&fd);
+    if (!journal || setpriority(PRIO_PROCESS, journal, FLUSH_PRIORITY) < 0)
+        report("priority of the journal", errno);
+    if (write_file("/sys/devices/virtual/workqueue/writeback/nice", "-20") < 0)
+        report("priority of writing", errno);
 }
 
 static int limit(const char *path, uint64_t value)
@@ -275,6 +329,7 @@ const char *box_prepare(void)
 {
     if (mount_disk() < 0)
         return "disk";
+    hurry_flushes();
     if ((mkdir("/disk/upper", 0755) < 0 && errno != EEXIST)
         || (mkdir("/disk/work", 0755) < 0 && errno != EEXIST)
         || mount_at("overlay", "/box", "overlay", 0, OVERLAY) < 0)
@@ -312,11 +367,11 @@ const char *box_setup(const struct setup *setup, uint64_t *size)
 const char *box_unmount(void)
 {
     sync();
-    if (disk < 0)
+    if (box_disk < 0)
         return NULL;
     if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
         return "remount overlay";
-    if (fchdir(disk) < 0 || mount(NULL, ".", NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+    if (fchdir(box_disk) < 0 || mount(NULL, ".", NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
         return "remount disk";
     return NULL;
 }

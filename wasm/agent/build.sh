@@ -10,4 +10,4 @@ cd "$(dirname "$0")"
 
 "$cc" -std=c11 -Wall -Wextra -Werror -Os -fomit-frame-pointer -ffunction-sections -ffile-prefix-map="$PWD"=. \
     -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,norelro -s \
-    main.c dispatch.c streams.c frames.c exec.c ends.c late.c sessions.c terminal.c pipes.c files.c operations.c box.c hosts.c port.c give-up.c -o "$out"
+    main.c dispatch.c streams.c frames.c exec.c ends.c late.c sessions.c terminal.c pipes.c files.c operations.c box.c hosts.c flush.c port.c give-up.c -o "$out"

@@ -63,6 +63,7 @@ static bool setup_frame(const struct frame *frame)
         return half_made(failed);
     send_u64(F_READY, 0, size);
     state = SERVING;
+    flush_serve();
     return true;
 }
 
@@ -90,6 +91,8 @@ static void shut_down(uint32_t grace_ms)
     signal_all(SIGCONT);
     for (int i = 0; i < stream_count; i++)
         late_over(streams[i]);
+    /* Unmounting writes out what is left. */
+    flush_stop();
     state = TERMINATING;
     shutdown_deadline = now_ms() + grace_ms;
 }

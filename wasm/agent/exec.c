@@ -165,6 +165,7 @@ struct stream *exec_start(uint32_t id, uint32_t window, const struct command *co
     stream->credit = window;
     stream->out_of_memory = out_of_memory_count();
     send_u32(F_STARTED, id, pid);
+    flush_after_start();
     return stream;
 }
 

@@ -167,6 +167,7 @@ void put_data(struct stream *stream, const uint8_t *data, uint32_t length)
         done += written;
     }
     stream->bytes += length;
+    flush_after_write();
     stream_grant(stream, length);
 }
 
@@ -179,6 +180,7 @@ void put_eof(struct stream *stream)
         return;
     }
     send_u64(F_DONE, stream->id, stream->bytes);
+    flush_after_end();
     file_close(stream);
 }
 

@@ -13,7 +13,7 @@ _Static_assert(TX_RESERVE <= MAX_DATA + FRAME_HEADER, "two whole frames fit besi
 
 static uint8_t tx[TX_SIZE];
 static size_t tx_start, tx_end;
-static bool urgent;
+static bool urgent, lazy = true;
 
 bool frame_header(const uint8_t *at, struct frame *frame)
 {
@@ -140,10 +140,16 @@ bool tx_urgent(void)
     return urgent;
 }
 
+bool tx_lazy(void)
+{
+    return lazy;
+}
+
 void tx_reset(void)
 {
     tx_start = tx_end = 0;
     urgent = false;
+    lazy = true;
 }
 
 bool tx_flush(int fd)
@@ -186,6 +192,7 @@ void tx_data_done(uint32_t stream, enum channel channel, uint32_t length)
     header(tx + tx_end, length, stream, F_DATA, channel);
     tx_end += FRAME_HEADER + length;
     urgent = true;
+    lazy = false;
 }
 
 /*
@@ -207,7 +214,13 @@ static void send(enum frame_type type, uint32_t stream, const void *payload, uin
     header(tx + tx_end, length, stream, type, 0);
     memcpy(tx + tx_end + FRAME_HEADER, payload, length);
     tx_end += FRAME_HEADER + length;
-    urgent |= type != F_STARTED && type != F_CREDIT;
+    urgent |= type != F_STARTED && type != F_CREDIT && type != F_FLUSH;
+    lazy &= type == F_FLUSH;
+}
+
+void send_empty(enum frame_type type, uint32_t stream)
+{
+    send(type, stream, "", 0);
 }
 
 void send_u32(enum frame_type type, uint32_t stream, uint32_t value)

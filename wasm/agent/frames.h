@@ -50,6 +50,8 @@ bool tx_empty(void);
 bool tx_urgent(void);
 /* Drops what was not sent: the connection it was meant for is gone. */
 void tx_reset(void);
+/* Whether nothing waits but FLUSH, which says nothing before FLUSHED follows it. */
+bool tx_lazy(void);
 /* Writes what has gathered. False: the connection is lost. Bytes may remain when it is full. */
 bool tx_flush(int fd);
 
@@ -57,6 +59,7 @@ bool tx_flush(int fd);
 uint8_t *tx_data(void);
 void tx_data_done(uint32_t stream, enum channel channel, uint32_t length);
 
+void send_empty(enum frame_type type, uint32_t stream);
 void send_u32(enum frame_type type, uint32_t stream, uint32_t value);
 void send_u64(enum frame_type type, uint32_t stream, uint64_t value);
 /* A short frame of DATA, which needs no more room than TX_RESERVE. */

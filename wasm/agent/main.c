@@ -150,6 +150,7 @@ static void disconnected(void)
         else
             file_abort(stream);
     }
+    flush_disconnected();
     rx_start = rx_end = 0;
     tx_reset();
     deaf = false;
@@ -170,6 +171,7 @@ static bool fill_polls(bool outputs)
     /* First: a command's end is then never seen before the hang-up of its pipes. */
     poll_add(children, POLLIN);
     poll_add(port, (blocked ? POLLOUT : 0) | (deaf ? POLLRDHUP : room ? POLLIN : 0));
+    poll_add(flush_fd, tx_has(TX_RESERVE) ? POLLIN : 0);
     for (int i = 0; i < stream_count; i++) {
         if (streams[i]->kind == COMMAND)
             pipes_poll(streams[i], outputs && !blocked && !deaf);
@@ -205,8 +207,8 @@ static uint32_t pump(void)
 
 static int poll_timeout(bool at_once)
 {
-    /* The nearest of what is due: the end of the quiet, of a command's grace or lateness and of the shutdown's. */
-    int64_t due = quiet_until ? quiet_until : INT64_MAX, grace = exec_deadline();
+    /* The nearest of what is due: the end of the quiet, of a command's grace or lateness and of the shutdown's, and a flush. */
+    int64_t due = quiet_until ? quiet_until : INT64_MAX, grace = exec_deadline(), flush = flush_due();
     /* Only a turn with a pump can do something about it. */
     int64_t late = blocked || deaf ? INT64_MAX : late_deadline();
     if (at_once)
@@ -215,6 +217,8 @@ static int poll_timeout(bool at_once)
         due = grace;
     if (late < due)
         due = late;
+    if (flush < due)
+        due = flush;
     if (shutting_down() && shutdown_deadline < due)
         due = shutdown_deadline;
     if (due == INT64_MAX)
@@ -240,7 +244,7 @@ static _Noreturn void serve(void)
     for (;;) {
         if (quiet_until && now_ms() >= quiet_until)
             quiet_until = 0;
-        if (!quiet_until || tx_urgent()) {
+        if ((!quiet_until && !tx_lazy()) || tx_urgent()) {
             if (!tx_flush(port)) {
                 disconnected();
                 continue;
@@ -272,6 +276,7 @@ static _Noreturn void serve(void)
             if (sent && sent < FLOOD && !ended)
                 quiet_until = now_ms() + QUIET_OUTPUT_MS;
         }
+        flush_step(polls[2].revents & POLLIN);
         if (ending)
             shutdown_step(reaped);
         crowded = !tx_has(TX_RESERVE);
@@ -297,6 +302,8 @@ static const char *prepare(void)
     dev_null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (dev_null < 0)
         return "/dev/null";
+    if (!flush_open())
+        return "flushes";
     return sessions_open() ? NULL : "/proc";
 }
 

@@ -141,6 +141,9 @@ bool operation_frame(const struct frame *frame)
         send_fail(frame->stream, STAGE_OPEN, errno, path);
     else if (operation != FILE_LIST)
         send_u64(F_DONE, frame->stream, bytes);
+    /* One that fails may have made directories. */
+    if (operation >= FILE_MKDIR)
+        flush_after_end();
     return true;
 }
 

@@ -223,6 +223,7 @@ uint32_t pipes_pump(struct stream *stream)
     if (!stream->pid && !stream->session && !late_waits(stream, sent) && !stream->out.left
         && !stream->err.left) {
         send_exit(stream->id, stream->how, stream->code);
+        flush_after_end();
         discard(&stream->out);
         discard(&stream->err);
         exec_close(stream);

@@ -91,6 +91,11 @@
  *
  * Trust. The agent checks every frame, and on a malformed one sends FAIL (stream 0, EPROTO) and reads nothing
  * more. The host does the same and ends the machine: everything inside the guest is untrusted.
+ *
+ * Flushes. From READY on the agent writes out what the box's file system holds in memory: soon after a command, a PUT or
+ * a FILE has ended, and at least every second of the guest's time while processes of the box run. It sends FLUSH as it begins and FLUSHED as
+ * it is done; they alternate. All that was written before FLUSH was sent, thus by commands whose output or EXIT and by files whose
+ * DONE came before it, is on the disk when FLUSHED says so. A box in which nothing runs and nothing ends sends neither.
  */
 #ifndef BOXRUN_PROTOCOL_H
 #define BOXRUN_PROTOCOL_H
@@ -167,6 +172,8 @@ enum frame_type {
     F_HELLO = 0x81,     /* u32 PROTOCOL_VERSION, u32 MAX_PAYLOAD */
     F_READY = 0x82,     /* u64 size of the box's file system (bytes) */
     F_PONG = 0x83,      /* u32 token */
+    F_FLUSH = 0x84,     /* (empty) a flush begins; none is under way */
+    F_FLUSHED = 0x85,   /* u32 errno (0: it is all on the disk) of the flush that began last */
 
     /* guest -> host, on a stream (FAIL and DONE on stream 0 too) */
     F_STARTED = 0x90,   /* u32 process id */

@@ -50,6 +50,7 @@ export async function putFile(
 }
 
 class Put implements GuestStream {
+  readonly mayWrite = true;
   private readonly id: number;
   private readonly credit = new SendCredit();
   private readonly done = deferred<void>();
@@ -145,6 +146,7 @@ export async function getFile(guest: Guest, path: string, signal?: AbortSignal):
 }
 
 class Get implements GuestStream {
+  readonly mayWrite = false;
   readonly opened = deferred<{ size: number; mode: number }>();
   readonly stream: ReadableStream<Uint8Array>;
   private readonly id: number;

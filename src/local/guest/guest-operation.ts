@@ -38,6 +38,7 @@ export async function operateInGuest(
 
 class Operation implements GuestStream {
   readonly done = deferred<FileEntry[]>();
+  readonly mayWrite: boolean;
   private readonly id: number;
   private readonly credit: ReceiveCredit;
   private readonly entries: FileEntry[] = [];
@@ -49,6 +50,7 @@ class Operation implements GuestStream {
     private readonly guest: Guest,
     private readonly operation: FileOperation,
   ) {
+    this.mayWrite = operation.op !== "stat" && operation.op !== "list";
     this.id = guest.open(this, (stream) => ({
       type: "file",
       stream,

@@ -34,6 +34,7 @@ export interface ProcessEvents {
 
 /** A running command in the guest. */
 export class GuestProcess implements GuestStream {
+  readonly mayWrite = true;
   private readonly id: number;
   private readonly startedOrEnded = deferred<void>();
   private readonly stdin = new SendCredit();

@@ -7,6 +7,7 @@ import { FrameError } from "../frame-fields.js";
 import { type GuestFrame, type HostFrame, MAX_DATA, PROTOCOL_VERSION, STAGES } from "../frame-types.js";
 import { encodeFrame, FrameReader } from "../frames.js";
 import type { SendCredit } from "./credit.js";
+import { Flushes } from "./flushes.js";
 import { violation } from "./violation.js";
 import { WallClock } from "./wall-clock.js";
 
@@ -28,6 +29,8 @@ export interface SetupSpec {
 
 /** One stream of the connection: a command, or a file on its way. */
 export interface GuestStream {
+  /** The guest may have written to its disk by the time that it ends. */
+  readonly mayWrite: boolean;
   /** Throws when the frame breaks the protocol. */
   receive(frame: GuestFrame): void;
   /** The guest is gone; no frame comes any more. */
@@ -45,6 +48,8 @@ export class Guest {
     // One that stands still is told the date when it goes on.
     if (!this.clock.isPaused) this.setClock();
   });
+  /** How far the guest's writes have come. */
+  readonly flushes = new Flushes();
   private readonly reader = new FrameReader("guest");
   private readonly streams = new Map<number, GuestStream>();
   private readonly hello = deferred<void>();
@@ -164,6 +169,7 @@ export class Guest {
     for (const waiting of [this.hello, this.done, this.ready, ...this.pings.values()]) waiting.reject(error);
     const streams = [...this.streams.values()];
     this.streams.clear();
+    this.flushes.lose();
     for (const stream of streams) stream.lost(error);
   }
 
@@ -176,6 +182,7 @@ export class Guest {
         return this.hello.resolve();
       case "ready":
         this.expect(frame);
+        this.flushes.wrote();
         return this.ready.resolve({ diskBytes: frame.diskBytes });
       case "pong": {
         const asked = this.pings.get(frame.token);
@@ -183,6 +190,10 @@ export class Guest {
         this.pings.delete(frame.token);
         return asked.resolve();
       }
+      case "flush":
+        return this.flushes.begin();
+      case "flushed":
+        return this.flushes.end();
       case "done":
         this.expect(frame);
         return this.done.resolve();
@@ -210,6 +221,7 @@ export class Guest {
     // After it, so that a stream whose last frame broke the protocol still learns that the guest is lost.
     const last = frame.type === "exit" || frame.type === "done" || frame.type === "fail";
     if (last) this.streams.delete(frame.stream);
+    if (last && stream.mayWrite) this.flushes.wrote();
   }
 }
 
