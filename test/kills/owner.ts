@@ -4,7 +4,7 @@ export interface Said {
   line?: string;
   phase?: string;
   /** See test/pages/flush-watch.mjs. */
-  flush?: "began" | "ended";
+  flush?: "due" | "began" | "ended";
 }
 
 /** The outcome of a call, as it comes out of a page or a process. */

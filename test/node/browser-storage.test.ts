@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FlushLog } from "../kills/flush-log.js";
 import type { Said } from "../kills/owner.js";
 import { BrowserProfile, type PageScope } from "./browser-profile.js";
 import { CHECKER, checkDisk, intact, WRITER, writeDisk } from "./check-disk.js";
@@ -94,6 +95,29 @@ describe("a box in a browser", () => {
     await page.locator("html[data-ready]").waitFor();
     await expectIntact(page, "reloaded", writer.last);
   });
+
+  it.each(["reloaded", "killed"])(
+    "has what commands and uploads wrote without a sync, whole, when it is %s after the flush that follows",
+    async (end) => {
+      const flushes = new FlushLog();
+      let page = await profile.open();
+      await page.exposeFunction("report", (said: Said) => flushes.hear(said));
+      await createBox(page, "soon");
+      await run(page, "soon", "cd /root; echo old > f; echo old > g; echo 1 > h");
+      await run(page, "soon", "cd /root; echo new > f; echo new > g.new; mv g.new g; echo 2 >> h");
+      await page.evaluate(async () => (await client.getBox("soon")).files.write("/root/i", "put"));
+      await flushes.settled();
+      if (end === "reloaded") await page.reload();
+      else {
+        await profile.kill();
+        page = await profile.open();
+      }
+      await page.locator("html[data-ready]").waitFor();
+      expect(await run(page, "soon", "cd /root; cat f g h i")).toBe("new\nnew\n1\n2\nput");
+      await page.evaluate(async () => (await client.getBox("soon")).stop());
+      await expectIntact(page, "soon", 0);
+    },
+  );
 
   it("is another tab's once its own has crashed", async () => {
     const owner = await profile.open();

@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { BoxRunClient } from "boxrun";
 import { afterAll, describe, expect, it } from "vitest";
 import { failure, pattern } from "../../src/testing/contract/tools.js";
+import { checkDisk } from "./check-disk.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "boxrun-test-"));
@@ -29,6 +30,23 @@ describe("a Node script", () => {
       console.log((await box.exec("echo done")).stdout);
     `);
     expect(stdout).toBe("done\n\n");
+  });
+
+  it("has stored what it wrote when it ends, though nobody closed anything", async () => {
+    const state = join(scratch, "stored");
+    await runScript(`
+      const client = new BoxRunClient({ backend: "local", local: { state: ${JSON.stringify(state)} } });
+      const box = await client.create("tiny", { name: "left", memoryMb: 256 });
+      await box.exec("echo by a command > /root/f");
+      await box.files.write("/root/g", "by a call");
+    `);
+    const client = new BoxRunClient({ backend: "local", local: { state } });
+    const box = await client.getBox("left");
+    checkDisk(join(state, "boxes", box.id, "disk"), scratch);
+    await box.start();
+    const { stdout } = await box.exec("cat /root/f /root/g");
+    await client.close();
+    expect(stdout).toBe("by a command\nby a call");
   });
 
   it("does not end while a call is pending", async () => {

@@ -3,13 +3,16 @@
  */
 const HEADER_BYTES = 12;
 const SETUP = 0x01;
+/** EXIT and DONE are what a flush is due after. */
 const EVENTS = new Map([
   [0x84, "began"],
   [0x85, "ended"],
+  [0x91, "due"],
+  [0x93, "due"],
 ]);
 
 /**
- * A Worker as the given one is, that calls `say` with `{ box, flush: "began" }` and `{ box, flush: "ended" }`, before the SDK has the frames. The box is named by its host name. `listen` passes on what the Worker
+ * A Worker as the given one is, that calls `say` with `{ box, flush }`, which is "due", "began" or "ended", before the SDK has the frames. The box is named by its host name. `listen` passes on what the Worker
  * posts.
  */
 export function watched(Worker, listen, say) {
@@ -39,7 +42,7 @@ export function watched(Worker, listen, say) {
         if (rest.byteLength < end) break;
         const flush = EVENTS.get(rest[8]);
         // What the disk has refused is not stored.
-        if (flush === "began" || (flush && view.getUint32(HEADER_BYTES, true) === 0))
+        if (flush && (flush !== "ended" || view.getUint32(HEADER_BYTES, true) === 0))
           say({ box: this.#box, flush });
         rest = rest.subarray(end);
       }
