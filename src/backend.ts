@@ -59,7 +59,18 @@ export type Capabilities = Readonly<
 export interface DownloadResult {
   /** Size when the transfer began, in bytes; null when unknown. */
   size: number | null;
+  /** Permission bits. Absent: the backend does not tell. */
+  mode?: number;
   stream: ReadableStream<Uint8Array>;
+}
+
+/** Options of a file on its way into a box. Without `mode` a file that is there keeps its own. */
+export interface UploadSpec {
+  /** Permission bits, whether or not there is a file already. */
+  mode?: number;
+  /** Permission bits of a new file, where `mode` is not given. @default 0o644 */
+  newMode?: number;
+  signal?: AbortSignal;
 }
 
 /**
@@ -153,14 +164,12 @@ export interface Backend {
   /** Starts a shell on a terminal. UNSUPPORTED without the capability "attach". When `signal` aborts, it ends. */
   attach(boxId: string, spec: TerminalSpec, options: { signal?: AbortSignal }): Promise<Terminal>;
 
-  /** Puts one file: whole under `path`, or not at all. Directories of the path are made. */
-  upload(
-    boxId: string,
-    path: string,
-    body: ReadableStream<Uint8Array>,
-    options: { mode: number; signal?: AbortSignal },
-  ): Promise<void>;
-  /** RUNTIME_ERROR when there is no such file, or it is a directory. */
+  /**
+   * Puts one file. Directories of the path are made, links at its end are followed. A regular file that is there is replaced, whole or not at all, and keeps its owner; a device, a file of the kernel (as under /proc)
+   * and a file that is a mount are written into. RUNTIME_ERROR for a directory, a FIFO and a socket.
+   */
+  upload(boxId: string, path: string, body: ReadableStream<Uint8Array>, options: UploadSpec): Promise<void>;
+  /** RUNTIME_ERROR when there is no such file, or it is not a regular one. A file that grows meanwhile is given as far as it went when the transfer began. */
   download(boxId: string, path: string, options: { signal?: AbortSignal }): Promise<DownloadResult>;
 
   /**

@@ -7,6 +7,7 @@ import type {
   Terminal,
   TerminalSpec,
   TransferProgress,
+  UploadSpec,
 } from "./backend.js";
 import { invalid } from "./errors.js";
 import { type Command, type ExecOptions, type ExecStreamOptions, runToEnd, startExecution } from "./exec.js";
@@ -14,6 +15,7 @@ import { type ExecResult, Execution, type ExecutionWithStdin } from "./execution
 import type { BoxFiles } from "./file-types.js";
 import { filesOf } from "./files.js";
 import { type Source, toStream } from "./source.js";
+import { DEFAULT_FILE_MODE } from "./transfers.js";
 import { untilAborted } from "./util/abort.js";
 import { concatBytes } from "./util/bytes.js";
 import { asyncDispose } from "./util/dispose.js";
@@ -21,7 +23,7 @@ import { parseTerminalSpec } from "./validate.js";
 
 /** Options of `upload`. */
 export interface UploadOptions {
-  /** Permission bits of the file in the box. Default: those of a local path, else 0o644. */
+  /** Permission bits of the file in the box. Default: a file that is there keeps its own; a new one has those of a local path, else 0o644. */
   mode?: number;
   signal?: AbortSignal;
   onProgress?: (progress: TransferProgress) => void;
@@ -56,7 +58,6 @@ export interface Download {
   stream(): ReadableStream<Uint8Array>;
 }
 
-const DEFAULT_MODE = 0o644;
 const MAX_MODE = 0o7777;
 
 /**
@@ -162,10 +163,13 @@ export class BoxHandle {
   }
 
   /**
-   * Puts one file into the box: whole under `path`, or not at all. Directories of the path are made. A string is a path on this machine.
+   * Puts one file into the box: whole under `path`, or not at all. Directories of the path are made, links at its end followed. A string is a path on this machine.
    *
-   * Throws VALIDATION_ERROR for a path that is not absolute, UNSUPPORTED for a local path in a page, RUNTIME_ERROR when the guest
-   * refuses (the path is a directory), STORAGE_FULL, the signal's reason.
+   * A file that is there keeps its owner, and its mode unless `mode` says otherwise; its other hard links keep the old contents. Devices, files of the kernel (as under /proc) and files that are mounts are written
+   * into: where that fails, a part may have been written, and the error says so.
+   *
+   * Throws VALIDATION_ERROR for a path that is not absolute or has half a surrogate pair in it, and for a local path that is no regular file; UNSUPPORTED for a local path in a page; RUNTIME_ERROR when the guest
+   * refuses (a directory, a FIFO, a socket); STORAGE_FULL; the signal's reason.
    *
    * @example
    * await box.upload(new TextEncoder().encode("print(42)"), "/root/main.py");
@@ -179,11 +183,14 @@ export class BoxHandle {
       typeof source === "string"
         ? await (await localFiles()).openLocalFile(source)
         : { ...toStream(source), mode: undefined };
-    const mode = options.mode ?? file.mode ?? DEFAULT_MODE;
+    const spec: UploadSpec = {
+      ...(options.mode !== undefined && { mode: options.mode }),
+      ...(file.mode !== undefined && { newMode: file.mode }),
+      ...(signal && { signal }),
+    };
     const body = onProgress ? file.stream.pipeThrough(reporting(file.size, onProgress)) : file.stream;
     try {
-      const sent = this.backend.upload(this.id, path, body, { mode, ...(signal && { signal }) });
-      await untilAborted(sent, signal);
+      await untilAborted(this.backend.upload(this.id, path, body, spec), signal);
     } finally {
       // Whoever stopped reading it has let go of it; a path that was refused never got that far.
       if (!body.locked) await body.cancel().catch(() => {});
@@ -191,10 +198,13 @@ export class BoxHandle {
   }
 
   /**
-   * Gets one file out of the box, or with `localPath` writes it to this machine.
+   * Gets one regular file out of the box, or with `localPath` writes it to this machine. One that grows meanwhile is given as far as it went at first; one that is made shorter is an error.
    *
-   * Throws RUNTIME_ERROR when there is no such file or it is a directory, VALIDATION_ERROR for a path that is not absolute,
-   * UNSUPPORTED for a local path in a page, the signal's reason.
+   * On this machine a new file has the mode of the one in the box, as far as the umask lets it. A file that is there is replaced, whole or not at all, and keeps its mode, and its owner as far as that is allowed; links
+   * are followed, and directories of the path made. Devices and FIFOs are written into: a FIFO waits up to a minute for its reader, and as long again whenever that one does not read.
+   *
+   * Throws RUNTIME_ERROR when there is no such file or it is not a regular one; VALIDATION_ERROR for a path that is not absolute or has half a surrogate pair in it, and for a local path that cannot be written;
+   * UNSUPPORTED for a local path in a page; the signal's reason.
    *
    * @example
    * const text = await (await box.download("/etc/os-release")).text();
@@ -210,10 +220,20 @@ export class BoxHandle {
     signal?.throwIfAborted();
     if (typeof target === "string") (await localFiles()).requireLocalFiles();
     const opened = this.backend.download(this.id, path, signal ? { signal } : {});
-    const { size, stream } = await untilAborted(opened, signal);
+    const { size, mode, stream } = await untilAborted(opened, signal);
     const body = onProgress ? stream.pipeThrough(reporting(size, onProgress)) : stream;
     if (typeof target !== "string") return new StreamDownload(size, body);
-    return (await localFiles()).saveLocalFile(target, body);
+    const newMode = async () => mode ?? (await this.modeOf(path, signal));
+    return (await localFiles()).saveLocalFile(target, body, { newMode, ...(signal && { signal }) });
+  }
+
+  /** Where a download does not tell it. */
+  private modeOf(path: string, signal: AbortSignal | undefined): Promise<number> {
+    return this.files.stat(path, signal ? { signal } : {}).then(
+      (stat) => stat.mode,
+      // A box without the programs for it.
+      () => DEFAULT_FILE_MODE,
+    );
   }
 
   /** Asks for the box's state again. Throws BOX_NOT_FOUND once it is removed. */

@@ -1,3 +1,4 @@
+import { tarOf } from "./archives.js";
 import type { Backend } from "./backend.js";
 import { BoxRunError, errnoOf, invalid } from "./errors.js";
 import { pathBytes, pathText } from "./file-paths.js";
@@ -13,7 +14,7 @@ import type {
   FileStat,
   WriteOptions,
 } from "./file-types.js";
-import { ScriptedFiles, scriptCommand, scriptError } from "./scripted-files.js";
+import { Complaints, ScriptedFiles, scriptCommand, scriptError } from "./scripted-files.js";
 import type { Source } from "./source.js";
 import { untilAborted } from "./util/abort.js";
 
@@ -130,16 +131,19 @@ export class FileCommands implements BoxFiles {
       workdir: "/",
     });
     const events = execution[Symbol.asyncIterator]();
-    let words = "";
+    const complaints = new Complaints(scripts.PACK_WARNING);
     return new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
           for (;;) {
             const { done, value } = await events.next();
             if (done) return controller.close();
-            if (value.type === "exit" && value.exitCode !== 0)
-              throw scriptError("pack", path, value.exitCode, words);
-            if (value.type === "log" && value.stream === "stderr") words = (words + value.data).slice(-1000);
+            if (
+              value.type === "exit" &&
+              !(value.exitCode === 0 || (value.exitCode === 1 && complaints.areWarnings))
+            )
+              throw scriptError("pack", path, value.exitCode, complaints.words);
+            if (value.type === "log" && value.stream === "stderr") complaints.take(value.data);
             if (value.type === "log" && value.stream === "stdout" && value.bytes.byteLength > 0)
               return controller.enqueue(value.bytes);
           }
@@ -151,14 +155,17 @@ export class FileCommands implements BoxFiles {
   }
 
   async unpack(archive: Exclude<Source, string>, path: BoxPath, options: FileOptions = {}): Promise<void> {
+    pathBytes(path);
+    options.signal?.throwIfAborted();
+    const { stream, flag } = await untilAborted(tarOf(archive), options.signal);
     if (this.backend.capabilities.stdin === true) {
-      await this.scripts.run("unpack", scripts.UNPACK, [path], [], { ...options, stdin: archive });
+      await this.scripts.run("unpack", scripts.UNPACK, [path], [flag], { ...options, stdin: stream });
       return;
     }
     const file = `/tmp/boxrun-${crypto.randomUUID()}.tar`;
     try {
-      await this.box.upload(archive, file, options);
-      await this.scripts.run("unpack", scripts.UNPACK_FILE, [path, file], [], options);
+      await this.box.upload(stream, file, options);
+      await this.scripts.run("unpack", scripts.UNPACK_FILE, [path, file], [flag], options);
     } catch (error) {
       // Else the script has.
       const removed = this.remove(file).catch(() => {});

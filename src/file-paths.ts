@@ -1,5 +1,6 @@
 import { invalid } from "./errors.js";
 import type { BoxPath } from "./file-types.js";
+import { isWellFormed } from "./util/well-formed.js";
 
 const SLASH = 47;
 
@@ -7,6 +8,11 @@ const SLASH = 47;
 export function pathBytes(path: BoxPath): Uint8Array {
   if (typeof path !== "string" && !(path instanceof Uint8Array))
     throw invalid("a path must be a string or bytes");
+  if (typeof path === "string" && !isWellFormed(path))
+    throw invalid(
+      `the path ${JSON.stringify(path)} has half a surrogate pair in it, which no file name can have`,
+      "give names that are no text as bytes",
+    );
   const bytes = typeof path === "string" ? new TextEncoder().encode(path) : path;
   if (bytes[0] !== SLASH) throw invalid(`the path ${showPath(path)} must be absolute`);
   if (bytes.includes(0)) throw invalid("a path cannot contain a zero character");

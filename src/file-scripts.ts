@@ -2,6 +2,8 @@
  * What `box.files` runs in a box: POSIX shell, with the programs that BusyBox has. `$a` and `$b` are the paths, absolute and without a slash at their end. An exit code of {@link ERRORS} says what is wrong.
  */
 
+import { followLinks } from "./transfers.js";
+
 /** What the scripts exit with, after the names of errno. */
 export const ERRORS: Readonly<Record<number, { code: string; text: string }>> = {
   40: { code: "ENOENT", text: "no such file or directory" },
@@ -9,6 +11,8 @@ export const ERRORS: Readonly<Record<number, { code: string; text: string }>> = 
   42: { code: "EEXIST", text: "file exists" },
   43: { code: "EISDIR", text: "is a directory" },
   44: { code: "ENOTEMPTY", text: "directory not empty" },
+  45: { code: "EINVAL", text: "not a regular file, but a FIFO, a socket or a device (EINVAL)" },
+  46: { code: "ELOOP", text: "too many levels of symbolic links" },
 };
 
 const FORMAT = "%f %s %Y %u %g";
@@ -33,6 +37,9 @@ exec stat -L -c '/${FORMAT} .' -- "$a"`;
 
 export const LSTAT = `${IS_THERE}
 exec stat -c '/${FORMAT} .' -- "$a"`;
+
+/** What a list complains of when something is removed meanwhile. */
+export const VANISHED = /: No such file or directory$/;
 
 /** A name holds no slash, so that one at the beginning of a line begins an entry, whatever the name before it holds. */
 export const LIST = `${EXISTS}
@@ -73,27 +80,42 @@ exec rm -f -- "$a"`;
 export const REMOVE_ALL = `${IS_THERE}
 exec rm -rf -- "$a"`;
 
-/** `$1`: "r" for directories with what is in them, which join what is in the target. */
-export const COPY = `${IS_THERE}
-mkdir -p -- "\${b%/*}/" || exit 41
-if [ -d "$a" ] && [ ! -L "$a" ]; then
+/**
+ * `$1`: "r" for directories with what is in them, which join what is in the target. What is copied into a FIFO would wait for a reader: that is looked for first. A device keeps the mode it has.
+ */
+export const COPY = `${EXISTS}
+if [ -d "$a" ]; then
   [ "$1" = r ] || exit 43
   if [ -e "$b" ] && [ ! -d "$b" ]; then exit 41; fi
-  mkdir -p -- "$b" && exec cp -a -- "$a/." "$b/"
+  mkdir -p -- "$b" || exit 41
+  cd "$b/" || exit 41
+  waits=$(find . -type p -exec sh -c 'for f; do if [ -f "$0/$f" ]; then echo x; fi; done' "$a" {} +)
+  [ -z "$waits" ] || exit 45
+  exec cp -a -- "$a/." "$b/"
 fi
-if [ -d "$b" ]; then exit 43; fi
-exec cp -f -P -p -- "$a" "$b"`;
+[ -f "$a" ] || exit 45
+${followLinks("$b", 46)}if [ -d "$t" ]; then exit 43; fi
+if [ -p "$t" ] || [ -S "$t" ]; then exit 45; fi
+mkdir -p -- "\${t%/*}/" || exit 41
+if [ -e "$t" ] && [ ! -f "$t" ]; then cat -- "$a" > "$t" && exit 0; exit 1; fi
+exec cp -f -L -p -- "$a" "$t"`;
 
 export const PACK = `${EXISTS}
 [ -d "$a" ] || exit 41
+export LC_ALL=C
 exec tar -C "$a/" -cf - .`;
 
+/** What \`tar\` complains of, of GNU and of BusyBox, when its archive is whole: of what has changed, or cannot be in an archive at all. */
+export const PACK_WARNING =
+  /: (?:No such file or directory|[Ff]ile (?:changed as|removed before) we read it|File shrank by \d+ bytes; padding with zeros|socket ignored|unknown file type(?:; file ignored)?|error exit delayed from previous errors)$/;
+
+/** `$1`: "z" for an archive that is compressed by gzip. */
 export const UNPACK = `mkdir -p -- "$a" || exit 41
-exec tar -C "$a/" -xf -`;
+exec tar -C "$a/" -x\${1}f -`;
 
 /** \`$b\` is the archive. */
 export const UNPACK_FILE = `mkdir -p -- "$a" || exit 41
-tar -C "$a/" -xf "$b"
+tar -C "$a/" -x\${1}f "$b"
 code=$?
 rm -f -- "$b"
 exit "$code"`;

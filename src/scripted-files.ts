@@ -12,6 +12,8 @@ const TYPES: Readonly<Record<string, FileEntry["type"]>> = {
   "10": "symlink",
 };
 const MAX_LIST_BYTES = 64 * 2 ** 20;
+/** Of what a program complains of, in characters. */
+const MAX_WORDS = 8192;
 const SLASH = 47;
 const SPACE = 32;
 const NEWLINE = 10;
@@ -42,17 +44,20 @@ export class ScriptedFiles {
     }
   }
 
-  /** Runs a script to its end. Throws what is wrong when it says so. */
+  /** Runs a script to its end. Throws what is wrong when it says so. `warning`: a line of its complaints that is no failure. */
   async run(
     what: string,
     script: string,
     paths: BoxPath[],
     args: string[],
-    options: ExecOptions = {},
+    { warning, ...options }: ExecOptions & { warning?: RegExp } = {},
   ): Promise<ExecResult> {
     const command = scriptCommand(script, paths, args);
     const result = await this.box.exec(command, { ...options, encoding: "bytes", workdir: "/" });
-    if (result.exitCode !== 0) throw scriptError(what, paths[0] as BoxPath, result.exitCode, result.stderr);
+    const isFine =
+      result.exitCode === 0 ||
+      (warning && result.exitCode === 1 && new Complaints(warning).take(result.stderr).areWarnings);
+    if (!isFine) throw scriptError(what, paths[0] as BoxPath, result.exitCode, result.stderr);
     return result;
   }
 
@@ -65,11 +70,35 @@ export class ScriptedFiles {
   }
 
   private async list(path: BoxPath, options: FileOptions): Promise<FileEntry[]> {
-    const limit = { maxOutputBytes: MAX_LIST_BYTES };
+    const limit = { maxOutputBytes: MAX_LIST_BYTES, warning: scripts.VANISHED };
     const result = await this.run("list", scripts.LIST, [path], [], { ...options, ...limit });
     if (result.truncated) throw new BoxRunError("RUNTIME_ERROR", `list ${showPath(path)}: it holds too much`);
     // Each name comes after "./".
     return parseStats(result.stdoutBytes).map((entry) => ({ ...entry, name: entry.name.slice(2) }));
+  }
+}
+
+/** What a program complains of, line by line, as it comes: whether all of it is warnings, and its last words. */
+export class Complaints {
+  words = "";
+  private line = "";
+  private isFailure = false;
+  private isEmpty = true;
+
+  constructor(private readonly warning: RegExp) {}
+
+  /** True where there is something, and every line of it is a warning. Asked at the end. */
+  get areWarnings(): boolean {
+    return !this.isFailure && !this.isEmpty && (this.line === "" || this.warning.test(this.line));
+  }
+
+  take(text: string): this {
+    this.words = (this.words + text).slice(-MAX_WORDS);
+    const lines = (this.line + text).split("\n");
+    this.line = lines.pop()!.slice(0, MAX_WORDS);
+    this.isEmpty &&= lines.length === 0 && this.line === "";
+    this.isFailure ||= lines.some((line) => !this.warning.test(line));
+    return this;
   }
 }
 

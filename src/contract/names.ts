@@ -1,11 +1,14 @@
 import { fromBase64, toBase64 } from "../util/base64.js";
+import { isWellFormed } from "../util/well-formed.js";
 
 /** A name or path as it comes over the wire: as text, or in base64 where it is no UTF-8. */
 export type WireName = string | null | undefined;
 
-/** Its bytes. Throws for what is no base64. */
+/** Its bytes. Throws for what is no base64, and for text that no UTF-8 stands for. */
 export function readName(text: WireName, base64: WireName): Uint8Array {
-  return typeof base64 === "string" ? fromBase64(base64) : new TextEncoder().encode(text ?? "");
+  if (typeof base64 === "string") return fromBase64(base64);
+  if (!isWellFormed(text ?? "")) throw new Error("half a surrogate pair");
+  return new TextEncoder().encode(text ?? "");
 }
 
 /** Its fields, under a key and this key with "_b64". The text is there in any case, for people. */

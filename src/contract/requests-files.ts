@@ -16,9 +16,9 @@ function pathOf(context: { issues: unknown[] }, key: string, text: WireName, bas
     const path = readName(text, base64);
     if (path[0] === SLASH && !path.includes(0)) return path;
   } catch {
-    // No base64: as wrong as any other.
+    // Neither text nor base64: as wrong as any other.
   }
-  const message = "must be an absolute path without a zero character";
+  const message = "must be an absolute path, without a zero character and without half a surrogate pair";
   context.issues.push({ code: "custom", path: [key], message, input: text });
   return z.NEVER;
 }

@@ -8,6 +8,8 @@ import type { BoxInfo, BoxUsage, ExecInfo, ImageInfo, LocalBoxInfo, VolumeSpec }
 
 /** The header by which our client tells our server that it understands the fields that the published API does not have. */
 export const CLIENT_HEADER = "boxrun-client";
+/** The header by which our server tells the permission bits of a file that it gives, in octal digits. */
+export const MODE_HEADER = "boxrun-mode";
 
 const time = z.pipe(
   z.string().check(z.refine((value) => !Number.isNaN(Date.parse(value)), "must be a time (RFC 3339)")),

@@ -1,6 +1,7 @@
-import type { DownloadResult, FileEntry, FileOperation } from "../backend.js";
-import { invalid } from "../errors.js";
-import { fileError, transferError } from "./errno.js";
+import type { DownloadResult, FileEntry, FileOperation, UploadSpec } from "../backend.js";
+import { BoxRunError, invalid } from "../errors.js";
+import { requireFilePath } from "../transfers.js";
+import { downloadError, fileError, uploadError } from "./errno.js";
 import type { Guest } from "./guest/guest.js";
 import { getFile, putFile, TransferFailed } from "./guest/guest-files.js";
 import { operateInGuest } from "./guest/guest-operation.js";
@@ -8,17 +9,17 @@ import { operateInGuest } from "./guest/guest-operation.js";
 /** Keeps the process alive while work is under way. */
 type Hold = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** Puts one file into a guest: whole, or not at all. */
+/** Puts one file into a guest, as a backend's `upload`. */
 export async function uploadFile(
   guest: Guest,
   hold: Hold,
-  file: { path: string; body: ReadableStream<Uint8Array>; mode: number; signal?: AbortSignal },
+  file: { path: string; body: ReadableStream<Uint8Array> } & UploadSpec,
 ): Promise<void> {
   requireFilePath(file.path);
   try {
     await hold(() => putFile(guest, file));
   } catch (error) {
-    throw error instanceof TransferFailed ? transferError("upload to", file.path, error.failure) : error;
+    throw error instanceof TransferFailed ? uploadError(file.path, error.failure) : error;
   }
 }
 
@@ -31,7 +32,7 @@ export async function downloadFile(
 ): Promise<DownloadResult> {
   requireFilePath(path);
   const wrap = (error: unknown) =>
-    error instanceof TransferFailed ? transferError("download of", path, error.failure) : error;
+    error instanceof TransferFailed ? downloadError(path, error.failure) : error;
   const file = await hold(() => getFile(guest, path, signal)).catch((error) => Promise.reject(wrap(error)));
   const reader = file.stream.getReader();
   if (signal?.aborted) {
@@ -41,15 +42,24 @@ export async function downloadFile(
   const onAbort = () => void reader.cancel(signal?.reason).catch(() => {});
   signal?.addEventListener("abort", onAbort, { once: true });
   const finish = () => signal?.removeEventListener("abort", onAbort);
+  // Files under /proc and the like have no size before they are read.
+  const size = file.size > 0 ? file.size : null;
+  let left = size ?? Number.POSITIVE_INFINITY;
   const stream = new ReadableStream<Uint8Array>(
     {
       pull: async (controller) => {
         try {
           const { done, value } = await hold(() => reader.read());
           signal?.throwIfAborted();
-          if (!done) return controller.enqueue(value);
+          if (done && size !== null && left > 0) throw shrank(path, size - left, size);
+          const taken = value?.subarray(0, left);
+          left -= taken?.byteLength ?? 0;
+          if (taken) controller.enqueue(taken);
+          if (!done && left > 0) return;
           finish();
           controller.close();
+          // What a file has grown by since is not asked for.
+          if (!done) await reader.cancel();
         } catch (error) {
           finish();
           controller.error(wrap(error));
@@ -62,8 +72,12 @@ export async function downloadFile(
     },
     { highWaterMark: 0 },
   );
-  // Files under /proc and the like have no size before they are read.
-  return { size: file.size > 0 ? file.size : null, stream };
+  return { size, mode: file.mode, stream };
+}
+
+function shrank(path: string, got: number, size: number): BoxRunError {
+  const message = `download of ${path}: it was made shorter meanwhile, ${got} of ${size} bytes came`;
+  return new BoxRunError("RUNTIME_ERROR", message, { retryable: true });
 }
 
 /** Does one thing with the files of a guest. */
@@ -88,11 +102,4 @@ function requirePath(path: Uint8Array): string {
   if (!shown.startsWith("/"))
     throw invalid(`a path in a box must be absolute, and ${JSON.stringify(shown)} is not`);
   return shown;
-}
-
-function requireFilePath(path: string): void {
-  if (!path.startsWith("/"))
-    throw invalid(`a path in a box must be absolute, and ${JSON.stringify(path)} is not`);
-  if (path.includes("\0")) throw invalid("a path cannot contain a zero character");
-  if (path.endsWith("/")) throw invalid(`${JSON.stringify(path)} names a directory`, "name the file itself");
 }

@@ -6,6 +6,7 @@ const ERRNO: Record<number, readonly [name: string, words: string]> = {
   1: ["EPERM", "operation not permitted"],
   2: ["ENOENT", "no such file or directory"],
   5: ["EIO", "input/output error"],
+  6: ["ENXIO", "no such device or address"],
   7: ["E2BIG", "argument list too long"],
   8: ["ENOEXEC", "exec format error"],
   11: ["EAGAIN", "too many at once"],
@@ -31,6 +32,7 @@ const ERRNO: Record<number, readonly [name: string, words: string]> = {
 };
 
 const ENOENT = 2;
+const EAGAIN = 11;
 const EINVAL = 22;
 const ENOSPC = 28;
 
@@ -59,13 +61,37 @@ export function fileError(action: string, path: string, failure: GuestFailure): 
   return new BoxRunError(failure.errno === ENOSPC ? "STORAGE_FULL" : "RUNTIME_ERROR", message, details);
 }
 
-/** The error of a transfer that the guest refused. What is no file at all is EINVAL there. */
-export function transferError(action: string, path: string, failure: GuestFailure): BoxRunError {
-  const error = fileError(action, path, failure);
-  if (failure.errno !== EINVAL) return error;
-  return new BoxRunError(error.code, `${action} ${path}: not a regular file (EINVAL)`, {
-    cause: error.cause,
+/** The error of a download that the guest refused. */
+export function downloadError(path: string, failure: GuestFailure): BoxRunError {
+  return transferError("download of", path, failure, {
+    [STAGES.open]: { [EINVAL]: "not a regular file (EINVAL)" },
+    [STAGES.read]: { [EAGAIN]: "it has no end, and would have to be waited for (EAGAIN)" },
   });
+}
+
+/** The error of an upload that the guest refused. */
+export function uploadError(path: string, failure: GuestFailure): BoxRunError {
+  const inPlace = failure.stage === STAGES.partly;
+  const action = inPlace ? "writing in place, of which a part may have been done, to" : "upload to";
+  return transferError(action, path, failure, {
+    [STAGES.open]: {
+      [EINVAL]: "not a regular file but a FIFO or socket, which nobody may ever read (EINVAL)",
+    },
+    [STAGES.partly]: { [EAGAIN]: "the device takes no more at the moment (EAGAIN)" },
+  });
+}
+
+/** `words`, by stage and errno, are better ones than those of the errno alone. */
+function transferError(
+  action: string,
+  path: string,
+  failure: GuestFailure,
+  words: Readonly<Record<number, Readonly<Record<number, string>>>>,
+): BoxRunError {
+  const error = fileError(action, path, failure);
+  const why = words[failure.stage]?.[failure.errno];
+  if (why === undefined) return error;
+  return new BoxRunError(error.code, `${action} ${path}: ${why}`, { cause: error.cause });
 }
 
 /** How a command that could not be started ends: as a shell would end it, or as an error of the call. */

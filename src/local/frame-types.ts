@@ -38,6 +38,8 @@ export const MAX_ENTRY = 32 + MAX_NAME;
 export const EXEC_STDIN = 1;
 /** Flag of `exec`: stderr is the pipe of stdout. */
 export const EXEC_JOINED = 2;
+/** Flag of `put`: the mode is that of a new file alone, one that is there keeps its own. */
+export const PUT_KEEP_MODE = 1;
 
 export const CHANNELS = { stdin: 0, stdout: 1, stderr: 2, file: 3 } as const;
 export const STAGES = {
@@ -49,6 +51,7 @@ export const STAGES = {
   open: 6,
   write: 7,
   read: 8,
+  partly: 9,
 } as const;
 
 /** What `file` asks for. */
@@ -92,7 +95,7 @@ export type HostFrame =
       env: readonly Text[];
     }
   | { type: "signal"; stream: number; signal: number }
-  | { type: "put"; stream: number; mode: number; path: Text }
+  | { type: "put"; stream: number; flags: number; mode: number; path: Text }
   | { type: "get"; stream: number; window: number; path: Text }
   | { type: "abort"; stream: number }
   | { type: "terminate"; stream: number; graceMs: number }
@@ -192,7 +195,11 @@ const DEFINITIONS = {
     env: strings(0),
   }),
   signal: define<"signal">(0x11, "host", "stream", { signal: u32(1, MAX_SIGNAL) }),
-  put: define<"put">(0x12, "host", "stream", { mode: u32(0, MAX_MODE), path }),
+  put: define<"put">(0x12, "host", "stream", {
+    flags: integer(1, 0, PUT_KEEP_MODE),
+    mode: u32(0, MAX_MODE),
+    path,
+  }),
   get: define<"get">(0x13, "host", "stream", { window: u32(0, MAX_WINDOW), path }),
   abort: define<"abort">(0x14, "host", "stream", {}),
   terminate: define<"terminate">(0x15, "host", "stream", { graceMs: u32() }),
@@ -230,7 +237,7 @@ const DEFINITIONS = {
   stat: define<"stat">(0x92, "guest", "stream", { size: u64, mode: u32(0, MAX_MODE), mtimeMs: u64 }),
   done: define<"done">(0x93, "guest", "any", { bytes: u64 }),
   fail: define<"fail">(0x94, "guest", "any", {
-    stage: integer(1, STAGES.protocol, STAGES.read),
+    stage: integer(1, STAGES.protocol, STAGES.partly),
     errno: u32(),
     detail: text(0, MAX_DETAIL) as Field<string>,
   }),

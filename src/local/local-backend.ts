@@ -14,6 +14,7 @@ import type {
   Terminal,
   TerminalSpec,
   TransferProgress,
+  UploadSpec,
 } from "../backend.js";
 import { inStatus, newestFirst } from "../contract/lists.js";
 import { BoxRunError, invalid, isBoxRunError } from "../errors.js";
@@ -219,9 +220,9 @@ export class LocalBackend implements Backend {
     boxId: string,
     path: string,
     body: ReadableStream<Uint8Array>,
-    { mode, signal }: { mode: number; signal?: AbortSignal },
+    options: UploadSpec,
   ): Promise<void> {
-    return (await this.box(boxId)).upload(path, body, mode, signal);
+    return (await this.box(boxId)).upload(path, body, options);
   }
 
   async download(boxId: string, path: string, { signal }: { signal?: AbortSignal }): Promise<DownloadResult> {

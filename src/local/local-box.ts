@@ -9,6 +9,7 @@ import type {
   FileOperation,
   Terminal,
   TerminalSpec,
+  UploadSpec,
 } from "../backend.js";
 import { BoxRunError, invalid } from "../errors.js";
 import { deferred } from "../util/deferred.js";
@@ -249,14 +250,9 @@ export class LocalBox {
     }
   }
 
-  async upload(
-    path: string,
-    body: ReadableStream<Uint8Array>,
-    mode: number,
-    signal?: AbortSignal,
-  ): Promise<void> {
+  async upload(path: string, body: ReadableStream<Uint8Array>, options: UploadSpec): Promise<void> {
     this.requireRunning();
-    await uploadFile(this.guest, this.hold, { path, body, mode, ...(signal && { signal }) });
+    await uploadFile(this.guest, this.hold, { path, body, ...options });
   }
 
   async download(path: string, signal?: AbortSignal): Promise<DownloadResult> {

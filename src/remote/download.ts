@@ -1,4 +1,5 @@
 import type { DownloadResult } from "../backend.js";
+import { MODE_HEADER } from "../contract/wire.js";
 import { BoxRunError } from "../errors.js";
 import type { Http } from "./http.js";
 
@@ -16,6 +17,7 @@ export async function download(
     ...(signal && { signal }),
   });
   const size = sizeOf(response);
+  const mode = modeOf(response);
   let received = 0;
   const stream = new ReadableStream<Uint8Array>(
     {
@@ -33,11 +35,17 @@ export async function download(
     },
     { highWaterMark: 0 },
   );
-  return { size, stream };
+  return { size, stream, ...(mode !== undefined && { mode }) };
 }
 
 /** Of the file; a compressed body's length says nothing of it. */
 function sizeOf({ headers }: Response): number | null {
   const length = headers.get("content-length");
   return length === null || headers.has("content-encoding") ? null : Number(length);
+}
+
+/** Of a file of our server's; others do not tell. */
+function modeOf({ headers }: Response): number | undefined {
+  const text = headers.get(MODE_HEADER);
+  return text !== null && /^[0-7]{1,4}$/.test(text) ? Number.parseInt(text, 8) : undefined;
 }

@@ -1,5 +1,5 @@
 import type { RouteParams } from "../contract/routes.js";
-import { BoxRunError, invalid } from "../errors.js";
+import { BoxRunError } from "../errors.js";
 
 /** The parameters of a path. Throws BOX_NOT_FOUND and EXEC_NOT_FOUND for what no id looks like. */
 export function at(box: string, exec?: string): RouteParams {
@@ -19,10 +19,4 @@ export function requireBoxId(box: string): string {
 /** An empty segment, and one of dots however it is encoded, would be taken out of the URL: the request would be another. Half a surrogate pair cannot be encoded at all. */
 function isSegment(value: string): boolean {
   return !/^\.{0,2}$|\p{Cs}/u.test(value);
-}
-
-/** Throws VALIDATION_ERROR for what names no file in a box. */
-export function requireFilePath(path: string): void {
-  if (path.startsWith("/") && !path.endsWith("/") && !path.includes("\0")) return;
-  throw invalid(`the path ${JSON.stringify(path)} must be absolute, name a file, have no zero`);
 }

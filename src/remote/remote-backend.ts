@@ -14,6 +14,7 @@ import type {
   ImageInfo,
   Terminal,
   TerminalSpec,
+  UploadSpec,
 } from "../backend.js";
 import { inStatus, newestFirst } from "../contract/lists.js";
 import {
@@ -26,10 +27,11 @@ import {
   wireUsage,
 } from "../contract/wire.js";
 import { BoxRunError, unsupported } from "../errors.js";
+import { requireFilePath } from "../transfers.js";
 import { untilAborted } from "../util/abort.js";
 import { capabilitiesOf, isExtended, type ServerInfo } from "./capabilities.js";
 import type { Call, Http } from "./http.js";
-import { at, requireBoxId, requireFilePath } from "./params.js";
+import { at, requireBoxId } from "./params.js";
 import { RemoteExecutions } from "./remote-executions.js";
 
 /** Boxes on a BoxRun server. It asks for extensions only where the server has named them. */
@@ -195,7 +197,7 @@ export class RemoteBackend implements Backend {
     boxId: string,
     path: string,
     body: ReadableStream<Uint8Array>,
-    options: { mode: number; signal?: AbortSignal },
+    options: UploadSpec,
   ): Promise<void> {
     requireFilePath(path);
     requireBoxId(boxId);

@@ -1,18 +1,20 @@
+import type { UploadSpec } from "../backend.js";
 import { wireDone } from "../contract/wire.js";
+import { DEFAULT_FILE_MODE } from "../transfers.js";
 import type { Http } from "./http.js";
 import { fromSource, multipart } from "./upload.js";
-import { PIECE_BYTES, type PieceServer, uploadInPieces } from "./upload-pieces.js";
+import { inspect, PIECE_BYTES, type PieceServer, uploadInPieces } from "./upload-pieces.js";
 
-/** What a server without a field for the mode gives a file. */
-const PLAIN_MODE = 0o644;
-
-/** Sends one file to a server of the published API, which takes 2 MB at once and no mode: what is more than that goes in pieces, and by commands in the box. */
+/**
+ * Sends one file to a server of the published API, which takes 2 MB at once and no mode, and does not say what it does to a file that is there. So only a small file that is new, or one for a box without a
+ * shell, is put by the server alone: any other goes in pieces, and by commands in the box.
+ */
 export async function uploadPlain(
   http: Http,
   box: string,
   path: string,
   file: ReadableStream<Uint8Array>,
-  options: { mode: number; signal?: AbortSignal },
+  options: UploadSpec,
   commands: Omit<PieceServer, "put">,
 ): Promise<void> {
   await fromSource(file, options.signal, async (source, { signal }) => {
@@ -27,15 +29,18 @@ export async function uploadPlain(
         withinMs,
       });
     };
+    const place = await inspect(commands, path, signal);
     const pieces = source.pieces(PIECE_BYTES);
     const first = await pieces.next();
     const second = await pieces.next();
-    if (second.done && options.mode === PLAIN_MODE) return put(path, first.value as Uint8Array);
+    const mode = options.mode ?? options.newMode ?? DEFAULT_FILE_MODE;
+    const isPlain = second.done && mode === DEFAULT_FILE_MODE && (place === "new" || place === "unknown");
+    if (isPlain) return put(path, first.value as Uint8Array);
     const all = async function* () {
       if (!first.done) yield first.value;
       if (!second.done) yield second.value;
       yield* pieces;
     };
-    await uploadInPieces({ put, ...commands }, path, all(), { mode: options.mode, signal });
+    await uploadInPieces({ put, ...commands }, path, all(), { ...options, place, signal });
   });
 }

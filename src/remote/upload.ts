@@ -1,3 +1,4 @@
+import type { UploadSpec } from "../backend.js";
 import { wireDone } from "../contract/wire.js";
 import { BoxRunError } from "../errors.js";
 import type { Http } from "./http.js";
@@ -13,9 +14,13 @@ export async function upload(
   box: string,
   path: string,
   file: ReadableStream<Uint8Array>,
-  { mode, signal }: { mode: number; signal?: AbortSignal },
+  { mode, newMode, signal }: UploadSpec,
 ): Promise<void> {
-  const { head, tail, contentType } = multipart({ dest: path, mode: mode.toString(8) });
+  const { head, tail, contentType } = multipart({
+    dest: path,
+    ...(mode !== undefined && { mode: mode.toString(8) }),
+    ...(newMode !== undefined && { new_mode: newMode.toString(8) }),
+  });
   const { silenceMs } = http.clocks;
   await fromSource(file, signal, async (source, life) => {
     const streamed = canStreamRequests();

@@ -12,13 +12,16 @@ const MAX_WAITING_BYTES = 8 * 2 ** 20;
 /** Counted for a piece of it beside its bytes: it may come byte by byte. */
 const PIECE_OVERHEAD_BYTES = 128;
 
+/** The fields that say a mode. */
+const MODES: readonly string[] = ["mode", "new_mode"];
 const BAD_HEADERS = "the headers of a part of the form make no sense";
 
 /** A file on its way in. */
 export interface Upload {
   dest: string;
-  /** Permission bits, when the client says them: our extension. */
+  /** Permission bits, when the client says them: our extension. `newMode` is that of a file that is not there yet. */
   mode: number | undefined;
+  newMode: number | undefined;
   /** Errors when the form ends before it is whole, so that half a file is never taken for one. */
   body: ReadableStream<Uint8Array>;
 }
@@ -44,7 +47,8 @@ export async function readUpload(request: Request, maxBytes: number): Promise<Up
     const hint = form.fields.has("path") ? ": it says where the file goes, not path" : "";
     throw new HttpError(400, `the field dest is missing${hint}`);
   }
-  return { dest, mode: parseMode(form.fields.get("mode")), body: form.file() };
+  const mode = parseMode("mode", form.fields.get("mode"));
+  return { dest, mode, newMode: parseMode("new_mode", form.fields.get("new_mode")), body: form.file() };
 }
 
 class UploadForm {
@@ -76,7 +80,8 @@ class UploadForm {
         if (this.done) return;
         if (this.fields.has(info.name)) this.fail(`the field ${info.name} comes twice`);
         // The file may be on its way into the box by then, under another mode.
-        if (info.name === "mode" && this.fileStarted) this.fail("the field mode must come before the file");
+        if (MODES.includes(info.name) && this.fileStarted)
+          this.fail(`the field ${info.name} must come before the file`);
         this.fields.set(info.name, decodeField(info, value));
       },
       onFile: () => {
@@ -163,8 +168,9 @@ function describe(error: MultipartError): string {
 }
 
 /** Octal, as chmod takes it. */
-function parseMode(text: string | undefined): number | undefined {
+function parseMode(field: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^[0-7]{1,4}$/.test(text)) throw new HttpError(400, "the field mode must be permission bits, as 644");
+  if (!/^[0-7]{1,4}$/.test(text))
+    throw new HttpError(400, `the field ${field} must be permission bits, as 644`);
   return Number.parseInt(text, 8);
 }

@@ -12,6 +12,7 @@ import type { RouteName, RouteParams } from "../contract/routes.js";
 import { type BoxSpecInput, boxSpecSchema, type ExecSpecInput, execSpecSchema } from "../contract/schemas.js";
 import {
   CLIENT_HEADER,
+  MODE_HEADER,
   toWireBox,
   toWireExec,
   toWireImage,
@@ -39,7 +40,6 @@ export interface Call {
   settings: Settings;
 }
 
-const DEFAULT_MODE = 0o644;
 /** However often a client wants to hear that the server is there. */
 const MIN_ALIVE_MS = 50;
 /** Of capabilities, those that clients find in the server's info; the others show in what it refuses. */
@@ -160,10 +160,11 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   },
 
   upload: async (call) => {
-    const { dest, mode, body } = await readUpload(call.request, call.settings.maxUploadBytes);
+    const { dest, mode, newMode, body } = await readUpload(call.request, call.settings.maxUploadBytes);
     try {
       await call.backend.upload(await boxId(call), dest, body, {
-        mode: mode ?? DEFAULT_MODE,
+        ...(mode !== undefined && { mode }),
+        ...(newMode !== undefined && { newMode }),
         signal: call.request.signal,
       });
     } catch (error) {
@@ -175,7 +176,7 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
 
   download: async (call) => {
     const { path } = await readJson(call.request, downloadRequest, call.settings.maxBodyBytes);
-    const { size, stream } = await call.backend.download(await boxId(call), path, {
+    const { size, mode, stream } = await call.backend.download(await boxId(call), path, {
       signal: call.request.signal,
     });
     const name = path.slice(path.lastIndexOf("/") + 1);
@@ -187,6 +188,7 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
         // Whatever a box has in its files, a browser must not take it for a page of this server.
         "x-content-type-options": "nosniff",
         ...(size !== null && { "content-length": String(size) }),
+        ...(call.settings.extensions && mode !== undefined && { [MODE_HEADER]: mode.toString(8) }),
       },
     });
   },

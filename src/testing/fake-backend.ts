@@ -12,9 +12,11 @@ import type {
   ImageInfo,
   Terminal,
   TerminalSpec,
+  UploadSpec,
 } from "../backend.js";
 import { inStatus, newestFirst } from "../contract/lists.js";
 import { BoxRunError, invalid } from "../errors.js";
+import { DEFAULT_FILE_MODE, requireFilePath } from "../transfers.js";
 import { newId } from "../util/ids.js";
 import { FakeExecution, type FakeFiles, type FakeProgram } from "./fake-execution.js";
 import { FakeTree, refusal } from "./fake-files.js";
@@ -235,20 +237,21 @@ export class FakeBackend implements Backend {
     boxId: string,
     path: string,
     body: ReadableStream<Uint8Array>,
-    { mode }: { mode: number },
+    { mode, newMode = DEFAULT_FILE_MODE }: UploadSpec,
   ): Promise<void> {
-    const { tree } = this.running(boxId);
-    requirePath(path);
-    tree.write(path, new Uint8Array(await new Response(body).arrayBuffer()), mode);
+    const { tree, files } = this.running(boxId);
+    requireFilePath(path);
+    const bytes = new Uint8Array(await new Response(body).arrayBuffer());
+    tree.write(path, bytes, mode ?? files.get(path)?.mode ?? newMode);
   }
 
   async download(boxId: string, path: string): Promise<DownloadResult> {
     const { files } = this.running(boxId);
-    requirePath(path);
+    requireFilePath(path);
     const file = files.get(path);
     if (!file) throw refusal("download of", path, "ENOENT");
     const stream = new Blob([file.bytes as Uint8Array<ArrayBuffer>]).stream();
-    return { size: file.bytes.byteLength, stream: stream as ReadableStream<Uint8Array> };
+    return { size: file.bytes.byteLength, mode: file.mode, stream: stream as ReadableStream<Uint8Array> };
   }
 
   async fileOperation(
@@ -303,9 +306,4 @@ export class FakeBackend implements Backend {
     for (const execution of execs.values()) execution.end("canceled", null);
     await Promise.all([...terminals].map((terminal) => terminal.close()));
   }
-}
-
-function requirePath(path: string): void {
-  if (!path.startsWith("/") || path.endsWith("/") || path.includes("\0"))
-    throw invalid(`the path ${JSON.stringify(path)} must be absolute, and name a file`);
 }

@@ -36,7 +36,7 @@ describe.skipIf(whySkipped)(`the agent's flushes${whySkipped ? ` (skipped: ${why
     await using agent = await quietAgent();
     agent.shell(1, "true");
     expect(await typesUntilFlushed(agent)).toEqual(["started", "exit", "flush", "flushed"]);
-    agent.send({ type: "put", stream: 2, mode: 0o600, path: join(scratch, "put") });
+    agent.send({ type: "put", stream: 2, flags: 0, mode: 0o600, path: join(scratch, "put") });
     agent.send(
       { type: "data", stream: 2, channel: "file", data: Uint8Array.of(1) },
       { type: "eof", stream: 2 },
@@ -61,7 +61,7 @@ describe.skipIf(whySkipped)(`the agent's flushes${whySkipped ? ` (skipped: ${why
     agent.send({ type: "eof", stream: 1 });
     await agent.result(1);
     await typesUntilFlushed(agent);
-    agent.send({ type: "put", stream: 2, mode: 0o600, path: join(scratch, "half") });
+    agent.send({ type: "put", stream: 2, flags: 0, mode: 0o600, path: join(scratch, "half") });
     agent.send({ type: "data", stream: 2, channel: "file", data: Uint8Array.of(1) });
     expect(await typesUntilFlushed(agent)).toEqual(["credit", "flush", "flushed"]);
   });

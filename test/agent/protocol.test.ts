@@ -107,7 +107,13 @@ describe.skipIf(whySkipped)(`the agent's protocol${whySkipped ? ` (skipped: ${wh
     });
   });
 
-  const put: HostFrame = { type: "put", stream: 1, mode: 0o600, path: "/tmp/boxrun-agent-never-written" };
+  const put: HostFrame = {
+    type: "put",
+    stream: 1,
+    flags: 0,
+    mode: 0o600,
+    path: "/tmp/boxrun-agent-never-written",
+  };
   const sleep = (flags: number): HostFrame => ({
     type: "exec",
     stream: 1,

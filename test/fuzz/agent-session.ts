@@ -4,6 +4,7 @@ import {
   type GuestFrame,
   type HostFrame,
   MAX_DATA,
+  PUT_KEEP_MODE,
 } from "../../src/local/frame-types.js";
 import { encodeFrame, FrameReader } from "../../src/local/frames.js";
 import { anyFrame } from "./frame-targets.js";
@@ -81,7 +82,13 @@ export function hostFrame(mutator: Mutator): HostFrame {
     case 3:
       return { type: "terminal", cols: random.between(1, 1000), rows: random.between(1, 1000), ...command };
     case 4:
-      return { type: "put", stream, mode: random.between(0, 0o7777), path };
+      return {
+        type: "put",
+        stream,
+        flags: random.between(0, PUT_KEEP_MODE),
+        mode: random.between(0, 0o7777),
+        path,
+      };
     case 5:
       return { type: "get", stream, window, path };
     case 6:

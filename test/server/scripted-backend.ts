@@ -1,4 +1,12 @@
-import type { Backend, BackendEvent, BoxInfo, BoxSpec, ExecInfo, ExecSpec } from "../../src/backend.js";
+import type {
+  Backend,
+  BackendEvent,
+  BoxInfo,
+  BoxSpec,
+  ExecInfo,
+  ExecSpec,
+  UploadSpec,
+} from "../../src/backend.js";
 import { BoxRunError } from "../../src/errors.js";
 
 /** A backend whose boxes are records: for tests that are about HTTP. A command's events are what `script` gives. */
@@ -18,7 +26,7 @@ export class ScriptedBackend implements Backend {
   } as const;
   readonly boxes = new Map<string, BoxInfo>();
   readonly execs = new Map<string, ExecInfo>();
-  readonly files = new Map<string, { bytes: Uint8Array; mode: number }>();
+  readonly files = new Map<string, { bytes: Uint8Array; mode: number | undefined }>();
   readonly calls: string[] = [];
   readonly stdin: Uint8Array[] = [];
   script: BackendEvent[] = [
@@ -151,9 +159,14 @@ export class ScriptedBackend implements Backend {
   async fileOperation(): Promise<never> {
     throw new BoxRunError("UNSUPPORTED", "no operations on files");
   }
-  async upload(_boxId: string, path: string, body: ReadableStream<Uint8Array>, { mode }: { mode: number }) {
+  async upload(
+    _boxId: string,
+    path: string,
+    body: ReadableStream<Uint8Array>,
+    { mode, newMode }: UploadSpec,
+  ) {
     const bytes = new Uint8Array(await new Response(body).arrayBuffer());
-    this.files.set(path, { bytes, mode });
+    this.files.set(path, { bytes, mode: mode ?? newMode });
   }
   async download(_boxId: string, path: string) {
     const file = this.files.get(path);

@@ -118,9 +118,9 @@ describe("encoding refuses what the protocol forbids", () => {
     ["clock.clock", { type: "clock", stream: 0, clock: 1n << 63n }],
     ["clock.clock", { type: "clock", stream: 0, clock: -1n }],
     ["get.window", { type: "get", stream: 1, window: types.MAX_WINDOW + 1, path: "/" }],
-    ["put.path", { type: "put", stream: 1, mode: 0, path: "/a\0b" }],
-    ["put.path", { type: "put", stream: 1, mode: 0, path: "" }],
-    ["put.path", { type: "put", stream: 1, mode: 0, path: `/${"ä".repeat(2048)}` }],
+    ["put.path", { type: "put", stream: 1, flags: 0, mode: 0, path: "/a\0b" }],
+    ["put.path", { type: "put", stream: 1, flags: 0, mode: 0, path: "" }],
+    ["put.path", { type: "put", stream: 1, flags: 0, mode: 0, path: `/${"ä".repeat(2048)}` }],
     ["exec.argv", { type: "exec", stream: 1, flags: 0, window: 0, cwd: "/", argv: [], env: [] }],
     ["ready.diskBytes", { type: "ready", stream: 0, diskBytes: Number.MAX_SAFE_INTEGER + 1 }],
   ])("%s", (field, frame) => {
@@ -162,6 +162,7 @@ describe("the numbers of protocol.h", () => {
   test("channels, stages and flags are the same", () => {
     expect(members("channel", "CH_")).toEqual(types.CHANNELS);
     expect(members("fail_stage", "STAGE_")).toEqual(types.STAGES);
+    expect(members("put_flags", "PUT_")).toEqual({ keep_mode: types.PUT_KEEP_MODE });
     expect(members("exec_flags", "EXEC_")).toEqual({ stdin: types.EXEC_STDIN, joined: types.EXEC_JOINED });
     expect(members("exit_how", "")).toEqual({ exited: 0, signaled: 1, out_of_memory: 2 });
     expect(members("file_operation", "FILE_")).toEqual(types.FILE_OPERATIONS);

@@ -62,7 +62,8 @@ struct stream {
     uint32_t head, held; /* stdin that the pipe had no room for, in the slot's ring; LIST: entries not sent */
     bool ring_used;
 
-    int fd, dir;     /* PUT: the temporary file and its directory; GET, LIST: what is read */
+    int fd, dir;     /* PUT: the temporary file and its directory, or what is written in place; GET, LIST: what is read */
+    bool in_place, keep_mode; /* PUT */
     uint32_t mode, temporary;
     uint64_t bytes;
     char name[256];  /* PUT: the file's name in the directory */

@@ -1,4 +1,4 @@
-/* Files: PUT writes beside the target and renames over it, GET reads. */
+/* Files: PUT writes beside a regular file and renames over it, and into anything else; GET reads. */
 #define _GNU_SOURCE
 #include "agent.h"
 
@@ -8,7 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#define SYSFS_MAGIC 0x62656572
+#define STATX_ATTR_MOUNT_ROOT 0x2000u
 
 /* As the kernel counts them when it resolves a path. */
 #define MAX_SYMLINKS 40
@@ -79,23 +84,46 @@ static int open_directory(char *path, char *last)
     return dir;
 }
 
-/*
- * Opens the target's directory and a temporary file in it. Leaves the descriptors and the name in `stream`.
- */
-static int put_open(struct stream *stream, char *path)
+/* A file that is a mount of its own, as a bind mount makes one: a rename over it is EBUSY. */
+static bool is_mount(const char *path)
 {
-    char *last;
+    /* The beginning of struct statx, which this libc does not have. */
+    struct { uint32_t mask, block_size; uint64_t attributes; uint8_t rest[240]; } status;
+    return syscall(SYS_statx, AT_FDCWD, path, 0, 0, &status) == 0
+           && (status.attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+/* -1 for what may never take a byte, or is a directory. */
+static int require_writable(const struct stat *status)
+{
+    errno = S_ISDIR(status->st_mode) ? EISDIR : EINVAL;
+    return S_ISDIR(status->st_mode) || S_ISFIFO(status->st_mode) || S_ISSOCK(status->st_mode) ? -1 : 0;
+}
+
+/* For what cannot be replaced: a device, a file of the kernel, a mount. Nothing of it is changed yet. */
+static int put_in_place(struct stream *stream, const char *path)
+{
     struct stat status;
-    if (path[0] != '/') {
-        errno = EINVAL;
+    if (stat(path, &status) < 0 || require_writable(&status) < 0)
         return -1;
-    }
-    if (resolve(path, &last) < 0)
+    /* Non-blocking, and so are the writes: a terminal that nobody reads would hold up everything. */
+    stream->fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (stream->fd < 0 || fstat(stream->fd, &status) < 0)
         return -1;
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
-        errno = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
-        return -1;
-    }
+    stream->in_place = true;
+    /* It may have been replaced since. */
+    return require_writable(&status);
+}
+
+/* What a file system says that takes no new file where there is one already. */
+static bool takes_no_file(int error)
+{
+    return error == EACCES || error == EPERM || error == EROFS || error == ENOENT || error == EOPNOTSUPP;
+}
+
+/* Opens the target's directory and a temporary file in it. Leaves the descriptors and the name in `stream`. */
+static int put_beside(struct stream *stream, char *path, char *last)
+{
     size_t length = strlen(last + 1);
     if (length == 0 || length >= sizeof stream->name) {
         errno = length ? ENAMETOOLONG : EISDIR;
@@ -113,6 +141,30 @@ static int put_open(struct stream *stream, char *path)
     return stream->fd;
 }
 
+static int put_open(struct stream *stream, char *path)
+{
+    char *last;
+    struct stat status;
+    if (path[0] != '/') {
+        errno = EINVAL;
+        return -1;
+    }
+    /* By its own name, before links are read: those of /proc lead to what has no other. */
+    bool found = stat(path, &status) == 0;
+    if (found && !S_ISREG(status.st_mode))
+        return put_in_place(stream, path);
+    if (resolve(path, &last) < 0)
+        return -1;
+    if (found && is_mount(path))
+        return put_in_place(stream, path);
+    if (put_beside(stream, path, last) >= 0)
+        return 0;
+    if (!found || !takes_no_file(errno))
+        return -1;
+    close_fd(&stream->dir);
+    return put_in_place(stream, path);
+}
+
 void file_close(struct stream *stream)
 {
     close_fd(&stream->fd);
@@ -122,7 +174,7 @@ void file_close(struct stream *stream)
 
 void file_abort(struct stream *stream)
 {
-    if (stream->kind == PUT && stream->fd >= 0)
+    if (stream->kind == PUT && stream->fd >= 0 && !stream->in_place)
         unlinkat(stream->dir, temporary_name(stream->temporary), 0);
     file_close(stream);
 }
@@ -136,15 +188,17 @@ static void fail(struct stream *stream, enum fail_stage stage, const char *path)
 bool put_frame(const struct frame *frame)
 {
     struct reader reader = read_payload(frame);
+    uint8_t flags = read_u8(&reader);
     uint32_t mode = read_u32(&reader);
     const char *path = read_str(&reader, MAX_PATH);
-    if (!read_all(&reader) || mode > MAX_MODE || !*path)
+    if (!read_all(&reader) || flags > PUT_KEEP_MODE || mode > MAX_MODE || !*path)
         return false;
 
     static char resolved[PATH_MAX];
     memcpy(resolved, path, strlen(path) + 1);
     struct stream *stream = stream_open(frame->stream, PUT);
     stream->mode = mode;
+    stream->keep_mode = flags & PUT_KEEP_MODE;
     if (put_open(stream, resolved) < 0) {
         fail(stream, STAGE_OPEN, path);
         return true;
@@ -154,14 +208,36 @@ bool put_frame(const struct frame *frame)
     return true;
 }
 
+static void write_failed(struct stream *stream)
+{
+    fail(stream, stream->in_place ? STAGE_PARTLY : STAGE_WRITE, stream->in_place ? "" : stream->name);
+}
+
+/* What is written in place loses its old contents not before there are new ones. */
+static int begin_in_place(const struct stream *stream)
+{
+    struct stat status;
+    if (!stream->in_place || stream->bytes)
+        return 0;
+    if (fstat(stream->fd, &status) < 0)
+        return -1;
+    return S_ISREG(status.st_mode) ? ftruncate(stream->fd, 0) : 0;
+}
+
 void put_data(struct stream *stream, const uint8_t *data, uint32_t length)
 {
+    if (begin_in_place(stream) < 0) {
+        write_failed(stream);
+        return;
+    }
     for (uint32_t done = 0; done < length; ) {
         ssize_t written = write(stream->fd, data + done, length - done);
         if (written < 0 && errno == EINTR)
             continue;
-        if (written < 0) {
-            fail(stream, STAGE_WRITE, stream->name);
+        if (written <= 0) {
+            if (written == 0)
+                errno = EIO;
+            write_failed(stream);
             return;
         }
         done += written;
@@ -171,11 +247,38 @@ void put_data(struct stream *stream, const uint8_t *data, uint32_t length)
     stream_grant(stream, length);
 }
 
+/* Gives the new file the name, and of what has it the owner and, if so wanted, the mode. */
+static int put_place(const struct stream *stream)
+{
+    struct stat old;
+    uint32_t mode = stream->mode;
+    if (fstatat(stream->dir, stream->name, &old, AT_SYMLINK_NOFOLLOW) == 0) {
+        /* It has come meanwhile, and would be destroyed. */
+        if (!S_ISREG(old.st_mode)) {
+            errno = S_ISDIR(old.st_mode) ? EISDIR : EEXIST;
+            return -1;
+        }
+        if (stream->keep_mode)
+            mode = old.st_mode & MAX_MODE;
+        /* Before the mode, from which a change of owner takes bits away. */
+        if ((old.st_uid != geteuid() || old.st_gid != getegid())
+            && fchown(stream->fd, old.st_uid, old.st_gid) < 0)
+            return -1;
+    } else if (errno != ENOENT) {
+        return -1;
+    }
+    return fchmod(stream->fd, mode) < 0 ? -1
+           : renameat(stream->dir, temporary_name(stream->temporary), stream->dir, stream->name);
+}
+
 void put_eof(struct stream *stream)
 {
-    const char *temporary = temporary_name(stream->temporary);
-    if (fchmod(stream->fd, stream->mode) < 0
-        || renameat(stream->dir, temporary, stream->dir, stream->name) < 0) {
+    if (stream->in_place) {
+        if (begin_in_place(stream) < 0 || (!stream->keep_mode && fchmod(stream->fd, stream->mode) < 0)) {
+            write_failed(stream);
+            return;
+        }
+    } else if (put_place(stream) < 0) {
         fail(stream, errno == EISDIR ? STAGE_OPEN : STAGE_WRITE, stream->name);
         return;
     }
@@ -187,14 +290,25 @@ void put_eof(struct stream *stream)
 static int get_open(struct stream *stream, const char *path, struct stat *status)
 {
     errno = EINVAL;
-    if (path[0] != '/')
+    if (path[0] != '/' || stat(path, status) < 0)
         return -1;
-    /* Non-blocking: without it a FIFO without a writer would hold up everything. */
+    /* Looked at first: to open a device may do something to it. */
+    errno = S_ISDIR(status->st_mode) ? EISDIR : EINVAL;
+    if (!S_ISREG(status->st_mode))
+        return -1;
+    /* Non-blocking: what it is by now may be a FIFO, which without a writer would hold up everything. */
     stream->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (stream->fd < 0 || fstat(stream->fd, status) < 0)
         return -1;
     errno = S_ISDIR(status->st_mode) ? EISDIR : EINVAL;
     return S_ISREG(status->st_mode) ? 0 : -1;
+}
+
+/* 0 where it is known only at the end: sysfs says a page of whatever it has. */
+static uint64_t get_size(const struct stream *stream, const struct stat *status)
+{
+    struct statfs system;
+    return fstatfs(stream->fd, &system) == 0 && (unsigned long)system.f_type == SYSFS_MAGIC ? 0 : status->st_size;
 }
 
 static void get_done(struct stream *stream)
@@ -227,7 +341,7 @@ bool get_frame(const struct frame *frame)
         return true;
     }
     int64_t mtime_ms = (int64_t)status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1000000;
-    send_stat(stream->id, status.st_size, status.st_mode & MAX_MODE, mtime_ms < 0 ? 0 : mtime_ms);
+    send_stat(stream->id, get_size(stream, &status), status.st_mode & MAX_MODE, mtime_ms < 0 ? 0 : mtime_ms);
     if (!window)
         end_at_end(stream);
     return true;

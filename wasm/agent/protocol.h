@@ -35,7 +35,8 @@
  *
  *     EXEC      -> STARTED, DATA (stdout and stderr) ..., EXIT    or FAIL (nothing was started)
  *     TERMINAL  -> STARTED, DATA (stdout) ..., EXIT               or FAIL (nothing was started)
- *     PUT       -> CREDIT ..., DONE                               or FAIL (nothing was changed under the path)
+ *     PUT       -> CREDIT ..., DONE                               or FAIL (nothing was changed under the path,
+ *                                                                    but for STAGE_PARTLY)
  *     GET       -> STAT, DATA (file) ..., DONE                    or FAIL
  *     FILE      -> DATA (file) ..., DONE                          or FAIL
  *
@@ -60,11 +61,15 @@
  * session's leader and its foreground group, what is shown from then on is lost, and what is left of the session
  * a second later is killed. EXIT comes in any case, and then when nobody of the session is left.
  *
- * A file. Its path is absolute, else FAIL (EINVAL). PUT makes missing directories (0755), follows a symbolic
- * link at the path, and replaces only a regular file (EISDIR, EINVAL). The new file appears whole, by a
- * rename; DONE means that the guest's programs see it, not that it has reached the disk. GET reads regular
- * files (EISDIR, EINVAL), those of /proc included, to their end; its DONE needs no credit. A file that would
- * have it wait for more, like /proc/kmsg, is FAIL (EAGAIN, STAGE_READ) after the data there was.
+ * A file. Its path is absolute, else FAIL (EINVAL). PUT makes missing directories (0755) and follows symbolic
+ * links at the path. A regular file appears whole, by a rename, with the owner of the one that it replaces, and
+ * with PUT_KEEP_MODE its mode; other hard links to that one keep the old contents. What cannot be replaced is
+ * written in place, from its first byte on: a device, a file that is a mount, and one in a directory that takes
+ * no new files, as under /proc and /sys. A directory is EISDIR, a FIFO or socket EINVAL; a device that
+ * takes no more at the moment is EAGAIN. DONE means that the guest's programs see it, not that it has reached
+ * the disk. GET reads regular files (EISDIR, EINVAL), those of /proc included, to their end; its DONE needs no
+ * credit. A file that would have it wait for more, like /proc/kmsg, is FAIL (EAGAIN, STAGE_READ) after the data
+ * there was.
  *
  * An operation on files, FILE: what a few system calls do, so that no other stream waits for it. Paths are
  * absolute, else FAIL (EINVAL). A failed operation is FAIL (STAGE_OPEN) with the errno of the call, and has
@@ -149,7 +154,7 @@ enum frame_type {
     F_EXEC = 0x10,      /* u8 flags (EXEC_*), u32 window (0..MAX_WINDOW), str working directory,
                            list argv (1..MAX_ARGS), list environment (0..MAX_ARGS; "NAME=value") */
     F_SIGNAL = 0x11,    /* u32 signal number (1..64), to the command's whole process group; KILL to its session */
-    F_PUT = 0x12,       /* u32 mode (permission bits, 0..07777), str path (not empty) */
+    F_PUT = 0x12,       /* u8 flags (PUT_*), u32 mode (permission bits, 0..07777), str path (not empty) */
     F_GET = 0x13,       /* u32 window (0..MAX_WINDOW), str path (not empty) */
     F_ABORT = 0x14,     /* (empty) a PUT, GET or FILE is given up; answered by FAIL (ECANCELED) unless it ended
                            first */
@@ -178,8 +183,8 @@ enum frame_type {
     /* guest -> host, on a stream (FAIL and DONE on stream 0 too) */
     F_STARTED = 0x90,   /* u32 process id */
     F_EXIT = 0x91,      /* u8 how (EXITED, SIGNALED, OUT_OF_MEMORY), u32 exit code (0..255) or signal number (1..64) */
-    F_STAT = 0x92,      /* u64 size (bytes, of the file as it stands now), u32 mode (permission bits,
-                           0..07777), u64 mtime (ms since 1970, 0 for anything earlier) */
+    F_STAT = 0x92,      /* u64 size (bytes, of the file as it stands now; 0 where the kernel makes it as it is
+                           read), u32 mode (permission bits, 0..07777), u64 mtime (ms since 1970, 0 for anything earlier) */
     F_DONE = 0x93,      /* u64 bytes written or read; 0 on stream 0 */
     F_FAIL = 0x94,      /* u8 stage (STAGE_*), u32 errno (Linux numbers), str detail (0..MAX_DETAIL): the path
                            or step it failed on, cut where it is longer */
@@ -190,6 +195,10 @@ enum channel { CH_STDIN = 0, CH_STDOUT = 1, CH_STDERR = 2, CH_FILE = 3 };
 enum exec_flags {
     EXEC_STDIN = 1, /* stdin is a pipe fed by DATA and closed by EOF; without it stdin is /dev/null */
     EXEC_JOINED = 2, /* stderr is the pipe of stdout: everything comes as stdout, in the order it was printed */
+};
+
+enum put_flags {
+    PUT_KEEP_MODE = 1, /* the mode is that of a new file alone: one that is there keeps its own */
 };
 
 enum file_operation {
@@ -221,6 +230,7 @@ enum fail_stage {
     STAGE_OPEN = 6,     /* the file or its directory could not be opened or made; an operation failed */
     STAGE_WRITE = 7,    /* writing the file, or unmounting the disk */
     STAGE_READ = 8,
+    STAGE_PARTLY = 9, /* writing into what cannot be replaced: its old contents may be gone */
 };
 
 #endif

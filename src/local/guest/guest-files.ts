@@ -1,7 +1,9 @@
+import type { UploadSpec } from "../../backend.js";
 import { BoxRunError } from "../../errors.js";
+import { DEFAULT_FILE_MODE } from "../../transfers.js";
 import { deferred } from "../../util/deferred.js";
 import type { GuestFailure } from "../errno.js";
-import type { GuestFrame } from "../frame-types.js";
+import { type GuestFrame, PUT_KEEP_MODE } from "../frame-types.js";
 import { ByteQueue } from "./byte-queue.js";
 import { ReceiveCredit, SendCredit, WINDOW_BYTES } from "./credit.js";
 import type { Guest, GuestStream } from "./guest.js";
@@ -22,14 +24,14 @@ export class TransferFailed extends Error {
 
 /**
  * Puts one file into the guest. Rejects with {@link TransferFailed}, the body's own error, the signal's reason or the loss of the guest; whatever
- * was under `path` is still there then.
+ * was under `path` is still there then, but for what can only be written in place.
  */
 export async function putFile(
   guest: Guest,
-  file: { path: string; mode: number; body: ReadableStream<Uint8Array>; signal?: AbortSignal },
+  file: { path: string; body: ReadableStream<Uint8Array> } & UploadSpec,
 ): Promise<void> {
   // A read that is pending when the transfer ends would else wait for as long as the source likes.
-  const put = new Put(guest, file.path, file.mode, () => void reader.cancel().catch(() => {}));
+  const put = new Put(guest, file, () => void reader.cancel().catch(() => {}));
   const reader = file.body.getReader();
   const onAbort = () => put.abort(file.signal?.reason);
   file.signal?.addEventListener("abort", onAbort, { once: true });
@@ -60,11 +62,11 @@ class Put implements GuestStream {
 
   constructor(
     private readonly guest: Guest,
-    path: string,
-    mode: number,
+    { path, mode, newMode = DEFAULT_FILE_MODE }: { path: string } & UploadSpec,
     private readonly onEnd: () => void,
   ) {
-    this.id = guest.open(this, (stream) => ({ type: "put", stream, mode, path }));
+    const flags = mode === undefined ? PUT_KEEP_MODE : 0;
+    this.id = guest.open(this, (stream) => ({ type: "put", stream, flags, mode: mode ?? newMode, path }));
     this.silence = new SilenceClock(guest.clock, () => this.abort(silent("upload to", path)));
   }
 

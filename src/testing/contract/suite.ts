@@ -2,6 +2,7 @@ import { boxCases } from "./box-cases.js";
 import { directoryCases } from "./directory-cases.js";
 import { execCases } from "./exec-cases.js";
 import { fileCases } from "./file-cases.js";
+import { kindCases } from "./kind-cases.js";
 import { lifeCases } from "./life-cases.js";
 import { casesOf, type Runner } from "./runner.js";
 import { streamCases } from "./stream-cases.js";
@@ -46,6 +47,7 @@ export function contractSuite(runner: Runner, target: Target): void {
     describe("execStream", () => streamCases(context));
     describe("files", () => fileCases(context));
     describe("directories", () => directoryCases(context));
+    describe("kinds of files", () => kindCases(context));
     describe("terminals", () => terminalCases(context));
     describe("trouble", () => troubleCases(context));
   });

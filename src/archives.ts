@@ -1,0 +1,58 @@
+import { invalid } from "./errors.js";
+import { type Source, toStream } from "./source.js";
+
+/** What begins with these bytes, and is no tar archive. */
+const COMPRESSED: readonly (readonly [name: string, magic: readonly number[]])[] = [
+  ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
+  ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
+  ["bzip2", [0x42, 0x5a, 0x68]],
+  ["lz4", [0x04, 0x22, 0x4d, 0x18]],
+  ["compress", [0x1f, 0x9d]],
+  ["zip", [0x50, 0x4b, 0x03, 0x04]],
+  ["7-Zip", [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c]],
+];
+const GZIP = [0x1f, 0x8b];
+const MAX_MAGIC = 6;
+
+/**
+ * A tar archive as a stream, and the flag by which `tar` reads it: "z" where it is compressed by gzip, which `tar` in the box inflates as it comes. VALIDATION_ERROR names any other compression. The source is
+ * canceled when it is refused.
+ */
+export async function tarOf(
+  archive: Exclude<Source, string>,
+): Promise<{ stream: ReadableStream<Uint8Array>; flag: "" | "z" }> {
+  const reader = toStream(archive).stream.getReader();
+  const chunks: Uint8Array[] = [];
+  const start: number[] = [];
+  while (start.length < MAX_MAGIC) {
+    const { value } = await reader.read();
+    if (!value) break;
+    if (!(value instanceof Uint8Array)) {
+      await reader.cancel().catch(() => {});
+      throw invalid("an archive must be a stream of bytes");
+    }
+    chunks.push(value);
+    start.push(...value.subarray(0, MAX_MAGIC));
+  }
+  const begins = (magic: readonly number[]) => magic.every((byte, i) => start[i] === byte);
+  const found = COMPRESSED.find(([, magic]) => begins(magic));
+  if (found) {
+    await reader.cancel().catch(() => {});
+    throw invalid(
+      `the archive is compressed with ${found[0]}, and unpack takes tar archives, plain or compressed with gzip`,
+      "decompress it first, or upload it and unpack it by a command in the box",
+    );
+  }
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        const value = chunks.shift() ?? (await reader.read()).value;
+        if (value) controller.enqueue(value);
+        else controller.close();
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+  return { stream, flag: begins(GZIP) ? "z" : "" };
+}

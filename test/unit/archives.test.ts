@@ -1,0 +1,89 @@
+import { gzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import { tarOf } from "../../src/archives.js";
+import { PACK_WARNING, VANISHED } from "../../src/file-scripts.js";
+import { Complaints } from "../../src/scripted-files.js";
+import { failure, streamOf } from "../../src/testing/contract/tools.js";
+
+const bytesOf = async (stream: ReadableStream) => new Uint8Array(await new Response(stream).arrayBuffer());
+
+describe("an archive", () => {
+  it.each([
+    ["tar", "", new TextEncoder().encode("name\0\0\0\0")],
+    ["gzip", "z", new Uint8Array(gzipSync("contents"))],
+    ["nothing", "", new Uint8Array(0)],
+    ["a few bytes", "", Uint8Array.of(0x1f)],
+  ])("that is %s goes on as it came, however it is cut", async (_name, flag, bytes) => {
+    for (const source of [bytes, new Blob([bytes]), bytes.slice().buffer, streamOf(bytes, 1)]) {
+      const tar = await tarOf(source);
+      expect(tar.flag).toBe(flag);
+      expect(await bytesOf(tar.stream)).toEqual(bytes);
+    }
+  });
+
+  it.each<[string, number[]]>([
+    ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
+    ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]],
+    ["bzip2", [0x42, 0x5a, 0x68, 0x39]],
+    ["zip", [0x50, 0x4b, 3, 4]],
+  ])("of %s is refused by its name, and its source canceled", async (name, magic) => {
+    let canceled = false;
+    const source = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(Uint8Array.of(...magic, 0, 0, 0, 0)),
+      cancel: () => {
+        canceled = true;
+      },
+    });
+    const error = await failure(tarOf(source));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(error.message).toContain(`compressed with ${name}`);
+    expect(canceled).toBe(true);
+  });
+
+  it("lets go of its source when it is given up, and fails as that does", async () => {
+    let canceled: unknown;
+    const reason = new Error("enough");
+    const source = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(new Uint8Array(10)),
+      cancel: (why) => {
+        canceled = why;
+      },
+    });
+    await (await tarOf(source)).stream.cancel(reason);
+    expect(canceled).toBe(reason);
+    const broken = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(reason) });
+    expect(await failure(tarOf(broken))).toBe(reason);
+  });
+});
+
+describe("complaints of a program", () => {
+  const areWarnings = (text: string, warning = PACK_WARNING) => {
+    const complaints = new Complaints(warning);
+    for (const char of text) complaints.take(char);
+    return complaints.areWarnings;
+  };
+
+  it.each([
+    "tar: ./log: file changed as we read it\n",
+    "tar: ./x: File removed before we read it\n",
+    "tar: ./x: File shrank by 3 bytes; padding with zeros\n",
+    "tar: ./s: socket ignored\n",
+    "tar: ./gone: No such file or directory\ntar: error exit delayed from previous errors\n",
+  ])("are warnings where the archive is whole: %j", (text) => {
+    expect(areWarnings(text)).toBe(true);
+  });
+
+  it.each([
+    "",
+    "tar: ./x: Cannot open: Permission denied\n",
+    "tar: ./log: file changed as we read it\ntar: ./x: Cannot read: Input/output error\n",
+    "tar: short read",
+  ])("are failures: %j", (text) => {
+    expect(areWarnings(text)).toBe(false);
+  });
+
+  it("of a list are warnings where something was removed meanwhile", () => {
+    expect(areWarnings("stat: can't stat './x': No such file or directory\n", VANISHED)).toBe(true);
+    expect(areWarnings("stat: cannot statx './x': Input/output error\n", VANISHED)).toBe(false);
+  });
+});
