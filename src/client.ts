@@ -76,7 +76,7 @@ export interface Connection {
  */
 export class Client {
   private connection: Promise<Connection> | undefined;
-  private closed = false;
+  private readonly closing = new AbortController();
 
   constructor(private readonly connect: () => Promise<Connection>) {}
 
@@ -162,7 +162,7 @@ export class Client {
 
   /**
    * All boxes now, and again whenever one of them has changed: made, started, stopped, ended, removed, by this client or in another page or process. What
-   * changes while you are at one list is in the next. Ends with the loop; rejects with the signal's reason, or when the client is closed. A server is asked
+   * changes while you are at one list is in the next. Ends with the loop, or when the client is closed; rejects with the signal's reason. A server is asked
    * for its list every second.
    *
    * @example
@@ -170,19 +170,25 @@ export class Client {
    */
   async *watchBoxes({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<BoxInfo[], void, undefined> {
     const backend = await this.backend();
+    const closed = this.closing.signal;
+    const until = signal ? AbortSignal.any([signal, closed]) : closed;
     let changed = deferred();
-    const stop = await backend.watchBoxes?.(() => changed.resolve());
+    let stop: (() => void) | undefined;
     try {
+      stop = await backend.watchBoxes?.(() => changed.resolve());
       for (let seen = ""; ; ) {
-        signal?.throwIfAborted();
+        until.throwIfAborted();
         // Before the list is asked for: what changes meanwhile may not be in it.
         changed = deferred();
-        const boxes = await untilAborted(backend.listBoxes({}), signal);
+        const boxes = await untilAborted(backend.listBoxes({}), until);
         const now = JSON.stringify(boxes);
         if (now !== seen) yield boxes;
         seen = now;
-        await (stop ? untilAborted(changed.promise, signal) : pause(LOOK_AGAIN_MS, signal));
+        await (stop ? untilAborted(changed.promise, until) : pause(LOOK_AGAIN_MS, until));
       }
+    } catch (error) {
+      // Whatever a backend that is being closed says.
+      if (!closed.aborted || signal?.aborted) throw error;
     } finally {
       stop?.();
     }
@@ -234,7 +240,7 @@ export class Client {
 
   /** Ends all that this client runs on this machine. Idempotent; any other call throws afterwards. */
   async close(): Promise<void> {
-    this.closed = true;
+    this.closing.abort();
     const connection = await this.connection?.catch(() => undefined);
     await connection?.backend.close();
   }
@@ -249,7 +255,7 @@ export class Client {
   }
 
   private open(): Promise<Connection> {
-    if (this.closed) throw invalid("this client was closed");
+    if (this.closing.signal.aborted) throw invalid("this client was closed");
     if (!this.connection) {
       this.connection = this.connect();
       // What failed once, a part that did not load, may work the next time.

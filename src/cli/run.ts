@@ -4,7 +4,9 @@ import type { RunCommand } from "./command-line.js";
 import { openClient } from "./connection.js";
 import { print, printable } from "./output.js";
 
-const bySignal = (signal: "SIGINT" | "SIGTERM" | "SIGPIPE") => 128 + constants.signals[signal];
+/** The last: the terminal was closed. */
+const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const bySignal = (signal: (typeof ENDING)[number] | "SIGPIPE") => 128 + constants.signals[signal];
 
 /** What this program exits with when it is not the command that says so: the customs of the shell and its tools. */
 export const EXIT = {
@@ -20,13 +22,12 @@ export async function runCommand(command: RunCommand): Promise<number> {
   const { image, cmd, box: options, timeoutMs } = command;
   const interrupt = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => {
-    const exitCode = bySignal(signal as "SIGINT" | "SIGTERM");
+    const exitCode = bySignal(signal as (typeof ENDING)[number]);
     // The second time the user means it.
     if (interrupt.signal.aborted) process.exit(exitCode);
     interrupt.abort(exitCode);
   };
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
+  for (const signal of ENDING) process.on(signal, onSignal);
   try {
     await using client = await openClient(command);
     await using box = await client.create(image, { ...options, signal: interrupt.signal });
@@ -58,8 +59,7 @@ export async function runCommand(command: RunCommand): Promise<number> {
     if (interrupt.signal.aborted) return interrupt.signal.reason;
     throw error;
   } finally {
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
+    for (const signal of ENDING) process.off(signal, onSignal);
   }
 }
 

@@ -12,6 +12,8 @@ const OWNER_CHECK_MS = 1000;
 
 /** Who finds a box whose owner has died holds it for a moment, to note that: nobody who starts it at that moment is to fail. */
 const LOCK_TRIES = 10;
+/** Where it is held by one who runs it: a page that was left lets go a moment after the next one has begun. */
+const FIRM_LOCK_TRIES = 2;
 const LOCK_RETRY_MS = 100;
 
 /**
@@ -123,7 +125,7 @@ export class BoxRegistry {
 
   /** Removes a box at rest, if `condition` still holds once it is locked. Resolves to whether it did. BOX_LOCKED. */
   async remove(id: string, condition?: (record: BoxRecord) => boolean): Promise<boolean> {
-    const release = await this.lock(id);
+    const release = await this.lock(id, { brief: true });
     try {
       if (condition) {
         const stored = await this.store.readRecord(id);
@@ -139,11 +141,14 @@ export class BoxRegistry {
   }
 
   /** BOX_LOCKED. */
-  private async lock(id: string): Promise<Release> {
+  private async lock(id: string, options = { brief: false }): Promise<Release> {
     for (let tries = 1; ; tries++) {
-      const release = await this.store.lock(id);
+      const release = await this.store.lock(id, options);
       if (release) return release;
-      if (tries === LOCK_TRIES) throw await this.lockedElsewhere(id);
+      const owner = await this.store.lockOwner?.(id);
+      // Nobody can be told of: it may have been let go meanwhile.
+      const firm = owner !== undefined && !owner.brief;
+      if (tries >= (firm ? FIRM_LOCK_TRIES : LOCK_TRIES)) throw await this.lockedElsewhere(id);
       await pause(LOCK_RETRY_MS);
     }
   }
@@ -226,7 +231,7 @@ export class BoxRegistry {
   /** Null, too, where there is no room for a lock: on a full disk boxes can be seen all the same. */
   private async tryLock(id: string): Promise<Release | null> {
     try {
-      return await this.store.lock(id);
+      return await this.store.lock(id, { brief: true });
     } catch (error) {
       if (isBoxRunError(error) && error.code === "STORAGE_FULL") return null;
       throw error;

@@ -35,8 +35,9 @@ export const nodeHost: Host = {
       execArgv: [],
     });
     let terminated = false;
-    worker.unref();
     worker.on("message", (message: FromMachine) => onMessage(message));
+    // Not before that: who listens for messages makes a thread keep its process alive.
+    worker.unref();
     worker.on("error", onFailure);
     worker.on("exit", (code) => {
       if (!terminated) onFailure(new Error(`the machine's thread ended with code ${code}`));

@@ -87,6 +87,7 @@ describe("boxrun", () => {
   it.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
+    ["SIGHUP", 129],
   ] as const)("cancels the command on %s and exits with %i", async (signal, code) => {
     const cmd = ["sh", "-c", "echo up; sleep 60"];
     const { child, ended } = boxrun(["run", "--memory", "256", "tiny", "--", ...cmd]);

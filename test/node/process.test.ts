@@ -59,6 +59,20 @@ describe("a Node script", () => {
     expect(stdout).toBe("one\ntwo\n0\n");
   });
 
+  it.each([
+    ["on its way", 0],
+    ["there", 4000],
+  ])("ends though a machine that is kept ready is %s", async (_, ms) => {
+    // Nothing tells when it is there, and it has had the time.
+    const { stdout } = await runScript(`
+      const client = new BoxRunClient({ backend: "local", local: { warm: [{ image: "tiny", memoryMb: 256 }] } });
+      await client.ready();
+      await new Promise((resolve) => setTimeout(resolve, ${ms}));
+      console.log("done");
+    `);
+    expect(stdout).toBe("done\n");
+  });
+
   it("starts nothing and reads nothing when it only imports", async () => {
     const { stdout } = await runScript(`
       new BoxRunClient({ backend: "local" });

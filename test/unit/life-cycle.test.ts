@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { BoxRunError } from "../../src/errors.js";
 import { STAGES } from "../../src/local/frame-types.js";
-import type { BoxStore } from "../../src/local/state/box-store.js";
+import type { BoxStore, LockOwner } from "../../src/local/state/box-store.js";
 import { memoryStore } from "../../src/local/state/store-memory.js";
 import { deferred } from "../../src/util/deferred.js";
 import { runningBox } from "./fake-machine.js";
@@ -46,6 +46,33 @@ it("a box that another process holds for a moment, to note that its owner has di
   await expect(backend.startBox(id, {})).rejects.toMatchObject({ code: "BOX_LOCKED" });
   refusals = 2;
   expect(await backend.startBox(id, {})).toMatchObject({ status: "running" });
+  await backend.removeBox(id, { force: true });
+});
+
+it("a box that another process runs is refused at once, by start and remove; one that is held for a moment is waited for", async () => {
+  const store = keepingStore();
+  const { backend, id } = await stoppedBox(store);
+  const { lock } = store;
+  let tries = 0;
+  let refusals = Number.POSITIVE_INFINITY;
+  store.lock = async (locked, options) => {
+    tries++;
+    return refusals-- > 0 ? null : lock(locked, options);
+  };
+  let owner: LockOwner = { who: "process 7", since: null };
+  store.lockOwner = async () => owner;
+  for (const attempt of [() => backend.startBox(id, {}), () => backend.removeBox(id, { force: true })]) {
+    tries = 0;
+    await expect(attempt()).rejects.toMatchObject({
+      code: "BOX_LOCKED",
+      message: expect.stringContaining("process 7"),
+    });
+    expect(tries).toBeLessThanOrEqual(2);
+  }
+  owner = { ...owner, brief: true };
+  refusals = 4;
+  expect(await backend.startBox(id, {})).toMatchObject({ status: "running" });
+  refusals = 0;
   await backend.removeBox(id, { force: true });
 });
 

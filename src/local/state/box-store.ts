@@ -8,6 +8,8 @@ export interface LockOwner {
   since: Date | null;
   /** What to do when it is gone for certain and its lock is not. */
   hint?: string;
+  /** True: for a moment only, to look at the box or to remove it. */
+  brief?: boolean;
 }
 
 /**
@@ -23,9 +25,9 @@ export interface BoxStore {
   create(id: string, record: object): Promise<Release>;
   /**
    * Held before the disk is opened, until released or until the page or process ends. Null: another has it. A box that is not there can be locked, too:
-   * only its record says whether it is.
+   * only its record says whether it is. `brief` is told to others by {@link lockOwner}.
    */
-  lock(id: string): Promise<Release | null>;
+  lock(id: string, options?: { brief: boolean }): Promise<Release | null>;
   /** Whether anybody holds the lock, here or elsewhere. */
   isLocked(id: string): Promise<boolean>;
   /** Who holds the lock, where a store can tell. */

@@ -15,11 +15,14 @@ const LEFTOVER_AGE_MS = 60_000;
  *
  * Resolves to what releases it, or to null when another has it, in this process or in another. Rejects with ENOENT when there is no such folder.
  */
-export async function takeLock(folder: string): Promise<(() => Promise<void>) | null> {
+export async function takeLock(
+  folder: string,
+  options?: { brief: boolean },
+): Promise<(() => Promise<void>) | null> {
   const highest = numbersOf(await readdir(folder)).at(-1) ?? 0;
   if (highest > 0 && (await isHeld(folder, highest))) return null;
   const own = highest + 1;
-  const claimed = await claim(folder);
+  const claimed = await claim(folder, options);
   let taken = false;
   try {
     taken = await makeFile(folder, own, claimed.owner);
@@ -59,6 +62,7 @@ export async function describeLock(folder: string): Promise<LockOwner | undefine
     return {
       who: seen && pid === process.pid ? "another client of this process" : name,
       since: Number.isNaN(time.getTime()) ? null : time,
+      ...(owner.brief === true && { brief: true }),
       // They count as held. Emptied, not deleted, since numbers only grow.
       ...(!seen && { hint: `if that process no longer runs, empty the file ${file}` }),
     };

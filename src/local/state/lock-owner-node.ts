@@ -23,6 +23,8 @@ export interface Owner {
   local: boolean;
   /** A socket in the lock's folder on which the owner listens while its thread runs. */
   socket?: string;
+  /** It is held for a moment only. */
+  brief?: boolean;
 }
 
 /** This process, as the owner of a lock. */
@@ -43,12 +45,18 @@ const LOCAL_FILE_SYSTEMS = [
 ];
 
 /** What to write into a lock in `folder`. It listens from before the lock is there until `end`. */
-export async function claim(folder: string): Promise<OwnClaim> {
+export async function claim(folder: string, { brief } = { brief: false }): Promise<OwnClaim> {
   const local = await isLocal(folder);
   const name = `${SOCKET}${crypto.randomUUID().slice(0, 8)}`;
   // Across machines a socket says nothing: on another one it refuses, whether its owner lives or not.
   const close = local ? await listenAt(join(folder, name)) : undefined;
-  const owner = { ...(await self()), since: new Date().toISOString(), local, ...(close && { socket: name }) };
+  const owner = {
+    ...(await self()),
+    since: new Date().toISOString(),
+    local,
+    ...(close && { socket: name }),
+    ...(brief && { brief }),
+  };
   return {
     owner,
     async end(now) {

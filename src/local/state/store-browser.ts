@@ -67,13 +67,13 @@ function databaseStore(prefix: string): BoxStore {
 
   /** Names of locks are all that one page can see of another's: with each box's lock goes one that says whose it is. */
   const ownerPrefix = (id: string) => `${databaseName(id)}:owner:`;
-  const lock = (id: string): Promise<Release | null> => {
+  const lock = (id: string, { brief } = { brief: false }): Promise<Release | null> => {
     const taken = deferred<Release | null>();
     const released = deferred();
     const options = { ifAvailable: true } as const;
     const held = navigator.locks.request(databaseName(id), options, async (granted) => {
       if (!granted) return taken.resolve(null);
-      await navigator.locks.request(ownerPrefix(id) + describePage(), () => {
+      await navigator.locks.request(ownerPrefix(id) + describePage(brief), () => {
         taken.resolve(async () => {
           closeDatabase(id);
           released.resolve();
@@ -188,17 +188,23 @@ function databaseStore(prefix: string): BoxStore {
 }
 
 /** This page, for people, with the time. Its address without what may hold secrets. */
-function describePage(): string {
+function describePage(brief: boolean): string {
   const title = globalThis.document?.title.slice(0, MAX_TITLE_LENGTH) ?? "";
-  return JSON.stringify({ since: Date.now(), title, address: location.origin + location.pathname });
+  return JSON.stringify({
+    since: Date.now(),
+    title,
+    address: location.origin + location.pathname,
+    ...(brief && { brief }),
+  });
 }
 
 /** See {@link describePage}; another version may have written it. */
 function readOwner(text: string): LockOwner | undefined {
   try {
-    const { since, title, address } = JSON.parse(text);
+    const { since, title, address, brief } = JSON.parse(text);
     const who = `the page ${title ? `"${title}" at ` : ""}${address}`;
-    return { who, since: Number.isSafeInteger(since) ? new Date(since) : null };
+    const time = Number.isSafeInteger(since) ? new Date(since) : null;
+    return { who, since: time, ...(brief === true && { brief: true }) };
   } catch {
     return undefined;
   }

@@ -136,9 +136,9 @@ export function folderStore(folder: string): BoxStore {
         return announcing(id, () => taken(boxFolder(id)));
       }),
 
-    lock: (id) =>
+    lock: (id, options) =>
       guarded(async () => {
-        const release = await orMissing<Release | null>(takeLock(boxFolder(id)), async () => {});
+        const release = await orMissing<Release | null>(takeLock(boxFolder(id), options), async () => {});
         // A leftover costs space and nothing else.
         if (release) await sweepDrafts(id).catch(() => {});
         return release && announcing(id, release);
