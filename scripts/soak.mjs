@@ -5,6 +5,7 @@
  *   npm run soak -- --seeds 5000 --real 100     how many seeds, and how many of them with real boxes
  *   npm run soak -- --only kills --lives 100    how many seeds of boxes that are killed again and again
  *   npm run soak -- --only faults --seed 381    one seed again, as a failure names it; with --real 1, on real boxes
+ *   npm run soak -- --suite cpython             CPython's own tests, which take hours; --modules test_os,test_io are some of them
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { cpus } from "node:os";
@@ -21,6 +22,8 @@ const HUNTS = {
   agent: "test/fuzz/agent-hunt.ts",
   kills: "test/kills/hunt.ts",
 };
+/** Test suites of others, each run instead of the hunts. */
+const SUITES = { cpython: "test/suites/cpython-hunt.ts" };
 const CONCURRENCY = 24;
 /** Some 8 kills each. */
 const LIVES = 20;
@@ -36,6 +39,9 @@ const { values } = parseArgs({
     real: { type: "string", default: "0" },
     lives: { type: "string" },
     concurrency: { type: "string", default: String(CONCURRENCY) },
+    suite: { type: "string" },
+    modules: { type: "string" },
+    boxes: { type: "string" },
   },
 });
 const again = values.seed !== undefined;
@@ -48,8 +54,17 @@ const options = {
   concurrency: Number(values.concurrency),
   say: (line) => console.error(line),
 };
-const names = values.only === undefined ? Object.keys(HUNTS) : values.only.split(",");
-for (const name of names) if (!(name in HUNTS)) throw new Error(`there is no hunt ${name}`);
+const suiteOptions = {
+  ...(values.modules && { modules: values.modules.split(",") }),
+  ...(values.boxes && { boxes: Number(values.boxes) }),
+  say: options.say,
+};
+const [table, chosen, given] = values.suite
+  ? [SUITES, values.suite, suiteOptions]
+  : [HUNTS, values.only, options];
+const names = chosen === undefined ? Object.keys(table) : chosen.split(",");
+for (const name of names)
+  if (!(name in table)) throw new Error(`there is no ${name}, only ${Object.keys(table).join(", ")}`);
 
 let violations = 0;
 process.on("unhandledRejection", (error) => {
@@ -61,7 +76,7 @@ console.log(`Node ${process.version}, ${process.platform} ${process.arch}, ${cpu
 for (const name of names) {
   const { hunt } = await load(name);
   const began = performance.now();
-  const result = await hunt(options);
+  const result = await hunt(given);
   violations += result.violations;
   const minutes = ((performance.now() - began) / 60_000).toFixed(1);
   console.log(`## ${name}\n\nIn ${minutes} minutes: ${result.report}\n`);
@@ -84,7 +99,7 @@ async function load(name) {
   const outDir = mkdtempSync(join(root, ".tsbuild", "soak-"));
   process.on("exit", () => rmSync(outDir, { recursive: true, force: true }));
   await build({
-    entry: { [name]: join(root, HUNTS[name]) },
+    entry: { [name]: join(root, table[name]) },
     outDir,
     format: "esm",
     target: "es2022",

@@ -7,6 +7,9 @@ import { ask, capture, run } from "../../build/run.mjs";
 
 const FOLDER = new URL(".", import.meta.url);
 const LOCK = new URL("packages.lock.json", FOLDER);
+/** Not of the image; locked with it, since its version must be that of the image's Python. */
+const TEST_SUITE_LOCK = new URL("testsuite.lock.json", FOLDER);
+const TEST_SUITE = /\/libpython3\.13-testsuite_[^/]+_all\.deb$/;
 const SUITE = "trixie";
 const LIST = "main/binary-i386/Packages.xz";
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -18,31 +21,49 @@ export function readPackages() {
   return JSON.parse(readFileSync(LOCK, "utf8"));
 }
 
+/** @returns {LockedPackage} CPython's own tests, of the version that the image has */
+export function readTestSuite() {
+  return JSON.parse(readFileSync(TEST_SUITE_LOCK, "utf8"));
+}
+
+/** A package that could not be downloaded. */
+export class NotFetched extends Error {}
+
 /**
  * Downloads what is missing and checks all of it.
  * @param {string} folder where the packages go, ending in "/"
  * @returns {string[]} the paths of the locked packages
- * @throws {Error} that names the package which the mirror no longer has, or has other bytes of
+ * @throws {NotFetched | Error} as {@link fetchPackage}
  */
 export function fetchPackages(folder) {
+  return readPackages().map((locked) => fetchPackage(folder, locked));
+}
+
+/**
+ * Downloads a package unless it is there, and checks it.
+ * @param {string} folder where it goes, ending in "/"
+ * @param {LockedPackage} locked
+ * @returns {string} its path
+ * @throws {NotFetched} when the mirror cannot be reached or no longer has it
+ * @throws {Error} when the mirror has other bytes under its name
+ */
+export function fetchPackage(folder, { path, sha256: wanted }) {
   mkdirSync(folder, { recursive: true });
-  return readPackages().map(({ path, sha256: wanted }) => {
-    // %3a in a name is a colon that Debian has encoded once already.
-    const file = folder + path.slice(path.lastIndexOf("/") + 1);
-    if (!existsSync(file) || sha256(readFileSync(file)) !== wanted) {
-      rmSync(file, { force: true });
-      try {
-        run("curl", ["-sSfL", "--retry", "3", "-o", file, `${mirror()}${path.replaceAll("%", "%25")}`]);
-      } catch {
-        throw new Error(
-          `the mirror no longer has ${path}; run npm run image -- --update debian to move the lock`,
-        );
-      }
+  // %3a in a name is a colon that Debian has encoded once already.
+  const file = folder + path.slice(path.lastIndexOf("/") + 1);
+  if (!existsSync(file) || sha256(readFileSync(file)) !== wanted) {
+    rmSync(file, { force: true });
+    const url = `${mirror()}${path.replaceAll("%", "%25")}`;
+    try {
+      run("curl", ["-sSfL", "--connect-timeout", "20", "--retry", "3", "-o", file, url]);
+    } catch (error) {
+      const hint = "where the mirror no longer has it, npm run image -- --update debian moves the lock";
+      throw new NotFetched(`${url} could not be downloaded; ${hint}`, { cause: error });
     }
-    const found = sha256(readFileSync(file));
-    if (found !== wanted) throw new Error(`${path} has the hash ${found}, the lock says ${wanted}`);
-    return file;
-  });
+  }
+  const found = sha256(readFileSync(file));
+  if (found !== wanted) throw new Error(`${path} has the hash ${found}, the lock says ${wanted}`);
+  return file;
 }
 
 /**
@@ -88,8 +109,11 @@ APT::Sandbox::User "root";
     if (!known) throw new Error(`the mirror's list has no ${path}`);
     return { path, ...known };
   });
+  const suite = [...hashes].find(([path]) => TEST_SUITE.test(path));
+  if (!suite) throw new Error("the mirror's list has no libpython3.13-testsuite");
   const lines = locked.map((entry) => `  ${JSON.stringify(entry)}`).join(",\n");
   writeFileSync(LOCK, `[\n${lines}\n]\n`);
+  writeFileSync(TEST_SUITE_LOCK, `${JSON.stringify({ path: suite[0], ...suite[1] }, null, 2)}\n`);
 }
 
 /**

@@ -1,0 +1,163 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { BoxHandle } from "boxrun";
+
+const ROOT = join(import.meta.dirname, "../..");
+const PACKAGES = pathToFileURL(join(ROOT, "wasm/images/debian/packages.mjs")).href;
+const IN_BOX = "/opt/cpython-run.py";
+/** What the runner may take beyond a module's limit, to say where it hung and to end it. */
+const GRACE_MS = 180_000;
+
+/** Some tests of a module. */
+export interface Selection {
+  /** As the suite names it: `test_os`, `test.test_asyncio.test_tasks`. */
+  module: string;
+  /** Patterns of the tests that are run, as of `python3 -m test --match`. @default all */
+  match?: string[];
+  /** Patterns of tests that are not run. @default none */
+  ignore?: string[];
+}
+
+/** What came of one test. */
+export interface TestResult {
+  test: string;
+  outcome: "ok" | "skipped" | "failed";
+  /** Why it was skipped, or the end of its traceback. */
+  detail: string;
+  ms: number;
+}
+
+/** What came of a module. */
+export interface ModuleResult {
+  module: string;
+  /** The suite's word for it: `PASSED`, `SKIPPED`; null when its process ended without one. */
+  state: string | null;
+  /** The exit code of its process, minus its signal, or `"timeout"`. */
+  ended: number | "timeout";
+  seconds: number;
+  /** The end of what a module that has not passed printed. */
+  output: string;
+  tests: TestResult[];
+}
+
+/** Tests that fail in a box, with the reason. */
+export interface ExpectedGroup {
+  reason: string;
+  tests: string[];
+}
+
+/** Tests of a module whose result means nothing in a box, with the reason. */
+export interface LeftOut {
+  reason: string;
+  module: string;
+  /** Patterns, as of `python3 -m test --ignore`; none for the whole module. */
+  tests: string[];
+}
+
+export const { failures: EXPECTED, leftOut: LEFT_OUT } = readData<{
+  failures: readonly ExpectedGroup[];
+  leftOut: readonly LeftOut[];
+}>("expected.json");
+
+/** What is run by every `npm test`. */
+export const SUBSET = readData<readonly Selection[]>("subset.json");
+
+/**
+ * The package with CPython's tests, downloaded unless it is there and checked against the lock.
+ * @throws {NotFetched} when it cannot be had, with the reason in its message; tests are then not run
+ * @throws {Error} when it has other bytes than the lock says
+ */
+export async function fetchSuite(): Promise<string> {
+  const { fetchPackage, readTestSuite } = await openPackages();
+  return fetchPackage(join(ROOT, ".cache/suites/"), readTestSuite());
+}
+
+/** Why there is no suite, or its path. */
+export async function findSuite(): Promise<{ path: string } | { missing: string }> {
+  try {
+    return { path: await fetchSuite() };
+  } catch (error) {
+    const { NotFetched } = await openPackages();
+    if (error instanceof NotFetched) return { missing: error.message };
+    throw error;
+  }
+}
+
+function readData<Data>(name: string): Data {
+  return JSON.parse(readFileSync(join(ROOT, "test/suites/cpython", name), "utf8"));
+}
+
+/** By its path: bundled, it would look for its files beside the bundle. */
+function openPackages(): Promise<typeof import("../../wasm/images/debian/packages.mjs")> {
+  return import(/* @vite-ignore */ PACKAGES);
+}
+
+/** Puts the suite, a .deb, into a box of `debian`. */
+export async function installSuite(box: BoxHandle, path: string): Promise<void> {
+  await box.upload(readFileSync(path), "/opt/testsuite.deb");
+  // Not by dpkg: it wants the package's dependencies, which the tests do without.
+  await box.exec("dpkg-deb -x /opt/testsuite.deb / && rm /opt/testsuite.deb", { check: true });
+  await box.upload(readFileSync(join(ROOT, "test/suites/cpython/run.py")), IN_BOX);
+}
+
+/** The names of all modules of the suite. */
+export async function listModules(box: BoxHandle): Promise<string[]> {
+  const { stdout } = await box.exec(["python3", IN_BOX], { check: true });
+  return stdout.trim().split("\n");
+}
+
+/** Runs tests of one module in a box, in a process of their own; what hangs is ended after `seconds`. */
+export async function runModule(
+  box: BoxHandle,
+  { module, match = [], ignore = [] }: Selection,
+  seconds: number,
+): Promise<ModuleResult> {
+  const leftOut = LEFT_OUT.filter((entry) => entry.module === module).flatMap(({ tests }) => tests);
+  const argv = ["python3", IN_BOX, "--seconds", String(seconds)];
+  for (const pattern of match) argv.push("--match", pattern);
+  for (const pattern of [...ignore, ...leftOut]) argv.push("--ignore", pattern);
+  const { stdout } = await box.exec([...argv, module], { check: true, timeoutMs: seconds * 1000 + GRACE_MS });
+  const lines = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  return { ...lines.pop(), tests: lines };
+}
+
+/**
+ * What a module's result has that the list does not expect: failures that are not on it, and tests on it that do not fail.
+ * @param whole true when all tests of the module were to run, so that those on the list must have
+ */
+export function surprises(
+  { module, state, ended, output, tests }: ModuleResult,
+  { groups = EXPECTED, whole = false }: { groups?: readonly ExpectedGroup[]; whole?: boolean } = {},
+): string[] {
+  const reasons = new Map(
+    groups.flatMap(({ reason, tests }) => tests.map((test) => [test, reason] as const)),
+  );
+  const found: string[] = [];
+  const failed = new Set(tests.filter(({ outcome }) => outcome === "failed").map(({ test }) => test));
+  for (const { test, outcome, detail } of tests) {
+    if (outcome === "failed" && !reasons.has(test)) found.push(`${test} failed:\n${detail}`);
+    if (outcome !== "failed" && reasons.has(test) && !failed.has(test)) {
+      const how = outcome === "ok" ? "passes" : "is skipped";
+      found.push(`${test} ${how}, but the list of expected failures has it: ${reasons.get(test)}`);
+    }
+  }
+  if (whole) {
+    const seen = new Set(tests.map(({ test }) => test));
+    for (const [test, reason] of reasons)
+      if (isOf(test, module) && !seen.has(test))
+        found.push(`${test} did not run, but the list of expected failures has it: ${reason}`);
+  }
+  const right = { PASSED: 0, FAILED: 2, SKIPPED: 0, RESOURCE_DENIED: 4, DID_NOT_RUN: 4 }[state ?? ""];
+  if (ended !== right || (state === "FAILED" && failed.size === 0))
+    found.push(`${module} ended with ${ended}, as ${state}:\n${output}`);
+  return found;
+}
+
+/** Whether a test is one of a module's: `test.test_os.FileTests.test_access`. */
+function isOf(test: string, module: string): boolean {
+  return test.startsWith(`${module.startsWith("test.") ? module : `test.${module}`}.`);
+}
