@@ -7,7 +7,7 @@ import {
   LEFT_OUT,
   listModules,
   type ModuleResult,
-  runModule,
+  SuiteRunner,
   surprises,
 } from "./cpython.js";
 
@@ -51,16 +51,18 @@ export async function hunt({
   const queue = modules.values();
   const work = async (given?: BoxHandle) => {
     let box = given ?? (await open());
+    let runner = await SuiteRunner.start(box);
     for (const module of queue) {
       const lines: string[] = [];
       try {
-        const result = await runModule(box, { module }, MODULE_SECONDS);
+        const result = await runner.run({ module }, MODULE_SECONDS);
         results.push(result);
         lines.push(...surprises(result, { whole: true }));
       } catch (error) {
         lines.push(`${module}: the box did not run it: ${error}`);
         await box.remove({ force: true });
         box = await open();
+        runner = await SuiteRunner.start(box);
       }
       found.push(...lines);
       for (const line of lines) say(line);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { BoxHandle } from "boxrun";
+import type { BoxHandle, ExecutionWithStdin } from "boxrun";
 
 const ROOT = join(import.meta.dirname, "../..");
 const PACKAGES = pathToFileURL(join(ROOT, "wasm/images/debian/packages.mjs")).href;
@@ -103,26 +103,62 @@ export async function installSuite(box: BoxHandle, path: string): Promise<void> 
 
 /** The names of all modules of the suite. */
 export async function listModules(box: BoxHandle): Promise<string[]> {
-  const { stdout } = await box.exec(["python3", IN_BOX], { check: true });
+  const { stdout } = await box.exec(["python3", IN_BOX, "--list"], { check: true });
   return stdout.trim().split("\n");
 }
 
-/** Runs tests of one module in a box, in a process of their own; what hangs is ended after `seconds`. */
-export async function runModule(
-  box: BoxHandle,
-  { module, match = [], ignore = [] }: Selection,
-  seconds: number,
-): Promise<ModuleResult> {
-  const leftOut = LEFT_OUT.filter((entry) => entry.module === module).flatMap(({ tests }) => tests);
-  const argv = ["python3", IN_BOX, "--seconds", String(seconds)];
-  for (const pattern of match) argv.push("--match", pattern);
-  for (const pattern of [...ignore, ...leftOut]) argv.push("--ignore", pattern);
-  const { stdout } = await box.exec([...argv, module], { check: true, timeoutMs: seconds * 1000 + GRACE_MS });
-  const lines = stdout
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line));
-  return { ...lines.pop(), tests: lines };
+/** The suite's runner in a box: a process that runs one module after another. */
+export class SuiteRunner {
+  private constructor(
+    private readonly execution: ExecutionWithStdin,
+    private readonly lines: AsyncIterator<string>,
+  ) {}
+
+  static async start(box: BoxHandle): Promise<SuiteRunner> {
+    const execution = await box.execStream(["python3", IN_BOX], { stdin: true });
+    return new SuiteRunner(execution, linesOf(execution));
+  }
+
+  /**
+   * Runs tests of one module, in a process of their own.
+   * @param seconds after which a module that hangs is ended; the suite's own timeouts grow with it
+   * @throws {Error} when the runner has ended, which it does when its box has
+   */
+  async run({ module, match = [], ignore = [] }: Selection, seconds: number): Promise<ModuleResult> {
+    const leftOut = LEFT_OUT.filter((entry) => entry.module === module).flatMap(({ tests }) => tests);
+    const order = { module, seconds, match, ignore: [...ignore, ...leftOut] };
+    const writer = this.execution.stdin.getWriter();
+    await writer.write(`${JSON.stringify(order)}\n`);
+    writer.releaseLock();
+    const tests: TestResult[] = [];
+    const timer = setTimeout(() => void this.execution.cancel(), seconds * 1000 + GRACE_MS);
+    try {
+      for (;;) {
+        const { value, done } = await this.lines.next();
+        if (done) throw new Error(`the runner ended in ${module}`);
+        const line = JSON.parse(value);
+        if ("module" in line) return { ...line, tests };
+        tests.push(line);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** The lines of an execution's standard output; its end is an error, with what it wrote to its standard error. */
+async function* linesOf(execution: ExecutionWithStdin): AsyncGenerator<string> {
+  let rest = "";
+  let errors = "";
+  for await (const event of execution) {
+    if (event.type !== "log") throw new Error(`the runner ended with ${event.exitCode}: ${errors}`);
+    if (event.stream === "stderr") errors += event.data;
+    else {
+      const parts = (rest + event.data).split("\n");
+      rest = parts.pop() as string;
+      yield* parts;
+    }
+  }
 }
 
 /**

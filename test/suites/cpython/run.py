@@ -1,12 +1,13 @@
 """Runs modules of CPython's tests, each in a process of its own, and prints a line of JSON for every test and every module.
 
-    run.py --seconds 1800 [--match PATTERN]... [--ignore PATTERN]... MODULE...
+    run.py --list       prints the names of all modules
+    run.py              reads a line of JSON for each module that is to be run: {"module": "test_os", "seconds": 600, "match": [], "ignore": []}
 
 The processes are forks of this one, which has imported the runner: in an emulated machine that takes longer than many a module. What the tests print goes
-to a file, whose end is told of modules that have not passed. With no modules, it prints the names of all.
+to a file, whose end is told of modules that have not passed.
 """
 
-import argparse
+import importlib.util
 import json
 import os
 import signal
@@ -78,13 +79,17 @@ def observe(result_class):
     result_class.addUnexpectedSuccess = add_unexpected_success
 
 
-def run_module(main, module, options):
+def run_module(main, selection):
     """What a child does. It ends its process."""
     os.setsid()
+    nothing = os.open(os.devnull, os.O_RDONLY)
     output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    for number, file in enumerate([nothing, output, output]):
+        os.dup2(file, number)
+    os.close(nothing)
     os.close(output)
+    # As after `python3 -m test`; some tests look at it.
+    sys.modules["__main__"].__spec__ = importlib.util.find_spec("test.__main__")
     run_single = main.run_single_test
 
     def run_and_tell(name, runtests):
@@ -93,7 +98,10 @@ def run_module(main, module, options):
         return result
 
     main.run_single_test = run_and_tell
-    sys.argv = [sys.argv[0], "--randseed", "1", "--timeout", str(options.seconds), *options.filters, module]
+    patterns = [("--match", pattern) for pattern in selection["match"]]
+    patterns += [("--ignore", pattern) for pattern in selection["ignore"]]
+    sys.argv = [sys.argv[0], "--randseed", "1", "--timeout", str(selection["seconds"])]
+    sys.argv += [part for pair in patterns for part in pair] + [selection["module"]]
     main.main()
 
 
@@ -111,40 +119,34 @@ def wait(child, seconds):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=int, default=1800)
-    parser.add_argument("--match", dest="filters", action="append", type=lambda given: ["--match", given], default=[])
-    parser.add_argument("--ignore", dest="filters", action="append", type=lambda given: ["--ignore", given])
-    parser.add_argument("modules", nargs="*")
-    options = parser.parse_args()
-    options.filters = [part for pair in options.filters for part in pair]
-
-    import unittest.async_case, test.support.os_helper
     from test.libregrtest import findtests, main, testresult
 
-    if not options.modules:
+    if sys.argv[1:] == ["--list"]:
         print("\n".join(findtests.findtests()))
         return
     observe(testresult.RegressionTestResult)
-    for module in options.modules:
+    while given := sys.stdin.readline():
+        selection = json.loads(given)
+        module = selection["module"]
         open(RESULTS, "w").close()
         began = time.monotonic()
-        sys.stdout.flush()
         child = os.fork()
         if child == 0:
-            run_module(main, module, options)
-            os._exit(99)
+            run_module(main, selection)
         # Above the runner's own limit, which tells where the module hangs.
-        ended = wait(child, options.seconds + 60)
+        ended = wait(child, selection["seconds"] + 60)
         with open(RESULTS) as results:
             lines = [json.loads(line) for line in results]
         state = next((line["state"] for line in lines if "module" in line), None)
         for line in lines:
             if "module" not in line:
-                print(json.dumps({"module": module, **line}))
-        with open(OUTPUT, "rb") as output:
-            text = output.read()[-TOLD:].decode(errors="replace") if ended != 0 or state != "PASSED" else ""
-        print(json.dumps({"module": module, "state": state, "ended": ended, "seconds": time.monotonic() - began, "output": text}))
+                print(json.dumps(line))
+        text = ""
+        if ended != 0 or state != "PASSED":
+            with open(OUTPUT, "rb") as output:
+                text = output.read()[-TOLD:].decode(errors="replace")
+        seconds = time.monotonic() - began
+        print(json.dumps({"module": module, "state": state, "ended": ended, "seconds": seconds, "output": text}), flush=True)
 
 
 if __name__ == "__main__":
