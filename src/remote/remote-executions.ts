@@ -20,7 +20,8 @@ const SETTLE_MS = 1000;
 /** The commands in a server's boxes, told of as any other backend does. */
 export class RemoteExecutions {
   private readonly waiter: ExecWaiter;
-  private loaded: Promise<PublishedRules> | undefined;
+  private loading: Promise<PublishedRules> | undefined;
+  private published: PublishedRules | undefined;
 
   constructor(
     private readonly http: Http,
@@ -102,14 +103,15 @@ export class RemoteExecutions {
 
   /** Ends it; readers of this client end, too. */
   async cancel(boxId: string, execId: string): Promise<ExecInfo> {
-    const rules = await this.rules();
-    if (rules?.failedStarts.get(boxId, execId))
+    // Not waited for: this client may be closing, and the request has to be on its way by then.
+    if (this.published?.failedStarts.get(boxId, execId))
       throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended already (failed)`);
     const params = at(boxId, execId);
     const withinMs = this.http.clocks.lifecycleMs;
     const canceled = this.http.json("cancelExec", wireExec, { params, withinMs, outlives: true });
     const info = await this.http.cleanUp(canceled);
     this.waiter.canceled(boxId, execId);
+    const rules = await this.rules();
     return rules ? (await rules.outcomeOf(info, () => this.askBox(boxId))).info : info;
   }
 
@@ -141,13 +143,16 @@ export class RemoteExecutions {
   /** Undefined for a server of ours, which has what it takes; one that stands before a published server has not. */
   private async rules(): Promise<PublishedRules | undefined> {
     if (isExtended(this.server) && this.capabilities.cursor === true) return undefined;
-    this.loaded ??= retryLater(
-      import("./published-rules.js").then(({ PublishedRules }) => new PublishedRules()),
+    this.loading ??= retryLater(
+      import("./published-rules.js").then(({ PublishedRules }) => {
+        this.published = new PublishedRules();
+        return this.published;
+      }),
       () => {
-        this.loaded = undefined;
+        this.loading = undefined;
       },
     );
-    return this.loaded;
+    return this.loading;
   }
 
   private async isSettled(boxId: string, execId: string, signal?: AbortSignal): Promise<boolean> {
