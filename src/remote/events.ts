@@ -59,6 +59,8 @@ export async function* followEvents(
       body = undefined;
       let opened = 0;
       let isNew = false;
+      /** Since the last time that the state might have been asked. */
+      let hasCome = false;
       let broken: unknown;
       let exit: Extract<ServerEvent, { type: "exit" }> | undefined;
       try {
@@ -67,12 +69,21 @@ export async function* followEvents(
         if (isEnded && !isLast) void body.cancel();
         for await (const event of readEvents(body, source)) {
           if (event === "due") {
-            if (isLast) break;
+            if (isLast) {
+              // All there is should be on its way. Without it there is no telling what is missing.
+              if (!hasCome) {
+                broken = interrupted(source.what, "nothing but keep-alives came");
+                break;
+              }
+              hasCome = false;
+              continue;
+            }
             const state = await source.state();
             if (state.info.status === "running") continue;
             ended = state;
             break;
           }
+          hasCome = true;
           if (event.type === "exit") {
             exit = event;
             break;

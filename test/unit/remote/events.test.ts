@@ -224,6 +224,28 @@ describe("the events of an execution", () => {
     expect(server.seen.filter(isEvents)).toHaveLength(1);
   });
 
+  it("are never taken for whole where the last stream is cut off by silence, keep-alives or not", async () => {
+    for (const more of ["", ": keep-alive\n\n"]) {
+      let connections = 0;
+      const { backend } = await serve(
+        PLAIN,
+        (request, response) => {
+          if (!isEvents(request)) return json(response, ENDED);
+          const stream = sse(response);
+          connections++;
+          if (connections === 1) return void stream.end(log(1, "a"));
+          if (connections === 3) return void stream.end(log(1, "a") + log(2, "b") + exit(3, 3));
+          stream.write(log(1, "a"));
+          const timer = setInterval(() => stream.write(more), 10);
+          stream.on("close", () => clearInterval(timer));
+        },
+        { timeouts: { silenceMs: 100 } },
+      );
+      expect(await follow(backend)).toEqual(["stdout 1 a", "stdout 2 b", "exit 3 3"]);
+      expect(connections).toBe(3);
+    }
+  });
+
   it("do not take a slow reader for silence", async () => {
     const { backend, server } = await serve(
       PLAIN,
