@@ -29,7 +29,7 @@ export interface EventSource {
 /** Connections in a row that bring nothing new before the stream is given up. */
 const MAX_FAILURES = 6;
 /** How often a server that has told of the end is asked whether its state says so, too, after pauses that double. Its readers may ask for that next. */
-const SETTLE_TRIES = 6;
+const SETTLE_TRIES = 8;
 const SETTLE_PAUSE_MS = 5;
 /** A connection that held so long was a good one, though nothing came: an idle proxy closes it, a silent command fills it with nothing. */
 const STABLE_MS = 5000;

@@ -236,10 +236,10 @@ describe("the events of an execution", () => {
           if (connections === 1) return void stream.end(log(1, "a"));
           if (connections === 3) return void stream.end(log(1, "a") + log(2, "b") + exit(3, 3));
           stream.write(log(1, "a"));
-          const timer = setInterval(() => stream.write(more), 10);
+          const timer = setInterval(() => stream.write(more), 50);
           stream.on("close", () => clearInterval(timer));
         },
-        { timeouts: { silenceMs: 100 } },
+        { timeouts: { silenceMs: 1000 } },
       );
       expect(await follow(backend)).toEqual(["stdout 1 a", "stdout 2 b", "exit 3 3"]);
       expect(connections).toBe(3);
