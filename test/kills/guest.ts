@@ -11,27 +11,17 @@
  *
  * Without, so that a record is safe once a flush has begun after its number was told, and has ended:
  *
- * - fresh: a file is written, and the 16th before it is removed.
+ * - made: a file is written, and the 16th before it is removed.
  * - moved: a file is written beside its place and moved over the one before.
  * - over: one of eight files is emptied and written anew.
  * - grown: lines, at the end of one file.
  * - put: one of four files is written anew by `box.files.write`, from outside.
  */
-export const LOADS = [
-  "append",
-  "files",
-  "blocks",
-  "large",
-  "fresh",
-  "moved",
-  "over",
-  "grown",
-  "put",
-] as const;
+export const LOADS = ["append", "files", "blocks", "large", "made", "moved", "over", "grown", "put"] as const;
 export type Load = (typeof LOADS)[number];
 
 /** Those whose records a flush stores. */
-export const UNSYNCED: ReadonlySet<Load> = new Set(["fresh", "moved", "over", "grown", "put"]);
+export const UNSYNCED: ReadonlySet<Load> = new Set(["made", "moved", "over", "grown", "put"]);
 
 /** Where they write. */
 export const FOLDER = "/root/k";
@@ -64,7 +54,7 @@ blocks() {
 large() { pattern $1 | dd of=large$(($1 % ${LARGE_FILES})) bs=65536 conv=fsync 2> /dev/null; }
 
 # They would write thousands of records a second.
-fresh() { line $1 613 6000 > fresh/f$1 && rm -f fresh/f$(($1 - ${KEPT_FILES})) && sleep 0.02; }
+made() { line $1 613 6000 > made/f$1 && rm -f made/f$(($1 - ${KEPT_FILES})) && sleep 0.02; }
 moved() { line $1 613 6000 > moved.new && mv moved.new moved && sleep 0.02; }
 over() { line $1 613 6000 > over$(($1 % ${OVER_FILES})) && sleep 0.02; }
 grown() { line $1 37 900 >> grown && sleep 0.02; }
@@ -73,8 +63,8 @@ grown() { line $1 37 900 >> grown && sleep 0.02; }
 resume() {
   case $1 in
     append) head -n $2 log > rest 2> /dev/null; fsync rest && mv rest log ;;
-    grown) touch grown; head -n $2 grown > rest && mv rest grown ;;
-    fresh) mkdir -p fresh && rm -f fresh/f$(($2 + 1)) fresh/f$(($2 - ${KEPT_FILES})) ;;
+    grown) touch grown; head -n $2 grown > grown.rest && mv grown.rest grown ;;
+    made) mkdir -p made && rm -f made/f$(($2 + 1)) made/f$(($2 - ${KEPT_FILES})) ;;
     files) mkdir -p files && rm -f files/t* files/f$(($2 - ${KEPT_FILES})) ;;
     blocks) [ -s blocks ] || { for i in $(seq 0 ${BLOCKS - 1}); do block $i; done > fresh; fsync fresh && mv fresh blocks; } ;;
   esac

@@ -31,10 +31,10 @@ export const READERS: Record<Load, (folder: string) => Found> = {
   append: (folder) => lines(join(folder, "log")),
   grown: (folder) => lines(join(folder, "grown")),
 
-  fresh(folder) {
-    const names = existsSync(join(folder, "fresh")) ? readdirSync(join(folder, "fresh")) : [];
+  made(folder) {
+    const names = existsSync(join(folder, "made")) ? readdirSync(join(folder, "made")) : [];
     const numbers = names.map((name) => Number(name.slice(1)));
-    const whole = numbers.filter((number) => wholeAt(join(folder, "fresh", `f${number}`)) === number);
+    const whole = numbers.filter((number) => wholeAt(join(folder, "made", `f${number}`)) === number);
     const last = Math.max(0, ...whole);
     const bad: string[] = [];
     for (let number = Math.max(1, last - KEPT_FILES + 1); number <= last; number++)
