@@ -182,6 +182,9 @@ export class Life {
   /** Looks at all that the disk of a box holds. */
   private async checkDisk(box: Box): Promise<void> {
     const folder = join(this.scratch, "records");
+    // What was told and is not there is written again.
+    box.told.clear();
+    box.covered.clear();
     const say = (what: string) => this.violations.push(`${box.name}: ${what}`);
     try {
       checkDisk(await this.host.disk(box.id), this.scratch, (copy) => copyOut(copy, FOLDER, folder));
@@ -252,9 +255,7 @@ export class Life {
   /** Lets all boxes go on writing. What this returns ends when they cannot any more. */
   private write(): Promise<unknown>[] {
     this.heard = 0;
-    return this.boxes.map(({ name, acknowledged, told, covered }) => {
-      told.clear();
-      covered.clear();
+    return this.boxes.map(({ name, acknowledged }) => {
       const writing = this.owner!.call("write", name, writerOf(acknowledged));
       const puts = acknowledged.get("put");
       // Its box may come to its end between two of them.
