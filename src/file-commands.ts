@@ -121,7 +121,11 @@ export class FileCommands implements BoxFiles {
     to: BoxPath,
     { recursive = false, ...options }: FileOptions & { recursive?: boolean } = {},
   ): Promise<void> {
-    await this.scripts.run("copy", scripts.COPY, [from, to], [recursive ? "r" : ""], options);
+    const warning = recursive ? { warning: scripts.COPY_WARNING } : {};
+    await this.scripts.run("copy", scripts.COPY, [from, to], [recursive ? "r" : ""], {
+      ...options,
+      ...warning,
+    });
   }
 
   async pack(path: BoxPath, options: FileOptions = {}): Promise<ReadableStream<Uint8Array>> {

@@ -44,6 +44,7 @@ export const VANISHED = /: No such file or directory$/;
 /** A name holds no slash, so that one at the beginning of a line begins an entry, whatever the name before it holds. */
 export const LIST = `${EXISTS}
 [ -d "$a" ] || exit 41
+export LC_ALL=C
 cd "$a/" && exec find . -mindepth 1 -maxdepth 1 -exec stat -c '/${FORMAT} %n' -- {} +`;
 
 /** `$1` is the mode. */
@@ -80,10 +81,14 @@ exec rm -f -- "$a"`;
 export const REMOVE_ALL = `${IS_THERE}
 exec rm -rf -- "$a"`;
 
+/** What `cp` complains of when something is removed while it copies a directory. */
+export const COPY_WARNING = /^cp: can(?:not|'t) (?:stat|open|access) .*: No such file or directory$/;
+
 /**
  * `$1`: "r" for directories with what is in them, which join what is in the target. What is copied into a FIFO would wait for a reader: that is looked for first. A device keeps the mode it has.
  */
 export const COPY = `${EXISTS}
+export LC_ALL=C
 if [ -d "$a" ]; then
   [ "$1" = r ] || exit 43
   if [ -e "$b" ] && [ ! -d "$b" ]; then exit 41; fi

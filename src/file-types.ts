@@ -32,16 +32,17 @@ export interface FileOptions {
 
 /** Options of `write`. */
 export interface WriteOptions extends FileOptions {
-  /** Permission bits. Default 0o644. */
+  /** Permission bits. Default: a file that is there keeps its own, a new one has 0o644. */
   mode?: number;
 }
 
 /**
- * The files of a box, on every backend: names and shapes are those of `node:fs/promises`. Links are followed, except by `lstat`, `list`, `rename` and `remove`. `read` and `write` are transfers. `copy`,
+ * The files of a box, on every backend: names and shapes are those of `node:fs/promises`. Links are followed, except by `lstat`, by `rename` and `remove`, and by `list` and `copy` for what is in a directory. `read` and `write` are transfers. `copy`,
  * `pack`, `unpack` and `remove` with `recursive` are commands in the box, one more of its executions; so are all the others where the backend has nothing better (see the capability "files").
  *
  * All throw VALIDATION_ERROR for a path that is not absolute, BOX_NOT_RUNNING, and RUNTIME_ERROR for what the box refuses: `error.cause.code` is the name of errno then ("ENOENT", "EEXIST", "ENOTDIR", "EISDIR",
- * "ENOTEMPTY"), where it is known.
+ * "ENOTEMPTY", "EINVAL" for what is no regular file), where it is known. Nothing waits for a FIFO: it is refused, as a source and as a target. A name that is given as text must be text: half a surrogate pair is
+ * VALIDATION_ERROR.
  *
  * @example
  * await box.files.write("/root/main.py", "print(42)");
@@ -51,7 +52,10 @@ export interface BoxFiles {
   /** The contents of a file, as bytes or, with "utf8", as text. */
   read(path: BoxPath, options?: FileOptions): Promise<Uint8Array>;
   read(path: BoxPath, encoding: "utf8", options?: FileOptions): Promise<string>;
-  /** Puts a file, whole or not at all. A string is its text. Directories of the path are made. */
+  /**
+   * Puts a file, whole or not at all. A string is its text. Directories of the path are made. A file that is there keeps its owner and, unless `mode` is given, its mode; its other hard links keep the old contents.
+   * Devices, files of the kernel (as under /proc) and files that are mounts are written in place, and an error says so where a part may have been written.
+   */
   write(path: BoxPath, data: Source, options?: WriteOptions): Promise<void>;
   /** The entries of a directory, by name. "." and ".." are not among them. */
   list(path: BoxPath, options?: FileOptions): Promise<DirectoryEntry[]>;
@@ -67,17 +71,17 @@ export interface BoxFiles {
   rename(from: BoxPath, to: BoxPath, options?: FileOptions): Promise<void>;
   /** Removes a file; with `recursive` a directory and all in it; with `force` without an error when there is none. */
   remove(path: BoxPath, options?: FileOptions & { recursive?: boolean; force?: boolean }): Promise<void>;
-  /** Copies a file with its mode and times; with `recursive` a directory and all in it, into the target if that is one. Directories of the path are made. */
+  /** Copies a regular file with its mode and times; with `recursive` a directory and all in it, into the target if that is one: FIFOs, devices and links as such. Directories of the path are made. What is removed meanwhile is left out. */
   copy(from: BoxPath, to: BoxPath, options?: FileOptions & { recursive?: boolean }): Promise<void>;
   /**
-   * A directory as a tar archive, made while it is read. It errors when something in the directory cannot be read.
+   * A directory as a tar archive, made while it is read. It errors when something in the directory cannot be read. What is removed meanwhile is left out, and so are sockets.
    *
    * @example
    * const archive = await new Response(await box.files.pack("/root/project")).blob();
    */
   pack(path: BoxPath, options?: FileOptions): Promise<ReadableStream<Uint8Array>>;
   /**
-   * Unpacks a tar archive into a directory, which is made if need be. One that breaks off leaves what had come.
+   * Unpacks a tar archive, plain or compressed with gzip, into a directory, which is made if need be. One that breaks off leaves what had come. VALIDATION_ERROR for any other compression, which it names.
    *
    * @example
    * await box.files.unpack(await (await fetch("/project.tar")).blob(), "/root/project");

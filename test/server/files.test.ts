@@ -23,6 +23,22 @@ async function serve(options: HandlerOptions = {}) {
   return { backend, handler, id, ask };
 }
 
+describe("a download over HTTP", () => {
+  it.each([
+    [true, "640"],
+    [false, null],
+  ])("tells the mode of the file, with extensions %j", async (extensions, mode) => {
+    const { handler } = await serve({ extensions });
+    const response = await handler(`${BASE}/v1/boxes/demo/files/download`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ path: "/srv/file" }),
+    });
+    expect(response.headers.get("boxrun-mode")).toBe(mode);
+    expect(await response.text()).toBe("12345");
+  });
+});
+
 describe("operations on files over HTTP", () => {
   it("tell what a file is", async () => {
     const { ask } = await serve();
@@ -39,6 +55,14 @@ describe("operations on files over HTTP", () => {
     expect((await ask("stat", { path: "/srv", follow_links: null })).json).toMatchObject({
       type: "directory",
     });
+  });
+
+  it("refuse a path that is half a character, as no file's", async () => {
+    const { ask } = await serve();
+    for (const what of ["stat", "list", "mkdir", "remove", "download"]) {
+      const { status, json } = await ask(what, { path: "/srv/\ud800" });
+      expect([what, status, json.code]).toEqual([what, what === "download" ? 400 : 422, "VALIDATION_ERROR"]);
+    }
   });
 
   it("make, list, rename and remove, and name what is no UTF-8 in base64", async () => {

@@ -27,6 +27,8 @@ export class ScriptedBackend implements Backend {
   readonly boxes = new Map<string, BoxInfo>();
   readonly execs = new Map<string, ExecInfo>();
   readonly files = new Map<string, { bytes: Uint8Array; mode: number | undefined }>();
+  /** The modes of each upload, as they were told. */
+  readonly uploads: Pick<UploadSpec, "mode" | "newMode">[] = [];
   readonly calls: string[] = [];
   readonly stdin: Uint8Array[] = [];
   script: BackendEvent[] = [
@@ -163,10 +165,11 @@ export class ScriptedBackend implements Backend {
     _boxId: string,
     path: string,
     body: ReadableStream<Uint8Array>,
-    { mode, newMode }: UploadSpec,
+    { signal: _, ...modes }: UploadSpec,
   ) {
     const bytes = new Uint8Array(await new Response(body).arrayBuffer());
-    this.files.set(path, { bytes, mode: mode ?? newMode });
+    this.uploads.push(modes);
+    this.files.set(path, { bytes, mode: modes.mode });
   }
   async download(_boxId: string, path: string) {
     const file = this.files.get(path);

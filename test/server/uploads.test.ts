@@ -63,6 +63,21 @@ describe("an upload", () => {
     });
   });
 
+  it("comes with no mode, or one for a new file alone, so that one that is there keeps its own", async () => {
+    await post(part("new_mode", "750") + part("dest", "/new") + part("file", "x", "f") + END);
+    await post(part("dest", "/plain") + part("file", "x", "f") + END);
+    expect(backend.uploads).toEqual([{ newMode: 0o750 }, {}]);
+    expect(
+      await post(part("new_mode", "x") + part("dest", "/a") + part("file", "x", "f") + END),
+    ).toMatchObject({
+      status: 400,
+      json: { message: expect.stringMatching(/new_mode/) },
+    });
+    expect(
+      await post(part("dest", "/a") + part("file", "x", "f") + part("new_mode", "755") + END),
+    ).toMatchObject({ status: 400, json: { message: expect.stringMatching(/new_mode must come before/) } });
+  });
+
   it("comes through wherever the network cuts it", async () => {
     const value = "one\r\n--two\r\n\r\n--xy";
     const form = `${part("mode", "600")}${part("dest", "/a")}${part("file", value, "f")}${END}`;

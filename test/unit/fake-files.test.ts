@@ -43,6 +43,19 @@ describe.each([
     expect(await box.executions()).toHaveLength(1);
   });
 
+  it("keeps the mode of a file that is there, unless one is given, and tells it", async () => {
+    const { box, files } = await create();
+    await files.write("/run", "", { mode: 0o750 });
+    await files.write("/run", "x");
+    expect(await files.stat("/run")).toMatchObject({ size: 1, mode: 0o750 });
+    await files.write("/run", "", { mode: 0o600 });
+    expect(await files.stat("/run")).toMatchObject({ mode: 0o600 });
+    expect(await failure(files.stat("/\ud800"))).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(await failure(box.upload(new Uint8Array(1), "/\udc00"))).toMatchObject({
+      code: "VALIDATION_ERROR",
+    });
+  });
+
   it("makes directories, which stay when they are empty", async () => {
     const { files, names } = await create();
     expect(await code(files.mkdir("/a/b"))).toMatchObject({ code: "ENOENT" });

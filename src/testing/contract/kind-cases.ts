@@ -16,18 +16,21 @@ export function kindCases(context: Context): void {
     expect((await context.box.exec(["/srv/keep/run"])).stdout).toBe("two\n");
     await files().write("/srv/keep/key", "another secret");
     expect(await modeOf("/srv/keep/key")).toBe(0o600);
-    await files().write("/srv/keep/theirs", streamOf(pattern(1_000_000), 300_000));
-    const theirs = { uid: 1000, gid: 1001, size: 1_000_000 };
-    expect(await files().stat("/srv/keep/theirs")).toMatchObject({ ...theirs, mode: 0o640 });
     await files().write("/srv/keep/theirs", "y", { mode: 0o604 });
-    expect(await files().stat("/srv/keep/theirs")).toMatchObject({ ...theirs, size: 1, mode: 0o604 });
-    await files().write("/srv/keep/new", "");
-    expect(await modeOf("/srv/keep/new")).toBe(0o644);
-    expect((await files().list("/srv/keep")).map(({ name }) => name)).toEqual([
-      "key",
-      "new",
-      "run",
-      "theirs",
+    const theirs = { uid: 1000, gid: 1001, size: 1, mode: 0o604 };
+    expect(await files().stat("/srv/keep/theirs")).toMatchObject(theirs);
+  });
+
+  it("keeps them however large the file is, and gives a new one the usual ones", async () => {
+    await sh(
+      "mkdir -p /srv/large && cd /srv/large && echo x > theirs && chown 1000:1001 theirs && chmod 640 theirs",
+    );
+    await files().write("/srv/large/theirs", streamOf(pattern(1_000_000), 300_000));
+    await files().write("/srv/large/new", streamOf(pattern(1_000_000), 300_000));
+    const entries = await files().list("/srv/large");
+    expect(entries.map(({ name, uid, gid, mode, size }) => [name, uid, gid, mode, size])).toEqual([
+      ["new", 0, 0, 0o644, 1_000_000],
+      ["theirs", 1000, 1001, 0o640, 1_000_000],
     ]);
   });
 
@@ -163,6 +166,27 @@ export function kindCases(context: Context): void {
     await sh(": > /srv/moving/cut");
     expect((await failure(rest(cut))).message).toMatch(/\/srv\/moving\/cut|broke|lost|bytes came/);
     await files().remove("/srv/moving", { recursive: true });
+  });
+
+  it("lists, copies and packs a directory in which files come and go", async () => {
+    await files().write("/srv/churn/from/stays", "x");
+    const churn = await context.box.execStream(
+      "cd /srv/churn/from && echo on && while :; do for i in $(seq 60); do echo > $i; done; rm -f [0-9]*; done",
+      { detached: true },
+    );
+    try {
+      await churn[Symbol.asyncIterator]().next();
+      for (let i = 0; i < 3; i++) {
+        expect((await files().list("/srv/churn/from")).map(({ name }) => name)).toContain("stays");
+        const archive = await new Response(await files().pack("/srv/churn/from")).blob();
+        expect(archive.size).toBeGreaterThan(1023);
+        await files().copy("/srv/churn/from", "/srv/churn/to", { recursive: true });
+      }
+    } finally {
+      await churn.cancel();
+    }
+    expect(await files().read("/srv/churn/to/stays", "utf8")).toBe("x");
+    await files().remove("/srv/churn", { recursive: true });
   });
 
   it("reads files of the kernel that are not as long as they say", async () => {

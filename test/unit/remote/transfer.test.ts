@@ -7,7 +7,7 @@ const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 describe("an upload", () => {
   it("is a form whose destination comes before its file", async () => {
-    const { backend, server } = await serve(PLAIN, (_request, response) => json(response, { ok: true }));
+    const { backend, server } = await serve(PLAIN, plainServer(0));
     await backend.upload(BOX.id, '/root/größe "a"\nb', streamOf(bytesOf("file\r\n--contents"), 4), {
       mode: 0o644,
     });
@@ -65,14 +65,14 @@ describe("an upload", () => {
   });
 
   it("gives the source's own error, and no file", async () => {
-    const { backend, server } = await serve(PLAIN, (_request, response) => json(response, { ok: true }));
+    const { backend, server } = await serve(PLAIN, plainServer(0));
     const reason = new Error("the disk broke");
     let pulls = 0;
     const source = new ReadableStream<Uint8Array>({
       pull: (controller) => (++pulls > 2 ? controller.error(reason) : controller.enqueue(new Uint8Array(9))),
     });
     expect(await failure(backend.upload(BOX.id, "/x", source, { mode: 0o644 }))).toBe(reason);
-    expect(server.seen.filter(({ path }) => path.includes("upload"))).toHaveLength(0);
+    expect(server.seen.filter(({ path }) => path.endsWith("/upload"))).toHaveLength(0);
   });
 
   it("is not made for a path that is no file's", async () => {
@@ -102,8 +102,8 @@ describe("an upload", () => {
     expect(uploads).toHaveLength(3);
     expect(new Set(uploads.map(({ dest }) => dest)).size).toBe(1);
     expect(uploads[0]!.dest).toMatch(/^\/x\.boxrun-[\w-]+\.piece$/);
-    expect(scripts).toHaveLength(4);
-    expect(scripts.at(-1)!.slice(-3)).toEqual(["2500000", "644", "/x"]);
+    expect(scripts).toHaveLength(5);
+    expect(scripts.at(-1)!.slice(-3)).toEqual(["2500000", "644", "644"]);
   });
 
   it("sends a piece again that arrived damaged, and gives up when it always does", async () => {
@@ -112,18 +112,60 @@ describe("an upload", () => {
     const { backend, server } = await serve(PLAIN, (request, response) => {
       if (request.path.endsWith("/upload")) return json(response, { ok: true });
       if (request.method === "POST") return json(response, EXEC);
-      const code = asked++ < damaged ? 65 : 0;
+      // The first looks at what is there.
+      const code = asked++ > 0 && asked - 2 < damaged ? 65 : 0;
       json(response, { ...ENDED, status: code ? "failed" : "succeeded", exit_code: code });
     });
     const send = () => backend.upload(BOX.id, "/x", streamOf(pattern(10), 10), { mode: 0o755 });
     await send();
     expect(server.seen.filter(({ path }) => path.endsWith("/upload"))).toHaveLength(2);
-    damaged = Number.POSITIVE_INFINITY;
+    [damaged, asked] = [Number.POSITIVE_INFINITY, 0];
     expect((await failure(send())).message).toMatch(/damaged, time after time/);
     // What was there of it is taken away.
     expect(server.seen.filter(({ method }) => method === "POST").at(-1)!.body).toContain("rm -f");
   });
 });
+
+describe("an upload over a plain server", () => {
+  const dests = (server: { seen: { path: string; body: string }[] }) =>
+    server.seen
+      .filter(({ path }) => path.endsWith("/upload"))
+      .map(({ body }) => /name="dest"\r\n\r\n(.*)\r\n/.exec(body)![1]!);
+
+  it.each([
+    ["beside what is there", 67, /^\/etc\/x\.boxrun-[\w-]+\.piece$/],
+    ["elsewhere, what can only be written in place", 68, /^\/tmp\/upload\.boxrun-[\w-]+\.piece$/],
+    ["under its name, where nothing is there", 0, /^\/etc\/x$/],
+    ["under its name, where the box has no shell", 127, /^\/etc\/x$/],
+  ])("puts a file %s", async (_where, code, dest) => {
+    const { backend, server } = await serve(PLAIN, plainServer(code));
+    await backend.upload(BOX.id, "/etc/x", streamOf(bytesOf("x"), 1), {});
+    expect(dests(server)).toEqual([expect.stringMatching(dest)]);
+  });
+
+  it.each([
+    [70, "EISDIR"],
+    [71, "EINVAL"],
+    [72, "ELOOP"],
+  ])("sends nothing where the box says %i", async (code, errno) => {
+    const { backend, server } = await serve(PLAIN, plainServer(code));
+    const error = await failure(backend.upload(BOX.id, "/etc/x", streamOf(bytesOf("x"), 1), {}));
+    expect(error).toMatchObject({ code: "RUNTIME_ERROR", cause: { code: errno } });
+    expect(dests(server)).toEqual([]);
+  });
+});
+
+/** A plain server whose first command ends with this code, and every other with 0. */
+function plainServer(firstCode: number): Parameters<typeof serve>[1] {
+  let codes = [firstCode];
+  return (request, response) => {
+    if (request.path.endsWith("/upload")) return json(response, { ok: true });
+    if (request.method === "POST") return json(response, EXEC);
+    const [code = 0, ...rest] = codes;
+    codes = rest;
+    json(response, { ...ENDED, status: code ? "failed" : "succeeded", exit_code: code });
+  };
+}
 
 describe("a download", () => {
   it("streams, and knows its size", async () => {
