@@ -39,20 +39,13 @@ export async function hunt({
     await installSuite(box, path);
     return box;
   };
-  const first = await open();
-  const all = await listModules(first);
-  const leftOut = new Set(LEFT_OUT.filter(({ tests }) => tests.length === 0).map(({ module }) => module));
-  const modules = wanted ?? all.filter((module) => !leftOut.has(module));
-  const unknown = modules.filter((module) => !all.includes(module));
-  if (unknown.length > 0) throw new Error(`the suite has no ${unknown.join(", ")}`);
-
   const results: ModuleResult[] = [];
   const found: string[] = [];
-  const queue = modules.values();
+  let queue: string[] = [];
   const work = async (given?: BoxHandle) => {
     let box = given ?? (await open());
     let runner = await SuiteRunner.start(box);
-    for (const module of queue) {
+    for (let module = queue.shift(); module !== undefined; module = queue.shift()) {
       const lines: string[] = [];
       try {
         const result = await runner.run({ module }, MODULE_SECONDS);
@@ -66,11 +59,18 @@ export async function hunt({
       }
       found.push(...lines);
       for (const line of lines) say(line);
-      say(`${results.length} of ${modules.length}: ${module}`);
+      say(`${module}: done, ${queue.length} to go`);
     }
     await box.remove({ force: true });
   };
   try {
+    const first = await open();
+    const all = await listModules(first);
+    const unknown = wanted?.filter((module) => !all.includes(module)) ?? [];
+    if (unknown.length > 0) throw new Error(`the suite has no ${unknown.join(", ")}`);
+    queue =
+      wanted ??
+      all.filter((name) => !LEFT_OUT.some(({ module, tests }) => module === name && tests.length === 0));
     await Promise.all(Array.from({ length: boxes }, (_, index) => work(index === 0 ? first : undefined)));
   } finally {
     await client.close();

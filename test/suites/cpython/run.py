@@ -71,7 +71,8 @@ def observe(result_class):
         stop(self, test)
         outcome, detail = self._told
         self._told = None
-        tell(test=test.id(), outcome=outcome, detail=detail, ms=round((_clock() - self._began) * 1000))
+        # Past an attribute of the test's own by this name.
+        tell(test=type(test).id(test), outcome=outcome, detail=detail, ms=round((_clock() - self._began) * 1000))
 
     result_class.startTest, result_class.stopTest = start_test, stop_test
     result_class.addError, result_class.addFailure = failure("addError"), failure("addFailure")
