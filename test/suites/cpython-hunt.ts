@@ -1,11 +1,10 @@
 import { cpus } from "node:os";
-import { type BoxHandle, BoxRunClient } from "boxrun";
+import { BoxRunClient } from "boxrun";
 import {
   EXPECTED,
   fetchSuite,
   installSuite,
   LEFT_OUT,
-  listModules,
   type ModuleResult,
   SuiteRunner,
   surprises,
@@ -37,14 +36,13 @@ export async function hunt({
   const open = async () => {
     const box = await client.create("debian");
     await installSuite(box, path);
-    return box;
+    return { box, runner: await SuiteRunner.start(box) };
   };
   const results: ModuleResult[] = [];
   const found: string[] = [];
   let queue: string[] = [];
-  const work = async (given?: BoxHandle) => {
-    let box = given ?? (await open());
-    let runner = await SuiteRunner.start(box);
+  const work = async (given?: Awaited<ReturnType<typeof open>>) => {
+    let { box, runner } = given ?? (await open());
     for (let module = queue.shift(); module !== undefined; module = queue.shift()) {
       const lines: string[] = [];
       try {
@@ -54,8 +52,7 @@ export async function hunt({
       } catch (error) {
         lines.push(`${module}: the box did not run it: ${error}`);
         await box.remove({ force: true });
-        box = await open();
-        runner = await SuiteRunner.start(box);
+        ({ box, runner } = await open());
       }
       found.push(...lines);
       for (const line of lines) say(line);
@@ -65,7 +62,7 @@ export async function hunt({
   };
   try {
     const first = await open();
-    const all = await listModules(first);
+    const all = await first.runner.modules();
     const unknown = wanted?.filter((module) => !all.includes(module)) ?? [];
     if (unknown.length > 0) throw new Error(`the suite has no ${unknown.join(", ")}`);
     queue =

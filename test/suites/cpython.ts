@@ -98,13 +98,6 @@ export async function installSuite(box: BoxHandle, path: string): Promise<void> 
   await box.upload(readFileSync(path), "/opt/testsuite.deb");
   // Not by dpkg: it wants the package's dependencies, which the tests do without.
   await box.exec("dpkg-deb -x /opt/testsuite.deb / && rm /opt/testsuite.deb", { check: true });
-  await box.upload(readFileSync(join(ROOT, "test/suites/cpython/run.py")), IN_BOX);
-}
-
-/** The names of all modules of the suite. */
-export async function listModules(box: BoxHandle): Promise<string[]> {
-  const { stdout } = await box.exec(["python3", IN_BOX, "--list"], { check: true });
-  return stdout.trim().split("\n");
 }
 
 /** The suite's runner in a box: a process that runs one module after another. */
@@ -115,6 +108,7 @@ export class SuiteRunner {
   ) {}
 
   static async start(box: BoxHandle): Promise<SuiteRunner> {
+    await box.upload(readFileSync(join(ROOT, "test/suites/cpython/run.py")), IN_BOX);
     const execution = await box.execStream(["python3", IN_BOX], { stdin: true });
     return new SuiteRunner(execution, linesOf(execution));
   }
@@ -126,23 +120,36 @@ export class SuiteRunner {
    */
   async run({ module, match = [], ignore = [] }: Selection, seconds: number): Promise<ModuleResult> {
     const leftOut = LEFT_OUT.filter((entry) => entry.module === module).flatMap(({ tests }) => tests);
-    const order = { module, seconds, match, ignore: [...ignore, ...leftOut] };
-    const writer = this.execution.stdin.getWriter();
-    await writer.write(`${JSON.stringify(order)}\n`);
-    writer.releaseLock();
+    await this.ask({ module, seconds, match, ignore: [...ignore, ...leftOut] });
     const tests: TestResult[] = [];
     const timer = setTimeout(() => void this.execution.cancel(), seconds * 1000 + GRACE_MS);
     try {
       for (;;) {
-        const { value, done } = await this.lines.next();
-        if (done) throw new Error(`the runner ended in ${module}`);
-        const line = JSON.parse(value);
+        const line = await this.answer();
         if ("module" in line) return { ...line, tests };
         tests.push(line);
       }
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** The names of all modules that are installed. */
+  async modules(): Promise<string[]> {
+    await this.ask({ list: true });
+    return (await this.answer()).modules;
+  }
+
+  private async ask(order: object): Promise<void> {
+    const writer = this.execution.stdin.getWriter();
+    await writer.write(`${JSON.stringify(order)}\n`);
+    writer.releaseLock();
+  }
+
+  private async answer() {
+    const { value, done } = await this.lines.next();
+    if (done) throw new Error("the runner has ended");
+    return JSON.parse(value);
   }
 }
 

@@ -1,7 +1,6 @@
 """Runs modules of CPython's tests, each in a process of its own, and prints a line of JSON for every test and every module.
 
-    run.py --list       prints the names of all modules
-    run.py              reads a line of JSON for each module that is to be run: {"module": "test_os", "seconds": 600, "match": [], "ignore": []}
+It reads a line of JSON for each module: {"module": "test_os", "seconds": 600, "match": [], "ignore": []}; for {"list": true} it prints the names of all.
 
 The processes are forks of this one, which has imported the runner: in an emulated machine that takes longer than many a module. What the tests print goes
 to a file, whose end is told of modules that have not passed.
@@ -122,12 +121,12 @@ def wait(child, seconds):
 def main():
     from test.libregrtest import findtests, main, testresult
 
-    if sys.argv[1:] == ["--list"]:
-        print("\n".join(findtests.findtests()))
-        return
     observe(testresult.RegressionTestResult)
     while given := sys.stdin.readline():
         selection = json.loads(given)
+        if "list" in selection:
+            print(json.dumps({"modules": findtests.findtests()}), flush=True)
+            continue
         module = selection["module"]
         open(RESULTS, "w").close()
         began = time.monotonic()
