@@ -76,7 +76,11 @@ export const OVER_PUBLISHED: Readonly<Record<string, string>> = {
   'refuses {"network":true}, which it cannot do': HAS_THESE,
   'refuses {"volumes":[{"hostPath":"/tmp","guestPath":"/mnt"}]}, which it cannot do': HAS_THESE,
   "refuses a workdir that is missing, a file, or relative": NO_REASON,
-  "refuses an argument list that is longer than a frame": NO_REASON,
+  "refuses a command line that Linux would refuse, and says what is too long, by how much, and the limit":
+    NO_REASON,
+  "says in words of the API what is wrong with a path": NO_REASON,
+  "kills a command that fills the memory, and nothing else":
+    "the published server does not tell that the memory ran out",
   "hands output to the callbacks as it comes, text whole":
     "the published server damages characters that are cut in two",
   "cancels what runs when the box is stopped, and remembers it":

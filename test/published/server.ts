@@ -125,9 +125,13 @@ export function publishedServer(
         const refusal = await refusalOf(backend, row);
         if (refusal !== undefined) throw new BoxRunError("VALIDATION_ERROR", refusal);
       } catch (error) {
-        if (!isBoxRunError(error) || error.code !== "VALIDATION_ERROR") throw error;
-        execs.set(row.id, { row });
-        throw new BoxRunError("RUNTIME_ERROR", `Failed to start execution: ${error.message}`);
+        if (!isBoxRunError(error)) throw error;
+        if (error.code === "VALIDATION_ERROR") {
+          execs.set(row.id, { row });
+          throw new BoxRunError("RUNTIME_ERROR", `Failed to start execution: ${error.message}`);
+        }
+        // A command that ends its machine may do so before the backend knows that it has started: it goes on as one whose box has vanished.
+        if (error.code !== "RUNTIME_ERROR") throw error;
       }
       execs.set(row.id, new PublishedExecution(backend, row, options));
       return json(201, wire({ ...row, status: "running", exitCode: null, finishedAt: null }));
@@ -186,7 +190,7 @@ async function refusalOf(backend: Backend, { boxId, id, cmd }: ExecInfo): Promis
   const { status, exitCode } = info;
   if (status !== "failed" || (exitCode !== 126 && exitCode !== 127)) return undefined;
   for await (const event of backend.execEvents(boxId, id, { after: 0 })) {
-    if (event.type === "exit") break;
+    if (event.type === "exit" || event.stream !== "stderr") break;
     return new TextDecoder().decode(event.bytes).trim().replace(`${cmd[0]}: `, "");
   }
   return "";
