@@ -94,6 +94,15 @@ export function errnoOf(error: unknown): string | undefined {
   return isBoxRunError(error) && typeof code === "string" ? code : undefined;
 }
 
+/** The error of something that the runtime has not been allowed to do, as Deno tells it; undefined for any other error. */
+export function refusedPermission(error: unknown): BoxRunError | undefined {
+  if (!(error instanceof Error) || error.name !== "NotCapable") return undefined;
+  return new BoxRunError("UNSUPPORTED", `a permission is missing: ${error.message}`, {
+    hint: "in Deno local boxes need --allow-read, --allow-write, --allow-env and --allow-sys; servers, and assets on one, need --allow-net",
+    cause: error,
+  });
+}
+
 /** The error of something this backend cannot do; `hint` says what to use instead. */
 export function unsupported(message: string, hint?: string): BoxRunError {
   return new BoxRunError("UNSUPPORTED", message, hint === undefined ? {} : { hint });

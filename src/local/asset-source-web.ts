@@ -1,3 +1,4 @@
+import { refusedPermission } from "../errors.js";
 import { concatBytes } from "../util/bytes.js";
 import { pause } from "../util/timer.js";
 import { type AssetSource, PassingFailure, READ_LIMIT_MS, type ReadOptions } from "./asset-source.js";
@@ -159,6 +160,8 @@ async function fetchOnce(
     }
   } catch (cause) {
     if (cause === refused || cause instanceof FetchFailure) throw cause;
+    const notAllowed = refusedPermission(cause);
+    if (notAllowed) throw notAllowed;
     const why = stalled.signal.aborted ? (stalled.signal.reason as Error).message : (cause as Error).message;
     throw new FetchFailure(`${url.href}: ${why}`, null, { cause });
   } finally {

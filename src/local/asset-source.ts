@@ -1,4 +1,4 @@
-import { BoxRunError, isBoxRunError } from "../errors.js";
+import { BoxRunError, isBoxRunError, refusedPermission } from "../errors.js";
 
 /** How a file is to be read. */
 export interface ReadOptions {
@@ -45,6 +45,8 @@ export interface AssetSource {
 /** The error of a file that cannot be had. */
 export function unreachable(source: AssetSource, file: string, cause: unknown): BoxRunError {
   if (isBoxRunError(cause)) return cause;
+  const refused = refusedPermission(cause);
+  if (refused) return refused;
   const why = cause instanceof Error ? `: ${cause.message}` : "";
   return new BoxRunError("IMAGE_PULL_FAILED", `${file} could not be read from ${source.location}${why}`, {
     retryable: true,

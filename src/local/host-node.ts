@@ -1,10 +1,20 @@
 import { totalmem } from "node:os";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
+import { refusedPermission } from "../errors.js";
 import { defaultCacheFolder, nodeAssetSource } from "./asset-source-node.js";
 import type { Host } from "./host.js";
 import type { FromMachine } from "./machine/messages.js";
 import { defaultStateFolder, folderStore } from "./state/store-node.js";
+
+/** What `work` returns. UNSUPPORTED where the runtime does not allow it. */
+function allowed<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw refusedPermission(error) ?? error;
+  }
+}
 
 const { deno, bun, node } = process.versions;
 
@@ -26,8 +36,9 @@ export const nodeHost: Host = {
     const url = /^(file|https?):/.test(given) ? given : pathToFileURL(given).href;
     return url.endsWith("/") ? url : `${url}/`;
   },
-  openSource: (location, cache) => nodeAssetSource(location, cache ?? defaultCacheFolder(process.env)),
-  openStore: async (state) => folderStore(state ?? defaultStateFolder(process.env)),
+  openSource: (location, cache) =>
+    allowed(() => nodeAssetSource(location, cache ?? defaultCacheFolder(process.env))),
+  openStore: async (state) => allowed(() => folderStore(state ?? defaultStateFolder(process.env))),
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(new URL("./machine-worker.js", import.meta.url), {
       name: "boxrun-machine",

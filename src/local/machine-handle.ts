@@ -1,4 +1,4 @@
-import { BoxRunError, ERROR_CODES, type ErrorCode, isBoxRunError } from "../errors.js";
+import { BoxRunError, ERROR_CODES, type ErrorCode, isBoxRunError, refusedPermission } from "../errors.js";
 import { type Deferred, deferred } from "../util/deferred.js";
 import { startTimer } from "../util/timer.js";
 import type { Host, MachineWorker } from "./host.js";
@@ -59,7 +59,10 @@ export class MachineHandle {
     private readonly handlers: MachineHandlers,
   ) {
     const fail = (cause: Error) =>
-      this.end(new BoxRunError("RUNTIME_ERROR", `the machine's Worker failed: ${cause.message}`, { cause }));
+      this.end(
+        refusedPermission(cause) ??
+          new BoxRunError("RUNTIME_ERROR", `the machine's Worker failed: ${cause.message}`, { cause }),
+      );
     try {
       this.worker = host.startWorker((message) => this.receive(message), fail);
     } catch (cause) {

@@ -2,7 +2,7 @@
  * Runs one machine inside a Worker. It knows assets, disks and the emulator; of the SDK's API it knows nothing. The two entries beside this
  * file (`worker-browser.ts`, `worker-node.ts`) give it its host's message port and way to read assets.
  */
-import { isBoxRunError } from "../../errors.js";
+import { isBoxRunError, refusedPermission } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
 import { type AssetSource, isOffline } from "../asset-source.js";
 import { Assets } from "../assets.js";
@@ -55,10 +55,12 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     tellPrinted();
     host.post({ type: "ended", code, message, retryable }, []);
   };
-  const failed = (error: unknown) =>
-    isBoxRunError(error)
+  const failed = (thrown: unknown) => {
+    const error = refusedPermission(thrown) ?? thrown;
+    return isBoxRunError(error)
       ? end(error.code, error.message, error.retryable)
       : end("RUNTIME_ERROR", `the machine failed: ${messageOf(error)}`);
+  };
   const unreadable = (error: unknown) =>
     host.post({ type: "unreadable", message: messageOf(error), offline: isOffline(error) }, []);
 

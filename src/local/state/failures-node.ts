@@ -1,7 +1,9 @@
-import { BoxRunError } from "../../errors.js";
+import { BoxRunError, refusedPermission } from "../../errors.js";
 
 /** What a file system refuses, as an error of ours. Full disks are STORAGE_FULL; all else is RUNTIME_ERROR with its words. */
 export function fileSystemError(error: unknown): unknown {
+  const refused = refusedPermission(error);
+  if (refused) return refused;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === "ENOSPC" || code === "EDQUOT") {
     return new BoxRunError("STORAGE_FULL", `there is no space left where boxes are kept: ${message}`, {

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFile, readlink, rm, statfs } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { hostname } from "node:os";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
@@ -170,8 +170,13 @@ function listenAt(path: string): Promise<(() => void) | undefined> {
   return new Promise((resolve) => {
     const server = createServer((socket) => socket.destroy());
     server.on("error", () => resolve(undefined));
-    server.listen({ path }, () => resolve(() => void server.close()));
-    server.unref();
+    try {
+      server.listen({ path }, () => resolve(() => void server.close()));
+      server.unref();
+    } catch {
+      // Deno without --allow-net.
+      resolve(undefined);
+    }
   });
 }
 
@@ -189,7 +194,13 @@ function knock(
   const path = join(folder, socket);
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) return Promise.resolve("unknown");
   return new Promise((resolve) => {
-    const probe = connect({ path });
+    let probe: Socket;
+    try {
+      probe = connect({ path });
+    } catch {
+      // As for listening.
+      return resolve("unknown");
+    }
     probe.once("connect", () => {
       probe.destroy();
       resolve("answered");
