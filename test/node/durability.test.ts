@@ -84,6 +84,18 @@ describe("a box whose process is killed", () => {
     expect(cutOff).toMatchObject({ status: "error", exitCode: null });
   });
 
+  it("has no file empty that was whole when another's fsync wrote the journal", async () => {
+    const owner = await startOwner(
+      "whole",
+      "cd /root; echo old > g; echo whole > f; echo new > g; echo x > o; fsync o; echo said; sleep 7000",
+    );
+    await owner.said(1);
+    await owner.kill();
+    const box = await newClient().getBox("whole");
+    await box.start();
+    expect((await box.exec("cat /root/f /root/g")).stdout).toBe("whole\nnew\n");
+  });
+
   it("is seen as running until then, and is nobody else's", async () => {
     const owner = await startOwner("owned", "echo there > /root/f; sync; echo done; sleep 7000");
     await owner.said(1);
