@@ -13,6 +13,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  readSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -153,6 +154,27 @@ describe("a download to a path", () => {
       await saved;
       expect(Buffer.concat(parts).equals(Buffer.from(bytes))).toBe(true);
       expect(lstatSync(at("fifo")).isFIFO()).toBe(true);
+    });
+
+    it("gives all to a reader that takes a little now and then", async () => {
+      const bytes = pattern(300_000);
+      await box.files.write("/big", bytes);
+      const fd = openSync(at("fifo"), constants.O_RDWR | constants.O_NONBLOCK);
+      const saved = box.download("/big", at("fifo"));
+      const got: Buffer[] = [];
+      for (let left = bytes.byteLength; left > 0; ) {
+        await new Promise((resolve) => setImmediate(resolve));
+        const piece = Buffer.alloc(1000);
+        try {
+          got.push(piece.subarray(0, readSync(fd, piece)));
+          left -= got.at(-1)!.byteLength;
+        } catch (error) {
+          if ((error as { code?: string }).code !== "EAGAIN") throw error;
+        }
+      }
+      await saved;
+      closeSync(fd);
+      expect(Buffer.concat(got).equals(Buffer.from(bytes))).toBe(true);
     });
 
     it.each(["nobody reads", "somebody holds, and does not read"])(

@@ -21,17 +21,11 @@ export function kindCases(context: Context): void {
     expect(await files().stat("/srv/keep/theirs")).toMatchObject(theirs);
   });
 
-  it("keeps them however large the file is, and gives a new one the usual ones", async () => {
-    await sh(
-      "mkdir -p /srv/large && cd /srv/large && echo x > theirs && chown 1000:1001 theirs && chmod 640 theirs",
-    );
-    await files().write("/srv/large/theirs", streamOf(pattern(1_000_000), 300_000));
-    await files().write("/srv/large/new", streamOf(pattern(1_000_000), 300_000));
-    const entries = await files().list("/srv/large");
-    expect(entries.map(({ name, uid, gid, mode, size }) => [name, uid, gid, mode, size])).toEqual([
-      ["new", 0, 0, 0o644, 1_000_000],
-      ["theirs", 1000, 1001, 0o640, 1_000_000],
-    ]);
+  it("keeps them however large the file is", async () => {
+    await sh("cd /srv && echo x > large && chown 1000:1001 large && chmod 640 large");
+    await files().write("/srv/large", streamOf(pattern(1_000_000), 300_000));
+    const large = { uid: 1000, gid: 1001, mode: 0o640, size: 1_000_000 };
+    expect(await files().stat("/srv/large")).toMatchObject(large);
   });
 
   it("follows links to what is replaced, and leaves links and other names what they are", async () => {
