@@ -56,8 +56,9 @@ struct stream {
     uint64_t out_of_memory; /* COMMAND: out_of_memory_count() at its start */
     int64_t kill_at; /* end of the grace of TERMINATE, 0: not asked, INT64_MAX: killed */
     bool late;       /* its process has ended, and more output is waited for: see late.c */
-    /* While it is: end of the silence, its beginning, the end of it all, and since when the reader holds it up (0: no) */
-    int64_t late_quiet, late_silent, late_end, late_stalled;
+    /* While it is: end of the silence, the end of it all, and since when the reader holds it up (0: no) */
+    int64_t late_quiet, late_end, late_stalled;
+    uint8_t late_looks; /* at whether somebody is at work, in this silence */
     struct pipe_end in, out, err;
     uint32_t head, held; /* stdin that the pipe had no room for, in the slot's ring; LIST: entries not sent */
     bool ring_used;

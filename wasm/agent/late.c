@@ -7,8 +7,11 @@
 
 /* Of silence, after which nothing more is expected. */
 #define QUIET_MS 100
-/* Of silence, when somebody of the session is at work: on a slow host one line may take longer than QUIET_MS. */
-#define WORK_MS 1000
+/*
+ * How often a silence goes on when somebody of the session is at work at its end: on a slow host one line may take
+ * longer than QUIET_MS. Counted, not measured: a host that stands still for a second gives nobody time to work.
+ */
+#define MAX_LOOKS 10
 /* From the end of the main process, however much is printed. */
 #define LATE_MS 5000
 
@@ -21,7 +24,7 @@ void late_begin(struct stream *stream)
     waiting += !stream->late;
     stream->late = true;
     stream->late_quiet = now + QUIET_MS;
-    stream->late_silent = now;
+    stream->late_looks = 0;
     stream->late_end = now + LATE_MS;
     stream->late_stalled = 0;
 }
@@ -51,7 +54,7 @@ static bool stalled(struct stream *stream, int64_t now)
     if (stream->late_stalled) {
         stream->late_end += now - stream->late_stalled;
         stream->late_quiet = now + QUIET_MS;
-        stream->late_silent = now;
+        stream->late_looks = 0;
         stream->late_stalled = 0;
     }
     return false;
@@ -64,7 +67,7 @@ bool late_waits(struct stream *stream, uint32_t sent)
     int64_t now = now_ms();
     if (sent) {
         stream->late_quiet = now + QUIET_MS;
-        stream->late_silent = now;
+        stream->late_looks = 0;
     }
     if (stalled(stream, now))
         return true;
@@ -73,7 +76,7 @@ bool late_waits(struct stream *stream, uint32_t sent)
             return true;
         /* It is read in the next turn; or the silence goes on, for those who are about to end it. */
         if (pipes_stand(stream)
-            || (!all_closed(stream) && now - stream->late_silent < WORK_MS && session_works(stream->left))) {
+            || (!all_closed(stream) && stream->late_looks++ < MAX_LOOKS && session_works(stream->left))) {
             stream->late_quiet = now + QUIET_MS;
             return true;
         }

@@ -51,7 +51,7 @@
  *
  * Its end. EXIT follows all that stood in its pipes when the main process ended, and what those print whom it has
  * left behind: until nobody has the pipes open any more, or has printed for 100 ms, at most 5 s in all. Silence while
- * somebody of the session runs, or waits for the disk, is looked at again, up to one second. The time in which
+ * somebody of the session runs, or waits for the disk, goes on, up to ten times. The time in which
  * output stands in a pipe and there is no credit for it does not count. What is printed later is thrown away. SIGNAL
  * goes to those left behind meanwhile; TERMINATE, like KILL, kills what is left of the session, and EXIT follows
  * what stands in the pipes then. A command that was sent TERMINATE or KILL before its end is not waited for.
