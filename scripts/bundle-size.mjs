@@ -7,6 +7,7 @@ export const ON_FIRST_USE = [
   "terminal",
   "web-socket",
   "download",
+  "exact-output",
   "stdin",
   "upload",
   "upload-plain",

@@ -9,13 +9,13 @@ import type {
   TransferProgress,
   UploadSpec,
 } from "./backend.js";
+import { DEFAULT_FILE_MODE } from "./contract/schemas.js";
 import { invalid } from "./errors.js";
 import { type Command, type ExecOptions, type ExecStreamOptions, runToEnd, startExecution } from "./exec.js";
 import { type ExecResult, Execution, type ExecutionWithStdin } from "./execution.js";
 import type { BoxFiles } from "./file-types.js";
 import { filesOf } from "./files.js";
 import { type Source, toStream } from "./source.js";
-import { DEFAULT_FILE_MODE } from "./transfers.js";
 import { untilAborted } from "./util/abort.js";
 import { concatBytes } from "./util/bytes.js";
 import { asyncDispose } from "./util/dispose.js";

@@ -1,4 +1,6 @@
+/** Shells of the box that run another command, for what a server cannot do with its outputs. Loaded when the first one is wrapped: see wrapped-command.ts. */
 import type { OutputStream } from "./backend.js";
+import { WRAPPER_NAME } from "./wrapped-command.js";
 
 /**
  * Runs its arguments, and prints both outputs in base64, so that they come through a server that sends text. Its exit code is theirs. 5 and 7 are the outputs of the whole, 3 leads from the command to the
@@ -7,11 +9,11 @@ import type { OutputStream } from "./backend.js";
 const SCRIPT = `exec 5>&1 7>&2
 code=$({ { { "$@" 3>&- 5>&- 6>&- 7>&-; echo $? >&6; } 2>&1 >&3 3>&- | base64 >&7; } 3>&1 | base64 >&5; } 6>&1)
 exit "$code"`;
-const HEAD = ["/bin/sh", "-c", SCRIPT, "boxrun"] as const;
+const HEAD = ["/bin/sh", "-c", SCRIPT, WRAPPER_NAME] as const;
 
 /** Runs its arguments with both outputs in one. */
 const JOINED_SCRIPT = `exec 2>&1; exec "$@"`;
-const JOINED_HEAD = ["/bin/sh", "-c", JOINED_SCRIPT, "boxrun"] as const;
+const JOINED_HEAD = ["/bin/sh", "-c", JOINED_SCRIPT, WRAPPER_NAME] as const;
 
 /** The command that runs another one with one output. */
 export function withJoinedOutput(cmd: readonly string[]): string[] {
@@ -29,13 +31,17 @@ export function withExactOutput(cmd: readonly string[]): string[] {
   return [...HEAD, ...cmd];
 }
 
-/** The command in one that {@link withExactOutput} made; undefined in any other. */
-export function innerCommand(cmd: readonly string[]): string[] | undefined {
+/** What decodes the outputs of a command that {@link withExactOutput} made; undefined for any other. */
+export function exactOutputOf(cmd: readonly string[]): ExactOutput | undefined {
+  return innerCommand(cmd) && new ExactOutput();
+}
+
+function innerCommand(cmd: readonly string[]): string[] | undefined {
   return HEAD.every((word, i) => cmd[i] === word) ? cmd.slice(HEAD.length) : undefined;
 }
 
 /** Decodes what such a command prints, which may be cut anywhere. What is no base64 was not printed by the script, but by a shell that could not run it: it is passed on as it is. */
-export class ExactOutput {
+class ExactOutput {
   private readonly left: Record<OutputStream, string> = { stdout: "", stderr: "" };
 
   decode(stream: OutputStream, bytes: Uint8Array): Uint8Array {

@@ -1,11 +1,11 @@
 import type { Backend, Capabilities, ExecInfo, ExecSpec, OutputStream } from "./backend.js";
 import { invalid, isBoxRunError } from "./errors.js";
-import { userCommand, withExactOutput, withJoinedOutput } from "./exact-output.js";
 import { type ExecResult, Execution, ExitError, Overdue } from "./execution.js";
 import { type Source, toStream } from "./source.js";
 import { concatBytes } from "./util/bytes.js";
 import { deferred } from "./util/deferred.js";
 import { parseExecSpec } from "./validate.js";
+import { mayBeWrapped } from "./wrapped-command.js";
 
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 2 ** 20;
 
@@ -68,7 +68,7 @@ export async function startExecution(
     ...rest,
     cmd: typeof cmd === "string" ? ["/bin/sh", "-c", cmd] : cmd,
   });
-  const spec = wrap(asked, backend.capabilities, encoding);
+  const spec = await wrapped(asked, backend.capabilities, encoding);
   signal?.throwIfAborted();
   const info = await backend.startExec(boxId, spec);
   return new Execution(backend, info, {
@@ -80,15 +80,14 @@ export async function startExecution(
 }
 
 /** What a backend cannot do with outputs, a shell of the box does. */
-function wrap({ stderr, ...asked }: ExecSpec, can: Capabilities, encoding: "text" | "bytes"): ExecSpec {
-  const exact = encoding === "bytes" && can.bytes !== true;
-  const joined = stderr && can.stderr !== true;
-  const cmd = joined ? withJoinedOutput(asked.cmd) : asked.cmd;
-  return {
-    ...asked,
-    ...(stderr && !joined && { stderr }),
-    cmd: exact ? withExactOutput(cmd) : cmd,
-  };
+async function wrapped(spec: ExecSpec, can: Capabilities, encoding: "text" | "bytes"): Promise<ExecSpec> {
+  const isExact = encoding === "bytes" && can.bytes !== true;
+  const isJoined = spec.stderr !== undefined && can.stderr !== true;
+  if (!isExact && !isJoined) return spec;
+  const { withExactOutput, withJoinedOutput } = await import("./exact-output.js");
+  const { stderr, ...rest } = spec;
+  const cmd = isJoined ? withJoinedOutput(spec.cmd) : spec.cmd;
+  return { ...rest, ...(stderr && !isJoined && { stderr }), cmd: isExact ? withExactOutput(cmd) : cmd };
 }
 
 /** Runs a command to its end. Used by `BoxHandle`, which documents it. */
@@ -131,7 +130,7 @@ export async function runToEnd(
   const outputs = collector.outputs();
   const result: ExecResult = {
     ...info,
-    cmd: userCommand(info.cmd),
+    cmd: mayBeWrapped(info.cmd) ? (await import("./exact-output.js")).userCommand(info.cmd) : info.cmd,
     ...outputs,
     truncated: outputs.truncated || info.truncated === true,
   };

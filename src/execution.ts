@@ -1,8 +1,8 @@
 import type { Backend, BackendEvent, ExecInfo, OutputStream } from "./backend.js";
 import { BoxRunError } from "./errors.js";
-import { ExactOutput, innerCommand } from "./exact-output.js";
 import { asyncDispose } from "./util/dispose.js";
 import { startTimer } from "./util/timer.js";
+import { mayBeWrapped } from "./wrapped-command.js";
 
 /** What a command printed, or its end. */
 export type ExecEvent =
@@ -133,10 +133,11 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   private async *iterate(signal: AbortSignal, onEnd: () => void): AsyncGenerator<ExecEvent, void, undefined> {
     const decoder = () => new TextDecoder("utf-8", { ignoreBOM: true });
     const decoders = { stdout: decoder(), stderr: decoder() };
-    const exact = innerCommand(this.started.cmd) && new ExactOutput();
     let ended = false;
     let failed = false;
     try {
+      const { cmd } = this.started;
+      const exact = mayBeWrapped(cmd) ? (await import("./exact-output.js")).exactOutputOf(cmd) : undefined;
       for await (const event of this.backend.execEvents(this.boxId, this.id, { after: 0, signal })) {
         if (event.type === "log") {
           const { stream, seq } = event;

@@ -2,7 +2,7 @@
  * What `box.files` runs in a box: POSIX shell, with the programs that BusyBox has. `$a` and `$b` are the paths, absolute and without a slash at their end. An exit code of {@link ERRORS} says what is wrong.
  */
 
-import { followLinks } from "./transfers.js";
+import { followLinks } from "./follow-links.js";
 
 /** What the scripts exit with, after the names of errno. */
 export const ERRORS: Readonly<Record<number, { code: string; text: string }>> = {

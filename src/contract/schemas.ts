@@ -4,6 +4,8 @@ import { BOX_ID } from "../util/ids.js";
 /** Defaults of the published API. */
 export const DEFAULT_CPU = 2;
 export const DEFAULT_MEMORY_MB = 1024;
+/** Permission bits of a new file, unless the caller says otherwise. */
+export const DEFAULT_FILE_MODE = 0o644;
 export const DEFAULT_DISK_GB = 8;
 export const DEFAULT_WORKDIR = "/root";
 export const DEFAULT_GC_SECONDS = 3600;

@@ -1,6 +1,7 @@
 import type { ExecInfo, ExecSpec, UploadSpec } from "../backend.js";
+import { DEFAULT_FILE_MODE } from "../contract/schemas.js";
 import { BoxRunError, errnoCause } from "../errors.js";
-import { DEFAULT_FILE_MODE, followLinks } from "../transfers.js";
+import { followLinks } from "../follow-links.js";
 import { toHex } from "../util/bytes.js";
 import { isDropped } from "./http.js";
 

@@ -1,6 +1,6 @@
 import type { UploadSpec } from "../backend.js";
+import { DEFAULT_FILE_MODE } from "../contract/schemas.js";
 import { wireDone } from "../contract/wire.js";
-import { DEFAULT_FILE_MODE } from "../transfers.js";
 import type { Http } from "./http.js";
 import { fromSource, multipart } from "./upload.js";
 import { inspect, PIECE_BYTES, type PieceServer, uploadInPieces } from "./upload-pieces.js";

@@ -84,7 +84,7 @@ const sse: Target = {
       rule(
         isDeepStrictEqual(
           read.map((result) => result?.data),
-          events,
+          events.map((event) => (event.type === "exit" ? { ...event, error: null } : event)),
         ),
         "events did not come back",
       );

@@ -63,7 +63,7 @@ describe("a guest that breaks the protocol", () => {
     const asked = machine.next("get");
     const opening = backend.download(id, "/file", {});
     const { stream } = await asked;
-    machine.send({ type: "stat", stream, size: 1, mode: 0o644, mtimeMs: 0 });
+    machine.send({ type: "stat", stream, size: 2 << 20, mode: 0o644, mtimeMs: 0 });
     const download = await opening;
     for (let sent = 0; sent <= 1 << 20; sent += 32_756) machine.send(data(stream, "file", 32_756));
     expect(await backend.getBox(id)).toMatchObject({ status: "error", errorCode: "PROTOCOL_ERROR" });

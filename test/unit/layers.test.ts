@@ -27,7 +27,7 @@ const ROWS: string[][] = [
   ["execution.ts", "source.ts", "validate.ts", "local-files.ts"],
   ["exact-output.ts", "file-scripts.ts"],
   ["local/", "remote/", "server/"],
-  ["terminal-size.ts", "transfers.ts"],
+  ["follow-links.ts", "terminal-size.ts", "transfers.ts", "wrapped-command.ts"],
   ["backend.ts"],
   ["errors.ts"],
   ["contract/"],

@@ -1,6 +1,6 @@
 import type { UploadSpec } from "../../backend.js";
+import { DEFAULT_FILE_MODE } from "../../contract/schemas.js";
 import { BoxRunError } from "../../errors.js";
-import { DEFAULT_FILE_MODE } from "../../transfers.js";
 import { deferred } from "../../util/deferred.js";
 import type { GuestFailure } from "../errno.js";
 import { type GuestFrame, PUT_KEEP_MODE } from "../frame-types.js";
