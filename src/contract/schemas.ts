@@ -95,7 +95,10 @@ export const execFields = {
   ),
   env: environment,
   workdir: absolutePath,
-  stderr: z.literal("stdout", 'must be "stdout"'),
+  stderr: z.pipe(
+    z.string().check(matching(/^stdout$/, 'must be "stdout"')),
+    z.transform(() => "stdout" as const),
+  ),
   // The largest delay of a JavaScript timer.
   timeoutMs: positive.check(atMost(2 ** 31 - 1, " (24 days)")),
 };

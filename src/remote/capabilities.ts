@@ -18,7 +18,7 @@ const EXTENSIONS = {
   signal: "this server sends no signals: use cancel(), or kill in another command",
   usage: "this server does not tell: run df in the box",
   files: "box.files runs commands in the box",
-  stderr: "a shell of the box joins the outputs of a command",
+  stderr: "a shell of the box joins them",
 } as const;
 
 /** True for servers that have what the published API does not: those of this project. */
