@@ -88,9 +88,12 @@ function reportOf(results: readonly ModuleResult[], found: readonly string[]): s
   ]);
   return [
     `${results.length} modules, ${emptyModules.length} of them with nothing to run here; ${count("ok")} tests passed, ${count("failed")} failed, ${count("skipped")} were skipped by the suite; ${found.length} surprises.`,
-    table("failures that are expected", expected),
     table(
-      "what is left out",
+      "failures that are expected",
+      expected.filter(([, count]) => count !== 0),
+    ),
+    table(
+      "tests that are left out",
       LEFT_OUT.map(({ reason, module, tests }) => [`${[module, ...tests].join(" ")}: ${reason}`, ""]),
     ),
     table("reasons of the suite to skip tests", countEach(skipped).slice(0, SKIPS_SHOWN)),
@@ -112,6 +115,7 @@ function countEach(values: readonly string[]): [string, number][] {
 }
 
 function table(title: string, rows: readonly (readonly (string | number)[])[]): string {
+  if (rows.length === 0) return `No ${title}.`;
   const cells = rows.map(([what, count]) => `| ${String(what).replaceAll("|", "\\|")} | ${count} |`);
   return [`| ${title} | |`, "| --- | ---: |", ...cells].join("\n");
 }
