@@ -1,6 +1,5 @@
-/** Shells of the box that run another command, for what a server cannot do with its outputs. Loaded when the first one is wrapped: see wrapped-command.ts. */
+/** Shells of the box that run another command, for what a server cannot do with its outputs. Loaded for the first of them: see wrapped-command.ts, which knows them by their name. */
 import type { OutputStream } from "./backend.js";
-import { WRAPPER_NAME } from "./wrapped-command.js";
 
 /**
  * Runs its arguments, and prints both outputs in base64, so that they come through a server that sends text. Its exit code is theirs. 5 and 7 are the outputs of the whole, 3 leads from the command to the
@@ -9,11 +8,11 @@ import { WRAPPER_NAME } from "./wrapped-command.js";
 const SCRIPT = `exec 5>&1 7>&2
 code=$({ { { "$@" 3>&- 5>&- 6>&- 7>&-; echo $? >&6; } 2>&1 >&3 3>&- | base64 >&7; } 3>&1 | base64 >&5; } 6>&1)
 exit "$code"`;
-const HEAD = ["/bin/sh", "-c", SCRIPT, WRAPPER_NAME] as const;
+const HEAD = ["/bin/sh", "-c", SCRIPT, "boxrun"] as const;
 
 /** Runs its arguments with both outputs in one. */
 const JOINED_SCRIPT = `exec 2>&1; exec "$@"`;
-const JOINED_HEAD = ["/bin/sh", "-c", JOINED_SCRIPT, WRAPPER_NAME] as const;
+const JOINED_HEAD = ["/bin/sh", "-c", JOINED_SCRIPT, "boxrun"] as const;
 
 /** The command that runs another one with one output. */
 export function withJoinedOutput(cmd: readonly string[]): string[] {
