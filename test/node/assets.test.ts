@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { BoxRunClient } from "boxrun";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -14,13 +14,23 @@ interface Manifest {
   images: { snapshots: { name: string; memoryMb: number; disk: string | null; fingerprint: string }[] }[];
 }
 
+/** The chunks of the small image, by the beginning of their names, in order. */
+const LISTED: Manifest = JSON.parse(readFileSync(join(ASSETS, "manifest.json"), "utf8"));
+const CHUNK_LIST = gunzipSync(readFileSync(join(ASSETS, LISTED.files["tiny.chunks"]!.file)));
+const TINY_CHUNKS = Array.from(
+  { length: CHUNK_LIST.length / 36 },
+  (_, i) => `${CHUNK_LIST.subarray(i * 36, i * 36 + 10).toString("hex")}.bin`,
+);
+
 /** A copy of the assets for each test to spoil. */
 let folder: string;
 let manifest: Manifest;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "boxrun-assets-"));
-  // Without the chunks of the large image, which no test here reads.
-  cpSync(ASSETS, folder, { recursive: true, filter: (path) => !/debian-/.test(path) });
+  // Without those of the large image, which no test here reads.
+  const isOther = (path: string) =>
+    /debian/.test(path) || (/\/chunks\/./.test(path) && !TINY_CHUNKS.includes(basename(path)));
+  cpSync(ASSETS, folder, { recursive: true, filter: (path) => !isOther(path) });
   manifest = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
 });
 afterEach(() => rmSync(folder, { recursive: true }));
@@ -91,6 +101,54 @@ describe("a snapshot that cannot be used", () => {
       expect(local.warnings[0]).toMatch(/^booted cold, because snapshot-tiny-256 cannot be used: /);
     },
   );
+});
+
+describe("an asset that is not the one its name says", () => {
+  /** A machine that boots cold loads all of these. */
+  const NEEDED = ["v86.wasm", "tiny.chunks", "kernel", "agent", "bios", "vgabios", "disk-8g"];
+
+  /** Makes every machine boot cold. */
+  function withoutSnapshots(): void {
+    for (const image of manifest.images) image.snapshots = [];
+    writeFileSync(join(folder, "manifest.json"), JSON.stringify(manifest));
+  }
+
+  it.each(NEEDED)("is refused by name when %s is a whole file of another name", async (name) => {
+    withoutSnapshots();
+    const other = name === "bios" ? "vgabios" : "bios";
+    cpSync(pathOf(other), pathOf(name));
+    const error = await failure(createBox());
+    expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });
+    expect(error.message).toContain(manifest.files[name]!.file);
+  });
+
+  it.each(NEEDED)("is refused by name when %s is cut short", async (name) => {
+    withoutSnapshots();
+    truncateSync(pathOf(name), Math.floor(statSync(pathOf(name)).size / 2));
+    const error = await failure(createBox());
+    expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });
+    expect(error.message).toContain(manifest.files[name]!.file);
+  });
+
+  it("fails the reads of a chunk that is another chunk, until the right one is there", async () => {
+    const [first, last] = [TINY_CHUNKS[0]!, TINY_CHUNKS.at(-1)!].map((file) => join(folder, "chunks", file));
+    const right = readFileSync(last!);
+    const client = new BoxRunClient({ backend: "local", local: { assets: folder, persistent: false } });
+    try {
+      const box = await client.create("tiny", { memoryMb: 256 });
+      cpSync(first!, last!);
+      await box.exec("echo 3 > /proc/sys/vm/drop_caches");
+      const read = ["/bin/cat", "/etc/passwd", "/etc/services", "/bin/busybox"];
+      const failed = await box.exec(read);
+      expect(failed.exitCode).not.toBe(0);
+      expect(failed.stderr).toMatch(/input\/output error/i);
+      expect((await box.refresh()).local?.warnings.join()).toMatch(/damaged/);
+      writeFileSync(last!, right);
+      expect((await box.exec(read)).exitCode).toBe(0);
+    } finally {
+      await client.close();
+    }
+  });
 });
 
 describe("an asset that every box needs", () => {
