@@ -142,6 +142,8 @@ export class BoxRegistry {
 
   /** BOX_LOCKED. */
   private async lock(id: string, options = { brief: false }): Promise<Release> {
+    // One that is ending here lets go when its Worker has let go of the disk.
+    await this.running.get(id)?.ended;
     for (let tries = 1; ; tries++) {
       const release = await this.store.lock(id, options);
       if (release) return release;
