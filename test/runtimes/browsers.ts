@@ -2,14 +2,16 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CHROMIUM_ARGS } from "../../scripts/chromium.mjs";
-import { type Launch, startProcess } from "./launch.js";
+import { type Launch, type Running, startProcess } from "./launch.js";
 import { chromium, firefox, webkit } from "./runtimes.mjs";
 
-/** What a first start of Firefox would ask, show or fetch. */
+/** Turns off what Firefox asks, shows or fetches at a start, and what opens a page once more, with reports of its own: the restored session of a browser that was killed, and thumbnails. */
 const FIREFOX_PREFERENCES = {
   "app.normandy.enabled": false,
   "app.update.disabledForTesting": true,
   "browser.aboutwelcome.enabled": false,
+  "browser.pagethumbnails.capturing_disabled": true,
+  "browser.sessionstore.resume_from_crash": false,
   "browser.shell.checkDefaultBrowser": false,
   "browser.startup.page": 0,
   "datareporting.policy.dataSubmissionEnabled": false,
@@ -18,11 +20,16 @@ const FIREFOX_PREFERENCES = {
   "toolkit.telemetry.reportingpolicy.firstRun": false,
 };
 
-/** Opens the page that runs the contract in a browser with a profile of its own. */
-function inBrowser(command: string, args: (profile: string, page: string) => string[]): Launch {
+/** Opens a page in a browser. */
+export interface BrowserLaunch extends Launch {
+  /** `profile` is a folder of the caller's, which outlives the browser. By default, the browser has one of its own. */
+  start(run: { page: string; profile?: string }): Running;
+}
+
+function inBrowser(command: string, args: (profile: string, page: string) => string[]): BrowserLaunch {
   return {
-    start: ({ page }) => {
-      const profile = mkdtempSync(join(tmpdir(), "boxrun-profile-"));
+    start: ({ page, profile: given }) => {
+      const profile = given ?? mkdtempSync(join(tmpdir(), "boxrun-profile-"));
       const preferences = Object.entries(FIREFOX_PREFERENCES).map(
         ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
       );
@@ -32,7 +39,7 @@ function inBrowser(command: string, args: (profile: string, page: string) => str
         ended: running.ended,
         stop: async () => {
           await running.stop();
-          rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+          if (given === undefined) rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
         },
       };
     },

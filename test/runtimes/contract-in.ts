@@ -2,7 +2,7 @@ import type { ClientOptions } from "boxrun";
 import { afterAll, describe, expect, inject, it } from "vitest";
 import { startServe } from "../contract/serve.js";
 import type { Launch } from "./launch.js";
-import type { Settings } from "./messages.js";
+import type { Message, Settings } from "./messages.js";
 import { Progress } from "./progress.js";
 import type { Runtime } from "./runtimes.mjs";
 import { openSite } from "./site.js";
@@ -42,9 +42,14 @@ async function contractIn(
   const project = inject("project");
   const progress = new Progress();
   const told = { ...settings, reportTo: "" };
-  const site = await openSite({ project, server, progress, settings: told });
+  const site = await openSite({
+    project,
+    server,
+    settings: told,
+    take: (message: Message) => progress.take(message),
+  });
   told.reportTo = `${site.url}/report`;
-  const running = launch.start({ project, settings: told, page: `${site.url}/page.html` });
+  const running = launch.start({ project, settings: told, page: `${site.url}/page.html?in-page` });
   running.ended.then((how) => progress.fail(new Error(`${runtime.name} ended too early, ${how}`)));
   const close = async () => {
     await running.stop();
@@ -70,6 +75,7 @@ function declare([first, ...rest]: string[], body: () => Promise<void>): void {
   else describe(first as string, () => declare(rest, body));
 }
 
-function notRun(name: string, why: string): void {
+/** Declares a test that is skipped, with the reason. */
+export function notRun(name: string, why: string): void {
   describe(name, () => it.skip(why));
 }

@@ -18,3 +18,19 @@ export type Message =
   | { type: "result"; index: number; error?: string }
   /** `error` says what went wrong after the last case. */
   | { type: "end"; error?: string };
+
+/** The settings of test/pages/kept.mjs, as JSON. */
+export interface KeptSettings {
+  /** 1 writes, 2 reads. */
+  life: 1 | 2;
+  /** True when the page ends its first life by itself, by a reload. */
+  reload: boolean;
+}
+
+/** The report of each life of test/pages/kept.mjs: the first one's comes when what it wrote is stored. */
+export interface KeptReport {
+  life: 1 | 2;
+  /** Contents of the files, one after the other. In the second life only. */
+  found?: string;
+  error?: string;
+}

@@ -43,6 +43,7 @@ async function bundle(folder: string): Promise<void> {
     ...["in-process", "in-page", "in-worker", "local-in-worker"].map((name) =>
       join(import.meta.dirname, `${name}.ts`),
     ),
+    join(ROOT, "test/pages/kept.mjs"),
     ...EXAMPLES.map((name) => join(ROOT, `demo/edge/${name}.ts`)),
   ];
   await build({

@@ -5,31 +5,32 @@ import { json } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { serveFolder } from "../../demo/static-server.mjs";
 import { passOn, passOnUpgrade } from "../contract/pass-on.js";
-import type { Message, Settings } from "./messages.js";
-import type { Progress } from "./progress.js";
 
 const SERVED = [
   "/page.html",
   "/in-page.js",
+  "/kept.js",
   "/node_modules/boxrun/dist/browser/",
   "/node_modules/boxrun/dist/assets/",
 ];
 
-/** Takes reports; and is the site of the page that runs the contract, with the server's API at its own origin. */
-export async function openSite(options: {
+/** Takes reports; and is the site of the page that makes them, with the server's API at its own origin. */
+export async function openSite<Report>(options: {
   project: string;
   server: string | undefined;
-  progress: Progress;
-  settings: Settings;
+  /** What the page gets, as they are when it asks. */
+  settings: object;
+  /** Called with each report before it is answered. */
+  take: (report: Report) => void;
 }): Promise<{ url: string; close(): void }> {
-  const { project, server, progress, settings } = options;
+  const { project, server, settings, take } = options;
   const files = serveFolder(pathToFileURL(`${project}/`), SERVED);
   const site = createServer(async (request, response) => {
     const { url = "/" } = request;
     if (server && url.startsWith("/v1/")) passOn(server, request, response);
     else if (url === "/settings") response.end(JSON.stringify(settings));
     else if (url === "/report") {
-      progress.take((await json(request)) as Message);
+      take((await json(request)) as Report);
       response.end();
     } else files.emit("request", request, response);
   });
