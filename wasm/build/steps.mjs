@@ -1,7 +1,7 @@
 /**
  * How each result is made: one function per group, from checked inputs to raw bytes. The work itself is in shell scripts beside what they build.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { sha256 } from "./packed.mjs";
 import { RESULTS, WASM } from "./results.mjs";
 import { ask, run } from "./run.mjs";
@@ -62,16 +62,20 @@ function script(path, args, { lock }, env = {}) {
 
 /**
  * @param {Context} context
- * @returns {string} the unpacked kernel source, with our patch
+ * @returns {string} the unpacked kernel source, with our patches
  */
 function linuxTree(context) {
   const [deb] = context.fetch("deb:linux-source-6.1");
-  const patch = `${WASM}kernel/overlay-xino.patch`;
-  return once(`${context.work}linux`, `${deb} ${sha256(readFileSync(patch))}`, (tree) => {
+  const patches = readdirSync(`${WASM}kernel`)
+    .filter((name) => name.endsWith(".patch"))
+    .sort()
+    .map((name) => `${WASM}kernel/${name}`);
+  const key = [deb, ...patches.map((patch) => sha256(readFileSync(patch)))].join(" ");
+  return once(`${context.work}linux`, key, (tree) => {
     const unpacked = `${context.work}linux-deb`;
     run("dpkg-deb", ["-x", deb, unpacked]);
     run("tar", ["-xJf", `${unpacked}/usr/src/linux-source-6.1.tar.xz`, "-C", tree, "--strip-components=1"]);
-    run("patch", ["-p1", "-s", "-d", tree, "-i", patch]);
+    for (const patch of patches) run("patch", ["-p1", "-s", "-d", tree, "-i", patch]);
     rmSync(unpacked, { recursive: true });
   });
 }
