@@ -1,11 +1,14 @@
 import type { BackendEvent, ExecInfo, ExecSpec } from "../backend.js";
+import { newestFirst } from "../contract/lists.js";
 import { type BoxRunError, isBoxRunError } from "../errors.js";
 import { newId } from "../util/ids.js";
 
 /** In the answer of a server that could not run the program of a command. */
 const FAILED_START = "Failed to start execution";
 /** Reasons of a program that is there. */
-const NOT_EXECUTABLE = /permission denied|exec format|is a directory|too long/i;
+const NOT_EXECUTABLE = /permission denied|exec format|(is|not) a directory|too long/i;
+/** Reasons of a program that is not there. */
+const NOT_FOUND = /no such file|not found|ENOENT|os error 2\b/i;
 const MAX_REMEMBERED = 1000;
 
 interface FailedStart {
@@ -20,24 +23,28 @@ interface FailedStart {
 export class FailedStarts {
   private readonly known = new Map<string, FailedStart>();
 
-  /** The execution that stands for a start that failed. */
-  add(boxId: string, { cmd, env, workdir, timeoutMs }: ExecSpec, error: BoxRunError): ExecInfo {
-    const words = error.message.split(FAILED_START)[1]?.replace(/^[:\s]+/, "") || "it could not be started";
-    const now = new Date();
+  /** Makes the execution that stands for a start that failed, under the id of the server's own where it has one in `listed`. Undefined when the reason is not the program. */
+  add(boxId: string, spec: ExecSpec, error: BoxRunError, listed: ExecInfo[]): ExecInfo | undefined {
+    const words = reasonOf(error);
+    const exitCode = exitCodeOf(words);
+    if (exitCode === undefined) return undefined;
+    const { cmd, env, workdir, timeoutMs } = spec;
+    const begun = newestFirst(listed).find((row) => !this.known.has(row.id) && isBegun(row, spec));
+    const now = begun?.createdAt ?? new Date();
     const info: ExecInfo = {
-      id: newId("exec"),
+      id: begun?.id ?? newId("exec"),
       boxId,
       status: "failed",
       cmd: [...cmd],
       env,
       workdir,
       timeoutMs,
-      exitCode: NOT_EXECUTABLE.test(words) ? 126 : 127,
+      exitCode,
       errorMessage: null,
       createdAt: now,
       finishedAt: now,
     };
-    this.known.set(info.id, { info, reason: `${cmd[0]}: ${words}\n` });
+    this.known.set(info.id, { info, reason: `${cmd[0]}: ${words || "it could not be started"}\n` });
     const oldest = this.known.keys().next().value as string;
     if (this.known.size > MAX_REMEMBERED) this.known.delete(oldest);
     return { ...info };
@@ -48,10 +55,11 @@ export class FailedStarts {
     return found?.boxId === boxId ? { ...found } : undefined;
   }
 
-  list(boxId: string): ExecInfo[] {
-    return [...this.known.values()]
-      .filter(({ info }) => info.boxId === boxId)
-      .map(({ info }) => ({ ...info }));
+  /** Adds those of a box to its server's list, in which they may stand as running for ever. */
+  addTo(boxId: string, listed: ExecInfo[]): ExecInfo[] {
+    const own = [...this.known.values()].map(({ info }) => info).filter((info) => info.boxId === boxId);
+    const ids = new Set(own.map(({ id }) => id));
+    return [...listed.filter(({ id }) => !ids.has(id)), ...own.map((info) => ({ ...info }))];
   }
 
   *events(execId: string, after: number): Generator<BackendEvent, void, undefined> {
@@ -62,7 +70,31 @@ export class FailedStarts {
   }
 }
 
-/** True for the answer of a server of the published API that could not run the program. */
+/** True for the answer of a server of the published API that could not start a command. */
 export function isFailedStart(error: unknown): error is BoxRunError {
   return isBoxRunError(error) && error.code === "RUNTIME_ERROR" && error.message.includes(FAILED_START);
+}
+
+function reasonOf(error: BoxRunError): string {
+  return error.message.split(FAILED_START)[1]?.replace(/^[:\s]+/, "") ?? "";
+}
+
+/** The code that a shell would give for the reason. Undefined where the machine could not start any program. */
+function exitCodeOf(reason: string): number | undefined {
+  if (NOT_EXECUTABLE.test(reason)) return 126;
+  return reason === "" || NOT_FOUND.test(reason) ? 127 : undefined;
+}
+
+/** True for what a server keeps of a start that failed: it goes on as begun. */
+function isBegun(row: ExecInfo, { cmd, env, workdir }: ExecSpec): boolean {
+  return (
+    row.status === "running" &&
+    textOf(row) === textOf({ cmd, env }) &&
+    // It may tell of the box's own where none was asked for.
+    (workdir === null || row.workdir === workdir)
+  );
+}
+
+function textOf({ cmd, env }: Pick<ExecInfo, "cmd" | "env">): string {
+  return JSON.stringify([cmd, Object.entries(env ?? {}).sort()]);
 }

@@ -37,17 +37,20 @@ export class RemoteExecutions {
     });
   }
 
-  /** Resolves once it runs, or has ended as one whose program is not there. */
+  /** Resolves once it runs, or has ended as one whose program is not there or cannot be run. */
   async start(boxId: string, spec: ExecSpec): Promise<ExecInfo> {
     try {
       return await this.http.json("startExec", wireExec, { params: at(boxId), json: toExecRequest(spec) });
     } catch (error) {
       const rules = await this.rules();
       if (!rules?.isFailedStart(error)) throw error;
+      const listed = this.http.json("listExecs", wireExecs, { params: at(boxId) }).catch(() => []);
       const { status } = await this.askBox(boxId);
       if (status !== "running")
         throw new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} is in status ${status}`, { cause: error });
-      return rules.failedStarts.add(boxId, spec, error);
+      const info = rules.failedStarts.add(boxId, spec, error, await listed);
+      if (!info) throw error;
+      return info;
     }
   }
 
@@ -67,7 +70,12 @@ export class RemoteExecutions {
       return box;
     };
     const outcomes = await Promise.all(told.map((info) => rules.outcomeOf(info, askBox)));
-    return newestFirst([...outcomes.map(({ info }) => info), ...rules.failedStarts.list(boxId)]);
+    return newestFirst(
+      rules.failedStarts.addTo(
+        boxId,
+        outcomes.map(({ info }) => info),
+      ),
+    );
   }
 
   /** The events after a position, up to and including "exit". */

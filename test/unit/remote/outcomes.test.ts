@@ -139,6 +139,8 @@ describe("a command that a server could not start", () => {
       126,
       "x: spawn: Permission denied (os error 13)\n",
     ],
+    ["Failed to start execution: spawn: ENOENT", 127, "x: spawn: ENOENT\n"],
+    ["Failed to start execution: (os error 2)", 127, "x: (os error 2)\n"],
   ])("has ended: %j", async (message, exitCode, stderr) => {
     const { backend } = await refusing(message);
     const box = await new BoxRunClient({ backend }).getBox(BOX.id);
@@ -150,11 +152,55 @@ describe("a command that a server could not start", () => {
     ["the box has stopped", "Failed to start execution: no transport", STOPPED, PLAIN, "BOX_NOT_RUNNING"],
     ["the reason is another", "the disk is full", BOX, PLAIN, "RUNTIME_ERROR"],
     ["the server is ours", "Failed to start execution", BOX, OURS, "RUNTIME_ERROR"],
+    ["there is no transport", "Failed to start execution: no transport", BOX, PLAIN, "RUNTIME_ERROR"],
+    [
+      "too many files are open",
+      "Failed to start execution: too many open files (os error 24)",
+      BOX,
+      PLAIN,
+      "RUNTIME_ERROR",
+    ],
+    [
+      "there is too little of something",
+      "Failed to start execution: resource temporarily unavailable",
+      BOX,
+      PLAIN,
+      "RUNTIME_ERROR",
+    ],
   ])("is an error when %s", async (_, message, info, server, code) => {
     const { backend } = await refusing(message, info, server);
     const box = await new BoxRunClient({ backend }).getBox(BOX.id);
-    expect(await failure(box.exec(["x"]))).toMatchObject({ code });
+    const error = await failure(box.exec(["x"]));
+    expect(error).toMatchObject({ code });
+    if (code === "RUNTIME_ERROR") expect(error.message).toContain(message);
+    expect(await box.executions()).toEqual([]);
   });
+});
+
+it("a start that failed is the one that the server keeps as begun, whatever its clock says", async () => {
+  const row = (id: string, more: object) => ({ ...EXEC, id, cmd: ["x"], ...more });
+  const kept = [
+    row("exec_ofanotherenv", { env: { A: "1" } }),
+    row("exec_kept", { workdir: "/root" }),
+    row("exec_before", { created_at: "2025-01-01T00:00:00Z" }),
+    row("exec_ended", { ...FAILED, id: "exec_ended", cmd: ["x"], exit_code: 3 }),
+  ];
+  const { backend } = await serve(PLAIN, (request, response) => {
+    const refusal = { code: "RUNTIME_ERROR", message: "Failed to start execution: no such file" };
+    if (request.method === "POST") return json(response, refusal, 400);
+    json(response, request.path.endsWith("/execs") ? kept : BOX);
+  });
+  const spec = { cmd: ["x"], env: null, workdir: null, timeoutMs: null, stdin: false };
+  const { id } = await backend.startExec(BOX.id, spec);
+  expect(id).toBe("exec_kept");
+  const listed = await backend.listExecs(BOX.id);
+  expect(listed.map(({ id, status }) => `${id} ${status}`).sort()).toEqual([
+    "exec_before running",
+    "exec_ended failed",
+    "exec_kept failed",
+    "exec_ofanotherenv running",
+  ]);
+  expect(await backend.waitExec(BOX.id, id, {})).toMatchObject({ status: "failed", exitCode: 127 });
 });
 
 describe("the lists of a server", () => {

@@ -222,10 +222,30 @@ describe("the end of a command on a published server", () => {
     expect(await execution.wait()).toMatchObject(ended);
     expect(await execution.info()).toMatchObject(ended);
     expect(await new Response(execution.output("stderr")).text()).toMatch(/^nothing: no such file/);
-    expect((await box.executions()).map(({ id }) => id)).toContain(execution.id);
+    const listed = await box.executions();
+    expect(listed).toMatchObject([ended, ended]);
+    expect(listed.map(({ id }) => id)).toContain(execution.id);
+    for (const { id } of listed) expect(await (await box.execution(id)).wait()).toMatchObject(ended);
     expect((await box.execution(execution.id)).id).toBe(execution.id);
     expect(await failure(execution.cancel())).toMatchObject({ code: "EXEC_ALREADY_FINISHED" });
   });
+});
+
+it("a start that failed hides no other command that runs", async () => {
+  const { backend, box } = await open({}, { silent });
+  const other = await box.execStream(["silent"], { detached: true });
+  const runs = await box.execStream(["nothing"], { env: { A: "1" } });
+  expect(await runs.wait()).toMatchObject({ exitCode: 127 });
+  const again = await box.execStream(["nothing"]);
+  const statuses = new Map((await box.executions()).map(({ id, status }) => [id, status]));
+  expect(statuses).toEqual(
+    new Map([
+      [other.id, "running"],
+      [runs.id, "failed"],
+      [again.id, "failed"],
+    ]),
+  );
+  await backend.cancelExec(box.id, other.id);
 });
 
 describe("lists of a published server", () => {
