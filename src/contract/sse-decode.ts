@@ -5,6 +5,7 @@ import { fromBase64 } from "../util/base64.js";
 import { json } from "./json.js";
 import { optional, wholeNumber } from "./schemas.js";
 import type { BackendEvent } from "./types.js";
+import { exitCode } from "./wire.js";
 
 /** One server-sent event. */
 export interface SseEvent {
@@ -93,7 +94,7 @@ const logEvent = z.pipe(
   }),
 );
 
-const exitData = z.pipe(json, z.object({ exit_code: optional(wholeNumber), error: optional(z.string()) }));
+const exitData = z.pipe(json, z.object({ exit_code: optional(exitCode), error: optional(z.string()) }));
 
 /** Reads the data of an "exit" event, whose own data is JSON in a string. */
 const exitEvent = z.pipe(

@@ -10,11 +10,23 @@ import type { BoxInfo, BoxUsage, ExecInfo, ImageInfo, LocalBoxInfo, VolumeSpec }
 export const CLIENT_HEADER = "boxrun-client";
 /** The header by which our server tells the permission bits of a file that it gives, in octal digits. */
 export const MODE_HEADER = "boxrun-mode";
+/** As Linux has them. */
+const MAX_SIGNAL = 64;
+const MAX_EXIT_CODE = 255;
 
 const time = z.pipe(
   z.string().check(z.refine((value) => !Number.isNaN(Date.parse(value)), "must be a time (RFC 3339)")),
   z.transform((value) => new Date(value)),
 );
+/** Reads an exit code: up to 255, or a signal as a negative number, as servers of the published API tell of it. */
+export const exitCode = z
+  .number()
+  .check(
+    z.refine(
+      (code) => Number.isInteger(code) && code >= -MAX_SIGNAL && code <= MAX_EXIT_CODE,
+      `must be an exit code from -${MAX_SIGNAL} to ${MAX_EXIT_CODE}`,
+    ),
+  );
 const environment = z.record(z.string(), z.string());
 
 const wireVolume = z.pipe(
@@ -121,7 +133,7 @@ export const wireExec = z.pipe(
     env: optional(environment),
     workdir: optional(z.string()),
     timeout_ms: optional(z.number()),
-    exit_code: optional(z.number()),
+    exit_code: optional(exitCode),
     error_message: optional(z.string()),
     created_at: time,
     finished_at: optional(time),
@@ -195,7 +207,7 @@ export function toWireInfo(info: {
 /** Reads the answer of `POST /v1/run`. */
 export const wireRunResult = z.pipe(
   z.object({
-    exit_code: optional(z.number()),
+    exit_code: optional(exitCode),
     stdout: z.string(),
     stderr: z.string(),
     error_message: optional(z.string()),

@@ -1,11 +1,10 @@
 import type { BackendEvent } from "../backend.js";
 import { eventSchema, type ServerEvent, SseDecoder, type SseEvent } from "../contract/sse-decode.js";
-import { BoxRunError } from "../errors.js";
 import { pause } from "../util/timer.js";
 import { within } from "../util/within.js";
 import type { EventNumbering } from "./cursor-numbering.js";
 import type { Outcome } from "./exec-outcome.js";
-import { protocolError, read } from "./failures.js";
+import { interrupted, protocolError, read, unknownEnd } from "./failures.js";
 import { isDropped } from "./http.js";
 import type { Incoming } from "./incoming.js";
 
@@ -222,21 +221,11 @@ async function untilSettled({ isSettled }: EventSource, signal: AbortSignal | un
   }
 }
 
-/** The exit code of an execution that has ended; null where it has none for a reason. */
+/** The exit code of an execution that has ended; null where it has none for a reason. `told`: what its stream says of the end, which is more than nothing. */
 function knownExitCode({ info, failure }: Outcome, what: string, told: string | null = null): number | null {
-  if (failure) throw failure;
   const { exitCode, status, errorMessage } = info;
+  if (failure && (told === null || errorMessage !== null)) throw failure;
   if (exitCode || status === "canceled" || status === "timeout") return exitCode;
   if (exitCode === 0 && told === null) return exitCode;
-  const reason = errorMessage ?? told;
-  if (reason !== null) throw new BoxRunError("RUNTIME_ERROR", `${what}: ${reason}`);
-  throw interrupted(what, `the server does not know how it ended (status ${status})`);
-}
-
-function interrupted(what: string, why: string, cause?: unknown): BoxRunError {
-  const details = {
-    hint: "box.execution(id) tells its state, once the server can",
-    cause,
-  };
-  return new BoxRunError("STREAM_INTERRUPTED", `${what}: ${why}`, details);
+  throw unknownEnd(what, info, told);
 }

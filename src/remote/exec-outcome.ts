@@ -1,5 +1,6 @@
 import type { BoxInfo, ExecInfo } from "../backend.js";
 import { BoxRunError } from "../errors.js";
+import { unknownEnd } from "./failures.js";
 
 /** How an execution stands, and the error of those who wait for its result where there is none. */
 export interface Outcome {
@@ -20,8 +21,12 @@ const ROUNDING_MS = 1;
  */
 export async function outcomeOf(info: ExecInfo, askBox: () => Promise<BoxInfo>): Promise<Outcome> {
   const { exitCode, status, errorMessage, timeoutMs } = info;
-  if (status === "running" || exitCode === null) return { info };
+  if (status === "running") return { info };
   if (status === "canceled" || status === "timeout") return { info: { ...info, exitCode: null } };
+  if (exitCode === null) {
+    if (errorMessage !== null) return failed(info, errorMessage);
+    return { info, failure: unknownEnd(`execution ${info.id}`, info) };
+  }
   if (exitCode === 0) return errorMessage === null ? { info } : failed(info, errorMessage);
   if (exitCode > 0) return { info };
   if (isOutOfTime(info)) {

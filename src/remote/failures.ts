@@ -1,4 +1,5 @@
 import type * as z from "zod/mini";
+import type { ExecInfo } from "../backend.js";
 import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
 import { ROUTES } from "../contract/routes.js";
 import { wireError } from "../contract/wire.js";
@@ -138,6 +139,27 @@ export function protocolError(message: string, line?: RequestLine): BoxRunError 
     ...line,
     hint: "is it a BoxRun server, the baseUrl without /v1, and nothing that answers in its place?",
   });
+}
+
+/** The error of an execution that has ended without an exit code, though nobody has ended it. `told`: what its stream says of that. */
+export function unknownEnd(
+  what: string,
+  { status, errorMessage }: Pick<ExecInfo, "status" | "errorMessage">,
+  told: string | null = null,
+): BoxRunError {
+  const reason = errorMessage ?? told;
+  return reason === null
+    ? interrupted(what, `the server does not know how it ended (status ${status})`)
+    : new BoxRunError("RUNTIME_ERROR", `${what}: ${reason}`);
+}
+
+/** The error of events of which no more can be had. */
+export function interrupted(what: string, why: string, cause?: unknown): BoxRunError {
+  const details = {
+    hint: "box.execution(id) tells its state, once the server can",
+    cause,
+  };
+  return new BoxRunError("STREAM_INTERRUPTED", `${what}: ${why}`, details);
 }
 
 /** The start of a text, on one line. */

@@ -77,6 +77,13 @@ describe("an exit code", () => {
       /lost it/,
     ],
     [
+      "that is none, without a reason",
+      { exit_code: null },
+      BOX,
+      "STREAM_INTERRUPTED",
+      /not know how it ended/,
+    ],
+    [
       "that is none, with a reason",
       { exit_code: null, error_message: "lost it" },
       BOX,
@@ -87,16 +94,51 @@ describe("an exit code", () => {
     const exit = { exit_code: state.exit_code, ...(state.error_message && { error: state.error_message }) };
     const { backend, handle } = await ending(exit, { ...FAILED, ...state }, box);
     const errors = [await failure(follow(backend)), await failure(handle.exec("x"))];
-    if (state.exit_code !== null) errors.push(await failure(backend.waitExec(BOX.id, EXEC.id, {})));
+    errors.push(await failure(backend.waitExec(BOX.id, EXEC.id, {})));
     for (const error of errors) {
       expect(error).toMatchObject({ code });
       expect(error.message).toMatch(message);
     }
     const info = await backend.getExec(BOX.id, EXEC.id);
+    const isTold = state.error_message !== undefined || code === "BOX_NOT_RUNNING";
     expect(info).toMatchObject({
       exitCode: null,
-      errorMessage: expect.stringMatching(/the box ended|lost|no conn/),
+      errorMessage: isTold ? expect.stringMatching(/the box ended|lost|no conn/) : null,
     });
+  });
+
+  it("that is none is told in the words of the stream, where the state has none", async () => {
+    const { backend } = await ending({ error: "in words" }, FAILED);
+    expect(await failure(follow(backend))).toMatchObject({
+      code: "RUNTIME_ERROR",
+      message: expect.stringContaining("in words"),
+    });
+  });
+
+  it.each([256, 1000, -65, -99_900, 1.5, -0.5, 2 ** 60])(
+    "that Linux does not have is refused, by every way to ask: %d",
+    async (code) => {
+      const { backend, handle } = await ending({ exit_code: code }, { ...FAILED, exit_code: code });
+      const { backend: told } = await ending({ exit_code: code }, { ...FAILED, exit_code: 3 });
+      const errors = [
+        await failure(follow(told)),
+        await failure(backend.waitExec(BOX.id, EXEC.id, {})),
+        await failure(backend.getExec(BOX.id, EXEC.id)),
+        await failure(handle.executions()),
+        await failure(handle.exec("x")),
+      ];
+      for (const error of errors) expect(error).toMatchObject({ code: "PROTOCOL_ERROR" });
+      expect(errors[1]?.message).toContain("must be an exit code from -64 to 255");
+    },
+  );
+
+  it.each([
+    [-64, 192],
+    [255, 255],
+  ])("is the last of its kind: %i", async (code, exitCode) => {
+    const { backend } = await ending({ exit_code: code }, { ...FAILED, exit_code: code });
+    expect(await follow(backend)).toEqual(["stdout 1 out", `exit 2 ${exitCode}`]);
+    expect(await backend.waitExec(BOX.id, EXEC.id, {})).toMatchObject({ exitCode });
   });
 
   it.each([
