@@ -10,8 +10,10 @@ interface Run {
   step: -1 | 0 | 1;
 }
 
-/** Breaks in the order of a server's numbers that are remembered one by one: some megabytes. */
+/** Breaks in the order of a server's numbers that are remembered one by one, of one execution. */
 const MAX_RUNS = 65_536;
+/** The same, of all executions together: a run takes some 64 bytes, so these are about 17 MB. */
+const MAX_ALL_RUNS = 4 * MAX_RUNS;
 /** Executions whose order is remembered. */
 const MAX_ORDERS = 256;
 
@@ -25,7 +27,15 @@ export class EventOrder {
   private total = 0;
   private settled = { last: Number.NEGATIVE_INFINITY, count: 0 };
 
-  constructor(private readonly maxRuns = MAX_RUNS) {}
+  constructor(
+    private readonly maxRuns = MAX_RUNS,
+    private readonly onBreak = () => {},
+  ) {}
+
+  /** How many breaks it remembers. */
+  get breaks(): number {
+    return this.runs.length;
+  }
 
   /** How many events have a position. */
   get count(): number {
@@ -56,6 +66,7 @@ export class EventOrder {
     } else {
       this.runs.splice(at, 0, { low: seq, high: seq, position, step: 0 });
       if (this.runs.length > this.maxRuns) this.settle();
+      this.onBreak();
     }
   }
 
@@ -93,20 +104,36 @@ export class EventOrder {
   }
 }
 
-/** The orders of the executions that were read last. */
+/** The orders of the executions that were read last: so many, and so many breaks in all of them. A reader keeps its own for as long as it reads. */
 export class EventOrders {
   private readonly known = new Map<string, EventOrder>();
 
+  constructor(private readonly maxRuns = MAX_ALL_RUNS) {}
+
   /** The order of an execution, whose id is one on the whole server. */
   of(execId: string): EventOrder {
-    const order = this.known.get(execId) ?? new EventOrder();
+    const order = this.known.get(execId) ?? new EventOrder(MAX_RUNS, () => this.trim());
     this.known.delete(execId);
     this.known.set(execId, order);
-    for (const oldest of this.known.keys()) {
-      if (this.known.size <= MAX_ORDERS) break;
-      this.known.delete(oldest);
-    }
+    this.trim();
     return order;
+  }
+
+  /** How many breaks all of them remember. */
+  get breaks(): number {
+    let all = 0;
+    for (const { breaks } of this.known.values()) all += breaks;
+    return all;
+  }
+
+  /** Gives up those that were read longest ago. */
+  private trim(): void {
+    let all = this.breaks;
+    for (const [oldest, { breaks }] of this.known) {
+      if (this.known.size <= MAX_ORDERS && all <= this.maxRuns) break;
+      this.known.delete(oldest);
+      all -= breaks;
+    }
   }
 }
 

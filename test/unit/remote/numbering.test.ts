@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { EventOrder } from "../../../src/remote/event-order.js";
+import { EventOrder, EventOrders } from "../../../src/remote/event-order.js";
 import { failure } from "../../../src/testing/contract/tools.js";
 import { ENDED, exit, follow, isEvents, json, log, OURS, PLAIN, serve, sse } from "./servers.js";
 
@@ -123,6 +123,29 @@ describe("the memory of numbers", () => {
     expect(order.count).toBe(1000);
     // Long after, such a number is known to have been there.
     expect(order.positionOf(0, 1001)).toBeUndefined();
+  });
+
+  it("is one for all executions: those that were read longest ago are given up first", () => {
+    const orders = new EventOrders(1000);
+    const gaps = upTo(300, (i) => 2 * i);
+    for (let i = 0; i < 50; i++) {
+      bring(orders.of(`exec_${i}`), gaps);
+      // While they are being read, too.
+      expect(orders.breaks).toBeLessThanOrEqual(1000);
+    }
+    expect(orders.of("exec_49").count).toBe(300);
+    expect(orders.of("exec_47").count).toBe(300);
+    expect(orders.of("exec_46").count).toBe(0);
+    expect(orders.of("exec_0").count).toBe(0);
+  });
+
+  it("does not take an order from its reader", () => {
+    const orders = new EventOrders(10);
+    const order = orders.of("exec_0");
+    const gaps = upTo(300, (i) => 2 * i);
+    expect(bring(order, gaps)).toEqual(upTo(300, (i) => i + 1));
+    expect(bring(order, gaps)).toEqual(upTo(300, (i) => i + 1));
+    expect(orders.breaks).toBe(0);
   });
 
   it("refuses numbers that make no sense, rather than growing without end", () => {
