@@ -12,7 +12,7 @@ import { DEFAULT_GC_SECONDS } from "./contract/schemas.js";
 import { invalid } from "./errors.js";
 import type { Command, ExecOptions } from "./exec.js";
 import type { ExecResult } from "./execution.js";
-import { untilAborted } from "./util/abort.js";
+import { following, untilAborted } from "./util/abort.js";
 import { deferred } from "./util/deferred.js";
 import { asyncDispose } from "./util/dispose.js";
 import { pause } from "./util/timer.js";
@@ -171,7 +171,8 @@ export class Client {
   async *watchBoxes({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<BoxInfo[], void, undefined> {
     const backend = await this.backend();
     const closed = this.closing.signal;
-    const until = signal ? AbortSignal.any([signal, closed]) : closed;
+    const { life, end } = following(signal, closed);
+    const until = life.signal;
     let changed = deferred();
     let stop: (() => void) | undefined;
     try {
@@ -187,9 +188,11 @@ export class Client {
         await (stop ? untilAborted(changed.promise, until) : pause(LOOK_AGAIN_MS, until));
       }
     } catch (error) {
+      signal?.throwIfAborted();
       // Whatever a backend that is being closed says.
-      if (!closed.aborted || signal?.aborted) throw error;
+      if (!closed.aborted) throw error;
     } finally {
+      end();
       stop?.();
     }
   }

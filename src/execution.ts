@@ -1,5 +1,6 @@
 import type { Backend, BackendEvent, ExecInfo, OutputStream } from "./backend.js";
 import { BoxRunError } from "./errors.js";
+import { following } from "./util/abort.js";
 import { asyncDispose } from "./util/dispose.js";
 import { startTimer } from "./util/timer.js";
 import { mayBeWrapped } from "./wrapped-command.js";
@@ -115,12 +116,8 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
 
   /** All events from the first on, then live ones, up to and including "exit". */
   [Symbol.asyncIterator](): AsyncGenerator<ExecEvent, void, undefined> {
-    const stop = new AbortController();
-    const { signal } = this.life;
-    const onAbort = () => stop.abort(signal.reason);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-    const events = this.iterate(stop.signal, () => signal.removeEventListener("abort", onAbort));
+    const { life: stop, end } = following(this.life.signal);
+    const events = this.iterate(stop.signal, end);
     // A generator would let a reader leave only at the next event, which a silent command may never bring.
     const leave = events.return.bind(events);
     events.return = (value) => {

@@ -4,7 +4,7 @@ import { PROTOCOL, TOKEN_PROTOCOL } from "../contract/attach.js";
 import { ROUTES, type RouteName, type RouteParams, routePath } from "../contract/routes.js";
 import { CLIENT_HEADER } from "../contract/wire.js";
 import { invalid, isBoxRunError } from "../errors.js";
-import { untilAborted } from "../util/abort.js";
+import { following, untilAborted } from "../util/abort.js";
 import { concatBytes } from "../util/bytes.js";
 import { startTimer } from "../util/timer.js";
 import { connectionFailed, errorOfResponse, protocolError, type RequestLine, readJson } from "./failures.js";
@@ -168,19 +168,17 @@ export class Http {
     this.#options.onClose?.();
   }
 
-  /** What ends a call: its caller, or the end of this client. Not AbortSignal.any, which leaves a trace on signals that live long. */
+  /** What ends a call: its caller, or the end of this client. */
   private begin(call: Call): { life: AbortController; end: () => void } {
     if (this.over || (this.life.aborted && call.outlives !== "late")) throw invalid("this client was closed");
     const { signal } = call;
     signal?.throwIfAborted();
-    const life = new AbortController();
-    const onAbort = () => life.abort(signal?.reason);
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const { life, end } = following(signal);
     this.calls.set(life, call);
     return {
       life,
       end: () => {
-        signal?.removeEventListener("abort", onAbort);
+        end();
         this.calls.delete(life);
       },
     };

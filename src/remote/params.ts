@@ -1,5 +1,6 @@
 import type { RouteParams } from "../contract/routes.js";
 import { BoxRunError } from "../errors.js";
+import { isWellFormed } from "../util/well-formed.js";
 
 /** The parameters of a path. Throws BOX_NOT_FOUND and EXEC_NOT_FOUND for what no id looks like. */
 export function at(box: string, exec?: string): RouteParams {
@@ -18,5 +19,5 @@ export function requireBoxId(box: string): string {
 
 /** An empty segment, and one of dots however it is encoded, would be taken out of the URL: the request would be another. Half a surrogate pair cannot be encoded at all. */
 function isSegment(value: string): boolean {
-  return !/^\.{0,2}$|\p{Cs}/u.test(value);
+  return !/^\.{0,2}$/.test(value) && isWellFormed(value);
 }

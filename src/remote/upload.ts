@@ -1,6 +1,7 @@
 import type { UploadSpec } from "../backend.js";
 import { wireDone } from "../contract/wire.js";
 import { BoxRunError } from "../errors.js";
+import { following } from "../util/abort.js";
 import type { Http } from "./http.js";
 import { canStreamRequests } from "./runtime.js";
 import { UploadSource } from "./upload-source.js";
@@ -43,17 +44,14 @@ export async function fromSource(
   signal: AbortSignal | undefined,
   send: (source: UploadSource, life: AbortController) => Promise<void>,
 ): Promise<void> {
-  const life = new AbortController();
-  const onAbort = () => life.abort(signal?.reason);
-  if (signal?.aborted) onAbort();
-  else signal?.addEventListener("abort", onAbort, { once: true });
+  const { life, end } = following(signal);
   const source = new UploadSource(file, life.signal);
   try {
     await send(source, life);
   } catch (error) {
     throw source.failure ?? error;
   } finally {
-    signal?.removeEventListener("abort", onAbort);
+    end();
     await source.release();
   }
 }

@@ -1,4 +1,22 @@
 /**
+ * Makes a controller that aborts with the first of these signals to do so. Call `end` when it is done with: nothing is left on signals that live long then, as AbortSignal.any leaves it.
+ */
+export function following(...signals: (AbortSignal | undefined)[]): { life: AbortController; end(): void } {
+  const life = new AbortController();
+  const onAbort = ({ target }: { target: unknown }) => life.abort((target as AbortSignal).reason);
+  for (const signal of signals) {
+    if (signal?.aborted) onAbort({ target: signal });
+    signal?.addEventListener("abort", onAbort);
+  }
+  return {
+    life,
+    end: () => {
+      for (const signal of signals) signal?.removeEventListener("abort", onAbort);
+    },
+  };
+}
+
+/**
  * Settles as `promise` does, or rejects with the signal's reason as soon as it aborts, whichever is first. The work behind
  * `promise` goes on: whoever started it ends it.
  */
