@@ -248,16 +248,29 @@ it("a start that failed hides no other command that runs", async () => {
   await backend.cancelExec(box.id, other.id);
 });
 
+/** Resolves in a later millisecond than that of `time`. */
+async function untilAfter(time: Date): Promise<void> {
+  while (Date.now() <= time.getTime()) await new Promise((resolve) => setImmediate(resolve));
+}
+
 describe("lists of a published server", () => {
   it("are newest first, and those of the status all are all", async () => {
     const { box, client } = await open();
+    // Those of one millisecond are in the order of their ids, which are random.
+    await untilAfter(box.info.createdAt);
     const second = await client.create("fake", { network: true });
     expect(second.info).toMatchObject({ network: true, volumes: null });
     await second.stop();
     const ids = async (status?: string) =>
       (await client.listBoxes(status === undefined ? {} : { status })).map(({ id }) => id);
-    expect((await ids()).sort()).toEqual([box.id, second.id].sort());
-    expect(await ids("all")).toEqual(await ids());
+    expect(await ids()).toEqual([second.id, box.id]);
+    expect(await ids("all")).toEqual([second.id, box.id]);
+    const first = await box.execStream(["true"]);
+    await untilAfter(first.started.createdAt);
+    const next = await box.execStream(["nothing"]);
+    await untilAfter(next.started.createdAt);
+    const last = await box.execStream(["true"]);
+    expect((await box.executions()).map(({ id }) => id)).toEqual([last.id, next.id, first.id]);
     expect(await ids("stopped")).toEqual([second.id]);
     await client.gc({ olderThan: 0 });
     expect(await ids()).toEqual([box.id]);
