@@ -51,7 +51,7 @@ export type Capabilities = Readonly<
     true | string
   >
 > & {
-  /** Of {@link ExecSpec}. Absent where a backend does not know of it. */
+  /** Support for {@link ExecSpec.stderr}. Absent where a backend does not know of it. */
   readonly stderr?: true | string;
 };
 

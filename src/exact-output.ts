@@ -25,12 +25,12 @@ export function userCommand(cmd: readonly string[]): string[] {
   return JOINED_HEAD.every((word, i) => exact[i] === word) ? exact.slice(JOINED_HEAD.length) : [...exact];
 }
 
-/** The command that runs another one with exact outputs. */
+/** Wraps a command so that its outputs arrive exactly as they are. */
 export function withExactOutput(cmd: readonly string[]): string[] {
   return [...HEAD, ...cmd];
 }
 
-/** What decodes the outputs of a command that {@link withExactOutput} made; undefined for any other. */
+/** Makes a decoder for the outputs of a command that {@link withExactOutput} made; undefined for any other. */
 export function exactOutputOf(cmd: readonly string[]): ExactOutput | undefined {
   return innerCommand(cmd) && new ExactOutput();
 }

@@ -79,7 +79,7 @@ export async function startExecution(
   });
 }
 
-/** What a backend cannot do with outputs, a shell of the box does. */
+/** Wraps a command in a shell of the box, which does with outputs what the backend cannot. */
 async function wrapped(spec: ExecSpec, can: Capabilities, encoding: "text" | "bytes"): Promise<ExecSpec> {
   const isExact = encoding === "bytes" && can.bytes !== true;
   const isJoined = spec.stderr !== undefined && can.stderr !== true;

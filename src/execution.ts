@@ -171,7 +171,7 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   }
 
   /**
-   * What the command prints, as a stream of bytes: one of its outputs, or by default both as they come. They are two pipes, which have no common order: what is printed to both at nearly the same time may come in
+   * Streams the command's output as bytes: one of its outputs, or by default both as they come. They are two pipes, which have no common order: what is printed to both at nearly the same time may come in
    * either order. Commands started with `stderr: "stdout"` have one pipe, and keep it.
    *
    * @example

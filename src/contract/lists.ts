@@ -1,4 +1,4 @@
-/** What holds for the lists of every backend. */
+/** Rules for the lists of every backend. */
 
 /** The status that filters nothing. */
 const ALL = "all";
@@ -8,7 +8,7 @@ export function newestFirst<T extends { id: string; createdAt: Date }>(items: It
   return [...items].sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime() || (a.id < b.id ? -1 : 1));
 }
 
-/** What has a status; all of them for none and for "all". */
+/** Filters by status; no status and "all" filter nothing. */
 export function inStatus<T extends { status: string }>(
   items: readonly T[],
   status: string | null | undefined,

@@ -19,7 +19,7 @@ export interface LocalBoxInfo {
   cpus: number;
   /** False when the box's disk ends with the process or page. */
   persistent: boolean;
-  /** How the machine came up: from a snapshot, by booting the kernel, or started ahead (`local.warm`). Null while it does not run, and while it runs elsewhere. */
+  /** Way the machine came up: from a snapshot, by booting the kernel, or started ahead (`local.warm`). Null while it does not run, and while it runs elsewhere. */
   boot: "snapshot" | "cold" | "warm" | (string & {}) | null;
   /** Why it was not a snapshot, or anything else the owner should know. Empty when all is as it should be, and while no machine runs. */
   warnings: string[];

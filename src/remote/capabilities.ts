@@ -1,6 +1,6 @@
 import type { Capabilities } from "../backend.js";
 
-/** What a server says of itself at `GET /v1/info`. */
+/** Answer of a server to `GET /v1/info`. */
 export interface ServerInfo {
   maxCpu: number;
   maxMemoryMb: number;

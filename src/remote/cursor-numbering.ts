@@ -1,22 +1,22 @@
 import type { BackendEvent } from "../backend.js";
 import { protocolError } from "./failures.js";
 
-/** What a command printed. */
+/** Output of a command, one piece. */
 export type LogEvent = Extract<BackendEvent, { type: "log" }>;
 
-/** How one reader's events are numbered, whatever numbers its server gives them. */
+/** Numbering of one reader's events, whatever numbers its server gives them. */
 export interface EventNumbering {
-  /** A connection is to be opened. Returns the cursor to ask for. */
+  /** Prepares for a connection that is about to be opened. Returns the cursor to ask for. */
   begin(): number;
-  /** What can be told now, with positions that only grow. PROTOCOL_ERROR for numbers that make no sense. */
+  /** Takes an event in. Returns those that are next in order, with positions that only grow. Throws PROTOCOL_ERROR for numbers that make no sense. */
   take(event: LogEvent): LogEvent[];
-  /** What was held back, when nothing more comes. */
+  /** Returns the events that were held back, when nothing more comes. */
   rest(): LogEvent[];
-  /** The position of the exit, after all others. */
+  /** Returns the position of the exit, after all others. */
   exit(seq: number): number;
 }
 
-/** On a server with cursors: its numbers are the positions, and it sends none again. */
+/** Numbering for a server with cursors: its numbers are the positions, and it sends none again. */
 export class CursorNumbering implements EventNumbering {
   constructor(
     private seen: number,

@@ -12,7 +12,7 @@ interface Run {
 
 /** Breaks in the order of a server's numbers that are remembered one by one, of one execution. */
 const MAX_RUNS = 65_536;
-/** The same, of all executions together: a run takes some 64 bytes, so these are about 17 MB. */
+/** Breaks of all executions together: one takes some 68 bytes, so these are about 18 MB. */
 const MAX_ALL_RUNS = 4 * MAX_RUNS;
 /** Executions whose order is remembered. */
 const MAX_ORDERS = 256;
@@ -22,7 +22,7 @@ const MAX_ORDERS = 256;
  * while they are live; they only tell an event that comes again. Numbers in order take no memory. Where the oldest of very many breaks are given up, what is known is how many numbers there were up to which one.
  */
 export class EventOrder {
-  /** By number. */
+  /** Sorted by number. */
   private readonly runs: Run[] = [];
   private total = 0;
   private settled = { last: Number.NEGATIVE_INFINITY, count: 0 };
@@ -32,12 +32,12 @@ export class EventOrder {
     private readonly onBreak = () => {},
   ) {}
 
-  /** How many breaks it remembers. */
+  /** Number of breaks that it remembers. */
   get breaks(): number {
     return this.runs.length;
   }
 
-  /** How many events have a position. */
+  /** Number of events that have a position. */
   get count(): number {
     return this.total;
   }
@@ -119,7 +119,7 @@ export class EventOrders {
     return order;
   }
 
-  /** How many breaks all of them remember. */
+  /** Number of breaks that all of them remember. */
   get breaks(): number {
     let all = 0;
     for (const { breaks } of this.known.values()) all += breaks;

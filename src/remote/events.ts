@@ -10,7 +10,7 @@ import type { Incoming } from "./incoming.js";
 
 /** An execution on a server, as its events need it. */
 export interface EventSource {
-  /** In words, for errors. */
+  /** Name of it in words, for errors. */
   what: string;
   /** Opens the stream. A server without cursors sends everything again, whatever `after` is. */
   open(after: number): Promise<Incoming>;
@@ -19,15 +19,15 @@ export interface EventSource {
   /** Calls `onEnd` when this client has ended the execution. Returns what stops that. */
   watchEnd(onEnd: () => void): () => void;
   backoffMs(attempt: number): number;
-  /** Whether the state says that it has ended, asked once and soon given up. Absent on a server that tells no reader before. */
+  /** Asks once, for a short time, whether the state says that it has ended. Absent for a server that writes the end down before it tells a reader. */
   isSettled?: () => Promise<boolean>;
-  /** How long the stream may go on before the state is asked for: a server may send keep-alives for an execution that has ended. */
+  /** Time that the stream may go on before the state is asked for, in milliseconds: a server may send keep-alives for an execution that has ended. */
   silenceMs: number;
 }
 
 /** Connections in a row that bring nothing new before the stream is given up. */
 const MAX_FAILURES = 6;
-/** How often a server that has told of the end is asked whether its state says so, too, after pauses that double. Its readers may ask for that next. */
+/** Times that a server that has told of the end is asked whether its state says so, too, after pauses that double: a reader may ask for the state next. */
 const SETTLE_TRIES = 8;
 const SETTLE_PAUSE_MS = 5;
 /** A connection that held so long was a good one, though nothing came: an idle proxy closes it, a silent command fills it with nothing. */

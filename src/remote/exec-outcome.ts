@@ -2,13 +2,13 @@ import type { BoxInfo, ExecInfo } from "../backend.js";
 import { BoxRunError } from "../errors.js";
 import { unknownEnd } from "./failures.js";
 
-/** How an execution stands, and the error of those who wait for its result where there is none. */
+/** State of an execution, and the error of those who wait for its result where there is none. */
 export interface Outcome {
   info: ExecInfo;
   failure?: BoxRunError;
 }
 
-/** How a server ends a command that is out of time: by SIGALRM, later by SIGTERM, then by SIGKILL. */
+/** Signals by which servers end a command that is out of time: SIGALRM, in later versions SIGTERM, then SIGKILL. */
 const TIME_LIMIT_CODES: readonly (number | null)[] = [-14, -15, -9];
 /** SIGHUP, and also what is told of a command whose box is no more. */
 const LOST_CODE = -1;
@@ -47,7 +47,7 @@ function isOutOfTime({ exitCode, errorMessage, timeoutMs, createdAt, finishedAt 
   return finishedAt.getTime() - createdAt.getTime() + ROUNDING_MS >= timeoutMs;
 }
 
-/** True when the box runs, and has run since the command ended. */
+/** Checks that the box runs, and has run since the command ended. */
 function hasOutlived({ status, startedAt }: BoxInfo, { finishedAt }: ExecInfo): boolean {
   return status === "running" && !(startedAt && finishedAt && startedAt > finishedAt);
 }

@@ -3,11 +3,11 @@ import { newestFirst } from "../contract/lists.js";
 import { type BoxRunError, isBoxRunError } from "../errors.js";
 import { newId } from "../util/ids.js";
 
-/** In the answer of a server that could not run the program of a command. */
+/** Words in the answer of a server that could not start a command. */
 const FAILED_START = "Failed to start execution";
-/** Reasons of a program that is there. */
+/** Reasons that speak of a program that is there but cannot be run. */
 const NOT_EXECUTABLE = /permission denied|exec format|(is|not) a directory|too long/i;
-/** Reasons of a program that is not there. */
+/** Reasons that speak of a program that is not there. */
 const NOT_FOUND = /no such file|not found|ENOENT|os error 2\b/i;
 const MAX_REMEMBERED = 1000;
 
@@ -17,8 +17,8 @@ interface FailedStart {
 }
 
 /**
- * Commands that a server of the published API refused to start. It answers with an error where other backends have a command that has ended with code 127, its reason on stderr: here are those commands, as this
- * client made them up.
+ * Commands whose program a server of the published API could not run. It answers with an error where other backends have a command that has ended with exit code 126 or 127 and the reason on stderr. This
+ * client makes up such a command.
  */
 export class FailedStarts {
   private readonly known = new Map<string, FailedStart>();
@@ -70,7 +70,7 @@ export class FailedStarts {
   }
 }
 
-/** True for the answer of a server of the published API that could not start a command. */
+/** Checks for the answer of a published server that could not start a command. */
 export function isFailedStart(error: unknown): error is BoxRunError {
   return isBoxRunError(error) && error.code === "RUNTIME_ERROR" && error.message.includes(FAILED_START);
 }
@@ -79,13 +79,13 @@ function reasonOf(error: BoxRunError): string {
   return error.message.split(FAILED_START)[1]?.replace(/^[:\s]+/, "") ?? "";
 }
 
-/** The code that a shell would give for the reason. Undefined where the machine could not start any program. */
+/** Returns the exit code that a shell would give for the reason; undefined when the program is not the reason. */
 function exitCodeOf(reason: string): number | undefined {
   if (NOT_EXECUTABLE.test(reason)) return 126;
   return reason === "" || NOT_FOUND.test(reason) ? 127 : undefined;
 }
 
-/** True for what a server keeps of a start that failed: it goes on as begun. */
+/** Checks for the row that a server keeps of a start that failed: as one that has begun. */
 function isBegun(row: ExecInfo, { cmd, env, workdir }: ExecSpec): boolean {
   return (
     row.status === "running" &&

@@ -17,7 +17,7 @@ export function requireBoxId(box: string): string {
   return box;
 }
 
-/** An empty segment, and one of dots however it is encoded, would be taken out of the URL: the request would be another. Half a surrogate pair cannot be encoded at all. */
+/** Checks that a value can stand in a path. An empty segment, or one of dots however it is encoded, is taken out of a URL, which makes it another request. Half a surrogate pair cannot be encoded at all. */
 function isSegment(value: string): boolean {
   return !/^\.{0,2}$/.test(value) && isWellFormed(value);
 }

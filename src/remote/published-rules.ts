@@ -5,7 +5,7 @@ import { type Outcome, outcomeOf } from "./exec-outcome.js";
 import { FailedStarts, isFailedStart } from "./failed-starts.js";
 import { ReplayNumbering } from "./replay-numbering.js";
 
-/** What only servers of the published API need to be told of as any other backend. A file of its own: a client of ours loads none of it. */
+/** Rules that only servers of the published API need. Loaded for them alone: a client of our own servers does without. */
 export class PublishedRules {
   readonly failedStarts = new FailedStarts();
   readonly isFailedStart = isFailedStart;
@@ -16,7 +16,7 @@ export class PublishedRules {
     return outcomeOf(info, askBox);
   }
 
-  /** How the events of an execution are numbered for one reader. */
+  /** Makes the numbering of an execution's events for one reader. */
   numbering(execId: string, after: number, what: string): EventNumbering {
     return new ReplayNumbering(this.orders.of(execId), after, what);
   }

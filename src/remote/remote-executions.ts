@@ -14,10 +14,10 @@ import type { Incoming } from "./incoming.js";
 import { at } from "./params.js";
 import type { PublishedRules } from "./published-rules.js";
 
-/** How long a server may take to say what it has just told a reader. */
+/** Time that a server may take to write down the end that it has just told a reader, in milliseconds. */
 const SETTLE_MS = 1000;
 
-/** The commands in a server's boxes, told of as any other backend does. */
+/** Commands in a server's boxes, as any other backend tells of them. */
 export class RemoteExecutions {
   private readonly waiter: ExecWaiter;
   private loading: Promise<PublishedRules> | undefined;
@@ -37,7 +37,7 @@ export class RemoteExecutions {
     });
   }
 
-  /** Resolves once it runs, or has ended as one whose program is not there or cannot be run. */
+  /** Starts a command. Resolves once it runs, or has ended because its program is not there or cannot be run. */
   async start(boxId: string, spec: ExecSpec): Promise<ExecInfo> {
     try {
       return await this.http.json("startExec", wireExec, { params: at(boxId), json: toExecRequest(spec) });
@@ -54,12 +54,12 @@ export class RemoteExecutions {
     }
   }
 
-  /** How it stands. */
+  /** Resolves to the state of an execution. */
   async get(boxId: string, execId: string): Promise<ExecInfo> {
     return (await this.ask(boxId, execId)).info;
   }
 
-  /** Those of a box, newest first. */
+  /** Resolves to the executions of a box, newest first. */
   async list(boxId: string): Promise<ExecInfo[]> {
     const told = await this.http.json("listExecs", wireExecs, { params: at(boxId) });
     const rules = await this.rules();
@@ -78,7 +78,7 @@ export class RemoteExecutions {
     );
   }
 
-  /** The events after a position, up to and including "exit". */
+  /** Yields the events after a position, up to and including "exit". */
   async *events(
     boxId: string,
     execId: string,
@@ -123,7 +123,7 @@ export class RemoteExecutions {
     return rules ? (await rules.outcomeOf(info, () => this.askBox(boxId))).info : info;
   }
 
-  /** How an execution stands. `told`: what a stream said of its end, which the server may not have written down yet. */
+  /** Resolves to the state of an execution. `told` is the end as a stream told it, which the server may not have written down yet. */
   private async ask(
     boxId: string,
     execId: string,
@@ -148,7 +148,7 @@ export class RemoteExecutions {
     return rules.outcomeOf({ ...info, status, exitCode, errorMessage }, askBox);
   }
 
-  /** Undefined for a server of ours, which has what it takes; one that stands before a published server has not. */
+  /** Loads the rules for published servers. Undefined for a server of ours, except one that passes requests on to a published server. */
   private async rules(): Promise<PublishedRules | undefined> {
     if (isExtended(this.server) && this.capabilities.cursor === true) return undefined;
     this.loading ??= retryLater(

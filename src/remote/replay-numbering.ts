@@ -5,12 +5,12 @@ import { protocolError } from "./failures.js";
 /** Events that wait for one that this client has had before them: a server's tasks overtake each other by a few. */
 const MAX_HELD = 1024;
 const MAX_HELD_BYTES = 16 * 2 ** 20;
-/** Of a connection, the numbers whose contents are remembered: what comes again must be the same. */
+/** Numbers of a connection whose contents are remembered: an event that comes again must be the same. */
 const MAX_RECENT = 1024;
 /** Times that a reader may go on without events that others had. */
 const MAX_PASSED = 1000;
 
-/** On a server that sends everything again, under numbers of its own. All readers of a client get the same positions, in the same order. */
+/** Numbering for a server that sends everything again, under numbers of its own. All readers of a client get the same positions, in the same order. */
 export class ReplayNumbering implements EventNumbering {
   private readonly held = new Map<number, LogEvent>();
   private heldBytes = 0;
@@ -59,7 +59,7 @@ export class ReplayNumbering implements EventNumbering {
     return Math.max(this.order.count, this.seen) + 1;
   }
 
-  /** True for a number that this connection has had. */
+  /** Checks whether this connection has had the number. */
   private isRepeated({ seq, stream, bytes }: LogEvent): boolean {
     const sum = checksum(stream, bytes);
     const before = this.recent.get(seq);
