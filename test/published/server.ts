@@ -137,6 +137,18 @@ export function publishedServer(
       return json(201, wire({ ...row, status: "running", exitCode: null, finishedAt: null }));
     },
 
+    // What is there is removed, and a new file put in its place: of root, with the bits of any new one, and no link.
+    upload: async (request, params) => {
+      const form = await request.formData();
+      const [dest, file] = [form.get("dest"), form.get("file")];
+      if (typeof dest !== "string" || !(file instanceof Blob))
+        throw new BoxRunError("VALIDATION_ERROR", "Missing field");
+      const { id } = await backend.getBox(params.box ?? "");
+      await removeFile(backend, id, dest);
+      await backend.upload(id, dest, file.stream(), { mode: 0o644 });
+      return json(200, { ok: true, dest });
+    },
+
     listExecs: async (_, params) => {
       const { id } = await backend.getBox(params.box ?? "");
       const rows = [...execs.values()].map(({ row }) => row).filter(({ boxId }) => boxId === id);
@@ -194,4 +206,11 @@ async function refusalOf(backend: Backend, { boxId, id, cmd }: ExecInfo): Promis
     return new TextDecoder().decode(event.bytes).trim().replace(`${cmd[0]}: `, "");
   }
   return "";
+}
+
+/** Removes what a path itself names, if that is no directory. */
+async function removeFile(backend: Backend, boxId: string, path: string): Promise<void> {
+  const spec = { cmd: ["rm", "-f", path], env: null, workdir: "/", timeoutMs: null, stdin: false };
+  const { id } = await backend.startExec(boxId, spec);
+  await backend.waitExec(boxId, id, {});
 }
