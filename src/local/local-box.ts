@@ -57,6 +57,8 @@ export class LocalBox {
   private state: "booting" | "running" | "stopping" | "ended" = "booting";
   private local: Pick<NonNullable<BoxInfo["local"]>, "boot" | "warnings"> = { boot: null, warnings: [] };
   private holders = 0;
+  /** Counts how often the last holder has gone: of those that wait for the store, only the latest lets go. */
+  private lettingGo = 0;
   private paused = false;
   private stopped: Promise<void> | undefined;
   private ending: Promise<void> | undefined;
@@ -186,6 +188,7 @@ export class LocalBox {
   };
 
   private async letGo(): Promise<void> {
+    const turn = ++this.lettingGo;
     const stored = this.context.store.persistent === true ? this.guest.flushes.pending() : undefined;
     if (stored) {
       const late = deferred();
@@ -193,7 +196,7 @@ export class LocalBox {
       await Promise.race([stored, late.promise]);
       stop();
     }
-    if (this.holders === 0) this.machine.hold(false);
+    if (this.holders === 0 && turn === this.lettingGo) this.machine.hold(false);
   }
 
   startExec(spec: ExecSpec): Promise<ExecInfo> {

@@ -62,6 +62,15 @@ describe("a process with a box", () => {
     expect(await heldAfter(box.machine, flush, flushed)).toBe(false);
   });
 
+  it("is not let go by the flush of an earlier command while a later one is not stored", async () => {
+    const box = await storedBox();
+    await runCommand(box);
+    box.machine.send(flush);
+    await runCommand(box);
+    expect(await heldAfter(box.machine, flushed)).toBe(true);
+    expect(await heldAfter(box.machine, flush, flushed)).toBe(false);
+  });
+
   it("is let go by a flush that failed: there is nothing more to wait for", async () => {
     const box = await storedBox();
     await runCommand(box);
