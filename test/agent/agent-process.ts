@@ -1,13 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { brotliDecompressSync } from "node:zlib";
 import { EXEC_JOINED, EXEC_STDIN, type GuestFrame, type HostFrame } from "../../src/local/frame-types.js";
 import { encodeFrame, FrameReader } from "../../src/local/frames.js";
-
-const PREBUILT = new URL("../../wasm/prebuilt/agent.br", import.meta.url);
+import { readResult } from "../../wasm/build/unpack.mjs";
 
 /** Why the agent cannot run here, or undefined. It is a Linux program for i386, which x86-64 kernels run too. */
 export const whySkipped: string | undefined =
@@ -21,12 +19,10 @@ let binary: string | undefined;
 function agentBinary(): string {
   binary ??= process.env["BOXRUN_AGENT"];
   if (binary) return binary;
-  if (!existsSync(PREBUILT))
-    throw new Error("no wasm/prebuilt/agent.br: build it, or set BOXRUN_AGENT to an agent");
   const folder = mkdtempSync(join(tmpdir(), "boxrun-agent-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   binary = join(folder, "agent");
-  writeFileSync(binary, brotliDecompressSync(readFileSync(PREBUILT)), { mode: 0o755 });
+  writeFileSync(binary, readResult("agent"), { mode: 0o755 });
   return binary;
 }
 

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { MAX_DATA, MAX_STREAMS } from "../../src/local/frame-types.js";
 import { AgentProcess, processStat, whySkipped } from "./agent-process.js";
@@ -47,6 +47,16 @@ describe.skipIf(whySkipped)(`commands of the agent${whySkipped ? ` (skipped: ${w
         expect(await agent.result(1)).toMatchObject({ stdout: `${words.length}\n`, end: exited(1, 0) });
         expect((await agent.result(2)).stdout).toBe("next\n");
       }
+    });
+
+    test("the memory of a long command line is given back", async () => {
+      await using agent = await AgentProcess.start();
+      const memoryKb = () =>
+        Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${agent.pid}/status`, "utf8"))![1]);
+      const before = memoryKb();
+      agent.exec(1, ["true", ...Array<string>(400_000).fill("")]);
+      await agent.result(1);
+      expect(memoryKb() - before).toBeLessThan(1000);
     });
 
     test("a command gets its arguments, environment and working directory, and nothing else", async () => {

@@ -137,6 +137,27 @@ describe.skipIf(whySkipped)(`put of the agent${whySkipped ? ` (skipped: ${whySki
       expect(readFileSync(comm, "utf8")).toBe("another\n");
     });
 
+    test("writes a file without a name through its link in /proc, and makes no other", async () => {
+      await using agent = await AgentProcess.start();
+      writeFileSync(path, "old and long");
+      agent.shell(2, `exec 3<> ${path}; rm ${path}; echo open; read line; cat <&3`, { stdin: true });
+      const { pid } = await agent.next(2, "started");
+      await agent.next(2, "data");
+      expect(await put(agent, `/proc/${pid}/fd/3`, "new")).toEqual({ type: "done", stream: 1, bytes: 3 });
+      expect(readdirSync(folder)).toEqual([]);
+      agent.send({ type: "eof", stream: 2 });
+      expect((await agent.result(2)).stdout).toBe("new");
+    });
+
+    test.each(["abort", "shutdown"] as const)("says at %s that something was written", async (how) => {
+      await using agent = await AgentProcess.start();
+      agent.send({ type: "put", stream: 1, flags: 0, mode: 0o666, path: "/dev/null" });
+      agent.send({ type: "data", stream: 1, channel: "file", data: Uint8Array.of(1) });
+      agent.send(how === "abort" ? { type: how, stream: 1 } : { type: how, stream: 0, graceMs: 1000 });
+      await agent.next(1, "credit");
+      expect(await agent.next(1)).toMatchObject({ type: "fail", stage: STAGE.partly });
+    });
+
     test("gives up a terminal that nobody reads, and goes on", async () => {
       await using agent = await AgentProcess.start();
       const size = { cols: 80, rows: 24 };

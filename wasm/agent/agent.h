@@ -20,6 +20,9 @@
 #define STREAM_FDS 3
 #define MAX_POLL (3 + STREAM_FDS * MAX_STREAMS + MAX_DISCARDED)
 
+/* Whole pages: memory is given back in such. */
+#define PAGE 4096
+
 enum kind { COMMAND, PUT, GET, LIST };
 
 /* What a look at all processes is to do with those of a command's session: see sessions_sweep. */
@@ -191,13 +194,15 @@ void get_pump(struct stream *stream);
 void file_close(struct stream *stream);
 /* Removes what an unfinished PUT has written, and closes the stream. */
 void file_abort(struct stream *stream);
+/* Aborts it and tells the host: STAGE_PARTLY, whatever the stage, where something was written in place. */
+void file_give_up(struct stream *stream, enum fail_stage stage, int error, const char *why);
 /* mkdir -p; the path is changed on the way and restored. */
 int make_directories(char *path);
 
 /* flush.c. */
 /* Of those who flush, as of nice(2): above everything in the box. */
 #define FLUSH_PRIORITY (-20)
-/* Readable when a flush has ended: see flush_step. */
+/* Readable when a flush has ended, and when what flushes has: see flush_step. -1 from then on. */
 extern int flush_fd;
 /* Starts what flushes; false: it could not be started. */
 bool flush_open(void);
@@ -212,7 +217,7 @@ void flush_after_write(void);
 void flush_after_end(void);
 /* When flush_step has something to do, INT64_MAX: when a flush ends or something happens. */
 int64_t flush_due(void);
-void flush_step(bool answered);
+void flush_step(short events);
 
 /* operations.c. Answers; false: it breaks the protocol. */
 bool operation_frame(const struct frame *frame);

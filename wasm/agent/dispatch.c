@@ -84,8 +84,7 @@ static void shut_down(uint32_t grace_ms)
     for (int i = stream_count - 1; i >= 0; i--) {
         if (streams[i]->kind == COMMAND)
             continue;
-        send_fail(streams[i]->id, STAGE_LIMIT, ESHUTDOWN, "shutdown");
-        file_abort(streams[i]);
+        file_give_up(streams[i], STAGE_LIMIT, ESHUTDOWN, "shutdown");
     }
     signal_all(SIGTERM);
     signal_all(SIGCONT);
@@ -194,8 +193,7 @@ static bool stream_frame(const struct frame *frame)
     case F_ABORT:
         if (stream->kind == COMMAND)
             return false;
-        send_fail(stream->id, stream->kind == PUT ? STAGE_WRITE : STAGE_READ, ECANCELED, "abort");
-        file_abort(stream);
+        file_give_up(stream, stream->kind == PUT ? STAGE_WRITE : STAGE_READ, ECANCELED, "abort");
         return true;
     default: /* F_EOF; only a stream that was granted something has a window */
         if (!stream->window || stream->eof)

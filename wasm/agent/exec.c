@@ -8,13 +8,22 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+#define PAGE_STRINGS (PAGE / sizeof(char *))
+/* A list and the NULL that ends it, in whole pages. */
+#define LIST_STRINGS ((MAX_ARGS + 1 + PAGE_STRINGS - 1) / PAGE_STRINGS * PAGE_STRINGS)
+/* Of a list, what stays once its command has started. */
+#define KEPT_STRINGS (4 * PAGE_STRINGS)
+
 /* One command is started at a time: the agent stands still until its child has executed the program. */
-static char *argv[MAX_ARGS + 1], *envp[MAX_ARGS + 1];
+static _Alignas(PAGE) char *argv[LIST_STRINGS], *envp[LIST_STRINGS];
+/* As many strings one of the lists has had since memory was last given back. */
+static uint32_t longest;
 static struct {
     const struct command *command;
     volatile int stage, error;
@@ -144,8 +153,21 @@ bool exec_read(struct reader *reader, struct command *command)
 {
     command->cwd = read_str(reader, MAX_PATH);
     uint32_t argc = read_list(reader, argv, MAX_ARGS);
-    read_list(reader, envp, MAX_ARGS);
+    uint32_t envc = read_list(reader, envp, MAX_ARGS);
+    uint32_t longer = argc > envc ? argc : envc;
+    longest = longer > longest ? longer : longest;
     return read_all(reader) && argc > 0;
+}
+
+/* A long command line is seldom: the memory of its lists is not kept. */
+static void forget_lists(void)
+{
+    const size_t rest = sizeof argv - KEPT_STRINGS * sizeof *argv;
+    if (longest >= KEPT_STRINGS) {
+        madvise(argv + KEPT_STRINGS, rest, MADV_DONTNEED);
+        madvise(envp + KEPT_STRINGS, rest, MADV_DONTNEED);
+    }
+    longest = 0;
 }
 
 struct stream *exec_start(uint32_t id, uint32_t window, const struct command *command)
@@ -158,8 +180,10 @@ struct stream *exec_start(uint32_t id, uint32_t window, const struct command *co
             send_fail(id, STAGE_LIMIT, errno, argv[0]);
         else
             send_fail(id, start.stage, start.error, start.stage == STAGE_CWD ? command->cwd : argv[0]);
+        forget_lists();
         return NULL;
     }
+    forget_lists();
     struct stream *stream = stream_open(id, COMMAND);
     stream->pid = stream->session = pid;
     stream->credit = window;

@@ -141,10 +141,11 @@ static int put_beside(struct stream *stream, char *path, char *last)
     return stream->fd;
 }
 
-static int put_open(struct stream *stream, char *path)
+/* `path` and `resolved`, which is changed, begin as the same. */
+static int put_open(struct stream *stream, const char *path, char *resolved)
 {
     char *last;
-    struct stat status;
+    struct stat status, reached;
     if (path[0] != '/') {
         errno = EINVAL;
         return -1;
@@ -153,11 +154,13 @@ static int put_open(struct stream *stream, char *path)
     bool found = stat(path, &status) == 0;
     if (found && !S_ISREG(status.st_mode))
         return put_in_place(stream, path);
-    if (resolve(path, &last) < 0)
+    if (resolve(resolved, &last) < 0)
         return -1;
-    if (found && is_mount(path))
+    /* A file without a name has a link in /proc all the same: its text names nothing, or something else. */
+    if (found && (lstat(resolved, &reached) < 0 || reached.st_dev != status.st_dev || reached.st_ino != status.st_ino
+                  || is_mount(resolved)))
         return put_in_place(stream, path);
-    if (put_beside(stream, path, last) >= 0)
+    if (put_beside(stream, resolved, last) >= 0)
         return 0;
     if (!found || !takes_no_file(errno))
         return -1;
@@ -177,6 +180,12 @@ void file_abort(struct stream *stream)
     if (stream->kind == PUT && stream->fd >= 0 && !stream->in_place)
         unlinkat(stream->dir, temporary_name(stream->temporary), 0);
     file_close(stream);
+}
+
+void file_give_up(struct stream *stream, enum fail_stage stage, int error, const char *why)
+{
+    send_fail(stream->id, stream->in_place && stream->bytes ? STAGE_PARTLY : stage, error, why);
+    file_abort(stream);
 }
 
 static void fail(struct stream *stream, enum fail_stage stage, const char *path)
@@ -199,7 +208,7 @@ bool put_frame(const struct frame *frame)
     struct stream *stream = stream_open(frame->stream, PUT);
     stream->mode = mode;
     stream->keep_mode = flags & PUT_KEEP_MODE;
-    if (put_open(stream, resolved) < 0) {
+    if (put_open(stream, path, resolved) < 0) {
         fail(stream, STAGE_OPEN, path);
         return true;
     }

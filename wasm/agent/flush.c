@@ -44,6 +44,8 @@ static void *work(void *unused)
             break;
     }
     report("flushes have ended", errno);
+    /* The agent is told by a hang-up. */
+    close(thread_fd);
     return unused;
 }
 
@@ -104,31 +106,46 @@ int64_t flush_due(void)
     return ended && ended + CALM_MS < due ? ended + CALM_MS : due;
 }
 
-static void begin(void)
+static void finish(uint32_t error)
 {
-    const uint32_t request = 0;
-    /* It is idle, so there is room. Without its thread nothing is flushed, and nothing is said to be. */
-    if (send(flush_fd, &request, sizeof request, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        return;
-    under_way = announced = true;
-    send_empty(F_FLUSH, 0);
-}
-
-static void finish(void)
-{
-    uint32_t error;
-    if (recv(flush_fd, &error, sizeof error, MSG_DONTWAIT) != sizeof error)
-        return;
     under_way = false;
     if (announced)
         send_u32(F_FLUSHED, 0, error);
     announced = false;
 }
 
-void flush_step(bool answered)
+/* False: it could not be asked for, and may be later. */
+static bool begin(void)
 {
-    if (answered)
-        finish();
+    const uint32_t request = 0;
+    /* The thread is idle, so there is room. */
+    if (flush_fd >= 0 && send(flush_fd, &request, sizeof request, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EPIPE)
+        return false;
+    under_way = announced = true;
+    send_empty(F_FLUSH, 0);
+    /* Without its thread nothing is flushed, and nobody is to wait for it. */
+    if (flush_fd < 0)
+        finish(EIO);
+    return true;
+}
+
+/* The thread has told how a flush ended, or has ended itself. */
+static void hear(void)
+{
+    uint32_t error;
+    ssize_t got = recv(flush_fd, &error, sizeof error, MSG_DONTWAIT);
+    if (got == sizeof error)
+        finish(error);
+    if (got != 0)
+        return;
+    close_fd(&flush_fd);
+    finish(EIO);
+}
+
+void flush_step(short events)
+{
+    if (events)
+        hear();
     int64_t now = since ? now_ms() : 0;
     if (flush_due() > now)
         return;
@@ -136,10 +153,10 @@ void flush_step(bool answered)
     bool runs = box_runs();
     uint64_t now_used = box_used();
     bool written = ended || wrote || now_used != used;
+    /* Where it could not begin, another try follows an interval later. */
+    bool failed = written && !begin();
     used = now_used;
     ended = 0;
-    wrote = false;
-    since = runs ? now : 0;
-    if (written)
-        begin();
+    wrote = failed;
+    since = runs || failed ? now : 0;
 }

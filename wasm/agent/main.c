@@ -30,8 +30,6 @@
 #define PORT_READ 4096
 /* Of the buffer of what is received, what stays when it is empty: more than any frame but a long EXEC. */
 #define RX_KEPT (4 * RX_CHUNK)
-/* Whole pages: memory is given back in such, and what shares one with the buffer would be lost. */
-#define PAGE 4096
 /* Of the agent, and inherited by commands. The agent's own fit the soft one: see MAX_POLL. */
 #define SOFT_FILES 1024
 #define HARD_FILES 4096
@@ -171,7 +169,7 @@ static bool fill_polls(bool outputs)
     /* First: a command's end is then never seen before the hang-up of its pipes. */
     poll_add(children, POLLIN);
     poll_add(port, (blocked ? POLLOUT : 0) | (deaf ? POLLRDHUP : room ? POLLIN : 0));
-    poll_add(flush_fd, tx_has(TX_RESERVE) ? POLLIN : 0);
+    poll_add(tx_has(TX_RESERVE) ? flush_fd : -1, POLLIN);
     for (int i = 0; i < stream_count; i++) {
         if (streams[i]->kind == COMMAND)
             pipes_poll(streams[i], outputs && !blocked && !deaf);
@@ -276,7 +274,7 @@ static _Noreturn void serve(void)
             if (sent && sent < FLOOD && !ended)
                 quiet_until = now_ms() + QUIET_OUTPUT_MS;
         }
-        flush_step(polls[2].revents & POLLIN);
+        flush_step(polls[2].revents);
         if (ending)
             shutdown_step(reaped);
         crowded = !tx_has(TX_RESERVE);

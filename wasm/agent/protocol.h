@@ -98,8 +98,8 @@
  * more. The host does the same and ends the machine: everything inside the guest is untrusted.
  *
  * Flushes. From READY on the agent writes out what the box's file system holds in memory: soon after a command, a PUT or
- * a FILE has ended, and at least every second of the guest's time while processes of the box run. It sends FLUSH as it begins and FLUSHED as
- * it is done; they alternate. All that was written before FLUSH was sent, thus by commands whose output or EXIT and by files whose
+ * a FILE that changes something has ended, and at least every second of the guest's time while processes of the box
+ * use the processor. It sends FLUSH as it begins and FLUSHED as it is done; they alternate. All that was written before FLUSH was sent, thus by commands whose output or EXIT and by files whose
  * DONE came before it, is on the disk when FLUSHED says so. A box in which nothing runs and nothing ends sends neither.
  */
 #ifndef BOXRUN_PROTOCOL_H
@@ -110,7 +110,8 @@
 #define FRAME_HEADER 12
 /*
  * Bytes of a command's arguments and environment together that Linux takes, with 8 MB of stack: each string with its
- * zero and a pointer of 4 bytes. Each string has at most MAX_STRING bytes without its zero. The host refuses more.
+ * zero and a pointer of 4 bytes. Each string has at most MAX_STRING bytes without its zero. Linux counts the program's
+ * path, too, which is found only here: the host keeps MAX_PATH + 1 bytes free for it, and refuses more.
  */
 #define MAX_STRINGS (2u << 20)
 #define MAX_STRING 131071
