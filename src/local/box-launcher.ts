@@ -184,8 +184,8 @@ export class BoxLauncher {
       report({ phase: "download" });
       const assets = await this.catalog.open();
       const image = this.catalog.imageOf(assets, record);
-      const { name, description, baseSha256: base } = image;
-      box.describeImage({ name, description, base });
+      const { name, description, baseSha256 } = image;
+      box.describeImage({ name, description, baseSha256 });
       const { memoryMb, diskSizeGb } = record.spec;
       const disk = newDiskGb === null ? null : diskSizeGb === newDiskGb ? DEFAULT_DISK : GROWING_DISK;
       const config = this.configOf(assets, image, { memoryMb, disk, diskSizeGb });

@@ -13,6 +13,13 @@ import type { BoxRecord } from "./state/record.js";
 export const DEFAULT_DISK = "disk-8g";
 export const GROWING_DISK = "disk-1g";
 
+/** SHA-256 of images by that of their packed list of chunks, which is what records of boxes had at first: of those images that have not changed since. */
+const BASE_OF_CHUNK_LIST: Readonly<Record<string, string>> = {
+  // tiny
+  "4f501e23d650cbbd071604c4da5d8fbe475c1323fcced8317cfca176559d3018":
+    "8932564797a6dcb5ea62d60cc4f8a3191c084317831da8143d2ff1ab65197bf4",
+};
+
 /** The images that boxes can be made of, by all their names, and the emulator they run in. */
 export class ImageCatalog {
   readonly location: string;
@@ -112,7 +119,9 @@ export class ImageCatalog {
   /** The image that a box was made of, or is to be. IMAGE_PULL_FAILED, STATE_MISMATCH. */
   imageOf(assets: Assets, { spec, image: made, id }: BoxRecord): ImageManifest {
     const image = this.find(assets, made?.name ?? spec.image);
-    if (!made?.base || made.base === image.baseSha256) return image;
+    // What says nothing of the contents was made of the first image of that name, or is not made yet.
+    const base = made?.baseSha256 ?? (made?.base && BASE_OF_CHUNK_LIST[made.base]) ?? made?.base;
+    if (!base || base === image.baseSha256) return image;
     throw new BoxRunError(
       "STATE_MISMATCH",
       `box ${id} was made of another build of the image ${image.name}, and its disk only goes with that`,

@@ -28,6 +28,7 @@ const RECORDS: unknown[] = [
     stoppedAt: new Date(1).toISOString(),
     error: { code: "RUNTIME_ERROR", message: "it stopped" },
   },
+  { ...newRecord(BOX, SPEC), image: { name: "tiny", description: "tiny", baseSha256: "0".repeat(64) } },
   { ...newRecord(BOX, SPEC), version: 1, image: "tiny" },
 ];
 const isMismatch = (error: unknown) => isBoxRunError(error) && error.code === "STATE_MISMATCH";

@@ -25,8 +25,18 @@ const recordSchema = z.object({
   version: z.literal(FORMAT_VERSION),
   id: z.string(),
   spec: specSchema,
-  /** The image that its disk goes with. `base` names its contents; null in a box whose first version did not say. */
-  image: z.nullable(z.object({ name: z.string(), description: z.string(), base: z.nullable(z.string()) })),
+  /**
+   * The image that its disk goes with. `baseSha256`: of the whole image. Boxes made before that was kept have `base` instead, the SHA-256 of its packed list
+   * of chunks; null in a box whose first version did not say.
+   */
+  image: z.nullable(
+    z.object({
+      name: z.string(),
+      description: z.string(),
+      base: z.exactOptional(z.nullable(z.string())),
+      baseSha256: z.exactOptional(z.string()),
+    }),
+  ),
   /** False until it has run for the first time: what is left of a creation that was cut off is nobody's box. */
   made: z.boolean(),
   createdAt: time,
