@@ -6,7 +6,7 @@ import { bytes, clock, type Field, integer, list, oneOf, type Text, text } from 
 
 export const PROTOCOL_VERSION = 2;
 export const FRAME_HEADER = 12;
-/** Bytes of a command's arguments and environment that Linux takes: each string with a zero and a pointer, which are {@link STRING_OVERHEAD}. */
+/** Bytes of a command's arguments and environment that Linux takes: each string with a zero and a pointer, which are {@link STRING_OVERHEAD}; the program's path among them. */
 export const MAX_STRINGS = 2 << 20;
 export const STRING_OVERHEAD = 5;
 /** Longest of them, in bytes. */

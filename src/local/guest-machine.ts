@@ -39,6 +39,7 @@ export class GuestMachine {
       onOutput: (bytes) => this.guest.receive(bytes),
       onLoaded: (bytes) => this.owner.onLoaded(bytes),
       onStarting: () => this.owner.onStarting(),
+      onResumed: () => this.guest.setClock(),
       onUnreadable: (why, offline) => this.owner.onUnreadable(why, offline),
       onEnded: (error) => {
         // What was under way may have been done in part, whatever the reason.

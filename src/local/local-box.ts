@@ -17,6 +17,7 @@ import { startTimer } from "../util/timer.js";
 import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
 import { requireCommandSize } from "./command-size.js";
+import { describeErrno } from "./errno.js";
 import type { Guest } from "./guest/guest.js";
 import type { GuestMachine } from "./guest-machine.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
@@ -35,6 +36,8 @@ const PROCESS_LIMIT = 1024;
 const ENTROPY_BYTES = 64;
 /** For a script that is done to wait until what it has written is stored: on a slow disk all that a guest holds in memory. */
 const STORE_DEADLINE_MS = 60_000;
+
+const UNSTORED = "what was written last could not be stored";
 
 /** What a box needs of the backend it belongs to. */
 export interface BoxContext {
@@ -84,6 +87,7 @@ export class LocalBox {
     lock.then(onHeld, () => {});
     this.guest = owned.guest;
     this.machine = owned.handle;
+    this.guest.onUnstored = (errno) => this.warn(UNSTORED, describeErrno(errno));
     const { store, logLimitBytes } = context;
     this.executions = new BoxExecutions(record, this.guest, store, logLimitBytes, this.giveUp);
     owned.owner = {
@@ -156,7 +160,10 @@ export class LocalBox {
       workdir: spec.workdir,
     });
     const notes = typeof store.persistent === "string" ? [store.persistent] : [];
-    this.local = { boot: this.owned.warm ? "warm" : boot, warnings: [...warnings, ...notes] };
+    this.local = {
+      boot: this.owned.warm ? "warm" : boot,
+      warnings: [...warnings, ...notes, ...this.local.warnings],
+    };
     await this.write({ made: true, startedAt: new Date().toISOString(), stoppedAt: null, error: null });
     if (this.failure) throw this.failure;
     // Given up while that was written.
@@ -356,10 +363,17 @@ export class LocalBox {
     if (this.state === "booting")
       return this.machine.end(new BoxRunError("IMAGE_PULL_FAILED", why, { retryable: offline }));
     const kind = offline ? "offline" : "damaged or missing";
-    const warning = `${kind}: part of the image could not be read, and what needed it got an input/output error; the next read tries again: ${why}`;
-    // One of a kind, the latest.
-    const others = this.local.warnings.filter((other) => !other.startsWith(`${kind}: `));
-    this.local = { ...this.local, warnings: [...others, warning] };
+    this.warn(
+      kind,
+      `part of the image could not be read, and what needed it got an input/output error; the next read tries again: ${why}`,
+    );
+  }
+
+  /** Notes the first of a kind: a guest that fails in a loop must not have every watcher list all boxes as often. */
+  private warn(kind: string, why: string): void {
+    const { warnings } = this.local;
+    if (warnings.some((warning) => warning.startsWith(`${kind}: `))) return;
+    this.local = { ...this.local, warnings: [...warnings, `${kind}: ${why}`] };
     this.context.onChanged();
   }
 

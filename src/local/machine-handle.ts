@@ -25,6 +25,8 @@ export interface MachineHandlers {
   onLoaded(bytes: number): void;
   /** Assets are there and the machine starts. */
   onStarting(): void;
+  /** The machine goes on after standing still by itself: its guest's date is behind. */
+  onResumed(): void;
   /** Part of the image could not be had, so that a read by the guest failed. `offline`: for want of a network or a server. */
   onUnreadable(why: string, offline: boolean): void;
   /** The machine has ended, and not because it was asked to. Called once. */
@@ -187,6 +189,8 @@ export class MachineHandle {
         this.console += this.decoder.decode(message.bytes, { stream: true });
         this.console = this.console.slice(-CONSOLE_CHARACTERS);
         return;
+      case "resumed":
+        return this.handlers.onResumed();
       case "unreadable":
         return this.handlers.onUnreadable(message.message, message.offline);
       case "ended": {

@@ -77,6 +77,21 @@ describe("a process with a box", () => {
     expect(await heldAfter(box.machine, flush, { ...flushed, errno: 5 })).toBe(false);
   });
 
+  it("reads once in the box's warnings that what was written could not be stored", async () => {
+    const { backend, id, machine } = await storedBox();
+    await heldAfter(machine, flush, { ...flushed, errno: 5 }, flush, { ...flushed, errno: 5 });
+    expect((await backend.getBox(id)).local!.warnings).toEqual([
+      "what was written last could not be stored: input/output error (EIO)",
+    ]);
+  });
+
+  it("tells its guest the date when its machine goes on after a backlog", async () => {
+    const { machine } = await storedBox();
+    const told = machine.next("clock");
+    machine.post({ type: "resumed" });
+    expect(await told).toMatchObject({ type: "clock" });
+  });
+
   it("is kept by what is asked meanwhile, whatever is stored", async () => {
     const box = await storedBox();
     await runCommand(box);

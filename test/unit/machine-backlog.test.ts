@@ -79,21 +79,25 @@ async function runningMachine() {
     (played.events as MachineEvents).onOutput(new Uint8Array(bytes));
     await null;
   };
-  return { tell, print };
+  const resumed = () => posted.filter((message) => "type" in message && message.type === "resumed").length;
+  return { tell, print, resumed };
 }
 
 it("a machine whose output nobody takes stands still, and goes on once it is taken, unless it was paused", async () => {
-  const { tell, print } = await runningMachine();
+  const { tell, print, resumed } = await runningMachine();
   for (let i = 0; i < 32; i++) await print(2 ** 20);
   expect(played.calls).toEqual([]);
   await print(2 ** 20);
   expect(played.calls).toEqual(["pause"]);
   tell({ type: "took", bytes: 2 ** 20 });
   expect(played.calls).toEqual(["pause", "resume"]);
+  expect(resumed()).toBe(1);
   await print(2 ** 20);
   tell({ type: "pause" });
   tell({ type: "took", bytes: 33 * 2 ** 20 });
   expect(played.calls).toEqual(["pause", "resume", "pause"]);
   tell({ type: "resume" });
   expect(played.calls).toEqual(["pause", "resume", "pause", "resume"]);
+  // Its owner sets the guest's date by itself after a pause of its own.
+  expect(resumed()).toBe(1);
 });

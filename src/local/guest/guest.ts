@@ -50,6 +50,8 @@ export class Guest {
   });
   /** How far the guest's writes have come. */
   readonly flushes = new Flushes();
+  /** Called when the guest could not store what was written, with the errno. */
+  onUnstored: (errno: number) => void = () => {};
   private readonly reader = new FrameReader("guest");
   private readonly streams = new Map<number, GuestStream>();
   private readonly hello = deferred<void>();
@@ -193,7 +195,9 @@ export class Guest {
       case "flush":
         return this.flushes.begin();
       case "flushed":
-        return this.flushes.end();
+        this.flushes.end();
+        if (frame.errno !== 0) this.onUnstored(frame.errno);
+        return;
       case "done":
         this.expect(frame);
         return this.done.resolve();

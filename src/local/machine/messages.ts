@@ -61,6 +61,8 @@ export type FromMachine =
   | { type: "stopped"; contents: Uint8Array | null }
   /** What the guest's kernel prints; of much at once the last. */
   | { type: "console"; bytes: Uint8Array }
+  /** It goes on after a time in which its owner took no output. */
+  | { type: "resumed" }
   /** A read of the image failed: for the guest an input/output error of that read. */
   | { type: "unreadable"; message: string; offline: boolean }
   /** The machine has ended by itself. */

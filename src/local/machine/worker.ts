@@ -72,6 +72,8 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     else reasons.delete(why);
     const now = reasons.size > 0;
     if (now !== before) void (now ? machine?.pause() : machine?.resume())?.catch(failed);
+    // Whoever asks for a pause knows when it ends.
+    if (before && !now && why === "backlog") host.post({ type: "resumed" }, []);
   };
 
   let backlogBytes = 0;
