@@ -35,9 +35,10 @@ interface FileHandle {
   write(data: Uint8Array, offset: number, length: number): Promise<{ bytesWritten: number }>;
   close(): Promise<void>;
 }
-/** Of `node:path`. */
+/** The few functions of `node:path` that are used here. None that normalizes: ".." after a linked directory is the kernel's to resolve. */
 interface NodePath {
   dirname(path: string): string;
+  isAbsolute(path: string): boolean;
   resolve(...paths: string[]): string;
 }
 
@@ -50,8 +51,8 @@ const IDLE_MS = 60_000;
 const RETRY_MS = 5;
 /** What a file that exists says when it cannot be replaced, but perhaps written. */
 const NOT_REPLACED = ["EACCES", "EPERM", "EROFS", "EBUSY", "EXDEV", "ENOENT", "ENOTSUP", "EOPNOTSUPP"];
-/** Names of these lead to what is open, or made by the kernel: to be replaced is not in their nature. */
-const OF_SYSTEM = /^\/(?:dev|proc|sys)\//;
+/** Names that lead to what is open, or made by the kernel: to be replaced is not in their nature. */
+const OF_SYSTEM = /^\/(?:proc\/|sys\/|dev\/fd\/|dev\/std(?:in|out|err)$)/;
 
 /** A file of this machine as a stream. UNSUPPORTED where there are no files. */
 export async function openLocalFile(
@@ -128,11 +129,12 @@ async function save(path: string, source: Source, { newMode, signal }: SaveOptio
   const found = await unlessAbsent(files.stat(path));
   if (found?.isDirectory()) throw invalid(`cannot write ${path} on this machine: it is a directory`);
   if (found?.isSocket()) throw invalid(`cannot write ${path} on this machine: it is a socket`);
-  if (found && (!found.isFile() || OF_SYSTEM.test(path))) return writeInto(files, path, source, signal);
+  if (found && (!found.isFile() || OF_SYSTEM.test(paths.resolve(path)))) return writeInto(files, path, source, signal);
   const target = found ? await files.realpath(path) : await leadsTo(files, paths, path);
   if (!found) await files.mkdir(paths.dirname(target), { recursive: true });
   const mode = found ? 0o600 : (await newMode()) & 0o777;
-  const partial = `${target}.${Math.random().toString(36).slice(2)}.part`;
+  // Not made of the target's name, which may be as long as names can be.
+  const partial = `${paths.dirname(target)}/.boxrun-${crypto.randomUUID()}.part`;
   const handle = await files.open(partial, "wx", mode).catch((error) => {
     if (found && isOneOf(error, NOT_REPLACED)) return undefined;
     throw error;
@@ -150,7 +152,12 @@ async function save(path: string, source: Source, { newMode, signal }: SaveOptio
     await files.rename(partial, target).catch(async (error) => {
       if (!found || !isOneOf(error, NOT_REPLACED)) throw error;
       const whole = await openSource(files, partial);
-      await writeInto(files, target, new Source(streamOf(whole.handle, partial)), signal);
+      const copy = new Source(streamOf(whole.handle, partial));
+      try {
+        await writeInto(files, target, copy, signal);
+      } finally {
+        await copy.cancel();
+      }
       await files.rm(partial, { force: true });
     });
   } catch (error) {
@@ -159,7 +166,10 @@ async function save(path: string, source: Source, { newMode, signal }: SaveOptio
   }
 }
 
-/** Gives a file the mode of another one, and its owner: group and all, where this process may, else the group alone, else neither. */
+/**
+ * Gives a file the mode of another one, and its owner: group and all, where this process may, else the group alone, else neither. The members of a group that is not the old one may then do no more than everybody
+ * could.
+ */
 async function resemble(handle: FileHandle, { mode, uid, gid }: Stat): Promise<void> {
   const now = await handle.stat();
   const may = (work: Promise<void>) =>
@@ -169,9 +179,10 @@ async function resemble(handle: FileHandle, { mode, uid, gid }: Stat): Promise<v
     );
   let isOwned = now.uid === uid && now.gid === gid;
   if (!isOwned) isOwned = await may(handle.chown(uid, gid));
-  if (!isOwned) await may(handle.chown(now.uid, gid));
+  const isGroup = isOwned || now.gid === gid || (await may(handle.chown(now.uid, gid)));
+  const group = isGroup ? 0o070 : (mode & 0o007) << 3;
   // Bits that lend the owner's rights lend none of somebody else's.
-  await handle.chmod(mode & (isOwned ? 0o7777 : 0o777));
+  await handle.chmod(mode & (isOwned ? 0o7777 : 0o707 | group));
 }
 
 /** Writes into what is there, from its first byte on. */
@@ -187,6 +198,7 @@ async function writeInto(
     // What was there goes when there is something new, not before.
     const isFile = (await handle.stat()).isFile();
     const first = await source.next();
+    signal?.throwIfAborted();
     begun = true;
     if (isFile) await handle.truncate(0);
     if (first) await writeChunk(handle, first, signal);
@@ -246,21 +258,25 @@ async function writeChunk(
 class Source {
   failure: unknown;
   private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
+  private isCanceled = false;
 
   constructor(stream: ReadableStream<Uint8Array>) {
     this.reader = stream.getReader();
   }
 
+  /** The next bytes; undefined at the end. A stream that was canceled has none: it must not look like one that has ended. */
   async next(): Promise<Uint8Array | undefined> {
-    try {
-      return (await this.reader.read()).value;
-    } catch (error) {
+    const { value } = await this.reader.read().catch((error) => {
       this.failure = error;
       throw error;
-    }
+    });
+    if (this.isCanceled) throw new Error("the stream was canceled");
+    return value;
   }
 
+  /** Ends the stream, if it has not ended. Idempotent. */
   async cancel(): Promise<void> {
+    this.isCanceled = true;
     await this.reader.cancel().catch(() => {});
   }
 }
@@ -292,7 +308,8 @@ async function leadsTo(files: NodeFiles, paths: NodePath, path: string): Promise
   let target = path;
   for (let links = 0; links <= MAX_LINKS; links++) {
     if (!(await unlessAbsent(files.lstat(target)))?.isSymbolicLink()) return target;
-    target = paths.resolve(paths.dirname(target), await files.readlink(target));
+    const to = await files.readlink(target);
+    target = paths.isAbsolute(to) ? to : `${paths.dirname(target)}/${to}`;
   }
   throw new Error("too many levels of symbolic links");
 }

@@ -20,13 +20,15 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import files, { type FileHandle } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type BoxHandle, BoxRunClient } from "../../src/index.js";
 import { failure, pattern } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
+import { deferred } from "../../src/util/deferred.js";
 
 let folder: string;
 let box: BoxHandle;
@@ -36,11 +38,15 @@ beforeEach(async () => {
   await box.files.write("/f", "from the box");
   await box.files.write("/run", "#!/bin/sh\n", { mode: 0o4755 });
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(folder, { recursive: true });
+});
 
 const at = (name: string) => join(folder, name);
 const modeOf = (name: string) => statSync(at(name)).mode & 0o7777;
 const isRoot = process.getuid?.() === 0;
+const errno = (code: string) => Object.assign(new Error(code), { code });
 const hasFifos = process.platform !== "win32";
 
 describe("a download to a path", () => {
@@ -205,7 +211,7 @@ describe("a download to a path", () => {
     });
   });
 
-  it("leaves what is there when its source fails or its signal aborts", async () => {
+  it("leaves what is there when its source fails", async () => {
     writeFileSync(at("old"), "old");
     const backend = new FakeBackend();
     const reason = new Error("the line was cut");
@@ -220,6 +226,115 @@ describe("a download to a path", () => {
     for (const name of ["old", "none"]) expect(await failure(failing.download("/f", at(name)))).toBe(reason);
     expect(readFileSync(at("old"), "utf8")).toBe("old");
     expect(readdirSync(folder)).toEqual(["old"]);
+  });
+
+  it.each(["replaced", "written in place"])(
+    "leaves what is there when its signal aborts before the first byte, and it would be %s",
+    async (how) => {
+      writeFileSync(at("old"), "old");
+      const real = files.open;
+      const opened: FileHandle[] = [];
+      vi.spyOn(files, "open").mockImplementation(async (path, flags, mode) => {
+        if (flags === "wx" && how === "written in place") throw errno("EACCES");
+        opened.push(await real(path, flags, mode));
+        return opened.at(-1)!;
+      });
+      const asked = deferred();
+      const canceled = deferred();
+      const backend = new FakeBackend();
+      backend.download = async () => {
+        const stream = new ReadableStream<Uint8Array>(
+          {
+            pull: () => {
+              asked.resolve();
+              return new Promise(() => {});
+            },
+            cancel: () => canceled.resolve(),
+          },
+          { highWaterMark: 0 },
+        );
+        return { size: null, mode: 0o644, stream };
+      };
+      const silent = await new BoxRunClient({ backend }).create("fake");
+      const controller = new AbortController();
+      const reason = new Error("enough");
+      const saved = failure(silent.download("/f", at("old"), { signal: controller.signal }));
+      await asked.promise;
+      controller.abort(reason);
+      expect(await saved).toBe(reason);
+      await canceled.promise;
+      await vi.waitFor(() => expect(opened.map(({ fd }) => fd)).toEqual([-1]));
+      expect(readFileSync(at("old"), "utf8")).toBe("old");
+      await vi.waitFor(() => expect(readdirSync(folder)).toEqual(["old"]));
+    },
+  );
+
+  it("leaves nothing open where it cannot be written in place either", async () => {
+    writeFileSync(at("old"), "old");
+    const real = files.open;
+    const opened: FileHandle[] = [];
+    vi.spyOn(files, "rename").mockRejectedValue(errno("EXDEV"));
+    vi.spyOn(files, "open").mockImplementation(async (path, flags, mode) => {
+      if (path === at("old")) throw errno("EACCES");
+      opened.push(await real(path, flags, mode));
+      return opened.at(-1)!;
+    });
+    expect(await failure(box.download("/f", at("old")))).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(opened.map(({ fd }) => fd)).toEqual([-1, -1]);
+    expect(readdirSync(folder)).toEqual(["old"]);
+    expect(readFileSync(at("old"), "utf8")).toBe("old");
+  });
+
+  it("follows a link with .. in a linked directory as the kernel does", async () => {
+    mkdirSync(at("other/dir"), { recursive: true });
+    writeFileSync(at("x"), "somebody else's");
+    symlinkSync("other/dir", at("linked"));
+    symlinkSync("../x", at("other/dir/dangling"));
+    await box.download("/f", at("linked/dangling"));
+    expect(readFileSync(at("x"), "utf8")).toBe("somebody else's");
+    expect(readFileSync(at("other/x"), "utf8")).toBe("from the box");
+    expect(lstatSync(at("other/dir/dangling")).isSymbolicLink()).toBe(true);
+  });
+
+  it.skipIf(!isRoot)("lets no other group read it, where the group cannot be kept", async () => {
+    for (const [name, mode] of [
+      ["key", 0o640],
+      ["program", 0o775],
+    ] as const) {
+      writeFileSync(at(name), "old");
+      chownSync(at(name), 0, 4321);
+      chmodSync(at(name), mode);
+    }
+    const handle = await files.open(at("key"), "r");
+    vi.spyOn(Object.getPrototypeOf(handle), "chown").mockRejectedValue(errno("EPERM"));
+    await handle.close();
+    await box.download("/f", at("key"));
+    await box.download("/f", at("program"));
+    expect(statSync(at("key")).gid).not.toBe(4321);
+    expect([modeOf("key"), modeOf("program")]).toEqual([0o600, 0o755]);
+  });
+
+  it("saves a file whose name is as long as names can be", async () => {
+    const name = "n".repeat(255);
+    for (const text of ["from the box", "again"]) {
+      await box.files.write("/f", text);
+      await box.download("/f", at(name));
+      expect(readFileSync(at(name), "utf8")).toBe(text);
+    }
+    expect(readdirSync(folder)).toEqual([name]);
+  });
+
+  it.skipIf(process.platform !== "linux")("replaces a regular file in shared memory", async () => {
+    const shared = mkdtempSync("/dev/shm/boxrun-local-");
+    try {
+      writeFileSync(join(shared, "f"), "old");
+      linkSync(join(shared, "f"), join(shared, "other"));
+      await box.download("/f", join(shared, "f"));
+      expect(readFileSync(join(shared, "f"), "utf8")).toBe("from the box");
+      expect(readFileSync(join(shared, "other"), "utf8")).toBe("old");
+    } finally {
+      rmSync(shared, { recursive: true });
+    }
   });
 
   it("refuses a name that is half a character", async () => {
