@@ -129,7 +129,8 @@ async function save(path: string, source: Source, { newMode, signal }: SaveOptio
   const found = await unlessAbsent(files.stat(path));
   if (found?.isDirectory()) throw invalid(`cannot write ${path} on this machine: it is a directory`);
   if (found?.isSocket()) throw invalid(`cannot write ${path} on this machine: it is a socket`);
-  if (found && (!found.isFile() || OF_SYSTEM.test(paths.resolve(path)))) return writeInto(files, path, source, signal);
+  if (found && (!found.isFile() || OF_SYSTEM.test(paths.resolve(path))))
+    return writeInto(files, path, source, signal);
   const target = found ? await files.realpath(path) : await leadsTo(files, paths, path);
   if (!found) await files.mkdir(paths.dirname(target), { recursive: true });
   const mode = found ? 0o600 : (await newMode()) & 0o777;

@@ -209,6 +209,7 @@ export class RemoteBackend implements Backend {
     return uploadPlain(this.http, boxId, path, body, options, {
       startExec: (spec) => this.startExec(boxId, spec),
       waitExec: (execId, signal) => this.executions.wait(boxId, execId, signal),
+      cancelExec: (execId) => this.executions.cancel(boxId, execId),
     });
   }
 

@@ -1,84 +1,33 @@
 import type { ExecInfo, ExecSpec, UploadSpec } from "../backend.js";
 import { DEFAULT_FILE_MODE } from "../contract/schemas.js";
 import { BoxRunError, errnoCause } from "../errors.js";
-import { followLinks } from "../follow-links.js";
 import { toHex } from "../util/bytes.js";
+import { newId } from "../util/ids.js";
+import { within } from "../util/within.js";
 import { isDropped } from "./http.js";
+import { APPEND, CODES, DISCARD, FINISH, INSPECT, PREPARE, REFUSALS } from "./piece-scripts.js";
 
-/** A plain BoxRun server takes 2 MB in one request; what stands before it, often 1 MiB. */
+/** The size of a piece, in bytes. A plain BoxRun server takes 2 MB in one request; what stands before it, often 1 MiB. */
 export const PIECE_BYTES = 960 * 1024;
-/** Of one piece: it comes under a name of its own, so that it may be sent again. */
+/** The limit of sending one piece: it comes under a name of its own, so that it may be sent again. */
 const MAX_TRIES = 3;
-/** Of one script: nothing that it does may wait for ever. As long as a guest of this machine has to put a file in its place. */
+/** The time limit of one script: nothing that it does may wait for ever. As long as a guest of this machine has to put a file in its place. */
 const SCRIPT_MS = 600_000;
-/** How the scripts below say what is wrong, or there. */
-const WRONG_PIECE = 65;
-const IN_PLACE_FAILED = 66;
-const IS_THERE = 67;
-const IS_IN_PLACE = 68;
-/** Of a shell, or whoever starts it, that is not there or cannot be run. */
+/** The time that a server has to end a script, and to clean up. */
+const CLEAN_UP_MS = 30_000;
+/** Exit codes of a shell that is not there or cannot be run. A server that refuses to start it reads as these. */
 const NO_SHELL = [126, 127];
 
-/** What cannot be written, by the exit code that says so. */
-const REFUSALS: Readonly<Record<number, { code: string; text: string }>> = {
-  70: { code: "EISDIR", text: "is a directory" },
-  71: {
-    code: "EINVAL",
-    text: "not a regular file but a FIFO or socket, which nobody may ever read (EINVAL)",
-  },
-  72: { code: "ELOOP", text: "too many levels of symbolic links" },
-};
-
-/** `$t` becomes what the path in `$1` leads to: something that can be written. */
-const TARGET = `${followLinks("$1", 72)}if [ -d "$t" ]; then exit 70; fi
-if [ -p "$t" ] || [ -S "$t" ]; then exit 71; fi
-`;
-/** $1 is the path, $2 the name of a file that may be made beside it. Says how it is to be written: 0 for what is not there yet. */
-const INSPECT = `${TARGET}[ -e "$t" ] || [ -L "$1" ] || exit 0
-[ -e "$t" ] && [ ! -f "$t" ] && exit ${IS_IN_PLACE}
-(: > "$2") 2> /dev/null || exit ${IS_IN_PLACE}
-rm -f "$2"
-exit ${IS_THERE}`;
-/** $1 is the file so far, $2 the piece, $3 its size, $4 its SHA-256 or nothing, $5 what is there before it. */
-const APPEND = `set -e
-[ "$(wc -c < "$2")" -eq "$3" ] || exit ${WRONG_PIECE}
-if [ -n "$4" ] && command -v sha256sum > /dev/null; then
-  sum=$(sha256sum < "$2"); [ "\${sum%% *}" = "$4" ] || exit ${WRONG_PIECE}
-fi
-[ "$5" -eq 0 ] || [ "$(wc -c < "$1")" -eq "$5" ]
-cat "$2" >> "$1"
-rm -f "$2"`;
-/**
- * $1 is where the file is to be, $2 the file, $3 its size, $4 its mode, or nothing: the one that there is; $5 the mode of a new one. A regular file is replaced by a rename from beside it, with its owner kept; what cannot be is
- * written into: a device, a mount, a file in a directory that takes no new ones.
- */
-const FINISH = `${TARGET}set -e
-[ "$(wc -c < "$2")" -eq "$3" ]
-if [ ! -e "$t" ]; then
-  mkdir -p "\${t%/*}/"
-  chmod "\${4:-$5}" "$2"
-  exec mv -f "$2" "$t"
-fi
-new=\${t%/*}/.boxrun-\${2##*boxrun-}
-if [ -f "$t" ] && mv -f "$2" "$new" 2> /dev/null; then
-  mode=\${4:-$(stat -c %a "$t")}
-  if chown "$(stat -c %u:%g "$t")" "$new" 2> /dev/null && chmod "$mode" "$new" && mv -f "$new" "$t" 2> /dev/null; then exit 0; fi
-  mv -f "$new" "$2"
-fi
-cat "$2" 2> /dev/null > "$t" || exit ${IN_PLACE_FAILED}
-if [ -n "$4" ]; then chmod "$4" "$t"; fi
-rm -f "$2"`;
-const DISCARD = 'rm -f "$1" "$1.piece"';
-
-/** What sending in pieces needs of a server. */
+/** Calls of a server that sending in pieces needs. */
 export interface PieceServer {
   /** Puts one file, in one request. */
   put(path: string, bytes: Uint8Array): Promise<void>;
   startExec(spec: ExecSpec): Promise<ExecInfo>;
   waitExec(execId: string, signal: AbortSignal | undefined): Promise<ExecInfo>;
+  cancelExec(execId: string): Promise<unknown>;
 }
 
-/** How a file can be written: as a "new" one, which the server may put by itself; beside what is there; or from elsewhere, where its directory may take no new files. "unknown": the box has no shell. */
+/** Ways in which a file can be written: as a "new" one, which the server may put by itself; beside what is there; or from elsewhere, where its directory may take no new files. "unknown": the box has no shell. */
 export type Place = "new" | "beside" | "elsewhere" | "unknown";
 
 /** Looks at what a path leads to. RUNTIME_ERROR for a directory, a FIFO, a socket. */
@@ -87,14 +36,10 @@ export async function inspect(
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<Place> {
-  const code = await runScript(server, INSPECT, [path, partOf(path)], signal).catch((error) => {
-    // Some servers refuse a command whose program is not there.
-    if (error instanceof BoxRunError && error.code === "RUNTIME_ERROR" && !error.retryable) return 127;
-    throw error;
-  });
+  const code = await runScript(server, INSPECT, [path, partsBeside(path)], signal);
   if (code === 0) return "new";
-  if (code === IS_THERE) return "beside";
-  if (code === IS_IN_PLACE) return "elsewhere";
+  if (code === CODES.isThere) return "beside";
+  if (code === CODES.isInPlace) return "elsewhere";
   if (code !== null && NO_SHELL.includes(code)) return "unknown";
   throw refusal(path, code) ?? failed(path, `the box could not look at it (exit code ${code})`);
 }
@@ -106,22 +51,25 @@ export async function uploadInPieces(
   pieces: AsyncIterable<Uint8Array>,
   { mode, newMode = DEFAULT_FILE_MODE, place, signal }: UploadSpec & { place: Place },
 ): Promise<void> {
-  const part = partOf(place === "elsewhere" ? "/tmp/upload" : path);
+  const parts = partsBeside(place === "elsewhere" ? "/tmp/upload" : path);
   const run = (script: string, ...args: string[]) => runScript(server, script, args, signal);
   let sent = 0;
   try {
+    const prepared = await run(PREPARE, parts);
+    if (prepared !== 0)
+      throw failed(path, `the box could not make the directory ${parts} (exit code ${prepared})`);
     for await (const piece of pieces) {
-      await sendPiece(server, run, { path, part, piece, before: sent });
+      await sendPiece(server, run, { path, parts, piece, before: sent });
       sent += piece.byteLength;
     }
     const modes = [mode?.toString(8) ?? "", newMode.toString(8)];
-    const code = await run(FINISH, path, part, String(sent), ...modes);
-    if (code === IN_PLACE_FAILED) throw inPlaceFailed(path);
+    const code = await run(FINISH, path, parts, String(sent), ...modes);
+    if (code === CODES.inPlaceFailed) throw inPlaceFailed(path);
     if (code !== 0)
       throw refusal(path, code) ?? failed(path, `the box could not put it together (exit code ${code})`);
   } catch (error) {
     // Not with the caller's signal, which may be why it failed.
-    await runScript(server, DISCARD, [part], undefined).catch(() => {});
+    await within(CLEAN_UP_MS, runScript(server, DISCARD, [path, parts], undefined)).catch(() => {});
     throw error;
   }
 }
@@ -129,42 +77,54 @@ export async function uploadInPieces(
 async function sendPiece(
   server: PieceServer,
   run: (script: string, ...args: string[]) => Promise<number | null>,
-  { path, part, piece, before }: { path: string; part: string; piece: Uint8Array; before: number },
+  { path, parts, piece, before }: { path: string; parts: string; piece: Uint8Array; before: number },
 ): Promise<void> {
-  const piecePath = `${part}.piece`;
   const hash = await sha256(piece);
   for (let attempt = 1; ; attempt++) {
     try {
-      await server.put(piecePath, piece);
+      await server.put(`${parts}/piece`, piece);
     } catch (error) {
       if (!isDropped(error) || attempt === MAX_TRIES) throw error;
       continue;
     }
-    const code = await run(APPEND, part, piecePath, String(piece.byteLength), hash, String(before));
+    const code = await run(APPEND, parts, String(piece.byteLength), hash, String(before));
     if (code === 0) return;
-    if (code !== WRONG_PIECE) throw failed(path, `the box could not append it (exit code ${code})`);
+    if (code !== CODES.wrongPiece) throw failed(path, `the box could not append it (exit code ${code})`);
     if (attempt === MAX_TRIES) throw failed(path, "it arrived damaged, time after time");
   }
 }
 
+/** Runs a script to its end, and resolves to its exit code. When it is given up, it is over before this rejects, as far as the server can end it: nothing of it works beside what comes next. */
 async function runScript(
   server: Omit<PieceServer, "put">,
   script: string,
   args: string[],
   signal: AbortSignal | undefined,
 ): Promise<number | null> {
+  signal?.throwIfAborted();
   const cmd = ["/bin/sh", "-c", script, "boxrun", ...args];
   const spec = { cmd, env: null, workdir: "/", timeoutMs: SCRIPT_MS, stdin: false };
   const { id } = await server.startExec(spec);
-  return (await server.waitExec(id, signal)).exitCode;
+  try {
+    return (await server.waitExec(id, signal)).exitCode;
+  } catch (error) {
+    const over = new AbortController();
+    const ended = async () => {
+      await server.cancelExec(id);
+      await server.waitExec(id, over.signal);
+    };
+    await within(CLEAN_UP_MS, ended()).catch(() => {});
+    over.abort();
+    throw error;
+  }
 }
 
-/** A name beside the path, that nobody else has. */
-function partOf(path: string): string {
-  return `${path}.boxrun-${crypto.randomUUID()}`;
+/** A directory beside the path, that nobody else has. Its name is not made of the file's, which may be as long as names can be. */
+function partsBeside(path: string): string {
+  return `${path.slice(0, path.lastIndexOf("/"))}/.boxrun-${newId("exec").slice(5)}`;
 }
 
-/** Nothing where there is no such function: in pages without https. */
+/** SHA-256 in lower-case hex. Empty where there is no such function: in pages without https. */
 async function sha256(bytes: Uint8Array): Promise<string> {
   const { subtle } = crypto as { subtle?: SubtleCrypto };
   if (!subtle) return "";

@@ -1,6 +1,7 @@
 import type { UploadSpec } from "../backend.js";
 import { DEFAULT_FILE_MODE } from "../contract/schemas.js";
 import { wireDone } from "../contract/wire.js";
+import { unsupported } from "../errors.js";
 import type { Http } from "./http.js";
 import { fromSource, multipart } from "./upload.js";
 import { inspect, PIECE_BYTES, type PieceServer, uploadInPieces } from "./upload-pieces.js";
@@ -36,6 +37,11 @@ export async function uploadPlain(
     const mode = options.mode ?? options.newMode ?? DEFAULT_FILE_MODE;
     const isPlain = second.done && mode === DEFAULT_FILE_MODE && (place === "new" || place === "unknown");
     if (isPlain) return put(path, first.value as Uint8Array);
+    if (place === "unknown")
+      throw unsupported(
+        `upload to ${path}: the box has no shell, without which this server takes at most ${PIECE_BYTES} bytes, and gives them the mode 644`,
+        "use an image with /bin/sh, or a server of this package",
+      );
     const all = async function* () {
       if (!first.done) yield first.value;
       if (!second.done) yield second.value;

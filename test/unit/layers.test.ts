@@ -84,7 +84,7 @@ const REMOTE_ROWS: string[][] = [
   ["upload.ts", "download.ts", "exec-waiter.ts", "terminal.ts", "stdin.ts", "file-operation.ts"],
   ["upload-pieces.ts"],
   ["http.ts"],
-  ["upload-source.ts"],
+  ["upload-source.ts", "piece-scripts.ts"],
   ["incoming.ts", "unix-socket.ts", "params.ts"],
   ["failures.ts"],
   ["options.ts", "unix-agent.ts", "unix-agent-node.ts", "unix-agent-browser.ts"],

@@ -101,8 +101,8 @@ describe("an upload", () => {
     await backend.upload(BOX.id, "/x", streamOf(bytes, 100_000), { mode: 0o644 });
     expect(uploads).toHaveLength(3);
     expect(new Set(uploads.map(({ dest }) => dest)).size).toBe(1);
-    expect(uploads[0]!.dest).toMatch(/^\/x\.boxrun-[\w-]+\.piece$/);
-    expect(scripts).toHaveLength(5);
+    expect(uploads[0]!.dest).toMatch(/^\/\.boxrun-[\w-]+\/piece$/);
+    expect(scripts).toHaveLength(6);
     expect(scripts.at(-1)!.slice(-3)).toEqual(["2500000", "644", "644"]);
   });
 
@@ -112,8 +112,8 @@ describe("an upload", () => {
     const { backend, server } = await serve(PLAIN, (request, response) => {
       if (request.path.endsWith("/upload")) return json(response, { ok: true });
       if (request.method === "POST") return json(response, EXEC);
-      // The first looks at what is there.
-      const code = asked++ > 0 && asked - 2 < damaged ? 65 : 0;
+      // The first looks at what is there, the second makes a directory.
+      const code = asked++ > 1 && asked - 3 < damaged ? 65 : 0;
       json(response, { ...ENDED, status: code ? "failed" : "succeeded", exit_code: code });
     });
     const send = () => backend.upload(BOX.id, "/x", streamOf(pattern(10), 10), { mode: 0o755 });
@@ -133,8 +133,8 @@ describe("an upload over a plain server", () => {
       .map(({ body }) => /name="dest"\r\n\r\n(.*)\r\n/.exec(body)![1]!);
 
   it.each([
-    ["beside what is there", 67, /^\/etc\/x\.boxrun-[\w-]+\.piece$/],
-    ["elsewhere, what can only be written in place", 68, /^\/tmp\/upload\.boxrun-[\w-]+\.piece$/],
+    ["beside what is there", 67, /^\/etc\/\.boxrun-[\w-]+\/piece$/],
+    ["elsewhere, what can only be written in place", 68, /^\/tmp\/\.boxrun-[\w-]+\/piece$/],
     ["under its name, where nothing is there", 0, /^\/etc\/x$/],
     ["under its name, where the box has no shell", 127, /^\/etc\/x$/],
   ])("puts a file %s", async (_where, code, dest) => {
@@ -142,6 +142,37 @@ describe("an upload over a plain server", () => {
     await backend.upload(BOX.id, "/etc/x", streamOf(bytesOf("x"), 1), {});
     expect(dests(server)).toEqual([expect.stringMatching(dest)]);
   });
+
+  it("puts it under its name where the server refuses to start a shell", async () => {
+    const { backend, server } = await serve(PLAIN, refusing(500, "Failed to start execution: not found"));
+    await backend.upload(BOX.id, "/etc/x", streamOf(bytesOf("x"), 1), {});
+    expect(dests(server)).toEqual(["/etc/x"]);
+  });
+
+  it.each([
+    [500, "the database is locked"],
+    [502, "bad gateway"],
+  ])("sends nothing where the command fails with status %i for another reason", async (status, message) => {
+    const { backend, server } = await serve(PLAIN, refusing(status, message));
+    const error = await failure(backend.upload(BOX.id, "/etc/x", streamOf(bytesOf("x"), 1), {}));
+    expect(error.message).toContain(message);
+    expect(dests(server)).toEqual([]);
+  });
+
+  it.each([
+    ["of a mode of its own", 1, { mode: 0o755 }],
+    ["of more than one piece", 1_000_000, {}],
+  ])(
+    "refuses a file %s for a box without a shell, before it sends any of it",
+    async (_what, size, options) => {
+      const { backend, server } = await serve(PLAIN, plainServer(127));
+      const error = await failure(backend.upload(BOX.id, "/etc/x", streamOf(pattern(size), size), options));
+      expect(error).toMatchObject({ code: "UNSUPPORTED" });
+      expect(error.message).toMatch(/no shell/);
+      expect(dests(server)).toEqual([]);
+      expect(server.seen.filter(({ method }) => method === "POST")).toHaveLength(1);
+    },
+  );
 
   it.each([
     [70, "EISDIR"],
@@ -154,6 +185,15 @@ describe("an upload over a plain server", () => {
     expect(dests(server)).toEqual([]);
   });
 });
+
+/** A plain server that answers every command with this status. */
+function refusing(status: number, message: string): Parameters<typeof serve>[1] {
+  return (request, response) => {
+    if (request.path.endsWith("/upload")) return json(response, { ok: true });
+    if (request.method === "POST") return json(response, { code: "RUNTIME_ERROR", message }, status);
+    json(response, BOX);
+  };
+}
 
 /** A plain server whose first command ends with this code, and every other with 0. */
 function plainServer(firstCode: number): Parameters<typeof serve>[1] {
