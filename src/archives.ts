@@ -1,7 +1,8 @@
 import { invalid } from "./errors.js";
 import { type Source, toStream } from "./source.js";
+import { untilAborted } from "./util/abort.js";
 
-/** What begins with these bytes, and is no tar archive. */
+/** Formats that begin with these bytes, and are no tar archives. */
 const COMPRESSED: readonly (readonly [name: string, magic: readonly number[]])[] = [
   ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
   ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
@@ -16,32 +17,34 @@ const MAX_MAGIC = 6;
 
 /**
  * A tar archive as a stream, and the flag by which `tar` reads it: "z" where it is compressed by gzip, which `tar` in the box inflates as it comes. VALIDATION_ERROR names any other compression. The source is
- * canceled when it is refused.
+ * canceled when this throws, as it does with the signal's reason.
  */
 export async function tarOf(
   archive: Exclude<Source, string>,
+  signal?: AbortSignal,
 ): Promise<{ stream: ReadableStream<Uint8Array>; flag: "" | "z" }> {
   const reader = toStream(archive).stream.getReader();
   const chunks: Uint8Array[] = [];
   const start: number[] = [];
-  while (start.length < MAX_MAGIC) {
-    const { value } = await reader.read();
-    if (!value) break;
-    if (!(value instanceof Uint8Array)) {
-      await reader.cancel().catch(() => {});
-      throw invalid("an archive must be a stream of bytes");
-    }
-    chunks.push(value);
-    start.push(...value.subarray(0, MAX_MAGIC));
-  }
   const begins = (magic: readonly number[]) => magic.every((byte, i) => start[i] === byte);
-  const found = COMPRESSED.find(([, magic]) => begins(magic));
-  if (found) {
-    await reader.cancel().catch(() => {});
-    throw invalid(
-      `the archive is compressed with ${found[0]}, and unpack takes tar archives, plain or compressed with gzip`,
-      "decompress it first, or upload it and unpack it by a command in the box",
-    );
+  try {
+    while (start.length < MAX_MAGIC) {
+      const { value } = await untilAborted(reader.read(), signal);
+      if (!value) break;
+      if (!(value instanceof Uint8Array)) throw invalid("an archive must be a stream of bytes");
+      chunks.push(value);
+      start.push(...value.subarray(0, MAX_MAGIC));
+    }
+    const found = COMPRESSED.find(([, magic]) => begins(magic));
+    if (found)
+      throw invalid(
+        `the archive is compressed with ${found[0]}, and unpack takes tar archives, plain or compressed with gzip`,
+        "decompress it first, or upload it and unpack it by a command in the box",
+      );
+  } catch (error) {
+    // Not waited for: a source may take its time, and the caller has its answer.
+    reader.cancel(error).catch(() => {});
+    throw error;
   }
   const stream = new ReadableStream<Uint8Array>(
     {

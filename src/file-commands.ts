@@ -161,7 +161,7 @@ export class FileCommands implements BoxFiles {
   async unpack(archive: Exclude<Source, string>, path: BoxPath, options: FileOptions = {}): Promise<void> {
     pathBytes(path);
     options.signal?.throwIfAborted();
-    const { stream, flag } = await untilAborted(tarOf(archive), options.signal);
+    const { stream, flag } = await tarOf(archive, options.signal);
     if (this.backend.capabilities.stdin === true) {
       await this.scripts.run("unpack", scripts.UNPACK, [path], [flag], { ...options, stdin: stream });
       return;

@@ -85,7 +85,7 @@ exec rm -rf -- "$a"`;
 export const COPY_WARNING = /^cp: can(?:not|'t) (?:stat|open|access) .*: No such file or directory$/;
 
 /**
- * `$1`: "r" for directories with what is in them, which join what is in the target. What is copied into a FIFO would wait for a reader: that is looked for first. A device keeps the mode it has.
+ * `$1`: "r" for directories with what is in them, which join what is in the target. A copy into a FIFO, or over a link to one, would wait for a reader: these are looked for first. A device keeps the mode it has.
  */
 export const COPY = `${EXISTS}
 export LC_ALL=C
@@ -94,7 +94,7 @@ if [ -d "$a" ]; then
   if [ -e "$b" ] && [ ! -d "$b" ]; then exit 41; fi
   mkdir -p -- "$b" || exit 41
   cd "$b/" || exit 41
-  waits=$(find . -type p -exec sh -c 'for f; do if [ -f "$0/$f" ]; then echo x; fi; done' "$a" {} +)
+  waits=$(find . \\( -type p -o -type l \\) -exec sh -c 'for f; do if [ -p "$f" ] && [ -f "$0/$f" ]; then echo x; fi; done' "$a" {} +)
   [ -z "$waits" ] || exit 45
   exec cp -a -- "$a/." "$b/"
 fi
@@ -110,7 +110,7 @@ export const PACK = `${EXISTS}
 export LC_ALL=C
 exec tar -C "$a/" -cf - .`;
 
-/** What \`tar\` complains of, of GNU and of BusyBox, when its archive is whole: of what has changed, or cannot be in an archive at all. */
+/** Complaints of `tar`, of GNU and of BusyBox, when its archive is whole: about what has changed, or cannot be in an archive at all. */
 export const PACK_WARNING =
   /: (?:No such file or directory|[Ff]ile (?:changed as|removed before) we read it|File shrank by \d+ bytes; padding with zeros|socket ignored|unknown file type(?:; file ignored)?|error exit delayed from previous errors)$/;
 
@@ -118,7 +118,7 @@ export const PACK_WARNING =
 export const UNPACK = `mkdir -p -- "$a" || exit 41
 exec tar -C "$a/" -x\${1}f -`;
 
-/** \`$b\` is the archive. */
+/** `$b` is the archive. */
 export const UNPACK_FILE = `mkdir -p -- "$a" || exit 41
 tar -C "$a/" -x\${1}f "$b"
 code=$?

@@ -1,9 +1,16 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { tarOf } from "../../src/archives.js";
-import { PACK_WARNING, VANISHED } from "../../src/file-scripts.js";
+import { pathBytes } from "../../src/file-paths.js";
+import { COPY, PACK_WARNING, VANISHED, withPaths } from "../../src/file-scripts.js";
+import { BoxRunClient } from "../../src/index.js";
 import { Complaints } from "../../src/scripted-files.js";
 import { failure, streamOf } from "../../src/testing/contract/tools.js";
+import { FakeBackend } from "../../src/testing/fake-backend.js";
 
 const bytesOf = async (stream: ReadableStream) => new Uint8Array(await new Response(stream).arrayBuffer());
 
@@ -53,6 +60,47 @@ describe("an archive", () => {
     expect(canceled).toBe(reason);
     const broken = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(reason) });
     expect(await failure(tarOf(broken))).toBe(reason);
+  });
+});
+
+describe("an archive that does not come", () => {
+  it("is let go of when the signal aborts", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    let canceled: unknown;
+    const source = new ReadableStream<Uint8Array>(
+      {
+        pull: () => {
+          controller.abort(reason);
+          return new Promise(() => {});
+        },
+        cancel: (why) => {
+          canceled = why;
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const box = await new BoxRunClient({ backend: new FakeBackend() }).create("fake");
+    expect(await failure(box.files.unpack(source, "/to", { signal: controller.signal }))).toBe(reason);
+    expect(canceled).toBe(reason);
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a copy of a directory", () => {
+  it.each(["a FIFO", "a link to a FIFO"])("refuses %s in its target at once", (what) => {
+    const folder = mkdtempSync(join(tmpdir(), "boxrun-copy-"));
+    try {
+      const [from, to] = [join(folder, "from"), join(folder, "to")] as const;
+      for (const path of [from, to]) mkdirSync(path);
+      writeFileSync(join(from, "name"), "x");
+      execFileSync("mkfifo", [join(to, what === "a FIFO" ? "name" : "fifo")]);
+      if (what !== "a FIFO") symlinkSync("fifo", join(to, "name"));
+      const script = withPaths(COPY, [from, to].map(pathBytes));
+      const { status } = spawnSync("/bin/sh", ["-c", script, "boxrun", "r"], { timeout: 5000 });
+      expect(status).toBe(45);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 

@@ -70,7 +70,8 @@ export function kindCases(context: Context): void {
 
   it("refuses at once what nobody may ever read or write", async () => {
     await sh(
-      "mkdir -p /srv/fifo/dir && cd /srv/fifo && mkfifo fifo dir/name && ln -s fifo link && echo x > name",
+      `mkdir -p /srv/fifo/dir /srv/fifo/linked && cd /srv/fifo && mkfifo fifo dir/name && ln -s fifo link && echo x > name
+      ln -s ../fifo linked/name`,
     );
     const refused = [
       files().write("/srv/fifo/fifo", "x"),
@@ -80,6 +81,7 @@ export function kindCases(context: Context): void {
       files().copy("/srv/fifo/fifo", "/srv/fifo/copy"),
       files().copy("/srv/fifo/name", "/srv/fifo/link"),
       files().copy("/srv/fifo", "/srv/fifo/dir", { recursive: true }),
+      files().copy("/srv/fifo", "/srv/fifo/linked", { recursive: true }),
       files().copy("/dev/zero", "/srv/fifo/copy"),
       files().read("/dev/zero"),
     ];
