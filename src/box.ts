@@ -227,7 +227,7 @@ export class BoxHandle {
     return (await localFiles()).saveLocalFile(target, body, { newMode, ...(signal && { signal }) });
   }
 
-  /** Where a download does not tell it. */
+  /** Reads the mode of a file whose download did not carry it. */
   private modeOf(path: string, signal: AbortSignal | undefined): Promise<number> {
     return this.files.stat(path, signal ? { signal } : {}).then(
       (stat) => stat.mode,

@@ -45,11 +45,11 @@ interface NodePath {
 const READ_BYTES = 256 * 1024;
 /** As kernels count them. */
 const MAX_LINKS = 40;
-/** How long a FIFO may have no reader, or a device take nothing. */
+/** Limit of the time that a FIFO may have no reader, or a device take nothing. */
 const IDLE_MS = 60_000;
 /** Between two tries of one that takes nothing: nothing tells when it does again. */
 const RETRY_MS = 5;
-/** What a file that exists says when it cannot be replaced, but perhaps written. */
+/** Errors of a file that exists and cannot be replaced, but perhaps written. */
 const NOT_REPLACED = ["EACCES", "EPERM", "EROFS", "EBUSY", "EXDEV", "ENOENT", "ENOTSUP", "EOPNOTSUPP"];
 /** Names that lead to what is open, or made by the kernel: to be replaced is not in their nature. */
 const OF_SYSTEM = /^\/(?:proc\/|sys\/|dev\/fd\/|dev\/std(?:in|out|err)$)/;
@@ -255,7 +255,7 @@ async function writeChunk(
   }
 }
 
-/** What is read of a stream, and what it failed with: its caller wants that, not what became of the file. */
+/** A stream that is read, and the error it failed with: its caller wants that, not what became of the file. */
 class Source {
   failure: unknown;
   private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
@@ -282,7 +282,7 @@ class Source {
   }
 }
 
-/** What is in a file, which it closes. */
+/** Streams the contents of a file, and closes it. */
 function streamOf(handle: FileHandle, path: string): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(
     {

@@ -12,7 +12,7 @@ const TYPES: Readonly<Record<string, FileEntry["type"]>> = {
   "10": "symlink",
 };
 const MAX_LIST_BYTES = 64 * 2 ** 20;
-/** Of what a program complains of, in characters. */
+/** Limit of what is kept of a program's complaints, in characters. */
 const MAX_WORDS = 8192;
 const SLASH = 47;
 const SPACE = 32;
@@ -78,7 +78,7 @@ export class ScriptedFiles {
   }
 }
 
-/** What a program complains of, line by line, as it comes: whether all of it is warnings, and its last words. */
+/** Complaints of a program, line by line, as they come: whether all of them are warnings, and the last words. */
 export class Complaints {
   words = "";
   private line = "";
