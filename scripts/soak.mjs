@@ -54,9 +54,12 @@ const options = {
   concurrency: Number(values.concurrency),
   say: (line) => console.error(line),
 };
+const boxes = values.boxes === undefined ? undefined : Number(values.boxes);
+if (boxes !== undefined && !(Number.isInteger(boxes) && boxes >= 1))
+  throw new Error(`--boxes must be an integer of at least 1, got ${values.boxes}`);
 const suiteOptions = {
   ...(values.modules && { modules: values.modules.split(",") }),
-  ...(values.boxes && { boxes: Number(values.boxes) }),
+  ...(boxes !== undefined && { boxes }),
   say: options.say,
 };
 const [table, chosen, given] = values.suite
