@@ -8,7 +8,7 @@ export interface LockOwner {
   since: Date | null;
   /** What to do when it is gone for certain and its lock is not. */
   hint?: string;
-  /** True: for a moment only, to look at the box or to remove it. */
+  /** True: perhaps for a moment only, to look at the box, to remove it, or as a page that was just left. */
   brief?: boolean;
 }
 

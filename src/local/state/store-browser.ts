@@ -204,7 +204,9 @@ function readOwner(text: string): LockOwner | undefined {
     const { since, title, address, brief } = JSON.parse(text);
     const who = `the page ${title ? `"${title}" at ` : ""}${address}`;
     const time = Number.isSafeInteger(since) ? new Date(since) : null;
-    return { who, since: time, ...(brief === true && { brief: true }) };
+    // A page that was just left, by a reload, lets go a moment after the next one has begun.
+    const isPassing = brief === true || address === location.origin + location.pathname;
+    return { who, since: time, ...(isPassing && { brief: true }) };
   } catch {
     return undefined;
   }
