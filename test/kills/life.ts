@@ -12,6 +12,9 @@ import { listOf, READERS } from "./records.js";
 /** Far more than any step takes on a slow, busy machine: what takes longer will never end. */
 const LIMIT_MS = 120_000;
 /** A machine has two cores. */
+/** A machine that cannot write ends within this, on a busy machine, too. */
+const ENDING_MS = 30_000;
+const ENDING_PAUSE_MS = 100;
 const MAX_BOXES = 3;
 
 interface Box {
@@ -121,6 +124,16 @@ export class Life {
     await owner!.kill();
   }
 
+  /** Lists the boxes once none of them reads running: its commands fail before its machine has let go of the disk. */
+  private async listEnded(): Promise<Info[]> {
+    const until = performance.now() + ENDING_MS;
+    for (;;) {
+      const infos = await this.owner!.call<Info[]>("list");
+      if (infos.every(({ status }) => status !== "running") || performance.now() > until) return infos;
+      await delay(ENDING_PAUSE_MS);
+    }
+  }
+
   /** All that is written fails once there is no room. What was acknowledged until then stays. */
   private async fill({ roomBytes }: Kill, writing: Promise<unknown>[]): Promise<void> {
     this.tally.full++;
@@ -140,7 +153,7 @@ export class Life {
       ...fillers.map((work) => failed(work, "STORAGE_FULL", "BOX_NOT_RUNNING")),
     ]);
     // Where there was no room for the record of how it ended, it reads as any box whose owner has gone.
-    for (const { name, status, errorCode } of await this.owner!.call<Info[]>("list"))
+    for (const { name, status, errorCode } of await this.listEnded())
       if (status !== "stopped" && errorCode !== "STORAGE_FULL")
         this.violations.push(`there is no room, and ${name} is in status ${status} (${errorCode})`);
     await this.host.limit(null);
