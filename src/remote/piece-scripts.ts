@@ -6,7 +6,7 @@
 import { followLinks } from "../follow-links.js";
 
 /** Exit codes of the scripts that are no failure of a program. */
-export const CODES = { wrongPiece: 65, inPlaceFailed: 66, isThere: 67, isInPlace: 68 } as const;
+export const CODES = { wrongPiece: 65, inPlaceFailed: 66, isThere: 67, isInPlace: 68, noRoom: 69 } as const;
 
 /** Errors of a target that cannot be written, by the exit code that says so. */
 export const REFUSALS: Readonly<Record<number, { code: string; text: string }>> = {
@@ -33,8 +33,13 @@ mkdir -m 700 "$2" 2> /dev/null || exit ${CODES.isInPlace}
 rmdir "$2"
 exit ${CODES.isThere}`;
 
+/** Ends with what is wrong, by the words of a program in `$why`. */
+const TELL = `case $why in *"No space left"*) exit ${CODES.noRoom} ;; esac
+exit 1`;
+
 /** Makes the directory of the parts, `$1`. */
-export const PREPARE = `mkdir -p "\${1%/*}/" && exec mkdir -m 700 "$1"`;
+export const PREPARE = `why=$( { mkdir -p "\${1%/*}/" && mkdir -m 700 "$1"; } 2>&1) && exit 0
+${TELL}`;
 
 /** Appends a piece. `$1`: the directory of the parts, `$2`: the piece's size, `$3`: its SHA-256 or nothing, `$4`: the size of what came before it. */
 export const APPEND = `set -e
@@ -45,8 +50,8 @@ if [ -n "$3" ] && command -v sha256sum > /dev/null; then
   sum=$(sha256sum < piece); [ "\${sum%% *}" = "$3" ] || exit ${CODES.wrongPiece}
 fi
 [ "$4" -eq 0 ] || [ "$(wc -c < part)" -eq "$4" ]
-cat piece >> part
-rm -f piece`;
+if why=$(cat piece 2>&1 >> part); then exec rm -f piece; fi
+${TELL}`;
 
 /**
  * Puts the file in its place. `$1`: its path, `$2`: the directory of the parts, `$3`: its size, `$4`: its mode, or nothing for the one that is there, `$5`: the mode of a new one.

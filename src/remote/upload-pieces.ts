@@ -57,7 +57,10 @@ export async function uploadInPieces(
   try {
     const prepared = await run(PREPARE, parts);
     if (prepared !== 0)
-      throw failed(path, `the box could not make the directory ${parts} (exit code ${prepared})`);
+      throw (
+        refusal(path, prepared) ??
+        failed(path, `the box could not make the directory ${parts} (exit code ${prepared})`)
+      );
     for await (const piece of pieces) {
       await sendPiece(server, run, { path, parts, piece, before: sent });
       sent += piece.byteLength;
@@ -89,7 +92,8 @@ async function sendPiece(
     }
     const code = await run(APPEND, parts, String(piece.byteLength), hash, String(before));
     if (code === 0) return;
-    if (code !== CODES.wrongPiece) throw failed(path, `the box could not append it (exit code ${code})`);
+    if (code !== CODES.wrongPiece)
+      throw refusal(path, code) ?? failed(path, `the box could not append it (exit code ${code})`);
     if (attempt === MAX_TRIES) throw failed(path, "it arrived damaged, time after time");
   }
 }
@@ -132,6 +136,8 @@ async function sha256(bytes: Uint8Array): Promise<string> {
 }
 
 function refusal(path: string, code: number | null): BoxRunError | undefined {
+  if (code === CODES.noRoom)
+    return new BoxRunError("STORAGE_FULL", `upload to ${path}: no space left on the box's disk`);
   const known = REFUSALS[code ?? -1];
   if (!known) return undefined;
   return new BoxRunError("RUNTIME_ERROR", `upload to ${path}: ${known.text}`, {

@@ -202,7 +202,9 @@ async function refusalOf(backend: Backend, { boxId, id, cmd }: ExecInfo): Promis
   const { status, exitCode } = info;
   if (status !== "failed" || (exitCode !== 126 && exitCode !== 127)) return undefined;
   for await (const event of backend.execEvents(boxId, id, { after: 0 })) {
-    if (event.type === "exit" || event.stream !== "stderr") break;
+    if (event.type === "exit") break;
+    // It ran, and said so itself.
+    if (event.stream !== "stderr") return undefined;
     return new TextDecoder().decode(event.bytes).trim().replace(`${cmd[0]}: `, "");
   }
   return "";
