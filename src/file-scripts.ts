@@ -38,7 +38,7 @@ exec stat -L -c '/${FORMAT} .' -- "$a"`;
 export const LSTAT = `${IS_THERE}
 exec stat -c '/${FORMAT} .' -- "$a"`;
 
-/** What a list complains of when something is removed meanwhile. */
+/** Complaints of a list in which something is removed meanwhile. */
 export const VANISHED = /: No such file or directory$/;
 
 /** A name holds no slash, so that one at the beginning of a line begins an entry, whatever the name before it holds. */
@@ -81,7 +81,7 @@ exec rm -f -- "$a"`;
 export const REMOVE_ALL = `${IS_THERE}
 exec rm -rf -- "$a"`;
 
-/** What `cp` complains of when something is removed while it copies a directory. */
+/** Complaints of `cp` when something is removed while it copies a directory. */
 export const COPY_WARNING = /^cp: can(?:not|'t) (?:stat|open|access) .*: No such file or directory$/;
 
 /**

@@ -7,7 +7,7 @@ import type { Host } from "./host.js";
 import type { FromMachine } from "./machine/messages.js";
 import { defaultStateFolder, folderStore } from "./state/store-node.js";
 
-/** What `work` returns. UNSUPPORTED where the runtime does not allow it. */
+/** Resolves to the result of `work`. UNSUPPORTED where the runtime does not allow it. */
 function allowed<T>(work: () => T): T {
   try {
     return work();

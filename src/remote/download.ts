@@ -44,7 +44,7 @@ function sizeOf({ headers }: Response): number | null {
   return length === null || headers.has("content-encoding") ? null : Number(length);
 }
 
-/** Of a file of our server's; others do not tell. */
+/** Mode of a file, as our server tells it; others do not. */
 function modeOf({ headers }: Response): number | undefined {
   const text = headers.get(MODE_HEADER);
   return text !== null && /^[0-7]{1,4}$/.test(text) ? Number.parseInt(text, 8) : undefined;

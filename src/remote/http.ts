@@ -168,7 +168,7 @@ export class Http {
     this.#options.onClose?.();
   }
 
-  /** What ends a call: its caller, or the end of this client. */
+  /** Begins a call, which ends with its caller or with this client. */
   private begin(call: Call): { life: AbortController; end: () => void } {
     if (this.over || (this.life.aborted && call.outlives !== "late")) throw invalid("this client was closed");
     const { signal } = call;

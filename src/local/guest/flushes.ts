@@ -4,7 +4,7 @@ import { violation } from "./violation.js";
 /** Counts what a guest has done that may have written to its disk, and how much of it is stored, as the guest reports it. */
 export class Flushes {
   private written = 0;
-  /** Of {@link written}, so many came before the flush that began last. */
+  /** Count of {@link written} before the flush that began last. */
   private begun = 0;
   private stored = 0;
   private underWay = false;

@@ -229,7 +229,7 @@ export class Guest {
   }
 }
 
-/** What the fields of frames are called in the API, where that is something else. */
+/** Names in the API of the fields of frames, where they differ. */
 const FIELD_NAMES: Readonly<Record<string, string>> = {
   path: "the path",
   second: "the new path",

@@ -13,7 +13,7 @@ const offset = () => Date.now() - performance.now();
  * second while something runs.
  */
 export class WallClock {
-  /** Of the date that the guest was told last. */
+  /** Belongs to the date that the guest was told last. */
   private told: number | undefined;
   private stopTimer: (() => void) | undefined;
 

@@ -3,10 +3,10 @@ import type { MachineDisk } from "./disks.js";
 /** Of a drive's status register; ready is that it is, and that its heads are where they should be. */
 const ATA_BUSY = 0x80;
 const ATA_READY = 0x50;
-/** Of the status, too: the command failed. Of the error register: because of what cannot be read. */
+/** Bit of the status: the command failed. Bit of the error register: what was asked for cannot be read. */
 const ATA_FAILED = 0x01;
 const ATA_UNREADABLE = 0x40;
-/** Of the channel's bus master: it moves data. */
+/** Bit of the channel's bus master: it moves data. */
 const DMA_ACTIVE = 0x01;
 /** In the place of the command's number, once it is done. */
 const NO_COMMAND = -1;
