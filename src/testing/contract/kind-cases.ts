@@ -132,8 +132,8 @@ export function kindCases(context: Context): void {
 
   it("gives a file that grows as far as it went, one that is removed whole, and none that is cut", async () => {
     const size = 3 * 2 ** 20;
-    // What is on its way is less than the last of them.
-    await sh(`mkdir -p /srv/moving && cd /srv/moving && for megabytes in 3:grows 3:goes 24:cut; do
+    // The last takes longer to send than to cut, even to a browser (WebKitGTK) that reads ahead without a bound.
+    await sh(`mkdir -p /srv/moving && cd /srv/moving && for megabytes in 3:grows 3:goes 256:cut; do
       dd if=/dev/zero of=\${megabytes#*:} bs=1M seek=\${megabytes%:*} count=0 2> /dev/null; done`);
     const begun = async (name: string) => {
       const { size, stream } = await download(name);
