@@ -1,4 +1,5 @@
 import { BoxRunError } from "../errors.js";
+import type { Unreadable } from "./box-warnings.js";
 import { Guest } from "./guest/guest.js";
 import { runCommand } from "./guest/run-command.js";
 import type { Host } from "./host.js";
@@ -10,8 +11,8 @@ export interface MachineOwner {
   onLoaded(bytes: number): void;
   /** Assets are there and the machine starts. */
   onStarting(): void;
-  /** Part of the image could not be had, so that a read by the guest failed. `offline`: for want of a network or a server. */
-  onUnreadable(why: string, offline: boolean): void;
+  /** Part of the image could not be had, so that a read by the guest failed; null: it can be had again. */
+  onReadable(unreadable: Unreadable | null): void;
   /** The machine has ended, and not because it was asked to. Called once. */
   onEnded(error: BoxRunError): void;
 }
@@ -19,7 +20,7 @@ export interface MachineOwner {
 const NOBODY: MachineOwner = {
   onLoaded: () => {},
   onStarting: () => {},
-  onUnreadable: () => {},
+  onReadable: () => {},
   onEnded: () => {},
 };
 
@@ -40,7 +41,7 @@ export class GuestMachine {
       onLoaded: (bytes) => this.owner.onLoaded(bytes),
       onStarting: () => this.owner.onStarting(),
       onResumed: () => this.guest.setClock(),
-      onUnreadable: (why, offline) => this.owner.onUnreadable(why, offline),
+      onReadable: (unreadable) => this.owner.onReadable(unreadable),
       onEnded: (error) => {
         // What was under way may have been done in part, whatever the reason.
         this.guest.lose(new BoxRunError(error.code, error.message, { cause: error.cause }));

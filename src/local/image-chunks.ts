@@ -50,8 +50,10 @@ export class ImageChunks {
   private last = -2;
   /** False: whoever waits is told soon. True: a guest reads, and a chunk is asked for again for as long as its disk may be silent. */
   patient = false;
-  /** A chunk could not be had for as long as a guest's disk may be silent, and none has come since: the guest reads on page by page, and must not wait as long for each. */
-  private offline = false;
+  /** What could not be had last has come since, or after a time offline any chunk. */
+  onReadable: () => void = () => {};
+  /** The chunk that could not be had last. While offline, the guest reads on page by page, and must not wait as long for each. */
+  private failed: { number: number; offline: boolean } | null = null;
 
   private constructor(
     private readonly source: AssetSource,
@@ -76,7 +78,7 @@ export class ImageChunks {
 
   private prefetch(number: number): void {
     // Whoever reads it later sees its failure.
-    if (!this.offline && number < this.files.length && !this.kept.has(number))
+    if (!this.failed?.offline && number < this.files.length && !this.kept.has(number))
       this.load(number).catch(() => {});
   }
 
@@ -90,13 +92,20 @@ export class ImageChunks {
 
   private async fetch(number: number): Promise<Uint8Array> {
     try {
-      const tries = this.offline ? { tries: 1 } : this.patient ? { tries: Number.POSITIVE_INFINITY } : {};
+      const tries = this.failed?.offline
+        ? { tries: 1 }
+        : this.patient
+          ? { tries: Number.POSITIVE_INFINITY }
+          : {};
       const bytes = await loadVerified(this.source, this.files[number]!, tries);
-      this.offline = false;
+      if (this.failed?.offline || this.failed?.number === number) {
+        this.failed = null;
+        this.onReadable();
+      }
       this.keep(number, bytes);
       return bytes;
     } catch (error) {
-      this.offline = isOffline(error);
+      this.failed = { number, offline: isOffline(error) };
       throw error;
     }
   }

@@ -16,6 +16,7 @@ import { deferred } from "../util/deferred.js";
 import { startTimer } from "../util/timer.js";
 import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
+import { BoxWarnings, type Unreadable } from "./box-warnings.js";
 import { requireCommandSize } from "./command-size.js";
 import { describeErrno } from "./errno.js";
 import type { Guest } from "./guest/guest.js";
@@ -37,8 +38,6 @@ const ENTROPY_BYTES = 64;
 /** For a script that is done to wait until what it has written is stored: on a slow disk all that a guest holds in memory. */
 const STORE_DEADLINE_MS = 60_000;
 
-const UNSTORED = "what was written last could not be stored";
-
 /** What a box needs of the backend it belongs to. */
 export interface BoxContext {
   store: BoxStore;
@@ -58,7 +57,8 @@ export class LocalBox {
   private readonly executions: BoxExecutions;
   private readonly terminals = new Set<LocalTerminal>();
   private state: "booting" | "running" | "stopping" | "ended" = "booting";
-  private local: Pick<NonNullable<BoxInfo["local"]>, "boot" | "warnings"> = { boot: null, warnings: [] };
+  private bootedBy: NonNullable<BoxInfo["local"]>["boot"] = null;
+  private readonly warnings: BoxWarnings;
   private holders = 0;
   /** Counts how often the last holder has gone: of those that wait for the store, only the latest lets go. */
   private lettingGo = 0;
@@ -87,13 +87,14 @@ export class LocalBox {
     lock.then(onHeld, () => {});
     this.guest = owned.guest;
     this.machine = owned.handle;
-    this.guest.onUnstored = (errno) => this.warn(UNSTORED, describeErrno(errno));
+    this.warnings = new BoxWarnings(context.onChanged);
+    this.guest.onUnstored = (errno) => this.warnings.setUnstored(describeErrno(errno));
     const { store, logLimitBytes } = context;
     this.executions = new BoxExecutions(record, this.guest, store, logLimitBytes, this.giveUp);
     owned.owner = {
       onLoaded: () => {},
       onStarting: () => {},
-      onUnreadable: (why, offline) => this.noteUnreadable(why, offline),
+      onReadable: (unreadable) => this.noteReadable(unreadable),
       onEnded: (error) => this.fail(error),
     };
   }
@@ -107,7 +108,8 @@ export class LocalBox {
     const info = describeRecord(this.record, this.state !== "ended", store.persistent === true);
     // A box that is on its way up, for the first time or again, takes no commands yet.
     if (this.state === "booting") info.status = "creating";
-    return structuredClone({ ...info, local: { ...info.local!, ...(this.state !== "ended" && this.local) } });
+    const now = this.state !== "ended" && { boot: this.bootedBy, warnings: this.warnings.list() };
+    return structuredClone({ ...info, local: { ...info.local!, ...now } });
   }
 
   /** Set once the box is being ended: resolves when it has been given back. */
@@ -160,10 +162,8 @@ export class LocalBox {
       workdir: spec.workdir,
     });
     const notes = typeof store.persistent === "string" ? [store.persistent] : [];
-    this.local = {
-      boot: this.owned.warm ? "warm" : boot,
-      warnings: [...warnings, ...notes, ...this.local.warnings],
-    };
+    this.bootedBy = this.owned.warm ? "warm" : boot;
+    this.warnings.setNotes([...warnings, ...notes]);
     await this.write({ made: true, startedAt: new Date().toISOString(), stoppedAt: null, error: null });
     if (this.failure) throw this.failure;
     // Given up while that was written.
@@ -358,23 +358,13 @@ export class LocalBox {
     }
   }
 
-  private noteUnreadable(why: string, offline: boolean): void {
+  private noteReadable(unreadable: Unreadable | null): void {
     // What is made of an image that cannot be read is no box.
-    if (this.state === "booting")
-      return this.machine.end(new BoxRunError("IMAGE_PULL_FAILED", why, { retryable: offline }));
-    const kind = offline ? "offline" : "damaged or missing";
-    this.warn(
-      kind,
-      `part of the image could not be read, and what needed it got an input/output error; the next read tries again: ${why}`,
-    );
-  }
-
-  /** Notes the first of a kind: a guest that fails in a loop must not have every watcher list all boxes as often. */
-  private warn(kind: string, why: string): void {
-    const { warnings } = this.local;
-    if (warnings.some((warning) => warning.startsWith(`${kind}: `))) return;
-    this.local = { ...this.local, warnings: [...warnings, `${kind}: ${why}`] };
-    this.context.onChanged();
+    if (unreadable && this.state === "booting")
+      return this.machine.end(
+        new BoxRunError("IMAGE_PULL_FAILED", unreadable.why, { retryable: unreadable.offline }),
+      );
+    this.warnings.setUnreadable(unreadable);
   }
 
   private fail(error: BoxRunError): void {

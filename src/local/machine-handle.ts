@@ -1,6 +1,7 @@
 import { BoxRunError, ERROR_CODES, type ErrorCode, isBoxRunError, refusedPermission } from "../errors.js";
 import { type Deferred, deferred } from "../util/deferred.js";
 import { startTimer } from "../util/timer.js";
+import type { Unreadable } from "./box-warnings.js";
 import type { Host, MachineWorker } from "./host.js";
 import type { DiskConfig, FromMachine, MachineConfig } from "./machine/messages.js";
 
@@ -27,8 +28,8 @@ export interface MachineHandlers {
   onStarting(): void;
   /** The machine goes on after standing still by itself: its guest's date is behind. */
   onResumed(): void;
-  /** Part of the image could not be had, so that a read by the guest failed. `offline`: for want of a network or a server. */
-  onUnreadable(why: string, offline: boolean): void;
+  /** Part of the image could not be had, so that a read by the guest failed; null: it can be had again. */
+  onReadable(unreadable: Unreadable | null): void;
   /** The machine has ended, and not because it was asked to. Called once. */
   onEnded(error: BoxRunError): void;
 }
@@ -191,8 +192,8 @@ export class MachineHandle {
         return;
       case "resumed":
         return this.handlers.onResumed();
-      case "unreadable":
-        return this.handlers.onUnreadable(message.message, message.offline);
+      case "readable":
+        return this.handlers.onReadable(message.unreadable);
       case "ended": {
         const code =
           ERROR_CODES.find((known) => known === message.code) ?? ("RUNTIME_ERROR" satisfies ErrorCode);

@@ -150,6 +150,7 @@ describe("assets on a web server", () => {
     ]);
     fault = () => false;
     expect((await box.exec(READ_ALL)).exitCode).toBe(0);
+    expect((await box.refresh()).local?.warnings).toEqual([]);
   });
 
   it("that are damaged in the cache are fetched again", async () => {
@@ -199,6 +200,7 @@ describe("assets on a web server", () => {
       expect(own.stdout).toBe("kept\n");
       fault = () => false;
       expect((await read(1)).stdout).toBe(`${md5(busybox)}  /usr/bin/busybox\n`);
+      expect((await box.refresh()).local?.warnings).toEqual([]);
       const log = (await run("/tmp/b/busybox dmesg")).stdout;
       expect(log).toContain("configured for MWDMA2");
       expect(log).not.toMatch(/hard resetting|soft resetting|limiting|timeout|PIO|offline/i);

@@ -62,7 +62,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
       : end("RUNTIME_ERROR", `the machine failed: ${messageOf(error)}`);
   };
   const unreadable = (error: unknown) =>
-    host.post({ type: "unreadable", message: messageOf(error), offline: isOffline(error) }, []);
+    host.post({ type: "readable", unreadable: { why: messageOf(error), offline: isOffline(error) } }, []);
 
   /** Why it stands still. */
   const reasons = new Set<"asked" | "backlog">();
@@ -159,6 +159,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
       machine = await Machine.create({ ...parts, disk, cold }, events);
     }
     chunks.patient = true;
+    chunks.onReadable = () => host.post({ type: "readable", unreadable: null }, []);
     await machine.run();
     host.post({ type: "started", boot, warnings }, []);
   };
