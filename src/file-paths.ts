@@ -11,10 +11,10 @@ export function pathBytes(path: BoxPath): Uint8Array {
   if (typeof path === "string" && !isWellFormed(path))
     throw invalid(
       `the path ${JSON.stringify(path)} has half a surrogate pair in it, which no file name can have`,
-      "give names that are no text as bytes",
+      "box.files takes names that are no text as bytes",
     );
   const bytes = typeof path === "string" ? new TextEncoder().encode(path) : path;
-  if (bytes[0] !== SLASH) throw invalid(`the path ${showPath(path)} must be absolute`);
+  if (bytes[0] !== SLASH) throw invalid(`the path ${JSON.stringify(showPath(path))} must be absolute`);
   if (bytes.includes(0)) throw invalid("a path cannot contain a zero character");
   let end = bytes.byteLength;
   while (end > 1 && bytes[end - 1] === SLASH) end--;

@@ -11,7 +11,6 @@ import { listOf, READERS } from "./records.js";
 
 /** Far more than any step takes on a slow, busy machine: what takes longer will never end. */
 const LIMIT_MS = 120_000;
-/** A machine has two cores. */
 /** A machine that cannot write ends within this, on a busy machine, too. */
 const ENDING_MS = 30_000;
 const ENDING_PAUSE_MS = 100;

@@ -38,7 +38,7 @@ interface MachineHeader {
   /** Pages that are in the file. */
   runs: number[];
   continued: number[];
-  /** Of the second machine: blocks of the state that are in the file, and pages that are as in the first one. */
+  /** Only in the second machine: blocks of the state that are in the file, and pages that are as in the first machine. */
   stateRuns?: number[];
   kept?: number[];
 }

@@ -6,6 +6,7 @@ The processes are forks of this one, which has imported the runner: in an emulat
 to a file, whose end is told of modules that have not passed.
 """
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -113,9 +114,15 @@ def wait(child, seconds):
         if pid != 0:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.02)
-    os.killpg(child, signal.SIGKILL)
+    os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return "timeout"
+
+
+def end_group(leader):
+    """Kills what a module has left running: the next one is not to meet it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def main():
@@ -135,6 +142,7 @@ def main():
             run_module(main, selection)
         # Above the runner's own limit, which tells where the module hangs.
         ended = wait(child, selection["seconds"] + 60)
+        end_group(child)
         with open(RESULTS) as results:
             lines = [json.loads(line) for line in results]
         state = next((line["state"] for line in lines if "module" in line), None)
