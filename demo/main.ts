@@ -19,6 +19,7 @@ const path = byId<HTMLInputElement>("path");
 let images: ImageInfo[] = [];
 let box: BoxHandle | undefined;
 let busy = false;
+let refreshed: Promise<unknown> = Promise.resolve();
 
 /** Runs what a click or a key asked for; what goes wrong is shown. */
 async function attempt(work: () => Promise<void>): Promise<void> {
@@ -37,7 +38,14 @@ async function followOthers(): Promise<void> {
   for await (const _ of client.watchBoxes()) await refresh().catch(showError);
 }
 
-async function refresh(): Promise<void> {
+/** Shows what is there now. One after the other: one that asked before a change must not be the last to answer. */
+function refresh(): Promise<void> {
+  const shown = refreshed.then(show);
+  refreshed = shown.catch(() => {});
+  return shown;
+}
+
+async function show(): Promise<void> {
   const boxes = await client.listBoxes();
   const info = boxes.find(({ id }) => id === box?.id);
   if (!info) box = undefined;
