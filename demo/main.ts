@@ -19,7 +19,8 @@ const path = byId<HTMLInputElement>("path");
 let images: ImageInfo[] = [];
 let box: BoxHandle | undefined;
 let busy = false;
-let refreshed: Promise<unknown> = Promise.resolve();
+let refreshing: Promise<unknown> = Promise.resolve();
+let nextRefresh: Promise<void> | undefined;
 
 /** Runs what a click or a key asked for; what goes wrong is shown. */
 async function attempt(work: () => Promise<void>): Promise<void> {
@@ -38,11 +39,15 @@ async function followOthers(): Promise<void> {
   for await (const _ of client.watchBoxes()) await refresh().catch(showError);
 }
 
-/** Shows what is there now. One after the other: one that asked before a change must not be the last to answer. */
+/** Shows what is there now. One after the other, since one that asked before a change must not be the last to answer; and one for all who wait meanwhile. */
 function refresh(): Promise<void> {
-  const shown = refreshed.then(show);
-  refreshed = shown.catch(() => {});
-  return shown;
+  nextRefresh ??= refreshing.then(() => {
+    nextRefresh = undefined;
+    const shown = show();
+    refreshing = shown.catch(() => {});
+    return shown;
+  });
+  return nextRefresh;
 }
 
 async function show(): Promise<void> {

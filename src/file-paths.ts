@@ -1,6 +1,8 @@
 import { invalid } from "./errors.js";
-import type { BoxPath } from "./file-types.js";
 import { isWellFormed } from "./util/well-formed.js";
+
+/** An absolute path in a box. As bytes, for names that are no UTF-8. */
+export type BoxPath = string | Uint8Array;
 
 const SLASH = 47;
 

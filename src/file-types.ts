@@ -1,12 +1,11 @@
 import type { FileStat } from "./backend.js";
 import type { Command, ExecOptions, ExecStreamOptions } from "./exec.js";
 import type { ExecResult, Execution } from "./execution.js";
+import type { BoxPath } from "./file-paths.js";
 import type { Source } from "./source.js";
 
 export type { FileEntry, FileOperation, FileStat } from "./backend.js";
-
-/** An absolute path in a box. As bytes, for names that are no UTF-8. */
-export type BoxPath = string | Uint8Array;
+export type { BoxPath } from "./file-paths.js";
 
 /** One entry of a directory. */
 export interface DirectoryEntry extends FileStat {

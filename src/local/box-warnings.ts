@@ -1,13 +1,9 @@
-/** A part of the image that the guest could not read: why, and whether that was for want of a network or a server. */
-export interface Unreadable {
-  why: string;
-  offline: boolean;
-}
+import type { ImageTrouble } from "./image-chunks.js";
 
 /** What a box warns of (`info.local.warnings`). */
 export class BoxWarnings {
   private notes: string[] = [];
-  private unreadable: Unreadable | null = null;
+  private trouble: ImageTrouble = { offline: null, damaged: null };
   private unstored: string | null = null;
 
   /** `onChanged`: there are others than before. */
@@ -18,11 +14,9 @@ export class BoxWarnings {
     this.notes = notes;
   }
 
-  /** The image cannot be read in part; null: it can again. */
-  setUnreadable(unreadable: Unreadable | null): void {
-    // The first of a kind is enough: a guest that reads in a loop must not have every watcher list all boxes as often.
-    if (unreadable?.offline === this.unreadable?.offline) return;
-    this.unreadable = unreadable;
+  /** What of the image the guest cannot read now. */
+  setTrouble(trouble: ImageTrouble): void {
+    this.trouble = trouble;
     this.onChanged();
   }
 
@@ -34,13 +28,14 @@ export class BoxWarnings {
   }
 
   list(): string[] {
+    const { offline, damaged } = this.trouble;
     const list = [...this.notes];
-    if (this.unreadable)
-      list.push(
-        `${this.unreadable.offline ? "offline" : "damaged or missing"}: part of the image could not be read, and what needed it got an input/output error; ` +
-          `the next read tries again: ${this.unreadable.why}`,
-      );
+    if (offline !== null) list.push(`offline: ${describeUnread(offline)}`);
+    if (damaged !== null) list.push(`damaged or missing: ${describeUnread(damaged)}`);
     if (this.unstored !== null) list.push(`what was written last could not be stored: ${this.unstored}`);
     return list;
   }
 }
+
+const describeUnread = (why: string) =>
+  `part of the image could not be read, and what needed it got an input/output error; the next read tries again: ${why}`;

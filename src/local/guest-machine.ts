@@ -1,8 +1,8 @@
 import { BoxRunError } from "../errors.js";
-import type { Unreadable } from "./box-warnings.js";
 import { Guest } from "./guest/guest.js";
 import { runCommand } from "./guest/run-command.js";
 import type { Host } from "./host.js";
+import type { ImageTrouble } from "./image-chunks.js";
 import { MachineHandle } from "./machine-handle.js";
 
 /** Who has a machine hears this from it. */
@@ -11,8 +11,8 @@ export interface MachineOwner {
   onLoaded(bytes: number): void;
   /** Assets are there and the machine starts. */
   onStarting(): void;
-  /** Part of the image could not be had, so that a read by the guest failed; null: it can be had again. */
-  onReadable(unreadable: Unreadable | null): void;
+  /** The guest cannot read part of the image, or can again. */
+  onTrouble(trouble: ImageTrouble): void;
   /** The machine has ended, and not because it was asked to. Called once. */
   onEnded(error: BoxRunError): void;
 }
@@ -20,7 +20,7 @@ export interface MachineOwner {
 const NOBODY: MachineOwner = {
   onLoaded: () => {},
   onStarting: () => {},
-  onReadable: () => {},
+  onTrouble: () => {},
   onEnded: () => {},
 };
 
@@ -41,7 +41,7 @@ export class GuestMachine {
       onLoaded: (bytes) => this.owner.onLoaded(bytes),
       onStarting: () => this.owner.onStarting(),
       onResumed: () => this.guest.setClock(),
-      onReadable: (unreadable) => this.owner.onReadable(unreadable),
+      onTrouble: (trouble) => this.owner.onTrouble(trouble),
       onEnded: (error) => {
         // What was under way may have been done in part, whatever the reason.
         this.guest.lose(new BoxRunError(error.code, error.message, { cause: error.cause }));

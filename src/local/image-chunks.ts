@@ -41,6 +41,12 @@ export async function loadChunkList(assets: Assets, image: ImageManifest): Promi
   });
 }
 
+/** Why a guest cannot read part of its image now: for want of a network or a server, or since a chunk is damaged or missing. Null: it can. */
+export interface ImageTrouble {
+  offline: string | null;
+  damaged: string | null;
+}
+
 /** The chunks of an image, fetched when they are first read, each once, verified. */
 export class ImageChunks {
   /** In order of use, the latest last. */
@@ -50,10 +56,13 @@ export class ImageChunks {
   private last = -2;
   /** False: whoever waits is told soon. True: a guest reads, and a chunk is asked for again for as long as its disk may be silent. */
   patient = false;
-  /** What could not be had last has come since, or after a time offline any chunk. */
-  onReadable: () => void = () => {};
-  /** The chunk that could not be had last. While offline, the guest reads on page by page, and must not wait as long for each. */
-  private failed: { number: number; offline: boolean } | null = null;
+  /** Told when {@link ImageTrouble} begins or ends. */
+  onTrouble: (trouble: ImageTrouble) => void = () => {};
+  private readonly trouble: ImageTrouble = { offline: null, damaged: null };
+  /** A chunk could not be had for want of a network, and nothing has come since. The guest reads on page by page, and must not wait as long for each. */
+  private offline = false;
+  /** Chunks that were damaged or missing, and have not come since. */
+  private readonly damaged = new Set<number>();
 
   private constructor(
     private readonly source: AssetSource,
@@ -78,7 +87,7 @@ export class ImageChunks {
 
   private prefetch(number: number): void {
     // Whoever reads it later sees its failure.
-    if (!this.failed?.offline && number < this.files.length && !this.kept.has(number))
+    if (!this.offline && number < this.files.length && !this.kept.has(number))
       this.load(number).catch(() => {});
   }
 
@@ -90,22 +99,36 @@ export class ImageChunks {
     return loading;
   }
 
+  /** A read by the guest has failed. */
+  noteUnreadable(error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    this.setTrouble(isOffline(error) ? "offline" : "damaged", why);
+  }
+
+  /** The first of a kind is enough: whoever watches a box lists all of them anew at each change. */
+  private setTrouble(kind: keyof ImageTrouble, why: string | null): void {
+    if ((this.trouble[kind] === null) === (why === null)) return;
+    this.trouble[kind] = why;
+    this.onTrouble({ ...this.trouble });
+  }
+
   private async fetch(number: number): Promise<Uint8Array> {
+    const file = this.files[number]!;
+    const { offline } = this;
     try {
-      const tries = this.failed?.offline
-        ? { tries: 1 }
-        : this.patient
-          ? { tries: Number.POSITIVE_INFINITY }
-          : {};
-      const bytes = await loadVerified(this.source, this.files[number]!, tries);
-      if (this.failed?.offline || this.failed?.number === number) {
-        this.failed = null;
-        this.onReadable();
-      }
+      // What is kept here tells nothing of the network.
+      const isKept = offline && (await this.source.isHere(file.file));
+      const tries = offline ? { tries: 1 } : this.patient ? { tries: Number.POSITIVE_INFINITY } : {};
+      const bytes = await loadVerified(this.source, file, tries);
+      if (!isKept) this.offline = false;
+      this.damaged.delete(number);
+      if (!this.offline) this.setTrouble("offline", null);
+      if (this.damaged.size === 0) this.setTrouble("damaged", null);
       this.keep(number, bytes);
       return bytes;
     } catch (error) {
-      this.failed = { number, offline: isOffline(error) };
+      if (isOffline(error)) this.offline = true;
+      else this.damaged.add(number);
       throw error;
     }
   }

@@ -260,7 +260,7 @@ export class LocalBackend implements Backend {
 
   private async execution(boxId: string, execId: string): Promise<KnownExecution> {
     const here = (await this.openRegistry()).running.get(boxId);
-    const known = here?.execution(execId);
+    const known = here?.removed ? undefined : here?.execution(execId);
     if (here && known) return { box: here, live: known, info: known.info, events: [] };
     const { id, box, finished } = await this.history(boxId);
     const live = box?.execution(execId);

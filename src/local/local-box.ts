@@ -16,11 +16,12 @@ import { deferred } from "../util/deferred.js";
 import { startTimer } from "../util/timer.js";
 import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
-import { BoxWarnings, type Unreadable } from "./box-warnings.js";
+import { BoxWarnings } from "./box-warnings.js";
 import { requireCommandSize } from "./command-size.js";
 import { describeErrno } from "./errno.js";
 import type { Guest } from "./guest/guest.js";
 import type { GuestMachine } from "./guest-machine.js";
+import type { ImageTrouble } from "./image-chunks.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
 import { LocalTerminal } from "./local-terminal.js";
 import type { MachineConfig } from "./machine/messages.js";
@@ -94,7 +95,7 @@ export class LocalBox {
     owned.owner = {
       onLoaded: () => {},
       onStarting: () => {},
-      onReadable: (unreadable) => this.noteReadable(unreadable),
+      onTrouble: (trouble) => this.noteTrouble(trouble),
       onEnded: (error) => this.fail(error),
     };
   }
@@ -358,13 +359,14 @@ export class LocalBox {
     }
   }
 
-  private noteReadable(unreadable: Unreadable | null): void {
+  private noteTrouble(trouble: ImageTrouble): void {
+    const why = trouble.offline ?? trouble.damaged;
     // What is made of an image that cannot be read is no box.
-    if (unreadable && this.state === "booting")
-      return this.machine.end(
-        new BoxRunError("IMAGE_PULL_FAILED", unreadable.why, { retryable: unreadable.offline }),
-      );
-    this.warnings.setUnreadable(unreadable);
+    if (why !== null && this.state === "booting") {
+      const retryable = trouble.offline !== null;
+      return this.machine.end(new BoxRunError("IMAGE_PULL_FAILED", why, { retryable }));
+    }
+    this.warnings.setTrouble(trouble);
   }
 
   private fail(error: BoxRunError): void {

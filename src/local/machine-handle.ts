@@ -1,8 +1,8 @@
 import { BoxRunError, ERROR_CODES, type ErrorCode, isBoxRunError, refusedPermission } from "../errors.js";
 import { type Deferred, deferred } from "../util/deferred.js";
 import { startTimer } from "../util/timer.js";
-import type { Unreadable } from "./box-warnings.js";
 import type { Host, MachineWorker } from "./host.js";
+import type { ImageTrouble } from "./image-chunks.js";
 import type { DiskConfig, FromMachine, MachineConfig } from "./machine/messages.js";
 
 /** From the start of a Worker to a running machine: a cold boot on a slow, busy host included. */
@@ -28,8 +28,8 @@ export interface MachineHandlers {
   onStarting(): void;
   /** The machine goes on after standing still by itself: its guest's date is behind. */
   onResumed(): void;
-  /** Part of the image could not be had, so that a read by the guest failed; null: it can be had again. */
-  onReadable(unreadable: Unreadable | null): void;
+  /** The guest cannot read part of the image, or can again. */
+  onTrouble(trouble: ImageTrouble): void;
   /** The machine has ended, and not because it was asked to. Called once. */
   onEnded(error: BoxRunError): void;
 }
@@ -192,8 +192,8 @@ export class MachineHandle {
         return;
       case "resumed":
         return this.handlers.onResumed();
-      case "readable":
-        return this.handlers.onReadable(message.unreadable);
+      case "trouble":
+        return this.handlers.onTrouble(message.trouble);
       case "ended": {
         const code =
           ERROR_CODES.find((known) => known === message.code) ?? ("RUNTIME_ERROR" satisfies ErrorCode);

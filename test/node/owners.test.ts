@@ -102,6 +102,26 @@ describe("boxes of another process", () => {
   });
 });
 
+it("tells of a box that is being removed as of one that is gone, and of its commands, too", async () => {
+  const box = await client.create("tiny", { memoryMb: 256 });
+  const execution = await box.execStream(["sleep", "7081"]);
+  let isRemoved = false;
+  const removing = box.remove({ force: true }).finally(() => {
+    isRemoved = true;
+  });
+  const told = new Set<string>();
+  while (!isRemoved) {
+    const asked = await execution.info().then(
+      ({ status }) => status,
+      ({ code }) => code,
+    );
+    told.add(asked);
+    await new Promise(setImmediate);
+  }
+  await removing;
+  expect([...told].filter((what) => what !== "running")).toEqual(["BOX_NOT_FOUND"]);
+});
+
 describe("who watches boxes", () => {
   it("comes to an end when the client is closed, and keeps its process alive until then", async () => {
     const script = `

@@ -1,4 +1,4 @@
-import type { Unreadable } from "../box-warnings.js";
+import type { ImageTrouble } from "../image-chunks.js";
 import type { AssetManifest } from "../manifest.js";
 
 /** What a machine is to be. */
@@ -64,7 +64,7 @@ export type FromMachine =
   | { type: "console"; bytes: Uint8Array }
   /** It goes on after a time in which its owner took no output. */
   | { type: "resumed" }
-  /** A read of the image failed, for the guest an input/output error of that read; null: it can be read again. */
-  | { type: "readable"; unreadable: Unreadable | null }
+  /** The guest cannot read part of the image, for it an input/output error, or can again. */
+  | { type: "trouble"; trouble: ImageTrouble }
   /** The machine has ended by itself. */
   | { type: "ended"; code: string; message: string; retryable: boolean };

@@ -4,7 +4,7 @@
  */
 import { isBoxRunError, refusedPermission } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
-import { type AssetSource, isOffline } from "../asset-source.js";
+import type { AssetSource } from "../asset-source.js";
 import { Assets } from "../assets.js";
 import { IMAGE_CHUNK_BYTES, ImageChunks } from "../image-chunks.js";
 import { decodeTemplate, ImageDisk, MemoryDisk, type StoredDisk } from "./disks.js";
@@ -61,9 +61,6 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
       ? end(error.code, error.message, error.retryable)
       : end("RUNTIME_ERROR", `the machine failed: ${messageOf(error)}`);
   };
-  const unreadable = (error: unknown) =>
-    host.post({ type: "readable", unreadable: { why: messageOf(error), offline: isOffline(error) } }, []);
-
   /** Why it stands still. */
   const reasons = new Set<"asked" | "backlog">();
   const standStill = (why: "asked" | "backlog", still: boolean) => {
@@ -128,7 +125,8 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
       emulator.promise,
       diskConfig.promise.then((where) => openDisk(given, where)),
     ]);
-    const base = new ImageDisk(chunks, IMAGE_CHUNK_BYTES, unreadable);
+    chunks.onTrouble = (trouble) => host.post({ type: "trouble", trouble }, []);
+    const base = new ImageDisk(chunks, IMAGE_CHUNK_BYTES, (error) => chunks.noteUnreadable(error));
     const parts = { emulator: module, memoryMb: given.memoryMb, base };
     disk = boxDisk;
     let boot: "snapshot" | "cold" = "cold";
@@ -159,7 +157,6 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
       machine = await Machine.create({ ...parts, disk, cold }, events);
     }
     chunks.patient = true;
-    chunks.onReadable = () => host.post({ type: "readable", unreadable: null }, []);
     await machine.run();
     host.post({ type: "started", boot, warnings }, []);
   };

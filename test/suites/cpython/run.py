@@ -114,13 +114,13 @@ def wait(child, seconds):
         if pid != 0:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.02)
-    os.kill(child, signal.SIGKILL)
+    os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return "timeout"
 
 
 def end_group(leader):
-    """Kills what a module has left running: the next one is not to meet it."""
+    """Kills what a module has left running in its process group: the next one is not to meet it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
 
