@@ -15,13 +15,25 @@
  * - moved: a file is written beside its place and moved over the one before.
  * - over: one of eight files is emptied and written anew.
  * - grown: lines, at the end of one file.
+ * - held: the same, in a file that stays open.
  * - put: one of four files is written anew by `box.files.write`, from outside.
  */
-export const LOADS = ["append", "files", "blocks", "large", "made", "moved", "over", "grown", "put"] as const;
+export const LOADS = [
+  "append",
+  "files",
+  "blocks",
+  "large",
+  "made",
+  "moved",
+  "over",
+  "grown",
+  "held",
+  "put",
+] as const;
 export type Load = (typeof LOADS)[number];
 
 /** Those whose records a flush stores. */
-export const UNSYNCED: ReadonlySet<Load> = new Set(["made", "moved", "over", "grown", "put"]);
+export const UNSYNCED: ReadonlySet<Load> = new Set(["made", "moved", "over", "grown", "held", "put"]);
 
 /** Where they write. */
 export const FOLDER = "/root/k";
@@ -58,12 +70,13 @@ made() { line $1 613 6000 > made/f$1 && rm -f made/f$(($1 - ${KEPT_FILES})) && s
 moved() { line $1 613 6000 > moved.new && mv moved.new moved && sleep 0.02; }
 over() { line $1 613 6000 > over$(($1 % ${OVER_FILES})) && sleep 0.02; }
 grown() { line $1 37 900 >> grown && sleep 0.02; }
+held() { line $1 37 900 >&3 && sleep 0.02; }
 
 # What a record under way has left is put aside: LOAD LAST
 resume() {
   case $1 in
     append) head -n $2 log > rest 2> /dev/null; fsync rest && mv rest log ;;
-    grown) touch grown; head -n $2 grown > grown.rest && mv grown.rest grown ;;
+    grown | held) touch $1; head -n $2 $1 > $1.rest && mv $1.rest $1 && exec 3>> $1 ;;
     made) mkdir -p made && rm -f made/f$(($2 + 1)) made/f$(($2 - ${KEPT_FILES})) ;;
     files) mkdir -p files && rm -f files/t* files/f$(($2 - ${KEPT_FILES})) ;;
     blocks) [ -s blocks ] || { for i in $(seq 0 ${BLOCKS - 1}); do block $i; done > fresh; fsync fresh && mv fresh blocks; } ;;

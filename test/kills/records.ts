@@ -30,6 +30,7 @@ const numberOf = (text: string) => Number(/^b(\d+) /.exec(text)?.[1] ?? -1);
 export const READERS: Record<Load, (folder: string) => Found> = {
   append: (folder) => lines(join(folder, "log")),
   grown: (folder) => lines(join(folder, "grown")),
+  held: (folder) => lines(join(folder, "held")),
 
   made(folder) {
     const names = existsSync(join(folder, "made")) ? readdirSync(join(folder, "made")) : [];
@@ -111,11 +112,7 @@ function lines(path: string): Found {
   let last = 0;
   let at = 0;
   while (text.startsWith(appended(last + 1), at)) at += appended(++last).length;
-  // A file may be as long as it was to be, with zeroes where there was no time.
-  const under = text.slice(at);
-  const next = appended(last + 1);
-  const isNext =
-    under.length <= next.length && [...under].every((char, i) => char === next[i] || char === "\0");
+  const isNext = appended(last + 1).startsWith(text.slice(at));
   return { last, bad: isNext ? [] : [`what follows line ${last} is another`] };
 }
 

@@ -269,11 +269,11 @@ static int mount_disk(void)
 {
     /*
      * noatime: reading would write. errors=remount-ro: a damaged disk is not damaged further. noinit_itable:
-     * the kernel would go on writing empty inode tables in the background long after the mount. nodelalloc: whatever
-     * commits the journal, an fsync of somebody else too, first writes out what files have grown by, so that none of them is
-     * left without its contents. commit=1: a second line, should a flush be late.
+     * the kernel would go on writing empty inode tables in the background long after the mount. dioread_lock: whatever
+     * commits the journal, an fsync of somebody else too, first writes out the blocks that files have been given; with
+     * nolock they read as zeroes until later. See kernel/ext4-ordered.patch. commit=1: a second line, should a flush be late.
      */
-    if (mount_at("/dev/sdb", "/disk", "ext4", MS_NOATIME, "errors=remount-ro,noinit_itable,nodelalloc,commit=1") < 0)
+    if (mount_at("/dev/sdb", "/disk", "ext4", MS_NOATIME, "errors=remount-ro,noinit_itable,dioread_lock,commit=1") < 0)
         return -1;
     box_disk = open("/disk", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return box_disk < 0 ? -1 : 0;
