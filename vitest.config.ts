@@ -9,6 +9,12 @@ const built = (host: "node" | "browser") =>
     replacement: new URL(`./dist/${host}/${name}.js`, import.meta.url).pathname,
   }));
 
+/** Long files that wait for others as much as they work, and ask nothing of how long that takes: two at a time, after all others but those of the runtimes. */
+const SIDE_BY_SIDE = [
+  "test/contract/{local-node,remote-handler,remote-plain,published}.test.ts",
+  "test/node/debian-{files,image}.test.ts",
+];
+
 /** A cold boot on a loaded machine takes seconds; a hang is still found. */
 const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
 
@@ -41,14 +47,22 @@ export default defineConfig({
         resolve: { alias: built("node") },
         test: {
           name: "node",
-          include: [
-            "test/contract/local-node.test.ts",
-            "test/contract/remote-{handler,plain}.test.ts",
-            "test/contract/published.test.ts",
-            "test/node/**/*.test.ts",
-          ],
+          include: ["test/node/**/*.test.ts"],
+          exclude: SIDE_BY_SIDE,
           server: { deps: { external: [/\/dist\/node\//] } },
           ...timeouts,
+        },
+      },
+      {
+        resolve: { alias: built("node") },
+        test: {
+          name: "side by side",
+          include: SIDE_BY_SIDE,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+          server: { deps: { external: [/\/dist\/node\//] } },
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {
