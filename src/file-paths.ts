@@ -6,22 +6,31 @@ export type BoxPath = string | Uint8Array;
 
 const SLASH = 47;
 
-/** The bytes of a path, without slashes at its end. VALIDATION_ERROR for what is none. */
-export function pathBytes(path: BoxPath): Uint8Array {
-  if (typeof path !== "string" && !(path instanceof Uint8Array))
-    throw invalid("a path must be a string or bytes");
-  if (typeof path === "string" && !isWellFormed(path))
+/** VALIDATION_ERROR for text that is no path in a box. */
+export function requireAbsolute(path: string): void {
+  if (!isWellFormed(path))
     throw invalid(
       `the path ${JSON.stringify(path)} has half a surrogate pair in it, which no file name can have`,
-      "box.files takes names that are no text as bytes",
+      "box.files takes names as bytes",
     );
+  if (!path.startsWith("/")) throw notAbsolute(path);
+  if (path.includes("\0")) throw withZero();
+}
+
+/** The bytes of a path, without slashes at its end. VALIDATION_ERROR for what is none. */
+export function pathBytes(path: BoxPath): Uint8Array {
+  if (typeof path === "string") requireAbsolute(path);
+  else if (!(path instanceof Uint8Array)) throw invalid("a path must be text or bytes");
   const bytes = typeof path === "string" ? new TextEncoder().encode(path) : path;
-  if (bytes[0] !== SLASH) throw invalid(`the path ${JSON.stringify(showPath(path))} must be absolute`);
-  if (bytes.includes(0)) throw invalid("a path cannot contain a zero character");
+  if (bytes[0] !== SLASH) throw notAbsolute(showPath(path));
+  if (bytes.includes(0)) throw withZero();
   let end = bytes.byteLength;
   while (end > 1 && bytes[end - 1] === SLASH) end--;
   return bytes.subarray(0, end);
 }
+
+const notAbsolute = (shown: string) => invalid(`the path ${JSON.stringify(shown)} must be absolute`);
+const withZero = () => invalid("a path cannot contain a zero character");
 
 /** For messages. */
 export function showPath(path: BoxPath): string {
