@@ -1,6 +1,6 @@
 import type { ImageTrouble } from "./image-chunks.js";
 
-/** What a box warns of (`info.local.warnings`). */
+/** Warnings of a box that runs (`info.local.warnings`). */
 export class BoxWarnings {
   private notes: string[] = [];
   private trouble: ImageTrouble = { offline: null, damaged: null };
@@ -9,18 +9,18 @@ export class BoxWarnings {
   /** `onChanged`: there are others than before. */
   constructor(private readonly onChanged: () => void) {}
 
-  /** What was noted while the box started: it holds for as long as the box runs. */
+  /** Sets the notes of the start, which hold for as long as the box runs. */
   setNotes(notes: string[]): void {
     this.notes = notes;
   }
 
-  /** What of the image the guest cannot read now. */
+  /** Sets why the guest cannot read part of its image, and clears what is over. */
   setTrouble(trouble: ImageTrouble): void {
     this.trouble = trouble;
     this.onChanged();
   }
 
-  /** What was written could not be stored. Nothing makes that good. */
+  /** Notes that something written could not be stored. Nothing clears that. */
   setUnstored(why: string): void {
     if (this.unstored !== null) return;
     this.unstored = why;

@@ -11,7 +11,7 @@ export interface MachineOwner {
   onLoaded(bytes: number): void;
   /** Assets are there and the machine starts. */
   onStarting(): void;
-  /** The guest cannot read part of the image, or can again. */
+  /** Tells that the guest cannot read part of the image, or can again. */
   onTrouble(trouble: ImageTrouble): void;
   /** The machine has ended, and not because it was asked to. Called once. */
   onEnded(error: BoxRunError): void;

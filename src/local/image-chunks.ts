@@ -41,7 +41,7 @@ export async function loadChunkList(assets: Assets, image: ImageManifest): Promi
   });
 }
 
-/** Why a guest cannot read part of its image now: for want of a network or a server, or since a chunk is damaged or missing. Null: it can. */
+/** Reasons why a guest cannot read part of its image now: no network or server, or a chunk that is damaged or missing. Null: it can. */
 export interface ImageTrouble {
   offline: string | null;
   damaged: string | null;
@@ -99,13 +99,13 @@ export class ImageChunks {
     return loading;
   }
 
-  /** A read by the guest has failed. */
+  /** Notes that a read by the guest has failed. */
   noteUnreadable(error: unknown): void {
     const why = error instanceof Error ? error.message : String(error);
     this.setTrouble(isOffline(error) ? "offline" : "damaged", why);
   }
 
-  /** The first of a kind is enough: whoever watches a box lists all of them anew at each change. */
+  /** Reports the first of a kind alone: whoever watches a box lists all of them anew at each change. */
   private setTrouble(kind: keyof ImageTrouble, why: string | null): void {
     if ((this.trouble[kind] === null) === (why === null)) return;
     this.trouble[kind] = why;

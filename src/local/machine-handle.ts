@@ -28,7 +28,7 @@ export interface MachineHandlers {
   onStarting(): void;
   /** The machine goes on after standing still by itself: its guest's date is behind. */
   onResumed(): void;
-  /** The guest cannot read part of the image, or can again. */
+  /** Tells that the guest cannot read part of the image, or can again. */
   onTrouble(trouble: ImageTrouble): void;
   /** The machine has ended, and not because it was asked to. Called once. */
   onEnded(error: BoxRunError): void;
