@@ -46,6 +46,10 @@ for (const { status, ancestorTitles, title } of all)
   if (status === "pending" || status === "skipped")
     console.log(`not run: ${[...ancestorTitles, title].join(": ")}`);
 
+// Cases that a target cannot pass were run and have failed, as they must: see test/contract/cannot.ts. They are no passes.
+const impossible = all.filter(({ status, title }) => status === "passed" && title.startsWith("cannot: "));
+for (const { ancestorTitles, title } of impossible) console.log(`${ancestorTitles[0]}: ${title}`);
+
 // Once more where they are seen: the end of a long log is often all that is kept of it.
 for (const { name, message, status, assertionResults } of result.testResults) {
   if (status === "failed" && assertionResults.every((test) => test.status !== "failed"))
@@ -56,10 +60,6 @@ for (const { name, message, status, assertionResults } of result.testResults) {
         `failed: ${relative(root, name)}: ${test.fullName}: ${firstLines(test.failureMessages.join("\n"))}`,
       );
 }
-
-// Cases that a target cannot pass were run and have failed, as they must: see test/contract/cannot.ts. They are no passes.
-const impossible = all.filter(({ status, title }) => status === "passed" && title.startsWith("cannot: "));
-for (const { ancestorTitles, title } of impossible) console.log(`${ancestorTitles[0]}: ${title}`);
 
 // A file that fails to load has no failed test in it, and must not look like a pass.
 const failed = numFailedTests + (run.status !== 0 && numFailedTests === 0 ? 1 : 0);

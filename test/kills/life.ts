@@ -121,6 +121,15 @@ export class Life {
     const { owner } = this;
     this.owner = undefined;
     await owner!.kill();
+    this.forgetUnstored();
+  }
+
+  /** What a machine had not stored when it ended, no flush of the next one stores. */
+  private forgetUnstored(): void {
+    for (const { told, covered } of this.boxes) {
+      told.clear();
+      covered.clear();
+    }
   }
 
   /** Lists the boxes once none of them reads running: its commands fail before its machine has let go of the disk. */
@@ -155,6 +164,7 @@ export class Life {
     for (const { name, status, errorCode } of await this.listEnded())
       if (status !== "stopped" && errorCode !== "STORAGE_FULL")
         this.violations.push(`there is no room, and ${name} is in status ${status} (${errorCode})`);
+    this.forgetUnstored();
     await this.host.limit(null);
   }
 
@@ -194,9 +204,6 @@ export class Life {
   /** Looks at all that the disk of a box holds. */
   private async checkDisk(box: Box): Promise<void> {
     const folder = join(this.scratch, "records");
-    // What was told and is not there is written again.
-    box.told.clear();
-    box.covered.clear();
     const say = (what: string) => this.violations.push(`${box.name}: ${what}`);
     try {
       checkDisk(await this.host.disk(box.id), this.scratch, (copy) => copyOut(copy, FOLDER, folder));
