@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname } from "node:path";
 import { finished } from "node:stream/promises";
@@ -84,10 +84,10 @@ interface Listener {
 function makeServer(backend: Backend, options: HandlerOptions, headersTimeout: number): Listener {
   const handler = createHandler(backend, options);
   const listener = getRequestListener(
-    async (request, { incoming }) => {
+    async (request, { incoming, outgoing }) => {
       const response = await handler(request);
       return (incoming as IncomingMessage).complete
-        ? response
+        ? cutOffWhenFailed(response, outgoing as ServerResponse)
         : holdOpen(response, incoming as IncomingMessage);
     },
     { overrideGlobalObjects: false },
@@ -105,6 +105,31 @@ function makeServer(backend: Backend, options: HandlerOptions, headersTimeout: n
   );
   server.timeout = IDLE_TIMEOUT_MS;
   return { server, endUpgrades: serveUpgrades(server, handler) };
+}
+
+/**
+ * An answer whose connection is cut off when its body fails. The listener would print the error, and end the body with the error's words: its reader could take them for the last bytes of a file.
+ */
+function cutOffWhenFailed(response: Response, outgoing: ServerResponse): Response {
+  if (!response.body) return response;
+  const reader = response.body.getReader();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        try {
+          const { done, value } = await reader.read();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch {
+          outgoing.destroy();
+          controller.close();
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, { status: response.status, headers: response.headers });
 }
 
 /**

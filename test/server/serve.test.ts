@@ -14,7 +14,8 @@ import {
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { BoxSpec } from "../../src/backend.js";
 import type { RunningServer, ServeOptions } from "../../src/node.js";
 import { serve } from "../../src/serve/serve.js";
 import { ScriptedBackend } from "./scripted-backend.js";
@@ -30,8 +31,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function start(options: ServeOptions): Promise<RunningServer> {
-  const server = await serve(new ScriptedBackend(), options);
+async function start(options: ServeOptions, backend = new ScriptedBackend()): Promise<RunningServer> {
+  const server = await serve(backend, options);
   servers.push(server);
   return server;
 }
@@ -111,4 +112,41 @@ it("a client that does not finish the head of a request is told so and dropped",
   slow.setEncoding("utf8").on("data", (chunk) => (text += chunk));
   await once(slow, "close");
   expect(text).toMatch(/^HTTP\/1\.1 408 /);
+});
+
+it("a download that fails half way is cut off where it failed, and prints nothing here", async () => {
+  const backend = new ScriptedBackend();
+  const { id } = await backend.createBox({ image: "tiny" } as BoxSpec);
+  let fail = () => {};
+  backend.download = async () => {
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        controller.enqueue(new TextEncoder().encode("half"));
+        fail = () => controller.error(new Error("the box is gone"));
+      },
+    });
+    return { size: 4 + "Error: the box is gone".length, mode: 0o644, stream };
+  };
+  const { addresses } = await start({ port: 0 }, backend);
+  const { hostname, port } = new URL(addresses[0]!);
+  const printed = vi.spyOn(console, "error").mockImplementation(() => {});
+  try {
+    const body = JSON.stringify({ path: "/file" });
+    const client = connect(Number(port), hostname);
+    client.write(
+      `POST /v1/boxes/${id}/files/download HTTP/1.1\r\nhost: ${hostname}:${port}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    let answer = "";
+    client.setEncoding("latin1").on("data", (chunk) => {
+      answer += chunk;
+      if (answer.endsWith("half")) fail();
+    });
+    client.on("error", () => {});
+    await once(client, "close");
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    expect(answer.split("\r\n\r\n")[1]).toBe("half");
+    expect(printed).not.toHaveBeenCalled();
+  } finally {
+    printed.mockRestore();
+  }
 });
