@@ -11,6 +11,7 @@ export const ON_FIRST_USE = [
   "stdin",
   "upload",
   "upload-plain",
+  "box-transfers",
   "file-commands",
   "file-operation",
   "local-files",

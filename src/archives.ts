@@ -13,34 +13,42 @@ const COMPRESSED: readonly (readonly [name: string, magic: readonly number[]])[]
   ["7-Zip", [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c]],
 ];
 const GZIP = [0x1f, 0x8b];
-const MAX_MAGIC = 6;
+/** Of a tar archive's first entry: its name, its mode, and so on. */
+const HEADER_BYTES = 512;
+const CHECKSUM_AT = 148;
+const CHECKSUM_BYTES = 8;
+const SPACE = 32;
 
 /**
- * A tar archive as a stream, and the flag by which `tar` reads it: "z" where it is compressed by gzip, which `tar` in the box inflates as it comes. VALIDATION_ERROR names any other compression. The source is
- * canceled when this throws, as it does with the signal's reason.
+ * A tar archive as a stream, and the flag by which `tar` reads it: "z" where it is compressed by gzip, which `tar` in the box inflates as it comes. VALIDATION_ERROR names any other compression, and says so where there
+ * is no archive at all. The source is canceled when this throws, as it does with the signal's reason.
  */
 export async function tarOf(
   archive: Exclude<Source, string>,
   signal?: AbortSignal,
 ): Promise<{ stream: ReadableStream<Uint8Array>; flag: "" | "z" }> {
+  if (typeof archive === "string")
+    throw invalid("an archive must be bytes, a Blob or a ReadableStream, got a string");
   const reader = toStream(archive).stream.getReader();
   const chunks: Uint8Array[] = [];
   const start: number[] = [];
   const begins = (magic: readonly number[]) => magic.every((byte, i) => start[i] === byte);
   try {
-    while (start.length < MAX_MAGIC) {
+    while (start.length < HEADER_BYTES) {
       const { value } = await untilAborted(reader.read(), signal);
       if (!value) break;
       if (!(value instanceof Uint8Array)) throw invalid("an archive must be a stream of bytes");
       chunks.push(value);
-      start.push(...value.subarray(0, MAX_MAGIC));
+      start.push(...value.subarray(0, HEADER_BYTES));
     }
     const found = COMPRESSED.find(([, magic]) => begins(magic));
     if (found)
       throw invalid(
         `the archive is compressed with ${found[0]}, and unpack takes tar archives, plain or compressed with gzip`,
-        "decompress it first, or upload it and unpack it by a command in the box",
+        "decompress it first, or upload it and unpack it by a program of the box that reads it",
       );
+    if (!begins(GZIP) && !isTarHeader(start.slice(0, HEADER_BYTES)))
+      throw invalid("this is not a tar archive, plain or compressed with gzip", "files.write puts one file");
   } catch (error) {
     // Not waited for: a source may take its time, and the caller has its answer.
     reader.cancel(error).catch(() => {});
@@ -58,4 +66,14 @@ export async function tarOf(
     { highWaterMark: 0 },
   );
   return { stream, flag: begins(GZIP) ? "z" : "" };
+}
+
+/** True for the first block of an archive: its sum is in it; that of one with nothing in it is all zeroes. */
+function isTarHeader(block: readonly number[]): boolean {
+  if (block.length < HEADER_BYTES) return false;
+  const stored = block.slice(CHECKSUM_AT, CHECKSUM_AT + CHECKSUM_BYTES);
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  const others = sum - stored.reduce((total, byte) => total + byte, 0);
+  const told = Number.parseInt(String.fromCharCode(...stored).replaceAll("\0", " "), 8);
+  return sum === 0 || told === others + CHECKSUM_BYTES * SPACE;
 }

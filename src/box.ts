@@ -6,28 +6,18 @@ import type {
   ExecInfo,
   Terminal,
   TerminalSpec,
-  TransferProgress,
-  UploadSpec,
 } from "./backend.js";
-import { DEFAULT_FILE_MODE } from "./contract/schemas.js";
-import { invalid } from "./errors.js";
 import { type Command, type ExecOptions, type ExecStreamOptions, runToEnd, startExecution } from "./exec.js";
 import { type ExecResult, Execution, type ExecutionWithStdin } from "./execution.js";
 import type { BoxFiles } from "./file-types.js";
 import { filesOf } from "./files.js";
-import { type Source, toStream } from "./source.js";
+import type { Source } from "./source.js";
+import type { Download, DownloadOptions, UploadOptions } from "./transfer-types.js";
 import { untilAborted } from "./util/abort.js";
-import { concatBytes } from "./util/bytes.js";
 import { asyncDispose } from "./util/dispose.js";
-import { parseTerminalSpec } from "./validate.js";
+import { parseTerminalSpec, requireOptions } from "./validate.js";
 
-/** Options of `upload`. */
-export interface UploadOptions {
-  /** Permission bits of the file in the box. Default: a file that is there keeps its own; a new one has those of a local path, else 0o644. */
-  mode?: number;
-  signal?: AbortSignal;
-  onProgress?: (progress: TransferProgress) => void;
-}
+export type { Download, DownloadOptions, UploadOptions } from "./transfer-types.js";
 
 /** Options of `start`. */
 export interface StartOptions {
@@ -36,29 +26,11 @@ export interface StartOptions {
   onProgress?: (progress: CreateProgress) => void;
 }
 
-/** Options of `download`. */
-export interface DownloadOptions {
-  signal?: AbortSignal;
-  onProgress?: (progress: TransferProgress) => void;
-}
-
 /** Options of `attach`. Default: the image's shell, 80 columns, 24 rows, "xterm-256color". */
 export interface AttachOptions extends Partial<TerminalSpec> {
   /** Aborting it ends the shell. */
   signal?: AbortSignal;
 }
-
-/** A file of a box, on its way out. Take it once, in one of these forms; `stream()` has back-pressure down to the guest. */
-export interface Download {
-  /** Bytes, when the transfer began; null when unknown. */
-  readonly size: number | null;
-  bytes(): Promise<Uint8Array>;
-  text(): Promise<string>;
-  blob(): Promise<Blob>;
-  stream(): ReadableStream<Uint8Array>;
-}
-
-const MAX_MODE = 0o7777;
 
 /**
  * One box. Handles are cheap: any number may stand for the same box.
@@ -176,25 +148,7 @@ export class BoxHandle {
    * await box.upload("./data.csv", "/root/data.csv");
    */
   async upload(source: Source, path: string, options: UploadOptions = {}): Promise<void> {
-    const { signal, onProgress } = options;
-    signal?.throwIfAborted();
-    requireMode(options.mode);
-    const file =
-      typeof source === "string"
-        ? await (await localFiles()).openLocalFile(source)
-        : { ...toStream(source), mode: undefined };
-    const spec: UploadSpec = {
-      ...(options.mode !== undefined && { mode: options.mode }),
-      ...(file.mode !== undefined && { newMode: file.mode }),
-      ...(signal && { signal }),
-    };
-    const body = onProgress ? file.stream.pipeThrough(reporting(file.size, onProgress)) : file.stream;
-    try {
-      await untilAborted(this.backend.upload(this.id, path, body, spec), signal);
-    } finally {
-      // Whoever stopped reading it has let go of it; a path that was refused never got that far.
-      if (!body.locked) await body.cancel().catch(() => {});
-    }
+    return (await transfers()).uploadFile(this.backend, this.id, source, path, options);
   }
 
   /**
@@ -203,7 +157,7 @@ export class BoxHandle {
    * On this machine a new file has the mode of the one in the box, as far as the umask lets it. A file that is there is replaced, whole or not at all, and keeps its mode, and its owner as far as that is allowed; links
    * are followed, and directories of the path made. Devices and FIFOs are written into: a FIFO waits up to a minute for its reader, and as long again whenever that one does not read.
    *
-   * Throws RUNTIME_ERROR when there is no such file or it is not a regular one; VALIDATION_ERROR for a path that is not absolute or has half a surrogate pair in it, and for a local path that cannot be written;
+   * Throws RUNTIME_ERROR when there is no such file or it is not a regular one; VALIDATION_ERROR for a path that is not absolute or has half a surrogate pair in it, and for a local path that cannot be written; STORAGE_FULL where there is no room on this machine;
    * UNSUPPORTED for a local path in a page; the signal's reason.
    *
    * @example
@@ -216,24 +170,9 @@ export class BoxHandle {
     target?: string | DownloadOptions,
     options: DownloadOptions = typeof target === "object" ? target : {},
   ): Promise<unknown> {
-    const { signal, onProgress } = options;
-    signal?.throwIfAborted();
-    if (typeof target === "string") (await localFiles()).requireLocalFiles();
-    const opened = this.backend.download(this.id, path, signal ? { signal } : {});
-    const { size, mode, stream } = await untilAborted(opened, signal);
-    const body = onProgress ? stream.pipeThrough(reporting(size, onProgress)) : stream;
-    if (typeof target !== "string") return new StreamDownload(size, body);
-    const newMode = async () => mode ?? (await this.modeOf(path, signal));
-    return (await localFiles()).saveLocalFile(target, body, { newMode, ...(signal && { signal }) });
-  }
-
-  /** Reads the mode of a file whose download did not carry it. */
-  private modeOf(path: string, signal: AbortSignal | undefined): Promise<number> {
-    return this.files.stat(path, signal ? { signal } : {}).then(
-      (stat) => stat.mode,
-      // A box without the programs for it.
-      () => DEFAULT_FILE_MODE,
-    );
+    const from = { backend: this.backend, id: this.id, files: this.files, path };
+    const { downloadFile, saveFile } = await transfers();
+    return typeof target === "string" ? saveFile(from, target, options) : downloadFile(from, options);
   }
 
   /** Asks for the box's state again. Throws BOX_NOT_FOUND once it is removed. */
@@ -260,6 +199,7 @@ export class BoxHandle {
    * STATE_MISMATCH when its disk is gone or of a newer version, the signal's reason.
    */
   async start(options: StartOptions = {}): Promise<BoxInfo> {
+    requireOptions(options, "signal onProgress");
     options.signal?.throwIfAborted();
     this.current = await untilAborted(this.backend.startBox(this.id, options), options.signal);
     return this.current;
@@ -271,8 +211,9 @@ export class BoxHandle {
   }
 
   /** Removes the box and everything in it. Throws BOX_ALREADY_RUNNING when it runs, unless `force` is true. */
-  remove({ force = false }: { force?: boolean } = {}): Promise<void> {
-    return this.backend.removeBox(this.id, { force });
+  async remove(options: { force?: boolean } = {}): Promise<void> {
+    requireOptions(options, "force");
+    return this.backend.removeBox(this.id, { force: options.force ?? false });
   }
 
   /** For JSON.stringify: what `client.fromJSON` needs to find it again. */
@@ -291,54 +232,5 @@ export class BoxHandle {
   }
 }
 
-/** Not needed in a page. */
-const localFiles = () => import("./local-files.js");
-
-function requireMode(mode: number | undefined): void {
-  if (mode === undefined || (Number.isInteger(mode) && mode >= 0 && mode <= MAX_MODE)) return;
-  throw invalid("mode must be permission bits, as 0o644");
-}
-
-class StreamDownload implements Download {
-  constructor(
-    readonly size: number | null,
-    private readonly body: ReadableStream<Uint8Array>,
-  ) {}
-
-  async bytes(): Promise<Uint8Array> {
-    if (this.body.locked) throw invalid("a download can be taken once");
-    const chunks: Uint8Array[] = [];
-    const reader = this.body.getReader();
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return concatBytes(chunks);
-      chunks.push(value);
-    }
-  }
-
-  async text(): Promise<string> {
-    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await this.bytes());
-  }
-
-  async blob(): Promise<Blob> {
-    return new Blob([(await this.bytes()) as Uint8Array<ArrayBuffer>]);
-  }
-
-  stream(): ReadableStream<Uint8Array> {
-    return this.body;
-  }
-}
-
-function reporting(
-  totalBytes: number | null,
-  onProgress: (progress: TransferProgress) => void,
-): TransformStream<Uint8Array, Uint8Array> {
-  let loadedBytes = 0;
-  return new TransformStream({
-    transform: (chunk, controller) => {
-      loadedBytes += chunk.byteLength;
-      controller.enqueue(chunk);
-      onProgress({ loadedBytes, totalBytes });
-    },
-  });
-}
+/** Most programs only run commands. */
+const transfers = () => import("./box-transfers.js");

@@ -16,7 +16,7 @@ import { following, untilAborted } from "./util/abort.js";
 import { deferred } from "./util/deferred.js";
 import { asyncDispose } from "./util/dispose.js";
 import { pause } from "./util/timer.js";
-import { parseBoxSpec } from "./validate.js";
+import { parseBoxSpec, requireOptions } from "./validate.js";
 
 /** Between two looks at the list of a server, which does not tell of changes. */
 const LOOK_AGAIN_MS = 1000;
@@ -155,8 +155,13 @@ export class Client {
     return new BoxHandle(backend, await backend.getBox(idOrName), false);
   }
 
-  /** All boxes, or those in one status ("running"), newest first; those of the same millisecond by id. The status "all" is no filter. */
+  /**
+   * All boxes, or those in one status ("creating", "running", "stopped", "error"), newest first; those of the same millisecond by id. The status "all" is no filter.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR for any other status
+   */
   async listBoxes(filter: { status?: string } = {}): Promise<BoxInfo[]> {
+    requireOptions(filter, "status");
     return (await this.backend()).listBoxes(filter);
   }
 
@@ -168,7 +173,9 @@ export class Client {
    * @example
    * for await (const boxes of client.watchBoxes()) show(boxes.map(({ name, status }) => `${name}: ${status}`));
    */
-  async *watchBoxes({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<BoxInfo[], void, undefined> {
+  async *watchBoxes(options: { signal?: AbortSignal } = {}): AsyncGenerator<BoxInfo[], void, undefined> {
+    requireOptions(options, "signal");
+    const { signal } = options;
     const backend = await this.backend();
     const closed = this.closing.signal;
     const { life, end } = following(signal, closed);
@@ -204,7 +211,9 @@ export class Client {
    * @example
    * const removed = await client.gc({ olderThan: 7 * 24 * 3600 });
    */
-  async gc({ olderThan = DEFAULT_GC_SECONDS }: { olderThan?: number } = {}): Promise<number> {
+  async gc(options: { olderThan?: number } = {}): Promise<number> {
+    requireOptions(options, "olderThan");
+    const { olderThan = DEFAULT_GC_SECONDS } = options;
     if (typeof olderThan !== "number" || !(olderThan >= 0))
       throw invalid("olderThan must be a number of seconds, 0 or more");
     return (await this.backend()).gc({ olderThan });
@@ -231,6 +240,7 @@ export class Client {
     image: string,
     options: { signal?: AbortSignal; onProgress?: (progress: TransferProgress) => void } = {},
   ): Promise<void> {
+    requireOptions(options, "signal onProgress");
     options.signal?.throwIfAborted();
     const backend = await this.backend();
     return untilAborted(backend.pullImage(image, options), options.signal);

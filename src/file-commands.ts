@@ -1,6 +1,6 @@
 import { tarOf } from "./archives.js";
 import type { Backend } from "./backend.js";
-import { BoxRunError, errnoOf, invalid } from "./errors.js";
+import { BoxRunError, errnoOf } from "./errors.js";
 import { pathBytes, pathText } from "./file-paths.js";
 import * as scripts from "./file-scripts.js";
 import type {
@@ -17,6 +17,7 @@ import type {
 import { Complaints, ScriptedFiles, scriptCommand, scriptError } from "./scripted-files.js";
 import type { Source } from "./source.js";
 import { untilAborted } from "./util/abort.js";
+import { requireMode, requireOptions } from "./validate.js";
 
 /** What says that there is nothing of a name. */
 const ABSENT = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"];
@@ -39,6 +40,7 @@ export class FileCommands implements BoxFiles {
     given?: "utf8" | FileOptions,
     options: FileOptions = typeof given === "object" ? given : {},
   ): Promise<Uint8Array | string> {
+    requireOptions(options, "signal");
     const bytes = await this.underName(path, async (name) =>
       (await this.box.download(name, options)).bytes(),
     );
@@ -46,6 +48,7 @@ export class FileCommands implements BoxFiles {
   }
 
   async write(path: BoxPath, data: Source, options: WriteOptions = {}): Promise<void> {
+    requireOptions(options, "mode signal");
     const source = typeof data === "string" ? new TextEncoder().encode(data) : data;
     await this.underName(path, (name) => this.box.upload(source, name, options));
   }
@@ -78,15 +81,12 @@ export class FileCommands implements BoxFiles {
 
   async mkdir(
     path: BoxPath,
-    {
-      recursive = false,
-      mode = 0o755,
-      ...options
-    }: FileOptions & { recursive?: boolean; mode?: number } = {},
+    options: FileOptions & { recursive?: boolean; mode?: number } = {},
   ): Promise<void> {
-    if (!Number.isInteger(mode) || mode < 0 || mode > 0o7777)
-      throw invalid("mode must be permission bits, as 0o755");
-    await this.operate({ op: "mkdir", path: pathBytes(path), mode, recursive }, options);
+    requireOptions(options, "recursive mode signal");
+    const { recursive = false, mode = 0o755, ...rest } = options;
+    requireMode(mode);
+    await this.operate({ op: "mkdir", path: pathBytes(path), mode, recursive }, rest);
   }
 
   async rename(from: BoxPath, to: BoxPath, options: FileOptions = {}): Promise<void> {
@@ -102,33 +102,30 @@ export class FileCommands implements BoxFiles {
 
   async remove(
     path: BoxPath,
-    {
-      recursive = false,
-      force = false,
-      ...options
-    }: FileOptions & { recursive?: boolean; force?: boolean } = {},
+    options: FileOptions & { recursive?: boolean; force?: boolean } = {},
   ): Promise<void> {
+    requireOptions(options, "recursive force signal");
+    const { recursive = false, force = false, ...rest } = options;
     try {
-      if (recursive) await this.scripts.run("remove", scripts.REMOVE_ALL, [path], [], options);
-      else await this.operate({ op: "remove", path: pathBytes(path) }, options);
+      if (recursive) await this.scripts.run("remove", scripts.REMOVE_ALL, [path], [], rest);
+      else await this.operate({ op: "remove", path: pathBytes(path) }, rest);
     } catch (error) {
       if (!force || !ABSENT.includes(errnoOf(error) ?? "")) throw error;
     }
   }
 
-  async copy(
-    from: BoxPath,
-    to: BoxPath,
-    { recursive = false, ...options }: FileOptions & { recursive?: boolean } = {},
-  ): Promise<void> {
+  async copy(from: BoxPath, to: BoxPath, options: FileOptions & { recursive?: boolean } = {}): Promise<void> {
+    requireOptions(options, "recursive signal");
+    const { recursive = false, ...rest } = options;
     const warning = recursive ? { warning: scripts.COPY_WARNING } : {};
     await this.scripts.run("copy", scripts.COPY, [from, to], [recursive ? "r" : ""], {
-      ...options,
+      ...rest,
       ...warning,
     });
   }
 
   async pack(path: BoxPath, options: FileOptions = {}): Promise<ReadableStream<Uint8Array>> {
+    requireOptions(options, "signal");
     const execution = await this.box.execStream(scriptCommand(scripts.PACK, [path]), {
       ...options,
       encoding: "bytes",
@@ -146,7 +143,7 @@ export class FileCommands implements BoxFiles {
               value.type === "exit" &&
               !(value.exitCode === 0 || (value.exitCode === 1 && complaints.areWarnings))
             )
-              throw scriptError("pack", path, value.exitCode, complaints.words);
+              throw scriptError("pack", path, value.exitCode, complaints);
             if (value.type === "log" && value.stream === "stderr") complaints.take(value.data);
             if (value.type === "log" && value.stream === "stdout" && value.bytes.byteLength > 0)
               return controller.enqueue(value.bytes);
@@ -159,6 +156,7 @@ export class FileCommands implements BoxFiles {
   }
 
   async unpack(archive: Exclude<Source, string>, path: BoxPath, options: FileOptions = {}): Promise<void> {
+    requireOptions(options, "signal");
     pathBytes(path);
     options.signal?.throwIfAborted();
     const { stream, flag } = await tarOf(archive, options.signal);
@@ -199,6 +197,7 @@ export class FileCommands implements BoxFiles {
   }
 
   private async operate(operation: FileOperation, options: FileOptions): Promise<FileEntry[]> {
+    requireOptions(options, "signal");
     options.signal?.throwIfAborted();
     if (this.backend.capabilities.files !== true) return this.scripts.operate(operation, options);
     const done = this.backend.fileOperation(this.box.id, operation, options);

@@ -51,6 +51,8 @@ const IDLE_MS = 60_000;
 const RETRY_MS = 5;
 /** Errors of a file that exists and cannot be replaced, but perhaps written. */
 const NOT_REPLACED = ["EACCES", "EPERM", "EROFS", "EBUSY", "EXDEV", "ENOENT", "ENOTSUP", "EOPNOTSUPP"];
+/** Errors of a disk, or a user's share of it, that is full. */
+const NO_ROOM = ["ENOSPC", "EDQUOT"];
 /** Names that lead to what is open, or made by the kernel: to be replaced is not in their nature. */
 const OF_SYSTEM = /^\/(?:proc\/|sys\/|dev\/fd\/|dev\/std(?:in|out|err)$)/;
 
@@ -344,7 +346,8 @@ function host(what: string, hint: string): { files: NodeFiles; paths: NodePath }
 
 function localError(action: string, path: string, cause: unknown, hint = ""): BoxRunError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new BoxRunError("VALIDATION_ERROR", `cannot ${action} ${path} on this machine: ${why}`, {
+  const code = isOneOf(cause, NO_ROOM) ? "STORAGE_FULL" : "VALIDATION_ERROR";
+  return new BoxRunError(code, `cannot ${action} ${path} on this machine: ${why}`, {
     cause,
     hint,
   });

@@ -12,7 +12,7 @@ const TYPES: Readonly<Record<string, FileEntry["type"]>> = {
   "10": "symlink",
 };
 const MAX_LIST_BYTES = 64 * 2 ** 20;
-/** Limit of what is kept of a program's complaints, in characters. */
+/** Limit of what is kept of a line of a program's complaints, in characters. */
 const MAX_WORDS = 8192;
 const SLASH = 47;
 const SPACE = 32;
@@ -54,10 +54,9 @@ export class ScriptedFiles {
   ): Promise<ExecResult> {
     const command = scriptCommand(script, paths, args);
     const result = await this.box.exec(command, { ...options, encoding: "bytes", workdir: "/" });
-    const isFine =
-      result.exitCode === 0 ||
-      (warning && result.exitCode === 1 && new Complaints(warning).take(result.stderr).areWarnings);
-    if (!isFine) throw scriptError(what, paths[0] as BoxPath, result.exitCode, result.stderr);
+    const complaints = new Complaints(warning).take(result.stderr);
+    const isFine = result.exitCode === 0 || (result.exitCode === 1 && complaints.areWarnings);
+    if (!isFine) throw scriptError(what, paths[0] as BoxPath, result.exitCode, complaints);
     return result;
   }
 
@@ -78,27 +77,35 @@ export class ScriptedFiles {
   }
 }
 
-/** Complaints of a program, line by line, as they come: whether all of them are warnings, and the last words. */
+/** Complaints of a program, line by line, as they come: whether all of them are warnings, and the first that is not. */
 export class Complaints {
-  words = "";
+  private failure = "";
   private line = "";
-  private isFailure = false;
   private isEmpty = true;
 
-  constructor(private readonly warning: RegExp) {}
+  /** `warning`: lines that are no failures. By default none is. */
+  constructor(private readonly warning = /^$/) {}
 
   /** True where there is something, and every line of it is a warning. Asked at the end. */
   get areWarnings(): boolean {
-    return !this.isFailure && !this.isEmpty && (this.line === "" || this.warning.test(this.line));
+    return this.reason === "" && !this.isEmpty;
+  }
+
+  /** The first line that is no warning: what comes after it is what it led to. Asked at the end. */
+  get reason(): string {
+    return this.failure || this.unlessWarning(this.line);
   }
 
   take(text: string): this {
-    this.words = (this.words + text).slice(-MAX_WORDS);
     const lines = (this.line + text).split("\n");
     this.line = lines.pop()!.slice(0, MAX_WORDS);
     this.isEmpty &&= lines.length === 0 && this.line === "";
-    this.isFailure ||= lines.some((line) => !this.warning.test(line));
+    for (const line of lines) this.failure ||= this.unlessWarning(line).slice(0, MAX_WORDS);
     return this;
+  }
+
+  private unlessWarning(line: string): string {
+    return line === "" || this.warning.test(line) ? "" : line;
   }
 }
 
@@ -107,15 +114,15 @@ export function scriptCommand(script: string, paths: BoxPath[], args: string[] =
   return ["/bin/sh", "-c", scripts.withPaths(script, paths.map(pathBytes)), "boxrun", ...args];
 }
 
-/** The error of a script that failed, by its exit code or its own last words. */
+/** The error of a script that failed, by its exit code or what the program complained of. */
 export function scriptError(
   what: string,
   path: BoxPath,
   exitCode: number | null,
-  stderr: string,
+  complaints: Complaints,
 ): BoxRunError {
   const known = scripts.ERRORS[exitCode ?? -1];
-  const words = known?.text ?? (stderr.trim().split("\n").at(-1) || `exit code ${exitCode}`);
+  const words = known?.text ?? (complaints.reason || `exit code ${exitCode}`);
   const details = known && { cause: errnoCause(known.code, known.text) };
   return new BoxRunError("RUNTIME_ERROR", `${what} ${showPath(path)}: ${words}`, details);
 }

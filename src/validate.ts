@@ -65,6 +65,21 @@ export function parseBaseUrl(baseUrl: string): URL {
   return url;
 }
 
+/** Refuses an option of another name: one that is misspelt would be ignored. `names` has a space between them. */
+export function requireOptions(options: object, names: string): void {
+  const known = names.split(" ");
+  for (const name of Object.keys(withoutUndefined(options) as object))
+    if (!known.includes(name)) throw invalid(`there is no option ${name}`, `there is ${known.join(", ")}`);
+}
+
+const MAX_MODE = 0o7777;
+
+/** Checks permission bits. */
+export function requireMode(mode: number): void {
+  if (!Number.isInteger(mode) || mode < 0 || mode > MAX_MODE)
+    throw invalid("mode must be permission bits, as 0o644");
+}
+
 function parse<T extends z.ZodMiniType>(schema: T, input: unknown): z.infer<T> {
   const result = schema.safeParse(withoutUndefined(input), PARSE_OPTIONS);
   if (result.success) return result.data;

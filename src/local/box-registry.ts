@@ -1,6 +1,6 @@
 import type { BoxInfo } from "../backend.js";
-import { newestFirst } from "../contract/lists.js";
 import { BoxRunError, isBoxRunError } from "../errors.js";
+import { newestFirst } from "../lists.js";
 import { OWN_BOX_ID } from "../util/ids.js";
 import { pause } from "../util/timer.js";
 import type { LocalBox } from "./local-box.js";

@@ -16,8 +16,8 @@ import type {
   TransferProgress,
   UploadSpec,
 } from "../backend.js";
-import { inStatus, newestFirst } from "../contract/lists.js";
 import { BoxRunError, invalid, isBoxRunError } from "../errors.js";
+import { inStatus, newestFirst } from "../lists.js";
 import { untilAborted } from "../util/abort.js";
 import { retryLater } from "../util/retry-later.js";
 import { BoxLauncher, type LaunchOptions } from "./box-launcher.js";

@@ -1,6 +1,6 @@
 import type { BackendEvent, ExecInfo, ExecSpec } from "../backend.js";
-import { newestFirst } from "../contract/lists.js";
 import { type BoxRunError, isBoxRunError } from "../errors.js";
+import { newestFirst } from "../lists.js";
 import { newId } from "../util/ids.js";
 
 /** Words in the answer of a server that could not start a command. */

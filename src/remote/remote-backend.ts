@@ -16,7 +16,6 @@ import type {
   TerminalSpec,
   UploadSpec,
 } from "../backend.js";
-import { inStatus, newestFirst } from "../contract/lists.js";
 import {
   toCreateRequest,
   wireBox,
@@ -27,6 +26,7 @@ import {
   wireUsage,
 } from "../contract/wire.js";
 import { BoxRunError, unsupported } from "../errors.js";
+import { inStatus, newestFirst } from "../lists.js";
 import { requireFilePath } from "../transfers.js";
 import { untilAborted } from "../util/abort.js";
 import { capabilitiesOf, isExtended, type ServerInfo } from "./capabilities.js";

@@ -1,7 +1,7 @@
 import type { BackendEvent, BoxInfo, Capabilities, ExecInfo, ExecSpec } from "../backend.js";
-import { newestFirst } from "../contract/lists.js";
 import { toExecRequest, wireBox, wireExec, wireExecs } from "../contract/wire.js";
 import { BoxRunError, isBoxRunError } from "../errors.js";
+import { newestFirst } from "../lists.js";
 import { retryLater } from "../util/retry-later.js";
 import { isExtended, type ServerInfo } from "./capabilities.js";
 import { CursorNumbering } from "./cursor-numbering.js";

@@ -14,9 +14,9 @@ import type {
   TerminalSpec,
   UploadSpec,
 } from "../backend.js";
-import { inStatus, newestFirst } from "../contract/lists.js";
 import { DEFAULT_FILE_MODE } from "../contract/schemas.js";
 import { BoxRunError, invalid } from "../errors.js";
+import { inStatus, newestFirst } from "../lists.js";
 import { requireFilePath } from "../transfers.js";
 import { newId } from "../util/ids.js";
 import { FakeExecution, type FakeFiles, type FakeProgram } from "./fake-execution.js";

@@ -12,20 +12,43 @@ import { Complaints } from "../../src/scripted-files.js";
 import { failure, streamOf } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
 
+/** Made by the `tar` of this machine. */
+function tarOfFile(): Uint8Array {
+  const folder = mkdtempSync(join(tmpdir(), "boxrun-tar-"));
+  try {
+    writeFileSync(join(folder, "näme"), "contents");
+    return new Uint8Array(execFileSync("tar", ["-C", folder, "-cf", "-", "."]));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 const bytesOf = async (stream: ReadableStream) => new Uint8Array(await new Response(stream).arrayBuffer());
 
 describe("an archive", () => {
   it.each([
-    ["tar", "", new TextEncoder().encode("name\0\0\0\0")],
+    ["tar", "", tarOfFile()],
+    ["tar of nothing", "", new Uint8Array(1024)],
     ["gzip", "z", new Uint8Array(gzipSync("contents"))],
-    ["nothing", "", new Uint8Array(0)],
-    ["a few bytes", "", Uint8Array.of(0x1f)],
   ])("that is %s goes on as it came, however it is cut", async (_name, flag, bytes) => {
     for (const source of [bytes, new Blob([bytes]), bytes.slice().buffer, streamOf(bytes, 1)]) {
       const tar = await tarOf(source);
       expect(tar.flag).toBe(flag);
       expect(await bytesOf(tar.stream)).toEqual(bytes);
     }
+  });
+
+  it.each<[string, Uint8Array | string]>([
+    ["text", new TextEncoder().encode("a text, and not an archive\n".repeat(100))],
+    ["nothing", new Uint8Array(0)],
+    ["half a header", tarOfFile().subarray(0, 300)],
+    ["a header with a wrong byte", tarOfFile().fill(1, 200, 201)],
+    ["a string", "an archive"],
+  ])("that is none is refused before anything is made of it: %s", async (_name, bytes) => {
+    const box = await new BoxRunClient({ backend: new FakeBackend() }).create("fake");
+    const error = await failure(box.files.unpack(bytes as Uint8Array, "/to"));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(await box.files.list("/")).toEqual([]);
   });
 
   it.each<[string, number[]]>([
@@ -128,6 +151,12 @@ describe("complaints of a program", () => {
     "tar: short read",
   ])("are failures: %j", (text) => {
     expect(areWarnings(text)).toBe(false);
+  });
+
+  it("give the first that is no warning as the reason: the others come of it", () => {
+    const said = "tar: ./s: socket ignored\ntar: This is no archive\ntar: Exiting with failure status\n";
+    expect(new Complaints(PACK_WARNING).take(said).reason).toBe("tar: This is no archive");
+    expect(new Complaints().take("cp: no room").reason).toBe("cp: no room");
   });
 
   it("of a list are warnings where something was removed meanwhile", () => {

@@ -113,7 +113,7 @@ describe("a download to a path", () => {
     await box.download("/f", "/dev/null");
     expect(lstatSync("/dev/null").isCharacterDevice()).toBe(true);
     const error = await failure(box.download("/f", "/dev/full"));
-    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(error).toMatchObject({ code: "STORAGE_FULL" });
     expect(error.message).toMatch(/\/dev\/full in place, of which a part/);
   });
 

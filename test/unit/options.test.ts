@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { BoxRunClient } from "../../src/index.js";
+import { failure } from "../../src/testing/contract/tools.js";
+import { FakeBackend } from "../../src/testing/fake-backend.js";
+
+describe("an option that is misspelt", () => {
+  const client = new BoxRunClient({ backend: new FakeBackend() });
+  const box = client.create("fake");
+  const wrong = { sginal: new AbortController().signal } as object;
+
+  it.each<[string, () => Promise<unknown>]>([
+    ["listBoxes", () => client.listBoxes(wrong)],
+    ["watchBoxes", () => client.watchBoxes(wrong).next()],
+    ["gc", () => client.gc(wrong)],
+    ["pull", () => client.pull("fake", wrong)],
+    ["start", async () => (await box).start(wrong)],
+    ["remove", async () => (await box).remove(wrong)],
+    ["upload", async () => (await box).upload(new Uint8Array(1), "/a", wrong)],
+    ["download", async () => (await box).download("/a", wrong)],
+    ["read", async () => (await box).files.read("/a", wrong)],
+    ["write", async () => (await box).files.write("/a", "text", wrong)],
+    ["list", async () => (await box).files.list("/", wrong)],
+    ["stat", async () => (await box).files.stat("/", wrong)],
+    ["lstat", async () => (await box).files.lstat("/", wrong)],
+    ["exists", async () => (await box).files.exists("/", wrong)],
+    ["mkdir", async () => (await box).files.mkdir("/b", wrong)],
+    ["rename", async () => (await box).files.rename("/", "/c", wrong)],
+    ["files.remove", async () => (await box).files.remove("/a", wrong)],
+    ["copy", async () => (await box).files.copy("/a", "/c", wrong)],
+    ["pack", async () => (await box).files.pack("/", wrong)],
+    ["unpack", async () => (await box).files.unpack(new Uint8Array(1024), "/d", wrong)],
+  ])("is refused by %s, which does nothing then", async (_call, work) => {
+    const error = await failure(work());
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(error.message).toContain("there is no option sginal");
+    expect(await client.listBoxes()).toHaveLength(1);
+    expect(await (await box).executions()).toEqual([]);
+    expect(await (await box).files.list("/")).toEqual([]);
+  });
+
+  it("is none when it is given as undefined", async () => {
+    await (await box).files.write("/a", "text", { sginal: undefined } as object);
+    expect(await (await box).files.read("/a", "utf8")).toBe("text");
+  });
+});
+
+describe("a list of boxes", () => {
+  it("is refused for a status that no box can have", async () => {
+    const client = new BoxRunClient({ backend: new FakeBackend() });
+    await client.create("fake");
+    expect(await client.listBoxes({ status: "running" })).toHaveLength(1);
+    const error = await failure(client.listBoxes({ status: "runing" }));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(error.message).toBe('status must be one of all, creating, running, stopped, error, got "runing"');
+  });
+});
