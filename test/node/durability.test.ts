@@ -96,6 +96,24 @@ describe("a box whose process is killed", () => {
     expect((await box.exec("cat /root/f /root/g")).stdout).toBe("whole\nnew\n");
   });
 
+  it.each(["ln big name", "mv big name"])(
+    "has all of a file that is still open and got its name by `%s`, when another's fsync wrote the journal",
+    async (naming) => {
+      // More than gets its blocks at once.
+      const much = "head -c 300000 /dev/zero | tr '\\0' x";
+      const owner = await startOwner(
+        "named",
+        `cd /root; exec 3> big; ${much} >&3; ${naming}; echo x > o; fsync o; echo said; sleep 7000`,
+      );
+      await owner.said(1);
+      await owner.kill();
+      const box = await newClient().getBox("named");
+      await box.start();
+      const { stdout } = await box.exec("wc -c < /root/name; tr -d x < /root/name | wc -c");
+      expect(stdout.split(/\s+/).slice(0, 2)).toEqual(["300000", "0"]);
+    },
+  );
+
   it("is seen as running until then, and is nobody else's", async () => {
     const owner = await startOwner("owned", "echo there > /root/f; sync; echo done; sleep 7000");
     await owner.said(1);

@@ -1,8 +1,14 @@
 import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
+import { PassingFailure } from "../../src/local/asset-source.js";
 import { Assets } from "../../src/local/assets.js";
-import { IMAGE_CHUNK_BYTES, loadChunkList } from "../../src/local/image-chunks.js";
+import {
+  IMAGE_CHUNK_BYTES,
+  ImageChunks,
+  type ImageTrouble,
+  loadChunkList,
+} from "../../src/local/image-chunks.js";
 
 const IMAGE = {
   name: "tiny",
@@ -56,4 +62,69 @@ it.each([
     code: "IMAGE_PULL_FAILED",
     message: expect.stringMatching(why),
   });
+});
+
+/** An image of which each chunk is full of its number. A file is read from what is kept here, else from a network that may be down. */
+async function imageOf(count: number) {
+  const network = { isDown: false };
+  const here = new Set<string>();
+  const files = new Map<string, Uint8Array>();
+  const list = new Uint8Array(36 * count);
+  for (let i = 0; i < count; i++) {
+    const contents = new Uint8Array(IMAGE_CHUNK_BYTES).fill(i);
+    const packed = new Uint8Array(gzipSync(contents));
+    const hash = createHash("sha256").update(contents).digest();
+    list.set(hash, 36 * i);
+    new DataView(list.buffer).setUint32(36 * i + 32, packed.byteLength, true);
+    files.set(`chunks/${hash.toString("hex").slice(0, 20)}.bin`, packed);
+  }
+  const packedList = new Uint8Array(gzipSync(list));
+  const entry = {
+    file: "list.bin",
+    bytes: packedList.byteLength,
+    rawBytes: list.byteLength,
+    rawSha256: createHash("sha256").update(list).digest("hex"),
+  };
+  files.set(entry.file, packedList);
+  const read = async (file: string) => {
+    if (network.isDown && !here.has(file)) throw new PassingFailure("there is no network");
+    return files.get(file)!;
+  };
+  const source = {
+    location: "memory:",
+    keeps: true as const,
+    isHere: async (file: string) => here.has(file),
+    read,
+    readLatest: read,
+    gunzip: async (bytes: Uint8Array) => new Uint8Array(gunzipSync(bytes)),
+  };
+  const image = { ...IMAGE, baseBytes: count * IMAGE_CHUNK_BYTES };
+  const assets = new Assets(source, { version: 3, files: { list: entry }, images: [image] });
+  const chunks = await ImageChunks.open(assets, image);
+  const troubles: ImageTrouble[] = [];
+  chunks.onTrouble = (trouble) => troubles.push(trouble);
+  /** Reads as a guest does. */
+  const guestReads = async (number: number) => {
+    try {
+      return (await chunks.get(number))[0];
+    } catch (error) {
+      chunks.noteUnreadable(error);
+      return undefined;
+    }
+  };
+  const name = (number: number) => [...files.keys()][number]!;
+  return { network, here, name, guestReads, troubles };
+}
+
+it("a chunk that is kept here does not say that the network is back, one that comes over it does", async () => {
+  const { network, here, name, guestReads, troubles } = await imageOf(9);
+  here.add(name(4));
+  network.isDown = true;
+  expect(await guestReads(2)).toBeUndefined();
+  expect(troubles).toMatchObject([{ offline: expect.stringContaining("no network"), damaged: null }]);
+  expect(await guestReads(4)).toBe(4);
+  expect(troubles).toHaveLength(1);
+  network.isDown = false;
+  expect(await guestReads(8)).toBe(8);
+  expect(troubles.slice(1)).toEqual([{ offline: null, damaged: null }]);
 });
