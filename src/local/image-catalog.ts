@@ -110,9 +110,13 @@ export class ImageCatalog {
         { hint: `ask for ${JSON.stringify(standIn.name)}, or leave out local.strictImages` },
       );
     }
-    const known = images.map(({ name, aliases }) => [name, ...aliases].join(", ")).join("; ");
+    const names = images.map(({ name, aliases, standsFor }) => {
+      const others =
+        this.options.strictImages || standsFor.length === 0 ? "" : `, for ${standsFor.join(", ")}`;
+      return `${[name, ...aliases].join(", ")}${others}`;
+    });
     throw new BoxRunError("IMAGE_PULL_FAILED", `there is no local image ${JSON.stringify(asked)}`, {
-      hint: `there are: ${known}`,
+      hint: `there are: ${names.join("; ")}`,
     });
   }
 

@@ -32,6 +32,22 @@ it("a box goes with the image that it was made of, however its record names the 
 });
 
 it.each([
+  [false, "there are: tiny, tiny:1, for alpine, busybox"],
+  [true, "there are: tiny, tiny:1"],
+])(
+  "a name that is no image is told which there are, and what they stand in for (strict: %s)",
+  (strict, hint) => {
+    const host = { assetsLocation: () => "memory:" } as unknown as Host;
+    const catalog = new ImageCatalog(host, { strictImages: strict });
+    const tiny = { name: "tiny", aliases: ["tiny:1"], standsFor: ["alpine", "busybox"] };
+    const assets = { manifest: { images: [tiny] } } as unknown as Assets;
+    expect(() => catalog.find(assets, "fedora")).toThrowError(
+      expect.objectContaining({ code: "IMAGE_PULL_FAILED", hint }),
+    );
+  },
+);
+
+it.each([
   ["another image", { baseSha256: TINY }, "0".repeat(64)],
   ["another image, by its list of chunks", { base: TINY_LIST }, "0".repeat(64)],
   ["a list of chunks that nobody knows", { base: "f".repeat(64) }, TINY],
