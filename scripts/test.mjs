@@ -20,6 +20,7 @@ step("style", process.execPath, [bin("@biomejs/biome/bin/biome"), "check", "."])
 
 const scratch = mkdtempSync(join(tmpdir(), "boxrun-test-"));
 const report = join(scratch, "report.json");
+const unhandled = join(scratch, "unhandled.json");
 const run = spawnSync(
   process.execPath,
   [
@@ -28,17 +29,24 @@ const run = spawnSync(
     "--reporter=default",
     "--reporter=json",
     `--outputFile.json=${report}`,
+    `--reporter=${join(root, "scripts/unhandled-errors.mjs")}`,
     ...process.argv.slice(2),
   ],
   {
     cwd: root,
     stdio: "inherit",
     // Boxes of the tests are no business of whoever runs them.
-    env: { ...process.env, BOXRUN_CHROMIUM: findChromium(), BOXRUN_STATE_DIR: join(scratch, "state") },
+    env: {
+      ...process.env,
+      BOXRUN_CHROMIUM: findChromium(),
+      BOXRUN_STATE_DIR: join(scratch, "state"),
+      BOXRUN_UNHANDLED: unhandled,
+    },
   },
 );
 const result = JSON.parse(readFileSync(report, "utf8"));
 const { numPassedTests, numFailedTests, numPendingTests, success } = result;
+const unhandledErrors = JSON.parse(readFileSync(unhandled, "utf8"));
 rmSync(scratch, { recursive: true });
 
 const all = result.testResults.flatMap(({ assertionResults }) => assertionResults);
@@ -60,6 +68,8 @@ for (const { name, message, status, assertionResults } of result.testResults) {
         `failed: ${relative(root, name)}: ${test.fullName}: ${firstLines(test.failureMessages.join("\n"))}`,
       );
 }
+
+for (const text of unhandledErrors) console.log(`failed: an error that nobody handles: ${firstLines(text)}`);
 
 // A file that fails to load has no failed test in it, and must not look like a pass.
 const failed = numFailedTests + (run.status !== 0 && numFailedTests === 0 ? 1 : 0);

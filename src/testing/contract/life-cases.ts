@@ -68,9 +68,9 @@ export function lifeCases(context: Context): void {
     const execution = await box.execStream("echo begun; sleep 7101", { detached: true });
     const events = execution[Symbol.asyncIterator]();
     expect((await events.next()).value).toMatchObject({ data: "begun\n" });
-    const waiting = execution.wait();
-    await box.stop();
-    expect(await waiting).toMatchObject({ status: "canceled", exitCode: null });
+    // Both at once: whichever fails first fails this case, not the run.
+    const [ended] = await Promise.all([execution.wait(), box.stop()]);
+    expect(ended).toMatchObject({ status: "canceled", exitCode: null });
     expect((await events.next()).value).toMatchObject({ type: "exit", exitCode: null });
     await box.start();
     expect(await (await box.execution(execution.id)).info()).toMatchObject({ status: "canceled" });
