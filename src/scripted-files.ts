@@ -55,7 +55,8 @@ export class ScriptedFiles {
     const command = scriptCommand(script, paths, args);
     const result = await this.box.exec(command, { ...options, encoding: "bytes", workdir: "/" });
     const complaints = new Complaints(warning).take(result.stderr);
-    const isFine = result.exitCode === 0 || (result.exitCode === 1 && complaints.areWarnings);
+    const isFine =
+      result.exitCode === 0 || (warning !== undefined && result.exitCode === 1 && complaints.areWarnings);
     if (!isFine) throw scriptError(what, paths[0] as BoxPath, result.exitCode, complaints);
     return result;
   }

@@ -275,7 +275,7 @@ export function directoryCases(context: Context): void {
     expect(
       await failure(files().unpack(new Blob(["no archive at all, but longer than nothing"]), "/srv/tar/x")),
     ).toMatchObject({
-      code: "RUNTIME_ERROR",
+      code: "VALIDATION_ERROR",
     });
   });
 }
