@@ -72,7 +72,8 @@ for (const { name, message, status, assertionResults } of result.testResults) {
 for (const text of unhandledErrors) console.log(`failed: an error that nobody handles: ${firstLines(text)}`);
 
 // A file that fails to load has no failed test in it, and must not look like a pass.
-const failed = numFailedTests + (run.status !== 0 && numFailedTests === 0 ? 1 : 0);
+const told = numFailedTests + unhandledErrors.length;
+const failed = told + (run.status !== 0 && told === 0 ? 1 : 0);
 if (numPendingTests > 0) console.log(`${numPendingTests} skipped (named above)`);
 if (impossible.length > 0)
   console.log(`${impossible.length} that cannot pass where they were run (named above)`);

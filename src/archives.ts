@@ -13,15 +13,15 @@ const COMPRESSED: readonly (readonly [name: string, magic: readonly number[]])[]
   ["7-Zip", [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c]],
 ];
 const GZIP = [0x1f, 0x8b];
-/** Of a tar archive's first entry: its name, its mode, and so on. */
+/** Size of a tar archive's first block, the header of its first entry. */
 const HEADER_BYTES = 512;
 const CHECKSUM_AT = 148;
 const CHECKSUM_BYTES = 8;
 const SPACE = 32;
 
 /**
- * A tar archive as a stream, and the flag by which `tar` reads it: "z" where it is compressed by gzip, which `tar` in the box inflates as it comes. VALIDATION_ERROR names any other compression, and says so where there
- * is no archive at all. The source is canceled when this throws, as it does with the signal's reason.
+ * A tar archive as a stream, and the flag by which `tar` reads it: "z" where it is compressed by gzip, which `tar` in the box inflates as it comes. VALIDATION_ERROR for any other compression, which it names,
+ * and for what is no archive at all. The source is canceled when this throws, as it does with the signal's reason.
  */
 export async function tarOf(
   archive: Exclude<Source, string>,
@@ -68,7 +68,7 @@ export async function tarOf(
   return { stream, flag: begins(GZIP) ? "z" : "" };
 }
 
-/** True for the first block of an archive: its sum is in it; that of one with nothing in it is all zeroes. */
+/** True for a header, which holds its own checksum, and for the zeroes that an empty archive begins with. */
 function isTarHeader(block: readonly number[]): boolean {
   if (block.length < HEADER_BYTES) return false;
   const stored = block.slice(CHECKSUM_AT, CHECKSUM_AT + CHECKSUM_BYTES);

@@ -80,7 +80,7 @@ function modeOf({ files, path }: RemoteFile, signal: AbortSignal | undefined): P
   );
 }
 
-/** Not needed in a page. */
+/** Loads what a page does not need. */
 const localFiles = () => import("./local-files.js");
 
 class StreamDownload implements Download {

@@ -232,5 +232,5 @@ export class BoxHandle {
   }
 }
 
-/** Most programs only run commands. */
+/** Loads what programs that only run commands do not need. */
 const transfers = () => import("./box-transfers.js");

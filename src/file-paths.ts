@@ -6,7 +6,7 @@ export type BoxPath = string | Uint8Array;
 
 const SLASH = 47;
 
-/** VALIDATION_ERROR for text that is no path in a box. */
+/** Refuses text that is no path in a box, with VALIDATION_ERROR. */
 export function requireAbsolute(path: string): void {
   if (!isWellFormed(path))
     throw invalid(

@@ -80,7 +80,7 @@ export interface BoxFiles {
    */
   pack(path: BoxPath, options?: FileOptions): Promise<ReadableStream<Uint8Array>>;
   /**
-   * Unpacks a tar archive, plain or compressed with gzip, into a directory, which is made if need be. One that breaks off leaves what had come. VALIDATION_ERROR for any other compression, which it names.
+   * Unpacks a tar archive, plain or compressed with gzip, into a directory, which is made if need be. One that breaks off leaves what had come. VALIDATION_ERROR for any other compression, which it names, and for what is no archive: then nothing is made. Inside gzip that shows only in the box.
    *
    * @example
    * await box.files.unpack(await (await fetch("/project.tar")).blob(), "/root/project");

@@ -65,7 +65,7 @@ export function parseBaseUrl(baseUrl: string): URL {
   return url;
 }
 
-/** Refuses an option of another name: one that is misspelt would be ignored. `names` has a space between them. */
+/** Refuses an option of another name: one that is misspelt would be ignored. `names` are separated by spaces. */
 export function requireOptions(options: object, names: string): void {
   const known = names.split(" ");
   for (const name of Object.keys(withoutUndefined(options) as object))

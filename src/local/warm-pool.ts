@@ -101,7 +101,8 @@ export class WarmPool {
       this.failures++;
       this.fillSoon();
     };
-    machine.owner = { ...machine.owner, onEnded: failed };
+    // One that cannot read its image makes no box: it would not say so a second time.
+    machine.owner = { ...machine.owner, onTrouble: failed, onEnded: failed };
     this.warmUp(kind, machine).catch(failed);
   }
 

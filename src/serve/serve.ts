@@ -108,7 +108,7 @@ function makeServer(backend: Backend, options: HandlerOptions, headersTimeout: n
 }
 
 /**
- * An answer whose connection is cut off when its body fails. The listener would print the error, and end the body with the error's words: its reader could take them for the last bytes of a file.
+ * Makes an answer cut its connection off when its body fails half way. The listener would print the error, and end the body with the error's words: its reader could take them for the last bytes of a file.
  */
 function cutOffWhenFailed(response: Response, outgoing: ServerResponse): Response {
   if (!response.body) return response;
@@ -120,7 +120,9 @@ function cutOffWhenFailed(response: Response, outgoing: ServerResponse): Respons
           const { done, value } = await reader.read();
           if (done) controller.close();
           else controller.enqueue(value);
-        } catch {
+        } catch (error) {
+          // Nothing has been sent yet: the listener answers 500.
+          if (!outgoing.headersSent) return controller.error(error);
           outgoing.destroy();
           controller.close();
         }

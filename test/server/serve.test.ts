@@ -150,3 +150,24 @@ it("a download that fails half way is cut off where it failed, and prints nothin
     printed.mockRestore();
   }
 });
+
+it("a download that fails before its first byte is an error, not an end of the connection", async () => {
+  const backend = new ScriptedBackend();
+  const { id } = await backend.createBox({ image: "tiny" } as BoxSpec);
+  const pull = (controller: ReadableStreamDefaultController) => controller.error(new Error("unreadable"));
+  const stream = () => new ReadableStream<Uint8Array>({ pull }, { highWaterMark: 0 });
+  backend.download = async () => ({ size: 8, mode: 0o644, stream: stream() });
+  const { addresses } = await start({ port: 0 }, backend);
+  const printed = vi.spyOn(console, "error").mockImplementation(() => {});
+  try {
+    const answer = await fetch(`${addresses[0]}/v1/boxes/${id}/files/download`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ path: "/file" }),
+    });
+    expect(answer.status).toBe(500);
+    expect(await answer.text()).toContain("unreadable");
+  } finally {
+    printed.mockRestore();
+  }
+});

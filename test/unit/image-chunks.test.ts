@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
-import { PassingFailure } from "../../src/local/asset-source.js";
+import { type AssetSource, PassingFailure } from "../../src/local/asset-source.js";
 import { Assets } from "../../src/local/assets.js";
 import {
   IMAGE_CHUNK_BYTES,
@@ -22,6 +22,11 @@ const IMAGE = {
   snapshots: [],
 };
 
+function sourceOf(read: AssetSource["read"], isHere: AssetSource["isHere"]): AssetSource {
+  const gunzip = async (bytes: Uint8Array) => new Uint8Array(gunzipSync(bytes));
+  return { location: "memory:", keeps: true, isHere, read, readLatest: (file) => read(file), gunzip };
+}
+
 /** Assets with a list that says of each chunk how long it is, compressed. */
 function assetsWith(lengths: readonly number[]): Assets {
   const list = new Uint8Array(36 * lengths.length);
@@ -33,14 +38,10 @@ function assetsWith(lengths: readonly number[]): Assets {
     rawBytes: list.byteLength,
     rawSha256: createHash("sha256").update(list).digest("hex"),
   };
-  const source = {
-    location: "memory:",
-    keeps: true as const,
-    isHere: async () => true,
-    read: async () => packed,
-    readLatest: async () => packed,
-    gunzip: async (bytes: Uint8Array) => new Uint8Array(gunzipSync(bytes)),
-  };
+  const source = sourceOf(
+    async () => packed,
+    async () => true,
+  );
   return new Assets(source, { version: 3, files: { list: entry }, images: [IMAGE] });
 }
 
@@ -90,14 +91,7 @@ async function imageOf(count: number) {
     if (network.isDown && !here.has(file)) throw new PassingFailure("there is no network");
     return files.get(file)!;
   };
-  const source = {
-    location: "memory:",
-    keeps: true as const,
-    isHere: async (file: string) => here.has(file),
-    read,
-    readLatest: read,
-    gunzip: async (bytes: Uint8Array) => new Uint8Array(gunzipSync(bytes)),
-  };
+  const source = sourceOf(read, async (file) => here.has(file));
   const image = { ...IMAGE, baseBytes: count * IMAGE_CHUNK_BYTES };
   const assets = new Assets(source, { version: 3, files: { list: entry }, images: [image] });
   const chunks = await ImageChunks.open(assets, image);
