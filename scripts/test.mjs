@@ -3,7 +3,7 @@
  * Nothing is skipped in silence: what cannot be run here is named.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -46,7 +46,7 @@ const run = spawnSync(
 );
 const result = JSON.parse(readFileSync(report, "utf8"));
 const { numPassedTests, numFailedTests, numPendingTests, success } = result;
-const unhandledErrors = JSON.parse(readFileSync(unhandled, "utf8"));
+const unhandledErrors = existsSync(unhandled) ? JSON.parse(readFileSync(unhandled, "utf8")) : [];
 rmSync(scratch, { recursive: true });
 
 const all = result.testResults.flatMap(({ assertionResults }) => assertionResults);

@@ -16,7 +16,7 @@ const GZIP = [0x1f, 0x8b];
 /** Size of a tar archive's first block, the header of its first entry. */
 const HEADER_BYTES = 512;
 const CHECKSUM_AT = 148;
-const CHECKSUM_BYTES = 8;
+const CHECKSUM_END = 156;
 const SPACE = 32;
 
 /**
@@ -70,10 +70,13 @@ export async function tarOf(
 
 /** True for a header, which holds its own checksum, and for the zeroes that an empty archive begins with. */
 function isTarHeader(block: readonly number[]): boolean {
-  if (block.length < HEADER_BYTES) return false;
-  const stored = block.slice(CHECKSUM_AT, CHECKSUM_AT + CHECKSUM_BYTES);
-  const sum = block.reduce((total, byte) => total + byte, 0);
-  const others = sum - stored.reduce((total, byte) => total + byte, 0);
+  const stored = block.slice(CHECKSUM_AT, CHECKSUM_END);
+  const others = [...block.slice(0, CHECKSUM_AT), ...block.slice(CHECKSUM_END)];
   const told = Number.parseInt(String.fromCharCode(...stored).replaceAll("\0", " "), 8);
-  return sum === 0 || told === others + CHECKSUM_BYTES * SPACE;
+  const sum = others.reduce((total, byte) => total + byte, stored.length * SPACE);
+  // Some old programs took the bytes for signed ones.
+  const signed = sum - 256 * others.filter((byte) => byte > 127).length;
+  return (
+    block.length === HEADER_BYTES && (told === sum || told === signed || block.every((byte) => byte === 0))
+  );
 }

@@ -16,7 +16,7 @@ export async function uploadFile(
   path: string,
   options: UploadOptions,
 ): Promise<void> {
-  requireOptions(options, "mode signal onProgress");
+  requireOptions(options, { mode: true, signal: true, onProgress: true });
   const { mode, signal, onProgress } = options;
   signal?.throwIfAborted();
   if (mode !== undefined) requireMode(mode);
@@ -55,17 +55,21 @@ export async function downloadFile(file: RemoteFile, options: DownloadOptions): 
 /** Does what `BoxHandle.download` says, with a local path. */
 export async function saveFile(file: RemoteFile, localPath: string, options: DownloadOptions): Promise<void> {
   const { signal } = options;
-  signal?.throwIfAborted();
-  (await localFiles()).requireLocalFiles();
-  const { mode, body } = await open(file, options);
+  const { mode, body } = await open(file, options, async () => (await localFiles()).requireLocalFiles());
   const newMode = async () => mode ?? (await modeOf(file, signal));
   return (await localFiles()).saveLocalFile(localPath, body, { newMode, ...(signal && { signal }) });
 }
 
-async function open({ backend, id, path }: RemoteFile, options: DownloadOptions) {
-  requireOptions(options, "signal onProgress");
+/** Begins a download, once `check` lets it. */
+async function open(
+  { backend, id, path }: RemoteFile,
+  options: DownloadOptions,
+  check: () => unknown = () => {},
+) {
+  requireOptions(options, { signal: true, onProgress: true });
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
+  await check();
   const opened = backend.download(id, path, signal ? { signal } : {});
   const { stream, ...about } = await untilAborted(opened, signal);
   return { ...about, body: onProgress ? stream.pipeThrough(reporting(about.size, onProgress)) : stream };

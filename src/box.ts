@@ -199,7 +199,7 @@ export class BoxHandle {
    * STATE_MISMATCH when its disk is gone or of a newer version, the signal's reason.
    */
   async start(options: StartOptions = {}): Promise<BoxInfo> {
-    requireOptions(options, "signal onProgress");
+    requireOptions(options, { signal: true, onProgress: true });
     options.signal?.throwIfAborted();
     this.current = await untilAborted(this.backend.startBox(this.id, options), options.signal);
     return this.current;
@@ -212,7 +212,7 @@ export class BoxHandle {
 
   /** Removes the box and everything in it. Throws BOX_ALREADY_RUNNING when it runs, unless `force` is true. */
   async remove(options: { force?: boolean } = {}): Promise<void> {
-    requireOptions(options, "force");
+    requireOptions(options, { force: true });
     return this.backend.removeBox(this.id, { force: options.force ?? false });
   }
 

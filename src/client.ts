@@ -161,7 +161,7 @@ export class Client {
    * @throws {BoxRunError} VALIDATION_ERROR for any other status
    */
   async listBoxes(filter: { status?: string } = {}): Promise<BoxInfo[]> {
-    requireOptions(filter, "status");
+    requireOptions(filter, { status: true });
     return (await this.backend()).listBoxes(filter);
   }
 
@@ -174,7 +174,7 @@ export class Client {
    * for await (const boxes of client.watchBoxes()) show(boxes.map(({ name, status }) => `${name}: ${status}`));
    */
   async *watchBoxes(options: { signal?: AbortSignal } = {}): AsyncGenerator<BoxInfo[], void, undefined> {
-    requireOptions(options, "signal");
+    requireOptions(options, { signal: true });
     const { signal } = options;
     const backend = await this.backend();
     const closed = this.closing.signal;
@@ -212,7 +212,7 @@ export class Client {
    * const removed = await client.gc({ olderThan: 7 * 24 * 3600 });
    */
   async gc(options: { olderThan?: number } = {}): Promise<number> {
-    requireOptions(options, "olderThan");
+    requireOptions(options, { olderThan: true });
     const { olderThan = DEFAULT_GC_SECONDS } = options;
     if (typeof olderThan !== "number" || !(olderThan >= 0))
       throw invalid("olderThan must be a number of seconds, 0 or more");
@@ -240,7 +240,7 @@ export class Client {
     image: string,
     options: { signal?: AbortSignal; onProgress?: (progress: TransferProgress) => void } = {},
   ): Promise<void> {
-    requireOptions(options, "signal onProgress");
+    requireOptions(options, { signal: true, onProgress: true });
     options.signal?.throwIfAborted();
     const backend = await this.backend();
     return untilAborted(backend.pullImage(image, options), options.signal);

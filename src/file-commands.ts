@@ -1,6 +1,6 @@
 import { tarOf } from "./archives.js";
 import type { Backend } from "./backend.js";
-import { BoxRunError, errnoOf } from "./errors.js";
+import { BoxRunError, errnoOf, invalid } from "./errors.js";
 import { pathBytes, pathText } from "./file-paths.js";
 import * as scripts from "./file-scripts.js";
 import type {
@@ -40,7 +40,9 @@ export class FileCommands implements BoxFiles {
     given?: "utf8" | FileOptions,
     options: FileOptions = typeof given === "object" ? given : {},
   ): Promise<Uint8Array | string> {
-    requireOptions(options, "signal");
+    if (given !== undefined && typeof given !== "object" && given !== "utf8")
+      throw invalid(`the encoding must be "utf8", got ${JSON.stringify(given)}`, "leave it out for bytes");
+    requireOptions(options, { signal: true });
     const bytes = await this.underName(path, async (name) =>
       (await this.box.download(name, options)).bytes(),
     );
@@ -48,7 +50,7 @@ export class FileCommands implements BoxFiles {
   }
 
   async write(path: BoxPath, data: Source, options: WriteOptions = {}): Promise<void> {
-    requireOptions(options, "mode signal");
+    requireOptions(options, { mode: true, signal: true });
     const source = typeof data === "string" ? new TextEncoder().encode(data) : data;
     await this.underName(path, (name) => this.box.upload(source, name, options));
   }
@@ -83,7 +85,7 @@ export class FileCommands implements BoxFiles {
     path: BoxPath,
     options: FileOptions & { recursive?: boolean; mode?: number } = {},
   ): Promise<void> {
-    requireOptions(options, "recursive mode signal");
+    requireOptions(options, { recursive: true, mode: true, signal: true });
     const { recursive = false, mode = 0o755, ...rest } = options;
     requireMode(mode);
     await this.operate({ op: "mkdir", path: pathBytes(path), mode, recursive }, rest);
@@ -104,7 +106,7 @@ export class FileCommands implements BoxFiles {
     path: BoxPath,
     options: FileOptions & { recursive?: boolean; force?: boolean } = {},
   ): Promise<void> {
-    requireOptions(options, "recursive force signal");
+    requireOptions(options, { recursive: true, force: true, signal: true });
     const { recursive = false, force = false, ...rest } = options;
     try {
       if (recursive) await this.scripts.run("remove", scripts.REMOVE_ALL, [path], [], rest);
@@ -115,7 +117,7 @@ export class FileCommands implements BoxFiles {
   }
 
   async copy(from: BoxPath, to: BoxPath, options: FileOptions & { recursive?: boolean } = {}): Promise<void> {
-    requireOptions(options, "recursive signal");
+    requireOptions(options, { recursive: true, signal: true });
     const { recursive = false, ...rest } = options;
     const warning = recursive ? { warning: scripts.COPY_WARNING } : {};
     await this.scripts.run("copy", scripts.COPY, [from, to], [recursive ? "r" : ""], {
@@ -125,7 +127,7 @@ export class FileCommands implements BoxFiles {
   }
 
   async pack(path: BoxPath, options: FileOptions = {}): Promise<ReadableStream<Uint8Array>> {
-    requireOptions(options, "signal");
+    requireOptions(options, { signal: true });
     const execution = await this.box.execStream(scriptCommand(scripts.PACK, [path]), {
       ...options,
       encoding: "bytes",
@@ -156,18 +158,19 @@ export class FileCommands implements BoxFiles {
   }
 
   async unpack(archive: Exclude<Source, string>, path: BoxPath, options: FileOptions = {}): Promise<void> {
-    requireOptions(options, "signal");
+    requireOptions(options, { signal: true });
     pathBytes(path);
     options.signal?.throwIfAborted();
     const { stream, flag } = await tarOf(archive, options.signal);
+    const notice = scripts.UNPACK_NOTICE;
     if (this.backend.capabilities.stdin === true) {
-      await this.scripts.run("unpack", scripts.UNPACK, [path], [flag], { ...options, stdin: stream });
+      await this.scripts.run("unpack", scripts.UNPACK, [path], [flag], { ...options, notice, stdin: stream });
       return;
     }
     const file = `/tmp/boxrun-${crypto.randomUUID()}.tar`;
     try {
       await this.box.upload(stream, file, options);
-      await this.scripts.run("unpack", scripts.UNPACK_FILE, [path, file], [flag], options);
+      await this.scripts.run("unpack", scripts.UNPACK_FILE, [path, file], [flag], { ...options, notice });
     } catch (error) {
       // Else the script has.
       const removed = this.remove(file).catch(() => {});
@@ -197,7 +200,7 @@ export class FileCommands implements BoxFiles {
   }
 
   private async operate(operation: FileOperation, options: FileOptions): Promise<FileEntry[]> {
-    requireOptions(options, "signal");
+    requireOptions(options, { signal: true });
     options.signal?.throwIfAborted();
     if (this.backend.capabilities.files !== true) return this.scripts.operate(operation, options);
     const done = this.backend.fileOperation(this.box.id, operation, options);

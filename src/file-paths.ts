@@ -8,6 +8,7 @@ const SLASH = 47;
 
 /** Refuses text that is no path in a box, with VALIDATION_ERROR. */
 export function requireAbsolute(path: string): void {
+  if (typeof path !== "string") throw invalid(`a path must be text, got ${typeof path}`);
   if (!isWellFormed(path))
     throw invalid(
       `the path ${JSON.stringify(path)} has half a surrogate pair in it, which no file name can have`,

@@ -48,18 +48,21 @@ export LC_ALL=C
 cd "$a/" && exec find . -mindepth 1 -maxdepth 1 -exec stat -c '/${FORMAT} %n' -- {} +`;
 
 /** `$1` is the mode. */
-export const MKDIR = `${ABSENT}if [ -e "$a" ] || [ -L "$a" ]; then exit 42; fi
+export const MKDIR = `export LC_ALL=C
+${ABSENT}if [ -e "$a" ] || [ -L "$a" ]; then exit 42; fi
 [ -e "\${a%/*}/" ] || absent "$a"
 exec mkdir -m "$1" -- "$a"`;
 
 /** `$1` is the mode. */
-export const MKDIRS = `${ABSENT}if [ -d "$a" ]; then exit 0; fi
+export const MKDIRS = `export LC_ALL=C
+${ABSENT}if [ -d "$a" ]; then exit 0; fi
 if [ -e "$a" ] || [ -L "$a" ]; then exit 42; fi
 below "$a"
 exec mkdir -p -m "$1" -- "$a"`;
 
 /** As rename(2): a file takes the place of a file, a directory that of an empty one. */
-export const RENAME = `${IS_THERE}
+export const RENAME = `export LC_ALL=C
+${IS_THERE}
 [ -d "\${b%/*}/" ] || absent "$b"
 [ "$a" = "$b" ] && exit 0
 dir=
@@ -114,12 +117,18 @@ exec tar -C "$a/" -cf - .`;
 export const PACK_WARNING =
   /: (?:No such file or directory|[Ff]ile (?:changed as|removed before) we read it|File shrank by \d+ bytes; padding with zeros|socket ignored|unknown file type(?:; file ignored)?|error exit delayed from previous errors)$/;
 
+/** Notices of `tar`, of GNU and of BusyBox, when it unpacks: none of them is why it failed. */
+export const UNPACK_NOTICE =
+  /^tar: (?:[Rr]emoving leading |Ignoring unknown extended header keyword|A lone zero block at )|: (?:time stamp .* in the future|implausibly old time stamp .*)$/;
+
 /** `$1`: "z" for an archive that is compressed by gzip. */
-export const UNPACK = `mkdir -p -- "$a" || exit 41
+export const UNPACK = `export LC_ALL=C
+mkdir -p -- "$a" || exit 41
 exec tar -C "$a/" -x\${1}f -`;
 
 /** `$b` is the archive. */
-export const UNPACK_FILE = `mkdir -p -- "$a" || exit 41
+export const UNPACK_FILE = `export LC_ALL=C
+mkdir -p -- "$a" || exit 41
 tar -C "$a/" -x\${1}f "$b"
 code=$?
 rm -f -- "$b"

@@ -10,9 +10,14 @@ export function newestFirst<T extends { id: string; createdAt: Date }>(items: It
   return [...items].sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime() || (a.id < b.id ? -1 : 1));
 }
 
-/** Filters boxes by status; "all" filters nothing. VALIDATION_ERROR for a status that no box has. */
-export function inStatus<T extends { status: string }>(boxes: readonly T[], status = ALL): T[] {
+/** Refuses a status that no box has, with VALIDATION_ERROR. */
+export function requireStatus(status = ALL): void {
   if (!FILTERS.includes(status))
     throw invalid(`status must be one of ${FILTERS.join(", ")}, got ${JSON.stringify(status)}`);
+}
+
+/** Filters boxes by status; "all" filters nothing. VALIDATION_ERROR for a status that no box has. */
+export function inStatus<T extends { status: string }>(boxes: readonly T[], status = ALL): T[] {
+  requireStatus(status);
   return boxes.filter((box) => status === ALL || box.status === status);
 }

@@ -12,6 +12,8 @@ const TYPES: Readonly<Record<string, FileEntry["type"]>> = {
   "10": "symlink",
 };
 const MAX_LIST_BYTES = 64 * 2 ** 20;
+/** What programs say of a disk, or somebody's share of it, that is full. */
+const NO_ROOM = /: (?:No space left on device|(?:Disk q|Q)uota exceeded)$/;
 /** Limit of what is kept of a line of a program's complaints, in characters. */
 const MAX_WORDS = 8192;
 const SLASH = 47;
@@ -44,17 +46,17 @@ export class ScriptedFiles {
     }
   }
 
-  /** Runs a script to its end. Throws what is wrong when it says so. `warning`: a line of its complaints that is no failure. */
+  /** Runs a script to its end. Throws what is wrong when it says so. `warning`: a line of its complaints that is no failure; `notice`: one that is not the reason of a failure. */
   async run(
     what: string,
     script: string,
     paths: BoxPath[],
     args: string[],
-    { warning, ...options }: ExecOptions & { warning?: RegExp } = {},
+    { warning, notice = warning, ...options }: ExecOptions & { warning?: RegExp; notice?: RegExp } = {},
   ): Promise<ExecResult> {
     const command = scriptCommand(script, paths, args);
     const result = await this.box.exec(command, { ...options, encoding: "bytes", workdir: "/" });
-    const complaints = new Complaints(warning).take(result.stderr);
+    const complaints = new Complaints(notice).take(result.stderr);
     const isFine =
       result.exitCode === 0 || (warning !== undefined && result.exitCode === 1 && complaints.areWarnings);
     if (!isFine) throw scriptError(what, paths[0] as BoxPath, result.exitCode, complaints);
@@ -122,6 +124,8 @@ export function scriptError(
   exitCode: number | null,
   complaints: Complaints,
 ): BoxRunError {
+  if (NO_ROOM.test(complaints.reason))
+    return new BoxRunError("STORAGE_FULL", `${what} ${showPath(path)}: ${complaints.reason}`);
   const known = scripts.ERRORS[exitCode ?? -1];
   const words = known?.text ?? (complaints.reason || `exit code ${exitCode}`);
   const details = known && { cause: errnoCause(known.code, known.text) };

@@ -65,11 +65,13 @@ export function parseBaseUrl(baseUrl: string): URL {
   return url;
 }
 
-/** Refuses an option of another name: one that is misspelt would be ignored. `names` are separated by spaces. */
-export function requireOptions(options: object, names: string): void {
-  const known = names.split(" ");
+/** Refuses an option of another name: one that is misspelt would be ignored. So would be a signal in place of the options. */
+export function requireOptions<T extends object>(options: T, names: Record<keyof T, true>): void {
+  if (typeof options !== "object" || options === null || options instanceof AbortSignal)
+    throw invalid("options must be an object", `with ${Object.keys(names).join(", ")}`);
   for (const name of Object.keys(withoutUndefined(options) as object))
-    if (!known.includes(name)) throw invalid(`there is no option ${name}`, `there is ${known.join(", ")}`);
+    if (!(name in names))
+      throw invalid(`there is no option ${name}`, `there is ${Object.keys(names).join(", ")}`);
 }
 
 const MAX_MODE = 0o7777;

@@ -6,7 +6,7 @@ export class BoxWarnings {
   private trouble: ImageTrouble = { offline: null, damaged: null };
   private unstored: string | null = null;
 
-  /** `onChanged`: there are others than before. */
+  /** `onChanged` is called when there are others than before, but not for the notes of the start: what runs then is news itself. */
   constructor(private readonly onChanged: () => void) {}
 
   /** Sets the notes of the start, which hold for as long as the box runs. */

@@ -54,14 +54,14 @@ export class ImageChunks {
   private readonly loading = new Map<number, Promise<Uint8Array>>();
   /** Of the last read: none yet, so that the first one begins no series. */
   private last = -2;
-  /** False: whoever waits is told soon. True: a guest reads, and a chunk is asked for again for as long as its disk may be silent. */
+  /** Asks for a chunk again for as long as the guest's disk may be silent. While it is false, whoever waits is told soon. */
   patient = false;
   /** Told when {@link ImageTrouble} begins or ends. */
   onTrouble: (trouble: ImageTrouble) => void = () => {};
   private readonly trouble: ImageTrouble = { offline: null, damaged: null };
   /** A chunk could not be had for want of a network, and nothing has come since. The guest reads on page by page, and must not wait as long for each. */
   private offline = false;
-  /** Chunks that were damaged or missing, and have not come since. */
+  /** Chunks that the guest could not read, damaged or missing, and that have not come since. */
   private readonly damaged = new Set<number>();
 
   private constructor(
@@ -80,9 +80,17 @@ export class ImageChunks {
     if (number === this.last + 1) for (let i = 1; i <= AHEAD; i++) this.prefetch(number + i);
     this.last = number;
     const here = this.kept.get(number);
-    if (!here) return this.load(number);
+    if (!here) return this.read(number);
     this.keep(number, here);
     return here;
+  }
+
+  /** Loads a chunk that somebody waits for. One that was only fetched ahead is nobody's trouble when it fails. */
+  private read(number: number): Promise<Uint8Array> {
+    return this.load(number).catch((error) => {
+      if (!isOffline(error)) this.damaged.add(number);
+      throw error;
+    });
   }
 
   private prefetch(number: number): void {
@@ -120,7 +128,8 @@ export class ImageChunks {
       const isKept = offline && (await this.source.isHere(file.file));
       const tries = offline ? { tries: 1 } : this.patient ? { tries: Number.POSITIVE_INFINITY } : {};
       const bytes = await loadVerified(this.source, file, tries);
-      if (!isKept) this.offline = false;
+      // Nor does what was on its way before.
+      if (offline && !isKept) this.offline = false;
       this.damaged.delete(number);
       if (!this.offline) this.setTrouble("offline", null);
       if (this.damaged.size === 0) this.setTrouble("damaged", null);
@@ -128,7 +137,6 @@ export class ImageChunks {
       return bytes;
     } catch (error) {
       if (isOffline(error)) this.offline = true;
-      else this.damaged.add(number);
       throw error;
     }
   }

@@ -6,7 +6,14 @@
 import { followLinks } from "../follow-links.js";
 
 /** Exit codes of the scripts that are no failure of a program. */
-export const CODES = { wrongPiece: 65, inPlaceFailed: 66, isThere: 67, isInPlace: 68, noRoom: 69 } as const;
+export const CODES = {
+  wrongPiece: 65,
+  inPlaceFailed: 66,
+  isThere: 67,
+  isInPlace: 68,
+  noRoom: 69,
+  inPlaceNoRoom: 73,
+} as const;
 
 /** Errors of a target that cannot be written, by the exit code that says so. */
 export const REFUSALS: Readonly<Record<number, { code: string; text: string }>> = {
@@ -33,16 +40,20 @@ mkdir -m 700 "$2" 2> /dev/null || exit ${CODES.isInPlace}
 rmdir "$2"
 exit ${CODES.isThere}`;
 
-/** Ends with what is wrong, by the words of a program in `$why`. */
-const TELL = `case $why in *"No space left"*) exit ${CODES.noRoom} ;; esac
-exit 1`;
+/** `fail FULL [OTHER]`: ends with the code FULL where there is no room, by the words of a program in `$why`; else with OTHER, by default 1. */
+const FAIL = `fail() {
+  case $why in *": No space left on device" | *": Disk quota exceeded" | *": Quota exceeded") exit "$1" ;; esac
+  exit "\${2:-1}"
+}
+export LC_ALL=C
+`;
 
 /** Makes the directory of the parts, `$1`. */
-export const PREPARE = `why=$( { mkdir -p "\${1%/*}/" && mkdir -m 700 "$1"; } 2>&1) && exit 0
-${TELL}`;
+export const PREPARE = `${FAIL}why=$( { mkdir -p "\${1%/*}/" && mkdir -m 700 "$1"; } 2>&1) && exit 0
+fail ${CODES.noRoom}`;
 
 /** Appends a piece. `$1`: the directory of the parts, `$2`: the piece's size, `$3`: its SHA-256 or nothing, `$4`: the size of what came before it. */
-export const APPEND = `set -e
+export const APPEND = `${FAIL}set -e
 umask 077
 cd "$1"
 [ "$(wc -c < piece)" -eq "$2" ] || exit ${CODES.wrongPiece}
@@ -51,7 +62,7 @@ if [ -n "$3" ] && command -v sha256sum > /dev/null; then
 fi
 [ "$4" -eq 0 ] || [ "$(wc -c < part)" -eq "$4" ]
 if why=$(cat piece 2>&1 >> part); then exec rm -f piece; fi
-${TELL}`;
+fail ${CODES.noRoom}`;
 
 /**
  * Puts the file in its place. `$1`: its path, `$2`: the directory of the parts, `$3`: its size, `$4`: its mode, or nothing for the one that is there, `$5`: the mode of a new one.
@@ -59,7 +70,7 @@ ${TELL}`;
  * A regular file is replaced by a rename from beside it, with its owner kept. Written into is only a target of which it is known that it cannot be replaced: a device, a file in a directory that takes no new ones or none
  * of the target's owner, a mount. Whatever else fails, as a full disk does, leaves the target as it was.
  */
-export const FINISH = `${TARGET}${NEW}set -e
+export const FINISH = `${TARGET}${NEW}${FAIL}set -e
 umask 077
 from=$2/part
 is_whole() { [ "$(wc -c < "$from")" -eq "$1" ]; }
@@ -68,12 +79,12 @@ trap 'rm -f "$new"' EXIT
 trap 'exit 1' HUP INT TERM ALRM
 finish() { rm -rf "$2" || :; exit 0; }
 beside() {
-  mv -f "$from" "$new"
+  why=$(mv -f "$from" "$new" 2>&1) || fail ${CODES.noRoom}
   from=$new
   is_whole "$1"
 }
 if [ ! -e "$t" ]; then
-  mkdir -p "\${t%/*}/"
+  why=$(mkdir -p "\${t%/*}/" 2>&1) || fail ${CODES.noRoom}
   beside "$3"
   chmod "\${4:-$5}" "$new"
   mv -f "$new" "$t"
@@ -91,7 +102,7 @@ if [ -f "$t" ]; then
   fi
 fi
 exec 3< "$from"
-cat <&3 2> /dev/null > "$t" || exit ${CODES.inPlaceFailed}
+why=$(cat <&3 2>&1 > "$t") || fail ${CODES.inPlaceNoRoom} ${CODES.inPlaceFailed}
 if [ -n "$4" ]; then chmod "$4" "$t"; fi
 finish "$@"`;
 

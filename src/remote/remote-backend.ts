@@ -26,7 +26,7 @@ import {
   wireUsage,
 } from "../contract/wire.js";
 import { BoxRunError, unsupported } from "../errors.js";
-import { inStatus, newestFirst } from "../lists.js";
+import { inStatus, newestFirst, requireStatus } from "../lists.js";
 import { requireFilePath } from "../transfers.js";
 import { untilAborted } from "../util/abort.js";
 import { capabilitiesOf, isExtended, type ServerInfo } from "./capabilities.js";
@@ -90,6 +90,7 @@ export class RemoteBackend implements Backend {
   }
 
   async listBoxes({ status }: { status?: string }): Promise<BoxInfo[]> {
+    requireStatus(status);
     const boxes = await this.http.json(
       "listBoxes",
       wireBoxes,

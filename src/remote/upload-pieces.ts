@@ -1,6 +1,6 @@
 import type { ExecInfo, ExecSpec, UploadSpec } from "../backend.js";
 import { DEFAULT_FILE_MODE } from "../contract/schemas.js";
-import { BoxRunError, errnoCause } from "../errors.js";
+import { BoxRunError, type ErrorCode, errnoCause } from "../errors.js";
 import { toHex } from "../util/bytes.js";
 import { newId } from "../util/ids.js";
 import { within } from "../util/within.js";
@@ -67,7 +67,10 @@ export async function uploadInPieces(
     }
     const modes = [mode?.toString(8) ?? "", newMode.toString(8)];
     const code = await run(FINISH, path, parts, String(sent), ...modes);
-    if (code === CODES.inPlaceFailed) throw inPlaceFailed(path);
+    if (code === CODES.inPlaceFailed)
+      throw inPlaceFailed("RUNTIME_ERROR", path, "the box could not write it");
+    if (code === CODES.inPlaceNoRoom)
+      throw inPlaceFailed("STORAGE_FULL", path, "no space left on the box's disk");
     if (code !== 0)
       throw refusal(path, code) ?? failed(path, `the box could not put it together (exit code ${code})`);
   } catch (error) {
@@ -145,9 +148,8 @@ function refusal(path: string, code: number | null): BoxRunError | undefined {
   });
 }
 
-function inPlaceFailed(path: string): BoxRunError {
-  const message = `writing in place, of which a part may have been done, to ${path}: the box could not write it`;
-  return new BoxRunError("RUNTIME_ERROR", message);
+function inPlaceFailed(code: ErrorCode, path: string, why: string): BoxRunError {
+  return new BoxRunError(code, `writing in place, of which a part may have been done, to ${path}: ${why}`);
 }
 
 function failed(path: string, why: string): BoxRunError {

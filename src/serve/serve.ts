@@ -86,9 +86,10 @@ function makeServer(backend: Backend, options: HandlerOptions, headersTimeout: n
   const listener = getRequestListener(
     async (request, { incoming, outgoing }) => {
       const response = await handler(request);
-      return (incoming as IncomingMessage).complete
-        ? cutOffWhenFailed(response, outgoing as ServerResponse)
-        : holdOpen(response, incoming as IncomingMessage);
+      const isRefused = response.status >= 400 && !(incoming as IncomingMessage).complete;
+      return isRefused
+        ? holdOpen(response, incoming as IncomingMessage)
+        : cutOffWhenFailed(response, outgoing as ServerResponse);
     },
     { overrideGlobalObjects: false },
   );

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EXEC_JOINED, EXEC_STDIN, type GuestFrame, type HostFrame } from "../../src/local/frame-types.js";
 import { encodeFrame, FrameReader } from "../../src/local/frames.js";
@@ -13,16 +13,22 @@ export const whySkipped: string | undefined =
     ? undefined
     : `the agent is a program for x86 Linux, and this is ${process.platform} on ${process.arch}`;
 
+const CACHE = join(import.meta.dirname, "../../.cache/test");
 let binary: string | undefined;
 
 /** The path of the agent: BOXRUN_AGENT, or the prebuilt one unpacked. */
 function agentBinary(): string {
   binary ??= process.env["BOXRUN_AGENT"];
   if (binary) return binary;
-  const folder = mkdtempSync(join(tmpdir(), "boxrun-agent-"));
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  binary = join(folder, "agent");
-  writeFileSync(binary, readResult("agent"), { mode: 0o755 });
+  const bytes = readResult("agent");
+  const hash = createHash("sha256").update(bytes).digest("hex");
+  mkdirSync(CACHE, { recursive: true });
+  binary = join(CACHE, `agent-${hash.slice(0, 20)}`);
+  if (existsSync(binary)) return binary;
+  // Whole under its name: other test files may look for it now.
+  const partial = `${binary}.${process.pid}`;
+  writeFileSync(partial, bytes, { mode: 0o755 });
+  renameSync(partial, binary);
   return binary;
 }
 

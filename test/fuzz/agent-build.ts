@@ -38,6 +38,7 @@ export function buildWatched(sources: string = SOURCES.pathname): Watched {
   const files = FILES.map((name) => join(sources, `${name}.c`));
   const { status, stderr, error } = spawnSync("gcc", [...FLAGS, "-o", path, ...files], { encoding: "utf8" });
   if (status === 0) return { path };
+  rmSync(folder, { recursive: true });
   const why = error?.message ?? stderr.trim().split("\n").at(-1);
   return {
     path: "",

@@ -1,4 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
 import { range } from "../faults/pool.js";
 import { buildWatched } from "./agent-build.js";
 import { whyNoJail } from "./agent-jail.js";
@@ -7,8 +9,12 @@ import { fuzz } from "./target.js";
 
 const SESSIONS = 40;
 
-const watched = buildWatched();
-const skipped = whyNoJail() ?? watched.skipped;
+const noJail = whyNoJail();
+const watched = noJail === undefined ? buildWatched() : { path: "", skipped: noJail };
+const { skipped } = watched;
+afterAll(() => {
+  if (skipped === undefined) rmSync(dirname(watched.path), { recursive: true });
+});
 
 describe.skipIf(skipped)(`the agent under sanitizers${skipped ? ` (skipped: ${skipped})` : ""}`, () => {
   it("answers what a host may ask, refuses the rest, and leaves nothing behind", async () => {

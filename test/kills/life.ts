@@ -46,6 +46,8 @@ export class Life {
   private readonly boxes: Box[] = [];
   private owner: Owner | undefined;
   private made = 0;
+  /** Owners that are gone. */
+  private killed = 0;
   /** Since the boxes last began to write. */
   private heard = 0;
   private onRecord = () => {};
@@ -121,6 +123,7 @@ export class Life {
     const { owner } = this;
     this.owner = undefined;
     await owner!.kill();
+    this.killed++;
     this.forgetUnstored();
   }
 
@@ -247,7 +250,10 @@ export class Life {
   }
 
   private async openOwner(): Promise<void> {
-    this.owner = await this.host.open((said) => this.receive(said), this.plan.durability);
+    const { killed } = this;
+    // What one has said that is gone by now is about machines that are gone.
+    const receive = (said: Said) => killed === this.killed && this.receive(said);
+    this.owner = await this.host.open(receive, this.plan.durability);
   }
 
   private async create(loads: Load[]): Promise<void> {

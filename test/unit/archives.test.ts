@@ -23,11 +23,22 @@ function tarOfFile(): Uint8Array {
   }
 }
 
+/** With the checksum of programs that take bytes for signed ones. */
+function tarOfOld(): Uint8Array {
+  const archive = tarOfFile().subarray(512);
+  const header = archive.subarray(0, 512);
+  header.fill(32, 148, 156);
+  const sum = new Int8Array(header).reduce((total, byte) => total + byte, 0);
+  header.set(new TextEncoder().encode(`${sum.toString(8).padStart(6, "0")}\0 `), 148);
+  return archive;
+}
+
 const bytesOf = async (stream: ReadableStream) => new Uint8Array(await new Response(stream).arrayBuffer());
 
 describe("an archive", () => {
   it.each([
     ["tar", "", tarOfFile()],
+    ["tar of old", "", tarOfOld()],
     ["tar of nothing", "", new Uint8Array(1024)],
     ["gzip", "z", new Uint8Array(gzipSync("contents"))],
   ])("that is %s goes on as it came, however it is cut", async (_name, flag, bytes) => {

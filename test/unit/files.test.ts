@@ -15,6 +15,15 @@ async function boxThatPrints(output: string, exitCode = 0) {
   return new BoxRunClient({ backend: Object.assign(backend, { capabilities }) }).create("fake");
 }
 
+/** A box whose shell writes this to stderr, whatever it is asked. */
+async function boxThatComplains(words: string, exitCode: number) {
+  const sh = ({ write }: { write(data: string, stream: "stderr"): void }) => {
+    write(words, "stderr");
+    return exitCode;
+  };
+  return new BoxRunClient({ backend: new FakeBackend({ programs: { sh } }) }).create("fake");
+}
+
 describe("the files of a box that lies", () => {
   it.each([
     "",
@@ -34,6 +43,43 @@ describe("the files of a box that lies", () => {
     const error = await failure(box.files.list("/x"));
     expect(error).toMatchObject({ code: "RUNTIME_ERROR" });
     expect(error.message).toBe("list /x: exit code 9");
+  });
+
+  it.each([
+    [
+      "a notice before it",
+      "tar: Removing leading `/' from member names\ntar: x: Cannot open: Is a directory\n",
+    ],
+    [
+      "a clock that is behind",
+      "tar: x: time stamp 2031-01-01 00:00:00 is 9 s in the future\ntar: x: Cannot open: Is a directory\n",
+    ],
+    ["nothing else", "tar: x: Cannot open: Is a directory\n"],
+  ])("say why an archive could not be unpacked, with %s", async (_what, words) => {
+    const box = await boxThatComplains(words, 2);
+    const error = await failure(box.files.unpack(new Uint8Array(1024), "/x"));
+    expect(error).toMatchObject({ code: "RUNTIME_ERROR" });
+    expect(error.message).toBe("unpack /x: tar: x: Cannot open: Is a directory");
+  });
+
+  it("take no notice for a success", async () => {
+    const box = await boxThatComplains("tar: removing leading '/' from member names\n", 1);
+    const error = await failure(box.files.unpack(new Uint8Array(1024), "/x"));
+    expect(error.message).toBe("unpack /x: exit code 1");
+  });
+
+  it.each([
+    "cp: error writing '/y/f': No space left on device\ncp: and more\n",
+    "cp: write error: Quota exceeded\n",
+    "cp: error writing '/y/f': Disk quota exceeded\n",
+  ])("are STORAGE_FULL where a program has no room: %j", async (words) => {
+    const box = await boxThatComplains(words, 1);
+    expect(await failure(box.files.copy("/x", "/y"))).toMatchObject({ code: "STORAGE_FULL" });
+  });
+
+  it("have room where only a name speaks of none", async () => {
+    const box = await boxThatComplains("cp: '/No space left on device': Permission denied\n", 1);
+    expect(await failure(box.files.copy("/x", "/y"))).toMatchObject({ code: "RUNTIME_ERROR" });
   });
 
   it("refuse what is no path before anything runs", async () => {

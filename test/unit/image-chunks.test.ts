@@ -9,6 +9,7 @@ import {
   type ImageTrouble,
   loadChunkList,
 } from "../../src/local/image-chunks.js";
+import { deferred } from "../../src/util/deferred.js";
 
 const IMAGE = {
   name: "tiny",
@@ -67,8 +68,9 @@ it.each([
 
 /** An image of which each chunk is full of its number. A file is read from what is kept here, else from a network that may be down. */
 async function imageOf(count: number) {
-  const network = { isDown: false };
+  const network = { isDown: false, cache: Promise.resolve() };
   const here = new Set<string>();
+  const spoilt = new Set<string>();
   const files = new Map<string, Uint8Array>();
   const list = new Uint8Array(36 * count);
   for (let i = 0; i < count; i++) {
@@ -89,7 +91,8 @@ async function imageOf(count: number) {
   files.set(entry.file, packedList);
   const read = async (file: string) => {
     if (network.isDown && !here.has(file)) throw new PassingFailure("there is no network");
-    return files.get(file)!;
+    if (here.has(file)) await network.cache;
+    return spoilt.has(file) ? new Uint8Array(files.get(file)!.byteLength) : files.get(file)!;
   };
   const source = sourceOf(read, async (file) => here.has(file));
   const image = { ...IMAGE, baseBytes: count * IMAGE_CHUNK_BYTES };
@@ -107,7 +110,7 @@ async function imageOf(count: number) {
     }
   };
   const name = (number: number) => [...files.keys()][number]!;
-  return { network, here, name, guestReads, troubles };
+  return { network, here, spoilt, name, guestReads, troubles };
 }
 
 it("a chunk that is kept here does not say that the network is back, one that comes over it does", async () => {
@@ -120,5 +123,29 @@ it("a chunk that is kept here does not say that the network is back, one that co
   expect(troubles).toHaveLength(1);
   network.isDown = false;
   expect(await guestReads(8)).toBe(8);
+  expect(troubles.slice(1)).toEqual([{ offline: null, damaged: null }]);
+});
+
+it("nor does one that is kept here and was being read when the network went", async () => {
+  const { network, here, name, guestReads, troubles } = await imageOf(9);
+  const cache = deferred();
+  network.cache = cache.promise;
+  here.add(name(4));
+  const reading = guestReads(4);
+  network.isDown = true;
+  expect(await guestReads(2)).toBeUndefined();
+  cache.resolve();
+  expect(await reading).toBe(4);
+  expect(troubles).toMatchObject([{ offline: expect.stringContaining("no network") }]);
+});
+
+it("a chunk that is damaged and was only fetched ahead is no trouble", async () => {
+  const { spoilt, name, guestReads, troubles } = await imageOf(9);
+  spoilt.add(name(2)).add(name(7));
+  expect([await guestReads(0), await guestReads(1)]).toEqual([0, 1]);
+  expect(await guestReads(7)).toBeUndefined();
+  expect(troubles).toMatchObject([{ offline: null, damaged: expect.stringContaining(name(7)) }]);
+  spoilt.delete(name(7));
+  expect(await guestReads(7)).toBe(7);
   expect(troubles.slice(1)).toEqual([{ offline: null, damaged: null }]);
 });

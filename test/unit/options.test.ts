@@ -38,6 +38,32 @@ describe("an option that is misspelt", () => {
     expect(await (await box).files.list("/")).toEqual([]);
   });
 
+  it("is refused where a signal or an encoding stands in place of the options", async () => {
+    const { files } = await box;
+    const { signal } = new AbortController();
+    for (const call of [
+      () => files.read("/a", signal as object),
+      () => files.list("/", signal as object),
+      () => files.remove("/a", null as unknown as object),
+      async () => (await box).download("/a", signal as object),
+    ])
+      expect(await failure(call())).toMatchObject({
+        code: "VALIDATION_ERROR",
+        message: expect.stringMatching(/^options must be an object \(with .*signal/),
+      });
+    const error = await failure(files.read("/a", "utf-8" as "utf8"));
+    expect(error.message).toBe('the encoding must be "utf8", got "utf-8" (leave it out for bytes)');
+    const nowhere = undefined as unknown as string;
+    for (const call of [
+      async () => (await box).upload(new Uint8Array(1), nowhere),
+      async () => (await box).download(nowhere),
+    ])
+      expect(await failure(call())).toMatchObject({
+        code: "VALIDATION_ERROR",
+        message: "a path must be text, got undefined",
+      });
+  });
+
   it("is none when it is given as undefined", async () => {
     await (await box).files.write("/a", "text", { sginal: undefined } as object);
     expect(await (await box).files.read("/a", "utf8")).toBe("text");

@@ -73,6 +73,28 @@ it("what a machine runs ahead is killed before it becomes a box, and may print w
   await backend.close();
 });
 
+it("a machine that cannot read its image becomes no box: another takes its place", async () => {
+  const machines: FakeMachine[] = [];
+  const backend = fakeBackend(
+    (machine) => {
+      machines.push(machine);
+      bootBusy(machine);
+    },
+    memoryStore("a test"),
+    { memoryMb: 256, warm: [{ image: "fake", memoryMb: 256 }] },
+  );
+  const blind = await vi.waitFor(() => {
+    expect(machines[0]?.frames.some(({ type }) => type === "exec")).toBe(true);
+    return machines[0]!;
+  }, 5000);
+  blind.post({ type: "trouble", trouble: { offline: "there is no network", damaged: null } });
+  await vi.waitFor(() => expect(machines[1]?.frames.some(({ type }) => type === "exec")).toBe(true), 5000);
+  expect(blind.terminated).toBe(true);
+  const box = await backend.createBox(SPEC, {});
+  expect(box.local).toMatchObject({ boot: "warm", warnings: ["a test"] });
+  await backend.close();
+});
+
 it("machines that could not be made are tried again, at longer and longer intervals", async () => {
   const tries: number[] = [];
   vi.useFakeTimers();

@@ -62,6 +62,8 @@ export function terminalCases(context: Context): void {
     await terminal.until("read word");
     await terminal.type("word\n");
     await terminal.until("got word\r\n");
+    // Before the prompt the terminal still reads lines: it would keep the end that is typed as a NUL, which ends no shell.
+    await terminal.until(PROMPT);
     await terminal.type("\x04");
     await terminal.rest();
   });
@@ -74,6 +76,8 @@ export function terminalCases(context: Context): void {
     // An escape that keys follow at once is read as the start of a longer one.
     await terminal.until("odified]");
     await terminal.type(":wq\n");
+    // An editor drops what it has read of the keys after its own.
+    await terminal.until(PROMPT);
     await terminal.type("exit\n");
     await terminal.rest();
     expect(await context.box.files.read("/root/by-hand.txt", "utf8")).toBe("hello from vi\n");

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { BoxRunClient, type ClientOptions } from "../../../src/index.js";
 import { failure } from "../../../src/testing/contract/tools.js";
 import { BOX, json, OURS, PLAIN, startServer } from "./servers.js";
@@ -12,6 +12,7 @@ const local = { state: join(folder, "state") };
 /** Nobody listens there. */
 const CLOSED = "http://127.0.0.1:59871";
 
+afterAll(() => rmSync(folder, { recursive: true }));
 beforeEach(() => {
   vi.stubEnv("BOXRUN_SOCKET", "");
   vi.stubEnv("BOXRUN_STATE_DIR", folder);
