@@ -69,6 +69,15 @@ it("a browser that has no room is STORAGE_FULL, whatever was to be stored, and w
   await release();
 });
 
+it("a list of boxes that the browser forgets to give is asked for again", async () => {
+  const store = await browserStore(PREFIX);
+  const release = await store.create(ID, {});
+  const databases = vi.spyOn(indexedDB, "databases").mockReturnValueOnce(new Promise(() => {}));
+  expect(await store.list()).toEqual([ID]);
+  expect(databases).toHaveBeenCalledTimes(2);
+  await release();
+});
+
 /** Each wait of a store has an end before that. */
 const LONG_MS = 60_000;
 const fakeTimers = () => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });

@@ -1,7 +1,8 @@
 import type { UseStore } from "idb-keyval";
 import { BoxRunError } from "../../errors.js";
-import { deferred } from "../../util/deferred.js";
+import { type Deferred, deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
+import { within } from "../../util/within.js";
 
 const STORE = "keyval";
 /** Of IndexedDB's own counting; what is in a database has its version in the box's record. */
@@ -9,12 +10,33 @@ const DATABASE_VERSION = 1;
 
 /** A phone may take seconds to remove gigabytes. What takes longer waits for a page that does not move: browsers wait for those without an end. */
 const DEADLINE_MS = 30_000;
+/** An answer that Chromium owes for this long does not come. */
+const ASK_AGAIN_MS = 1000;
+/** Names of the errors of transactions that the browser cuts off, for this reason or another. */
+const CUT_OFF = ["AbortError", "UnknownError"];
+/** A connection that ends does so soon after its transactions. */
+const CLOSE_MS = 1000;
 const WITHIN = `within ${DEADLINE_MS / 1000} seconds`;
 
 /** A disk is in its box's database by chunks of this size, by number; small enough that scattered metadata costs little. */
 export const DISK_CHUNK_BYTES = 64 * 1024;
 /** All chunks of a disk: what has a number for its key. */
 export const DISK_KEYS = () => IDBKeyRange.bound(0, Number.MAX_SAFE_INTEGER);
+
+/**
+ * Names of all databases of this site. Asks more than once: Chromium forgets to answer who asks while it evicts what the site stores.
+ *
+ * Throws RUNTIME_ERROR when the browser does not come to it; what the browser refuses with, as it is.
+ */
+export async function databaseNames(): Promise<string[]> {
+  for (let asked = 0; asked < DEADLINE_MS / ASK_AGAIN_MS; asked++) {
+    const databases = await within(ASK_AGAIN_MS, indexedDB.databases());
+    if (databases) return databases.map(({ name = "" }) => name);
+  }
+  throw new BoxRunError("RUNTIME_ERROR", `the browser has not said ${WITHIN} which databases there are`, {
+    retryable: true,
+  });
+}
 
 /** An open database of keys and values, for idb-keyval's functions. */
 export interface Database {
@@ -70,25 +92,34 @@ export async function openDatabase(
     throw storageError(error);
   }
   let removed = false;
+  /** Ends of the transactions under way: Chromium forgets those that are when it evicts a database. */
+  const waiting = new Set<Deferred<never>>();
+  const closed = deferred<true>();
   database.onclose = () => {
     removed = true;
+    closed.resolve(true);
+    for (const transaction of waiting) transaction.reject(new DOMException("closed", "InvalidStateError"));
   };
   database.onversionchange = () => {
     removed = true;
     database.close();
   };
   const use: UseStore = async (mode, callback) => {
-    const late = deferred<never>();
-    const stop = startTimer(DEADLINE_MS, () => late.reject(stuckError(name)));
+    const givenUp = deferred<never>();
+    waiting.add(givenUp);
+    const stop = startTimer(DEADLINE_MS, () => givenUp.reject(stuckError(name)));
     try {
       const store = database.transaction(STORE, mode, { durability }).objectStore(STORE);
-      return await Promise.race([callback(store), late.promise]);
+      return await Promise.race([callback(store), givenUp.promise]);
     } catch (error) {
-      // Its owner closes it last of all: a connection that has ended before was ended by the browser.
-      const ended = removed || (error instanceof DOMException && error.name === "InvalidStateError");
+      // Its owner closes it last of all: a connection that has ended before was ended by the browser. Of transactions that it cuts off it tells before that.
+      const { name: kind } = error as DOMException;
+      const isCut = CUT_OFF.includes(kind) && (await within(CLOSE_MS, closed.promise)) === true;
+      const ended = removed || isCut || kind === "InvalidStateError";
       throw ended ? goneError(name, { cause: error }) : storageError(error);
     } finally {
       stop();
+      waiting.delete(givenUp);
     }
   };
   return { use, close: () => database.close() };

@@ -1,5 +1,5 @@
 import { get, promisifyRequest } from "idb-keyval";
-import { BoxRunError } from "../../errors.js";
+import { BoxRunError, isBoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
 import { OWN_BOX_ID } from "../../util/ids.js";
 import type { BoxStore, LockOwner, Release } from "./box-store.js";
@@ -8,6 +8,7 @@ import {
   type Database,
   DISK_CHUNK_BYTES,
   DISK_KEYS,
+  databaseNames,
   deleteDatabase,
   openDatabase,
 } from "./database-browser.js";
@@ -29,8 +30,9 @@ export async function browserStore(prefix: string): Promise<BoxStore> {
     return memoryStore("this page is not served over https, or from localhost: boxes end with it");
   }
   try {
-    await indexedDB.databases();
+    await databaseNames();
   } catch (error) {
+    if (isBoxRunError(error)) throw error;
     return memoryStore(`the browser refuses storage to this page (${(error as Error).message})`);
   }
   return databaseStore(prefix);
@@ -111,8 +113,7 @@ function databaseStore(prefix: string): BoxStore {
     persistent: true,
 
     list: async () => {
-      const names = (await indexedDB.databases()).map(({ name = "" }) => name);
-      const ids = names
+      const ids = (await databaseNames())
         .filter((name) => name.startsWith(`${prefix}:`))
         .map((name) => name.slice(prefix.length + 1));
       return ids.filter((id) => OWN_BOX_ID.test(id));
