@@ -6,6 +6,7 @@
  *   npm run soak -- --only kills --lives 100    how many seeds of boxes that are killed again and again
  *   npm run soak -- --only faults --seed 381    one seed again, as a failure names it; with --real 1, on real boxes
  *   npm run soak -- --suite cpython             CPython's own tests, which take hours; --modules test_os,test_io are some of them
+ *   npm run soak -- --suite libm                functions of <math.h> in boxes against MPFR; needs gcc and Debian's libmpfr-dev
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { cpus } from "node:os";
@@ -23,7 +24,7 @@ const HUNTS = {
   kills: "test/kills/hunt.ts",
 };
 /** Test suites of others, each run instead of the hunts. */
-const SUITES = { cpython: "test/suites/cpython-hunt.ts" };
+const SUITES = { cpython: "test/suites/cpython-hunt.ts", libm: "test/suites/libm-hunt.ts" };
 const CONCURRENCY = 24;
 /** Some 8 kills each. */
 const LIVES = 20;

@@ -38,8 +38,12 @@ export function installBuildPackages(others) {
 
 /** apt with a state of its own. */
 export class Apt {
-  /** @param {string} folder where its state and the downloads go, ending in "/" */
-  constructor(folder) {
+  /**
+   * @param {string} folder where its state and the downloads go, ending in "/"
+   * @param {string[]} suites of Debian, that entries of the lock name, beside the machine's own
+   */
+  constructor(folder, suites) {
+    this.suites = suites;
     this.downloads = `${folder}downloads/`;
     this.state = `${folder}apt/`;
     this.updated = false;
@@ -86,11 +90,11 @@ export class Apt {
     this.update();
     const version = this.versions(key, entry)[0];
     if (!version) throw new Error(`This mirror has no ${key}`);
-    const architecture = entry.architecture;
+    const { architecture, suite } = entry;
     if (version === entry.version) return entry;
     const names = this.download(key, entry, version);
     const files = names.map((name) => ({ name, sha256: sha256(readFileSync(this.downloads + name)) }));
-    return { ...(architecture && { architecture }), version, files };
+    return { ...(architecture && { architecture }), ...(suite && { suite }), version, files };
   }
 
   /** Asks the mirror for its lists, once. */
@@ -100,7 +104,7 @@ export class Apt {
     for (const folder of ["lists/partial", "cache/archives/partial"])
       mkdirSync(this.state + folder, { recursive: true });
     mkdirSync(this.downloads, { recursive: true });
-    writeFileSync(`${this.state}sources.list`, debianSources());
+    writeFileSync(`${this.state}sources.list`, debianSources(this.suites));
     writeFileSync(`${this.state}apt.conf`, configuration(this.state));
     // An error when one of the lists is not to be had, which may not matter; what is really missing is found by name later
     this.apt("apt-get", "update", "-qq");
@@ -117,7 +121,11 @@ export class Apt {
       .split("\n")
       .map((line) => line.split("|").map((part) => part.trim()));
     const wanted = kind === "src" ? /Sources$/ : /Packages$/;
-    const versions = lines.filter(([, , where]) => where && wanted.test(where)).map(([, version]) => version);
+    const inSuite = (/** @type {string} */ where) => {
+      const suite = this.suites.find((name) => where.includes(` ${name}/`));
+      return suite === entry.suite && wanted.test(where);
+    };
+    const versions = lines.filter(([, , where]) => where && inSuite(where)).map(([, version]) => version);
     return [...new Set(versions)].sort((a, b) => compareVersions(b, a));
   }
 
@@ -177,22 +185,24 @@ function compareVersions(a, b) {
 }
 
 /**
- * The machine's own Debian mirrors, with their source packages. Not the security suites: they drop a version when the next one comes, and a lock
+ * The machine's own Debian mirrors, with their source packages, and other suites of these. Not the security suites: they drop a version when the next one comes, and a lock
  * on it would last weeks; what is built here runs inside the emulator only.
+ * @param {string[]} suites
  */
-function debianSources() {
+function debianSources(suites) {
   const format = "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)";
   const targets = ask("apt-get", ["indextargets", "--format", format, "Created-By: Packages"]);
   const found = new Set(targets.split("\n").filter((line) => /^Debian\|(?!.*-security\|)/.test(line)));
   if (found.size === 0)
     throw new Error("apt knows no Debian mirror here (or its lists were never fetched: apt-get update)");
-  const lines = [...found].flatMap((line) => {
-    const [, uri, release, component] = line.split("|");
-    return ["deb", "deb-src"].map(
-      (type) =>
-        `${type} [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${uri} ${release} ${component}`,
-    );
-  });
+  const own = [...found].map((line) => line.split("|").slice(1));
+  const others = own.flatMap(([uri]) => suites.map((suite) => [uri, suite, "main"]));
+  const places = new Set([...own, ...others].map((place) => place.join(" ")));
+  const lines = [...places].flatMap((place) =>
+    ["deb", "deb-src"].map(
+      (type) => `${type} [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${place}`,
+    ),
+  );
   return `${lines.join("\n")}\n`;
 }
 
@@ -206,6 +216,7 @@ Dir::Etc::Preferences "/dev/null";
 Dir::Etc::PreferencesParts "/dev/null";
 APT::Architectures { "${ask("dpkg", ["--print-architecture"]).trim()}"; "i386"; };
 APT::Default-Release "";
+Acquire::Check-Valid-Until "false";
 APT::Sandbox::User "root";
 `;
 }

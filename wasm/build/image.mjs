@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { buildDebian, BUILD_PACKAGES as DEBIAN_PACKAGES } from "../images/debian/build.mjs";
 import { Apt, installBuildPackages } from "./apt.mjs";
 import { checkPrebuilt, fingerprintInputs, RECORDS_FILE, readRecords } from "./fingerprint.mjs";
-import { readLock, writeLock } from "./lock.mjs";
+import { readLock, suitesOf, writeLock } from "./lock.mjs";
 import { packOnce, recordOf } from "./packed.mjs";
 import { PREBUILT, RESULTS, WASM } from "./results.mjs";
 import { STEPS, toolVersions } from "./steps.mjs";
@@ -35,8 +35,8 @@ function main(args) {
 
   installBuildPackages(DEBIAN_PACKAGES);
   mkdirSync(WORK, { recursive: true });
-  const apt = new Apt(WORK);
   const lock = readLock();
+  const apt = new Apt(WORK, suitesOf(lock));
   const update = args.includes("--update");
   const alone = wanted.length === 1 && wanted[0] === "debian";
   if (update && !alone) {

@@ -5,6 +5,7 @@ import { WASM } from "./results.mjs";
  * One locked input. Keys of the lock say what it is: `deb:NAME` a binary package, `src:NAME` a source package.
  * @typedef {object} LockEntry
  * @property {string} [architecture] of a binary package
+ * @property {string} [suite] of Debian, where it is not the one of the machine that builds
  * @property {string} version Debian's
  * @property {{ name: string, sha256: string }[]} files
  *
@@ -18,6 +19,14 @@ const PATH = `${WASM}inputs.lock.json`;
 /** @returns {Lock} */
 export function readLock() {
   return JSON.parse(readFileSync(PATH, "utf8"));
+}
+
+/**
+ * @param {Lock} lock
+ * @returns {string[]} the suites that its entries name
+ */
+export function suitesOf({ inputs }) {
+  return [...new Set(Object.values(inputs).flatMap(({ suite }) => suite ?? []))];
 }
 
 /** @param {Lock} lock */

@@ -17,7 +17,11 @@ export const PREBUILT = `${WASM}prebuilt/`;
  */
 
 const CONFIG_TOOLS = ["build/merge-config.sh", "build/check-config.sh"];
-const USER_SPACE = ["deb:musl-dev", "deb:linux-source-6.1"];
+/** What all static programs are built against: see sysroot.sh. */
+const SYSROOT = {
+  lock: ["deb:musl-dev", "src:musl", "deb:linux-source-6.1"],
+  files: ["build/sysroot.sh", "libm/"],
+};
 
 /** By name; the file of a result is wasm/prebuilt/NAME.br. @type {Record<string, Result>} */
 export const RESULTS = {
@@ -30,18 +34,25 @@ export const RESULTS = {
   },
   agent: {
     group: "agent",
-    lock: USER_SPACE,
-    files: ["agent/", "build/sysroot.sh"],
+    lock: SYSROOT.lock,
+    files: ["agent/", ...SYSROOT.files],
     licence: "Apache-2.0 AND MIT AND (GPL-3.0-or-later WITH GCC-exception-3.1)",
     sources: ["src:musl"],
   },
   "tiny.erofs": {
     group: "tiny",
-    lock: ["src:busybox", ...USER_SPACE],
-    files: ["images/tiny/", "build/sysroot.sh", "build/erofs.sh", ...CONFIG_TOOLS],
+    lock: ["src:busybox", "deb:qjs-src", "src:quickjs", ...SYSROOT.lock],
+    files: [
+      "images/tiny/",
+      "qjs/",
+      "build/check-x87.sh",
+      "build/erofs.sh",
+      ...CONFIG_TOOLS,
+      ...SYSROOT.files,
+    ],
     except: ["images/tiny/image.json"],
     licence: "GPL-2.0-only AND MIT AND (GPL-3.0-or-later WITH GCC-exception-3.1)",
-    sources: ["src:busybox", "src:musl"],
+    sources: ["src:busybox", "deb:qjs-src", "src:quickjs", "src:musl"],
   },
   "disk-8g": {
     group: "disk",

@@ -7,14 +7,15 @@ import { copyFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Apt } from "./apt.mjs";
 import { readRecords } from "./fingerprint.mjs";
-import { readLock } from "./lock.mjs";
+import { readLock, suitesOf } from "./lock.mjs";
 import { WASM } from "./results.mjs";
 
 const out = process.argv[2] ?? `${WASM}../.cache/sources`;
 const work = process.env.BOXRUN_IMAGE_WORK ?? `${WASM}../.cache/image/`;
 
-const { inputs } = readLock();
-const apt = new Apt(work);
+const lock = readLock();
+const { inputs } = lock;
+const apt = new Apt(work, suitesOf(lock));
 const lines = ["What the files of BoxRun's guest side are built from.", ""];
 for (const [name, { licence, sources }] of Object.entries(readRecords().results)) {
   lines.push(`${name}: ${licence}${sources.length > 0 ? `; ${sources.join(", ")}` : ""}`);
@@ -23,8 +24,8 @@ lines.push("", "Packages (Debian's; each source package holds Debian's patches):
 
 mkdirSync(`${out}/packages`, { recursive: true });
 for (const [key, entry] of Object.entries(inputs)) {
-  // linux-source-6.1 is a binary package whose content is the patched source; the other binary packages have their src: entry beside them
-  if (!key.startsWith("src:") && key !== "deb:linux-source-6.1") continue;
+  // These binary packages hold sources; the others have their src: entry beside them
+  if (!key.startsWith("src:") && !["deb:linux-source-6.1", "deb:qjs-src"].includes(key)) continue;
   lines.push(`${key.split(":")[1]} ${entry.version}`);
   for (const path of apt.fetch(key, entry)) {
     copyFileSync(path, `${out}/packages/${basename(path)}`);
@@ -33,7 +34,7 @@ for (const [key, entry] of Object.entries(inputs)) {
 }
 
 // Configurations, scripts and the agent: all that is needed to build again, in the folder names the build expects
-for (const path of ["agent", "build", "images", "kernel", "inputs.lock.json", "README.md"]) {
+for (const path of ["agent", "build", "images", "kernel", "libm", "qjs", "inputs.lock.json", "README.md"]) {
   cpSync(WASM + path, `${out}/wasm/${path}`, { recursive: true });
 }
 lines.push("", "Our own: wasm/. To build: node wasm/build/image.mjs; see wasm/README.md.");

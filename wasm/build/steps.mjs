@@ -31,8 +31,8 @@ export const STEPS = {
   tiny(name, context) {
     const out = context.work + name;
     // Built in place, so from a fresh tree each time
-    const tree = sourceTree("src:busybox", "busybox", context);
-    script("images/tiny/build.sh", [tree, out], context, { MUSL_SYSROOT: sysroot(context) });
+    const tree = sourceTree("src:busybox", "busybox", "images/tiny", context);
+    script("images/tiny/build.sh", [tree, qjs(context), out], context, { MUSL_SYSROOT: sysroot(context) });
     return readFileSync(out);
   },
 
@@ -66,16 +66,13 @@ function script(path, args, { lock }, env = {}) {
  */
 function linuxTree(context) {
   const [deb] = context.fetch("deb:linux-source-6.1");
-  const patches = readdirSync(`${WASM}kernel`)
-    .filter((name) => name.endsWith(".patch"))
-    .sort()
-    .map((name) => `${WASM}kernel/${name}`);
+  const patches = patchesIn("kernel");
   const key = [deb, ...patches.map((patch) => sha256(readFileSync(patch)))].join(" ");
   return once(`${context.work}linux`, key, (tree) => {
     const unpacked = `${context.work}linux-deb`;
     run("dpkg-deb", ["-x", deb, unpacked]);
     run("tar", ["-xJf", `${unpacked}/usr/src/linux-source-6.1.tar.xz`, "-C", tree, "--strip-components=1"]);
-    for (const patch of patches) run("patch", ["-p1", "-s", "-d", tree, "-i", patch]);
+    applyPatches(patches, tree);
     rmSync(unpacked, { recursive: true });
   });
 }
@@ -87,23 +84,71 @@ function linuxTree(context) {
 function sysroot(context) {
   const [deb] = context.fetch("deb:musl-dev");
   const tree = linuxTree(context);
-  const key = `${deb} ${readFileSync(`${tree}.from`)} ${sha256(readFileSync(`${WASM}build/sysroot.sh`))}`;
-  return once(`${context.work}sysroot`, key, (out) => script("build/sysroot.sh", [deb, tree, out], context));
+  const own = ["build/sysroot.sh", "libm/musl.patch", "libm/objects.sh"];
+  const hashes = own.map((path) => sha256(readFileSync(WASM + path)));
+  const key = [deb, ...context.fetch("src:musl"), readFileSync(`${tree}.from`), ...hashes].join(" ");
+  return once(`${context.work}sysroot`, key, (out) => {
+    const musl = sourceTree("src:musl", "musl", "libm", context);
+    script("build/sysroot.sh", [deb, musl, tree, out], context);
+  });
+}
+
+/**
+ * @param {Context} context
+ * @returns {string} the program qjs
+ */
+function qjs(context) {
+  const [deb] = context.fetch("deb:qjs-src");
+  const root = sysroot(context);
+  const key = [
+    deb,
+    ...context.fetch("src:quickjs"),
+    readFileSync(`${root}.from`),
+    sha256(readFileSync(`${WASM}qjs/build.sh`)),
+  ].join(" ");
+  const folder = once(`${context.work}qjs`, key, (out) => {
+    const unpacked = `${context.work}qjs-deb`;
+    run("dpkg-deb", ["-x", deb, unpacked]);
+    const original = sourceTree("src:quickjs", "quickjs", undefined, context);
+    const args = [`${unpacked}/usr/src/quickjs-ng`, `${original}/repl.js`, `${out}/qjs`];
+    script("qjs/build.sh", args, context, { MUSL_SYSROOT: root });
+    rmSync(unpacked, { recursive: true });
+  });
+  return `${folder}/qjs`;
 }
 
 /**
  * @param {string} key
- * @param {string} name
+ * @param {string} name of the folder that it gets
+ * @param {string | undefined} patches a folder below wasm/, with patches of ours
  * @param {Context} context
- * @returns {string} a source package, unpacked and with Debian's patches
+ * @returns {string} a source package, unpacked and with Debian's patches and ours
  */
-function sourceTree(key, name, context) {
+function sourceTree(key, name, patches, context) {
   const dsc = context.fetch(key).find((path) => path.endsWith(".dsc"));
   if (!dsc) throw new Error(`${key} has no .dsc`);
   const tree = context.work + name;
   rmSync(tree, { recursive: true, force: true });
   run("dpkg-source", ["--no-check", "-q", "-x", dsc, tree]);
+  if (patches) applyPatches(patchesIn(patches), tree);
   return tree;
+}
+
+/**
+ * @param {string} folder below wasm/
+ * @returns {string[]} the paths of the patches in it, in the order in which they are applied
+ */
+function patchesIn(folder) {
+  const names = readdirSync(WASM + folder).filter((name) => name.endsWith(".patch"));
+  return names.sort().map((name) => `${WASM}${folder}/${name}`);
+}
+
+/**
+ * @param {string[]} patches
+ * @param {string} tree
+ */
+function applyPatches(patches, tree) {
+  for (const patch of patches) run("patch", ["-p1", "-s", "-d", tree, "-i", patch]);
 }
 
 /**

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Makes the image `tiny`: BusyBox and a sane /etc in an uncompressed EROFS, byte for byte the same each time.
 #
-# usage: build.sh BUSYBOX_SOURCE OUT      BUSYBOX_SOURCE: an unpacked, patched source tree, which is built in
+# usage: build.sh BUSYBOX_SOURCE QJS OUT      BUSYBOX_SOURCE: an unpacked, patched source tree, which is built in; QJS: the program
 # needs: MUSL_SYSROOT, SOURCE_DATE_EPOCH
 set -euo pipefail
 
-source_tree=$1 out=$2
+source_tree=$1 qjs=$2 out=$3
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # --- BusyBox
@@ -15,6 +15,7 @@ make -s -C "$source_tree" defconfig > /dev/null
 (yes '' || true) | make -s -C "$source_tree" oldconfig > /dev/null
 "$here/../../build/check-config.sh" "$here/busybox.fragment" "$source_tree/.config"
 make -s -C "$source_tree" -j"$(nproc)" CC="$MUSL_SYSROOT/bin/cc" HOSTCC=gcc busybox
+"$here/../../build/check-x87.sh" "$source_tree/busybox" "$qjs"
 
 # --- The tree. One folder holds every program, the three other names of it are links, so that both /bin/env and /usr/bin/env are right
 root=$(mktemp -d)
@@ -34,6 +35,7 @@ ln -s ../run "$root/var/run"
 ln -s ../run/lock "$root/var/lock"
 
 install -m 0755 "$source_tree/busybox" "$root/usr/bin/busybox"
+install -m 0755 "$qjs" "$root/usr/bin/qjs"
 # Links, not hard links: a box that replaces one program must not get a private copy of all of them
 "$source_tree/busybox" --list | while read -r applet; do
   [ "$applet" = busybox ] || ln -s busybox "$root/usr/bin/$applet"
