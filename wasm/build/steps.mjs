@@ -1,7 +1,8 @@
 /**
  * How each result is made: one function per group, from checked inputs to raw bytes. The work itself is in shell scripts beside what they build.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { once } from "./once.mjs";
 import { sha256 } from "./packed.mjs";
 import { RESULTS, WASM } from "./results.mjs";
 import { ask, run } from "./run.mjs";
@@ -149,23 +150,6 @@ function patchesIn(folder) {
  */
 function applyPatches(patches, tree) {
   for (const patch of patches) run("patch", ["-p1", "-s", "-d", tree, "-i", patch]);
-}
-
-/**
- * Makes a folder unless it was already made from the same things.
- * @param {string} folder
- * @param {string} from what it is made from
- * @param {(folder: string) => void} make
- */
-function once(folder, from, make) {
-  const mark = `${folder}.from`;
-  if (existsSync(mark) && readFileSync(mark, "utf8") === from) return folder;
-  rmSync(mark, { force: true });
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  make(folder);
-  writeFileSync(mark, from);
-  return folder;
 }
 
 /** Versions of the programs whose output is in the results. A difference explains different bytes; it is no error. */

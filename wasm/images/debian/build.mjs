@@ -26,7 +26,7 @@ export function buildDebian(work, { update }) {
   if (update) updatePackages(work);
   const inputs = fingerprint();
   const packages = `${work}debian-packages/`;
-  const wanted = new Set(fetchPackages(`${work}downloads/`));
+  const wanted = new Set(fetchPackages(`${work}downloads/`, readPackages()));
   // Only what is locked goes in, whatever earlier locks have left among the downloads.
   rmSync(packages, { recursive: true, force: true });
   mkdirSync(packages, { recursive: true });

@@ -1,5 +1,5 @@
 /**
- * The Debian packages of the image: which, in which versions, with which hashes (packages.lock.json), and how they are had.
+ * The Debian packages of the image and of the tree that its own programs are built in: which, in which versions, with which hashes, and how they are had.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { sha256 } from "../../build/packed.mjs";
@@ -7,6 +7,13 @@ import { ask, capture, run } from "../../build/run.mjs";
 
 const FOLDER = new URL(".", import.meta.url);
 const LOCK = new URL("packages.lock.json", FOLDER);
+/** Not of the image: see build/tree.mjs. */
+const TREE_LOCK = new URL("tree.lock.json", FOLDER);
+/** Compilers, and the libraries that Python's modules are built against. */
+const TREE_PACKAGES = (
+  "gcc libc6-dev make patch pkgconf xz-utils dpkg-dev mawk python3 libreadline-dev libncurses-dev zlib1g-dev libbz2-dev liblzma-dev " +
+  "libgdbm-dev libdb-dev libssl-dev libexpat1-dev libsqlite3-dev libffi-dev uuid-dev libbluetooth-dev media-types netbase tzdata"
+).split(" ");
 /** Not of the image; locked with it, since its version must be that of the image's Python. */
 const TEST_SUITE_LOCK = new URL("testsuite.lock.json", FOLDER);
 const TEST_SUITE = /\/libpython3\.13-testsuite_[^/]+_all\.deb$/;
@@ -21,6 +28,11 @@ export function readPackages() {
   return JSON.parse(readFileSync(LOCK, "utf8"));
 }
 
+/** @returns {LockedPackage[]} those of the tree to build in */
+export function readTreePackages() {
+  return JSON.parse(readFileSync(TREE_LOCK, "utf8"));
+}
+
 /** @returns {LockedPackage} CPython's own tests, of the version that the image has */
 export function readTestSuite() {
   return JSON.parse(readFileSync(TEST_SUITE_LOCK, "utf8"));
@@ -32,11 +44,12 @@ export class NotFetched extends Error {}
 /**
  * Downloads what is missing and checks all of it.
  * @param {string} folder where the packages go, ending in "/"
- * @returns {string[]} the paths of the locked packages
+ * @param {LockedPackage[]} packages
+ * @returns {string[]} their paths
  * @throws {NotFetched | Error} as {@link fetchPackage}
  */
-export function fetchPackages(folder) {
-  return readPackages().map((locked) => fetchPackage(folder, locked));
+export function fetchPackages(folder, packages) {
+  return packages.map((locked) => fetchPackage(folder, locked));
 }
 
 /**
@@ -67,11 +80,34 @@ export function fetchPackage(folder, { path, sha256: wanted }) {
 }
 
 /**
- * Moves the lock to the versions that the mirror has now.
+ * Moves the locks to the versions that the mirror has now.
  * @param {string} work a folder that is ours, ending in "/"
  */
 export function updatePackages(work) {
   const { packages } = JSON.parse(readFileSync(new URL("image.json", FOLDER), "utf8"));
+  const mirrored = openMirror(work);
+  writeLock(LOCK, mirrored.resolve(packages));
+  writeLock(TREE_LOCK, mirrored.resolve(TREE_PACKAGES));
+  const suite = [...mirrored.hashes].find(([path]) => TEST_SUITE.test(path));
+  if (!suite) throw new Error("the mirror's list has no libpython3.13-testsuite");
+  writeFileSync(TEST_SUITE_LOCK, `${JSON.stringify({ path: suite[0], ...suite[1] }, null, 2)}\n`);
+}
+
+/**
+ * @param {URL} path
+ * @param {LockedPackage[]} packages
+ */
+function writeLock(path, packages) {
+  const lines = packages.map((entry) => `  ${JSON.stringify(entry)}`).join(",\n");
+  writeFileSync(path, `[\n${lines}\n]\n`);
+}
+
+/**
+ * @param {string} work a folder that is ours, ending in "/"
+ * @returns {{ hashes: Map<string, { bytes: number, sha256: string }>, resolve: (names: string[]) => LockedPackage[] }} what the mirror has, by path, and
+ *   what is essential or named, with all that it depends on
+ */
+function openMirror(work) {
   const state = `${work}debian-apt/`;
   rmSync(state, { recursive: true, force: true });
   const lists = `${state}repository/dists/${SUITE}/main/binary-i386/`;
@@ -98,22 +134,20 @@ APT::Sandbox::User "root";
   );
   const apt = (/** @type {string[]} */ ...args) => ask("env", [`APT_CONFIG=${state}apt.conf`, ...args]);
   apt("apt-get", "update", "-qq");
-  const wanted = apt("apt-get", "install", "-qq", "--print-uris", "?essential", ...packages);
-  const names = [...wanted.matchAll(/^'file:\S+?\/repository\/(pool\/[^']+)'/gm)].map(([, path]) =>
-    decodeURIComponent(path),
-  );
-  if (names.length === 0) throw new Error("apt could not resolve the packages of the image");
   const hashes = readHashes(readFileSync(`${lists}Packages`, "utf8"));
-  const locked = names.sort().map((path) => {
-    const known = hashes.get(path);
-    if (!known) throw new Error(`the mirror's list has no ${path}`);
-    return { path, ...known };
-  });
-  const suite = [...hashes].find(([path]) => TEST_SUITE.test(path));
-  if (!suite) throw new Error("the mirror's list has no libpython3.13-testsuite");
-  const lines = locked.map((entry) => `  ${JSON.stringify(entry)}`).join(",\n");
-  writeFileSync(LOCK, `[\n${lines}\n]\n`);
-  writeFileSync(TEST_SUITE_LOCK, `${JSON.stringify({ path: suite[0], ...suite[1] }, null, 2)}\n`);
+  const resolve = (/** @type {string[]} */ names) => {
+    const wanted = apt("apt-get", "install", "-qq", "--print-uris", "?essential", ...names);
+    const paths = [...wanted.matchAll(/^'file:\S+?\/repository\/(pool\/[^']+)'/gm)].map(([, path]) =>
+      decodeURIComponent(path),
+    );
+    if (paths.length === 0) throw new Error(`apt could not resolve ${names.join(" ")}`);
+    return paths.sort().map((path) => {
+      const known = hashes.get(path);
+      if (!known) throw new Error(`the mirror's list has no ${path}`);
+      return { path, ...known };
+    });
+  };
+  return { hashes, resolve };
 }
 
 /**
