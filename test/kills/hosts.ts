@@ -26,6 +26,8 @@ export interface Host {
    * the making of others.
    */
   leftovers(ids: readonly string[], options: { named: boolean }): Promise<string[]>;
+  /** Names of all that is kept, whatever lists of boxes say. */
+  kept(): Promise<string[]>;
   /** Lets so many bytes more be stored; null: as many as there is room for. */
   limit(roomBytes: number | null): Promise<void>;
   close(): Promise<void>;
@@ -95,6 +97,10 @@ export class NodeHost implements Host {
       );
   }
 
+  async kept(): Promise<string[]> {
+    return this.walk().map((path) => path.slice(this.seen.length + 1));
+  }
+
   async limit(roomBytes: number | null): Promise<void> {
     for (let left = MOUNT_ATTEMPTS; ; left--) {
       const { blocks, bfree, bsize } = statfsSync(this.seen);
@@ -161,6 +167,10 @@ export class ChromiumHost implements Host {
   async leftovers(ids: readonly string[]): Promise<string[]> {
     const names = await this.page.evaluate(() => databases());
     return names.filter((name) => !ids.some((id) => name === `boxrun:${id}`));
+  }
+
+  async kept(): Promise<string[]> {
+    return [...(await this.page.evaluate(() => databases())), ...this.profile.databaseFiles()];
   }
 
   async limit(roomBytes: number | null): Promise<void> {

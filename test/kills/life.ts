@@ -198,10 +198,18 @@ export class Life {
     for (const box of [...this.boxes]) {
       const info = found.find(({ name }) => name === box.name);
       if (info) box.id = info.id;
-      else if (box.sure) this.violations.push(`there is no box ${box.name} any more`);
+      else if (box.sure)
+        this.violations.push(`there is no box ${box.name} any more${await this.lookAgain(box)}`);
       if (info) box.sure = true;
       else this.boxes.splice(this.boxes.indexOf(box), 1);
     }
+  }
+
+  /** Whether a box that was not listed is there all the same: a list that is wrong is another fault than a box that is gone. */
+  private async lookAgain({ name }: Box): Promise<string> {
+    const found = await this.owner!.call<Info[]>("list");
+    const isListed = found.some((info) => info.name === name);
+    return `: a second list ${isListed ? "has" : "lacks"} it; kept is: ${(await this.host.kept()).join(", ")}`;
   }
 
   /** Looks at all that the disk of a box holds. */

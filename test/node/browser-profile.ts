@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -89,6 +89,15 @@ export class BrowserProfile {
     process.kill(-this.pid(), "SIGKILL");
     await closed;
     this.context = undefined;
+  }
+
+  /** The files of IndexedDB, with their sizes in bytes. */
+  databaseFiles(): string[] {
+    const folder = join(this.folder, "Default/IndexedDB");
+    if (!existsSync(folder)) return [];
+    return readdirSync(folder, { recursive: true, encoding: "utf8" }).map(
+      (name) => `${name} (${statSync(join(folder, name)).size})`,
+    );
   }
 
   async close(): Promise<void> {

@@ -98,8 +98,7 @@ export function updatePackages(work) {
  * @param {LockedPackage[]} packages
  */
 function writeLock(path, packages) {
-  const lines = packages.map((entry) => `  ${JSON.stringify(entry)}`).join(",\n");
-  writeFileSync(path, `[\n${lines}\n]\n`);
+  writeFileSync(path, `${JSON.stringify(packages, null, 2)}\n`);
 }
 
 /**
