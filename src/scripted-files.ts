@@ -12,7 +12,7 @@ const TYPES: Readonly<Record<string, FileEntry["type"]>> = {
   "10": "symlink",
 };
 const MAX_LIST_BYTES = 64 * 2 ** 20;
-/** What programs say of a disk, or somebody's share of it, that is full. */
+/** Messages of programs about a disk, or somebody's share of it, that is full. */
 const NO_ROOM = /: (?:No space left on device|(?:Disk q|Q)uota exceeded)$/;
 /** Limit of what is kept of a line of a program's complaints, in characters. */
 const MAX_WORDS = 8192;

@@ -70,7 +70,7 @@ export function requireOptions<T extends object>(options: T, names: Record<keyof
   if (typeof options !== "object" || options === null || options instanceof AbortSignal)
     throw invalid("options must be an object", `with ${Object.keys(names).join(", ")}`);
   for (const name of Object.keys(withoutUndefined(options) as object))
-    if (!(name in names))
+    if (!Object.hasOwn(names, name))
       throw invalid(`there is no option ${name}`, `there is ${Object.keys(names).join(", ")}`);
 }
 

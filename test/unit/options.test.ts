@@ -38,6 +38,11 @@ describe("an option that is misspelt", () => {
     expect(await (await box).files.list("/")).toEqual([]);
   });
 
+  it("is none of an object's own making either", async () => {
+    const error = await failure(client.gc({ toString: 1 } as object));
+    expect(error.message).toContain("there is no option toString");
+  });
+
   it("is refused where a signal or an encoding stands in place of the options", async () => {
     const { files } = await box;
     const { signal } = new AbortController();

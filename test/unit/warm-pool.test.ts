@@ -12,7 +12,8 @@ function bootBusy(machine: FakeMachine): void {
   void bootFake(machine);
 }
 
-it("machines that are kept ready take what boxes leave of the memory, give way to them, and follow when it is free", async () => {
+/** A backend that keeps so many machines of 256 MB ready, within so much memory. */
+function keepReady({ memoryMb, count }: { memoryMb: number; count: number }) {
   const machines: FakeMachine[] = [];
   const backend = fakeBackend(
     (machine) => {
@@ -20,8 +21,13 @@ it("machines that are kept ready take what boxes leave of the memory, give way t
       bootBusy(machine);
     },
     memoryStore("a test"),
-    { memoryMb: 700, warm: [{ image: "fake", memoryMb: 256, count: 3 }] },
+    { memoryMb, warm: [{ image: "fake", memoryMb: 256, count }] },
   );
+  return { machines, backend };
+}
+
+it("machines that are kept ready take what boxes leave of the memory, give way to them, and follow when it is free", async () => {
+  const { machines, backend } = keepReady({ memoryMb: 700, count: 3 });
   const alive = () => machines.filter(({ terminated }) => !terminated).length;
   const atRest = async (count: number) => {
     await vi.waitFor(() => expect(alive()).toBe(count), 5000);
@@ -74,15 +80,7 @@ it("what a machine runs ahead is killed before it becomes a box, and may print w
 });
 
 it("a machine that cannot read its image becomes no box: another takes its place", async () => {
-  const machines: FakeMachine[] = [];
-  const backend = fakeBackend(
-    (machine) => {
-      machines.push(machine);
-      bootBusy(machine);
-    },
-    memoryStore("a test"),
-    { memoryMb: 256, warm: [{ image: "fake", memoryMb: 256 }] },
-  );
+  const { machines, backend } = keepReady({ memoryMb: 256, count: 1 });
   const blind = await vi.waitFor(() => {
     expect(machines[0]?.frames.some(({ type }) => type === "exec")).toBe(true);
     return machines[0]!;

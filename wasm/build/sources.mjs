@@ -8,7 +8,7 @@ import { basename } from "node:path";
 import { Apt } from "./apt.mjs";
 import { readRecords } from "./fingerprint.mjs";
 import { readLock, suitesOf } from "./lock.mjs";
-import { WASM } from "./results.mjs";
+import { RESULTS, WASM } from "./results.mjs";
 
 const out = process.argv[2] ?? `${WASM}../.cache/sources`;
 const work = process.env.BOXRUN_IMAGE_WORK ?? `${WASM}../.cache/image/`;
@@ -23,9 +23,8 @@ for (const [name, { licence, sources }] of Object.entries(readRecords().results)
 lines.push("", "Packages (Debian's; each source package holds Debian's patches):");
 
 mkdirSync(`${out}/packages`, { recursive: true });
-for (const [key, entry] of Object.entries(inputs)) {
-  // These binary packages hold sources; the others have their src: entry beside them
-  if (!key.startsWith("src:") && !["deb:linux-source-6.1", "deb:qjs-src"].includes(key)) continue;
+for (const key of new Set(Object.values(RESULTS).flatMap(({ sources }) => sources))) {
+  const entry = inputs[key];
   lines.push(`${key.split(":")[1]} ${entry.version}`);
   for (const path of apt.fetch(key, entry)) {
     copyFileSync(path, `${out}/packages/${basename(path)}`);

@@ -10,7 +10,7 @@ extern int signgam, __signgam;
 #define IS_INFINITE(x) (!IS_FINITE(x) && !IS_NAN(x))
 #define SIZE(x) ((x) < 0 ? -(x) : (x))
 
-/* What may be wrong with a result r of x, or of x and y, as errno. */
+/* Values of errno for a result r of x, or of x and y. */
 #define NOTHING 0
 #define OVERFLOWS (IS_INFINITE(r) && IS_FINITE(x) ? ERANGE : 0)
 #define LEAVES_RANGE ((IS_INFINITE(r) || r == 0) && IS_FINITE(x) ? ERANGE : 0)

@@ -168,7 +168,12 @@ describe.skipIf(process.platform !== "linux").each(["sh", "busybox"])(
       symlinkSync("/dev/null", at("null"));
       expect(await upload("null")).toBe("elsewhere");
       expect(statSync("/dev/null").isCharacterDevice()).toBe(true);
-      expect(names()).toEqual(["mount", "null", "source"]);
+      symlinkSync("/dev/full", at("full"));
+      expect(await failure(upload("full"))).toMatchObject({
+        code: "STORAGE_FULL",
+        message: expect.stringContaining("in place, of which a part may have been done"),
+      });
+      expect(names()).toEqual(["full", "mount", "null", "source"]);
     });
 
     it("a file whose owner cannot be kept is written into", async () => {
