@@ -17,6 +17,9 @@ export const EXIT = {
   brokenPipe: bySignal("SIGPIPE"),
 } as const;
 
+/** From this exit code on, a command may have been ended by its machine, or never have run. */
+const NOT_BY_ITSELF = 126;
+
 /** Runs one command in a new box, wired to this process. Resolves to the exit code. */
 export async function runCommand(command: RunCommand): Promise<number> {
   const { image, cmd, box: options, timeoutMs } = command;
@@ -43,6 +46,7 @@ export async function runCommand(command: RunCommand): Promise<number> {
     const stopInput = passInput(execution);
     try {
       const exitCode = await passOutput(execution);
+      if (exitCode !== null && exitCode >= NOT_BY_ITSELF) await explain(execution);
       if (exitCode !== null) return exitCode;
     } finally {
       stopInput();
@@ -61,6 +65,13 @@ export async function runCommand(command: RunCommand): Promise<number> {
   } finally {
     for (const signal of ENDING) process.off(signal, onSignal);
   }
+}
+
+/** Says on stderr why the command failed, where its box knows: it ran out of memory, or cannot run such a program. */
+async function explain(execution: Execution): Promise<void> {
+  // The exit code is known, whatever becomes of this question.
+  const info = await execution.info().catch(() => undefined);
+  if (info?.errorMessage) await print(process.stderr, `boxrun: ${printable(info.errorMessage)}\n`);
 }
 
 /** Feeds our stdin to the command, at its pace. Returns what stops it. */

@@ -1,5 +1,6 @@
 import { BoxRunError, errnoCause, invalid } from "../errors.js";
 import { STAGES } from "./frame-types.js";
+import { FORMAT_HINT } from "./machine-hint.js";
 
 /** Linux error numbers that the agent is known to send, and what they mean to a reader. */
 const ERRNO: Record<number, readonly [name: string, words: string]> = {
@@ -32,6 +33,7 @@ const ERRNO: Record<number, readonly [name: string, words: string]> = {
 };
 
 const ENOENT = 2;
+const ENOEXEC = 8;
 const EAGAIN = 11;
 const EINVAL = 22;
 const ENOSPC = 28;
@@ -99,12 +101,16 @@ export function startFailure(
   cmd: readonly string[],
   workdir: string,
   failure: GuestFailure,
-): { exitCode: number; stderr: string } | BoxRunError {
+): { exitCode: number; stderr: string; hint: string | null } | BoxRunError {
   const why = describeErrno(failure.errno);
   if (failure.stage === STAGES.cwd)
     return invalid(`workdir ${workdir}: ${why}`, "create it in the box first");
   if (failure.stage === STAGES.exec) {
-    return { exitCode: failure.errno === ENOENT ? 127 : 126, stderr: `${cmd[0]}: ${why}\n` };
+    return {
+      exitCode: failure.errno === ENOENT ? 127 : 126,
+      stderr: `${cmd[0]}: ${why}\n`,
+      hint: failure.errno === ENOEXEC ? FORMAT_HINT : null,
+    };
   }
   return new BoxRunError("RUNTIME_ERROR", `${cmd[0]} could not be started: ${why}`, {
     retryable: failure.stage === STAGES.limit,

@@ -6,6 +6,7 @@ import { ExecutionLog } from "./execution-log.js";
 import type { ExitHow } from "./frame-types.js";
 import type { Guest } from "./guest/guest.js";
 import { GuestProcess, type ProcessEvents } from "./guest/guest-process.js";
+import { machineHint } from "./machine-hint.js";
 import { signalNumber } from "./signals.js";
 import { encodeEntry } from "./state/history.js";
 
@@ -17,6 +18,9 @@ export const START_DEADLINE_MS = 60_000;
 export const KILL_DEADLINE_MS = 30_000;
 /** A command line may be long; messages are not. */
 const MAX_NAME_LENGTH = 200;
+/** The last pieces of output, and of each its end: there a shell says what became of a program. */
+const LAST_PIECES = 4;
+const LAST_BYTES = 1000;
 
 /** The box that a command runs in. */
 export interface ExecutionOwner {
@@ -144,7 +148,7 @@ export class LocalExecution implements ProcessEvents {
     const message =
       how === "out of memory"
         ? `killed by signal 9: the box ran out of memory (memoryMb is ${this.owner.memoryMb})`
-        : null;
+        : machineHint(how, value, () => this.lastOutput());
     this.finish(exitCode === 0 ? "succeeded" : "failed", exitCode, message);
   }
 
@@ -155,7 +159,7 @@ export class LocalExecution implements ProcessEvents {
       return this.finish("failed", null, outcome.message);
     }
     this.log.append(this.spec.stderr ?? "stderr", new TextEncoder().encode(outcome.stderr));
-    this.finish("failed", outcome.exitCode, null);
+    this.finish("failed", outcome.exitCode, outcome.hint);
   }
 
   lost(error: BoxRunError): void {
@@ -191,6 +195,13 @@ export class LocalExecution implements ProcessEvents {
     this.log.finish(exitCode);
     this.finished.resolve();
     this.owner.onFinished(this);
+  }
+
+  /** As far as it is kept. */
+  private lastOutput(): string {
+    const decoder = new TextDecoder();
+    const pieces = this.log.head.slice(-LAST_PIECES);
+    return pieces.map(({ bytes }) => decoder.decode(bytes.subarray(-LAST_BYTES))).join("");
   }
 
   private requireStdin(): void {

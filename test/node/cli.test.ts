@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { elf32 } from "./elf.js";
 
 const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
 
@@ -82,6 +83,14 @@ describe("boxrun", () => {
     const { code, stderr } = await boxrun(["run", "--memory", "256", "tiny", "--", "nope"], "").ended;
     expect(code).toBe(127);
     expect(stderr).toContain("nope");
+  });
+
+  it("says why, where the box's machine cannot run the program", async () => {
+    const avx = Buffer.from(elf32([0xc5, 0xf8, 0x57, 0xc0])).toString("base64");
+    const cmd = ["sh", "-c", "base64 -d > /tmp/avx && chmod +x /tmp/avx && exec /tmp/avx"];
+    const { code, stderr } = await boxrun(["run", "--memory", "256", "tiny", "--", ...cmd], avx).ended;
+    expect(code).toBe(132);
+    expect(stderr).toMatch(/^boxrun: killed by signal 4 \(illegal instruction\): .*AVX\n$/);
   });
 
   it.each([

@@ -71,7 +71,7 @@ const LOCAL_ROWS: string[][] = [
   ],
   ["machine/needed-assets.ts"],
   ["machine/messages.ts", "machine/snapshot.ts", "machine/disks.ts", "errno.ts", "state/"],
-  ["file-entries.ts", "box-clock.ts", "box-warnings.ts", "command-size.ts"],
+  ["file-entries.ts", "box-clock.ts", "box-warnings.ts", "command-size.ts", "machine-hint.ts"],
   ["frames.ts"],
   ["frame-types.ts", "image-chunks.ts"],
   ["assets.ts"],
