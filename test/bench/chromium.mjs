@@ -6,14 +6,12 @@ import { chromium } from "playwright";
 import { serveFolder } from "../../demo/static-server.mjs";
 import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
 
-/** A Chromium, and the server its pages come from, as a place to measure in. */
-export async function openChromium() {
-  const server = serveFolder(new URL("../..", import.meta.url), [
-    "/test/bench/",
-    "/dist/browser/",
-    "/dist/assets/",
-    "/node_modules/v86/",
-  ]);
+/**
+ * A Chromium, and the server its pages come from, as a place to measure in.
+ * @param {URL} root the folder that is served
+ */
+export async function openChromium(root) {
+  const server = serveFolder(root, ["/test/bench/", "/dist/browser/", "/dist/assets/", "/node_modules/v86/"]);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${server.address().port}/test/bench/page.html`;

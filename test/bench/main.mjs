@@ -1,58 +1,51 @@
 /**
  * `npm run bench [-- --json] [-- --runs N]`: the figures of docs/performance.md, all in one run, next to a baseline of plain v86.
  * Every sample is taken in a fresh process or page; medians over all samples are printed.
+ *
+ * `npm run bench -- languages [--before CHECKOUT]` measures languages instead: in this build, in that of another checkout, and natively.
  */
-import { execFile, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
+import { spawn } from "node:child_process";
+import { cpus } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { openChromium } from "./chromium.mjs";
+import { measureLanguages } from "./measure-languages.mjs";
+import { openNode } from "./node-place.mjs";
 import { measureSizes } from "./sizes.mjs";
 import { median, percentile } from "./statistics.mjs";
 import { printTable } from "./table.mjs";
 
 const DEFAULT_RUNS = 7;
+/** Each takes some minutes, and has many samples of most rows. */
+const DEFAULT_LANGUAGE_RUNS = 3;
 const MORE_BOXES = 3;
 const MANY_BOXES = 8;
 
-const { json, runs } = readArguments(process.argv.slice(2));
+const { json, runs, before, languages } = readArguments(process.argv.slice(2));
 const log = (text) => process.stderr.write(`${text}\n`);
+const root = new URL("../../", import.meta.url);
 
-// Boxes of the bench are no business of whoever runs it.
-const state = mkdtempSync(join(tmpdir(), "boxrun-bench-"));
-const env = { ...process.env, BOXRUN_STATE_DIR: state };
-const node = {
-  measure: async (name, argument) => {
-    const child = fileURLToPath(new URL("node-child.mjs", import.meta.url));
-    const args = [child, name, ...(argument === undefined ? [] : [JSON.stringify(argument)])];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 1 << 24, env });
-    return JSON.parse(stdout);
-  },
-  // The assets come with the package; what a first use reads of them is what a page fetches.
-  firstVisit: undefined,
-};
+const machine = { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length, node: process.version };
+const results = languages ? await measureLanguages({ root, before, runs, log }) : await measureEverything();
+machine.chromium = results.chromium;
+if (json) process.stdout.write(`${JSON.stringify({ machine, runs, ...results.columns }, null, 1)}\n`);
+else printTable({ machine, runs, columns: results.columns });
 
-const results = {
-  machine: { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length, node: process.version },
-  runs,
-};
-const chromium = await openChromium();
-results.machine.chromium = chromium.version;
-try {
-  for (const [name, place] of Object.entries({ node, chromium })) {
-    log(`${name}:`);
-    results[name] = await measurePlace(place);
+async function measureEverything() {
+  const columns = {};
+  const node = openNode(root);
+  const chromium = await openChromium(root);
+  try {
+    for (const [name, place] of Object.entries({ node, chromium })) {
+      log(`${name}:`);
+      columns[name] = await measurePlace(place);
+    }
+  } finally {
+    await chromium.close();
+    await node.close();
   }
-} finally {
-  await chromium.close();
-  rmSync(state, { recursive: true });
+  return { chromium: chromium.version, columns };
 }
-
-if (json) process.stdout.write(`${JSON.stringify(results, null, 1)}\n`);
-else printTable(results);
 
 async function measurePlace(place) {
   const samples = (name, times, count) => sample(place, name, times, count);
@@ -88,7 +81,7 @@ async function measurePlace(place) {
   const files = await samples("smallFiles", few(runs));
   for (const key of ["small_files_1000_ms", "small_files_1000_at_once_ms"])
     figures[key] = median(files.map((one) => one[key]));
-  if (place === node) Object.assign(figures, await measureClient(samples));
+  if (place.env) Object.assign(figures, await measureClient(samples, place.env));
 
   const exec = await samples("execTrue", few(runs));
   const later = exec.flatMap((one) => one.later);
@@ -131,7 +124,7 @@ async function measurePlace(place) {
 }
 
 /** The SDK over HTTP: against `boxrun serve` in a process of its own, and against a server that does next to nothing. */
-async function measureClient(samples) {
+async function measureClient(samples, env) {
   const cli = fileURLToPath(new URL("../../dist/node/cli.js", import.meta.url));
   const server = spawn(process.execPath, [cli, "serve", "--port", "0"], {
     env,
@@ -170,10 +163,18 @@ function few(runs) {
 
 function readArguments(args) {
   const at = args.indexOf("--runs");
-  const runs = at < 0 ? DEFAULT_RUNS : Number(args[at + 1]);
+  const languages = args.includes("languages");
+  const usual = languages ? DEFAULT_LANGUAGE_RUNS : DEFAULT_RUNS;
+  const runs = at < 0 ? usual : Number(args[at + 1]);
   if (!Number.isInteger(runs) || runs < 1) {
     console.error("--runs takes a whole number from 1");
     process.exit(2);
   }
-  return { json: args.includes("--json"), runs };
+  const other = args.indexOf("--before");
+  const before = other < 0 ? undefined : args[other + 1];
+  if (other >= 0 && !(languages && before)) {
+    console.error("--before takes a checkout that has been built, and goes with languages");
+    process.exit(2);
+  }
+  return { json: args.includes("--json"), runs, before, languages };
 }

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
 import { baseline } from "./baseline.mjs";
 import { clientWorkloads } from "./client-workloads.mjs";
+import { languageWorkloads } from "./languages.mjs";
 import { workloads } from "./workloads.mjs";
 
 const [name, argument] = process.argv.slice(2);
@@ -22,7 +23,7 @@ async function readFiles() {
 const result =
   name === "baseline"
     ? await baseline((await import("v86")).V86, await readFiles(), loadFile)
-    : await { ...workloads, ...clientWorkloads }[name](
+    : await { ...workloads, ...clientWorkloads, ...languageWorkloads }[name](
         argument === undefined ? undefined : JSON.parse(argument),
       );
 const status = await readFile("/proc/self/status", "utf8").catch(() => "");

@@ -1,10 +1,20 @@
-/** Prints results as the Markdown table of docs/performance.md. */
-export function printTable({ machine, runs, node, chromium }) {
+const TITLES = {
+  node_before: "Node, before",
+  node: "Node",
+  chromium_before: "Chromium, before",
+  chromium: "Chromium",
+  native: "native",
+};
+
+/** Prints results as a Markdown table of docs/performance.md; a figure that a column has not is an empty cell. */
+export function printTable({ machine, runs, columns }) {
   console.log(
     `${machine.cpu}, ${machine.cores} cores; Node ${machine.node}, Chromium ${machine.chromium}; ${runs} runs\n`,
   );
-  console.log("| figure | Node | Chromium |");
-  console.log("|---|---:|---:|");
-  for (const key of new Set([...Object.keys(node), ...Object.keys(chromium)]))
-    console.log(`| ${key} | ${node[key] ?? ""} | ${chromium[key] ?? ""} |`);
+  const row = (cells) => console.log(`| ${cells.join(" | ")} |`);
+  const all = Object.values(columns);
+  row(["figure", ...Object.keys(columns).map((name) => TITLES[name])]);
+  row(["---", ...all.map(() => "---:")]);
+  for (const key of new Set(all.flatMap((figures) => Object.keys(figures))))
+    row([key, ...all.map((figures) => figures[key] ?? "")]);
 }
