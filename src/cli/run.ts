@@ -19,6 +19,7 @@ export const EXIT = {
 
 /** From this exit code on, a command may have been ended by its machine, or never have run. */
 const NOT_BY_ITSELF = 126;
+const EXPLAIN_MS = 2000;
 
 /** Runs one command in a new box, wired to this process. Resolves to the exit code. */
 export async function runCommand(command: RunCommand): Promise<number> {
@@ -69,9 +70,18 @@ export async function runCommand(command: RunCommand): Promise<number> {
 
 /** Says on stderr why the command failed, where its box knows: it ran out of memory, or cannot run such a program. */
 async function explain(execution: Execution): Promise<void> {
-  // The exit code is known, whatever becomes of this question.
-  const info = await execution.info().catch(() => undefined);
-  if (info?.errorMessage) await print(process.stderr, `boxrun: ${printable(info.errorMessage)}\n`);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), EXPLAIN_MS);
+  });
+  try {
+    const info = await Promise.race([execution.info(), late]);
+    if (info?.errorMessage) await print(process.stderr, `boxrun: ${printable(info.errorMessage)}\n`);
+  } catch {
+    // The exit code is known, whatever becomes of this question.
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Feeds our stdin to the command, at its pace. Returns what stops it. */

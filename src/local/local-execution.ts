@@ -18,8 +18,7 @@ export const START_DEADLINE_MS = 60_000;
 export const KILL_DEADLINE_MS = 30_000;
 /** A command line may be long; messages are not. */
 const MAX_NAME_LENGTH = 200;
-/** The last pieces of output, and of each its end: there a shell says what became of a program. */
-const LAST_PIECES = 4;
+/** The end of each output: there a shell says what became of a program. */
 const LAST_BYTES = 1000;
 
 /** The box that a command runs in. */
@@ -37,6 +36,10 @@ export class LocalExecution implements ProcessEvents {
   private readonly log: ExecutionLog;
   private readonly process: GuestProcess;
   private readonly finished = deferred<void>();
+  private readonly ends: Record<"stdout" | "stderr", Uint8Array> = {
+    stdout: new Uint8Array(),
+    stderr: new Uint8Array(),
+  };
   private ending: { status: "canceled" | "timeout"; message: string | null } | undefined;
   private startError: BoxRunError | undefined;
   private stopTimeout: (() => void) | undefined;
@@ -140,6 +143,7 @@ export class LocalExecution implements ProcessEvents {
 
   output(stream: "stdout" | "stderr", bytes: Uint8Array): void {
     this.log.append(stream, bytes);
+    this.ends[stream] = lastBytes(this.ends[stream], bytes);
   }
 
   exit(how: ExitHow, value: number): void {
@@ -197,11 +201,9 @@ export class LocalExecution implements ProcessEvents {
     this.owner.onFinished(this);
   }
 
-  /** As far as it is kept. */
   private lastOutput(): string {
     const decoder = new TextDecoder();
-    const pieces = this.log.head.slice(-LAST_PIECES);
-    return pieces.map(({ bytes }) => decoder.decode(bytes.subarray(-LAST_BYTES))).join("");
+    return `${decoder.decode(this.ends.stdout)}\n${decoder.decode(this.ends.stderr)}`;
   }
 
   private requireStdin(): void {
@@ -215,4 +217,13 @@ export class LocalExecution implements ProcessEvents {
       `${this.state.id} has ended already (${this.state.status})`,
     );
   }
+}
+
+function lastBytes(before: Uint8Array, added: Uint8Array): Uint8Array {
+  if (added.byteLength >= LAST_BYTES) return added.slice(-LAST_BYTES);
+  const kept = before.subarray(Math.max(0, before.byteLength + added.byteLength - LAST_BYTES));
+  const joined = new Uint8Array(kept.byteLength + added.byteLength);
+  joined.set(kept);
+  joined.set(added, kept.byteLength);
+  return joined;
 }

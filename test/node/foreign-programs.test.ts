@@ -63,6 +63,12 @@ describe.each(["local", "over a server"])("a program for another machine, %s", (
     expect([exitCode, stderr, errorMessage]).toEqual([132, "Illegal instruction\n", INSTRUCTION]);
   });
 
+  it("is found behind any amount of output, as a shell tells it", async () => {
+    const cmd = "dd if=/dev/zero bs=1M count=40 2> /dev/null; /root/avx; echo afterwards; exit 132";
+    const { exitCode, errorMessage } = await box.exec(cmd, { maxOutputBytes: 64 * 2 ** 20 });
+    expect([exitCode, errorMessage]).toEqual([132, INSTRUCTION]);
+  });
+
   it.each(["sse2", "sse3"])("with an instruction of %s runs", async (name) => {
     expect(await box.exec([`/root/${name}`])).toMatchObject({ exitCode: 0, errorMessage: null });
   });
