@@ -1,7 +1,7 @@
 import type { ExitHow } from "./frame-types.js";
 
 const SIGILL = 4;
-/** What a shell exits with when a program cannot be executed, or was ended by SIGILL. */
+/** Exit codes of a shell whose program could not be executed, or was ended by SIGILL. */
 const NOT_EXECUTABLE = 126;
 const SIGILL_IN_SHELL = 128 + SIGILL;
 

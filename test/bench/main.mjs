@@ -8,6 +8,7 @@ import { spawn } from "node:child_process";
 import { cpus } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { openChromium } from "./chromium.mjs";
 import { measureLanguages } from "./measure-languages.mjs";
 import { openNode } from "./node-place.mjs";
@@ -162,19 +163,23 @@ function few(runs) {
 }
 
 function readArguments(args) {
-  const at = args.indexOf("--runs");
-  const languages = args.includes("languages");
-  const usual = languages ? DEFAULT_LANGUAGE_RUNS : DEFAULT_RUNS;
-  const runs = at < 0 ? usual : Number(args[at + 1]);
-  if (!Number.isInteger(runs) || runs < 1) {
-    console.error("--runs takes a whole number from 1");
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { json: { type: "boolean" }, runs: { type: "string" }, before: { type: "string" } },
+    });
+    const languages = positionals[0] === "languages";
+    const unknown = positionals.slice(languages ? 1 : 0);
+    if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(" ")}; there is only languages`);
+    if (values.before !== undefined && !languages) throw new Error("--before goes with languages");
+    const usual = languages ? DEFAULT_LANGUAGE_RUNS : DEFAULT_RUNS;
+    const runs = Number(values.runs ?? usual);
+    if (!Number.isInteger(runs) || runs < 1)
+      throw new Error(`--runs must be an integer of at least 1, got ${values.runs}`);
+    return { json: values.json ?? false, runs, before: values.before, languages };
+  } catch (error) {
+    console.error(`bench: ${error.message}`);
     process.exit(2);
   }
-  const other = args.indexOf("--before");
-  const before = other < 0 ? undefined : args[other + 1];
-  if (other >= 0 && !(languages && before)) {
-    console.error("--before takes a checkout that has been built, and goes with languages");
-    process.exit(2);
-  }
-  return { json: args.includes("--json"), runs, before, languages };
 }

@@ -8,6 +8,7 @@ import { measureLanguage } from "./languages.mjs";
 
 /** The same binaries without an emulator: an image's files, unpacked by erofs-utils, and run by chroot, which takes root on a machine that runs i386 programs. Undefined where that cannot be done. */
 export function openNative(images) {
+  if (process.getuid?.() !== 0) return undefined;
   const folder = mkdtempSync(join(tmpdir(), "boxrun-native-"));
   const close = async () => rmSync(folder, { recursive: true });
   for (const image of images) {

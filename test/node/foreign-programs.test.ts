@@ -17,6 +17,9 @@ const INSTRUCTIONS = {
   sse4_2: [0xf2, 0x0f, 0x38, 0xf0, 0xc0],
   avx: [0xc5, 0xf8, 0x57, 0xc0],
   avx2: [0xc5, 0xfd, 0xfe, 0xc0],
+  popcnt: [0xf3, 0x0f, 0xb8, 0xc0],
+  aes: [0x66, 0x0f, 0x38, 0xdc, 0xc0],
+  bmi1: [0xc4, 0xe2, 0x78, 0xf2, 0xc0],
 } as const;
 
 describe.each(["local", "over a server"])("a program for another machine, %s", (where) => {
@@ -51,7 +54,7 @@ describe.each(["local", "over a server"])("a program for another machine, %s", (
     expect(await execution.wait()).toMatchObject({ exitCode: 126, errorMessage: FORMAT });
   });
 
-  it.each(["ssse3", "sse4_1", "sse4_2", "avx", "avx2"])(
+  it.each(["ssse3", "sse4_1", "sse4_2", "avx", "avx2", "aes", "bmi1"])(
     "with an instruction of %s is killed, and the hint says why",
     async (name) => {
       expect(await box.exec([`/root/${name}`])).toMatchObject({ exitCode: 132, errorMessage: INSTRUCTION });
@@ -69,7 +72,7 @@ describe.each(["local", "over a server"])("a program for another machine, %s", (
     expect([exitCode, errorMessage]).toEqual([132, INSTRUCTION]);
   });
 
-  it.each(["sse2", "sse3"])("with an instruction of %s runs", async (name) => {
+  it.each(["sse2", "sse3", "popcnt"])("with an instruction of %s runs", async (name) => {
     expect(await box.exec([`/root/${name}`])).toMatchObject({ exitCode: 0, errorMessage: null });
   });
 });

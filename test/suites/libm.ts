@@ -182,7 +182,7 @@ export async function evaluate(
   return results;
 }
 
-/** Parses a number as any of the languages prints it. */
+/** Parses a number in the ways in which the languages print it. */
 function toNumber(text: string): number {
   const infinite = /^(-?)inf(?:inity)?$/i.exec(text);
   if (infinite) return infinite[1] ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
