@@ -8,6 +8,8 @@ import { createServer } from "node:http";
 import { BOX, EXEC, INFO, wireEvents } from "./wire-events.mjs";
 
 const bytesOf = new Map();
+/** Those whose events have all been sent. */
+const ended = new Set();
 
 const server = createServer(async (request, response) => {
   const { pathname } = new URL(request.url, "http://bench");
@@ -28,8 +30,13 @@ const server = createServer(async (request, response) => {
     const { path } = JSON.parse(Buffer.concat(await request.toArray()).toString());
     return file(response, Number(path.slice(1)));
   }
-  if (action === "events") return events(response, bytesOf.get(exec));
-  if (exec) return json(response, 200, { ...EXEC, id: exec, status: "succeeded", exit_code: 0 });
+  if (action === "events") {
+    await events(response, bytesOf.get(exec));
+    ended.add(exec);
+    return;
+  }
+  const end = ended.has(exec) ? { status: "succeeded", exit_code: 0 } : {};
+  if (exec) return json(response, 200, { ...EXEC, id: exec, ...end });
   return json(response, 200, pathname === "/v1/info" ? INFO : BOX);
 });
 
