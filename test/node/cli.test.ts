@@ -88,9 +88,13 @@ describe("boxrun", () => {
   it("says why, where the box's machine cannot run the program", async () => {
     const avx = Buffer.from(elf32([0xc5, 0xf8, 0x57, 0xc0])).toString("base64");
     const cmd = ["sh", "-c", "base64 -d > /tmp/avx && chmod +x /tmp/avx && exec /tmp/avx"];
-    const { code, stderr } = await boxrun(["run", "--memory", "256", "tiny", "--", ...cmd], avx).ended;
+    const args = ["run", "--memory", "256", "tiny", "--", ...cmd];
+    const { code, stderr } = await boxrun(args, avx).ended;
     expect(code).toBe(132);
     expect(stderr).toMatch(/^boxrun: killed by signal 4 \(illegal instruction\): .*AVX\n$/);
+    const unread = boxrun(args, avx);
+    unread.child.stderr.destroy();
+    expect(await unread.ended).toMatchObject({ code: 132 });
   });
 
   it.each([
