@@ -12,7 +12,7 @@ const built = (host: "node" | "browser") =>
 /** Long files that wait for others as much as they work, and ask nothing of how long that takes: two at a time, after all others but those of the runtimes. */
 const SIDE_BY_SIDE = [
   "test/contract/{local-node,remote-handler,remote-plain,published}.test.ts",
-  "test/node/debian-{files,image}.test.ts",
+  "test/node/debian-{files,image,packages,wheels}.test.ts",
 ];
 
 /** A cold boot on a loaded machine takes seconds; a hang is still found. */

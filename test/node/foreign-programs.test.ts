@@ -54,6 +54,17 @@ describe.each(["local", "over a server"])("a program for another machine, %s", (
     expect(await execution.wait()).toMatchObject({ exitCode: 126, errorMessage: FORMAT });
   });
 
+  it("for 64 bits is no script for the shell of tiny, either", async () => {
+    const { exitCode, stderr, errorMessage } = await box.exec("/root/for-x86-64");
+    expect([exitCode, stderr, errorMessage]).toEqual([
+      126,
+      expect.stringMatching(/exec format error/i),
+      FORMAT,
+    ]);
+    await box.files.write("/root/script", "echo from a script", { mode: 0o755 });
+    expect(await box.exec("/root/script")).toMatchObject({ stdout: "from a script\n", exitCode: 0 });
+  });
+
   it.each(["ssse3", "sse4_1", "sse4_2", "avx", "avx2", "aes", "bmi1"])(
     "with an instruction of %s is killed, and the hint says why",
     async (name) => {

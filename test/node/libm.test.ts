@@ -1,6 +1,6 @@
 import { BoxRunClient } from "boxrun";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { errorOf, evaluate, FUNCTIONS, LANGUAGES, readReferences } from "../suites/libm.js";
+import { errorOf, evaluate, FUNCTIONS, LANGUAGES, type Result, readReferences } from "../suites/libm.js";
 
 const references = readReferences();
 let client: BoxRunClient;
@@ -20,7 +20,7 @@ describe.each(LANGUAGES)("the mathematics of $name in $image", ({ image, languag
       language,
       asked.map(([input]) => input),
     );
-    const worst = new Map<string, { error: number; input: string; got: number }>();
+    const worst = new Map<string, { error: number; input: string; got: Result }>();
     for (const [at, reference] of asked.entries()) {
       const [input] = reference;
       const error = errorOf(results[at]!, reference);

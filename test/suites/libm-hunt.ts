@@ -11,6 +11,7 @@ import {
   type MathFunction,
   REFERENCE_COUNT,
   REFERENCES,
+  type Result,
   SUITE,
 } from "./libm.js";
 
@@ -42,7 +43,7 @@ export async function hunt({ say }: { say: (line: string) => void }): Promise<{
         }
         const inputs = inputsOf(of, INPUTS);
         const results = await evaluate(box, language, inputs);
-        const errors = judge(inputs.map((input, at) => `${input} ${results[at]}`)).map(Number);
+        const errors = errorsOf(judge, inputs, results);
         const error = Math.max(...errors);
         cells.push(String(Number(error.toPrecision(3))));
         say(`${name} ${of.name}: ${error}`);
@@ -75,6 +76,23 @@ function buildJudge(folder: string): Judge {
     execFileSync(program, options, { input: `${lines.join("\n")}\n`, encoding: "utf8", maxBuffer: MAX_BYTES })
       .trimEnd()
       .split("\n");
+}
+
+/** How far results are off; where a language has raised an error, whether it had a reason. */
+function errorsOf(judge: Judge, inputs: readonly string[], results: readonly Result[]): number[] {
+  // "nan" is what no true number is taken for
+  const errors = judge(
+    inputs.map((input, at) => `${input} ${results[at] === "raised" ? "nan" : results[at]}`),
+  );
+  const raised = inputs.flatMap((input, at) => (results[at] === "raised" ? [{ input, at }] : []));
+  if (raised.length === 0) return errors.map(Number);
+  const truths = judge(
+    raised.map(({ input }) => input),
+    "--references",
+  );
+  for (const [index, { at }] of raised.entries())
+    errors[at] = /^[-+]?(inf|nan)/.test(truths[index]!) ? "0" : "Infinity";
+  return errors.map(Number);
 }
 
 function writeReferences(judge: Judge): void {

@@ -154,12 +154,31 @@ const JAVASCRIPT: Language = {
       " ",
     ),
 };
+const PYTHON: Language = {
+  program: "evaluate.py",
+  command: ["python3"],
+  functions: FUNCTIONS.map(({ name }) => name).filter(
+    (name) => !["exp10", "j0", "j1", "y0", "y1"].includes(name),
+  ),
+};
+/** The library of all dynamically linked programs. */
+const C: Language = {
+  program: "evaluate.c",
+  command: ["tcc", "-lm", "-run"],
+  functions: FUNCTIONS.map(({ name }) => name),
+};
 
 /** Where the functions are measured. */
 export const LANGUAGES: readonly { name: string; image: string; language: Language }[] = [
   { name: "awk", image: "tiny", language: AWK },
   { name: "JavaScript", image: "tiny", language: JAVASCRIPT },
+  { name: "awk", image: "debian", language: AWK },
+  { name: "Python", image: "debian", language: PYTHON },
+  { name: "C", image: "debian", language: C },
 ];
+
+/** What a function gave; "raised" where the language has an error for values that are infinite or undefined. */
+export type Result = number | "raised";
 
 const MAX_OUTPUT_BYTES = 64 * 2 ** 20;
 
@@ -168,7 +187,7 @@ export async function evaluate(
   box: BoxHandle,
   { program, command }: Language,
   lines: readonly string[],
-): Promise<number[]> {
+): Promise<Result[]> {
   const path = `/tmp/${program}`;
   await box.files.write(path, readFileSync(join(SUITE, program)));
   const { stdout } = await box.exec([...command, path], {
@@ -176,7 +195,8 @@ export async function evaluate(
     maxOutputBytes: MAX_OUTPUT_BYTES,
     check: true,
   });
-  const results = stdout.trimEnd().split("\n").map(toNumber);
+  const told = stdout.trimEnd().split("\n");
+  const results = told.map((text) => (text === "raised" ? text : toNumber(text)));
   if (results.length !== lines.length)
     throw new Error(`expected ${lines.length} results of ${program}, got ${results.length}`);
   return results;
@@ -184,8 +204,8 @@ export async function evaluate(
 
 /** Parses a number in the ways in which the languages print it. */
 function toNumber(text: string): number {
-  const infinite = /^(-?)inf(?:inity)?$/i.exec(text);
-  if (infinite) return infinite[1] ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  const infinite = /^([-+]?)inf(?:inity)?$/i.exec(text);
+  if (infinite) return infinite[1] === "-" ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
   if (/^[-+]?nan$/i.test(text)) return Number.NaN;
   if (text === "" || Number.isNaN(Number(text))) throw new Error(`this is no number: ${text}`);
   return Number(text);
@@ -207,7 +227,8 @@ export function readReferences(): Reference[] {
 }
 
 /** How far a result is from a true value, in units in the last place of the number nearest to it. */
-export function errorOf(result: number, [, nearest, rest]: Reference): number {
+export function errorOf(result: Result, [, nearest, rest]: Reference): number {
+  if (result === "raised") return Number.isFinite(nearest) ? Number.POSITIVE_INFINITY : 0;
   if (Object.is(result, nearest)) return Math.abs(rest) / unit(nearest) || 0;
   if (!Number.isFinite(result) || !Number.isFinite(nearest)) return Number.POSITIVE_INFINITY;
   return Math.abs(result - nearest - rest) / unit(nearest);

@@ -2,9 +2,11 @@
  * Builds the guest side of local boxes into wasm/prebuilt/: see wasm/README.md.
  *
  *     node wasm/build/image.mjs [--update] [kernel|agent|tiny|disk|bios|debian ...]
+ *     node wasm/build/image.mjs --profile
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { buildDebian, BUILD_PACKAGES as DEBIAN_PACKAGES } from "../images/debian/build.mjs";
+import { recordProfile } from "../images/debian/own.mjs";
 import { Apt, installBuildPackages } from "./apt.mjs";
 import { checkPrebuilt, fingerprintInputs, RECORDS_FILE, readRecords } from "./fingerprint.mjs";
 import { readLock, suitesOf, writeLock } from "./lock.mjs";
@@ -24,11 +26,13 @@ try {
 
 /** @param {string[]} args */
 function main(args) {
-  const wanted = args.filter((arg) => arg !== "--update");
+  const wanted = args.filter((arg) => !["--update", "--profile"].includes(arg));
   const groups = [...Object.keys(STEPS), "debian"];
   const unknown = wanted.filter((group) => !groups.includes(group));
   if (unknown.length > 0)
     throw new Error(`no such part: ${unknown.join(", ")}; there are ${groups.join(", ")}`);
+  if (args.includes("--profile") && args.length > 1)
+    throw new Error("--profile records, and builds nothing: give it alone");
   // mke2fs and mkfs.erofs, which are not on everybody's PATH
   process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
   process.umask(0o022);
@@ -49,6 +53,10 @@ function main(args) {
     lock,
     fetch: (/** @type {string} */ key) => apt.fetch(key, lock.inputs[key]),
   };
+  if (args.includes("--profile")) {
+    recordProfile(context);
+    return;
+  }
   for (const [name, { group }] of Object.entries(RESULTS)) {
     if (wanted.length > 0 && !wanted.includes(group)) continue;
     console.log(`building ${name}`);
@@ -59,7 +67,7 @@ function main(args) {
 
   if (wanted.length === 0 || wanted.includes("debian")) {
     console.log("building debian");
-    buildDebian(WORK, { update });
+    buildDebian(context, { update });
   }
 
   const { ok, stale, damaged } = checkPrebuilt();

@@ -18,7 +18,7 @@ export const PREBUILT = `${WASM}prebuilt/`;
 
 const CONFIG_TOOLS = ["build/merge-config.sh", "build/check-config.sh"];
 /** What all static programs are built against: see sysroot.sh. */
-const SYSROOT = {
+export const SYSROOT = {
   lock: ["deb:musl-dev", "src:musl", "deb:linux-source-6.1"],
   files: ["build/sysroot.sh", "libm/musl.patch", "libm/objects.sh"],
 };

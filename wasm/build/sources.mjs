@@ -5,6 +5,7 @@
  */
 import { copyFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
+import { ownSources } from "../images/debian/own.mjs";
 import { Apt } from "./apt.mjs";
 import { readRecords } from "./fingerprint.mjs";
 import { readLock, suitesOf } from "./lock.mjs";
@@ -23,7 +24,8 @@ for (const [name, { licence, sources }] of Object.entries(readRecords().results)
 lines.push("", "Packages (Debian's; each source package holds Debian's patches):");
 
 mkdirSync(`${out}/packages`, { recursive: true });
-for (const key of new Set(Object.values(RESULTS).flatMap(({ sources }) => sources))) {
+const keys = [...Object.values(RESULTS).flatMap(({ sources }) => sources), ...ownSources()];
+for (const key of new Set(keys)) {
   const entry = inputs[key];
   lines.push(`${key.split(":")[1]} ${entry.version}`);
   for (const path of apt.fetch(key, entry)) {

@@ -98,7 +98,7 @@ function sysroot(context) {
  * @param {Context} context
  * @returns {string} the program qjs
  */
-function qjs(context) {
+export function qjs(context) {
   const [deb] = context.fetch("deb:qjs-src");
   const root = sysroot(context);
   const key = [
@@ -125,7 +125,7 @@ function qjs(context) {
  * @param {Context} context
  * @returns {string} a source package, unpacked and with Debian's patches and ours
  */
-function sourceTree(key, name, patches, context) {
+export function sourceTree(key, name, patches, context) {
   const dsc = context.fetch(key).find((path) => path.endsWith(".dsc"));
   if (!dsc) throw new Error(`${key} has no .dsc`);
   const tree = context.work + name;

@@ -29,7 +29,7 @@ export function buildTree(work) {
 const isBase = (/** @type {string} */ file) => basename(file).startsWith("base-files_");
 
 /**
- * Runs a script in the tree, as root of a system of its own. The tree's /build is a folder outside it, under a path that is the same for whoever builds.
+ * Runs a script in the tree, as root, with mounts, processes and a network of its own. The tree's /build is a folder outside it, under a path that is the same for whoever builds.
  * @param {string} tree
  * @param {string} folder what is /build there
  * @param {string[]} command
@@ -41,5 +41,17 @@ export function runInTree(tree, folder, command, env) {
   const enter = `mount --bind "$1" "$0/build" && mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev"
 tree=$0; shift
 exec setarch i686 chroot "$tree" /usr/bin/env -i PATH=/usr/sbin:/usr/bin LC_ALL=C TZ=UTC HOME=/build "$@"`;
-  run("unshare", ["--mount", "sh", "-ec", enter, tree, folder, ...variables, ...command]);
+  run("unshare", [
+    "--mount",
+    "--pid",
+    "--fork",
+    "--net",
+    "sh",
+    "-ec",
+    enter,
+    tree,
+    folder,
+    ...variables,
+    ...command,
+  ]);
 }

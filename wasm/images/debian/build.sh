@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Makes the image `debian` from the locked packages: an uncompressed EROFS, byte for byte the same each time.
+# Makes the image `debian` from the locked packages and our own: an uncompressed EROFS, byte for byte the same each time.
 #
-# usage: build.sh PACKAGES OUT      PACKAGES: a folder of exactly the packages that go in
+# usage: build.sh PACKAGES OFFERED OUT
+#   PACKAGES   a folder of exactly the packages that go in
+#   OFFERED    a folder of packages that apt in a box finds in the image itself
 # needs: SOURCE_DATE_EPOCH, INCLUDE (names, separated by commas)
 set -euo pipefail
 
-packages=$(realpath "$1") out=$(realpath -m "$2")
+packages=$(realpath "$1") offered=$(realpath "$2") out=$(realpath -m "$3")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -31,12 +33,27 @@ rm -rf "$root"/dev && mkdir "$root/dev"
 mkdir -p "$root"/var/{cache/apt/archives/partial,lib/apt/lists/partial,log/apt}
 : > "$root/etc/machine-id"
 # With fixed modes, whatever the work tree's are
-(cd "$here/root" && find . -type f) | while read -r file; do install -m 0644 "$here/root/$file" "$root/$file"; done
+(cd "$here/root" && find . -type f) | while read -r file; do install -D -m 0644 "$here/root/$file" "$root/$file"; done
 ln -s /usr/bin/python3 "$root/usr/local/bin/python"
+
+# --- Packages of ours that others depend on by their exact versions
+own=$root/usr/share/boxrun/packages
+mkdir -p "$own"
+cp "$offered"/*.deb "$own/"
+chmod 0644 "$own"/*.deb
+(cd "$own" && dpkg-scanpackages --multiversion . > Packages 2> /dev/null)
+chroot "$root" apt-get update -qq -o Dir::Etc::SourceList=/etc/apt/sources.list.d/boxrun.list -o Dir::Etc::SourceParts=/dev/null
+rm -f "$root"/var/cache/apt/*.bin
 
 # --- Python's byte code, beside its sources as Python wants it, and checked against nothing: the image is read-only, and its time stamps are all one
 find "$root/usr/lib" -name __pycache__ -type d -prune -exec rm -rf {} +
 env PYTHONHASHSEED=0 chroot "$root" /usr/bin/python3 -m compileall -q --invalidation-mode unchecked-hash \
   /usr/lib/python3.13 /usr/lib/python3/dist-packages
+
+# --- What computes imprecisely in the emulator is what docs/arithmetic.md says: where this list changes, so must that
+"$here/elf-files.sh" "$root" | while IFS= read -r -d '' file; do
+  "$here/../../build/check-x87.sh" "$root/$file" 2> /dev/null || echo "${file#./}"
+done > "$work/imprecise.txt"
+diff "$here/imprecise.txt" "$work/imprecise.txt" >&2
 
 "$here/../../build/erofs.sh" "$root" "$out" b0c5d15c-0b0a-4e2b-9c52-7119a0000002

@@ -1,7 +1,9 @@
 /**
- * The Debian packages of the image and of the tree that its own programs are built in: which, in which versions, with which hashes, and how they are had.
+ * The Debian packages of the image and of the tree that its own programs are built in: which, in which versions, with which hashes, and how to fetch them.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
+import { readLock } from "../../build/lock.mjs";
 import { sha256 } from "../../build/packed.mjs";
 import { ask, capture, run } from "../../build/run.mjs";
 
@@ -9,14 +11,15 @@ const FOLDER = new URL(".", import.meta.url);
 const LOCK = new URL("packages.lock.json", FOLDER);
 /** Not of the image: see build/tree.mjs. */
 const TREE_LOCK = new URL("tree.lock.json", FOLDER);
-/** Compilers, and the libraries that Python's modules are built against. */
+/** Compilers, the libraries that Python's modules are built against, and packages of Python whose dependencies ours get. */
 const TREE_PACKAGES = (
   "gcc libc6-dev make patch pkgconf xz-utils dpkg-dev mawk python3 libreadline-dev libncurses-dev zlib1g-dev libbz2-dev liblzma-dev " +
-  "libgdbm-dev libdb-dev libssl-dev libexpat1-dev libsqlite3-dev libffi-dev uuid-dev libbluetooth-dev media-types netbase tzdata"
+  "libgdbm-dev libdb-dev libssl-dev libexpat1-dev libsqlite3-dev libffi-dev uuid-dev libbluetooth-dev libpython3.13-dev python3.13-dev media-types netbase tzdata"
 ).split(" ");
-/** Not of the image; locked with it, since its version must be that of the image's Python. */
-const TEST_SUITE_LOCK = new URL("testsuite.lock.json", FOLDER);
-const TEST_SUITE = /\/libpython3\.13-testsuite_[^/]+_all\.deb$/;
+/** Not of the image: what a test makes wheels of. */
+const WHEELS_LOCK = new URL("../../../test/fixtures/wheels/packages.lock.json", FOLDER);
+/** Not of the image; locked beside Python's source, of the same version. */
+const TEST_SUITE = "deb:libpython3.13-testsuite";
 const SUITE = "trixie";
 const LIST = "main/binary-i386/Packages.xz";
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -33,9 +36,10 @@ export function readTreePackages() {
   return JSON.parse(readFileSync(TREE_LOCK, "utf8"));
 }
 
-/** @returns {LockedPackage} CPython's own tests, of the version that the image has */
+/** @returns {Pick<LockedPackage, "path" | "sha256">} CPython's own tests, of the version that the image has */
 export function readTestSuite() {
-  return JSON.parse(readFileSync(TEST_SUITE_LOCK, "utf8"));
+  const [{ name, sha256 }] = readLock().inputs[TEST_SUITE].files;
+  return { path: `pool/main/p/python3.13/${name}`, sha256 };
 }
 
 /** A package that could not be downloaded. */
@@ -55,7 +59,7 @@ export function fetchPackages(folder, packages) {
 /**
  * Downloads a package unless it is there, and checks it.
  * @param {string} folder where it goes, ending in "/"
- * @param {LockedPackage} locked
+ * @param {Pick<LockedPackage, "path" | "sha256">} locked
  * @returns {string} its path
  * @throws {NotFetched} when the mirror cannot be reached or no longer has it
  * @throws {Error} when the mirror has other bytes under its name
@@ -70,7 +74,7 @@ export function fetchPackage(folder, { path, sha256: wanted }) {
     try {
       run("curl", ["-sSfL", "--connect-timeout", "20", "--retry", "3", "-o", file, url]);
     } catch (error) {
-      const hint = "where the mirror no longer has it, npm run image -- --update debian moves the lock";
+      const hint = "where the mirror no longer has it, npm run image -- --update moves the lock";
       throw new NotFetched(`${url} could not be downloaded; ${hint}`, { cause: error });
     }
   }
@@ -88,9 +92,20 @@ export function updatePackages(work) {
   const mirrored = openMirror(work);
   writeLock(LOCK, mirrored.resolve(packages));
   writeLock(TREE_LOCK, mirrored.resolve(TREE_PACKAGES));
-  const suite = [...mirrored.hashes].find(([path]) => TEST_SUITE.test(path));
-  if (!suite) throw new Error("the mirror's list has no libpython3.13-testsuite");
-  writeFileSync(TEST_SUITE_LOCK, `${JSON.stringify({ path: suite[0], ...suite[1] }, null, 2)}\n`);
+  /** @type {LockedPackage[]} */
+  const wheels = JSON.parse(readFileSync(WHEELS_LOCK, "utf8"));
+  writeLock(
+    WHEELS_LOCK,
+    wheels.map(({ path }) => mirrored.find(nameOf(path))),
+  );
+}
+
+/**
+ * @param {string} path of a package
+ * @returns {string} its name
+ */
+export function nameOf(path) {
+  return basename(path).replace(/_.*/, "");
 }
 
 /**
@@ -103,8 +118,8 @@ function writeLock(path, packages) {
 
 /**
  * @param {string} work a folder that is ours, ending in "/"
- * @returns {{ hashes: Map<string, { bytes: number, sha256: string }>, resolve: (names: string[]) => LockedPackage[] }} what the mirror has, by path, and
- *   what is essential or named, with all that it depends on
+ * @returns {{ find: (name: string) => LockedPackage, resolve: (names: string[]) => LockedPackage[] }} what the mirror has: one package, or all that is essential or
+ *   named, with what it depends on
  */
 function openMirror(work) {
   const state = `${work}debian-apt/`;
@@ -140,13 +155,16 @@ APT::Sandbox::User "root";
       decodeURIComponent(path),
     );
     if (paths.length === 0) throw new Error(`apt could not resolve ${names.join(" ")}`);
-    return paths.sort().map((path) => {
-      const known = hashes.get(path);
-      if (!known) throw new Error(`the mirror's list has no ${path}`);
-      return { path, ...known };
-    });
+    return paths.sort().map(locked);
   };
-  return { hashes, resolve };
+  const locked = (/** @type {string | undefined} */ path) => {
+    const known = path && hashes.get(path);
+    if (!known) throw new Error(`the mirror's list has no ${path ?? "such package"}`);
+    return { path, ...known };
+  };
+  const find = (/** @type {string} */ name) =>
+    locked([...hashes.keys()].find((path) => nameOf(path) === name));
+  return { find, resolve };
 }
 
 /**
