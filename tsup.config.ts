@@ -38,12 +38,12 @@ export default defineConfig([
     outDir: "dist/node",
     entry: {
       index: "src/index.ts",
-      local: "src/local/index-node.ts",
-      server: "src/server/handler.ts",
-      testing: "src/testing/index.ts",
+      local: "src/local-node.ts",
+      server: "src/server.ts",
+      testing: "src/testing.ts",
       "machine-worker": "src/local/machine/worker-node.ts",
-      "make-snapshot": "src/local/make-snapshot-node.ts",
-      contract: "src/contract/index.ts",
+      "make-snapshot": "src/local/host/make-snapshot-node.ts",
+      contract: "src/contract.ts",
     },
     external: ["boxrun/local"],
     // Bundled: a machine's thread starts twice as fast from one file as from some eighty, and v86's package is 18 MB of
@@ -56,7 +56,7 @@ export default defineConfig([
     platform: "node",
     outDir: "dist/node",
     // Apart from the others, which must not import anything of Node's at their top: runtimes that only resemble Node load them, too.
-    entry: { cli: "src/cli/main.ts", serve: "src/serve/serve.ts" },
+    entry: { cli: "src/cli/main.ts", serve: "src/server/node/serve.ts" },
     external: ["boxrun/local"],
     noExternal: [/^(?!boxrun\/|node:)[^./]/],
     esbuildPlugins: [unixAgentBeside],
@@ -66,7 +66,7 @@ export default defineConfig([
     ...shared,
     platform: "node",
     outDir: "dist/node",
-    entry: { "unix-agent": "src/remote/unix-agent-node.ts" },
+    entry: { "unix-agent": "src/remote/socket/unix-agent-node.ts" },
     noExternal: ["undici"],
     splitting: false,
     minify: true,
@@ -77,15 +77,15 @@ export default defineConfig([
     ...browser,
     entry: {
       index: "src/index.ts",
-      local: "src/local/index-browser.ts",
-      server: "src/server/handler.ts",
-      testing: "src/testing/index.ts",
-      contract: "src/contract/index.ts",
+      local: "src/local-browser.ts",
+      server: "src/server.ts",
+      testing: "src/testing.ts",
+      contract: "src/contract.ts",
     },
     esbuildOptions: (options) => {
       options.alias = {
-        "boxrun/local": "./src/local/index-browser.ts",
-        "boxrun/unix-agent": "./src/remote/unix-agent-browser.ts",
+        "boxrun/local": "./src/local-browser.ts",
+        "boxrun/unix-agent": "./src/remote/socket/unix-agent-browser.ts",
       };
     },
   },

@@ -27,7 +27,7 @@ export default defineConfig({
         resolve: {
           alias: {
             "boxrun/local": new URL("./dist/node/local.js", import.meta.url).pathname,
-            "boxrun/unix-agent": new URL("./src/remote/unix-agent-node.ts", import.meta.url).pathname,
+            "boxrun/unix-agent": new URL("./src/remote/socket/unix-agent-node.ts", import.meta.url).pathname,
           },
         },
         test: {

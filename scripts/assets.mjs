@@ -10,7 +10,7 @@ const SNAPSHOT_MEMORY_MB = [1024, 256];
 /** What the disk of a new box of the default size begins with. */
 const DEFAULT_DISK = "disk-8g";
 
-/** The form of the manifest: see src/local/manifest.ts. */
+/** The form of the manifest: see src/local/assets/manifest.ts. */
 const MANIFEST_VERSION = 3;
 const hashOf = (bytes) => createHash("sha256").update(bytes).digest("hex");
 

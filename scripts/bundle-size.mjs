@@ -30,7 +30,7 @@ export async function bundle(folder, entry, { without = [] } = {}) {
     target: "es2022",
     platform: "browser",
     logLevel: "error",
-    alias: { "boxrun/unix-agent": "./src/remote/unix-agent-browser.ts" },
+    alias: { "boxrun/unix-agent": "./src/remote/socket/unix-agent-browser.ts" },
     external: ["boxrun/local", "node:*", ...builtinModules, ...without.map((file) => `*/${file}.js`)],
   });
   return outputFiles[0].contents;

@@ -3,7 +3,7 @@ import { mkdir, rename, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
 
-/** As src/local/image-chunks.ts has them. */
+/** As src/local/assets/image-chunks.ts has them. */
 const CHUNK_BYTES = 256 * 1024;
 const NAME_DIGITS = 20;
 /** Compressed at once: zlib's threads are four. */

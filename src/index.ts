@@ -1,16 +1,23 @@
 /**
  * BoxRun: sandboxes that are one import away. This entry is small and loads what runs boxes only when it is needed.
  */
-import type { Backend } from "./backend.js";
-import { Client } from "./client.js";
-import { connect } from "./connect.js";
-import { invalid } from "./errors.js";
-import type { LocalOptions } from "./local/options.js";
-import type { Timeouts, TokenSource } from "./remote/options.js";
-import type { WebSocketClass } from "./remote/web-socket.js";
-import { requireConnectionOptions, requireLocalOptions } from "./validate.js";
+import type { Backend } from "./backend/backend.js";
+import { invalid } from "./backend/errors.js";
+import { requireConnectionOptions, requireLocalOptions } from "./backend/validate.js";
+import { Client } from "./client/client.js";
+import { connect } from "./client/connect.js";
+import type { LocalOptions } from "./local/boxes/options.js";
+import type { Timeouts, TokenSource } from "./remote/http/options.js";
+import type { WebSocketClass } from "./remote/socket/web-socket-types.js";
 
-export type * from "./backend.js";
+export type * from "./backend/backend.js";
+export {
+  BoxRunError,
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorDetails,
+  isBoxRunError,
+} from "./backend/errors.js";
 export {
   type AttachOptions,
   BoxHandle,
@@ -18,22 +25,28 @@ export {
   type DownloadOptions,
   type StartOptions,
   type UploadOptions,
-} from "./box.js";
-export type { CreateOptions, RunOptions, Tried } from "./client.js";
-export { BoxRunError, ERROR_CODES, type ErrorCode, type ErrorDetails, isBoxRunError } from "./errors.js";
-export type { Command, CommandOptions, ExecOptions, ExecStreamOptions } from "./exec.js";
+} from "./client/box.js";
+export type { CreateOptions, RunOptions, Tried } from "./client/client.js";
+export type { Source } from "./exec/byte-source.js";
+export type { Command, CommandOptions, ExecOptions, ExecStreamOptions } from "./exec/exec.js";
 export {
   type ExecEvent,
   type ExecResult,
   Execution,
   type ExecutionWithStdin,
   ExitError,
-} from "./execution.js";
-export type { BoxFiles, BoxPath, DirectoryEntry, FileOptions, FileStat, WriteOptions } from "./file-types.js";
-export type { LocalOptions } from "./local/options.js";
-export type { Timeouts, TokenSource } from "./remote/options.js";
-export type { WebSocketClass, WebSocketLike } from "./remote/web-socket.js";
-export type { Source } from "./source.js";
+} from "./exec/execution.js";
+export type {
+  BoxFiles,
+  BoxPath,
+  DirectoryEntry,
+  FileOptions,
+  FileStat,
+  WriteOptions,
+} from "./files/file-types.js";
+export type { LocalOptions } from "./local/boxes/options.js";
+export type { Timeouts, TokenSource } from "./remote/http/options.js";
+export type { WebSocketClass, WebSocketLike } from "./remote/socket/web-socket-types.js";
 
 /** Options of {@link BoxRunClient}. Those of the backend that is not chosen are checked, and not used. */
 export interface ClientOptions {

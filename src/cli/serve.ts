@@ -1,6 +1,6 @@
 import { createLocalBackend } from "boxrun/local";
 import type { RunningServer } from "../node.js";
-import { serve } from "../serve/serve.js";
+import { serve } from "../server/node/serve.js";
 import type { ServeCommand } from "./command-line.js";
 import { print } from "./output.js";
 import { EXIT } from "./run.js";

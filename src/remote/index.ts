@@ -1,10 +1,10 @@
-import type { Backend } from "../backend.js";
+import type { Backend } from "../backend/backend.js";
 import { wireInfo } from "../contract/wire.js";
-import { Http } from "./http.js";
-import type { RemoteOptions } from "./options.js";
+import { Http } from "./http/http.js";
+import type { RemoteOptions } from "./http/options.js";
 import { RemoteBackend } from "./remote-backend.js";
 
-export type { RemoteOptions } from "./options.js";
+export type { RemoteOptions } from "./http/options.js";
 
 /**
  * Connects to a BoxRun server: asks what it is and can do. Rejects with CONNECTION_FAILED when nothing answers, with PROTOCOL_ERROR when what answers is

@@ -15,7 +15,10 @@ import type {
   Terminal,
   TerminalSpec,
   UploadSpec,
-} from "../backend.js";
+} from "../backend/backend.js";
+import { BoxRunError, unsupported } from "../backend/errors.js";
+import { inStatus, newestFirst, requireStatus } from "../backend/lists.js";
+import { requireFilePath } from "../backend/transfers.js";
 import {
   toCreateRequest,
   wireBox,
@@ -25,14 +28,11 @@ import {
   wireRemoved,
   wireUsage,
 } from "../contract/wire.js";
-import { BoxRunError, unsupported } from "../errors.js";
-import { inStatus, newestFirst, requireStatus } from "../lists.js";
-import { requireFilePath } from "../transfers.js";
 import { untilAborted } from "../util/abort.js";
-import { capabilitiesOf, isExtended, type ServerInfo } from "./capabilities.js";
-import type { Call, Http } from "./http.js";
-import { at, requireBoxId } from "./params.js";
-import { RemoteExecutions } from "./remote-executions.js";
+import { RemoteExecutions } from "./events/remote-executions.js";
+import { capabilitiesOf, isExtended, type ServerInfo } from "./http/capabilities.js";
+import type { Call, Http } from "./http/http.js";
+import { at, requireBoxId } from "./http/params.js";
 
 /** Boxes on a BoxRun server. It asks for extensions only where the server has named them. */
 export class RemoteBackend implements Backend {
@@ -174,12 +174,12 @@ export class RemoteBackend implements Backend {
   }
 
   async writeStdin(boxId: string, execId: string, chunk: Uint8Array): Promise<void> {
-    const { writeStdin } = await import("./stdin.js");
+    const { writeStdin } = await import("./transfer/stdin.js");
     return writeStdin(this.http, at(boxId, execId), chunk);
   }
 
   async closeStdin(boxId: string, execId: string): Promise<void> {
-    const { closeStdin } = await import("./stdin.js");
+    const { closeStdin } = await import("./transfer/stdin.js");
     return closeStdin(this.http, at(boxId, execId));
   }
 
@@ -203,10 +203,10 @@ export class RemoteBackend implements Backend {
     requireFilePath(path);
     requireBoxId(boxId);
     if (this.http.extended) {
-      const { upload } = await import("./upload.js");
+      const { upload } = await import("./transfer/upload.js");
       return upload(this.http, boxId, path, body, options);
     }
-    const { uploadPlain } = await import("./upload-plain.js");
+    const { uploadPlain } = await import("./transfer/upload-plain.js");
     return uploadPlain(this.http, boxId, path, body, options, {
       startExec: (spec) => this.startExec(boxId, spec),
       waitExec: (execId, signal) => this.executions.wait(boxId, execId, signal),
@@ -216,7 +216,7 @@ export class RemoteBackend implements Backend {
 
   async download(boxId: string, path: string, { signal }: { signal?: AbortSignal }): Promise<DownloadResult> {
     requireFilePath(path);
-    const { download } = await import("./download.js");
+    const { download } = await import("./transfer/download.js");
     return download(this.http, requireBoxId(boxId), path, signal);
   }
 
@@ -227,7 +227,12 @@ export class RemoteBackend implements Backend {
   ): Promise<FileEntry[]> {
     this.require("files");
     const params = at(boxId);
-    return (await import("./file-operation.js")).fileOperation(this.http, params, operation, options);
+    return (await import("./transfer/file-operation.js")).fileOperation(
+      this.http,
+      params,
+      operation,
+      options,
+    );
   }
 
   /** The boxes are the server's, and go on. */

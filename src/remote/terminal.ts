@@ -1,11 +1,11 @@
-import type { Terminal, TerminalSpec } from "../backend.js";
+import type { Terminal, TerminalSpec } from "../backend/backend.js";
+import { BoxRunError, ERROR_CODES, type ErrorCode } from "../backend/errors.js";
+import { requireTerminalSize } from "../backend/terminal-size.js";
 import { type ClientFrame, serverFrame } from "../contract/attach.js";
-import { BoxRunError, ERROR_CODES, type ErrorCode } from "../errors.js";
-import { requireTerminalSize } from "../terminal-size.js";
 import { deferred } from "../util/deferred.js";
 import { pause, startTimer } from "../util/timer.js";
-import type { Http } from "./http.js";
-import type { WebSocketLike } from "./web-socket.js";
+import type { Http } from "./http/http.js";
+import type { WebSocketLike } from "./socket/web-socket-types.js";
 
 /** Bytes that have come and are not read yet: at the first a server that can is asked to pause, at the second to go on. */
 const PAUSE_BYTES = 2 ** 20;

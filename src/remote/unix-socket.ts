@@ -1,7 +1,7 @@
-import { unsupported } from "../errors.js";
-import type { RemoteOptions } from "./options.js";
-import { isInPage } from "./runtime.js";
-import type { SocketRequest } from "./web-socket.js";
+import { unsupported } from "../backend/errors.js";
+import { isInPage } from "../util/runtime.js";
+import type { RemoteOptions } from "./http/options.js";
+import type { SocketRequest } from "./socket/web-socket-types.js";
 
 /** What a runtime needs beside the request, to send it through a socket. */
 type Extra = Record<string, unknown>;

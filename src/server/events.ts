@@ -1,4 +1,4 @@
-import type { Backend } from "../backend.js";
+import type { Backend } from "../backend/backend.js";
 import { EventEncoder, type EventEncoding, KEEP_ALIVE } from "../contract/sse-encode.js";
 import { within } from "../util/within.js";
 

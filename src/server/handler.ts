@@ -1,14 +1,10 @@
-import type { Backend } from "../backend.js";
+import type { Backend } from "../backend/backend.js";
 import { matchRoute, ROUTES } from "../contract/routes.js";
 import { corsHeaders, guard, preflight } from "./guard.js";
 import { errorResponse, HttpError } from "./http-error.js";
 import { type HandlerOptions, requireBackend, settingsOf } from "./options.js";
 import { HANDLERS } from "./routes.js";
 import { type Upgrade, upgrade } from "./upgrade.js";
-
-export type { HandlerOptions } from "./options.js";
-export type { ServerSocket } from "./terminal.js";
-export type { Upgrade } from "./upgrade.js";
 
 /** What {@link createHandler} makes. */
 export interface Handler {

@@ -1,6 +1,6 @@
+import { BoxRunError, errnoOf, isBoxRunError } from "../backend/errors.js";
 import type { ErrorCode } from "../contract/codes.js";
 import { STATUS_OF_CODE } from "../contract/statuses.js";
-import { BoxRunError, errnoOf, isBoxRunError } from "../errors.js";
 
 /** An error whose status is HTTP's business, not its code's. */
 export class HttpError extends BoxRunError {

@@ -1,5 +1,5 @@
-import type { Backend } from "../backend.js";
-import { invalid } from "../errors.js";
+import type { Backend } from "../backend/backend.js";
+import { invalid } from "../backend/errors.js";
 
 /** Options of {@link createHandler}. */
 export interface HandlerOptions {

@@ -1,4 +1,5 @@
-import type { Backend, BoxSpec, ExecSpec, FileEntry, FileOperation } from "../backend.js";
+import type { Backend, BoxSpec, ExecSpec, FileEntry, FileOperation } from "../backend/backend.js";
+import { BoxRunError, unsupported } from "../backend/errors.js";
 import {
   createRequest,
   downloadRequest,
@@ -21,7 +22,6 @@ import {
   toWireUsage,
 } from "../contract/wire.js";
 import { toWireFile } from "../contract/wire-files.js";
-import { BoxRunError, unsupported } from "../errors.js";
 import { VERSION } from "../util/version.js";
 import { readBytes, readJson, requireType } from "./body.js";
 import { eventResponse } from "./events.js";

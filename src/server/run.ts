@@ -1,4 +1,4 @@
-import type { Backend, BoxSpec, ExecSpec, OutputStream } from "../backend.js";
+import type { Backend, BoxSpec, ExecSpec, OutputStream } from "../backend/backend.js";
 
 /** Of each output, what an answer carries; the rest is read and dropped. */
 const MAX_OUTPUT_BYTES = 16 * 2 ** 20;

@@ -1,6 +1,6 @@
-import type { Backend, Terminal, TerminalSpec } from "../backend.js";
+import type { Backend, Terminal, TerminalSpec } from "../backend/backend.js";
+import { isBoxRunError } from "../backend/errors.js";
 import { clientFrame, type ServerFrame } from "../contract/attach.js";
-import { isBoxRunError } from "../errors.js";
 import { untilAborted } from "../util/abort.js";
 import { pause, startTimer } from "../util/timer.js";
 

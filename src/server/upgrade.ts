@@ -1,4 +1,4 @@
-import type { Backend } from "../backend.js";
+import type { Backend } from "../backend/backend.js";
 import { PROTOCOL, TOKEN_PROTOCOL } from "../contract/attach.js";
 import { describeIssue } from "../contract/issues.js";
 import { matchRoute } from "../contract/routes.js";

@@ -13,11 +13,11 @@ import type {
   Terminal,
   TerminalSpec,
   UploadSpec,
-} from "../backend.js";
+} from "../backend/backend.js";
+import { BoxRunError, invalid } from "../backend/errors.js";
+import { inStatus, newestFirst } from "../backend/lists.js";
+import { requireFilePath } from "../backend/transfers.js";
 import { DEFAULT_FILE_MODE } from "../contract/schemas.js";
-import { BoxRunError, invalid } from "../errors.js";
-import { inStatus, newestFirst } from "../lists.js";
-import { requireFilePath } from "../transfers.js";
 import { newId } from "../util/ids.js";
 import { FakeExecution, type FakeFiles, type FakeProgram } from "./fake-execution.js";
 import { FakeTree, refusal } from "./fake-files.js";

@@ -1,4 +1,4 @@
-import type { BackendEvent, BoxInfo, ExecInfo, ExecSpec, OutputStream } from "../backend.js";
+import type { BackendEvent, BoxInfo, ExecInfo, ExecSpec, OutputStream } from "../backend/backend.js";
 import { untilAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
 import { newId } from "../util/ids.js";

@@ -1,5 +1,5 @@
-import type { FileEntry, FileOperation } from "../backend.js";
-import { BoxRunError, errnoCause, invalid } from "../errors.js";
+import type { FileEntry, FileOperation } from "../backend/backend.js";
+import { BoxRunError, errnoCause, invalid } from "../backend/errors.js";
 import type { FakeFiles } from "./fake-execution.js";
 
 const REASONS = {

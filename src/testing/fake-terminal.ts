@@ -1,5 +1,5 @@
-import type { BoxInfo, Terminal, TerminalSpec } from "../backend.js";
-import { requireTerminalSize } from "../terminal-size.js";
+import type { BoxInfo, Terminal, TerminalSpec } from "../backend/backend.js";
+import { requireTerminalSize } from "../backend/terminal-size.js";
 import { deferred } from "../util/deferred.js";
 import { type FakeFiles, type FindProgram, runProgram } from "./fake-execution.js";
 

@@ -3,8 +3,13 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
-import { EXEC_JOINED, EXEC_STDIN, type GuestFrame, type HostFrame } from "../../src/local/frame-types.js";
-import { encodeFrame, FrameReader } from "../../src/local/frames.js";
+import {
+  EXEC_JOINED,
+  EXEC_STDIN,
+  type GuestFrame,
+  type HostFrame,
+} from "../../src/local/protocol/frame-types.js";
+import { encodeFrame, FrameReader } from "../../src/local/protocol/frames.js";
 import { readResult } from "../../wasm/build/unpack.mjs";
 
 /** Why the agent cannot run here, or undefined. It is a Linux program for i386, which x86-64 kernels run too. */

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { MAX_STREAMS } from "../../src/local/frame-types.js";
+import { MAX_STREAMS } from "../../src/local/protocol/frame-types.js";
 import { AgentProcess, processStat, whySkipped } from "./agent-process.js";
 
 const [ENOENT, E2BIG, ENOEXEC, EACCES, EAGAIN] = [2, 7, 8, 13, 11];

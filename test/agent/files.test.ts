@@ -19,7 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { MAX_DATA } from "../../src/local/frame-types.js";
+import { MAX_DATA } from "../../src/local/protocol/frame-types.js";
 import { AgentProcess, whySkipped } from "./agent-process.js";
 
 const [ENOENT, EAGAIN, ENOTDIR, EISDIR, EINVAL, ENAMETOOLONG] = [2, 11, 20, 21, 22, 36];

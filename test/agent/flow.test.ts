@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { MAX_DATA } from "../../src/local/frame-types.js";
+import { MAX_DATA } from "../../src/local/protocol/frame-types.js";
 import { AgentProcess, whySkipped } from "./agent-process.js";
 
 const SIGKILL = 9;

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { FILE_OPERATIONS, type GuestFrame } from "../../src/local/frame-types.js";
+import { FILE_OPERATIONS, type GuestFrame } from "../../src/local/protocol/frame-types.js";
 import { AgentProcess, whySkipped } from "./agent-process.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "boxrun-test-"));

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { Frame } from "../../src/local/frame-types.js";
+import type { Frame } from "../../src/local/protocol/frame-types.js";
 
 /** A frame and its bytes. In the file, `{"hex"}` stands for bytes and `{"bigint"}` for a bigint. */
 export interface GoldenFrame {

@@ -17,9 +17,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { FileEntry } from "../../src/contract/types.js";
-import { decodeEntries } from "../../src/local/file-entries.js";
-import type { Text } from "../../src/local/frame-fields.js";
-import { FILE_OPERATIONS, type GuestFrame, MAX_ENTRY } from "../../src/local/frame-types.js";
+import { decodeEntries } from "../../src/local/guest/file-entries.js";
+import type { Text } from "../../src/local/protocol/frame-fields.js";
+import { FILE_OPERATIONS, type GuestFrame, MAX_ENTRY } from "../../src/local/protocol/frame-types.js";
 import { AgentProcess, whySkipped } from "./agent-process.js";
 import { goldenFrames } from "./golden-frames.js";
 

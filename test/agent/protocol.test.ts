@@ -1,7 +1,12 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { FILE_OPERATIONS, type HostFrame, MAX_STREAMS, MAX_WINDOW } from "../../src/local/frame-types.js";
-import { encodeFrame } from "../../src/local/frames.js";
+import {
+  FILE_OPERATIONS,
+  type HostFrame,
+  MAX_STREAMS,
+  MAX_WINDOW,
+} from "../../src/local/protocol/frame-types.js";
+import { encodeFrame } from "../../src/local/protocol/frames.js";
 import { AgentProcess, whySkipped } from "./agent-process.js";
 import { goldenFrames, malformedFrames } from "./golden-frames.js";
 

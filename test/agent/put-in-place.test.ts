@@ -17,7 +17,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { MAX_DATA, PUT_KEEP_MODE } from "../../src/local/frame-types.js";
+import { MAX_DATA, PUT_KEEP_MODE } from "../../src/local/protocol/frame-types.js";
 import { AgentProcess, whySkipped } from "./agent-process.js";
 
 const [EAGAIN, EINVAL, ENOSPC] = [11, 22, 28];

@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { GuestFrame } from "../../src/local/frame-types.js";
+import type { GuestFrame } from "../../src/local/protocol/frame-types.js";
 import { AgentProcess, whySkipped } from "./agent-process.js";
 
 const SIGKILL = 9;

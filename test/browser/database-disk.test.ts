@@ -1,6 +1,6 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { openDatabaseDisk } from "../../src/local/machine/disk-database-browser.js";
-import { deleteDatabase, openDatabase } from "../../src/local/state/database-browser.js";
+import { deleteDatabase, openDatabase } from "../../src/local/store/database-browser.js";
 
 const NAME = "database-disk-test";
 const OPTIONS = { bytes: 2 ** 30, durability: "relaxed" } as const;

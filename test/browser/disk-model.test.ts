@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { openDatabaseDisk } from "../../src/local/machine/disk-database-browser.js";
 import type { StoredDisk } from "../../src/local/machine/disks.js";
-import { DISK_CHUNK_BYTES, deleteDatabase, openDatabase } from "../../src/local/state/database-browser.js";
+import { DISK_CHUNK_BYTES, deleteDatabase, openDatabase } from "../../src/local/store/database-browser.js";
 import { Random } from "../faults/random.js";
 import {
   DISK_BYTES,

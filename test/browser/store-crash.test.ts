@@ -1,7 +1,7 @@
 import { afterEach, expect, it } from "vitest";
-import type { BoxStore } from "../../src/local/state/box-store.js";
-import { deleteDatabase } from "../../src/local/state/database-browser.js";
-import { browserStore } from "../../src/local/state/store-browser.js";
+import type { BoxStore } from "../../src/local/store/box-store.js";
+import { deleteDatabase } from "../../src/local/store/database-browser.js";
+import { browserStore } from "../../src/local/store/store-browser.js";
 import { Random } from "../faults/random.js";
 import { after, expectEither, newHistory, STEPS, type Step } from "../kills/store-history.js";
 

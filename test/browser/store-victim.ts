@@ -2,7 +2,7 @@
  * Does to a browser's store of boxes what a history says, and stands still for ever at a certain call that changes something, for its page to end it there. Told by its
  * page: the prefix of the databases, the history, and which call, from 1 on; 0: none. Tells it the number of each step that is done; "stuck"; and at the end how many calls there were.
  */
-import { browserStore } from "../../src/local/state/store-browser.js";
+import { browserStore } from "../../src/local/store/store-browser.js";
 import type { Step } from "../kills/store-history.js";
 
 /** Pages that are not isolated have shared memory from here alone. */

@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { openDatabaseDisk } from "../../src/local/machine/disk-database-browser.js";
-import { openDatabase } from "../../src/local/state/database-browser.js";
-import { browserStore } from "../../src/local/state/store-browser.js";
+import { openDatabase } from "../../src/local/store/database-browser.js";
+import { browserStore } from "../../src/local/store/store-browser.js";
 import { deferred } from "../../src/util/deferred.js";
 import { newId } from "../../src/util/ids.js";
 

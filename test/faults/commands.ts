@@ -1,5 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
-import type { FakeProcess, FakeProgram } from "../../src/testing/index.js";
+import type { FakeProcess, FakeProgram } from "../../src/testing.js";
 import { Random } from "./random.js";
 
 /** The commands of the workloads, as one kind of server runs them. Each is started with a marker, by which its starts are counted. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalBackend } from "boxrun/local";
-import { serve } from "../../src/serve/serve.js";
+import { serve } from "../../src/server/node/serve.js";
 import { startServe } from "../contract/serve.js";
 import { shareReal, type Target } from "./servers.js";
 

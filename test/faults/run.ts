@@ -1,4 +1,4 @@
-import { isBoxRunError } from "../../src/errors.js";
+import { isBoxRunError } from "../../src/backend/errors.js";
 import { BoxRunClient, type Timeouts } from "../../src/index.js";
 import { connectRemote } from "../../src/remote/index.js";
 import { describeFault, FAULT_KINDS, type FaultKind, newPlan, type Plan } from "./plan.js";

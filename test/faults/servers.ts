@@ -6,11 +6,11 @@ import type {
   ExecSpec,
   Terminal,
   TerminalSpec,
-} from "../../src/backend.js";
-import { BoxRunError } from "../../src/errors.js";
+} from "../../src/backend/backend.js";
+import { BoxRunError } from "../../src/backend/errors.js";
 import { BoxRunClient } from "../../src/index.js";
-import { serve } from "../../src/serve/serve.js";
-import { FakeBackend } from "../../src/testing/index.js";
+import { serve } from "../../src/server/node/serve.js";
+import { FakeBackend } from "../../src/testing.js";
 import { concatBytes } from "../../src/util/bytes.js";
 import { type Commands, FAKE_COMMANDS, fakePrograms, SHELL_COMMANDS, STARTS_PATH } from "./commands.js";
 

@@ -1,5 +1,5 @@
-import type { Terminal } from "../../src/backend.js";
-import { isBoxRunError } from "../../src/errors.js";
+import type { Terminal } from "../../src/backend/backend.js";
+import { isBoxRunError } from "../../src/backend/errors.js";
 import type { BoxHandle, BoxRunClient, ExecEvent } from "../../src/index.js";
 import { pattern, streamOf } from "../../src/testing/contract/tools.js";
 import { concatBytes } from "../../src/util/bytes.js";

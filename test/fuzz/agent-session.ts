@@ -5,8 +5,8 @@ import {
   type HostFrame,
   MAX_DATA,
   PUT_KEEP_MODE,
-} from "../../src/local/frame-types.js";
-import { encodeFrame, FrameReader } from "../../src/local/frames.js";
+} from "../../src/local/protocol/frame-types.js";
+import { encodeFrame, FrameReader } from "../../src/local/protocol/frames.js";
 import { anyFrame } from "./frame-targets.js";
 import { join, type Mutator } from "./mutate.js";
 

@@ -1,5 +1,5 @@
-import type { GuestFrame, HostFrame } from "../../src/local/frame-types.js";
-import { encodeFrame, FrameReader } from "../../src/local/frames.js";
+import type { GuestFrame, HostFrame } from "../../src/local/protocol/frame-types.js";
+import { encodeFrame, FrameReader } from "../../src/local/protocol/frames.js";
 import { startTimer } from "../../src/util/timer.js";
 import { Jail } from "./agent-jail.js";
 import { Ledger, sessionBytes, understand } from "./agent-session.js";

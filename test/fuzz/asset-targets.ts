@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { isBoxRunError } from "../../src/errors.js";
-import type { AssetSource } from "../../src/local/asset-source.js";
-import { Assets } from "../../src/local/assets.js";
-import type { Host } from "../../src/local/host.js";
-import { ImageCatalog } from "../../src/local/image-catalog.js";
-import { IMAGE_CHUNK_BYTES, ImageChunks } from "../../src/local/image-chunks.js";
+import { isBoxRunError } from "../../src/backend/errors.js";
+import type { AssetSource } from "../../src/local/assets/asset-source.js";
+import { Assets } from "../../src/local/assets/assets.js";
+import { IMAGE_CHUNK_BYTES, ImageChunks } from "../../src/local/assets/image-chunks.js";
+import { readManifest } from "../../src/local/assets/manifest.js";
+import { ImageCatalog } from "../../src/local/boxes/image-catalog.js";
+import type { Host } from "../../src/local/host/host.js";
 import { decodeTemplate } from "../../src/local/machine/disks.js";
 import {
   decodeSnapshot,
@@ -15,7 +16,6 @@ import {
   type Snapshot,
   unpackPages,
 } from "../../src/local/machine/snapshot.js";
-import { readManifest } from "../../src/local/manifest.js";
 import { join, type Mutator } from "./mutate.js";
 import { heldBytes, refusal, rule, type Taken, type Target } from "./target.js";
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import { decodeEntries } from "../../src/local/file-entries.js";
-import { FrameError } from "../../src/local/frame-fields.js";
+import { decodeEntries } from "../../src/local/guest/file-entries.js";
+import { FrameError } from "../../src/local/protocol/frame-fields.js";
 import {
   FRAME_HEADER,
   type Frame,
@@ -9,8 +9,8 @@ import {
   MAX_NAME,
   MAX_PAYLOAD,
   type Side,
-} from "../../src/local/frame-types.js";
-import { encodeFrame, FrameReader } from "../../src/local/frames.js";
+} from "../../src/local/protocol/frame-types.js";
+import { encodeFrame, FrameReader } from "../../src/local/protocol/frames.js";
 import { goldenFrames, malformedFrames } from "../agent/golden-frames.js";
 import { join, type Mutator } from "./mutate.js";
 import { heldBytes, refusal, rule, type Taken, type Target } from "./target.js";

@@ -1,13 +1,18 @@
-import type { FileOperation } from "../../src/backend.js";
-import { isBoxRunError } from "../../src/errors.js";
-import { FrameError } from "../../src/local/frame-fields.js";
-import { type GuestFrame, type HostFrame, MAX_DATA, PROTOCOL_VERSION } from "../../src/local/frame-types.js";
-import { encodeFrame, FrameReader } from "../../src/local/frames.js";
+import type { FileOperation } from "../../src/backend/backend.js";
+import { isBoxRunError } from "../../src/backend/errors.js";
 import { WINDOW_BYTES } from "../../src/local/guest/credit.js";
 import { Guest } from "../../src/local/guest/guest.js";
 import { getFile, putFile } from "../../src/local/guest/guest-files.js";
 import { operateInGuest } from "../../src/local/guest/guest-operation.js";
 import { GuestProcess } from "../../src/local/guest/guest-process.js";
+import { FrameError } from "../../src/local/protocol/frame-fields.js";
+import {
+  type GuestFrame,
+  type HostFrame,
+  MAX_DATA,
+  PROTOCOL_VERSION,
+} from "../../src/local/protocol/frame-types.js";
+import { encodeFrame, FrameReader } from "../../src/local/protocol/frames.js";
 import { deferred } from "../../src/util/deferred.js";
 import { startTimer } from "../../src/util/timer.js";
 import { anyFrame, entryBytes } from "./frame-targets.js";

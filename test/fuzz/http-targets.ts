@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { isBoxRunError } from "../../src/backend/errors.js";
 import { clientFrame, serverFrame } from "../../src/contract/attach.js";
 import {
   createRequest,
@@ -23,8 +24,7 @@ import {
   wireUsage,
 } from "../../src/contract/wire.js";
 import { wireFiles } from "../../src/contract/wire-files.js";
-import { isBoxRunError } from "../../src/errors.js";
-import { readJson } from "../../src/remote/failures.js";
+import { readJson } from "../../src/remote/http/failures.js";
 import { HttpError } from "../../src/server/http-error.js";
 import { readUpload } from "../../src/server/multipart.js";
 import { join, type Mutator } from "./mutate.js";

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
-import type { BoxSpec, ExecInfo } from "../../src/backend.js";
+import type { BoxSpec, ExecInfo } from "../../src/backend/backend.js";
+import { isBoxRunError } from "../../src/backend/errors.js";
 import { toWireBox, toWireExec } from "../../src/contract/wire.js";
-import { isBoxRunError } from "../../src/errors.js";
-import { decodeEntries, encodeEntry, HISTORY_LIMIT } from "../../src/local/state/history.js";
-import { describeDamaged, describeRecord, newRecord, parseRecord } from "../../src/local/state/record.js";
+import { decodeEntries, encodeEntry, HISTORY_LIMIT } from "../../src/local/store/history.js";
+import { describeDamaged, describeRecord, newRecord, parseRecord } from "../../src/local/store/record.js";
 import { refusal, rule, type Target } from "./target.js";
 
 const BOX = "box_aaaaaaaaaaaa";

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { BoxStore } from "../../src/local/state/box-store.js";
+import type { BoxStore } from "../../src/local/store/box-store.js";
 import type { Random } from "../faults/random.js";
 
 export const STEPS = 9;

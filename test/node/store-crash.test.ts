@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { BoxStore } from "../../src/local/state/box-store.js";
-import { folderStore } from "../../src/local/state/store-node.js";
+import type { BoxStore } from "../../src/local/store/box-store.js";
+import { folderStore } from "../../src/local/store/store-node.js";
 import { Random } from "../faults/random.js";
 import { after, expectEither, newHistory, STEPS, type Step } from "../kills/store-history.js";
 
@@ -21,7 +21,7 @@ beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "boxrun-crash-"));
   module = join(scratch, "store.mjs");
   await build({
-    entryPoints: [join(ROOT, "src/local/state/store-node.ts")],
+    entryPoints: [join(ROOT, "src/local/store/store-node.ts")],
     outfile: module,
     bundle: true,
     platform: "node",

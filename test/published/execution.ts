@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { Backend, ExecInfo } from "../../src/backend.js";
+import type { Backend, ExecInfo } from "../../src/backend/backend.js";
 import { deferred } from "../../src/util/deferred.js";
 import { within } from "../../src/util/within.js";
 import type { PublishedOptions } from "./server.js";

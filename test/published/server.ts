@@ -1,10 +1,10 @@
 import { setImmediate } from "node:timers/promises";
-import type { Backend, ExecInfo } from "../../src/backend.js";
+import type { Backend, ExecInfo } from "../../src/backend/backend.js";
+import { BoxRunError, isBoxRunError } from "../../src/backend/errors.js";
 import { createRequest, execRequest } from "../../src/contract/requests.js";
 import { matchRoute, ROUTES, type RouteName, type RouteParams } from "../../src/contract/routes.js";
 import { execSpecSchema } from "../../src/contract/schemas.js";
 import { toWireExec } from "../../src/contract/wire.js";
-import { BoxRunError, isBoxRunError } from "../../src/errors.js";
 import { createHandler } from "../../src/server/handler.js";
 import { errorResponse, json } from "../../src/server/http-error.js";
 import { newId } from "../../src/util/ids.js";

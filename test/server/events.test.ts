@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { BackendEvent } from "../../src/backend.js";
+import type { BackendEvent } from "../../src/backend/backend.js";
 import { createHandler } from "../../src/server/handler.js";
 import { ScriptedBackend } from "./scripted-backend.js";
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { createHandler, type HandlerOptions } from "../../src/server/handler.js";
+import { createHandler } from "../../src/server/handler.js";
+import type { HandlerOptions } from "../../src/server/options.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
 import { ScriptedBackend } from "./scripted-backend.js";
 

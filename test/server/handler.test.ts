@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { serve } from "../../src/serve/serve.js";
-import { createHandler, type HandlerOptions } from "../../src/server/handler.js";
+import { createHandler } from "../../src/server/handler.js";
+import { serve } from "../../src/server/node/serve.js";
+import type { HandlerOptions } from "../../src/server/options.js";
 import { ScriptedBackend } from "./scripted-backend.js";
 
 const BASE = "http://127.0.0.1:9090";

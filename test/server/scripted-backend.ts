@@ -6,8 +6,8 @@ import type {
   ExecInfo,
   ExecSpec,
   UploadSpec,
-} from "../../src/backend.js";
-import { BoxRunError } from "../../src/errors.js";
+} from "../../src/backend/backend.js";
+import { BoxRunError } from "../../src/backend/errors.js";
 
 /** A backend whose boxes are records: for tests that are about HTTP. A command's events are what `script` gives. */
 export class ScriptedBackend implements Backend {

@@ -15,9 +15,9 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import type { BoxSpec } from "../../src/backend.js";
+import type { BoxSpec } from "../../src/backend/backend.js";
 import type { RunningServer, ServeOptions } from "../../src/node.js";
-import { serve } from "../../src/serve/serve.js";
+import { serve } from "../../src/server/node/serve.js";
 import { ScriptedBackend } from "./scripted-backend.js";
 
 let folder: string;

@@ -1,8 +1,8 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import { BoxRunError } from "../../src/errors.js";
+import { BoxRunError } from "../../src/backend/errors.js";
 import { BoxRunClient, type Timeouts } from "../../src/index.js";
-import { serve } from "../../src/serve/serve.js";
 import { lateAnswer } from "../../src/server/late-answer.js";
+import { serve } from "../../src/server/node/serve.js";
 import { failure } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
 import { deferred } from "../../src/util/deferred.js";

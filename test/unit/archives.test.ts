@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { tarOf } from "../../src/archives.js";
-import { pathBytes } from "../../src/file-paths.js";
-import { COPY, PACK_WARNING, VANISHED, withPaths } from "../../src/file-scripts.js";
+import { pathBytes } from "../../src/backend/file-paths.js";
+import { tarOf } from "../../src/files/archives.js";
+import { COPY, PACK_WARNING, VANISHED, withPaths } from "../../src/files/file-scripts.js";
+import { Complaints } from "../../src/files/scripted-files.js";
 import { BoxRunClient } from "../../src/index.js";
-import { Complaints } from "../../src/scripted-files.js";
 import { failure, streamOf } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
 

@@ -4,10 +4,10 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { AssetSource, ReadOptions } from "../../src/local/asset-source.js";
-import { webAssetSource } from "../../src/local/asset-source-web.js";
-import { Assets, loadVerified } from "../../src/local/assets.js";
-import { readManifest } from "../../src/local/manifest.js";
+import type { AssetSource, ReadOptions } from "../../src/local/assets/asset-source.js";
+import { webAssetSource } from "../../src/local/assets/asset-source-web.js";
+import { Assets, loadVerified } from "../../src/local/assets/assets.js";
+import { readManifest } from "../../src/local/assets/manifest.js";
 
 const raw = new TextEncoder().encode("the contents");
 const packed = new Uint8Array(gzipSync(raw));

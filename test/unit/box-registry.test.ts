@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import { BoxRunError } from "../../src/errors.js";
-import { BoxRegistry } from "../../src/local/box-registry.js";
-import { newRecord } from "../../src/local/state/record.js";
-import { memoryStore } from "../../src/local/state/store-memory.js";
+import { BoxRunError } from "../../src/backend/errors.js";
+import { BoxRegistry } from "../../src/local/boxes/box-registry.js";
+import { newRecord } from "../../src/local/store/record.js";
+import { memoryStore } from "../../src/local/store/store-memory.js";
 import { SPEC } from "./fake-machine.js";
 
 it("boxes are seen on a full disk, where not even a lock can be written", async () => {

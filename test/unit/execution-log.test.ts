@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ExecutionLog } from "../../src/local/execution-log.js";
+import { ExecutionLog } from "../../src/local/boxes/execution-log.js";
 
 const LIMIT = 10_000;
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { ExecSpec } from "../../src/backend.js";
-import { BoxRunError } from "../../src/errors.js";
+import type { ExecSpec } from "../../src/backend/backend.js";
+import { BoxRunError } from "../../src/backend/errors.js";
 import { BoxRunClient } from "../../src/index.js";
 import { failure } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";

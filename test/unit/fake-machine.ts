@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
-import type { BoxSpec } from "../../src/backend.js";
-import type { GuestFrame, HostFrame } from "../../src/local/frame-types.js";
-import { encodeFrame, FrameReader } from "../../src/local/frames.js";
-import type { Host } from "../../src/local/host.js";
-import { LocalBackend } from "../../src/local/local-backend.js";
+import type { BoxSpec } from "../../src/backend/backend.js";
+import { LocalBackend } from "../../src/local/boxes/local-backend.js";
+import type { LocalOptions } from "../../src/local/boxes/options.js";
+import type { Host } from "../../src/local/host/host.js";
 import type { FromMachine, ToMachine } from "../../src/local/machine/messages.js";
-import type { LocalOptions } from "../../src/local/options.js";
-import type { BoxStore } from "../../src/local/state/box-store.js";
-import { memoryStore } from "../../src/local/state/store-memory.js";
+import type { GuestFrame, HostFrame } from "../../src/local/protocol/frame-types.js";
+import { encodeFrame, FrameReader } from "../../src/local/protocol/frames.js";
+import type { BoxStore } from "../../src/local/store/box-store.js";
+import { memoryStore } from "../../src/local/store/store-memory.js";
 
 /** The box that tests with such a machine create. */
 export const SPEC: BoxSpec = {

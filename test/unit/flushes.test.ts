@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { GuestFrame } from "../../src/local/frame-types.js";
-import type { BoxStore } from "../../src/local/state/box-store.js";
-import { memoryStore } from "../../src/local/state/store-memory.js";
+import type { GuestFrame } from "../../src/local/protocol/frame-types.js";
+import type { BoxStore } from "../../src/local/store/box-store.js";
+import { memoryStore } from "../../src/local/store/store-memory.js";
 import { type FakeMachine, runningBox } from "./fake-machine.js";
 
 const EXEC = { cmd: ["x"], env: null, workdir: null, timeoutMs: null, stdin: false };

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { FrameError } from "../../src/local/frame-fields.js";
-import * as types from "../../src/local/frame-types.js";
-import { type Frame, MAX_DATA, MAX_PAYLOAD } from "../../src/local/frame-types.js";
-import { encodeFrame, FrameReader } from "../../src/local/frames.js";
+import { FrameError } from "../../src/local/protocol/frame-fields.js";
+import * as types from "../../src/local/protocol/frame-types.js";
+import { type Frame, MAX_DATA, MAX_PAYLOAD } from "../../src/local/protocol/frame-types.js";
+import { encodeFrame, FrameReader } from "../../src/local/protocol/frames.js";
 import { goldenFrames, malformedFrames } from "../agent/golden-frames.js";
 
 const header = readFileSync(new URL("../../wasm/agent/protocol.h", import.meta.url), "utf8");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ExecInfo } from "../../src/backend.js";
+import type { ExecInfo } from "../../src/backend/backend.js";
 import {
   decodeEntries,
   encodeEntry,
@@ -7,9 +7,9 @@ import {
   HISTORY_BYTES,
   HISTORY_LIMIT,
   HISTORY_OUTPUT_BYTES,
-} from "../../src/local/state/history.js";
-import { HistoryWriter } from "../../src/local/state/history-writer.js";
-import { memoryStore } from "../../src/local/state/store-memory.js";
+} from "../../src/local/store/history.js";
+import { HistoryWriter } from "../../src/local/store/history-writer.js";
+import { memoryStore } from "../../src/local/store/store-memory.js";
 
 const BOX = "box_aaaaaaaaaaaa";
 

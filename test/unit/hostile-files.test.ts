@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { FileOperation } from "../../src/backend.js";
-import type { GuestFrame } from "../../src/local/frame-types.js";
+import type { FileOperation } from "../../src/backend/backend.js";
+import type { GuestFrame } from "../../src/local/protocol/frame-types.js";
 import { failure } from "../../src/testing/contract/tools.js";
 import { bootFake, type FakeMachine, fakeBackend, SPEC } from "./fake-machine.js";
 

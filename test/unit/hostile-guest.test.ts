@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { type GuestFrame, PROTOCOL_VERSION } from "../../src/local/frame-types.js";
+import { type GuestFrame, PROTOCOL_VERSION } from "../../src/local/protocol/frame-types.js";
 import { fakeBackend, runningBox, SPEC } from "./fake-machine.js";
 
 const EXEC = { cmd: ["x"], env: null, workdir: null, timeoutMs: null, stdin: false };

@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
-import type { BoxSpec } from "../../src/backend.js";
-import type { Assets } from "../../src/local/assets.js";
-import type { Host } from "../../src/local/host.js";
-import { ImageCatalog } from "../../src/local/image-catalog.js";
-import type { ImageManifest } from "../../src/local/manifest.js";
-import { newRecord, parseRecord } from "../../src/local/state/record.js";
+import type { BoxSpec } from "../../src/backend/backend.js";
+import type { Assets } from "../../src/local/assets/assets.js";
+import type { ImageManifest } from "../../src/local/assets/manifest.js";
+import { ImageCatalog } from "../../src/local/boxes/image-catalog.js";
+import type { Host } from "../../src/local/host/host.js";
+import { newRecord, parseRecord } from "../../src/local/store/record.js";
 import { SPEC } from "./fake-machine.js";
 
 const TINY = "8932564797a6dcb5ea62d60cc4f8a3191c084317831da8143d2ff1ab65197bf4";

@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
-import { type AssetSource, PassingFailure } from "../../src/local/asset-source.js";
-import { Assets } from "../../src/local/assets.js";
+import { type AssetSource, PassingFailure } from "../../src/local/assets/asset-source.js";
+import { Assets } from "../../src/local/assets/assets.js";
 import {
   IMAGE_CHUNK_BYTES,
   ImageChunks,
   type ImageTrouble,
   loadChunkList,
-} from "../../src/local/image-chunks.js";
+} from "../../src/local/assets/image-chunks.js";
 import { deferred } from "../../src/util/deferred.js";
 
 const IMAGE = {

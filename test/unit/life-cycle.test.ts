@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import { BoxRunError } from "../../src/errors.js";
-import { STAGES } from "../../src/local/frame-types.js";
-import type { BoxStore, LockOwner } from "../../src/local/state/box-store.js";
-import { memoryStore } from "../../src/local/state/store-memory.js";
+import { BoxRunError } from "../../src/backend/errors.js";
+import { STAGES } from "../../src/local/protocol/frame-types.js";
+import type { BoxStore, LockOwner } from "../../src/local/store/box-store.js";
+import { memoryStore } from "../../src/local/store/store-memory.js";
 import { deferred } from "../../src/util/deferred.js";
 import { runningBox } from "./fake-machine.js";
 

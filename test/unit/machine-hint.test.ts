@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { ExecSpec } from "../../src/backend.js";
-import { type ExitHow, type GuestFrame, STAGES } from "../../src/local/frame-types.js";
+import type { ExecSpec } from "../../src/backend/backend.js";
+import { type ExitHow, type GuestFrame, STAGES } from "../../src/local/protocol/frame-types.js";
 import { runningBox } from "./fake-machine.js";
 
 const EXEC: ExecSpec = { cmd: ["prog"], env: null, workdir: null, timeoutMs: null, stdin: false };

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { BoxRunClient } from "../../src/index.js";
 import { failure } from "../../src/testing/contract/tools.js";
-import { FakeBackend } from "../../src/testing/index.js";
+import { FakeBackend } from "../../src/testing.js";
 
 const client = new BoxRunClient({ backend: new FakeBackend() });
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from "vitest";
-import type { LocalBackend } from "../../src/local/local-backend.js";
+import type { LocalBackend } from "../../src/local/boxes/local-backend.js";
 import { runningBox } from "./fake-machine.js";
 
 const TERMINAL = { shell: null, cols: 80, rows: 24, term: "xterm" };

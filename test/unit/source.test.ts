@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
+import { type Source, toStream } from "../../src/exec/byte-source.js";
 import { BoxRunClient } from "../../src/index.js";
-import { type Source, toStream } from "../../src/source.js";
 import { failure, pattern } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
 

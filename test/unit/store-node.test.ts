@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { folderStore } from "../../src/local/state/store-node.js";
+import { folderStore } from "../../src/local/store/store-node.js";
 
 let folder: string;
 beforeEach(() => {

@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from "vitest";
-import { memoryStore } from "../../src/local/state/store-memory.js";
+import { memoryStore } from "../../src/local/store/store-memory.js";
 import { bootFake, type FakeMachine, fakeBackend, SPEC } from "./fake-machine.js";
 
 afterEach(() => vi.useRealTimers());

@@ -2,7 +2,7 @@ import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import { BoxRunClient } from "../../src/index.js";
 import { failure } from "../../src/testing/contract/tools.js";
-import { FakeBackend } from "../../src/testing/index.js";
+import { FakeBackend } from "../../src/testing.js";
 
 const REASON = new Error("seen enough");
 

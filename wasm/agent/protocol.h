@@ -1,7 +1,7 @@
 /*
  * The frames that the guest's agent and the host exchange.
  *
- * This header is the specification; src/local/frame-types.ts is the other half. Both are tested on
+ * This header is the specification; src/local/protocol/frame-types.ts is the other half. Both are tested on
  * test/fixtures/frames.json. A change here is a change of PROTOCOL_VERSION.
  *
  * Transport. A raw virtio console port: a byte stream each way. The host may deliver a frame in pieces of any

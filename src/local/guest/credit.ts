@@ -1,5 +1,5 @@
 import { type Deferred, deferred } from "../../util/deferred.js";
-import { MAX_WINDOW } from "../frame-types.js";
+import { MAX_WINDOW } from "../protocol/frame-types.js";
 import { violation } from "./violation.js";
 
 /** Bytes of output or file that the guest may have under way per stream: more than a round trip's worth at full speed. */

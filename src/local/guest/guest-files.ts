@@ -1,11 +1,11 @@
-import type { UploadSpec } from "../../backend.js";
+import type { UploadSpec } from "../../backend/backend.js";
+import { BoxRunError } from "../../backend/errors.js";
 import { DEFAULT_FILE_MODE } from "../../contract/schemas.js";
-import { BoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
-import type { GuestFailure } from "../errno.js";
-import { type GuestFrame, PUT_KEEP_MODE } from "../frame-types.js";
+import { type GuestFrame, PUT_KEEP_MODE } from "../protocol/frame-types.js";
 import { ByteQueue } from "./byte-queue.js";
 import { ReceiveCredit, SendCredit, WINDOW_BYTES } from "./credit.js";
+import type { GuestFailure } from "./errno.js";
 import type { Guest, GuestStream } from "./guest.js";
 import { SilenceClock } from "./silence-clock.js";
 import { violation } from "./violation.js";

@@ -1,9 +1,9 @@
+import { BoxRunError } from "../../backend/errors.js";
 import type { FileEntry, FileOperation } from "../../contract/types.js";
-import { BoxRunError } from "../../errors.js";
 import { deferred } from "../../util/deferred.js";
-import { decodeEntries } from "../file-entries.js";
-import { FILE_OPERATIONS, type GuestFrame } from "../frame-types.js";
+import { FILE_OPERATIONS, type GuestFrame } from "../protocol/frame-types.js";
 import { ReceiveCredit, WINDOW_BYTES } from "./credit.js";
+import { decodeEntries } from "./file-entries.js";
 import type { Guest, GuestStream } from "./guest.js";
 import { SILENCE_MS, TransferFailed } from "./guest-files.js";
 import { SilenceClock } from "./silence-clock.js";

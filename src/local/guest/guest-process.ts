@@ -1,8 +1,8 @@
-import type { BoxRunError } from "../../errors.js";
+import type { BoxRunError } from "../../backend/errors.js";
 import { deferred } from "../../util/deferred.js";
-import type { GuestFailure } from "../errno.js";
-import { EXEC_JOINED, EXEC_STDIN, type ExitHow, type GuestFrame } from "../frame-types.js";
+import { EXEC_JOINED, EXEC_STDIN, type ExitHow, type GuestFrame } from "../protocol/frame-types.js";
 import { ReceiveCredit, SendCredit, WINDOW_BYTES } from "./credit.js";
+import type { GuestFailure } from "./errno.js";
 import type { Guest, GuestStream } from "./guest.js";
 import { violation } from "./violation.js";
 

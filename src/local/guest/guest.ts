@@ -1,12 +1,18 @@
-import { BoxRunError, invalid } from "../../errors.js";
+import { BoxRunError, invalid } from "../../backend/errors.js";
 import { type Deferred, deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
-import { BoxClock } from "../box-clock.js";
-import { describeErrno, type GuestFailure } from "../errno.js";
-import { FrameError } from "../frame-fields.js";
-import { type GuestFrame, type HostFrame, MAX_DATA, PROTOCOL_VERSION, STAGES } from "../frame-types.js";
-import { encodeFrame, FrameReader } from "../frames.js";
+import { FrameError } from "../protocol/frame-fields.js";
+import {
+  type GuestFrame,
+  type HostFrame,
+  MAX_DATA,
+  PROTOCOL_VERSION,
+  STAGES,
+} from "../protocol/frame-types.js";
+import { encodeFrame, FrameReader } from "../protocol/frames.js";
+import { BoxClock } from "./box-clock.js";
 import type { SendCredit } from "./credit.js";
+import { describeErrno, type GuestFailure } from "./errno.js";
 import { Flushes } from "./flushes.js";
 import { violation } from "./violation.js";
 import { WallClock } from "./wall-clock.js";

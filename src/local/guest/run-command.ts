@@ -1,4 +1,4 @@
-import { BoxRunError } from "../../errors.js";
+import { BoxRunError } from "../../backend/errors.js";
 import { deferred } from "../../util/deferred.js";
 import type { Guest } from "./guest.js";
 import { GuestProcess } from "./guest-process.js";

@@ -1,4 +1,4 @@
-import type { BoxClock } from "../box-clock.js";
+import type { BoxClock } from "./box-clock.js";
 
 /** Runs while something is asked of the guest, and says so when it has not answered for too long. */
 export class SilenceClock {

@@ -1,4 +1,4 @@
-import { BoxRunError } from "../../errors.js";
+import { BoxRunError } from "../../backend/errors.js";
 
 /** The guest did what the protocol forbids. Whoever reads from it ends the machine. */
 export function violation(what: string): BoxRunError {

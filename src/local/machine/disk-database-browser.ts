@@ -1,5 +1,5 @@
 import { getMany, promisifyRequest } from "idb-keyval";
-import { BoxRunError } from "../../errors.js";
+import { BoxRunError } from "../../backend/errors.js";
 import {
   committed,
   type Database,
@@ -7,8 +7,8 @@ import {
   DISK_KEYS,
   goneError,
   openDatabase,
-} from "../state/database-browser.js";
-import { holdWebLock } from "../state/web-lock-browser.js";
+} from "../store/database-browser.js";
+import { holdWebLock } from "../store/web-lock-browser.js";
 import { BOX_DISK_BYTES, type Extent, eachChunk, type StoredDisk } from "./disks.js";
 
 /** Chunks kept in memory, so that a small write need not read the rest of its chunk first: 32 MB. */

@@ -9,8 +9,8 @@ import {
   writeSync,
 } from "node:fs";
 import { promisify } from "node:util";
-import { BoxRunError } from "../../errors.js";
-import { fileSystemError } from "../state/failures-node.js";
+import { BoxRunError } from "../../backend/errors.js";
+import { fileSystemError } from "../store/failures-node.js";
 import { BOX_DISK_BYTES, type Extent, type StoredDisk } from "./disks.js";
 
 const flush = promisify(fdatasync);

@@ -1,5 +1,5 @@
-import type { ImageTrouble } from "../image-chunks.js";
-import type { AssetManifest } from "../manifest.js";
+import type { ImageTrouble } from "../assets/image-chunks.js";
+import type { AssetManifest } from "../assets/manifest.js";
 
 /** What a machine is to be. */
 export interface MachineConfig {

@@ -1,4 +1,4 @@
-import type { AssetManifest, ImageManifest } from "../manifest.js";
+import type { AssetManifest, ImageManifest } from "../assets/manifest.js";
 import type { MachineConfig } from "./messages.js";
 
 /** A snapshot as the manifest has it. */

@@ -1,5 +1,5 @@
 import { concatBytes } from "../../util/bytes.js";
-import { sha256Hex } from "../assets.js";
+import { sha256Hex } from "../assets/assets.js";
 
 /**
  * A machine at rest. There are two kinds: "any", right after the agent has reported for work, fits a box with any disk; "new", with an empty

@@ -1,5 +1,5 @@
 /** The Worker entry in browsers. */
-import { browserAssetSource } from "../asset-source-browser.js";
+import { browserAssetSource } from "../assets/asset-source-browser.js";
 import { openDatabaseDisk } from "./disk-database-browser.js";
 import type { ToMachine } from "./messages.js";
 import { serveMachine } from "./worker.js";

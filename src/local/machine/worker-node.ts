@@ -1,6 +1,6 @@
 /** The Worker entry in Node, Deno and Bun. */
 import { parentPort } from "node:worker_threads";
-import { defaultCacheFolder, nodeAssetSource } from "../asset-source-node.js";
+import { defaultCacheFolder, nodeAssetSource } from "../assets/asset-source-node.js";
 import { openFileDisk } from "./disk-file-node.js";
 import type { ToMachine } from "./messages.js";
 import { serveMachine } from "./worker.js";

@@ -2,11 +2,11 @@
  * Runs one machine inside a Worker. It knows assets, disks and the emulator; of the SDK's API it knows nothing. The two entries beside this
  * file (`worker-browser.ts`, `worker-node.ts`) give it its host's message port and way to read assets.
  */
-import { isBoxRunError, refusedPermission } from "../../errors.js";
+import { isBoxRunError, refusedPermission } from "../../backend/errors.js";
 import { deferred } from "../../util/deferred.js";
-import type { AssetSource } from "../asset-source.js";
-import { Assets } from "../assets.js";
-import { IMAGE_CHUNK_BYTES, ImageChunks } from "../image-chunks.js";
+import type { AssetSource } from "../assets/asset-source.js";
+import { Assets } from "../assets/assets.js";
+import { IMAGE_CHUNK_BYTES, ImageChunks } from "../assets/image-chunks.js";
 import { decodeTemplate, ImageDisk, MemoryDisk, type StoredDisk } from "./disks.js";
 import { initramfs } from "./initramfs.js";
 import type { DiskConfig, FromMachine, MachineConfig, ToMachine } from "./messages.js";

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import type { BackendEvent } from "../../../src/backend.js";
+import type { BackendEvent } from "../../../src/backend/backend.js";
 import { failure } from "../../../src/testing/contract/tools.js";
 import { BOX, ENDED, EXEC, exit, follow, isEvents, json, log, OURS, PLAIN, serve, sse } from "./servers.js";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { EventOrder, EventOrders } from "../../../src/remote/event-order.js";
+import { EventOrder, EventOrders } from "../../../src/remote/events/event-order.js";
 import { failure } from "../../../src/testing/contract/tools.js";
 import { ENDED, exit, follow, isEvents, json, log, OURS, PLAIN, serve, sse } from "./servers.js";
 

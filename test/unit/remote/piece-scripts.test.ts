@@ -17,8 +17,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, type TestContext } from "vitest";
-import type { UploadSpec } from "../../../src/backend.js";
-import { inspect, type PieceServer, uploadInPieces } from "../../../src/remote/upload-pieces.js";
+import type { UploadSpec } from "../../../src/backend/backend.js";
+import { inspect, type PieceServer, uploadInPieces } from "../../../src/remote/transfer/upload-pieces.js";
 import { failure } from "../../../src/testing/contract/tools.js";
 
 const isRoot = process.getuid?.() === 0;

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { BoxRunClient } from "../../../src/index.js";
 import { failure } from "../../../src/testing/contract/tools.js";
-import { FakeBackend, type FakeProcess } from "../../../src/testing/index.js";
+import { FakeBackend, type FakeProcess } from "../../../src/testing.js";
 import { deferred } from "../../../src/util/deferred.js";
 import { type PublishedOptions, publishedServer } from "../../published/server.js";
 

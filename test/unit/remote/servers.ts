@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
-import type { Backend, BackendEvent } from "../../../src/backend.js";
+import type { Backend, BackendEvent } from "../../../src/backend/backend.js";
 import { connectRemote, type RemoteOptions } from "../../../src/remote/index.js";
 
 /** What a test's server does with a request. */

@@ -1,0 +1,95 @@
+import type * as z from "zod/mini";
+import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
+import {
+  boxSpecSchema,
+  connectionOptionsSchema,
+  execSpecSchema,
+  localOptionsSchema,
+  terminalSpecSchema,
+} from "../contract/schemas.js";
+import type { BoxSpec, ExecSpec, TerminalSpec } from "./backend.js";
+import { invalid } from "./errors.js";
+
+/** Checks what a box is to be, and fills in the defaults. VALIDATION_ERROR names the field. */
+export function parseBoxSpec(input: unknown): BoxSpec {
+  return parse(boxSpecSchema, input);
+}
+
+/** Checks a command, and fills in the defaults. VALIDATION_ERROR names the field. */
+export function parseExecSpec(input: unknown): ExecSpec {
+  return parse(execSpecSchema, input);
+}
+
+/** Checks what a terminal is to be, and fills in the defaults. VALIDATION_ERROR names the field. */
+export function parseTerminalSpec(input: unknown): TerminalSpec {
+  return parse(terminalSpecSchema, input);
+}
+
+/** Checks the options of the local backend. VALIDATION_ERROR names the one that is wrong. */
+export function requireLocalOptions(input: unknown): void {
+  parse(localOptionsSchema, input);
+}
+
+/** Checks where a server is and how to speak to it. VALIDATION_ERROR names the option that is wrong. */
+export function requireConnectionOptions(input: {
+  baseUrl?: unknown;
+  socketPath?: unknown;
+  token?: unknown;
+  fetch?: unknown;
+}): void {
+  parse(connectionOptionsSchema, input);
+  const { baseUrl, socketPath, token, fetch } = input;
+  if (socketPath !== undefined && baseUrl !== undefined)
+    throw invalid("give baseUrl or socketPath, not both");
+  if (socketPath !== undefined && fetch !== undefined) throw invalid("give fetch or socketPath, not both");
+  if (baseUrl !== undefined) parseBaseUrl(baseUrl as string);
+  // The value itself must not be in the message.
+  if (token === undefined || typeof token === "function") return;
+  if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
+    throw invalid("token must be a string of visible ASCII characters, or a function that returns one");
+  }
+}
+
+/** The address of a server; in a page it may be relative. Credentials in it would end up in messages. */
+export function parseBaseUrl(baseUrl: string): URL {
+  const { location } = globalThis as { location?: { href: string } };
+  let url: URL;
+  try {
+    url = new URL(baseUrl, location?.href);
+  } catch {
+    throw invalid("baseUrl must be a URL", 'as "http://127.0.0.1:9090"');
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") throw invalid("baseUrl must be http or https");
+  if (url.username || url.password) throw invalid("baseUrl must not contain a user or password", "use token");
+  if (url.search || url.hash) throw invalid("baseUrl must not contain a query or fragment");
+  return url;
+}
+
+/** Refuses an option of another name: one that is misspelt would be ignored. So would be a signal in place of the options. */
+export function requireOptions<T extends object>(options: T, names: Record<keyof T, true>): void {
+  if (typeof options !== "object" || options === null || options instanceof AbortSignal)
+    throw invalid("options must be an object", `with ${Object.keys(names).join(", ")}`);
+  for (const name of Object.keys(withoutUndefined(options) as object))
+    if (!Object.hasOwn(names, name))
+      throw invalid(`there is no option ${name}`, `there is ${Object.keys(names).join(", ")}`);
+}
+
+const MAX_MODE = 0o7777;
+
+/** Checks permission bits. */
+export function requireMode(mode: number): void {
+  if (!Number.isInteger(mode) || mode < 0 || mode > MAX_MODE)
+    throw invalid("mode must be permission bits, as 0o644");
+}
+
+function parse<T extends z.ZodMiniType>(schema: T, input: unknown): z.infer<T> {
+  const result = schema.safeParse(withoutUndefined(input), PARSE_OPTIONS);
+  if (result.success) return result.data;
+  throw invalid(describeIssue(result.error));
+}
+
+/** An option that is given as undefined is an option that is not given. */
+function withoutUndefined(input: unknown): unknown {
+  if (typeof input !== "object" || input === null) return input;
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+}

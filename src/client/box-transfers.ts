@@ -1,0 +1,132 @@
+import type { Backend, TransferProgress, UploadSpec } from "../backend/backend.js";
+import { invalid } from "../backend/errors.js";
+import { requireMode, requireOptions } from "../backend/validate.js";
+import { DEFAULT_FILE_MODE } from "../contract/schemas.js";
+import { type Source, toStream } from "../exec/byte-source.js";
+import type { BoxFiles } from "../files/file-types.js";
+import { untilAborted } from "../util/abort.js";
+import { concatBytes } from "../util/bytes.js";
+import type { Download, DownloadOptions, UploadOptions } from "./transfer-types.js";
+
+/** Does what `BoxHandle.upload` says. */
+export async function uploadFile(
+  backend: Backend,
+  boxId: string,
+  source: Source,
+  path: string,
+  options: UploadOptions,
+): Promise<void> {
+  requireOptions(options, { mode: true, signal: true, onProgress: true });
+  const { mode, signal, onProgress } = options;
+  signal?.throwIfAborted();
+  if (mode !== undefined) requireMode(mode);
+  const file =
+    typeof source === "string"
+      ? await (await localFiles()).openLocalFile(source)
+      : { ...toStream(source), mode: undefined };
+  const spec: UploadSpec = {
+    ...(mode !== undefined && { mode }),
+    ...(file.mode !== undefined && { newMode: file.mode }),
+    ...(signal && { signal }),
+  };
+  const body = onProgress ? file.stream.pipeThrough(reporting(file.size, onProgress)) : file.stream;
+  try {
+    await untilAborted(backend.upload(boxId, path, body, spec), signal);
+  } finally {
+    // Whoever stopped reading it has let go of it; a path that was refused never got that far.
+    if (!body.locked) await body.cancel().catch(() => {});
+  }
+}
+
+/** A file of a box. */
+interface RemoteFile {
+  backend: Backend;
+  id: string;
+  files: BoxFiles;
+  path: string;
+}
+
+/** Does what `BoxHandle.download` says, without a local path. */
+export async function downloadFile(file: RemoteFile, options: DownloadOptions): Promise<Download> {
+  const { size, body } = await open(file, options);
+  return new StreamDownload(size, body);
+}
+
+/** Does what `BoxHandle.download` says, with a local path. */
+export async function saveFile(file: RemoteFile, localPath: string, options: DownloadOptions): Promise<void> {
+  const { signal } = options;
+  const { mode, body } = await open(file, options, async () => (await localFiles()).requireLocalFiles());
+  const newMode = async () => mode ?? (await modeOf(file, signal));
+  return (await localFiles()).saveLocalFile(localPath, body, { newMode, ...(signal && { signal }) });
+}
+
+/** Begins a download, once `check` lets it. */
+async function open(
+  { backend, id, path }: RemoteFile,
+  options: DownloadOptions,
+  check: () => unknown = () => {},
+) {
+  requireOptions(options, { signal: true, onProgress: true });
+  const { signal, onProgress } = options;
+  signal?.throwIfAborted();
+  await check();
+  const opened = backend.download(id, path, signal ? { signal } : {});
+  const { stream, ...about } = await untilAborted(opened, signal);
+  return { ...about, body: onProgress ? stream.pipeThrough(reporting(about.size, onProgress)) : stream };
+}
+
+/** The mode of a file whose download did not carry it. */
+function modeOf({ files, path }: RemoteFile, signal: AbortSignal | undefined): Promise<number> {
+  return files.stat(path, signal ? { signal } : {}).then(
+    (stat) => stat.mode,
+    // A box without the programs for it.
+    () => DEFAULT_FILE_MODE,
+  );
+}
+
+/** Loads what a page does not need. */
+const localFiles = () => import("./host-files.js");
+
+class StreamDownload implements Download {
+  constructor(
+    readonly size: number | null,
+    private readonly body: ReadableStream<Uint8Array>,
+  ) {}
+
+  async bytes(): Promise<Uint8Array> {
+    if (this.body.locked) throw invalid("a download can be taken once");
+    const chunks: Uint8Array[] = [];
+    const reader = this.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return concatBytes(chunks);
+      chunks.push(value);
+    }
+  }
+
+  async text(): Promise<string> {
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await this.bytes());
+  }
+
+  async blob(): Promise<Blob> {
+    return new Blob([(await this.bytes()) as Uint8Array<ArrayBuffer>]);
+  }
+
+  stream(): ReadableStream<Uint8Array> {
+    return this.body;
+  }
+}
+
+function reporting(
+  totalBytes: number | null,
+  onProgress: (progress: TransferProgress) => void,
+): TransformStream<Uint8Array, Uint8Array> {
+  let loadedBytes = 0;
+  return new TransformStream({
+    transform: (chunk, controller) => {
+      loadedBytes += chunk.byteLength;
+      controller.enqueue(chunk);
+      onProgress({ loadedBytes, totalBytes });
+    },
+  });
+}

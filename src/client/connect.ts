@@ -1,0 +1,105 @@
+import type { Backend } from "../backend/backend.js";
+import { BoxRunError, isBoxRunError } from "../backend/errors.js";
+import { parseBaseUrl } from "../backend/validate.js";
+import type { LocalOptions } from "../local/boxes/options.js";
+import type { RemoteOptions } from "../remote/http/options.js";
+import type { Connection, Tried } from "./client.js";
+import { isNodeLike, ownOrigin, type Place, placesToTry } from "./discovery.js";
+
+/** Where a server is, and how to speak to it, as the client's caller says. */
+export type ConnectionOptions = Partial<
+  Omit<RemoteOptions, "name" | "backoffMs" | "openSocket" | "onClose">
+> & {
+  socketPath?: string;
+};
+
+const PROBE_MS = 500;
+const EXPLICIT_PROBE_MS = 5000;
+
+/** Chooses the backend of a client. Used by `BoxRunClient`, which documents it. */
+export async function connect(
+  backend: "auto" | "remote" | "local" | Backend,
+  options: ConnectionOptions,
+  local: LocalOptions,
+): Promise<Connection> {
+  if (typeof backend === "object") {
+    return { backend, kind: "custom", reason: "the backend option is a backend", tried: [] };
+  }
+  if (backend === "local") return openLocal(local, 'the backend option is "local"', []);
+  const explicit = explicitPlace(options);
+  if (explicit && backend === "remote") return openNamed(explicit, options);
+  const places = explicit ? [explicit] : searched(backend, options);
+  const tried: Tried[] = [];
+  for (const place of places) {
+    try {
+      const probeMs = options.timeouts?.probeMs ?? (explicit ? EXPLICIT_PROBE_MS : PROBE_MS);
+      const found = await openRemote(place, options, probeMs);
+      tried.push({ place: place.name, outcome: "connected" });
+      return { backend: found, kind: "remote", reason: `a BoxRun server answers at ${place.name}`, tried };
+    } catch (error) {
+      // It is there, and it was named: that it refuses us is not for us to pass over.
+      if (explicit && isBoxRunError(error) && (error.status === 401 || error.status === 403)) throw error;
+      // What is wrong with the call itself, a token function that throws, is wrong everywhere.
+      if (!isBoxRunError(error) || (error.code === "VALIDATION_ERROR" && error.status === undefined))
+        throw error;
+      const { message, status } = error;
+      tried.push({ place: place.name, outcome: message, ...(status && { status }) });
+    }
+  }
+  const outcomes = tried.map(({ place, outcome }) => `${place}: ${outcome}`).join("; ");
+  if (backend === "remote") {
+    throw new BoxRunError("CONNECTION_FAILED", `no BoxRun server was found${outcomes && `: ${outcomes}`}`, {
+      retryable: true,
+      hint: "start one, or name it: baseUrl, socketPath or, outside of pages, the environment variable BOXRUN_SOCKET",
+    });
+  }
+  const why = explicit
+    ? `the server that the options name does not answer as one (${outcomes})`
+    : tried.length > 0
+      ? `no BoxRun server takes us (${outcomes})`
+      : "no server is named, and a page looks for one only at its own origin, when that is this machine";
+  return openLocal(local, why, tried);
+}
+
+/** Under "remote" a page's own origin will do, wherever it is: its caller has asked for a server. */
+function searched(backend: "auto" | "remote", options: ConnectionOptions): Place[] {
+  const origin = backend === "remote" && !isNodeLike() ? ownOrigin() : undefined;
+  if (origin !== undefined) return [{ name: origin, baseUrl: origin }];
+  const places = placesToTry();
+  // A fetch of the caller's own is no way to a socket.
+  return options.fetch ? places.filter(({ socketPath }) => socketPath === undefined) : places;
+}
+
+function explicitPlace({ baseUrl, socketPath }: ConnectionOptions): Place | undefined {
+  if (socketPath !== undefined)
+    return { name: `unix:${socketPath}`, baseUrl: "http://localhost", socketPath };
+  if (baseUrl === undefined) return undefined;
+  const { href } = parseBaseUrl(baseUrl);
+  return { name: href.replace(/\/$/, ""), baseUrl: href };
+}
+
+async function openNamed(place: Place, options: ConnectionOptions): Promise<Connection> {
+  const backend = await openRemote(place, options);
+  const reason = `the options name the server at ${place.name}`;
+  return { backend, kind: "remote", reason, tried: [{ place: place.name, outcome: "connected" }] };
+}
+
+async function openRemote(place: Place, options: ConnectionOptions, probeMs?: number): Promise<Backend> {
+  const { socketPath: _, baseUrl: __, ...rest } = options;
+  const { connectRemote } = await import("../remote/index.js");
+  const socket = place.socketPath === undefined ? {} : await openSocket(place.socketPath);
+  return connectRemote(
+    { ...rest, ...socket, baseUrl: place.baseUrl, name: place.name },
+    probeMs === undefined ? {} : { probeMs },
+  );
+}
+
+async function openSocket(path: string) {
+  const { openSocketFetch } = await import("../remote/unix-socket.js");
+  return openSocketFetch(path);
+}
+
+async function openLocal(local: LocalOptions, reason: string, tried: Tried[]): Promise<Connection> {
+  const { createLocalBackend } = await import("boxrun/local");
+  return { backend: createLocalBackend(local), kind: "local", reason, tried };
+}

@@ -1,0 +1,354 @@
+import { BoxRunError, invalid, isBoxRunError, unsupported } from "../backend/errors.js";
+import { untilAborted } from "../util/abort.js";
+import { pause } from "../util/timer.js";
+import { isWellFormed } from "../util/well-formed.js";
+
+/** The few calls of `node:fs/promises` that are used here. */
+interface NodeFiles {
+  constants: { O_RDONLY: number; O_WRONLY: number; O_NONBLOCK?: number; O_NOCTTY?: number };
+  open(path: string, flags: string | number, mode?: number): Promise<FileHandle>;
+  stat(path: string): Promise<Stat>;
+  lstat(path: string): Promise<Stat>;
+  readlink(path: string): Promise<string>;
+  realpath(path: string): Promise<string>;
+  mkdir(path: string, options: { recursive: true }): Promise<unknown>;
+  rename(from: string, to: string): Promise<void>;
+  rm(path: string, options: { force: boolean }): Promise<void>;
+}
+interface Stat {
+  size: number;
+  mode: number;
+  uid: number;
+  gid: number;
+  isFile(): boolean;
+  isDirectory(): boolean;
+  isSymbolicLink(): boolean;
+  isFIFO(): boolean;
+  isSocket(): boolean;
+}
+interface FileHandle {
+  stat(): Promise<Stat>;
+  chmod(mode: number): Promise<void>;
+  chown(uid: number, gid: number): Promise<void>;
+  truncate(length: number): Promise<void>;
+  read(buffer: Uint8Array, offset: number, length: number): Promise<{ bytesRead: number }>;
+  write(data: Uint8Array, offset: number, length: number): Promise<{ bytesWritten: number }>;
+  close(): Promise<void>;
+}
+/** The few functions of `node:path` that are used here. None that normalizes: ".." after a linked directory is the kernel's to resolve. */
+interface NodePath {
+  dirname(path: string): string;
+  isAbsolute(path: string): boolean;
+  resolve(...paths: string[]): string;
+}
+
+const READ_BYTES = 256 * 1024;
+/** As kernels count them. */
+const MAX_LINKS = 40;
+/** Limit of the time that a FIFO may have no reader, or a device take nothing. */
+const IDLE_MS = 60_000;
+/** Between two tries of one that takes nothing: nothing tells when it does again. */
+const RETRY_MS = 5;
+/** Errors of a file that exists and cannot be replaced, but perhaps written. */
+const NOT_REPLACED = ["EACCES", "EPERM", "EROFS", "EBUSY", "EXDEV", "ENOENT", "ENOTSUP", "EOPNOTSUPP"];
+/** Errors of a disk, or a user's share of it, that is full. */
+const NO_ROOM = ["ENOSPC", "EDQUOT"];
+/** Names that lead to what is open, or made by the kernel: to be replaced is not in their nature. */
+const OF_SYSTEM = /^\/(?:proc\/|sys\/|dev\/fd\/|dev\/std(?:in|out|err)$)/;
+
+/** A file of this machine as a stream. UNSUPPORTED where there are no files. */
+export async function openLocalFile(
+  path: string,
+): Promise<{ stream: ReadableStream<Uint8Array>; size: number | null; mode: number }> {
+  const { files } = host("upload by path needs a file system", "in a page, pass a Blob or bytes");
+  requireName(path);
+  const { handle, stat } = await openSource(files, path);
+  const stream = streamOf(handle, path);
+  // Files under /proc and the like have no size before they are read.
+  return { stream, size: stat.size > 0 ? stat.size : null, mode: stat.mode & 0o777 };
+}
+
+async function openSource(files: NodeFiles, path: string): Promise<{ handle: FileHandle; stat: Stat }> {
+  const { O_RDONLY, O_NONBLOCK = 0 } = files.constants;
+  try {
+    // Looked at first: to open a device may do something to it, and a FIFO without a writer would be waited for.
+    requireRegular(path, await files.stat(path));
+    const handle = await files.open(path, O_RDONLY | O_NONBLOCK);
+    try {
+      const stat = await handle.stat();
+      requireRegular(path, stat);
+      return { handle, stat };
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  } catch (cause) {
+    throw isBoxRunError(cause) ? cause : localError("read", path, cause, "text? use files.write");
+  }
+}
+
+function requireRegular(path: string, stat: Stat): void {
+  if (stat.isFile()) return;
+  const why = stat.isFIFO() ? ", but a FIFO, to which nobody may ever write" : "";
+  throw invalid(`cannot read ${path} on this machine: it is not a regular file${why}`);
+}
+
+/** Throws UNSUPPORTED where there are no files, before anything is fetched in vain. */
+export function requireLocalFiles(): void {
+  host("download to a path needs a file system", "in a page, use blob()");
+}
+
+/** Options of {@link saveLocalFile}. */
+export interface SaveOptions {
+  /** Permission bits for a file that is not there yet. Asked for only then. */
+  newMode: () => Promise<number>;
+  signal?: AbortSignal;
+}
+
+/**
+ * Writes a stream to a file of this machine. Links are followed. A regular file is whole under its name, or what it was; one that is there keeps its mode, and its owner as far as that is allowed. What cannot be
+ * replaced (a device, a FIFO, a mount) is written into.
+ */
+export async function saveLocalFile(
+  path: string,
+  stream: ReadableStream<Uint8Array>,
+  options: SaveOptions,
+): Promise<void> {
+  const { signal } = options;
+  const source = new Source(stream);
+  try {
+    requireName(path);
+    await untilAborted(save(path, source, options), signal);
+  } catch (cause) {
+    await source.cancel();
+    if (signal?.aborted) throw signal.reason;
+    throw source.failure ?? (isBoxRunError(cause) ? cause : localError("write", path, cause));
+  }
+}
+
+async function save(path: string, source: Source, { newMode, signal }: SaveOptions): Promise<void> {
+  const { files, paths } = host("download to a path needs a file system", "in a page, use blob()");
+  const found = await unlessAbsent(files.stat(path));
+  if (found?.isDirectory()) throw invalid(`cannot write ${path} on this machine: it is a directory`);
+  if (found?.isSocket()) throw invalid(`cannot write ${path} on this machine: it is a socket`);
+  if (found && (!found.isFile() || OF_SYSTEM.test(paths.resolve(path))))
+    return writeInto(files, path, source, signal);
+  const target = found ? await files.realpath(path) : await leadsTo(files, paths, path);
+  if (!found) await files.mkdir(paths.dirname(target), { recursive: true });
+  const mode = found ? 0o600 : (await newMode()) & 0o777;
+  // Not made of the target's name, which may be as long as names can be.
+  const partial = `${paths.dirname(target)}/.boxrun-${crypto.randomUUID()}.part`;
+  const handle = await files.open(partial, "wx", mode).catch((error) => {
+    if (found && isOneOf(error, NOT_REPLACED)) return undefined;
+    throw error;
+  });
+  if (!handle) return writeInto(files, target, source, signal);
+  try {
+    try {
+      await writeAll(handle, source, signal);
+      if (found) await resemble(handle, await files.stat(target));
+    } finally {
+      await handle.close();
+    }
+    // An abort that came meanwhile has been answered: the name must not change after it.
+    signal?.throwIfAborted();
+    await files.rename(partial, target).catch(async (error) => {
+      if (!found || !isOneOf(error, NOT_REPLACED)) throw error;
+      const whole = await openSource(files, partial);
+      const copy = new Source(streamOf(whole.handle, partial));
+      try {
+        await writeInto(files, target, copy, signal);
+      } finally {
+        await copy.cancel();
+      }
+      await files.rm(partial, { force: true });
+    });
+  } catch (error) {
+    await files.rm(partial, { force: true }).catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * Gives a file the mode of another one, and its owner: group and all, where this process may, else the group alone, else neither. The members of a group that is not the old one may then do no more than everybody
+ * could.
+ */
+async function resemble(handle: FileHandle, { mode, uid, gid }: Stat): Promise<void> {
+  const now = await handle.stat();
+  const may = (work: Promise<void>) =>
+    work.then(
+      () => true,
+      () => false,
+    );
+  let isOwned = now.uid === uid && now.gid === gid;
+  if (!isOwned) isOwned = await may(handle.chown(uid, gid));
+  const isGroup = isOwned || now.gid === gid || (await may(handle.chown(now.uid, gid)));
+  const group = isGroup ? 0o070 : (mode & 0o007) << 3;
+  // Bits that lend the owner's rights lend none of somebody else's.
+  await handle.chmod(mode & (isOwned ? 0o7777 : 0o707 | group));
+}
+
+/** Writes into what is there, from its first byte on. */
+async function writeInto(
+  files: NodeFiles,
+  path: string,
+  source: Source,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const handle = await openTarget(files, path, signal);
+  let begun = false;
+  try {
+    // What was there goes when there is something new, not before.
+    const isFile = (await handle.stat()).isFile();
+    const first = await source.next();
+    signal?.throwIfAborted();
+    begun = true;
+    if (isFile) await handle.truncate(0);
+    if (first) await writeChunk(handle, first, signal);
+    await writeAll(handle, source, signal);
+  } catch (cause) {
+    if (source.failure || !begun || signal?.aborted) throw cause;
+    throw localError("write", `${path} in place, of which a part may have been done,`, cause);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Opens without waiting in the kernel, where no signal reaches and the process could not end. A FIFO gets some time for its reader. */
+async function openTarget(
+  files: NodeFiles,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<FileHandle> {
+  const { O_WRONLY, O_NONBLOCK = 0, O_NOCTTY = 0 } = files.constants;
+  for (const until = Date.now() + IDLE_MS; ; ) {
+    signal?.throwIfAborted();
+    try {
+      return await files.open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY);
+    } catch (error) {
+      if (!isOneOf(error, ["ENXIO"]) || !(await files.stat(path)).isFIFO()) throw error;
+      if (Date.now() > until) throw new Error(`nobody has opened the FIFO to read it for ${IDLE_MS} ms`);
+    }
+    await pause(RETRY_MS, signal);
+  }
+}
+
+async function writeAll(handle: FileHandle, source: Source, signal: AbortSignal | undefined): Promise<void> {
+  for (let chunk = await source.next(); chunk; chunk = await source.next())
+    await writeChunk(handle, chunk, signal);
+}
+
+async function writeChunk(
+  handle: FileHandle,
+  chunk: Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  let until = Date.now() + IDLE_MS;
+  for (let at = 0; at < chunk.byteLength; ) {
+    signal?.throwIfAborted();
+    try {
+      at += (await handle.write(chunk, at, chunk.byteLength - at)).bytesWritten;
+      until = Date.now() + IDLE_MS;
+    } catch (error) {
+      if (!isOneOf(error, ["EAGAIN"])) throw error;
+      if (Date.now() > until) throw new Error(`nothing was read of it for ${IDLE_MS} ms`);
+      await pause(RETRY_MS, signal);
+    }
+  }
+}
+
+/** A stream that is read, and the error it failed with: its caller wants that, not what became of the file. */
+class Source {
+  failure: unknown;
+  private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
+  private isCanceled = false;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.reader = stream.getReader();
+  }
+
+  /** The next bytes; undefined at the end. A stream that was canceled has none: it must not look like one that has ended. */
+  async next(): Promise<Uint8Array | undefined> {
+    const { value } = await this.reader.read().catch((error) => {
+      this.failure = error;
+      throw error;
+    });
+    if (this.isCanceled) throw new Error("the stream was canceled");
+    return value;
+  }
+
+  /** Ends the stream, if it has not ended. Idempotent. */
+  async cancel(): Promise<void> {
+    this.isCanceled = true;
+    await this.reader.cancel().catch(() => {});
+  }
+}
+
+/** Streams the contents of a file, and closes it. */
+function streamOf(handle: FileHandle, path: string): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        const buffer = new Uint8Array(READ_BYTES);
+        try {
+          const { bytesRead } = await handle.read(buffer, 0, READ_BYTES);
+          if (bytesRead > 0) return controller.enqueue(buffer.subarray(0, bytesRead));
+          await handle.close();
+          controller.close();
+        } catch (cause) {
+          await handle.close();
+          controller.error(localError("read", path, cause));
+        }
+      },
+      cancel: () => handle.close(),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** The name that a path without a file leads to, over links. */
+async function leadsTo(files: NodeFiles, paths: NodePath, path: string): Promise<string> {
+  let target = path;
+  for (let links = 0; links <= MAX_LINKS; links++) {
+    if (!(await unlessAbsent(files.lstat(target)))?.isSymbolicLink()) return target;
+    const to = await files.readlink(target);
+    target = paths.isAbsolute(to) ? to : `${paths.dirname(target)}/${to}`;
+  }
+  throw new Error("too many levels of symbolic links");
+}
+
+function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> {
+  return work.catch((error) => {
+    if (isOneOf(error, ["ENOENT"])) return undefined;
+    throw error;
+  });
+}
+
+function isOneOf(error: unknown, codes: readonly string[]): boolean {
+  return codes.includes((error as { code?: string }).code ?? "");
+}
+
+function requireName(path: string): void {
+  if (isWellFormed(path)) return;
+  throw invalid(
+    `the local path ${JSON.stringify(path)} has half a surrogate pair in it, which no file name can have`,
+  );
+}
+
+/** Found at run time, not imported: bundles for browsers and edge runtimes have no `node:` in them. */
+function host(what: string, hint: string): { files: NodeFiles; paths: NodePath } {
+  const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
+  const files = process?.getBuiltinModule?.("node:fs/promises");
+  const paths = process?.getBuiltinModule?.("node:path");
+  if (!files || !paths) throw unsupported(what, `${hint}; Node has it from 20.16 on`);
+  return { files: files as NodeFiles, paths: paths as NodePath };
+}
+
+function localError(action: string, path: string, cause: unknown, hint = ""): BoxRunError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const code = isOneOf(cause, NO_ROOM) ? "STORAGE_FULL" : "VALIDATION_ERROR";
+  return new BoxRunError(code, `cannot ${action} ${path} on this machine: ${why}`, {
+    cause,
+    hint,
+  });
+}

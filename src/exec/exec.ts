@@ -1,0 +1,244 @@
+import type { Backend, Capabilities, ExecInfo, ExecSpec, OutputStream } from "../backend/backend.js";
+import { invalid, isBoxRunError } from "../backend/errors.js";
+import { parseExecSpec } from "../backend/validate.js";
+import { concatBytes } from "../util/bytes.js";
+import { deferred } from "../util/deferred.js";
+import { type Source, toStream } from "./byte-source.js";
+import { type ExecResult, Execution, ExitError, Overdue } from "./execution.js";
+import { mayBeWrapped } from "./wrapped-command.js";
+
+const DEFAULT_MAX_OUTPUT_BYTES = 16 * 2 ** 20;
+
+/** What `exec` and `execStream` both take. */
+export interface CommandOptions {
+  /** On top of the box's environment. */
+  env?: Record<string, string>;
+  /** Absolute, and there. Default: the box's own. */
+  workdir?: string;
+  /** Ends the command and all of its session when it has run this long. Default: no limit. */
+  timeoutMs?: number;
+  /** Aborting it cancels the command and rejects at once with the signal's reason. */
+  signal?: AbortSignal;
+  /**
+   * "stdout": stderr goes where stdout goes, as `2>&1` does it. Everything comes as stdout, in the order in which it was printed, and stderr is empty. Where a server cannot do this (`capabilities.stderr`), the command
+   * runs in a shell of the box. Default: the two outputs are apart, and have no common order.
+   */
+  stderr?: "stdout";
+  /**
+   * "bytes": output is exact over servers, too, that send it as text (`capabilities.bytes`). There the command runs in a shell of the box that pipes its outputs through `base64`: they come a third larger and in
+   * larger pieces, and what the command leaves in the background holds up its end. Elsewhere it changes nothing. Default "text".
+   */
+  encoding?: "text" | "bytes";
+}
+
+/** Options of `exec`. */
+export interface ExecOptions extends CommandOptions {
+  /** The command's whole input. Default: empty. */
+  stdin?: Source;
+  /** Called with each piece of output as text, as it comes. */
+  onStdout?: (data: string) => void;
+  onStderr?: (data: string) => void;
+  /** How much of each output the result keeps, in bytes; what comes beyond is read and dropped. Default 16 MiB. */
+  maxOutputBytes?: number;
+  /** True: an exit code other than 0 throws {@link ExitError}. Default false. */
+  check?: boolean;
+}
+
+/** Options of `execStream`. */
+export interface ExecStreamOptions extends CommandOptions {
+  /** True: the execution has a `stdin` to write to. Default false: its input is empty. */
+  stdin?: boolean;
+  /** True: the command goes on when its reader leaves. Default false. */
+  detached?: boolean;
+}
+
+/** A command: argv, run as it is; or a string, run by `/bin/sh -c`. */
+export type Command = readonly string[] | string;
+
+/** Starts a command. Used by `BoxHandle`, which documents it. */
+export async function startExecution(
+  backend: Backend,
+  boxId: string,
+  cmd: Command,
+  options: ExecStreamOptions,
+): Promise<Execution> {
+  const { signal, detached = false, encoding = "text", ...rest } = options;
+  if (encoding !== "text" && encoding !== "bytes") throw invalid('encoding must be "text" or "bytes"');
+  const asked: ExecSpec = parseExecSpec({
+    ...rest,
+    cmd: typeof cmd === "string" ? ["/bin/sh", "-c", cmd] : cmd,
+  });
+  const spec = await wrapped(asked, backend.capabilities, encoding);
+  signal?.throwIfAborted();
+  const info = await backend.startExec(boxId, spec);
+  return new Execution(backend, info, {
+    stdin: spec.stdin,
+    detached,
+    ...(signal && { signal }),
+    ...(spec.timeoutMs !== null && { timeoutMs: spec.timeoutMs }),
+  });
+}
+
+/** Wraps a command in a shell of the box, which does with outputs what the backend cannot. */
+async function wrapped(spec: ExecSpec, can: Capabilities, encoding: "text" | "bytes"): Promise<ExecSpec> {
+  const isExact = encoding === "bytes" && can.bytes !== true;
+  const isJoined = spec.stderr !== undefined && can.stderr !== true;
+  if (!isExact && !isJoined) return spec;
+  const { withExactOutput, withJoinedOutput } = await import("./base64-output.js");
+  const { stderr, ...rest } = spec;
+  const cmd = isJoined ? withJoinedOutput(spec.cmd) : spec.cmd;
+  return { ...rest, ...(stderr && !isJoined && { stderr }), cmd: isExact ? withExactOutput(cmd) : cmd };
+}
+
+/** Runs a command to its end. Used by `BoxHandle`, which documents it. */
+export async function runToEnd(
+  backend: Backend,
+  boxId: string,
+  cmd: Command,
+  options: ExecOptions,
+): Promise<ExecResult> {
+  const { stdin, onStdout, onStderr, maxOutputBytes = DEFAULT_MAX_OUTPUT_BYTES, check, ...rest } = options;
+  if (!Number.isSafeInteger(maxOutputBytes) || maxOutputBytes < 0) {
+    throw invalid("maxOutputBytes must be a whole number of bytes");
+  }
+  // Checked before anything runs.
+  const input = stdin === undefined ? undefined : toStream(stdin).stream;
+  const starting = startExecution(backend, boxId, cmd, { ...rest, stdin: input !== undefined });
+  const execution = await starting.catch(async (error) => {
+    // Nobody will ever read it.
+    await input?.cancel().catch(() => {});
+    throw error;
+  });
+  const collector = new Collector(maxOutputBytes, { stdout: onStdout, stderr: onStderr });
+  const collected = collector.read(execution);
+  const ended = input === undefined ? collected : whileFeeding(execution, input, collected);
+  const told = ended.then(async () => {
+    const { exitCode } = collector;
+    // Who has the exit code can do without the rest.
+    const state = await execution.info().catch((error) => {
+      if (exitCode === null) throw error;
+      return execution.started;
+    });
+    return endedBy(state, exitCode);
+  });
+  const info = await told.catch((error) => {
+    // It has run: who makes the same call again runs it twice.
+    if (isBoxRunError(error) && error.method) Object.assign(error, { retryable: false });
+    if (!(error instanceof Overdue)) throw error;
+    return { ...execution.started, status: "timeout", errorMessage: error.message };
+  });
+  const outputs = collector.outputs();
+  const result: ExecResult = {
+    ...info,
+    cmd: mayBeWrapped(info.cmd) ? (await import("./base64-output.js")).userCommand(info.cmd) : info.cmd,
+    ...outputs,
+    truncated: outputs.truncated || info.truncated === true,
+  };
+  const what = JSON.stringify(result.cmd.join(" ").slice(0, 200));
+  if (info.status === "timeout") {
+    throw new ExitError("TIMEOUT", `${what} ${info.errorMessage ?? "timed out"}`, result);
+  }
+  if (info.status === "canceled") throw new ExitError("CANCELED", `${what} was canceled`, result);
+  if (check && info.exitCode !== 0) {
+    throw new ExitError(
+      "COMMAND_FAILED",
+      `${what} exited with code ${info.exitCode}${lastWords(result)}`,
+      result,
+    );
+  }
+  return result;
+}
+
+/** The outputs of a command, each up to a limit. */
+class Collector {
+  private readonly chunks: Record<OutputStream, Uint8Array[]> = { stdout: [], stderr: [] };
+  private readonly kept: Record<OutputStream, number> = { stdout: 0, stderr: 0 };
+  private truncated = false;
+  /** Null until it has ended, and where it has none. */
+  exitCode: number | null = null;
+
+  constructor(
+    private readonly maxBytes: number,
+    private readonly callbacks: Record<OutputStream, ((data: string) => void) | undefined>,
+  ) {}
+
+  async read(execution: Execution): Promise<void> {
+    for await (const event of execution) {
+      if (event.type === "exit") {
+        this.exitCode = event.exitCode;
+        break;
+      }
+      const { stream, bytes } = event;
+      const room = Math.max(0, this.maxBytes - this.kept[stream]);
+      if (bytes.byteLength > room) this.truncated = true;
+      if (room > 0 && bytes.byteLength > 0) {
+        const part = bytes.subarray(0, room);
+        this.chunks[stream].push(part);
+        this.kept[stream] += part.byteLength;
+      }
+      if (event.data !== "") this.callbacks[stream]?.(event.data);
+    }
+  }
+
+  outputs() {
+    const stdoutBytes = concatBytes(this.chunks.stdout);
+    const stderrBytes = concatBytes(this.chunks.stderr);
+    const decode = (bytes: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+    return {
+      stdout: decode(stdoutBytes),
+      stderr: decode(stderrBytes),
+      stdoutBytes,
+      stderrBytes,
+      truncated: this.truncated,
+    };
+  }
+}
+
+/**
+ * Feeds a command until it has ended. A source that fails ends the command: half an input is not what its caller meant. Not `pipeTo`, which in Node does not let go
+ * of its source when it is aborted during a write that then fails.
+ */
+async function whileFeeding<T>(
+  execution: Execution,
+  input: ReadableStream<Uint8Array>,
+  ended: Promise<T>,
+): Promise<T> {
+  let over = false;
+  const failed = deferred<never>();
+  const reader = input.getReader();
+  const writer = (execution.stdin as WritableStream<Uint8Array>).getWriter();
+  const feed = async () => {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return writer.close();
+      await writer.write(value);
+    }
+  };
+  feed().catch((error) => {
+    reader.cancel(error).catch(() => {});
+    // A command may end before it has read all of its input.
+    if (over || (isBoxRunError(error) && error.code === "EXEC_ALREADY_FINISHED")) return;
+    failed.reject(error);
+    execution.cancel().catch(() => {});
+  });
+  try {
+    return await Promise.race([ended, failed.promise]);
+  } finally {
+    over = true;
+    reader.cancel().catch(() => {});
+    writer.abort().catch(() => {});
+  }
+}
+
+/** A server may tell a stream of the end a moment before it has written it down, or have forgotten it since. */
+function endedBy(info: ExecInfo, exitCode: number | null): ExecInfo {
+  if (info.exitCode !== null || exitCode === null) return info;
+  const status = exitCode === 0 ? "succeeded" : "failed";
+  return { ...info, exitCode, status: info.status === "running" ? status : info.status };
+}
+
+function lastWords({ errorMessage, stderr }: ExecResult): string {
+  if (errorMessage !== null) return `: ${errorMessage}`;
+  const line = stderr.trim().split("\n").at(-1) ?? "";
+  return line === "" ? "" : `: ${line.slice(0, 300)}`;
+}

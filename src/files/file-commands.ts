@@ -1,0 +1,209 @@
+import type { Backend } from "../backend/backend.js";
+import { BoxRunError, errnoOf, invalid } from "../backend/errors.js";
+import { pathBytes, pathText } from "../backend/file-paths.js";
+import { requireMode, requireOptions } from "../backend/validate.js";
+import type { Source } from "../exec/byte-source.js";
+import { untilAborted } from "../util/abort.js";
+import { tarOf } from "./archives.js";
+import * as scripts from "./file-scripts.js";
+import type {
+  BoxFiles,
+  BoxPath,
+  DirectoryEntry,
+  FileBox,
+  FileEntry,
+  FileOperation,
+  FileOptions,
+  FileStat,
+  WriteOptions,
+} from "./file-types.js";
+import { Complaints, ScriptedFiles, scriptCommand, scriptError } from "./scripted-files.js";
+
+/** What says that there is nothing of a name. */
+const ABSENT = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"];
+
+/** What the calls of `BoxFiles`, which documents them, do: by the backend's own operations where it has them, else by scripts in the box, which do all that may take long. */
+export class FileCommands implements BoxFiles {
+  private readonly scripts: ScriptedFiles;
+
+  constructor(
+    private readonly box: FileBox,
+    private readonly backend: Backend,
+  ) {
+    this.scripts = new ScriptedFiles(box);
+  }
+
+  read(path: BoxPath, options?: FileOptions): Promise<Uint8Array>;
+  read(path: BoxPath, encoding: "utf8", options?: FileOptions): Promise<string>;
+  async read(
+    path: BoxPath,
+    given?: "utf8" | FileOptions,
+    options: FileOptions = typeof given === "object" ? given : {},
+  ): Promise<Uint8Array | string> {
+    if (given !== undefined && typeof given !== "object" && given !== "utf8")
+      throw invalid(`the encoding must be "utf8", got ${JSON.stringify(given)}`, "leave it out for bytes");
+    requireOptions(options, { signal: true });
+    const bytes = await this.underName(path, async (name) =>
+      (await this.box.download(name, options)).bytes(),
+    );
+    return given === "utf8" ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : bytes;
+  }
+
+  async write(path: BoxPath, data: Source, options: WriteOptions = {}): Promise<void> {
+    requireOptions(options, { mode: true, signal: true });
+    const source = typeof data === "string" ? new TextEncoder().encode(data) : data;
+    await this.underName(path, (name) => this.box.upload(source, name, options));
+  }
+
+  async list(path: BoxPath, options: FileOptions = {}): Promise<DirectoryEntry[]> {
+    const entries = await this.operate({ op: "list", path: pathBytes(path) }, options);
+    const named = entries.map(({ name: nameBytes, ...stat }) => {
+      return { name: new TextDecoder().decode(nameBytes), nameBytes, ...stat };
+    });
+    return named.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async stat(path: BoxPath, options: FileOptions = {}): Promise<FileStat> {
+    return this.statOf({ op: "stat", path: pathBytes(path), followLinks: true }, options);
+  }
+
+  async lstat(path: BoxPath, options: FileOptions = {}): Promise<FileStat> {
+    return this.statOf({ op: "stat", path: pathBytes(path), followLinks: false }, options);
+  }
+
+  async exists(path: BoxPath, options: FileOptions = {}): Promise<boolean> {
+    return this.lstat(path, options).then(
+      () => true,
+      (error) => {
+        if (ABSENT.includes(errnoOf(error) ?? "")) return false;
+        throw error;
+      },
+    );
+  }
+
+  async mkdir(
+    path: BoxPath,
+    options: FileOptions & { recursive?: boolean; mode?: number } = {},
+  ): Promise<void> {
+    requireOptions(options, { recursive: true, mode: true, signal: true });
+    const { recursive = false, mode = 0o755, ...rest } = options;
+    requireMode(mode);
+    await this.operate({ op: "mkdir", path: pathBytes(path), mode, recursive }, rest);
+  }
+
+  async rename(from: BoxPath, to: BoxPath, options: FileOptions = {}): Promise<void> {
+    const operation: FileOperation = { op: "rename", path: pathBytes(from), to: pathBytes(to) };
+    try {
+      await this.operate(operation, options);
+    } catch (error) {
+      // Between file systems it takes copying.
+      if (errnoOf(error) !== "EXDEV") throw error;
+      await this.scripts.operate(operation, options);
+    }
+  }
+
+  async remove(
+    path: BoxPath,
+    options: FileOptions & { recursive?: boolean; force?: boolean } = {},
+  ): Promise<void> {
+    requireOptions(options, { recursive: true, force: true, signal: true });
+    const { recursive = false, force = false, ...rest } = options;
+    try {
+      if (recursive) await this.scripts.run("remove", scripts.REMOVE_ALL, [path], [], rest);
+      else await this.operate({ op: "remove", path: pathBytes(path) }, rest);
+    } catch (error) {
+      if (!force || !ABSENT.includes(errnoOf(error) ?? "")) throw error;
+    }
+  }
+
+  async copy(from: BoxPath, to: BoxPath, options: FileOptions & { recursive?: boolean } = {}): Promise<void> {
+    requireOptions(options, { recursive: true, signal: true });
+    const { recursive = false, ...rest } = options;
+    const warning = recursive ? { warning: scripts.COPY_WARNING } : {};
+    await this.scripts.run("copy", scripts.COPY, [from, to], [recursive ? "r" : ""], {
+      ...rest,
+      ...warning,
+    });
+  }
+
+  async pack(path: BoxPath, options: FileOptions = {}): Promise<ReadableStream<Uint8Array>> {
+    requireOptions(options, { signal: true });
+    const execution = await this.box.execStream(scriptCommand(scripts.PACK, [path]), {
+      ...options,
+      encoding: "bytes",
+      workdir: "/",
+    });
+    const events = execution[Symbol.asyncIterator]();
+    const complaints = new Complaints(scripts.PACK_WARNING);
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          for (;;) {
+            const { done, value } = await events.next();
+            if (done) return controller.close();
+            if (
+              value.type === "exit" &&
+              !(value.exitCode === 0 || (value.exitCode === 1 && complaints.areWarnings))
+            )
+              throw scriptError("pack", path, value.exitCode, complaints);
+            if (value.type === "log" && value.stream === "stderr") complaints.take(value.data);
+            if (value.type === "log" && value.stream === "stdout" && value.bytes.byteLength > 0)
+              return controller.enqueue(value.bytes);
+          }
+        },
+        cancel: async () => void (await events.return()),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  async unpack(archive: Exclude<Source, string>, path: BoxPath, options: FileOptions = {}): Promise<void> {
+    requireOptions(options, { signal: true });
+    pathBytes(path);
+    options.signal?.throwIfAborted();
+    const { stream, flag } = await tarOf(archive, options.signal);
+    const notice = scripts.UNPACK_NOTICE;
+    if (this.backend.capabilities.stdin === true) {
+      await this.scripts.run("unpack", scripts.UNPACK, [path], [flag], { ...options, notice, stdin: stream });
+      return;
+    }
+    const file = `/tmp/boxrun-${crypto.randomUUID()}.tar`;
+    try {
+      await this.box.upload(stream, file, options);
+      await this.scripts.run("unpack", scripts.UNPACK_FILE, [path, file], [flag], { ...options, notice });
+    } catch (error) {
+      // Else the script has.
+      const removed = this.remove(file).catch(() => {});
+      if (!options.signal?.aborted) await removed;
+      throw error;
+    }
+  }
+
+  /** Transfers take names that are text: any other file gets one for their time. */
+  private async underName<T>(path: BoxPath, use: (name: string) => Promise<T>): Promise<T> {
+    const text = pathText(path);
+    if (text !== undefined) return use(text);
+    const link = `/tmp/boxrun-${crypto.randomUUID()}`;
+    await this.scripts.run("link", scripts.LINK, [path, link], []);
+    try {
+      return await use(link);
+    } finally {
+      await this.remove(link).catch(() => {});
+    }
+  }
+
+  private async statOf(operation: FileOperation, options: FileOptions): Promise<FileStat> {
+    const [found] = await this.operate(operation, options);
+    if (!found) throw new BoxRunError("PROTOCOL_ERROR", "the backend does not say what the file is");
+    const { name: _, ...stat } = found;
+    return stat;
+  }
+
+  private async operate(operation: FileOperation, options: FileOptions): Promise<FileEntry[]> {
+    requireOptions(options, { signal: true });
+    options.signal?.throwIfAborted();
+    if (this.backend.capabilities.files !== true) return this.scripts.operate(operation, options);
+    const done = this.backend.fileOperation(this.box.id, operation, options);
+    return untilAborted(done, options.signal);
+  }
+}

@@ -1,0 +1,182 @@
+import { refusedPermission } from "../../backend/errors.js";
+import { concatBytes } from "../../util/bytes.js";
+import { pause } from "../../util/timer.js";
+import { type AssetSource, PassingFailure, READ_LIMIT_MS, type ReadOptions } from "./asset-source.js";
+
+/** Far above any manifest: of a file that changes nobody knows the length. */
+const MAX_LATEST_BYTES = 4 * 2 ** 20;
+
+/** Keeps files that came over the network. A failure of it is a file that is not there: caching is a favour. */
+export interface AssetCache {
+  get(file: string): Promise<Uint8Array | undefined>;
+  has(file: string): Promise<boolean>;
+  put(file: string, bytes: Uint8Array): Promise<void>;
+  /** Removes files of other versions: all that `keep` refuses. */
+  prune(keep: (file: string) => boolean): Promise<void>;
+}
+
+/** A server that sends nothing for so long is given up, and asked again. */
+const STALL_MS = 8_000;
+const TRIES = 4;
+const FIRST_DELAY_MS = 150;
+const MAX_DELAY_MS = 5_000;
+/** For the manifest, where an older one is at hand. */
+const LATEST_DEADLINE_MS = 4_000;
+
+/** Assets on a web server, below a URL that ends in "/", kept in `cache` where there is one. */
+export function webAssetSource(
+  location: string,
+  gunzip: AssetSource["gunzip"],
+  cache: AssetCache | string,
+  inflated?: AssetSource["inflated"],
+): AssetSource {
+  const kept = typeof cache === "string" ? undefined : cache;
+  const keep = (file: string, bytes: Uint8Array) => void kept?.put(file, bytes).catch(() => {});
+
+  return {
+    location,
+    keeps: typeof cache === "string" ? cache : true,
+    gunzip,
+    ...(inflated && { inflated }),
+    isHere: async (file) => (await kept?.has(file).catch(() => false)) ?? false,
+
+    read: async (file, options = {}) => {
+      const cached = options.fresh ? undefined : await kept?.get(file).catch(() => undefined);
+      if (cached) {
+        options.onBytes?.(cached.byteLength);
+        return cached;
+      }
+      const leftMs = (options.until ?? performance.now() + READ_LIMIT_MS) - performance.now();
+      const deadline = AbortSignal.timeout(Math.max(0, Math.round(leftMs)));
+      const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
+      const bytes = await fetchWithRetries(new URL(file, location), { ...options, signal });
+      keep(file, bytes);
+      return bytes;
+    },
+
+    readLatest: async (file) => {
+      const cached = await kept?.get(file).catch(() => undefined);
+      const limit = AbortSignal.timeout(cached ? LATEST_DEADLINE_MS : READ_LIMIT_MS);
+      try {
+        const tries = cached ? 1 : TRIES;
+        const bytes = await fetchWithRetries(new URL(file, location), {
+          signal: limit,
+          latest: true,
+          bytes: MAX_LATEST_BYTES,
+          tries,
+        });
+        if (!cached || !sameBytes(cached, bytes)) {
+          keep(file, bytes);
+          // Chunks are named by their contents and shared by versions; what else is there belongs to one.
+          await kept?.prune((other) => other === file || other.startsWith("chunks/")).catch(() => {});
+        }
+        return bytes;
+      } catch (error) {
+        if (cached) return cached;
+        throw error;
+      }
+    },
+  };
+}
+
+interface FetchOptions extends ReadOptions {
+  signal: AbortSignal;
+  latest?: boolean;
+}
+
+async function fetchWithRetries(url: URL, options: FetchOptions): Promise<Uint8Array> {
+  const { signal, tries = TRIES } = options;
+  let last: FetchFailure | undefined;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      if (last) await pause(delayMs(last, attempt - 1), signal);
+      return await fetchOnce(url, options);
+    } catch (error) {
+      // Out of time: what went wrong until then says more.
+      if (signal.aborted)
+        throw (signal.reason as Error)?.name === "TimeoutError" && last ? last : signal.reason;
+      if (attempt === tries || !(error instanceof FetchFailure)) throw error;
+      last = error;
+    }
+  }
+}
+
+function delayMs({ retryAfterMs }: FetchFailure, failures: number): number {
+  const backoff = FIRST_DELAY_MS * 3 ** (failures - 1) * (1 + Math.random());
+  return Math.min(retryAfterMs ?? backoff, MAX_DELAY_MS);
+}
+
+/** A try that failed, when another one may end otherwise. */
+class FetchFailure extends PassingFailure {
+  constructor(
+    message: string,
+    readonly retryAfterMs: number | null,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+async function fetchOnce(
+  url: URL,
+  { signal, fresh, latest, onBytes, bytes }: FetchOptions,
+): Promise<Uint8Array> {
+  const stalled = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let refused: Error | undefined;
+  const watch = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => stalled.abort(new Error(`no byte came for ${STALL_MS} ms`)), STALL_MS);
+  };
+  watch();
+  try {
+    const response = await fetch(url, {
+      signal: AbortSignal.any([signal, stalled.signal]),
+      cache: fresh ? "reload" : latest ? "no-cache" : "default",
+    });
+    const { status } = response;
+    if (!response.ok) {
+      await response.body?.cancel();
+      const what = `${url.href} answered ${status}`;
+      if (status >= 500 || status === 429 || status === 408)
+        throw new FetchFailure(what, retryAfter(response));
+      refused = new Error(what);
+      throw refused;
+    }
+    if (!response.body) return new Uint8Array(await response.arrayBuffer());
+    const reader = response.body.getReader();
+    const chunks: Uint8Array[] = [];
+    for (let loaded = 0; ; ) {
+      const { done, value } = await reader.read();
+      if (done) return concatBytes(chunks);
+      watch();
+      onBytes?.(value.byteLength);
+      chunks.push(value);
+      loaded += value.byteLength;
+      if (bytes === undefined || loaded <= bytes) continue;
+      // Another file, however much is to come: its hash will say so.
+      await reader.cancel();
+      return concatBytes(chunks);
+    }
+  } catch (cause) {
+    if (cause === refused || cause instanceof FetchFailure) throw cause;
+    const notAllowed = refusedPermission(cause);
+    if (notAllowed) throw notAllowed;
+    const why = stalled.signal.aborted ? (stalled.signal.reason as Error).message : (cause as Error).message;
+    throw new FetchFailure(`${url.href}: ${why}`, null, { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Seconds, or a date. */
+function retryAfter(response: Response): number | null {
+  const value = response.headers.get("retry-after");
+  if (value === null) return null;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : null;
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.byteLength === b.byteLength && a.every((byte, i) => byte === b[i]);
+}

@@ -1,0 +1,173 @@
+import { toHex } from "../../util/bytes.js";
+import { type AssetSource, damaged, isOffline } from "./asset-source.js";
+import { type Assets, loadVerified, type VerifiedFile } from "./assets.js";
+import type { ImageManifest } from "./manifest.js";
+
+/** Of an image, uncompressed: the build cuts it so. Large enough to be one request for a program, small enough to waste little on a small one. */
+export const IMAGE_CHUNK_BYTES = 256 * 1024;
+/** In the list of chunks: the SHA-256 of what is in the chunk, and the length of its file. */
+const HASH_BYTES = 32;
+const ENTRY_BYTES = HASH_BYTES + 4;
+/** Gzip makes what it cannot make smaller this much larger, at most. */
+const MAX_PACKED_BYTES = IMAGE_CHUNK_BYTES + 1024;
+/** Of a hash, in a chunk's file name. */
+const NAME_DIGITS = 20;
+/** Kept inflated: 16 MB, for the guest's own page cache keeps what it read. */
+const KEPT_CHUNKS = 64;
+/** Fetched ahead of a guest that reads on and on. */
+const AHEAD = 2;
+/** At once, when a whole image is fetched. */
+const PARALLEL = 6;
+
+/** Loads an image's list of chunks. IMAGE_PULL_FAILED, for what is no list of its chunks, too. */
+export async function loadChunkList(assets: Assets, image: ImageManifest): Promise<VerifiedFile[]> {
+  const { base, baseBytes } = image;
+  const list = await assets.load(base);
+  const count = Math.ceil(baseBytes / IMAGE_CHUNK_BYTES);
+  const refuse = (what: string) => damaged(assets.source, base, what);
+  if (list.byteLength !== count * ENTRY_BYTES) throw refuse("has not as many chunks as the image");
+  const view = new DataView(list.buffer, list.byteOffset, list.byteLength);
+  return Array.from({ length: count }, (_, i) => {
+    const at = i * ENTRY_BYTES;
+    const rawSha256 = toHex(list.subarray(at, at + HASH_BYTES));
+    const bytes = view.getUint32(at + HASH_BYTES, true);
+    if (bytes > MAX_PACKED_BYTES) throw refuse("has a chunk that is too large");
+    return {
+      file: `chunks/${rawSha256.slice(0, NAME_DIGITS)}.bin`,
+      bytes,
+      rawBytes: Math.min(IMAGE_CHUNK_BYTES, baseBytes - i * IMAGE_CHUNK_BYTES),
+      rawSha256,
+    };
+  });
+}
+
+/** Reasons why a guest cannot read part of its image now: no network or server, or a chunk that is damaged or missing. Null: it can. */
+export interface ImageTrouble {
+  offline: string | null;
+  damaged: string | null;
+}
+
+/** The chunks of an image, fetched when they are first read, each once, verified. */
+export class ImageChunks {
+  /** In order of use, the latest last. */
+  private readonly kept = new Map<number, Uint8Array>();
+  private readonly loading = new Map<number, Promise<Uint8Array>>();
+  /** Of the last read: none yet, so that the first one begins no series. */
+  private last = -2;
+  /** Asks for a chunk again for as long as the guest's disk may be silent. While it is false, whoever waits is told soon. */
+  patient = false;
+  /** Told when {@link ImageTrouble} begins or ends. */
+  onTrouble: (trouble: ImageTrouble) => void = () => {};
+  private readonly trouble: ImageTrouble = { offline: null, damaged: null };
+  /** A chunk could not be had for want of a network, and nothing has come since. The guest reads on page by page, and must not wait as long for each. */
+  private offline = false;
+  /** Chunks that the guest could not read, damaged or missing, and that have not come since. */
+  private readonly damaged = new Set<number>();
+
+  private constructor(
+    private readonly source: AssetSource,
+    private readonly files: readonly VerifiedFile[],
+    readonly byteLength: number,
+  ) {}
+
+  static async open(assets: Assets, image: ImageManifest): Promise<ImageChunks> {
+    const files = await loadChunkList(assets, image);
+    return new ImageChunks(assets.source, files, image.baseBytes);
+  }
+
+  /** The contents of one chunk: at once when it is here. IMAGE_PULL_FAILED. */
+  get(number: number): Uint8Array | Promise<Uint8Array> {
+    if (number === this.last + 1) for (let i = 1; i <= AHEAD; i++) this.prefetch(number + i);
+    this.last = number;
+    const here = this.kept.get(number);
+    if (!here) return this.read(number);
+    this.keep(number, here);
+    return here;
+  }
+
+  /** Loads a chunk that somebody waits for. One that was only fetched ahead is nobody's trouble when it fails. */
+  private read(number: number): Promise<Uint8Array> {
+    return this.load(number).catch((error) => {
+      if (!isOffline(error)) this.damaged.add(number);
+      throw error;
+    });
+  }
+
+  private prefetch(number: number): void {
+    // Whoever reads it later sees its failure.
+    if (!this.offline && number < this.files.length && !this.kept.has(number))
+      this.load(number).catch(() => {});
+  }
+
+  private load(number: number): Promise<Uint8Array> {
+    const under = this.loading.get(number);
+    if (under) return under;
+    const loading = this.fetch(number).finally(() => this.loading.delete(number));
+    this.loading.set(number, loading);
+    return loading;
+  }
+
+  /** Notes that a read by the guest has failed. */
+  noteUnreadable(error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    this.setTrouble(isOffline(error) ? "offline" : "damaged", why);
+  }
+
+  /** Reports the first of a kind alone: whoever watches a box lists all of them anew at each change. */
+  private setTrouble(kind: keyof ImageTrouble, why: string | null): void {
+    if ((this.trouble[kind] === null) === (why === null)) return;
+    this.trouble[kind] = why;
+    this.onTrouble({ ...this.trouble });
+  }
+
+  private async fetch(number: number): Promise<Uint8Array> {
+    const file = this.files[number]!;
+    const { offline } = this;
+    try {
+      // What is kept here tells nothing of the network.
+      const isKept = offline && (await this.source.isHere(file.file));
+      const tries = offline ? { tries: 1 } : this.patient ? { tries: Number.POSITIVE_INFINITY } : {};
+      const bytes = await loadVerified(this.source, file, tries);
+      // Nor does what was on its way before.
+      if (offline && !isKept) this.offline = false;
+      this.damaged.delete(number);
+      if (!this.offline) this.setTrouble("offline", null);
+      if (this.damaged.size === 0) this.setTrouble("damaged", null);
+      this.keep(number, bytes);
+      return bytes;
+    } catch (error) {
+      if (isOffline(error)) this.offline = true;
+      throw error;
+    }
+  }
+
+  private keep(number: number, bytes: Uint8Array): void {
+    this.kept.delete(number);
+    this.kept.set(number, bytes);
+    if (this.kept.size > KEPT_CHUNKS) this.kept.delete(this.kept.keys().next().value!);
+  }
+}
+
+/** Fetches every file that is not here yet, so that the source keeps it. IMAGE_PULL_FAILED, the signal's reason. */
+export async function fetchAll(
+  source: AssetSource,
+  files: readonly VerifiedFile[],
+  { signal, onBytes }: { signal?: AbortSignal; onBytes: (count: number) => void },
+): Promise<void> {
+  const queue = [...files];
+  const failed = new AbortController();
+  const stop = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
+  const work = async () => {
+    for (let file = queue.shift(); file; file = queue.shift()) {
+      stop.throwIfAborted();
+      if (!(await source.isHere(file.file))) await loadVerified(source, file, { signal: stop });
+      onBytes(file.bytes);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: PARALLEL }, work));
+  } catch (error) {
+    failed.abort(error);
+    throw error;
+  }
+}

@@ -1,0 +1,105 @@
+import type { DownloadResult, FileEntry, FileOperation, UploadSpec } from "../../backend/backend.js";
+import { BoxRunError, invalid } from "../../backend/errors.js";
+import { requireFilePath } from "../../backend/transfers.js";
+import { downloadError, fileError, uploadError } from "../guest/errno.js";
+import type { Guest } from "../guest/guest.js";
+import { getFile, putFile, TransferFailed } from "../guest/guest-files.js";
+import { operateInGuest } from "../guest/guest-operation.js";
+
+/** Keeps the process alive while work is under way. */
+type Hold = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** Puts one file into a guest, as a backend's `upload`. */
+export async function uploadFile(
+  guest: Guest,
+  hold: Hold,
+  file: { path: string; body: ReadableStream<Uint8Array> } & UploadSpec,
+): Promise<void> {
+  requireFilePath(file.path);
+  try {
+    await hold(() => putFile(guest, file));
+  } catch (error) {
+    throw error instanceof TransferFailed ? uploadError(file.path, error.failure) : error;
+  }
+}
+
+/** Gets one file out of a guest. */
+export async function downloadFile(
+  guest: Guest,
+  hold: Hold,
+  path: string,
+  signal?: AbortSignal,
+): Promise<DownloadResult> {
+  requireFilePath(path);
+  const wrap = (error: unknown) =>
+    error instanceof TransferFailed ? downloadError(path, error.failure) : error;
+  const file = await hold(() => getFile(guest, path, signal)).catch((error) => Promise.reject(wrap(error)));
+  const reader = file.stream.getReader();
+  if (signal?.aborted) {
+    await reader.cancel(signal.reason);
+    throw signal.reason;
+  }
+  const onAbort = () => void reader.cancel(signal?.reason).catch(() => {});
+  signal?.addEventListener("abort", onAbort, { once: true });
+  const finish = () => signal?.removeEventListener("abort", onAbort);
+  // Files under /proc and the like have no size before they are read.
+  const size = file.size > 0 ? file.size : null;
+  let left = size ?? Number.POSITIVE_INFINITY;
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        try {
+          const { done, value } = await hold(() => reader.read());
+          signal?.throwIfAborted();
+          if (done && size !== null && left > 0) throw shrank(path, size - left, size);
+          const taken = value?.subarray(0, left);
+          left -= taken?.byteLength ?? 0;
+          if (taken) controller.enqueue(taken);
+          if (!done && left > 0) return;
+          finish();
+          controller.close();
+          // What a file has grown by since is not asked for.
+          if (!done) await reader.cancel();
+        } catch (error) {
+          finish();
+          controller.error(wrap(error));
+        }
+      },
+      cancel: (reason) => {
+        finish();
+        return reader.cancel(reason);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return { size, mode: file.mode, stream };
+}
+
+function shrank(path: string, got: number, size: number): BoxRunError {
+  const message = `download of ${path}: it was made shorter meanwhile, ${got} of ${size} bytes came`;
+  return new BoxRunError("RUNTIME_ERROR", message, { retryable: true });
+}
+
+/** Does one thing with the files of a guest. */
+export async function operateOnFiles(
+  guest: Guest,
+  hold: Hold,
+  operation: FileOperation,
+  signal?: AbortSignal,
+): Promise<FileEntry[]> {
+  const path = requirePath(operation.path);
+  if (operation.op === "rename") requirePath(operation.to);
+  try {
+    return await hold(() => operateInGuest(guest, operation, signal));
+  } catch (error) {
+    throw error instanceof TransferFailed ? fileError(operation.op, path, error.failure) : error;
+  }
+}
+
+/** The path in words. */
+function requirePath(path: Uint8Array): string {
+  const shown = new TextDecoder().decode(path);
+  if (!shown.startsWith("/"))
+    throw invalid(`a path in a box must be absolute, and ${JSON.stringify(shown)} is not`);
+  return shown;
+}

@@ -1,0 +1,227 @@
+import type { BoxInfo, BoxSpec, CreateProgress } from "../../backend/backend.js";
+import { BoxRunError, invalid } from "../../backend/errors.js";
+import { DEFAULT_DISK_GB } from "../../contract/schemas.js";
+import { untilAborted } from "../../util/abort.js";
+import { deferred } from "../../util/deferred.js";
+import { newId } from "../../util/ids.js";
+import type { Assets } from "../assets/assets.js";
+import type { ImageManifest } from "../assets/manifest.js";
+import { GuestMachine } from "../host/guest-machine.js";
+import type { Host } from "../host/host.js";
+import type { MachineConfig } from "../machine/messages.js";
+import { neededAssets } from "../machine/needed-assets.js";
+import type { Release } from "../store/box-store.js";
+import { type BoxRecord, newRecord } from "../store/record.js";
+import type { BoxRegistry } from "./box-registry.js";
+import { freeMemoryMb, requireRoom, totalMemoryMb } from "./capabilities.js";
+import { DEFAULT_DISK, GROWING_DISK, type ImageCatalog } from "./image-catalog.js";
+import { LocalBox } from "./local-box.js";
+import type { LocalOptions } from "./options.js";
+import { type MachineStart, WarmPool } from "./warm-pool.js";
+
+const DEFAULT_LOG_LIMIT_BYTES = 16 * 2 ** 20;
+
+/** What may be said with a creation or a start. */
+export interface LaunchOptions {
+  signal?: AbortSignal;
+  onProgress?: (progress: CreateProgress) => void;
+}
+
+/** Makes and starts the boxes of a backend. */
+export class BoxLauncher {
+  private readonly logLimitBytes: number;
+  private readonly pool: WarmPool;
+  /** What boxes may have together, in MiB. */
+  readonly memoryMb: number;
+  private readonly boxes = new Set<LocalBox>();
+  private readonly starting = new Map<string, Promise<BoxInfo>>();
+
+  /** `requireOpen` throws once the backend is closed. */
+  constructor(
+    private readonly host: Host,
+    private readonly catalog: ImageCatalog,
+    private readonly options: LocalOptions,
+    private readonly requireOpen: () => void,
+  ) {
+    this.logLimitBytes = options.logLimitBytes ?? DEFAULT_LOG_LIMIT_BYTES;
+    if (!Number.isSafeInteger(this.logLimitBytes) || this.logLimitBytes < 0) {
+      throw invalid("local.logLimitBytes must be a whole number of bytes");
+    }
+    this.memoryMb = totalMemoryMb(options.memoryMb, host.memoryMb);
+    if (!(this.memoryMb > 0)) throw invalid("local.memoryMb must be a number above 0");
+    this.pool = new WarmPool(
+      host,
+      options.warm ?? [],
+      () => freeMemoryMb(this.memoryMb, this.running()),
+      (image, memoryMb) => this.startOf(image, memoryMb),
+    );
+  }
+
+  /** Makes a box and starts it; a failed creation leaves nothing. NAME_ALREADY_EXISTS, RESOURCE_EXCEEDED. */
+  async create(registry: BoxRegistry, spec: BoxSpec, options: LaunchOptions): Promise<BoxInfo> {
+    // From here to `adopt` nothing waits: a client that closes has all its boxes to end.
+    this.requireOpen();
+    this.requireRoom(spec);
+    const record = newRecord(newId("box"), spec);
+    const create = () => registry.store.create(record.id, record);
+    // Only a name has to be compared with those of all other boxes.
+    const lock =
+      spec.name === null
+        ? create()
+        : registry.store.exclusively(async () => {
+            const taken = (await registry.list()).some(({ name }) => name === spec.name);
+            if (!taken) return create();
+            throw new BoxRunError(
+              "NAME_ALREADY_EXISTS",
+              `there is a box named ${JSON.stringify(spec.name)} already`,
+            );
+          });
+    const box = this.adopt(registry, record, lock, this.pool.take(spec) ?? new GuestMachine(this.host));
+    try {
+      await this.boot(box, record, DEFAULT_DISK_GB, options);
+      return box.info;
+    } catch (error) {
+      await box.remove().catch(() => {});
+      throw error;
+    } finally {
+      this.pool.fillSoon();
+    }
+  }
+
+  /** Starts a box at rest. BOX_ALREADY_RUNNING, BOX_LOCKED, RESOURCE_EXCEEDED. */
+  async start(registry: BoxRegistry, boxId: string, options: LaunchOptions): Promise<BoxInfo> {
+    // One after the other: a start that was given up may hold the lock for a moment yet.
+    const before = this.starting.get(boxId);
+    const start = (before ?? Promise.resolve())
+      .catch(() => {})
+      .then(() => this.startNext(registry, boxId, options));
+    this.starting.set(boxId, start);
+    try {
+      return await start;
+    } finally {
+      if (this.starting.get(boxId) === start) this.starting.delete(boxId);
+    }
+  }
+
+  private async startNext(registry: BoxRegistry, boxId: string, options: LaunchOptions): Promise<BoxInfo> {
+    options.signal?.throwIfAborted();
+    const here = registry.running.get(boxId);
+    if (here && !here.ended) throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is running`);
+    await here?.ended;
+    const { record, release } = await registry.take(boxId);
+    try {
+      this.requireOpen();
+      this.requireRoom(record.spec);
+    } catch (error) {
+      await release();
+      throw error;
+    }
+    const box = this.adopt(registry, record, Promise.resolve(release), new GuestMachine(this.host));
+    try {
+      await this.boot(box, record, null, options);
+      return box.info;
+    } catch (error) {
+      const stopped = new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} could not be started`);
+      await box.end(stopped, { stoppedAt: new Date().toISOString() }).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Ends the machines that have not become boxes. */
+  close(): Promise<void> {
+    return this.pool.close();
+  }
+
+  private running(): BoxInfo[] {
+    return [...this.boxes].filter((box) => !box.ended).map((box) => box.info);
+  }
+
+  private requireRoom({ memoryMb }: BoxSpec): void {
+    requireRoom(memoryMb, this.memoryMb, this.running());
+  }
+
+  private adopt(
+    registry: BoxRegistry,
+    record: BoxRecord,
+    lock: Promise<Release>,
+    machine: GuestMachine,
+  ): LocalBox {
+    const box: LocalBox = new LocalBox(record, lock, machine, {
+      store: registry.store,
+      logLimitBytes: this.logLimitBytes,
+      durability: this.options.durability ?? "relaxed",
+      isPaused: () => registry.isPaused,
+      onChanged: () => registry.changed(),
+      onEnded: (_, unwritten) => {
+        this.boxes.delete(box);
+        registry.ended(record.id, unwritten);
+        this.pool.fillSoon();
+      },
+    });
+    registry.running.set(record.id, box);
+    this.boxes.add(box);
+    this.pool.giveWay();
+    return box;
+  }
+
+  /** `newDiskGb`: the size whose template needs no growing; null: the box has a disk. */
+  private async boot(
+    box: LocalBox,
+    record: BoxRecord,
+    newDiskGb: number | null,
+    { signal, onProgress }: LaunchOptions,
+  ): Promise<void> {
+    // What the caller's callback throws is the caller's: it fails the creation, wherever it was called from.
+    const callbackFailed = deferred<never>();
+    const report = (progress: CreateProgress) => {
+      try {
+        onProgress?.(progress);
+      } catch (error) {
+        callbackFailed.reject(error);
+      }
+    };
+    const boot = async () => {
+      report({ phase: "download" });
+      const assets = await this.catalog.open();
+      const image = this.catalog.imageOf(assets, record);
+      const { name, description, baseSha256 } = image;
+      box.describeImage({ name, description, baseSha256 });
+      const { memoryMb, diskSizeGb } = record.spec;
+      const disk = newDiskGb === null ? null : diskSizeGb === newDiskGb ? DEFAULT_DISK : GROWING_DISK;
+      const config = this.configOf(assets, image, { memoryMb, disk, diskSizeGb });
+      const totalBytes = assets.downloadBytes(neededAssets(config));
+      let loadedBytes = 0;
+      const onLoaded = (bytes: number) => {
+        // The guest's own reads, once it runs, are no longer what the caller waits for.
+        loadedBytes += bytes;
+        if (loadedBytes <= totalBytes) report({ phase: "download", loadedBytes, totalBytes });
+      };
+      await box.boot(config, this.catalog.compileEmulator(assets), report, onLoaded);
+    };
+    await box.hold(() => untilAborted(Promise.race([boot(), callbackFailed.promise]), signal));
+  }
+
+  private configOf(
+    { manifest }: Assets,
+    image: ImageManifest,
+    { memoryMb, disk, diskSizeGb }: { memoryMb: number; disk: string | null; diskSizeGb: number },
+  ): MachineConfig {
+    return {
+      image: image.name,
+      memoryMb,
+      disk,
+      diskBytes: diskSizeGb * 2 ** 30,
+      manifest,
+      assets: this.catalog.location,
+      ...(this.options.cache !== undefined && { cache: this.options.cache }),
+    };
+  }
+
+  private async startOf(image: string, memoryMb: number): Promise<MachineStart> {
+    const assets = await this.catalog.open();
+    const found = this.catalog.find(assets, image);
+    const disk = { disk: DEFAULT_DISK, diskSizeGb: DEFAULT_DISK_GB };
+    const config = this.configOf(assets, found, { memoryMb, ...disk });
+    return { config, emulator: this.catalog.compileEmulator(assets) };
+  }
+}

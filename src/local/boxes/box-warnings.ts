@@ -1,0 +1,41 @@
+import type { ImageTrouble } from "../assets/image-chunks.js";
+
+/** Warnings of a box that runs (`info.local.warnings`). */
+export class BoxWarnings {
+  private notes: string[] = [];
+  private trouble: ImageTrouble = { offline: null, damaged: null };
+  private unstored: string | null = null;
+
+  /** `onChanged` is called when there are others than before, but not for the notes of the start: what runs then is news itself. */
+  constructor(private readonly onChanged: () => void) {}
+
+  /** Sets the notes of the start, which hold for as long as the box runs. */
+  setNotes(notes: string[]): void {
+    this.notes = notes;
+  }
+
+  /** Sets why the guest cannot read part of its image, and clears what is over. */
+  setTrouble(trouble: ImageTrouble): void {
+    this.trouble = trouble;
+    this.onChanged();
+  }
+
+  /** Notes that something written could not be stored. Nothing clears that. */
+  setUnstored(why: string): void {
+    if (this.unstored !== null) return;
+    this.unstored = why;
+    this.onChanged();
+  }
+
+  list(): string[] {
+    const { offline, damaged } = this.trouble;
+    const list = [...this.notes];
+    if (offline !== null) list.push(`offline: ${describeUnread(offline)}`);
+    if (damaged !== null) list.push(`damaged or missing: ${describeUnread(damaged)}`);
+    if (this.unstored !== null) list.push(`what was written last could not be stored: ${this.unstored}`);
+    return list;
+  }
+}
+
+const describeUnread = (why: string) =>
+  `part of the image could not be read, and what needed it got an input/output error; the next read tries again: ${why}`;

@@ -1,0 +1,81 @@
+import type { BoxInfo, BoxSpec, Capabilities } from "../../backend/backend.js";
+import { BoxRunError, invalid, unsupported } from "../../backend/errors.js";
+import { MAX_PATH } from "../protocol/frame-types.js";
+
+/** The least that boots, and the most that v86 can address. */
+const MIN_MEMORY_MB = 96;
+const MAX_MEMORY_MB = 2000;
+/**
+ * Of a device's memory, what its boxes may have together unless the options say so. A machine takes of its memory what its guest has touched: an idle box of 1024 MB has some 60 to 150 MB, a busy one seldom more
+ * than a third.
+ */
+const SHARE_OF_DEVICE = 2;
+/** Where a browser does not tell. */
+const USUAL_DEVICE_MB = 8192;
+const MAX_DISK_GB = 64;
+/** v86 has one processor; a box may ask for more, and gets that one. */
+export const MAX_CPU = 64;
+
+/** What the local backend can do, and why it cannot what it cannot. */
+export const CAPABILITIES: Capabilities = {
+  bytes: true,
+  cursor: true,
+  stdin: true,
+  signal: true,
+  network: "the local backend has no network yet",
+  volumes: "the local backend has no volumes yet; use upload",
+  attach: true,
+  usage: true,
+  persistence: true,
+  pull: true,
+  files: true,
+  stderr: true,
+};
+
+/** VALIDATION_ERROR. */
+export function requireMemory(memoryMb: number): void {
+  if (Number.isSafeInteger(memoryMb) && memoryMb >= MIN_MEMORY_MB && memoryMb <= MAX_MEMORY_MB) return;
+  throw invalid(
+    `memoryMb must be ${MIN_MEMORY_MB} to ${MAX_MEMORY_MB} for a local box, and ${memoryMb} is not`,
+  );
+}
+
+/** What boxes may have together, in MiB: the option, else by what the device has. */
+export function totalMemoryMb(option: number | undefined, deviceMb: number | undefined): number {
+  return option ?? SHARE_OF_DEVICE * (deviceMb ?? USUAL_DEVICE_MB);
+}
+
+type Running = readonly Pick<BoxInfo, "id" | "name" | "memoryMb">[];
+
+/** What those that run leave of it. */
+export function freeMemoryMb(totalMb: number, running: Running): number {
+  return totalMb - running.reduce((sum, { memoryMb }) => sum + memoryMb, 0);
+}
+
+/** Refuses a box that does not fit beside those that run: RESOURCE_EXCEEDED. */
+export function requireRoom(askedMb: number, totalMb: number, running: Running): void {
+  const freeMb = freeMemoryMb(totalMb, running);
+  if (askedMb <= freeMb) return;
+  const taken = running.map(({ id, name, memoryMb }) => `${name ?? id} has ${memoryMb}`);
+  throw new BoxRunError(
+    "RESOURCE_EXCEEDED",
+    `a box of ${askedMb} MB does not fit: of ${totalMb} MB for all boxes that run here ${Math.max(0, freeMb)} are free${taken.length > 0 ? `; ${taken.join(", ")}` : ""}`,
+    {
+      retryable: true,
+      hint: "stop a box, ask for less with memoryMb, or allow more with local.memoryMb",
+    },
+  );
+}
+
+/** Refuses a box that cannot be made here: VALIDATION_ERROR, UNSUPPORTED. */
+export function requireBuildable(spec: BoxSpec): void {
+  requireMemory(spec.memoryMb);
+  if (spec.diskSizeGb > MAX_DISK_GB) {
+    throw invalid(`diskSizeGb must be 1 to ${MAX_DISK_GB} for a local box, and ${spec.diskSizeGb} is not`);
+  }
+  const workdirBytes = new TextEncoder().encode(spec.workdir).byteLength;
+  if (workdirBytes > MAX_PATH)
+    throw invalid(`workdir must take at most ${MAX_PATH} bytes, got ${workdirBytes}`);
+  if (spec.network) throw unsupported(`network: ${CAPABILITIES.network}`);
+  if (spec.volumes?.length) throw unsupported(`volumes: ${CAPABILITIES.volumes}`);
+}

@@ -1,0 +1,36 @@
+import { invalid } from "../../backend/errors.js";
+import { MAX_PATH, MAX_STRING, MAX_STRINGS, STRING_OVERHEAD } from "../protocol/frame-types.js";
+
+/** Linux counts the program's path, too, as it is found in the box: room is kept for the longest. */
+const LIMIT = MAX_STRINGS - (MAX_PATH + 1);
+const HINT = "upload what is long as a file, or pass it as stdin";
+
+/**
+ * Refuses a command that Linux would not start for its size. VALIDATION_ERROR names what is too long, by how much, and the limit.
+ *
+ * @example
+ * requireCommandSize(["echo", "hello"], { PATH: "/bin" });
+ */
+export function requireCommandSize(argv: readonly string[], env: Readonly<Record<string, string>>): void {
+  const encoder = new TextEncoder();
+  let total = 0;
+  const add = (name: string, text: string) => {
+    const bytes = encoder.encode(text).byteLength;
+    if (bytes > MAX_STRING) {
+      throw invalid(
+        `${name} must take at most ${MAX_STRING} bytes (128 KiB with the zero that ends it), got ${bytes}, which is ${bytes - MAX_STRING} too many`,
+        HINT,
+      );
+    }
+    total += bytes + STRING_OVERHEAD;
+  };
+  for (const [i, argument] of argv.entries()) add(`cmd[${i}]`, argument);
+  for (const [name, value] of Object.entries(env)) {
+    add(`the environment variable ${JSON.stringify(name.slice(0, 100))}`, `${name}=${value}`);
+  }
+  if (total <= LIMIT) return;
+  throw invalid(
+    `the command and its environment must together take at most ${LIMIT} bytes (2 MiB less 4 KiB for the program's path, with ${STRING_OVERHEAD} bytes more for each string), got ${total}, which is ${total - LIMIT} too many`,
+    HINT,
+  );
+}

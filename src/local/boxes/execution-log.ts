@@ -1,0 +1,158 @@
+import type { BackendEvent, OutputStream } from "../../backend/backend.js";
+import { untilAborted } from "../../util/abort.js";
+import { type Deferred, deferred } from "../../util/deferred.js";
+
+/** Charged for an entry beside its bytes, so that a command which prints byte by byte fills the log and not the memory. */
+const ENTRY_OVERHEAD_BYTES = 128;
+
+type LogEvent = Extract<BackendEvent, { type: "log" }>;
+
+interface Reader {
+  /** The last seq it has taken. */
+  cursor: number;
+}
+
+/**
+ * The output of one execution, read by any number of cursors.
+ *
+ * The first of it is kept for good, for as long as `takeRoom` gives room, and up to there the command never waits for a reader. What comes later is held only
+ * until every live reader has taken it, and `onReleased` is called then: the command runs at their pace. With no reader, it is dropped.
+ */
+export class ExecutionLog {
+  private readonly kept: LogEvent[] = [];
+  /** What is kept for good, with what each entry costs beside its bytes. */
+  keptBytes = 0;
+  private full = false;
+  /** Numbered without a gap. The first `passed` of them have been taken by all. */
+  private readonly passing: LogEvent[] = [];
+  private passed = 0;
+  private exit: BackendEvent | undefined;
+  private failure: Error | undefined;
+  private lastSeq = 0;
+  private readonly readers = new Set<Reader>();
+  private changed: Deferred<void> = deferred();
+  private pacing = true;
+  /** Bytes that nobody will ever read. */
+  droppedBytes = 0;
+
+  constructor(
+    private readonly takeRoom: (bytes: number) => boolean,
+    private readonly onReleased: (bytes: number) => void,
+  ) {}
+
+  append(stream: OutputStream, bytes: Uint8Array): void {
+    // A small piece of a large message would keep all of the message in memory.
+    const own = bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes;
+    const event: LogEvent = { type: "log", stream, bytes: own, seq: ++this.lastSeq };
+    const cost = bytes.byteLength + ENTRY_OVERHEAD_BYTES;
+    if (!this.full && this.takeRoom(cost)) {
+      this.kept.push(event);
+      this.keptBytes += cost;
+      this.onReleased(bytes.byteLength);
+    } else {
+      this.full = true;
+      if (this.readers.size === 0 || !this.pacing) return this.drop(event);
+      this.passing.push(event);
+    }
+    this.wake();
+  }
+
+  /** What is kept for good, in order. */
+  get head(): readonly LogEvent[] {
+    return this.kept;
+  }
+
+  /** Of the last event so far. */
+  get seq(): number {
+    return this.lastSeq;
+  }
+
+  /** No more output comes. */
+  finish(exitCode: number | null): void {
+    if (this.failure) return;
+    this.exit ??= { type: "exit", exitCode, seq: ++this.lastSeq };
+    this.wake();
+  }
+
+  /** The end will never be known: readers get what there is, then this error. */
+  fail(error: Error): void {
+    if (this.exit) return;
+    this.failure ??= error;
+    this.wake();
+  }
+
+  /** From now on nothing waits for a reader: the command is being ended, and must not be held up by output that nobody takes. */
+  stopPacing(): void {
+    this.pacing = false;
+    for (const event of this.passing.splice(0).slice(this.passed)) this.drop(event);
+    this.passed = 0;
+  }
+
+  /** Every event after `after`, then live, up to and including "exit". */
+  async *read(after: number, signal?: AbortSignal): AsyncGenerator<BackendEvent, void, undefined> {
+    const reader: Reader = { cursor: after };
+    this.readers.add(reader);
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        const event = this.next(reader.cursor);
+        if (!event) {
+          if (this.failure) throw this.failure;
+          // Nothing comes after the exit, wherever the reader began.
+          if (this.exit) return;
+          await untilAborted(this.changed.promise, signal);
+          continue;
+        }
+        yield event;
+        reader.cursor = event.seq;
+        if (event.type === "exit") return;
+        this.release();
+      }
+    } finally {
+      this.readers.delete(reader);
+      this.release();
+    }
+  }
+
+  private next(cursor: number): BackendEvent | undefined {
+    // Kept events are numbered from 1 without a gap.
+    const kept = this.kept[cursor];
+    if (kept) return kept;
+    const first = this.passing[this.passed];
+    if (first) {
+      const passing = this.passing[this.passed + Math.max(0, cursor + 1 - first.seq)];
+      if (passing) return passing;
+    }
+    return this.exit && this.exit.seq > cursor ? this.exit : undefined;
+  }
+
+  /** Lets go of what all readers have taken. */
+  private release(): void {
+    let slowest = Number.POSITIVE_INFINITY;
+    for (const reader of this.readers) slowest = Math.min(slowest, reader.cursor);
+    for (
+      let event = this.passing[this.passed];
+      event && event.seq <= slowest;
+      event = this.passing[this.passed]
+    ) {
+      this.passed++;
+      if (this.readers.size === 0) this.droppedBytes += event.bytes.byteLength;
+      this.onReleased(event.bytes.byteLength);
+    }
+    // Not one by one: a guest may print a million single bytes before its reader takes the first.
+    if (this.passed * 2 < this.passing.length) return;
+    this.passing.splice(0, this.passed);
+    this.passed = 0;
+  }
+
+  private drop(event: LogEvent): void {
+    this.droppedBytes += event.bytes.byteLength;
+    this.onReleased(event.bytes.byteLength);
+  }
+
+  private wake(): void {
+    const { resolve } = this.changed;
+    this.changed = deferred();
+    resolve();
+  }
+}

@@ -1,0 +1,141 @@
+import type { ImageInfo, TransferProgress } from "../../backend/backend.js";
+import { BoxRunError, unsupported } from "../../backend/errors.js";
+import { DEFAULT_MEMORY_MB } from "../../contract/schemas.js";
+import { retryLater } from "../../util/retry-later.js";
+import { Assets } from "../assets/assets.js";
+import { fetchAll, loadChunkList } from "../assets/image-chunks.js";
+import { type ImageManifest, readManifest } from "../assets/manifest.js";
+import type { Host } from "../host/host.js";
+import type { BoxRecord } from "../store/record.js";
+import type { LocalOptions } from "./options.js";
+
+/** File system templates: one of the default size, and a small one that the guest grows. */
+export const DEFAULT_DISK = "disk-8g";
+export const GROWING_DISK = "disk-1g";
+
+/** SHA-256 of images by that of their packed list of chunks, which is what records of boxes had at first: of those images that have not changed since. */
+const BASE_OF_CHUNK_LIST: Readonly<Record<string, string>> = {
+  // tiny
+  "4f501e23d650cbbd071604c4da5d8fbe475c1323fcced8317cfca176559d3018":
+    "8932564797a6dcb5ea62d60cc4f8a3191c084317831da8143d2ff1ab65197bf4",
+};
+
+/** The images that boxes can be made of, by all their names, and the emulator they run in. */
+export class ImageCatalog {
+  readonly location: string;
+  private assets: Promise<Assets> | undefined;
+  private emulator: Promise<WebAssembly.Module> | undefined;
+
+  constructor(
+    private readonly host: Host,
+    private readonly options: LocalOptions,
+  ) {
+    this.location = host.assetsLocation(options.assets);
+  }
+
+  /** What there is to make boxes of. */
+  async list(): Promise<ImageInfo[]> {
+    const assets = await this.open();
+    return assets.manifest.images.map((image) => ({
+      name: image.name,
+      aliases: [...image.aliases, ...image.standsFor],
+      description: image.description,
+      downloadBytes: assets.downloadBytes(["v86.wasm", image.base, defaultSnapshot(image)]),
+      totalBytes: this.pullFiles(assets, image).bytes + image.baseDownloadBytes,
+    }));
+  }
+
+  /** Fetches all of an image. UNSUPPORTED where nothing is kept, IMAGE_PULL_FAILED. */
+  async pull(
+    name: string,
+    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (progress: TransferProgress) => void },
+  ): Promise<void> {
+    const assets = await this.open();
+    const { source } = assets;
+    const image = this.find(assets, name);
+    if (source.keeps !== true) throw unsupported(`pull: ${source.keeps}`);
+    const { files, bytes } = this.pullFiles(assets, image);
+    const totalBytes = bytes + image.baseDownloadBytes;
+    let loadedBytes = 0;
+    const onBytes = (count: number) => {
+      loadedBytes += count;
+      onProgress?.({ loadedBytes, totalBytes });
+    };
+    const chunks = await loadChunkList(assets, image);
+    await fetchAll(source, [...files, ...chunks], { ...(signal && { signal }), onBytes });
+  }
+
+  /** What of an image, beside its chunks, boxes of the default sizes need. */
+  private pullFiles({ manifest }: Assets, image: ImageManifest) {
+    const snapshots = image.snapshots.filter(({ memoryMb }) => memoryMb === DEFAULT_MEMORY_MB);
+    // A snapshot of two machines is listed for each.
+    const names = new Set(snapshots.map(({ name }) => name));
+    for (const name of ["v86.wasm", DEFAULT_DISK, GROWING_DISK, image.base]) names.add(name);
+    const files = [...names].flatMap((name) => manifest.files[name] ?? []);
+    return { files, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
+  }
+
+  /** The assets, and the manifest that was read once. IMAGE_PULL_FAILED. */
+  open(): Promise<Assets> {
+    this.assets ??= retryLater(this.readAssets(), () => {
+      this.assets = undefined;
+    });
+    return this.assets;
+  }
+
+  private async readAssets(): Promise<Assets> {
+    const source = this.host.openSource(this.location, this.options.cache);
+    return new Assets(source, await readManifest(source));
+  }
+
+  /** The emulator, compiled once for all boxes. */
+  compileEmulator(assets: Assets): Promise<WebAssembly.Module> {
+    this.emulator ??= retryLater(assets.compile("v86.wasm"), () => {
+      this.emulator = undefined;
+    });
+    return this.emulator;
+  }
+
+  /** IMAGE_PULL_FAILED. */
+  find({ manifest }: Assets, asked: string): ImageManifest {
+    const { images } = manifest;
+    const found = images.find(({ name, aliases }) => name === asked || aliases.includes(asked));
+    if (found) return found;
+    const standIn = images.find(({ standsFor }) => standsFor.includes(asked));
+    if (standIn && !this.options.strictImages) return standIn;
+    if (standIn) {
+      throw new BoxRunError(
+        "IMAGE_PULL_FAILED",
+        `${JSON.stringify(asked)} is not here, only what stands in for it: ${standIn.description}`,
+        { hint: `ask for ${JSON.stringify(standIn.name)}, or leave out local.strictImages` },
+      );
+    }
+    const names = images.map(({ name, aliases, standsFor }) => {
+      const others =
+        this.options.strictImages || standsFor.length === 0 ? "" : `, for ${standsFor.join(", ")}`;
+      return `${[name, ...aliases].join(", ")}${others}`;
+    });
+    throw new BoxRunError("IMAGE_PULL_FAILED", `there is no local image ${JSON.stringify(asked)}`, {
+      hint: `there are: ${names.join("; ")}`,
+    });
+  }
+
+  /** The image that a box was made of, or is to be. IMAGE_PULL_FAILED, STATE_MISMATCH. */
+  imageOf(assets: Assets, { spec, image: made, id }: BoxRecord): ImageManifest {
+    const image = this.find(assets, made?.name ?? spec.image);
+    // What says nothing of the contents was made of the first image of that name, or is not made yet.
+    const base = made?.baseSha256 ?? (made?.base && BASE_OF_CHUNK_LIST[made.base]) ?? made?.base;
+    if (!base || base === image.baseSha256) return image;
+    throw new BoxRunError(
+      "STATE_MISMATCH",
+      `box ${id} was made of another build of the image ${image.name}, and its disk only goes with that`,
+      { hint: "use the version of boxrun that made it" },
+    );
+  }
+}
+
+/** The name of the snapshot that a box of the default size starts from. */
+function defaultSnapshot(image: ImageManifest): string {
+  const found = image.snapshots.find(({ memoryMb, disk }) => memoryMb === DEFAULT_MEMORY_MB && disk !== null);
+  return found?.name ?? "kernel";
+}

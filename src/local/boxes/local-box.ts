@@ -1,0 +1,395 @@
+import type {
+  BackendEvent,
+  BoxInfo,
+  CreateProgress,
+  DownloadResult,
+  ExecInfo,
+  ExecSpec,
+  FileEntry,
+  FileOperation,
+  Terminal,
+  TerminalSpec,
+  UploadSpec,
+} from "../../backend/backend.js";
+import { BoxRunError, invalid } from "../../backend/errors.js";
+import { deferred } from "../../util/deferred.js";
+import { startTimer } from "../../util/timer.js";
+import type { ImageTrouble } from "../assets/image-chunks.js";
+import { describeErrno } from "../guest/errno.js";
+import type { Guest } from "../guest/guest.js";
+import type { GuestMachine } from "../host/guest-machine.js";
+import type { MachineHandle } from "../host/machine-handle.js";
+import type { MachineConfig } from "../machine/messages.js";
+import type { BoxStore, Release } from "../store/box-store.js";
+import { type BoxRecord, describeRecord } from "../store/record.js";
+import { BASE_ENV, BoxExecutions } from "./box-executions.js";
+import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
+import { BoxWarnings } from "./box-warnings.js";
+import { requireCommandSize } from "./command-size.js";
+import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
+import { LocalTerminal } from "./local-terminal.js";
+
+/** Memory that the guest's kernel and agent keep for themselves, so that a command which fills the box meets its limit first. */
+const RESERVED_BYTES = 24 * 2 ** 20;
+/** And per byte of memory, for the kernel's own table of pages. */
+const RESERVED_SHARE = 0.02;
+/** Processes and threads in a box: enough for any build, few enough that a fork bomb stays a nuisance. */
+const PROCESS_LIMIT = 1024;
+const ENTROPY_BYTES = 64;
+/** For a script that is done to wait until what it has written is stored: on a slow disk all that a guest holds in memory. */
+const STORE_DEADLINE_MS = 60_000;
+
+/** What a box needs of the backend it belongs to. */
+export interface BoxContext {
+  store: BoxStore;
+  logLimitBytes: number;
+  durability: "relaxed" | "strict";
+  isPaused(): boolean;
+  /** What is to be seen of the box has changed. */
+  onChanged(): void;
+  /** The machine has ended: the box is nobody's now, and its lock is free. `unwritten`: its record, where there was no room for that. Called once. */
+  onEnded(box: LocalBox, unwritten?: BoxRecord): void;
+}
+
+/** A box that runs here: its lock, its machine, its guest and its executions. Once it has ended, another one stands for the next run. */
+export class LocalBox {
+  private readonly machine: MachineHandle;
+  private readonly guest: Guest;
+  private readonly executions: BoxExecutions;
+  private readonly terminals = new Set<LocalTerminal>();
+  private state: "booting" | "running" | "stopping" | "ended" = "booting";
+  private bootedBy: NonNullable<BoxInfo["local"]>["boot"] = null;
+  private readonly warnings: BoxWarnings;
+  private holders = 0;
+  /** Counts how often the last holder has gone: of those that wait for the store, only the latest lets go. */
+  private lettingGo = 0;
+  private paused = false;
+  private stopped: Promise<void> | undefined;
+  private ending: Promise<void> | undefined;
+  private writing: Promise<void> = Promise.resolve();
+  private failure: BoxRunError | undefined;
+  /** False until its lock is held: until then nobody knows of it, and it may come to nothing. */
+  held = false;
+  /** Nobody sees it any more; its files are on their way out. */
+  removed = false;
+
+  /** `lock` and the machine are this object's from now on, to release and to end. */
+  constructor(
+    private record: BoxRecord,
+    private readonly lock: Promise<Release>,
+    private readonly owned: GuestMachine,
+    private readonly context: BoxContext,
+  ) {
+    const onHeld = () => {
+      this.held = true;
+      context.onChanged();
+    };
+    // What it fails with is told by `boot`.
+    lock.then(onHeld, () => {});
+    this.guest = owned.guest;
+    this.machine = owned.handle;
+    this.warnings = new BoxWarnings(context.onChanged);
+    this.guest.onUnstored = (errno) => this.warnings.setUnstored(describeErrno(errno));
+    const { store, logLimitBytes } = context;
+    this.executions = new BoxExecutions(record, this.guest, store, logLimitBytes, this.giveUp);
+    owned.owner = {
+      onLoaded: () => {},
+      onStarting: () => {},
+      onTrouble: (trouble) => this.noteTrouble(trouble),
+      onEnded: (error) => this.fail(error),
+    };
+  }
+
+  get id(): string {
+    return this.record.id;
+  }
+
+  get info(): BoxInfo {
+    const { store } = this.context;
+    const info = describeRecord(this.record, this.state !== "ended", store.persistent === true);
+    // A box that is on its way up, for the first time or again, takes no commands yet.
+    if (this.state === "booting") info.status = "creating";
+    const now = this.state !== "ended" && { boot: this.bootedBy, warnings: this.warnings.list() };
+    return structuredClone({ ...info, local: { ...info.local!, ...now } });
+  }
+
+  /** Set once the box is being ended: resolves when it has been given back. */
+  get ended(): Promise<void> | undefined {
+    return this.ending;
+  }
+
+  /** Notes which image it is made of, to be kept with it. */
+  describeImage(image: NonNullable<BoxRecord["image"]>): void {
+    this.record = { ...this.record, image };
+  }
+
+  /** Brings the machine up and makes the box in it. When it rejects, {@link end} is the caller's to call. */
+  async boot(
+    config: MachineConfig,
+    emulator: Promise<WebAssembly.Module>,
+    onProgress: (progress: CreateProgress) => void,
+    onLoaded: (bytes: number) => void,
+  ): Promise<void> {
+    const { store, durability } = this.context;
+    const { spec } = this.record;
+    this.owned.owner = {
+      ...this.owned.owner,
+      onLoaded,
+      onStarting: () => onProgress({ phase: "boot" }),
+    };
+    const started = this.machine.start(config, emulator);
+    // Until it is awaited, its failure is nobody's.
+    started.catch(() => {});
+    await this.lock;
+    const contents = config.disk === null ? store.keptDisk(this.id) : undefined;
+    const stored = this.machine.giveDisk({
+      location: store.diskLocation(this.id),
+      durability,
+      ...(contents && { contents }),
+    });
+    stored.catch(() => {});
+    const { boot, warnings } = await started;
+    await stored;
+    if (boot === "cold") await this.guest.awaitHello();
+    onProgress({ phase: "setup" });
+    await this.owned.endWarmUp();
+    const memoryBytes = spec.memoryMb * 2 ** 20;
+    await this.guest.setup({
+      hostname: spec.name ?? this.id.replace("_", "-"),
+      entropy: crypto.getRandomValues(new Uint8Array(ENTROPY_BYTES)),
+      diskBytes: spec.diskSizeGb * 2 ** 30,
+      memoryLimitBytes: Math.floor(memoryBytes * (1 - RESERVED_SHARE)) - RESERVED_BYTES,
+      processLimit: PROCESS_LIMIT,
+      workdir: spec.workdir,
+    });
+    const notes = typeof store.persistent === "string" ? [store.persistent] : [];
+    this.bootedBy = this.owned.warm ? "warm" : boot;
+    this.warnings.setNotes([...warnings, ...notes]);
+    await this.write({ made: true, startedAt: new Date().toISOString(), stoppedAt: null, error: null });
+    if (this.failure) throw this.failure;
+    // Given up while that was written.
+    if (this.ending) throw new BoxRunError("BOX_NOT_RUNNING", `box ${this.id} was ended`);
+    this.state = "running";
+    this.context.onChanged();
+    this.setPaused(this.context.isPaused());
+    onProgress({ phase: "ready" });
+  }
+
+  /** Makes it stand still, with all clocks of what runs in it, or lets it go on. */
+  setPaused(paused: boolean): void {
+    if (this.state !== "running" || paused === this.paused) return;
+    this.paused = paused;
+    this.guest.clock.setPaused(paused);
+    this.machine.pause(paused);
+    // For it no time went by.
+    if (!paused) this.guest.setClock();
+  }
+
+  /** Keeps the process alive while `work` is under way, and then until what it has written is stored. */
+  hold = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (this.holders++ === 0) this.machine.hold(true);
+    try {
+      return await work();
+    } finally {
+      if (--this.holders === 0) void this.letGo();
+    }
+  };
+
+  private async letGo(): Promise<void> {
+    const turn = ++this.lettingGo;
+    const stored = this.context.store.persistent === true ? this.guest.flushes.pending() : undefined;
+    if (stored) {
+      const late = deferred();
+      const stop = startTimer(STORE_DEADLINE_MS, late.resolve);
+      await Promise.race([stored, late.promise]);
+      stop();
+    }
+    if (this.holders === 0 && turn === this.lettingGo) this.machine.hold(false);
+  }
+
+  startExec(spec: ExecSpec): Promise<ExecInfo> {
+    this.requireRunning();
+    if (spec.workdir !== null && !spec.workdir.startsWith("/")) {
+      throw invalid(`workdir must be an absolute path, and ${JSON.stringify(spec.workdir)} is not`);
+    }
+    return this.hold(() => this.executions.start(spec));
+  }
+
+  /** Starts a shell on a terminal. It ends with the box. */
+  attach(spec: TerminalSpec, signal: AbortSignal | undefined): Promise<Terminal> {
+    this.requireRunning();
+    signal?.throwIfAborted();
+    const { workdir, env } = this.record.spec;
+    const owner = {
+      hold: this.hold,
+      onStuck: this.giveUp,
+      onFinished: (terminal: LocalTerminal) => this.terminals.delete(terminal),
+    };
+    const joinedEnv = { ...BASE_ENV, ...env };
+    requireCommandSize(spec.shell === null ? [] : [spec.shell], joinedEnv);
+    const terminal = new LocalTerminal(this.guest, { ...spec, workdir, env: joinedEnv }, owner, signal);
+    this.terminals.add(terminal);
+    return this.hold(async () => {
+      await terminal.started();
+      return terminal;
+    });
+  }
+
+  /** Of this run. */
+  execution(execId: string): LocalExecution | undefined {
+    return this.executions.get(execId);
+  }
+
+  listExecs(): ExecInfo[] {
+    return this.executions.list();
+  }
+
+  async *events(
+    execution: LocalExecution,
+    after: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<BackendEvent, void, undefined> {
+    const events = execution.events(after, signal)[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await this.hold(() => events.next());
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      await events.return?.();
+    }
+  }
+
+  async upload(path: string, body: ReadableStream<Uint8Array>, options: UploadSpec): Promise<void> {
+    this.requireRunning();
+    await uploadFile(this.guest, this.hold, { path, body, ...options });
+  }
+
+  async download(path: string, signal?: AbortSignal): Promise<DownloadResult> {
+    this.requireRunning();
+    return downloadFile(this.guest, this.hold, path, signal);
+  }
+
+  async fileOperation(operation: FileOperation, signal?: AbortSignal): Promise<FileEntry[]> {
+    this.requireRunning();
+    return operateOnFiles(this.guest, this.hold, operation, signal);
+  }
+
+  /** Ends what runs in the guest, unmounts its disk, and gives the box back. RUNTIME_ERROR, with the box stopped all the same, when the guest does not do so. */
+  async stop(): Promise<void> {
+    this.requireRunning();
+    this.setPaused(false);
+    this.state = "stopping";
+    this.stopped = this.shutDown();
+    return this.stopped;
+  }
+
+  /** Set once the box is being stopped. */
+  get stopping(): Promise<void> | undefined {
+    return this.stopped;
+  }
+
+  private async shutDown(): Promise<void> {
+    this.executions.expectEnd("the box was stopped");
+    // Shells for people ignore TERM.
+    for (const terminal of this.terminals) void terminal.close();
+    let failed: unknown;
+    try {
+      await this.hold(async () => {
+        await this.guest.shutdown(KILL_GRACE_MS);
+        const contents = await this.machine.stop();
+        if (contents) this.context.store.keepDisk(this.id, contents);
+      });
+    } catch (error) {
+      failed = error;
+    }
+    await this.end(new BoxRunError("BOX_NOT_RUNNING", `box ${this.id} was stopped`), {
+      stoppedAt: new Date().toISOString(),
+    });
+    if (failed === undefined || this.failure || this.removed) return;
+    const why = failed instanceof Error ? failed.message : String(failed);
+    throw new BoxRunError(
+      "RUNTIME_ERROR",
+      `box ${this.id} was switched off, since its guest did not shut down: ${why}`,
+      {
+        cause: failed,
+        hint: "it can be started again; what its programs had not synced may be lost",
+      },
+    );
+  }
+
+  /**
+   * Ends the machine, running or not, and gives the box back with its record changed so. What is pending rejects with `error`. Idempotent: later calls
+   * wait for the first.
+   */
+  end(error: BoxRunError, change: Partial<BoxRecord> = {}): Promise<void> {
+    if (!this.ending) {
+      this.record = { ...this.record, ...change };
+      this.ending = this.finish(error, () => this.write());
+    }
+    return this.ending;
+  }
+
+  /** Ends the machine, running or not, and removes all that is kept of the box. */
+  remove(): Promise<void> {
+    const error = new BoxRunError("BOX_NOT_FOUND", `box ${this.id} was removed`);
+    this.removed = true;
+    this.ending ??= this.finish(error, () => this.context.store.remove(this.id));
+    return this.ending;
+  }
+
+  private async finish(error: BoxRunError, settle: () => Promise<void>): Promise<void> {
+    this.state = "ended";
+    // Before the lock is given back, nobody may write to the disk any more.
+    await this.machine.kill();
+    this.guest.lose(error);
+    await this.executions.flush();
+    // What is written after the lock is free would be written over somebody else's.
+    await this.writing.catch(() => {});
+    const release = await this.lock.catch(() => undefined);
+    let settled = !release;
+    try {
+      if (release) await settle();
+      settled = true;
+    } finally {
+      // A record that could not be written, on a full disk, is made good by whoever finds it next.
+      await release?.().catch(() => {});
+      this.context.onEnded(this, settled || this.removed ? undefined : this.record);
+    }
+  }
+
+  private noteTrouble(trouble: ImageTrouble): void {
+    const why = trouble.offline ?? trouble.damaged;
+    // What is made of an image that cannot be read is no box.
+    if (why !== null && this.state === "booting") {
+      const retryable = trouble.offline !== null;
+      return this.machine.end(new BoxRunError("IMAGE_PULL_FAILED", why, { retryable }));
+    }
+    this.warnings.setTrouble(trouble);
+  }
+
+  private fail(error: BoxRunError): void {
+    this.failure = error;
+    // A boot that fails is its caller's to end: a box that was never made leaves nothing behind.
+    if (this.state === "booting") return;
+    const { code, message } = error;
+    this.end(error, { stoppedAt: new Date().toISOString(), error: { code, message } }).catch(() => {});
+  }
+
+  private async write(change: Partial<BoxRecord> = {}): Promise<void> {
+    this.record = { ...this.record, ...change };
+    this.writing = this.context.store.writeRecord(this.id, this.record);
+    await this.writing;
+  }
+
+  private readonly giveUp = (what: string): void =>
+    this.machine.end(new BoxRunError("RUNTIME_ERROR", `${what}: its machine was stopped`));
+
+  private requireRunning(): void {
+    if (this.state === "running") return;
+    const what = this.state === "booting" ? "is still being started" : "is not running";
+    const why = this.failure ? `: ${this.failure.message}` : "";
+    throw new BoxRunError("BOX_NOT_RUNNING", `box ${this.id} ${what}${why}`);
+  }
+}

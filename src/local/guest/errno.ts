@@ -1,0 +1,118 @@
+import { BoxRunError, errnoCause, invalid } from "../../backend/errors.js";
+import { STAGES } from "../protocol/frame-types.js";
+import { FORMAT_HINT } from "./machine-hint.js";
+
+/** Linux error numbers that the agent is known to send, and what they mean to a reader. */
+const ERRNO: Record<number, readonly [name: string, words: string]> = {
+  1: ["EPERM", "operation not permitted"],
+  2: ["ENOENT", "no such file or directory"],
+  5: ["EIO", "input/output error"],
+  6: ["ENXIO", "no such device or address"],
+  7: ["E2BIG", "argument list too long"],
+  8: ["ENOEXEC", "exec format error"],
+  11: ["EAGAIN", "too many at once"],
+  12: ["ENOMEM", "out of memory"],
+  13: ["EACCES", "permission denied"],
+  16: ["EBUSY", "in use"],
+  17: ["EEXIST", "file exists"],
+  18: ["EXDEV", "on another file system"],
+  20: ["ENOTDIR", "not a directory"],
+  21: ["EISDIR", "is a directory"],
+  22: ["EINVAL", "invalid argument"],
+  24: ["EMFILE", "too many open files"],
+  26: ["ETXTBSY", "text file busy"],
+  27: ["EFBIG", "file too large"],
+  28: ["ENOSPC", "no space left on the box's disk"],
+  30: ["EROFS", "read-only file system"],
+  31: ["EMLINK", "too many links"],
+  36: ["ENAMETOOLONG", "file name too long"],
+  39: ["ENOTEMPTY", "directory not empty"],
+  40: ["ELOOP", "too many levels of symbolic links"],
+  108: ["ESHUTDOWN", "the box is shutting down"],
+  125: ["ECANCELED", "given up"],
+};
+
+const ENOENT = 2;
+const ENOEXEC = 8;
+const EAGAIN = 11;
+const EINVAL = 22;
+const ENOSPC = 28;
+
+/** The agent's report that a stream failed. */
+export interface GuestFailure {
+  stage: number;
+  errno: number;
+  /** The path or step it failed on: text from the guest, for messages only. */
+  detail: string;
+}
+
+/** "no such file or directory (ENOENT)". */
+export function describeErrno(errno: number): string {
+  const known = ERRNO[errno];
+  return known ? `${known[1]} (${known[0]})` : `error ${errno}`;
+}
+
+/** The error of a transfer or an operation on files that the guest refused. */
+export function fileError(action: string, path: string, failure: GuestFailure): BoxRunError {
+  const known = ERRNO[failure.errno];
+  const details = {
+    retryable: failure.stage === STAGES.limit,
+    ...(known && { cause: errnoCause(...known) }),
+  };
+  const message = `${action} ${path}: ${describeErrno(failure.errno)}`;
+  return new BoxRunError(failure.errno === ENOSPC ? "STORAGE_FULL" : "RUNTIME_ERROR", message, details);
+}
+
+/** The error of a download that the guest refused. */
+export function downloadError(path: string, failure: GuestFailure): BoxRunError {
+  return transferError("download of", path, failure, {
+    [STAGES.open]: { [EINVAL]: "not a regular file (EINVAL)" },
+    [STAGES.read]: { [EAGAIN]: "it has no end, and would have to be waited for (EAGAIN)" },
+  });
+}
+
+/** The error of an upload that the guest refused. */
+export function uploadError(path: string, failure: GuestFailure): BoxRunError {
+  const inPlace = failure.stage === STAGES.partly;
+  const action = inPlace ? "writing in place, of which a part may have been done, to" : "upload to";
+  return transferError(action, path, failure, {
+    [STAGES.open]: {
+      [EINVAL]: "not a regular file but a FIFO or socket, which nobody may ever read (EINVAL)",
+    },
+    [STAGES.partly]: { [EAGAIN]: "the device takes no more at the moment (EAGAIN)" },
+  });
+}
+
+/** `words`, by stage and errno, are better ones than those of the errno alone. */
+function transferError(
+  action: string,
+  path: string,
+  failure: GuestFailure,
+  words: Readonly<Record<number, Readonly<Record<number, string>>>>,
+): BoxRunError {
+  const error = fileError(action, path, failure);
+  const why = words[failure.stage]?.[failure.errno];
+  if (why === undefined) return error;
+  return new BoxRunError(error.code, `${action} ${path}: ${why}`, { cause: error.cause });
+}
+
+/** How a command that could not be started ends: as a shell would end it, or as an error of the call. */
+export function startFailure(
+  cmd: readonly string[],
+  workdir: string,
+  failure: GuestFailure,
+): { exitCode: number; stderr: string; hint: string | null } | BoxRunError {
+  const why = describeErrno(failure.errno);
+  if (failure.stage === STAGES.cwd)
+    return invalid(`workdir ${workdir}: ${why}`, "create it in the box first");
+  if (failure.stage === STAGES.exec) {
+    return {
+      exitCode: failure.errno === ENOENT ? 127 : 126,
+      stderr: `${cmd[0]}: ${why}\n`,
+      hint: failure.errno === ENOEXEC ? FORMAT_HINT : null,
+    };
+  }
+  return new BoxRunError("RUNTIME_ERROR", `${cmd[0]} could not be started: ${why}`, {
+    retryable: failure.stage === STAGES.limit,
+  });
+}

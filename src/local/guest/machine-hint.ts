@@ -1,0 +1,23 @@
+import type { ExitHow } from "../protocol/frame-types.js";
+
+const SIGILL = 4;
+/** Exit codes of a shell whose program could not be executed, or was ended by SIGILL. */
+const NOT_EXECUTABLE = 126;
+const SIGILL_IN_SHELL = 128 + SIGILL;
+
+/** The kernel knows no way to execute a program. */
+export const FORMAT_HINT =
+  "exec format error: this machine (i686) runs 32-bit programs, as in Debian's packages for i386, and no 64-bit ones; a script must begin with #!";
+/** Also of a program that gives up by an instruction made for that, and of one that was sent the signal: it says no more than what is so. */
+const INSTRUCTION_HINT =
+  "killed by signal 4 (illegal instruction): this machine has SSE2 and SSE3, but no SSSE3, SSE4 or AVX";
+
+/**
+ * Why a command ended as it did, where it may need another machine than this. A shell tells of a program by an exit code that any command may use, so the words must be in `lastOutput`, too.
+ */
+export function machineHint(how: ExitHow, value: number, lastOutput: () => string): string | null {
+  if (how === "signaled") return value === SIGILL ? INSTRUCTION_HINT : null;
+  if (value === NOT_EXECUTABLE) return /\bexec format error\b/i.test(lastOutput()) ? FORMAT_HINT : null;
+  if (value !== SIGILL_IN_SHELL) return null;
+  return /\billegal instruction\b/i.test(lastOutput()) ? INSTRUCTION_HINT : null;
+}

@@ -1,0 +1,65 @@
+import { totalmem } from "node:os";
+import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+import { refusedPermission } from "../../backend/errors.js";
+import { defaultCacheFolder, nodeAssetSource } from "../assets/asset-source-node.js";
+import type { FromMachine } from "../machine/messages.js";
+import { defaultStateFolder, folderStore } from "../store/store-node.js";
+import type { Host } from "./host.js";
+
+/** Resolves to the result of `work`. UNSUPPORTED where the runtime does not allow it. */
+function allowed<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw refusedPermission(error) ?? error;
+  }
+}
+
+const { deno, bun, node } = process.versions;
+
+/** The local backend's host in Node, Deno and Bun. */
+export const nodeHost: Host = {
+  description: deno ? `Deno ${deno}` : bun ? `Bun ${bun}` : `Node ${node}`,
+  get memoryMb() {
+    try {
+      // In a container that may use less of its machine; without a limit the number is 0, or larger than any machine.
+      const limit = process.constrainedMemory?.() || Number.POSITIVE_INFINITY;
+      return Math.floor(Math.min(totalmem(), limit) / 2 ** 20);
+    } catch {
+      // Deno tells only with a permission that nobody needs for boxes.
+      return undefined;
+    }
+  },
+  assetsLocation: (given) => {
+    if (given === undefined) return new URL("../assets/", import.meta.url).href;
+    const url = /^(file|https?):/.test(given) ? given : pathToFileURL(given).href;
+    return url.endsWith("/") ? url : `${url}/`;
+  },
+  openSource: (location, cache) =>
+    allowed(() => nodeAssetSource(location, cache ?? defaultCacheFolder(process.env))),
+  openStore: async (state) => allowed(() => folderStore(state ?? defaultStateFolder(process.env))),
+  startWorker: (onMessage, onFailure) => {
+    const worker = new Worker(new URL("./machine-worker.js", import.meta.url), {
+      name: "boxrun-machine",
+      // The process's own flags are about the process's own script: some of them refuse any other.
+      execArgv: [],
+    });
+    let terminated = false;
+    worker.on("message", (message: FromMachine) => onMessage(message));
+    // Not before that: who listens for messages makes a thread keep its process alive.
+    worker.unref();
+    worker.on("error", onFailure);
+    worker.on("exit", (code) => {
+      if (!terminated) onFailure(new Error(`the machine's thread ended with code ${code}`));
+    });
+    return {
+      post: (message, transfer) => worker.postMessage(message, transfer),
+      terminate: async () => {
+        terminated = true;
+        await worker.terminate();
+      },
+      hold: (held) => (held ? worker.ref() : worker.unref()),
+    };
+  },
+};

@@ -1,0 +1,58 @@
+import { nodeAssetSource } from "../assets/asset-source-node.js";
+import { Assets } from "../assets/assets.js";
+import { readManifest } from "../assets/manifest.js";
+import type { Guest } from "../guest/guest.js";
+import { runCommand } from "../guest/run-command.js";
+import { BOX_DISK_BYTES } from "../machine/disks.js";
+import { joinSnapshots } from "../machine/snapshot.js";
+import { GuestMachine } from "./guest-machine.js";
+import { nodeHost } from "./host-node.js";
+
+const PING_DEADLINE_MS = 10_000;
+
+/**
+ * Boots an image cold and returns the bytes of a snapshot of two machines: one for a new box, and one for a box with any disk. Commands of `warmUp`
+ * are run before, so that what people run first is in the guest's memory. For the build.
+ */
+export async function makeSnapshots(options: {
+  assets: string;
+  image: string;
+  memoryMb: number;
+  /** The name of the new box's disk template. */
+  disk: string;
+  warmUp: readonly (readonly string[])[];
+}): Promise<Uint8Array> {
+  const source = nodeAssetSource(options.assets, "");
+  const assets = new Assets(source, await readManifest(source));
+  const { guest, handle: machine } = new GuestMachine(nodeHost);
+  machine.hold(true);
+  void machine.giveDisk({ location: null, durability: "relaxed" });
+  try {
+    await machine.start(
+      {
+        image: options.image,
+        memoryMb: options.memoryMb,
+        disk: options.disk,
+        diskBytes: BOX_DISK_BYTES,
+        manifest: assets.manifest,
+        assets: options.assets,
+        forSnapshot: true,
+      },
+      assets.compile("v86.wasm"),
+    );
+    await guest.awaitHello();
+    await warmUp(guest, options.warmUp);
+    const any = await machine.save({ withDisk: false });
+    await guest.prepare();
+    await warmUp(guest, options.warmUp);
+    return joinSnapshots(await machine.save({ withDisk: true }), any);
+  } finally {
+    await machine.kill();
+  }
+}
+
+async function warmUp(guest: Guest, commands: readonly (readonly string[])[]): Promise<void> {
+  for (const cmd of commands) await runCommand(guest, cmd);
+  // The agent has answered and waits for the next frame: nothing is under way in the guest.
+  await guest.ping(PING_DEADLINE_MS);
+}

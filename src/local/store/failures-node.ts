@@ -1,0 +1,20 @@
+import { BoxRunError, refusedPermission } from "../../backend/errors.js";
+
+/** What a file system refuses, as an error of ours. Full disks are STORAGE_FULL; all else is RUNTIME_ERROR with its words. */
+export function fileSystemError(error: unknown): unknown {
+  const refused = refusedPermission(error);
+  if (refused) return refused;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    return new BoxRunError("STORAGE_FULL", `there is no space left where boxes are kept: ${message}`, {
+      retryable: true,
+      hint: "free some space, or remove boxes",
+      cause: error,
+    });
+  }
+  if (typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return error;
+  return new BoxRunError("RUNTIME_ERROR", `the folder of boxes cannot be used: ${message}`, {
+    hint: "name another with local.state or $BOXRUN_STATE_DIR, or keep nothing with local.persistent: false",
+    cause: error,
+  });
+}

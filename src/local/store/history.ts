@@ -1,0 +1,125 @@
+import * as z from "zod/mini";
+import type { BackendEvent, ExecInfo } from "../../backend/backend.js";
+
+/** Of each command's output, its first bytes are kept beyond the run of its box. */
+export const HISTORY_OUTPUT_BYTES = 64 * 1024;
+/** Of its words and its environment, each: they may be megabytes. */
+const HISTORY_COMMAND_CHARACTERS = 16 * 1024;
+/** Commands of a box that are remembered, oldest forgotten first. */
+export const HISTORY_LIMIT = 1000;
+/** Of all that is kept of them beyond the run of their box, in bytes, the same way. */
+export const HISTORY_BYTES = 16 * 2 ** 20;
+/** What is not output, with what each piece of output costs beside its bytes: roughly. */
+const PIECE_OVERHEAD_BYTES = 64;
+
+type LogEvent = Extract<BackendEvent, { type: "log" }>;
+/** What is left of a command that has ended. */
+export interface FinishedExecution {
+  info: ExecInfo;
+  events: BackendEvent[];
+}
+
+const time = z.string().check(z.refine((value) => !Number.isNaN(Date.parse(value))));
+const entrySchema = z.object({
+  info: z.object({
+    id: z.string(),
+    boxId: z.string(),
+    status: z.string(),
+    cmd: z.array(z.string()),
+    env: z.nullable(z.record(z.string(), z.string())),
+    workdir: z.nullable(z.string()),
+    timeoutMs: z.nullable(z.number()),
+    exitCode: z.nullable(z.number()),
+    errorMessage: z.nullable(z.string()),
+    createdAt: time,
+    /** Null in one that was written when the command began. */
+    finishedAt: z.nullable(time),
+    truncated: z.exactOptional(z.boolean()),
+  }),
+  output: z.array(
+    z.object({ stream: z.enum(["stdout", "stderr"]), bytes: z.instanceof(Uint8Array), seq: z.int() }),
+  ),
+  exitSeq: z.int(),
+});
+
+/** A command as a history entry: one that runs, or one that has ended, with the beginning of its output. */
+export function encodeEntry(info: ExecInfo, output: readonly LogEvent[], exitSeq: number): object {
+  let room = HISTORY_OUTPUT_BYTES;
+  const kept: Omit<LogEvent, "type">[] = [];
+  let cut = false;
+  for (const { stream, bytes, seq } of output) {
+    // A copy: a database would else keep all of the buffer that these bytes are a part of.
+    if (room > 0) kept.push({ stream, bytes: bytes.slice(0, room), seq });
+    cut ||= bytes.byteLength > room;
+    room -= Math.min(room, bytes.byteLength);
+  }
+  const { createdAt, finishedAt, truncated, cmd, env, ...rest } = info;
+  return {
+    info: {
+      ...rest,
+      cmd: beginning(cmd),
+      env: JSON.stringify(env).length > HISTORY_COMMAND_CHARACTERS ? null : env,
+      createdAt: createdAt.toISOString(),
+      finishedAt: finishedAt?.toISOString() ?? null,
+      ...((truncated || cut) && { truncated: true }),
+    },
+    output: kept,
+    exitSeq,
+  };
+}
+
+/** The words, up to where they become too many. */
+function beginning(cmd: readonly string[]): string[] {
+  let room = HISTORY_COMMAND_CHARACTERS;
+  const kept: string[] = [];
+  for (const word of cmd) {
+    if (room <= 0) break;
+    kept.push(word.length > room ? `${word.slice(0, room)}…` : word);
+    // A word of no letters costs something, too.
+    room -= word.length + 1;
+  }
+  return kept;
+}
+
+/** The newest entries, as many as are to be kept of each command's two and of all their bytes. */
+export function newestEntries(entries: readonly unknown[]): unknown[] {
+  let from = entries.length;
+  for (let bytes = 0; from > 0 && entries.length - from < 2 * HISTORY_LIMIT; from--) {
+    bytes += entryBytes(entries[from - 1]);
+    if (bytes > HISTORY_BYTES) break;
+  }
+  return entries.slice(from);
+}
+
+/** What an entry takes, roughly. It may be anything: another version may have written it. */
+export function entryBytes(entry: unknown): number {
+  const { info, output } = (entry ?? {}) as { info?: unknown; output?: unknown };
+  let bytes = JSON.stringify(info ?? null).length;
+  if (Array.isArray(output))
+    for (const piece of output) bytes += PIECE_OVERHEAD_BYTES + (piece?.bytes?.byteLength ?? 0);
+  return bytes;
+}
+
+/** Reads the entries that can be read, oldest command first, the latest of each. */
+export function decodeEntries(boxId: string, entries: readonly unknown[]): FinishedExecution[] {
+  const found = new Map<string, FinishedExecution>();
+  for (const entry of entries) {
+    const parsed = entrySchema.safeParse(entry);
+    if (!parsed.success || parsed.data.info.boxId !== boxId) continue;
+    const { output, exitSeq } = parsed.data;
+    const { createdAt, finishedAt, ...rest } = parsed.data.info;
+    const cutOff = { status: "error", errorMessage: "the box ended while this ran", exitCode: null };
+    const info: ExecInfo = {
+      ...rest,
+      ...(finishedAt === null && cutOff),
+      createdAt: new Date(createdAt),
+      finishedAt: new Date(finishedAt ?? createdAt),
+    };
+    const events = output.map((event): BackendEvent => ({ type: "log", ...event }));
+    found.set(info.id, {
+      info,
+      events: [...events, { type: "exit", exitCode: info.exitCode, seq: exitSeq }],
+    });
+  }
+  return [...found.values()].slice(-HISTORY_LIMIT);
+}

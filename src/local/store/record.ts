@@ -1,0 +1,137 @@
+import * as z from "zod/mini";
+import type { BoxInfo, BoxSpec } from "../../backend/backend.js";
+import { BoxRunError } from "../../backend/errors.js";
+
+/** Of all that is kept of a box: this record, its history and the layout of its disk. */
+export const FORMAT_VERSION = 2;
+
+const time = z.nullable(z.string().check(z.refine((value) => !Number.isNaN(Date.parse(value)))));
+const specSchema = z.object({
+  image: z.string(),
+  name: z.nullable(z.string()),
+  cpu: z.number(),
+  memoryMb: z.int().check(z.positive()),
+  diskSizeGb: z.int().check(z.positive()),
+  network: z.boolean(),
+  workdir: z.string(),
+  env: z.nullable(z.record(z.string(), z.string())),
+  volumes: z.nullable(
+    z.array(
+      z.object({ hostPath: z.string(), guestPath: z.string(), readonly: z.exactOptional(z.boolean()) }),
+    ),
+  ),
+});
+const recordSchema = z.object({
+  version: z.literal(FORMAT_VERSION),
+  id: z.string(),
+  spec: specSchema,
+  /**
+   * The image that its disk goes with. `baseSha256`: of the whole image. Boxes made before that was kept have `base` instead, the SHA-256 of its packed list
+   * of chunks; null in a box whose first version did not say.
+   */
+  image: z.nullable(
+    z.object({
+      name: z.string(),
+      description: z.string(),
+      base: z.exactOptional(z.nullable(z.string())),
+      baseSha256: z.exactOptional(z.string()),
+    }),
+  ),
+  /** False until it has run for the first time: what is left of a creation that was cut off is nobody's box. */
+  made: z.boolean(),
+  createdAt: time,
+  startedAt: time,
+  /** Null while it runs, and after a run that was cut off. */
+  stoppedAt: time,
+  /** What ended it, when that was not a stop. */
+  error: z.nullable(z.object({ code: z.string(), message: z.string() })),
+});
+
+/** What is kept of a box beside its disk, as plain data. */
+export type BoxRecord = z.infer<typeof recordSchema>;
+
+/** What each older version lacked. */
+const UPGRADES: Record<number, (record: Record<string, unknown>) => Record<string, unknown>> = {
+  // Version 1 knew the image by its name alone.
+  1: ({ image, ...record }) => ({
+    ...record,
+    version: 2,
+    image: typeof image === "string" ? { name: image, description: image, base: null } : null,
+  }),
+};
+
+/** Reads a record of this or an older version. Throws STATE_MISMATCH for a newer one, and for what is no record. */
+export function parseRecord(id: string, stored: unknown): BoxRecord {
+  let record = stored as Record<string, unknown>;
+  for (;;) {
+    const upgrade = typeof record?.["version"] === "number" ? UPGRADES[record["version"]] : undefined;
+    if (!upgrade) break;
+    record = upgrade(record);
+  }
+  const parsed = recordSchema.safeParse(record);
+  if (parsed.success && parsed.data.id === id) return parsed.data;
+  const version = record?.["version"];
+  if (typeof version === "number" && version > FORMAT_VERSION) {
+    throw new BoxRunError("STATE_MISMATCH", `box ${id} was made by a newer version of boxrun`, {
+      hint: "update this one",
+    });
+  }
+  throw new BoxRunError("STATE_MISMATCH", `the record of box ${id} is damaged`, {
+    hint: "the disk beside it may be whole: save it before you remove the box",
+  });
+}
+
+/** The record of a box that is about to be made. */
+export function newRecord(id: string, spec: BoxSpec): BoxRecord {
+  return {
+    version: FORMAT_VERSION,
+    id,
+    spec: { ...spec },
+    image: null,
+    made: false,
+    createdAt: new Date().toISOString(),
+    startedAt: null,
+    stoppedAt: null,
+    error: null,
+  };
+}
+
+/** A box as its record and its lock tell it. */
+export function describeRecord(record: BoxRecord, locked: boolean, persistent: boolean): BoxInfo {
+  const { spec, id, image, made, error } = record;
+  const date = (text: string | null) => (text === null ? null : new Date(text));
+  const idle = error ? "error" : "stopped";
+  return {
+    ...spec,
+    id,
+    status: locked ? (made ? "running" : "creating") : idle,
+    errorCode: error?.code ?? null,
+    errorMessage: error?.message ?? null,
+    createdAt: date(record.createdAt) ?? new Date(0),
+    startedAt: date(record.startedAt),
+    stoppedAt: date(record.stoppedAt),
+    local: { image: image?.description ?? "", cpus: 1, persistent, boot: null, warnings: [] },
+  };
+}
+
+/** A box whose record cannot be read: it can be seen and removed, nothing else. */
+export function describeDamaged(id: string, error: BoxRunError): BoxInfo {
+  return {
+    id,
+    status: "error",
+    image: "",
+    name: null,
+    cpu: 1,
+    memoryMb: 0,
+    diskSizeGb: 0,
+    network: false,
+    workdir: "/",
+    env: null,
+    volumes: null,
+    errorCode: error.code,
+    errorMessage: error.message,
+    createdAt: new Date(0),
+    startedAt: null,
+    stoppedAt: null,
+  };
+}

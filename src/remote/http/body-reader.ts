@@ -1,0 +1,90 @@
+import { BoxRunError } from "../../backend/errors.js";
+import { untilAborted } from "../../util/abort.js";
+import { startTimer } from "../../util/timer.js";
+import { describeRequest, lostDetails, type RequestLine } from "./failures.js";
+
+/** How long the end of a body may take that has told all it has to tell. */
+const FINISH_MS = 1000;
+
+/** What watches over a body while it comes. */
+export interface IncomingOptions {
+  /** What was asked. */
+  line: RequestLine;
+  /** Ends it: the caller's wish, or the end of the client. */
+  signal: AbortSignal;
+  /** The longest pause between two reads' bytes. Only while somebody waits for them: a slow reader is no silence. */
+  silenceMs: number;
+  /** Called once, when no more will be read. */
+  onEnd: () => void;
+}
+
+/**
+ * The body of a response, read piece by piece at the reader's pace. A connection that is lost, or silent for too long, rejects with
+ * STREAM_INTERRUPTED; an abort with its reason, whether or not the transport knows of the signal.
+ */
+export class Incoming {
+  private readonly reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  /** Aborts with what ends it before its end: silence, or the signal. One for all reads: there may be many. */
+  private readonly broken = new AbortController();
+  private readonly onAbort = () => this.broken.abort(this.options.signal.reason);
+  private ended = false;
+  /** True when nothing came for too long. */
+  silent = false;
+
+  constructor(
+    body: ReadableStream<Uint8Array> | null,
+    private readonly options: IncomingOptions,
+  ) {
+    this.reader = body?.getReader();
+    if (options.signal.aborted) this.onAbort();
+    else options.signal.addEventListener("abort", this.onAbort, { once: true });
+  }
+
+  /** The next bytes; undefined at the end. */
+  async read(): Promise<Uint8Array | undefined> {
+    const { silenceMs } = this.options;
+    if (!this.reader) return void (await this.cancel());
+    const { signal } = this.broken;
+    const stop = startTimer(silenceMs, () => {
+      this.silent = true;
+      this.broken.abort(this.interrupted(`nothing came for ${silenceMs} ms`));
+    });
+    try {
+      const { done, value } = await untilAborted(this.reader.read(), signal);
+      if (done) await this.cancel();
+      return done ? undefined : value;
+    } catch (error) {
+      void this.cancel();
+      throw signal.aborted ? signal.reason : this.interrupted("the connection was lost", error);
+    } finally {
+      stop();
+    }
+  }
+
+  /** Takes what is left where that should be no more than the end: a connection that is read to its end serves the next request. It soon gives up, and never fails. */
+  async finish(): Promise<void> {
+    const stop = startTimer(FINISH_MS, () => void this.cancel());
+    try {
+      while (this.reader && !(await this.reader.read()).done);
+    } catch {
+      // Nobody waits for it.
+    }
+    stop();
+    await this.cancel();
+  }
+
+  /** Lets go of what has not been read. Idempotent, and never fails. */
+  async cancel(): Promise<void> {
+    if (this.ended) return;
+    this.ended = true;
+    this.options.signal.removeEventListener("abort", this.onAbort);
+    this.options.onEnd();
+    await this.reader?.cancel().catch(() => {});
+  }
+
+  private interrupted(why: string, cause?: unknown): BoxRunError {
+    const { line } = this.options;
+    const details = { ...lostDetails(line), cause };
+    return new BoxRunError("STREAM_INTERRUPTED", `${describeRequest(line)}: ${why}`, details);
+  }
+}

@@ -1,0 +1,389 @@
+import ky, { HTTPError } from "ky";
+import type * as z from "zod/mini";
+import { invalid, isBoxRunError } from "../../backend/errors.js";
+import { PROTOCOL, TOKEN_PROTOCOL } from "../../contract/attach.js";
+import { ROUTES, type RouteName, type RouteParams, routePath } from "../../contract/routes.js";
+import { CLIENT_HEADER } from "../../contract/wire.js";
+import { following, untilAborted } from "../../util/abort.js";
+import { concatBytes } from "../../util/bytes.js";
+import { startTimer } from "../../util/timer.js";
+import type { WebSocketLike } from "../socket/web-socket-types.js";
+import { Incoming } from "./body-reader.js";
+import { connectionFailed, errorOfResponse, protocolError, type RequestLine, readJson } from "./failures.js";
+import { type Clocks, type RemoteOptions, withDefaults } from "./options.js";
+
+/** A request of the route table. */
+export interface Call {
+  params?: RouteParams;
+  query?: Record<string, string>;
+  json?: object;
+  body?: { content: BodyInit; contentType: string };
+  signal?: AbortSignal;
+  /** How long the answer may take: all of it for JSON, its beginning for a stream. Default `requestMs`. Infinity: the caller has a clock of its own. */
+  withinMs?: number;
+  /** How often a request is tried again. By default a GET 3 times, and nothing else, which may have been done: whoever gives a number here knows that it only asks. */
+  retries?: number;
+  /** True: it clears up after a caller that has gone, so it may go on for a moment when this client closes. "late": it may begin then, too. */
+  outlives?: true | "late";
+}
+
+export const DEFAULT_RETRIES = 3;
+const BACKOFF_MS = 300;
+/** How long closing waits for what clears up. */
+const CLEAN_UP_MS = 5000;
+const MAX_BACKOFF_MS = 5000;
+/** A server that asks for a longer pause is believed: the caller gets the error, at once. */
+const MAX_RETRY_AFTER_MS = 30_000;
+/** Far above any answer of the API that is not a stream. */
+const MAX_JSON_BYTES = 64 * 2 ** 20;
+const NO_BODY_STATUS = new Set([101, 204, 205, 304]);
+
+/** One server, spoken to by the route table. Rejects with a `BoxRunError` or the signal's reason. */
+export class Http {
+  readonly clocks: Clocks;
+  readonly name: string;
+  /** True towards servers that understand the fields that the published API does not have. */
+  extended = false;
+  private readonly base: string;
+  private readonly calls = new Map<AbortController, Call>();
+  private readonly cleanUps = new Set<Promise<unknown>>();
+  private readonly closing = new AbortController();
+  private closed: Promise<void> | undefined;
+  private over = false;
+
+  /** They hold the token: out of sight of whoever prints a box or an error. */
+  readonly #options: RemoteOptions;
+
+  constructor(options: RemoteOptions) {
+    this.#options = options;
+    this.clocks = withDefaults(options.timeouts);
+    this.base = options.baseUrl.replace(/\/+$/, "");
+    this.name = options.name ?? this.base;
+  }
+
+  /** A request, and its answer read by `schema`. */
+  async json<T extends z.ZodMiniType>(name: RouteName, schema: T, call: Call = {}): Promise<z.infer<T>> {
+    const { life, end } = this.begin(call);
+    try {
+      const response = await this.send(name, call, life, { whole: true });
+      return readJson(schema, (await response.text()) || "{}", lineOf(name, call));
+    } finally {
+      end();
+    }
+  }
+
+  /** A request whose answer is a stream. Whoever gets it reads it to its end or cancels it. */
+  async open(name: RouteName, call: Call = {}): Promise<{ response: Response; body: Incoming }> {
+    const { life, end } = this.begin(call);
+    try {
+      const response = await this.send(name, call, life, { whole: false });
+      const { silenceMs } = this.clocks;
+      const options = { line: lineOf(name, call), signal: life.signal, silenceMs, onEnd: end };
+      return { response, body: new Incoming(response.body, options) };
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  /**
+   * What `use` makes of a WebSocket, once that is open. `use` gets it as soon as it is there: what is sent with the answer that opens it is lost to whoever listens later. `life` aborts when it is to end, by
+   * its caller's signal or with this client, and `end` says that it has. The token goes as a header where this runtime can send one, and as a sub-protocol to
+   * servers that know it.
+   */
+  async webSocket<T>(
+    name: RouteName,
+    call: Call,
+    use: (socket: WebSocketLike, life: AbortSignal, end: () => void) => T,
+  ): Promise<T> {
+    const { life, end } = this.begin(call);
+    const { signal } = life;
+    const stop = startTimer(this.clocks.requestMs, () =>
+      life.abort(connectionFailed(lineOf(name, call), this.name, new TooLate(this.clocks.requestMs))),
+    );
+    try {
+      const { newWebSocket, opened } = await import("../socket/web-socket.js");
+      const headers = await untilAborted(this.headers(call, false), signal);
+      const protocols = this.extended ? tokenProtocols(headers.get("authorization")) : [];
+      const url = new URL(this.base + routePath(name, call.params));
+      url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+      for (const [key, value] of Object.entries(call.query ?? {})) url.searchParams.set(key, value);
+      const request = { url: url.href, protocols, headers: Object.fromEntries(headers) };
+      const { openSocket, WebSocket } = this.#options;
+      const opening = openSocket ? openSocket(request) : newWebSocket(request, WebSocket);
+      const socket = await untilAborted(opening, signal);
+      socket.binaryType = "arraybuffer";
+      const used = use(socket, signal, end);
+      try {
+        await untilAborted(opened(socket, `${ROUTES[name].path} (${this.name})`), signal);
+      } catch (error) {
+        socket.close();
+        throw error;
+      }
+      return used;
+    } catch (error) {
+      end();
+      throw error;
+    } finally {
+      stop();
+    }
+  }
+
+  /** Ends every request, but for those that clear up: they have a moment more. Those that come later are refused. Idempotent. */
+  close(): Promise<void> {
+    this.closed ??= this.end();
+    return this.closed;
+  }
+
+  /** Aborts when this client closes. */
+  get life(): AbortSignal {
+    return this.closing.signal;
+  }
+
+  /** Closing waits for `work`, which is made of calls that outlive it. */
+  cleanUp<T>(work: Promise<T>): Promise<T> {
+    const done = work.catch(() => {});
+    this.cleanUps.add(done);
+    done.then(() => this.cleanUps.delete(done));
+    return work;
+  }
+
+  /** A pause before try number `attempt` (from 1), with jitter, so that many clients do not come back at once. */
+  backoffMs(attempt: number): number {
+    return (
+      Math.random() * Math.min(MAX_BACKOFF_MS, (this.#options.backoffMs ?? BACKOFF_MS) * 2 ** (attempt - 1))
+    );
+  }
+
+  private async end(): Promise<void> {
+    const reason = invalid("this client was closed");
+    this.closing.abort(reason);
+    for (const [life, { outlives }] of this.calls) if (!outlives) life.abort(reason);
+    const stop = startTimer(CLEAN_UP_MS, () => {
+      this.over = true;
+      for (const life of this.calls.keys()) life.abort(reason);
+    });
+    await Promise.all(this.cleanUps);
+    stop();
+    this.#options.onClose?.();
+  }
+
+  /** Begins a call, which ends with its caller or with this client. */
+  private begin(call: Call): { life: AbortController; end: () => void } {
+    if (this.over || (this.life.aborted && call.outlives !== "late")) throw invalid("this client was closed");
+    const { signal } = call;
+    signal?.throwIfAborted();
+    const { life, end } = following(signal);
+    this.calls.set(life, call);
+    return {
+      life,
+      end: () => {
+        end();
+        this.calls.delete(life);
+      },
+    };
+  }
+
+  private async send(
+    name: RouteName,
+    call: Call,
+    { signal }: AbortController,
+    { whole }: { whole: boolean },
+  ): Promise<Response> {
+    const query = new URLSearchParams(call.query).toString();
+    const url = this.base + routePath(name, call.params) + (query && `?${query}`);
+    const attempt = () => this.attempt(url, name, call, signal, whole);
+    const { retries = ROUTES[name].method === "GET" ? DEFAULT_RETRIES : 0 } = call;
+    const response = await (retries ? this.retrying(url, retries, signal, attempt) : attempt());
+    if (!response.ok) throw errorOfResponse(lineOf(name, call), response, await response.text());
+    return response;
+  }
+
+  private async retrying(
+    url: string,
+    limit: number,
+    signal: AbortSignal,
+    attempt: () => Promise<Response>,
+  ): Promise<Response> {
+    try {
+      return await ky(url, {
+        signal,
+        // ky's clock is ten seconds unless told otherwise, and stops at the headers. Ours is in `attempt`.
+        timeout: false,
+        fetch: attempt,
+        retry: {
+          limit,
+          // Which ky takes a POST for, too.
+          methods: ["get"],
+          statusCodes: [408, 425, 429, 500, 502, 503, 504],
+          afterStatusCodes: [429, 503],
+          maxRetryAfter: MAX_RETRY_AFTER_MS,
+          delay: (attempt) => this.backoffMs(attempt),
+          shouldRetry: ({ error }) => (signal.aborted || !mayPass(error) ? false : undefined),
+        },
+      });
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      // Never passed on as a cause: it holds the request, and with it the token.
+      if (error instanceof HTTPError) return error.response;
+      throw error;
+    }
+  }
+
+  /** One try. */
+  private async attempt(
+    url: string,
+    name: RouteName,
+    call: Call,
+    life: AbortSignal,
+    whole: boolean,
+  ): Promise<Response> {
+    const line = lineOf(name, call);
+    const own = new AbortController();
+    if (life.aborted) throw life.reason;
+    const onAbort = () => own.abort(life.reason);
+    life.addEventListener("abort", onAbort, { once: true });
+    const withinMs = call.withinMs ?? this.clocks.requestMs;
+    const stop =
+      withinMs === Number.POSITIVE_INFINITY
+        ? () => {}
+        : startTimer(withinMs, () => own.abort(new TooLate(withinMs)));
+    const body = call.body?.content ?? (call.json && JSON.stringify(call.json));
+    try {
+      for (let refused = false; ; refused = true) {
+        const headers = await untilAborted(this.headers(call, refused), own.signal);
+        const init: RequestInit = {
+          method: ROUTES[name].method,
+          headers,
+          signal: own.signal,
+          // A POST that is redirected would go on as a GET.
+          redirect: "manual",
+          ...(body !== undefined && { body }),
+          ...(isStream(body) && { duplex: "half" }),
+        };
+        const response = await this.exchange(url, init, line, own.signal, whole);
+        const { token } = this.#options;
+        if (refused || response.status !== 401 || typeof token !== "function") return response;
+        // What is refused was not done: any request may be sent again, but for a body that is used up. Its next one has the new token.
+        if (isStream(body)) {
+          await untilAborted(Promise.resolve(token({ refused: true })), own.signal);
+          throw errorOfResponse(line, response, await response.text(), true);
+        }
+      }
+    } catch (error) {
+      if (life.aborted) throw life.reason;
+      throw own.signal.aborted ? connectionFailed(line, this.name, own.signal.reason) : error;
+    } finally {
+      stop();
+    }
+  }
+
+  private async exchange(
+    url: string,
+    init: RequestInit,
+    line: RequestLine,
+    signal: AbortSignal,
+    whole: boolean,
+  ): Promise<Response> {
+    const { fetch } = this.#options;
+    try {
+      // The global one makes a request of its own in any case.
+      const asked = fetch ? fetch(new Request(url, init)) : globalThis.fetch(url, init);
+      const response = await untilAborted(asked, signal);
+      // The body of a stream goes on after this.
+      return !whole && response.ok ? response : await buffered(response, line, signal);
+    } catch (error) {
+      if (isBoxRunError(error) && error.code !== "STREAM_INTERRUPTED") throw error;
+      throw connectionFailed(line, this.name, error);
+    }
+  }
+
+  private async headers({ body, json }: Call, refused: boolean): Promise<Headers> {
+    const headers = new Headers(this.#options.headers);
+    if (body || json) headers.set("content-type", body?.contentType ?? "application/json");
+    const { token } = this.#options;
+    if (token !== undefined) {
+      const value = typeof token === "function" ? await token({ refused }) : token;
+      // Checked here: the error of `Headers` would show it.
+      if (!isToken(value)) throw invalid("the token must be a string of visible ASCII characters");
+      headers.set("authorization", `Bearer ${value}`);
+    }
+    if (this.extended) headers.set(CLIENT_HEADER, "1");
+    return headers;
+  }
+}
+
+/** Base64url: a sub-protocol may not hold what a token may. */
+function tokenProtocols(authorization: string | null): string[] {
+  if (authorization === null) return [];
+  const encoded = btoa(authorization.replace(/^Bearer /, ""))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replace(/=+$/, "");
+  return [PROTOCOL, TOKEN_PROTOCOL + encoded];
+}
+
+function isStream(body: unknown): body is ReadableStream {
+  return body instanceof ReadableStream;
+}
+
+/** True for what can stand in a header as a token. */
+export function isToken(value: unknown): boolean {
+  return typeof value === "string" && /^[\x21-\x7e]+$/.test(value);
+}
+
+/** The clock of a request has run out. */
+class TooLate extends Error {
+  constructor(ms: number) {
+    super(`no answer within ${ms} ms`);
+  }
+}
+
+/** What another try may mend: a lost connection, and the statuses that ky knows. Not an answer that took too long: the next one would, too. */
+function mayPass(error: Error): boolean {
+  if (error instanceof HTTPError) return !(retryAfterMs(error.response) > MAX_RETRY_AFTER_MS);
+  return isBoxRunError(error) && error.code === "CONNECTION_FAILED" && !(error.cause instanceof TooLate);
+}
+
+function retryAfterMs(response: Response): number {
+  const value = response.headers.get("retry-after");
+  if (value === null) return 0;
+  const seconds = Number(value);
+  return Number.isNaN(seconds) ? Date.parse(value) - Date.now() : seconds * 1000;
+}
+
+/** What errors say of a request. */
+export function lineOf(name: RouteName, { params, retries }: Call): RequestLine {
+  const { method } = ROUTES[name];
+  // A file that comes or goes twice is the same file.
+  const again = method !== "POST" || !!retries || name === "upload" || name === "download";
+  return { method, path: routePath(name, params), again };
+}
+
+/** The response with its body read whole, so that one clock and one try cover both. */
+async function buffered(response: Response, line: RequestLine, signal: AbortSignal): Promise<Response> {
+  if (response.type === "opaqueredirect") return response;
+  const silenceMs = 2 ** 31 - 1;
+  const body = new Incoming(response.body, { line, signal, silenceMs, onEnd: () => {} });
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (let chunk = await body.read(); chunk; chunk = await body.read()) {
+    chunks.push(chunk);
+    length += chunk.byteLength;
+    if (length > MAX_JSON_BYTES) {
+      void body.cancel();
+      throw protocolError(
+        `${line.method} ${line.path}: the server's answer is larger than ${MAX_JSON_BYTES} bytes`,
+        line,
+      );
+    }
+  }
+  const { status, statusText, headers } = response;
+  const content = NO_BODY_STATUS.has(status) ? null : (concatBytes(chunks) as Uint8Array<ArrayBuffer>);
+  return new Response(content, { status, statusText, headers });
+}
+
+/** The error of an answer that broke off, or did not come, to what may be asked again. */
+export function isDropped(error: unknown): boolean {
+  return isBoxRunError(error) && error.retryable;
+}

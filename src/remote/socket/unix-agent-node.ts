@@ -1,0 +1,55 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import type { Socket } from "node:net";
+import { Agent, buildConnector, ping, WebSocket } from "undici";
+import { startTimer } from "../../util/timer.js";
+import type { SocketRequest, WebSocketLike } from "./web-socket-types.js";
+
+/** The other side has so long to say that it has closed, too. A WebSocket itself would wait for ever. */
+const CLOSE_MS = 5000;
+const PONG = "undici:websocket:pong";
+
+/** What Node's fetch sends requests with, through the Unix socket at `path`. Its clocks are off: the client has its own. */
+export function openAgent(path: string): { dispatcher: Agent; close: () => void } {
+  const agent = new Agent({ connect: { socketPath: path }, headersTimeout: 0, bodyTimeout: 0 });
+  return { dispatcher: agent, close: () => void agent.destroy().catch(() => {}) };
+}
+
+/** A WebSocket that can send headers, and go through a Unix socket. Node 20 has none of its own. */
+export function openWebSocket(
+  url: string,
+  { socketPath, ...options }: Omit<SocketRequest, "url"> & { socketPath?: string },
+): WebSocketLike {
+  let connection: Socket | undefined;
+  const connectTo = buildConnector(socketPath === undefined ? {} : { socketPath });
+  const dispatcher = new Agent({
+    connect: (where, done) =>
+      connectTo(where, (...result) => {
+        connection = result[1] ?? undefined;
+        done(...result);
+      }),
+  });
+  const socket = new WebSocket(url, { ...options, dispatcher });
+  const close = socket.close.bind(socket);
+  let stopClock = () => {};
+  let onAnswer = () => {};
+  const hear = (message: unknown) => {
+    if ((message as { websocket: unknown }).websocket === socket) onAnswer();
+  };
+  subscribe(PONG, hear);
+  socket.addEventListener("close", () => {
+    unsubscribe(PONG, hear);
+    stopClock();
+    void dispatcher.destroy().catch(() => {});
+  });
+  return Object.assign(socket, {
+    close: (code?: number, reason?: string) => {
+      close(code, reason);
+      stopClock();
+      stopClock = startTimer(CLOSE_MS, () => connection?.destroy());
+    },
+    probe: (heard: () => void) => {
+      onAnswer = heard;
+      ping(socket);
+    },
+  }) as unknown as WebSocketLike;
+}

@@ -1,0 +1,44 @@
+import { BoxRunError, unsupported } from "../../backend/errors.js";
+import { isInPage } from "../../util/runtime.js";
+import type { SocketRequest, WebSocketClass, WebSocketLike } from "./web-socket-types.js";
+
+interface Globals {
+  WebSocket?: new (url: string, options: unknown) => WebSocketLike;
+  Bun?: unknown;
+  Deno?: unknown;
+  navigator?: { userAgent?: string };
+}
+
+/** Begins to open a WebSocket by what this runtime has. UNSUPPORTED where it has none. */
+export async function newWebSocket(
+  { url, protocols, headers }: SocketRequest,
+  Own: WebSocketClass | undefined,
+): Promise<WebSocketLike> {
+  if (Own) return new Own(url, protocols, { headers });
+  const { WebSocket, Bun, Deno, navigator } = globalThis as Globals;
+  if (isInPage() || navigator?.userAgent === "Cloudflare-Workers") {
+    if (WebSocket) return new WebSocket(url, protocols);
+  } else if (Bun !== undefined || Deno !== undefined) {
+    if (WebSocket) return new WebSocket(url, { protocols, headers });
+  } else {
+    const { openWebSocket } = await import("boxrun/unix-agent");
+    return openWebSocket(url, { protocols, headers });
+  }
+  throw unsupported("this runtime has no WebSocket", "pass one as the option WebSocket");
+}
+
+/** Resolves when it is open. CONNECTION_FAILED, which says no more than that: WebSockets don't. */
+export function opened(socket: WebSocketLike, what: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = () =>
+      reject(
+        new BoxRunError("CONNECTION_FAILED", `${what}: the server did not accept the WebSocket`, {
+          retryable: true,
+          hint: "what stands between, or your fetch, passes no WebSockets on",
+        }),
+      );
+    socket.addEventListener("open", resolve);
+    socket.addEventListener("error", failed);
+    socket.addEventListener("close", failed);
+  });
+}

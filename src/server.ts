@@ -1,0 +1,5 @@
+/** The BoxRun HTTP API over any backend, as a web-standard handler. */
+export { createHandler, type Handler } from "./server/handler.js";
+export type { HandlerOptions } from "./server/options.js";
+export type { ServerSocket } from "./server/terminal.js";
+export type { Upgrade } from "./server/upgrade.js";

@@ -1,0 +1,194 @@
+import { chmodSync, mkdirSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { dirname } from "node:path";
+import { finished } from "node:stream/promises";
+import { getRequestListener } from "@hono/node-server";
+import type { Backend } from "../../backend/backend.js";
+import { BoxRunError, invalid, isBoxRunError } from "../../backend/errors.js";
+import { createHandler } from "../handler.js";
+import { type HandlerOptions, requireBackend, settingsOf } from "../options.js";
+import type { RunningServer, ServeOptions } from "../serve-types.js";
+import { clearSocket, requireSocketPath } from "./socket-file.js";
+import { serveUpgrades } from "./upgrades.js";
+
+const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
+const HEADERS_TIMEOUT_MS = 20_000;
+/** A connection over which nothing moves, in either direction. Long: a command may take its time over its stdin, and a creation over its image. */
+const IDLE_TIMEOUT_MS = 15 * 60_000;
+/** A client that has been refused may go on sending for this long, and then is cut off. */
+const LINGER_MS = 10_000;
+
+/** See node.ts, which documents it. */
+export async function serve(backend: Backend, options: ServeOptions = {}): Promise<RunningServer> {
+  const { host, port, socketPath, headersTimeoutMs = HEADERS_TIMEOUT_MS, ...given } = options;
+  const overTcp = socketPath === undefined || host !== undefined || port !== undefined;
+  const name = host ?? "127.0.0.1";
+  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+    throw invalid(`the port must be a number from 0 to 65535, and ${port} is not`);
+  }
+  const isLoopback = LOOPBACK_HOSTS.includes(urlHost(name));
+  if (overTcp && !isLoopback && given.token === undefined) {
+    throw invalid(`${name} is reachable from other machines`, "set a token, or listen on 127.0.0.1");
+  }
+  if (socketPath !== undefined) requireSocketPath(socketPath);
+  requireBackend(backend);
+  settingsOf(given);
+  const servers: Listener[] = [];
+  const addresses: string[] = [];
+  const close = async () => {
+    await Promise.all(servers.splice(0).map(closeServer));
+  };
+  try {
+    if (overTcp) {
+      // Under its own names only; who listens for others says which names they may use.
+      const hosts = given.hosts ?? (isLoopback ? LOOPBACK_HOSTS : undefined);
+      const listener = makeServer(backend, { ...given, ...(hosts && { hosts }) }, headersTimeoutMs);
+      const { server } = listener;
+      servers.push(listener);
+      await listen(server, { host: name, port: port ?? 9090 }, `${name}:${port ?? 9090}`);
+      addresses.push(`http://${urlHost(name)}:${(server.address() as AddressInfo).port}`);
+    }
+    if (socketPath !== undefined) {
+      await clearSocket(socketPath);
+      // Whoever can open the socket is its owner: a token would add nothing.
+      const { token: _, ...open } = given;
+      const listener = makeServer(backend, open, headersTimeoutMs);
+      const { server } = listener;
+      servers.push(listener);
+      mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
+      // The process has one umask: others may make files while this one listens. The socket is there before `listen` returns.
+      const before = process.umask(0o177);
+      const listening = listen(server, { path: socketPath }, socketPath);
+
+      process.umask(before);
+      await listening;
+      chmodSync(socketPath, 0o600);
+      addresses.push(socketPath);
+    }
+  } catch (error) {
+    await close();
+    if (isBoxRunError(error)) throw error;
+    // The file system's, of a folder that cannot be made or written in.
+    throw new BoxRunError("RUNTIME_ERROR", `cannot listen: ${(error as Error).message}`, { cause: error });
+  }
+  return { addresses, close };
+}
+
+/** A server, and what ends the WebSockets that it has handed over. */
+interface Listener {
+  server: Server;
+  endUpgrades: () => void;
+}
+
+function makeServer(backend: Backend, options: HandlerOptions, headersTimeout: number): Listener {
+  const handler = createHandler(backend, options);
+  const listener = getRequestListener(
+    async (request, { incoming, outgoing }) => {
+      const response = await handler(request);
+      const isRefused = response.status >= 400 && !(incoming as IncomingMessage).complete;
+      return isRefused
+        ? holdOpen(response, incoming as IncomingMessage)
+        : cutOffWhenFailed(response, outgoing as ServerResponse);
+    },
+    { overrideGlobalObjects: false },
+  );
+  const server = createServer(
+    {
+      headersTimeout,
+      // Node looks only so often, by default every 30 s.
+      connectionsCheckingInterval: headersTimeout / 4,
+      // For the whole request: an upload takes as long as it takes.
+      requestTimeout: 0,
+      keepAliveTimeout: 5_000,
+    },
+    listener,
+  );
+  server.timeout = IDLE_TIMEOUT_MS;
+  return { server, endUpgrades: serveUpgrades(server, handler) };
+}
+
+/**
+ * Makes an answer cut its connection off when its body fails half way. The listener would print the error, and end the body with the error's words: its reader could take them for the last bytes of a file.
+ */
+function cutOffWhenFailed(response: Response, outgoing: ServerResponse): Response {
+  if (!response.body) return response;
+  const reader = response.body.getReader();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        try {
+          const { done, value } = await reader.read();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch (error) {
+          // Nothing has been sent yet: the listener answers 500.
+          if (!outgoing.headersSent) return controller.error(error);
+          outgoing.destroy();
+          controller.close();
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, { status: response.status, headers: response.headers });
+}
+
+/**
+ * An answer to a request whose body is still coming, because it was refused: the rest is read and thrown away, and only then the connection let go of. Clients that send
+ * all of it before they look at the answer would otherwise be cut off from it.
+ */
+async function holdOpen(response: Response, incoming: IncomingMessage): Promise<Response> {
+  // Who has read it so far would hold it up.
+  incoming.removeAllListeners("data");
+  incoming.resume();
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const headers = new Headers(response.headers);
+  // With its length known the answer is whole for its reader, though its stream has not ended.
+  headers.set("content-length", String(bytes.byteLength));
+  const stop = new AbortController();
+  const limit = AbortSignal.any([stop.signal, AbortSignal.timeout(LINGER_MS)]);
+  const body = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(bytes),
+    pull: async (controller) => {
+      // It ends, or its client goes away, or goes on for too long: all the same here.
+      await finished(incoming, { signal: limit, writable: false }).catch(() => {});
+      if (!stop.signal.aborted) controller.close();
+    },
+    cancel: () => stop.abort(),
+  });
+  return new Response(body, { status: response.status, headers });
+}
+
+function listen(server: Server, where: { host: string; port: number } | { path: string }, name: string) {
+  return new Promise<void>((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException) =>
+      reject(
+        new BoxRunError("RUNTIME_ERROR", `cannot listen on ${name}: ${error.message}`, {
+          ...(error.code === "EADDRINUSE" && {
+            hint: "another server is there: stop it, or choose another port",
+          }),
+          cause: error,
+        }),
+      );
+    server.once("error", onError);
+    server.listen(where, () => {
+      server.off("error", onError);
+      resolve();
+    });
+  });
+}
+
+function closeServer({ server, endUpgrades }: Listener): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+    endUpgrades();
+  });
+}
+
+/** An IPv6 address in a URL has brackets. */
+function urlHost(host: string): string {
+  return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+}

@@ -1,0 +1,6 @@
+/** For tests: what every backend must do, as cases of your test runner; and a backend without machines. */
+export type { Cases, Expect, Matchers, Runner } from "./testing/contract/runner.js";
+export { contractSuite } from "./testing/contract/suite.js";
+export type { Context, Target } from "./testing/contract/target.js";
+export { FakeBackend, type FakeOptions } from "./testing/fake-backend.js";
+export type { FakeFiles, FakeProcess, FakeProgram } from "./testing/fake-execution.js";

@@ -1,4 +1,0 @@
-/** True for a command that may have been wrapped by exact-output.ts, which most programs never need to load: its shells are named "boxrun". */
-export function mayBeWrapped(cmd: readonly string[]): boolean {
-  return cmd[1] === "-c" && cmd[3] === "boxrun";
-}
