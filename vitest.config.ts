@@ -11,13 +11,14 @@ const built = (host: "node" | "browser") =>
 
 /** Long files that wait for others as much as they work, and ask nothing of how long that takes: two at a time, after all others but those of the runtimes. */
 const SIDE_BY_SIDE = [
-  "test/contract/{local-node,remote-handler,remote-plain,published}.test.ts",
-  "test/node/debian-{files,image,packages,wheels}.test.ts",
+  "test/contract/{local,remote-handler,remote-plain,published}.node.test.ts",
+  "test/images/debian-{files,image,packages,wheels}.node.test.ts",
 ];
 
 /** A cold boot on a loaded machine takes seconds; a hang is still found. */
 const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
 
+/** A test stands in the folder of what it tests, and its name says what it needs: `*.test.ts` the sources, `*.node.test.ts` the built package, `*.browser.test.ts` a page. */
 export default defineConfig({
   test: {
     // Boxes use a core each: files that run side by side only make each other slow.
@@ -32,14 +33,8 @@ export default defineConfig({
         },
         test: {
           name: "unit",
-          include: [
-            "test/unit/**/*.test.ts",
-            "test/agent/**/*.test.ts",
-            "test/package/**/*.test.ts",
-            "test/server/*.test.ts",
-            "test/faults/**/*.test.ts",
-            "test/fuzz/**/*.test.ts",
-          ],
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/**/*.{node,browser}.test.ts", "test/runtimes"],
           ...timeouts,
         },
       },
@@ -47,7 +42,7 @@ export default defineConfig({
         resolve: { alias: built("node") },
         test: {
           name: "node",
-          include: ["test/node/**/*.test.ts"],
+          include: ["test/**/*.node.test.ts"],
           exclude: SIDE_BY_SIDE,
           server: { deps: { external: [/\/dist\/node\//] } },
           ...timeouts,
@@ -83,7 +78,7 @@ export default defineConfig({
         resolve: { alias: built("browser") },
         test: {
           name: "chromium",
-          include: ["test/contract/*-browser.test.ts", "test/browser/**/*.test.ts"],
+          include: ["test/**/*.browser.test.ts"],
           ...timeouts,
           browser: {
             enabled: true,

@@ -16,15 +16,18 @@ import { parseArgs } from "node:util";
 import { build } from "tsup";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-/** Each exports `hunt(options)`: see test/faults/hunt.ts. */
+/** Each exports `hunt(options)`: see test/robustness/faults/hunt.ts. */
 const HUNTS = {
-  faults: "test/faults/hunt.ts",
-  fuzz: "test/fuzz/hunt.ts",
-  agent: "test/fuzz/agent-hunt.ts",
-  kills: "test/kills/hunt.ts",
+  faults: "test/robustness/faults/hunt.ts",
+  fuzz: "test/robustness/fuzz/hunt.ts",
+  agent: "test/robustness/fuzz/agent-hunt.ts",
+  kills: "test/robustness/kills/hunt.ts",
 };
 /** Test suites of others, each run instead of the hunts. */
-const SUITES = { cpython: "test/suites/cpython-hunt.ts", libm: "test/suites/libm-hunt.ts" };
+const SUITES = {
+  cpython: "test/robustness/suites/cpython-hunt.ts",
+  libm: "test/robustness/suites/libm-hunt.ts",
+};
 const CONCURRENCY = 24;
 /** Some 8 kills each. */
 const LIVES = 20;

@@ -11,6 +11,7 @@ import {
 } from "../../src/local/protocol/frame-types.js";
 import { encodeFrame, FrameReader } from "../../src/local/protocol/frames.js";
 import { readResult } from "../../wasm/build/unpack.mjs";
+import { ROOT } from "../root.js";
 
 /** Why the agent cannot run here, or undefined. It is a Linux program for i386, which x86-64 kernels run too. */
 export const whySkipped: string | undefined =
@@ -18,7 +19,7 @@ export const whySkipped: string | undefined =
     ? undefined
     : `the agent is a program for x86 Linux, and this is ${process.platform} on ${process.arch}`;
 
-const CACHE = join(import.meta.dirname, "../../.cache/test");
+const CACHE = join(ROOT, ".cache/test");
 let binary: string | undefined;
 
 /** The path of the agent: BOXRUN_AGENT, or the prebuilt one unpacked. */

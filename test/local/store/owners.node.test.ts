@@ -1,0 +1,144 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { BoxRunClient } from "boxrun";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { failure } from "../../../src/testing/contract/tools.js";
+
+const ROOT = join(import.meta.dirname, "../../..");
+/** Makes a box and prints what a command in it prints, until it is killed, or told to close its client. */
+const OWNER = `
+  import { BoxRunClient } from "boxrun";
+  const [, state, name, command] = process.argv;
+  const client = new BoxRunClient({ backend: "local", local: { state } });
+  process.once("SIGTERM", () => client.close());
+  const box = await client.create("tiny", { name, memoryMb: 256 });
+  console.log("ready");
+  for await (const event of await box.execStream(command))
+    if (event.type === "log") process.stdout.write(event.data);
+`;
+let state: string;
+let client: BoxRunClient;
+const owners: ChildProcess[] = [];
+beforeEach(() => {
+  state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
+  client = new BoxRunClient({ backend: "local", local: { state } });
+});
+afterEach(async () => {
+  for (const owner of owners.splice(0)) owner.kill("SIGKILL");
+  await client.close();
+  rmSync(state, { recursive: true, force: true });
+});
+
+/** Another process that makes a box, runs a command in it, and closes its client when it gets TERM. */
+function startOwner(name: string, command: string) {
+  const child = spawn(process.execPath, ["--input-type=module", "-e", OWNER, state, name, command], {
+    stdio: ["ignore", "pipe", "inherit"],
+    cwd: ROOT,
+  });
+  owners.push(child);
+  return { child, lines: createInterface(child.stdout!)[Symbol.asyncIterator]() };
+}
+
+/** Statuses that a box of this name is seen in, up to `last`; null: it is not there. */
+async function statusesUntil(name: string, last: string | null): Promise<(string | null)[]> {
+  const seen: (string | null)[] = [];
+  for await (const boxes of client.watchBoxes()) {
+    const status = boxes.find((info) => info.name === name)?.status ?? null;
+    if (status !== seen.at(-1)) seen.push(status);
+    if (status === last && seen.length > 1) break;
+  }
+  return seen;
+}
+
+describe("boxes of another process", () => {
+  it("are seen as they are made and as their process is killed, and started then", async () => {
+    const made = statusesUntil("theirs", "running");
+    const owner = startOwner("theirs", "echo kept > /root/f; sync; echo written; sleep 7000");
+    expect((await made).filter((status) => status !== "creating")).toEqual([null, "running"]);
+    await owner.lines.next();
+    await owner.lines.next();
+    const ended = statusesUntil("theirs", "stopped");
+    const box = await client.getBox("theirs");
+    expect(await failure(box.start())).toMatchObject({ code: "BOX_LOCKED" });
+    owner.child.kill("SIGKILL");
+    expect(await ended).toEqual(["running", "stopped"]);
+    await box.start();
+    expect((await box.exec(["cat", "/root/f"])).stdout).toBe("kept\n");
+  });
+
+  it("are seen as their process closes its client, and as a third one starts and removes them", async () => {
+    const owner = startOwner("theirs", "echo up; sleep 7000");
+    await owner.lines.next();
+    await owner.lines.next();
+    const closed = statusesUntil("theirs", "stopped");
+    owner.child.kill("SIGTERM");
+    expect(await closed).toEqual(["running", "stopped"]);
+    const gone = statusesUntil("theirs", null);
+    const script = `
+      import { BoxRunClient } from "boxrun";
+      const box = await new BoxRunClient({ backend: "local", local: { state: process.argv[1] } }).getBox("theirs");
+      await box.start();
+      await box.remove({ force: true });
+    `;
+    owners.push(spawn(process.execPath, ["--input-type=module", "-e", script, state], { cwd: ROOT }));
+    // A box that runs for a moment only may be gone before anybody looks.
+    expect((await gone).filter((status) => status !== "running")).toEqual(["stopped", null]);
+  });
+
+  it("are BOX_LOCKED with whose they are and since when", async () => {
+    const begun = Date.now();
+    const owner = startOwner("theirs", "echo up; sleep 7000");
+    await owner.lines.next();
+    const error = await failure((await client.getBox("theirs")).exec(["true"]));
+    expect(error).toMatchObject({ code: "BOX_LOCKED", retryable: true });
+    const { owner: who, since } = error.cause as { owner: string; since: Date };
+    expect(who).toMatch(new RegExp(`^process ${owner.child.pid} \\(node ${state}\\) on \\S+$`));
+    expect(since.getTime()).toBeGreaterThan(begun);
+    expect(since.getTime()).toBeLessThan(Date.now());
+    expect(error.message).toContain(`${who}, since ${since.toISOString()}`);
+  });
+});
+
+it("tells of a box that is being removed as of one that is gone, and of its commands, too", async () => {
+  const box = await client.create("tiny", { memoryMb: 256 });
+  const execution = await box.execStream(["sleep", "7081"]);
+  let isRemoved = false;
+  const removing = box.remove({ force: true }).finally(() => {
+    isRemoved = true;
+  });
+  const told = new Set<string>();
+  while (!isRemoved) {
+    const asked = await execution.info().then(
+      ({ status }) => status,
+      ({ code }) => code,
+    );
+    told.add(asked);
+    await new Promise(setImmediate);
+  }
+  await removing;
+  expect([...told].filter((what) => what !== "running")).toEqual(["BOX_NOT_FOUND"]);
+});
+
+describe("who watches boxes", () => {
+  it("comes to an end when the client is closed, and keeps its process alive until then", async () => {
+    const script = `
+      import { BoxRunClient } from "boxrun";
+      const client = new BoxRunClient({ backend: "local", local: { persistent: false } });
+      setTimeout(() => client.close(), 500).unref();
+      for await (const boxes of client.watchBoxes()) console.log(boxes.length);
+      console.log("over");
+      console.log((await client.watchBoxes().next().catch((error) => error)).code);
+    `;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+      cwd: ROOT,
+    });
+    owners.push(child);
+    const lines: string[] = [];
+    for await (const line of createInterface(child.stdout!)) lines.push(line);
+    expect(lines).toEqual(["0", "over", "VALIDATION_ERROR"]);
+  });
+});
