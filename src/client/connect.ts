@@ -3,8 +3,9 @@ import { BoxRunError, isBoxRunError } from "../backend/errors.js";
 import { parseBaseUrl } from "../backend/validate.js";
 import type { LocalOptions } from "../local/boxes/options.js";
 import type { RemoteOptions } from "../remote/http/options.js";
+import { isNodeLike } from "../util/runtime.js";
 import type { Connection, Tried } from "./client.js";
-import { isNodeLike, ownOrigin, type Place, placesToTry } from "./discovery.js";
+import { ownOrigin, type Place, placesToTry } from "./discovery.js";
 
 /** Where a server is, and how to speak to it, as the client's caller says. */
 export type ConnectionOptions = Partial<

@@ -1,3 +1,5 @@
+import { isNodeLike } from "../util/runtime.js";
+
 /** Where a server may be. */
 export interface Place {
   /** In words: "unix:/run/boxrun.sock", "http://127.0.0.1:9090". */
@@ -8,7 +10,6 @@ export interface Place {
 
 /** The few things of Node that are used here; Deno and Bun have them, too. */
 interface NodeProcess {
-  versions?: { node?: string; chrome?: string };
   env?: Record<string, string | undefined>;
   getBuiltinModule?: (name: string) => unknown;
 }
@@ -17,19 +18,11 @@ interface NodeFileSystem {
 }
 interface Globals {
   process?: NodeProcess;
-  navigator?: { userAgent?: string };
   location?: { origin: string; protocol: string; hostname: string };
 }
 
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_PORT = "9090";
-
-/** True in Node, Deno and Bun: a process with an environment and files, on a machine that may run a server. */
-export function isNodeLike(): boolean {
-  const { process, navigator } = globalThis as Globals;
-  if (navigator?.userAgent === "Cloudflare-Workers") return false;
-  return process?.versions?.node !== undefined && process.versions.chrome === undefined;
-}
 
 /** The origin of the page, where there is one. */
 export function ownOrigin(): string | undefined {
@@ -43,7 +36,8 @@ export function ownOrigin(): string | undefined {
  * origin, and only when that is this machine: a page from elsewhere that asks for a local port makes browsers ask their user, and no server would answer it.
  */
 export function placesToTry(): Place[] {
-  if (isNodeLike()) return nodePlaces((globalThis as Globals).process as NodeProcess);
+  const { process } = globalThis as Globals;
+  if (isNodeLike() && process) return nodePlaces(process);
   const origin = ownOrigin();
   return origin !== undefined && isLoopback(new URL(origin).hostname)
     ? [{ name: origin, baseUrl: origin }]

@@ -160,7 +160,7 @@ export class BoxLauncher {
     });
     registry.running.set(record.id, box);
     this.boxes.add(box);
-    this.pool.giveWay();
+    this.pool.evict();
     return box;
   }
 

@@ -58,7 +58,7 @@ export class WarmPool {
   }
 
   /** Ends machines that boxes need the memory of. */
-  giveWay(): void {
+  evict(): void {
     for (const machines of this.waiting.values()) {
       for (const machine of machines) {
         if (this.takenMb() <= this.freeMb()) return;

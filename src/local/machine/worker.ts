@@ -63,7 +63,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
   };
   /** Why it stands still. */
   const reasons = new Set<"asked" | "backlog">();
-  const standStill = (why: "asked" | "backlog", still: boolean) => {
+  const setPaused = (why: "asked" | "backlog", still: boolean) => {
     const before = reasons.size > 0;
     if (still) reasons.add(why);
     else reasons.delete(why);
@@ -78,7 +78,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     const chunks = output;
     output = [];
     for (const { byteLength } of chunks) backlogBytes += byteLength;
-    if (backlogBytes > BACKLOG_BYTES) standStill("backlog", true);
+    if (backlogBytes > BACKLOG_BYTES) setPaused("backlog", true);
     host.post(
       chunks,
       chunks.map((chunk) => chunk.buffer as ArrayBuffer),
@@ -225,11 +225,11 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
         return void save(message.withDisk).catch(failed);
       case "took":
         backlogBytes -= message.bytes;
-        return backlogBytes <= BACKLOG_BYTES ? standStill("backlog", false) : undefined;
+        return backlogBytes <= BACKLOG_BYTES ? setPaused("backlog", false) : undefined;
       case "pause":
-        return standStill("asked", true);
+        return setPaused("asked", true);
       case "resume":
-        return standStill("asked", false);
+        return setPaused("asked", false);
       case "stop":
         return void stop().catch(failed);
       case "leave":

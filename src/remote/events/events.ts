@@ -2,7 +2,7 @@ import type { BackendEvent } from "../../backend/backend.js";
 import { eventSchema, type ServerEvent, SseDecoder, type SseEvent } from "../../contract/sse-decode.js";
 import { pause } from "../../util/timer.js";
 import { within } from "../../util/within.js";
-import type { Incoming } from "../http/body-reader.js";
+import type { BodyReader } from "../http/body-reader.js";
 import { interrupted, protocolError, read, unknownEnd } from "../http/failures.js";
 import { isDropped } from "../http/http.js";
 import type { EventNumbering } from "./cursor-numbering.js";
@@ -13,7 +13,7 @@ export interface EventSource {
   /** Name of it in words, for errors. */
   what: string;
   /** Opens the stream. A server without cursors sends everything again, whatever `after` is. */
-  open(after: number): Promise<Incoming>;
+  open(after: number): Promise<BodyReader>;
   /** The execution as the server has it now. `told`: what the stream said of its end, where the server's own state may come later. */
   state(told?: { exitCode: number | null; error: string | null }): Promise<Outcome>;
   /** Calls `onEnd` when this client has ended the execution. Returns what stops that. */
@@ -42,7 +42,7 @@ export async function* followEvents(
   numbering: EventNumbering,
   signal?: AbortSignal,
 ): AsyncGenerator<BackendEvent, void, undefined> {
-  let body: Incoming | undefined;
+  let body: BodyReader | undefined;
   /** Set when this client has ended the execution: its server may say nothing of that. */
   let isEnded = false;
   const stopWatching = source.watchEnd(() => {
@@ -130,7 +130,7 @@ export async function* followEvents(
 
 /** The events of one connection, and "due" whenever it is time to ask for the state. After the exit only the connection's end is to come. */
 async function* readEvents(
-  body: Incoming,
+  body: BodyReader,
   { what, silenceMs }: EventSource,
 ): AsyncGenerator<ServerEvent | "due", void, undefined> {
   const decoder = new SseDecoder();

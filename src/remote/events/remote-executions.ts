@@ -3,7 +3,7 @@ import { BoxRunError, isBoxRunError } from "../../backend/errors.js";
 import { newestFirst } from "../../backend/lists.js";
 import { toExecRequest, wireBox, wireExec, wireExecs } from "../../contract/wire.js";
 import { retryLater } from "../../util/retry-later.js";
-import type { Incoming } from "../http/body-reader.js";
+import type { BodyReader } from "../http/body-reader.js";
 import { isExtended, type ServerInfo } from "../http/capabilities.js";
 import { excerptOf, protocolError } from "../http/failures.js";
 import type { Call, Http } from "../http/http.js";
@@ -177,7 +177,7 @@ export class RemoteExecutions {
     execId: string,
     after: number,
     signal: AbortSignal | undefined,
-  ): Promise<Incoming> {
+  ): Promise<BodyReader> {
     const query = {
       ...(this.capabilities.bytes === true && { bytes: "1" }),
       ...(this.capabilities.cursor === true && after > 0 && { after: String(after) }),

@@ -22,7 +22,7 @@ export interface IncomingOptions {
  * The body of a response, read piece by piece at the reader's pace. A connection that is lost, or silent for too long, rejects with
  * STREAM_INTERRUPTED; an abort with its reason, whether or not the transport knows of the signal.
  */
-export class Incoming {
+export class BodyReader {
   private readonly reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   /** Aborts with what ends it before its end: silence, or the signal. One for all reads: there may be many. */
   private readonly broken = new AbortController();

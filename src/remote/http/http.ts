@@ -8,7 +8,7 @@ import { following, untilAborted } from "../../util/abort.js";
 import { concatBytes } from "../../util/bytes.js";
 import { startTimer } from "../../util/timer.js";
 import type { WebSocketLike } from "../socket/web-socket-types.js";
-import { Incoming } from "./body-reader.js";
+import { BodyReader } from "./body-reader.js";
 import { connectionFailed, errorOfResponse, protocolError, type RequestLine, readJson } from "./failures.js";
 import { type Clocks, type RemoteOptions, withDefaults } from "./options.js";
 
@@ -73,13 +73,13 @@ export class Http {
   }
 
   /** A request whose answer is a stream. Whoever gets it reads it to its end or cancels it. */
-  async open(name: RouteName, call: Call = {}): Promise<{ response: Response; body: Incoming }> {
+  async open(name: RouteName, call: Call = {}): Promise<{ response: Response; body: BodyReader }> {
     const { life, end } = this.begin(call);
     try {
       const response = await this.send(name, call, life, { whole: false });
       const { silenceMs } = this.clocks;
       const options = { line: lineOf(name, call), signal: life.signal, silenceMs, onEnd: end };
-      return { response, body: new Incoming(response.body, options) };
+      return { response, body: new BodyReader(response.body, options) };
     } catch (error) {
       end();
       throw error;
@@ -364,7 +364,7 @@ export function lineOf(name: RouteName, { params, retries }: Call): RequestLine 
 async function buffered(response: Response, line: RequestLine, signal: AbortSignal): Promise<Response> {
   if (response.type === "opaqueredirect") return response;
   const silenceMs = 2 ** 31 - 1;
-  const body = new Incoming(response.body, { line, signal, silenceMs, onEnd: () => {} });
+  const body = new BodyReader(response.body, { line, signal, silenceMs, onEnd: () => {} });
   const chunks: Uint8Array[] = [];
   let length = 0;
   for (let chunk = await body.read(); chunk; chunk = await body.read()) {

@@ -1,12 +1,9 @@
 import { BoxRunError, unsupported } from "../../backend/errors.js";
-import { isInPage } from "../../util/runtime.js";
+import { currentRuntime } from "../../util/runtime.js";
 import type { SocketRequest, WebSocketClass, WebSocketLike } from "./web-socket-types.js";
 
 interface Globals {
   WebSocket?: new (url: string, options: unknown) => WebSocketLike;
-  Bun?: unknown;
-  Deno?: unknown;
-  navigator?: { userAgent?: string };
 }
 
 /** Begins to open a WebSocket by what this runtime has. UNSUPPORTED where it has none. */
@@ -15,10 +12,11 @@ export async function newWebSocket(
   Own: WebSocketClass | undefined,
 ): Promise<WebSocketLike> {
   if (Own) return new Own(url, protocols, { headers });
-  const { WebSocket, Bun, Deno, navigator } = globalThis as Globals;
-  if (isInPage() || navigator?.userAgent === "Cloudflare-Workers") {
+  const { WebSocket } = globalThis as Globals;
+  const runtime = currentRuntime();
+  if (runtime === "browser" || runtime === "workerd") {
     if (WebSocket) return new WebSocket(url, protocols);
-  } else if (Bun !== undefined || Deno !== undefined) {
+  } else if (runtime === "bun" || runtime === "deno") {
     if (WebSocket) return new WebSocket(url, { protocols, headers });
   } else {
     const { openWebSocket } = await import("boxrun/unix-agent");

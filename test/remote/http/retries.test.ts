@@ -84,7 +84,8 @@ describe("trying again", () => {
         if (path.endsWith("download")) return void response.writeHead(200).flushHeaders();
         if (path.includes("stdin")) return void response.writeHead(200).write(" ", () => response.destroy());
       },
-      { timeouts: { requestMs: 50, lifecycleMs: 50, silenceMs: 50 } },
+      // Long enough for an answer on a busy machine.
+      { timeouts: { requestMs: 500, lifecycleMs: 500, silenceMs: 500 } },
     );
     const exec = { cmd: ["true"], env: null, workdir: null, timeoutMs: null, stdin: false };
     const start = () => failure(backend.startExec(BOX.id, exec));
