@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --json] [-- --runs N]`: the figures of docs/performance.md, all in one run, next to a baseline of plain v86.
+ * `npm run bench [-- --json] [-- --runs N]`: the figures of docs/internals/performance.md, all in one run, next to a baseline of plain v86.
  * Every sample is taken in a fresh process or page; medians over all samples are printed.
  *
  * `npm run bench -- languages [--before CHECKOUT]` measures languages instead: in this build, in that of another checkout, and natively.

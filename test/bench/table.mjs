@@ -6,7 +6,7 @@ const TITLES = {
   native: "native",
 };
 
-/** Prints results as a Markdown table of docs/performance.md; missing figures are left empty. */
+/** Prints results as a Markdown table of docs/internals/performance.md; missing figures are left empty. */
 export function printTable({ machine, runs, columns }) {
   console.log(
     `${machine.cpu}, ${machine.cores} cores; Node ${machine.node}, Chromium ${machine.chromium}; ${runs} runs\n`,

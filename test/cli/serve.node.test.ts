@@ -10,7 +10,7 @@ import { BoxRunClient } from "boxrun";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createViteServer } from "vitest/node";
 
-const README = join(import.meta.dirname, "../../README.md");
+const GUIDE = join(import.meta.dirname, "../../docs/guide/servers.md");
 const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
 
 let folder: string;
@@ -97,8 +97,8 @@ describe("boxrun serve", () => {
     expect((await ask(server.url, "/v1/run", { method: "POST", headers: plain }, run)).status).toBe(415);
   });
 
-  it("is used through Vite's proxy as the README has it, and says what is wrong with the short form", async () => {
-    const { proxy } = /proxy: \{ "\/v1": (?<proxy>\{.*?\}) \}/.exec(readFileSync(README, "utf8"))!.groups!;
+  it("is used through Vite's proxy as the guide has it, and says what is wrong with the short form", async () => {
+    const { proxy } = /proxy: \{ "\/v1": (?<proxy>\{.*?\}) \}/.exec(readFileSync(GUIDE, "utf8"))!.groups!;
     const recipe = proxy!.replace(/"http:[^"]*"/, "url");
     const proxied = async (passed: object | string, path: string, headers: Record<string, string>) => {
       const config = { port: 0, host: "127.0.0.1", proxy: { "/v1": passed } };

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../..");
-const text = readFileSync(join(ROOT, "docs/threat-model.md"), "utf8");
+const text = readFileSync(join(ROOT, "docs/internals/threat-model.md"), "utf8");
 /** A file, and what it says in quotes of a test. */
 const REFERENCE = /`((?:test|src)\/[\w./-]+\.ts)`(?: \(([^)]+)\))?/g;
 

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build, transformSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { snippets } from "../docs/pages.js";
+import { ROOT } from "../root.js";
 
-const ROOT = join(import.meta.dirname, "../..");
 const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
 
 /** A project of a user's, with the package as it would be published in its node_modules. */
@@ -30,12 +31,10 @@ function manifest(): { dependencies: Record<string, string> } {
   return JSON.parse(readFileSync(join(project, "node_modules/boxrun/package.json"), "utf8"));
 }
 
-/** The README's TypeScript, each block a module of its own. */
-function snippets(): string[] {
-  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
-  return [...readme.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code!);
-}
+/** The name of a snippet's file, without its extension: "docs-guide-files-md-12". */
+const nameOf = (place: string) => place.replace(/[^\w]+/g, "-");
 
+/** A snippet as a module of its own. */
 function asModule(code: string): string {
   const lines = ['import { BoxRunClient as Client, type BoxHandle as Handle } from "boxrun";'];
   if (!code.includes("import {")) lines.push('import { BoxRunClient } from "boxrun";');
@@ -44,7 +43,7 @@ function asModule(code: string): string {
   return `${lines.join("\n")}\n${code}\nexport type { Client, Handle };\n`;
 }
 
-/** What a user's project may do with the types, beside what the README shows. */
+/** What a user's project may do with the types, beside what the docs show. */
 const TYPED = `
 import { type Backend, BoxRunClient, type Execution, type ExecutionWithStdin } from "boxrun";
 import { type RouteName, wireBox } from "boxrun/contract";
@@ -112,14 +111,15 @@ describe("the package", () => {
   });
 
   it.each(["nodenext", "bundler"])(
-    "has types that resolve under %s, and the README's snippets compile",
+    "has types that resolve under %s, and the snippets of the docs compile",
     (resolution) => {
-      const names = snippets().map((code, i) => {
-        writeFileSync(join(project, `snippet-${i}.ts`), asModule(code));
-        return `snippet-${i}.ts`;
+      const names = snippets().map(({ place, code }) => {
+        writeFileSync(join(project, `${nameOf(place)}.ts`), asModule(code));
+        return `${nameOf(place)}.ts`;
       });
       writeFileSync(join(project, "typed.ts"), TYPED);
-      expect(names.length).toBeGreaterThan(5);
+      for (const folder of ["README", "docs-guide", "docs-reference"])
+        expect(names.some((name) => name.startsWith(folder))).toBe(true);
       const module = resolution === "nodenext" ? "nodenext" : "esnext";
       const args = [
         ...STRICT,
@@ -181,19 +181,19 @@ describe("the package", () => {
     );
   });
 
-  it.each(snippets().map((code, i) => [i, code] as const))("runs snippet %i of the README", (i, code) => {
+  it.each(snippets().filter(({ runs }) => runs))("runs the snippet at $place", ({ place, code }) => {
     writeFileSync(join(project, "data.csv"), "a,b\n");
     writeFileSync(join(project, "setting.mjs"), SETTING);
     writeFileSync(
-      join(project, `snippet-${i}.mjs`),
+      join(project, `${nameOf(place)}.mjs`),
       `${transformSync(code, { loader: "ts" }).code}\nprocess.exit(0);\n`,
     );
     const env = {
       ...process.env,
-      BOXRUN_STATE_DIR: join(project, `state-${i}`),
+      BOXRUN_STATE_DIR: join(project, `state-${nameOf(place)}`),
     };
     // What a snippet throws is in the error's message.
-    execFileSync(process.execPath, ["--import", "./setting.mjs", `snippet-${i}.mjs`], {
+    execFileSync(process.execPath, ["--import", "./setting.mjs", `${nameOf(place)}.mjs`], {
       cwd: project,
       env,
       stdio: "pipe",

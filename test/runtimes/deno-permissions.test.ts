@@ -42,7 +42,7 @@ async function runWith(...allowed: string[]): Promise<string> {
 describe.skipIf(deno.missing !== undefined)("permissions in Deno", () => {
   const needed = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys"];
 
-  it("that the README names are all that boxes which are kept need", async () => {
+  it("that the docs name are all that boxes which are kept need", async () => {
     expect(await runWith(...needed)).toBe("true up");
   });
 

@@ -9,7 +9,7 @@ import { deno } from "./runtimes.mjs";
 const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
 afterAll(() => rmSync(state, { recursive: true, force: true }));
 
-/** What the README says that it needs, and the way to who listens to the results. */
+/** What docs/guide/browsers.md says that it needs, and the way to who listens to the results. */
 const ALLOWED = [
   "--allow-read",
   "--allow-write",

@@ -29,7 +29,7 @@ const JIT_MAX_PAGES = 1;
  * Compiling code that runs once costs several times what interpreting it does, and short commands are such code: process start-up, mostly.
  * So what is hot is compiled in one slice of emulation in five, which makes a command that comes again and again fast without making the
  * first ones slow; and in every slice once the guest has been busy for so long without a pause, or has moved so much through its port
- * without a long pause. Measured in docs/performance.md.
+ * without a long pause. Measured in docs/internals/performance.md.
  */
 const COMPILE_IN_ONE_SLICE_OF = 5;
 const COMPILE_AFTER_BUSY_MS = 250;
