@@ -186,7 +186,7 @@ describe("the package", () => {
     writeFileSync(join(project, "setting.mjs"), SETTING);
     writeFileSync(
       join(project, `${nameOf(place)}.mjs`),
-      `${transformSync(code, { loader: "ts" }).code}\nprocess.exit(0);\n`,
+      `${transformSync(code, { loader: "ts", target: "node20" }).code}\nprocess.exit(0);\n`,
     );
     const env = {
       ...process.env,
