@@ -24,7 +24,7 @@ export function snippets(): Snippet[] {
   return ["README.md", ...markdownBelow("docs/guide"), ...markdownBelow("docs/reference")].flatMap((page) => {
     const text = readFileSync(join(ROOT, page), "utf8");
     const [missed] =
-      text.match(/^\s*```(?:typescript|tsx)\b.*$|^\s+```ts\b.*$|^```ts\b(?!$| no-run$).*$/m) ?? [];
+      text.match(/^[ \t]*```(?:typescript|tsx)\b.*$|^[ \t]+```ts\b.*$|^```ts\b(?!$| no-run$).*$/m) ?? [];
     if (missed !== undefined) throw new Error(`${page}: a block that no test reads: ${missed}`);
     return [...text.matchAll(/^```ts( no-run)?\n(.*?)^```$/gms)].map(([, noRun, code], i, all) => {
       const line = text.slice(0, all[i]!.index).split("\n").length + 1;
