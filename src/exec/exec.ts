@@ -239,6 +239,11 @@ function endedBy(info: ExecInfo, exitCode: number | null): ExecInfo {
 
 function lastWords({ errorMessage, stderr }: ExecResult): string {
   if (errorMessage !== null) return `: ${errorMessage}`;
-  const line = stderr.trim().split("\n").at(-1) ?? "";
+  // What is indented explains a line before it: JavaScript's stacks do.
+  const line =
+    stderr
+      .split("\n")
+      .filter((text) => /^\S/.test(text))
+      .at(-1) ?? stderr.trim();
   return line === "" ? "" : `: ${line.slice(0, 300)}`;
 }

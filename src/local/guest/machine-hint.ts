@@ -7,10 +7,10 @@ const SIGILL_IN_SHELL = 128 + SIGILL;
 
 /** The kernel knows no way to execute a program. */
 export const FORMAT_HINT =
-  "exec format error: this machine (i686) runs 32-bit programs, as in Debian's packages for i386, and no 64-bit ones; a script must begin with #!";
+  "exec format error: this machine is an i686, which runs 32-bit x86 programs (Debian's for i386, or built with -m32 -march=i686), no 64-bit ones and none for ARM; a script must begin with #!";
 /** Also of a program that gives up by an instruction made for that, and of one that was sent the signal: it says no more than what is so. */
 const INSTRUCTION_HINT =
-  "killed by signal 4 (illegal instruction): this machine has SSE2 and SSE3, but no SSSE3, SSE4 or AVX";
+  "killed by signal 4 (illegal instruction): this machine has SSE2 and SSE3, but no SSSE3, SSE4 or AVX; use Debian's package for i386, or build with -march=i686";
 
 /**
  * Why a command ended as it did, where it may need another machine than this. A shell tells of a program by an exit code that any command may use, so the words must be in `lastOutput`, too.

@@ -281,6 +281,11 @@ export function execCases(context: Context): void {
       result: { exitCode: 3, stdout: "out\n" },
     });
     expect(error.message).toContain("why");
+    // As a stack of JavaScript's stands behind what it is about.
+    const thrown = await failure(
+      context.box.exec("printf 'Error: why\\n    at f\\n' >&2; exit 1", { check: true }),
+    );
+    expect(thrown.message).toContain("exited with code 1: Error: why");
   });
 
   it("ends the command and rejects with the reason when the signal aborts", async () => {
