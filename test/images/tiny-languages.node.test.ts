@@ -38,6 +38,16 @@ describe("JavaScript in tiny", () => {
     expect([stdout, exitCode]).toEqual(["from a program\ntrue", 7]);
   });
 
+  it.each([["qjs"], ["qjs", "-"], ["qjs", "-m"]])(
+    "runs the program that is piped into %s %s",
+    async (...cmd) => {
+      const piped = await box.exec(cmd, { stdin: "console.log(6 * 7)\n", timeoutMs: 30_000 });
+      expect(piped).toMatchObject({ stdout: "42\n", stderr: "", exitCode: 0 });
+      const empty = await box.exec(cmd, { timeoutMs: 30_000 });
+      expect(empty).toMatchObject({ stdout: "", stderr: "", exitCode: 0 });
+    },
+  );
+
   it("says where a program failed, and refuses what this build cannot do", async () => {
     const failed = await box.exec(["qjs", "-e", "null.x"]);
     expect(failed.exitCode).toBe(1);
