@@ -1,4 +1,4 @@
-/** The BoxRun API as data: its routes, the schemas of its bodies, its event streams, terminals and error codes. For those who write another client or server of it. */
+/** The BoxRun API as data, for writing another client or server of it: routes, schemas of bodies, event streams, terminals and error codes. */
 export * from "./contract/attach.js";
 export * from "./contract/codes.js";
 export * from "./contract/requests.js";

@@ -1,5 +1,5 @@
 /**
- * BoxRun: sandboxes that are one import away. This entry is small and loads what runs boxes only when it is needed.
+ * BoxRun: sandboxes that are one import away. This entry is small; the code that runs boxes is loaded when it is needed.
  */
 import type { Backend } from "./backend/backend.js";
 import { invalid } from "./backend/errors.js";
@@ -48,34 +48,44 @@ export type { LocalOptions } from "./local/boxes/options.js";
 export type { Timeouts, TokenSource } from "./remote/http/options.js";
 export type { WebSocketClass, WebSocketLike } from "./remote/socket/web-socket-types.js";
 
-/** Options of {@link BoxRunClient}. Those of the backend that is not chosen are checked, and not used. */
+/** Options of {@link BoxRunClient}. Options for a backend that is not chosen are checked, but not used. */
 export interface ClientOptions {
   /**
-   * "auto", the default: a BoxRun server if one answers, else boxes that are emulated here; `ready()` says which, and why. "remote": a server, or
-   * CONNECTION_FAILED. "local": emulated here. A backend of your own is used as it is.
+   * Place where boxes run. "auto": on a BoxRun server if one answers, else emulated here; {@link BoxRunClient.ready} says which, and why. "remote": on a
+   * server, or calls reject with CONNECTION_FAILED. "local": emulated here. A backend object is used as it is.
+   * @default "auto"
    */
   backend?: "auto" | "remote" | "local" | Backend;
-  /** Where the server is: "http://127.0.0.1:9090". In a page it may be relative: "/". */
+  /**
+   * URL of the server: "http://127.0.0.1:9090". In a page it may be relative: "/". Cannot be combined with `socketPath`.
+   * @default the Unix socket `$BOXRUN_SOCKET`, else `$BOXRUN_STATE_DIR/boxrun.sock`, else `~/.boxrun/boxrun.sock`, if there is one; then
+   * `http://$BOXRUN_HOST:$BOXRUN_PORT`, for which 127.0.0.1 and 9090 stand in. A page tries its own origin, and under "auto" only if that is this machine
+   */
   baseUrl?: string;
-  /** The server's Unix socket. Not in a page. */
+  /** Path of the server's Unix socket. Not available in pages; cannot be combined with `baseUrl` or `fetch`. */
   socketPath?: string;
-  /** Sent to the server as "Authorization: Bearer". A function is asked before every request, and again after a 401. */
+  /** Token that is sent to the server as "Authorization: Bearer". A function is called before every request, and again after an answer of 401. @default none */
   token?: string | TokenSource;
-  /** Sent to the server with every request. */
+  /** Headers that are sent to the server with every request. @default none */
   headers?: Readonly<Record<string, string>>;
-  /** In place of the global `fetch`, for every request to the server: another transport, or a server in this process. */
+  /** Function for every request to the server: another transport, or a server in this process. @default the global `fetch` */
   fetch?: (request: Request) => Promise<Response>;
-  /** In place of the global `WebSocket`, for terminals. It is given the URL, the sub-protocols and `{ headers }`, as the package ws takes them. */
+  /**
+   * WebSocket class for terminals. Its constructor gets the URL, the sub-protocols and `{ headers }`, in the order of the package ws.
+   * @default the global `WebSocket`
+   */
   WebSocket?: WebSocketClass;
+  /** Time limits for requests to the server. */
   timeouts?: Timeouts;
-  /** How boxes are emulated here. */
+  /** Options for boxes that are emulated here. */
   local?: LocalOptions;
 }
 
 /**
  * Creates and finds boxes.
  *
- * Throws VALIDATION_ERROR for a wrong option. Nothing is loaded, looked for or started before the first call.
+ * Over a server, every call of the client and its handles can also reject with these codes: CONNECTION_FAILED when nothing answers in time, PROTOCOL_ERROR when
+ * the answer is not that of a BoxRun server, and VALIDATION_ERROR with `status` 401 when the server wants another token.
  *
  * @example
  * const client = new BoxRunClient();
@@ -83,6 +93,11 @@ export interface ClientOptions {
  * const { stdout, exitCode } = await box.exec(["echo", "hello"]);   // "hello\n", 0
  */
 export class BoxRunClient extends Client {
+  /**
+   * Creates a client. Nothing is loaded, looked up or started before its first call.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR when an option is wrong
+   */
   constructor(options: ClientOptions = {}) {
     if (typeof options !== "object") throw invalid("options must be an object");
     const { backend = "auto", local = {}, ...connection } = options;

@@ -7,8 +7,11 @@ import { browserHost } from "./local/host/host-browser.js";
 export type { LocalOptions } from "./local/boxes/options.js";
 
 /**
- * The local backend: boxes are Linux machines emulated here, each in a module Worker. `BoxRunClient` loads it by itself;
- * import it to serve it or to wrap it. UNSUPPORTED where there are no Workers, as in edge functions.
+ * Creates the local backend: its boxes are Linux machines that are emulated here, each in a module Worker. `BoxRunClient` loads it by itself;
+ * use this function to wrap the backend, or to serve it.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR when an option is wrong
+ * @throws {BoxRunError} UNSUPPORTED when this runtime has no Workers, as edge functions have none
  *
  * @example
  * const client = new BoxRunClient({ backend: createLocalBackend() });

@@ -6,8 +6,10 @@ import { nodeHost } from "./local/host/host-node.js";
 export type { LocalOptions } from "./local/boxes/options.js";
 
 /**
- * The local backend: boxes are Linux machines emulated here, each in a worker thread. `BoxRunClient` loads it by itself;
- * import it to serve it or to wrap it.
+ * Creates the local backend: its boxes are Linux machines that are emulated here, each in a worker thread. `BoxRunClient` loads it by itself;
+ * use this function to wrap the backend, or to serve it.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR when an option is wrong
  *
  * @example
  * const client = new BoxRunClient({ backend: createLocalBackend() });

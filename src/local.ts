@@ -7,8 +7,11 @@ import type { LocalOptions } from "./local/boxes/options.js";
 export type { LocalOptions } from "./local/boxes/options.js";
 
 /**
- * The local backend: boxes are Linux machines emulated here, each in a Worker. `BoxRunClient` loads it by itself;
- * import it to wrap it. Throws VALIDATION_ERROR for a wrong option.
+ * Creates the local backend: its boxes are Linux machines that are emulated here, each in a Worker. `BoxRunClient` loads it by itself;
+ * use this function to wrap the backend, or to serve it.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR when an option is wrong
+ * @throws {BoxRunError} UNSUPPORTED when this runtime has no Workers, as edge functions have none
  *
  * @example
  * const client = new BoxRunClient({ backend: createLocalBackend({ logLimitBytes: 1_000_000 }) });

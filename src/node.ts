@@ -1,5 +1,5 @@
 /**
- * The types of `boxrun/node`: what only a Node process can do. The code is server/node/serve.ts.
+ * The types of `boxrun/node`, which only works in Node. The code is server/node/serve.ts.
  */
 import type { Backend } from "./backend/backend.js";
 import type { RunningServer, ServeOptions } from "./server/serve-types.js";
@@ -8,11 +8,13 @@ export type { HandlerOptions } from "./server/options.js";
 export type { RunningServer, ServeOptions } from "./server/serve-types.js";
 
 /**
- * Serves a backend over HTTP on this machine, terminals included: what `boxrun serve` does, in a program of your own. Safe as it is: on the loopback address or a socket, only for
- * requests that name this machine and come from no other page.
+ * Serves a backend over HTTP, terminals included, as `boxrun serve` does. It listens on the loopback address unless told otherwise, and there accepts only
+ * requests whose Host header names this machine and which do not come from a page of another origin. The backend stays open when the server closes: it is the
+ * caller's.
  *
- * Throws VALIDATION_ERROR for a host that others reach without a token, for a port or a path that a server cannot have, and for what `createHandler` refuses; RUNTIME_ERROR when it
- * cannot listen there: the address is taken, or something that is no socket is there, which stays.
+ * @throws {BoxRunError} VALIDATION_ERROR when other machines can reach `host` and there is no token, when the port or the socket path is impossible, or when
+ * {@link createHandler} refuses an argument
+ * @throws {BoxRunError} RUNTIME_ERROR when it cannot listen: the address is taken, or a file that is not a socket has the path, which is left alone
  *
  * @example
  * const backend = createLocalBackend();

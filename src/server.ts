@@ -1,4 +1,4 @@
-/** The BoxRun HTTP API over any backend, as a web-standard handler. */
+/** The BoxRun HTTP API over any backend, as a handler of web-standard requests. */
 export { createHandler, type Handler } from "./server/handler.js";
 export type { HandlerOptions } from "./server/options.js";
 export type { ServerSocket } from "./server/terminal.js";

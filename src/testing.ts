@@ -1,4 +1,4 @@
-/** For tests: what every backend must do, as cases of your test runner; and a backend without machines. */
+/** For tests: the contract of all backends, as cases for your test runner, and a backend without machines. */
 export type { Cases, Expect, Matchers, Runner } from "./testing/contract/runner.js";
 export { contractSuite } from "./testing/contract/suite.js";
 export type { Context, Target } from "./testing/contract/target.js";

@@ -2,7 +2,7 @@
  * The one interface between the handles that callers hold (`BoxRunClient`, `BoxHandle`, `Execution`) and whatever runs
  * boxes. It follows the BoxRun API call by call, so that an adapter to or from HTTP has nothing to invent.
  *
- * A backend rejects with `BoxRunError` only. Bytes are the base type; text is made above this interface.
+ * A backend rejects with `BoxRunError` only. It works on bytes; text is made above this interface.
  */
 
 import type {
@@ -22,19 +22,36 @@ import type {
 
 export type * from "../contract/types.js";
 
-/** A backend described. */
+/** Description of a backend. */
 export interface BackendInfo {
+  /** Kind of backend. */
   backend: "local" | "remote" | (string & {});
-  /** In words: "v86 0.5.462 in Node 20.20.2". */
+  /** Description for people: "a machine emulated by v86 in Node 20.20.2". */
   description: string;
+  /** Largest number of processors that a box may ask for. */
   maxCpu: number;
-  /** In MiB, over all boxes. */
+  /** Memory in MiB that all boxes may have together. */
   maxMemoryMb: number;
-  /** What works; a string is the reason why not. */
+  /** Features that work, and the reasons why others do not. */
   capabilities: Capabilities;
 }
 
-/** Things that not every backend can do: true, or the reason why not. */
+/**
+ * Features that not every backend has: true, or the reason why not.
+ *
+ * - `bytes`: output arrives as exact bytes, not as text
+ * - `cursor`: a reader of output can start after a given event
+ * - `stdin`: commands can have a stdin
+ * - `signal`: signals can be sent to commands
+ * - `network`: boxes can reach the network
+ * - `volumes`: directories of the host can be mounted
+ * - `attach`: boxes have terminals
+ * - `persistence`: boxes outlive the page or process
+ * - `usage`: the backend reports how much storage a box uses
+ * - `pull`: whole images can be fetched ahead of time
+ * - `files`: small file operations need no command in the box
+ * - `stderr`: a command's stderr can go where its stdout goes
+ */
 export type Capabilities = Readonly<
   Record<
     | "bytes"
@@ -51,30 +68,32 @@ export type Capabilities = Readonly<
     true | string
   >
 > & {
-  /** Support for {@link ExecSpec.stderr}. Absent where a backend does not know of it. */
+  /** Support for {@link ExecSpec.stderr}. Absent when the backend does not know the option. */
   readonly stderr?: true | string;
 };
 
-/** A file on its way out of a box. Ending the stream early ends the transfer. */
+/** A file that is being read out of a box. Canceling the stream ends the transfer. */
 export interface DownloadResult {
-  /** Size when the transfer began, in bytes; null when unknown. */
+  /** Size in bytes when the transfer began; null when unknown. */
   size: number | null;
-  /** Permission bits. Absent: the backend does not tell. */
+  /** Permission bits. Absent when the backend does not report them. */
   mode?: number;
+  /** Contents of the file, read at the pace of the stream's reader. */
   stream: ReadableStream<Uint8Array>;
 }
 
-/** Options of a file on its way into a box. Without `mode` a file that is there keeps its own. */
+/** Options of {@link Backend.upload}. Without `mode`, an existing file keeps its own. */
 export interface UploadSpec {
-  /** Permission bits, whether or not there is a file already. */
+  /** Permission bits, for a new file and an existing one. */
   mode?: number;
-  /** Permission bits of a new file, where `mode` is not given. @default 0o644 */
+  /** Permission bits of a new file when `mode` is absent. @default 0o644 */
   newMode?: number;
+  /** Aborts the upload, which then rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
 /**
- * A shell on a terminal of its own, in a box. What it prints waits for its reader; what has not been read when it ends can still be read.
+ * A shell in a box on a terminal of its own. Output waits for its reader, and can still be read after the shell has ended.
  *
  * @example
  * const terminal = await box.attach({ cols: 120, rows: 40 });
@@ -83,98 +102,192 @@ export interface UploadSpec {
  * xterm.onData((text) => writer.write(text));
  */
 export interface Terminal {
+  /** Output of the terminal. Canceling the stream ends the shell. */
   readonly readable: ReadableStream<Uint8Array>;
-  /** Takes bytes or text, with back-pressure. Closing it closes nothing else. */
+  /** Input of the terminal, as bytes or text, with back-pressure. Closing the stream does not end the shell. */
   readonly writable: WritableStream<Uint8Array | string>;
   /**
-   * Settles in any case: with the exit code of the shell, null where it was closed or killed from this side; or rejects with a `BoxRunError` (STREAM_INTERRUPTED, BOX_NOT_RUNNING, ...) or the
-   * signal's reason. A rejection that nobody waits for is no unhandled one.
+   * Resolves with the exit code of the shell, or with null when it was closed or killed from this side. Rejects with a `BoxRunError` (STREAM_INTERRUPTED,
+   * BOX_NOT_RUNNING, ...) or with the signal's reason. It always settles, and a rejection that nobody handles is not reported as an unhandled one.
    */
   readonly exited: Promise<number | null>;
-  /** Columns and rows, 1 to 1000. */
+  /**
+   * Sets the size, and tells the programs in the terminal about it. Columns and rows are 1 to 1000.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR when one of them is out of range
+   */
   resize(cols: number, rows: number): void;
   /** Ends the shell. Idempotent. */
   close(): Promise<void>;
 }
 
-/** See the top of this file. Ids are those of {@link BoxInfo} and {@link ExecInfo}. */
+/**
+ * A place that runs boxes. Implement it to put `BoxRunClient` or `createHandler` over something else; `contractSuite` of `boxrun/testing` tests an
+ * implementation.
+ *
+ * Every method rejects with a {@link BoxRunError} and nothing else, except for the reason of a `signal` that aborts. Boxes and executions are named by the `id`
+ * of {@link BoxInfo} and {@link ExecInfo}; a call that names one that does not exist rejects with BOX_NOT_FOUND or EXEC_NOT_FOUND.
+ */
 export interface Backend {
+  /** Features that work, and the reasons why others do not. */
   readonly capabilities: Capabilities;
-  /** True: it ends commands that are over their time by itself, and its time is not that of a clock on the wall. Absent: handles look at the clock, too. */
+  /** True when the backend ends commands at their time limit by itself, by a clock of its own. Absent: handles watch the time, too. */
   readonly keepsTimeLimits?: boolean;
 
+  /** Describes the backend and its limits. */
   info(): Promise<BackendInfo>;
+  /**
+   * Lists the images that boxes can be created from.
+   *
+   * @throws {BoxRunError} UNSUPPORTED when the backend cannot list them
+   */
   images(): Promise<ImageInfo[]>;
-  /** Fetches an image whole, so that its boxes need no network. IMAGE_PULL_FAILED, UNSUPPORTED without the capability "pull". */
+  /**
+   * Fetches a whole image, so that boxes of it need no network.
+   *
+   * @throws {BoxRunError} IMAGE_PULL_FAILED when there is no such image or a part of it cannot be fetched
+   * @throws {BoxRunError} UNSUPPORTED without the capability "pull", and where nothing that is fetched can be kept
+   */
   pullImage(
     image: string,
     options: { signal?: AbortSignal; onProgress?: (progress: TransferProgress) => void },
   ): Promise<void>;
 
-  /** Rejects with the caller's reason when `signal` aborts; no box is left behind then. */
+  /**
+   * Creates a box and starts it. Rejects with the signal's reason when `signal` aborts, and leaves no box behind then.
+   *
+   * @throws {BoxRunError} NAME_ALREADY_EXISTS when another box has the name
+   * @throws {BoxRunError} IMAGE_PULL_FAILED when there is no such image or it cannot be fetched
+   * @throws {BoxRunError} RESOURCE_EXCEEDED when the memory of all running boxes would be too much
+   * @throws {BoxRunError} UNSUPPORTED when the backend lacks a feature that `spec` asks for
+   */
   createBox(
     spec: BoxSpec,
     options: { signal?: AbortSignal; onProgress?: (progress: CreateProgress) => void },
   ): Promise<BoxInfo>;
-  /** BOX_NOT_FOUND. */
+  /**
+   * Finds a box by its id or name.
+   *
+   * @throws {BoxRunError} BOX_NOT_FOUND when there is none
+   */
   getBox(idOrName: string): Promise<BoxInfo>;
-  /** Newest first, those of the same millisecond by id. The status "all" is no filter. */
+  /**
+   * Lists boxes, newest first; those of the same millisecond are sorted by id. The status "all" is no filter.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR for a status that no box can have
+   */
   listBoxes(filter: { status?: string }): Promise<BoxInfo[]>;
   /**
-   * Calls `onChange` whenever any box may have changed, whoever changed it; the list says what. Resolves to what ends it. Absent: who wants to know asks for the list
-   * now and then.
+   * Calls `onChange` whenever a box may have changed, whoever changed it, until the function that it resolves to is called. Ask `listBoxes` what changed.
+   * Absent when the backend cannot watch: then the client polls the list.
    */
   watchBoxes?(onChange: () => void): Promise<() => void>;
-  /** Ends what runs in it and keeps its disk. BOX_NOT_RUNNING. */
+  /**
+   * Ends all commands in the box, stops it and keeps its disk.
+   *
+   * @throws {BoxRunError} BOX_NOT_RUNNING when it is not running
+   * @throws {BoxRunError} BOX_LOCKED when another page or process runs it
+   */
   stopBox(id: string): Promise<BoxInfo>;
-  /** BOX_ALREADY_RUNNING. Rejects with the caller's reason when `signal` aborts; the box is stopped then. */
+  /**
+   * Starts a stopped box. Rejects with the signal's reason when `signal` aborts; the box is stopped then.
+   *
+   * @throws {BoxRunError} BOX_ALREADY_RUNNING when it is running
+   * @throws {BoxRunError} BOX_LOCKED when another page or process runs it
+   * @throws {BoxRunError} RESOURCE_EXCEEDED when the memory of all running boxes would be too much
+   * @throws {BoxRunError} STATE_MISMATCH when its disk or record is gone, damaged or of a newer version
+   */
   startBox(
     id: string,
     options: { signal?: AbortSignal; onProgress?: (progress: CreateProgress) => void },
   ): Promise<BoxInfo>;
-  /** BOX_ALREADY_RUNNING when it runs and `force` is false. */
+  /**
+   * Removes a box and its disk.
+   *
+   * @throws {BoxRunError} BOX_ALREADY_RUNNING when it is running and `force` is false
+   */
   removeBox(id: string, options: { force: boolean }): Promise<void>;
-  /** Removes boxes that have been at rest, stopped or in status "error", for longer than `olderThan` seconds. Resolves to how many. */
+  /** Removes boxes that have been stopped or in status "error" for at least `olderThan` seconds. Resolves to the number of removed boxes. */
   gc(options: { olderThan: number }): Promise<number>;
-  /** UNSUPPORTED without the capability "usage". */
+  /**
+   * Reports how much storage the box uses.
+   *
+   * @throws {BoxRunError} UNSUPPORTED without the capability "usage"
+   */
   usage(id: string): Promise<BoxUsage>;
 
-  /** Resolves once the command has started. VALIDATION_ERROR for a workdir that is not there. */
+  /**
+   * Starts a command. Resolves once it runs, or has ended because it could not be run.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR when the workdir does not exist
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   */
   startExec(boxId: string, spec: ExecSpec): Promise<ExecInfo>;
-  /** EXEC_NOT_FOUND. */
+  /**
+   * Finds an execution by its id.
+   *
+   * @throws {BoxRunError} EXEC_NOT_FOUND when there is none, or it has been forgotten
+   */
   getExec(boxId: string, execId: string): Promise<ExecInfo>;
-  /** Newest first, those of the same millisecond by id. */
+  /** Lists executions, newest first; those of the same millisecond are sorted by id. */
   listExecs(boxId: string): Promise<ExecInfo[]>;
-  /** Every event after `after` (0: from the start), then live, up to and including "exit". */
+  /** Yields every event whose `seq` is greater than `after` (0: all of them), then live ones, up to and including "exit". */
   execEvents(
     boxId: string,
     execId: string,
     options: { after: number; signal?: AbortSignal },
   ): AsyncIterable<BackendEvent>;
-  /** Resolves when the command has ended, with its final state. Reads no output. */
+  /** Resolves to the final state once the command has ended. Reads no output. */
   waitExec(boxId: string, execId: string, options: { signal?: AbortSignal }): Promise<ExecInfo>;
-  /** Ends the process group and the session. EXEC_ALREADY_FINISHED. Resolves when they are gone. */
+  /**
+   * Ends the command's process group and session. Resolves once they are gone.
+   *
+   * @throws {BoxRunError} EXEC_ALREADY_FINISHED when the command has ended
+   */
   cancelExec(boxId: string, execId: string): Promise<ExecInfo>;
-  /** Sends a signal ("SIGINT") to the process group, "SIGKILL" to the session. EXEC_ALREADY_FINISHED. */
+  /**
+   * Sends a signal ("SIGINT") to the command's process group. "SIGKILL" goes to its whole session.
+   *
+   * @throws {BoxRunError} EXEC_ALREADY_FINISHED when the command has ended
+   */
   signalExec(boxId: string, execId: string, signal: string): Promise<void>;
-  /** Resolves when the bytes are on their way and there is room for more. Bytes for a command that has ended are dropped. */
+  /**
+   * Writes to the command's stdin. Resolves when the bytes are on their way and there is room for more.
+   *
+   * @throws {BoxRunError} EXEC_ALREADY_FINISHED when the command has ended
+   */
   writeStdin(boxId: string, execId: string, chunk: Uint8Array): Promise<void>;
+  /** Closes the command's stdin: it reads the end of its input. */
   closeStdin(boxId: string, execId: string): Promise<void>;
 
-  /** Starts a shell on a terminal. UNSUPPORTED without the capability "attach". When `signal` aborts, it ends. */
+  /**
+   * Starts a shell on a terminal. The shell ends when `signal` aborts.
+   *
+   * @throws {BoxRunError} UNSUPPORTED without the capability "attach"
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   */
   attach(boxId: string, spec: TerminalSpec, options: { signal?: AbortSignal }): Promise<Terminal>;
 
   /**
-   * Puts one file. Directories of the path are made, links at its end are followed. A regular file that is there is replaced, whole or not at all, and keeps its owner; a device, a file of the kernel (as under /proc)
-   * and a file that is a mount are written into. RUNTIME_ERROR for a directory, a FIFO and a socket.
+   * Writes one file. Creates the directories of its path and follows links at its end. A regular file that exists is replaced, completely or not at all, and
+   * keeps its owner; a device, a kernel file (as under /proc) and a file that is a mount are written in place.
+   *
+   * @throws {BoxRunError} RUNTIME_ERROR when the path is a directory, a FIFO or a socket, or the box refuses for another reason
+   * @throws {BoxRunError} STORAGE_FULL when the box's disk is full
    */
   upload(boxId: string, path: string, body: ReadableStream<Uint8Array>, options: UploadSpec): Promise<void>;
-  /** RUNTIME_ERROR when there is no such file, or it is not a regular one. A file that grows meanwhile is given as far as it went when the transfer began. */
+  /**
+   * Reads one regular file. If it grows meanwhile, only as much is read as it had when the transfer began.
+   *
+   * @throws {BoxRunError} RUNTIME_ERROR when there is no such file, or it is not a regular one
+   */
   download(boxId: string, path: string, options: { signal?: AbortSignal }): Promise<DownloadResult>;
 
   /**
-   * Does one thing with a box's files, without a command in it. Resolves to the entry that was asked for, to all of a list, or to none. RUNTIME_ERROR for what the box refuses, whose `cause.code` is the name of
-   * errno. Called only with the capability "files": without it, commands in the box do the same.
+   * Performs one file operation without a command in the box. Resolves to the one entry of "stat", to all entries of "list", and to none otherwise. Called only
+   * with the capability "files"; without it, commands in the box do the same.
+   *
+   * @throws {BoxRunError} RUNTIME_ERROR when the box refuses; `cause.code` is the name of errno ("ENOENT")
    */
   fileOperation(
     boxId: string,
@@ -182,6 +295,6 @@ export interface Backend {
     options: { signal?: AbortSignal },
   ): Promise<FileEntry[]>;
 
-  /** Ends everything this backend owns. Idempotent. Every other call rejects afterwards. */
+  /** Ends everything that this backend owns. Idempotent. Later calls reject. */
   close(): Promise<void>;
 }

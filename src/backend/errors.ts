@@ -2,18 +2,19 @@ import { ERROR_CODES, type ErrorCode } from "../contract/codes.js";
 
 export { ERROR_CODES, type ErrorCode } from "../contract/codes.js";
 
-/** What a {@link BoxRunError} may carry beside its code and message. */
+/** Optional parts of a {@link BoxRunError}. */
 export interface ErrorDetails {
-  /** HTTP status, when a server answered. */
+  /** HTTP status of the answer, when a server gave one. */
   status?: number;
-  /** True when the same call may succeed later without a change, and does nothing twice. Default false. */
+  /** Whether the same call may succeed later, and repeating it does nothing twice. @default false */
   retryable?: boolean;
-  /** What to do next, in one sentence. */
+  /** Advice on what to do next, in one sentence. It also stands in parentheses at the end of the message. */
   hint?: string;
-  /** The error underneath. */
+  /** Error that led to this one. */
   cause?: unknown;
-  /** Method and path of the request that failed, where there was one. */
+  /** HTTP method of the request that failed, where there was one. */
   method?: string;
+  /** Path of the request that failed, where there was one. */
   path?: string;
 }
 
@@ -21,7 +22,8 @@ export interface ErrorDetails {
 const BRAND = Symbol.for("boxrun.error");
 
 /**
- * The one error class of this SDK.
+ * The error class of this SDK. Tell errors apart by `code`, with {@link isBoxRunError}: `instanceof` fails for errors of another realm or another copy of the
+ * package.
  *
  * @example
  * try {
@@ -31,14 +33,22 @@ const BRAND = Symbol.for("boxrun.error");
  * }
  */
 export class BoxRunError extends Error {
+  /** "BoxRunError", or the name of the subclass. */
   override readonly name: string = "BoxRunError";
+  /** Kind of error: one of {@link ERROR_CODES}. */
   readonly code: ErrorCode;
+  /** HTTP status of the answer, when a server gave one. */
   readonly status: number | undefined;
+  /** True when the same call may succeed later, and repeating it does nothing twice. */
   readonly retryable: boolean;
+  /** Advice on what to do next, in one sentence. It is part of the message, too. */
   readonly hint: string | undefined;
+  /** HTTP method of the request that failed, where there was one. */
   readonly method: string | undefined;
+  /** Path of the request that failed, where there was one. */
   readonly path: string | undefined;
 
+  /** Creates an error, as a {@link Backend} of your own rejects with. */
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(
       details.hint ? `${message} (${details.hint})` : message,
@@ -54,7 +64,8 @@ export class BoxRunError extends Error {
   }
 
   /**
-   * The error as plain data, for JSON, `postMessage` and `structuredClone`, which all leave only the message of an error itself. {@link isBoxRunError} knows it again.
+   * Returns the error as plain data for JSON, `postMessage` and `structuredClone`, which keep only the message of an error object. {@link isBoxRunError} is
+   * true for this data, too.
    *
    * @example
    * worker.postMessage(isBoxRunError(error) ? error.toJSON() : String(error));
@@ -66,7 +77,7 @@ export class BoxRunError extends Error {
 }
 
 /**
- * True for a {@link BoxRunError} from any realm or copy of this package, where `instanceof` is not, and for what its `toJSON` gave.
+ * Returns true for a {@link BoxRunError} of any realm or copy of this package, and for the data that its `toJSON` returned.
  *
  * @example
  * if (isBoxRunError(error)) console.error(error.code, error.hint);
@@ -78,23 +89,23 @@ export function isBoxRunError(error: unknown): error is BoxRunError {
   return (name === "BoxRunError" || name === "ExitError") && ERROR_CODES.includes(code as ErrorCode);
 }
 
-/** The error of a wrong argument. */
+/** Creates the error for a wrong argument. */
 export function invalid(message: string, hint?: string): BoxRunError {
   return new BoxRunError("VALIDATION_ERROR", message, hint === undefined ? {} : { hint });
 }
 
-/** What says which errno a box refused something with: the `cause` of its error. */
+/** Creates the `cause` of an error that names the errno with which a box refused something. */
 export function errnoCause(code: string, text: string): Error {
   return Object.assign(new Error(`${code}: ${text}`), { code });
 }
 
-/** The name of the errno that a box refused something with: "ENOENT". */
+/** Returns the name of the errno with which a box refused something: "ENOENT". */
 export function errnoOf(error: unknown): string | undefined {
   const code = (error as { cause?: { code?: unknown } } | undefined)?.cause?.code;
   return isBoxRunError(error) && typeof code === "string" ? code : undefined;
 }
 
-/** The error of something that the runtime has not been allowed to do, as Deno tells it; undefined for any other error. */
+/** Creates the error for a permission that the runtime was not given, from Deno's error for it. Undefined for any other error. */
 export function refusedPermission(error: unknown): BoxRunError | undefined {
   if (!(error instanceof Error) || error.name !== "NotCapable") return undefined;
   return new BoxRunError("UNSUPPORTED", `a permission is missing: ${error.message}`, {
@@ -103,7 +114,7 @@ export function refusedPermission(error: unknown): BoxRunError | undefined {
   });
 }
 
-/** The error of something this backend cannot do; `hint` says what to use instead. */
+/** Creates the error for something that this backend cannot do. `hint` says what to use instead. */
 export function unsupported(message: string, hint?: string): BoxRunError {
   return new BoxRunError("UNSUPPORTED", message, hint === undefined ? {} : { hint });
 }

@@ -1,12 +1,12 @@
 import { isWellFormed } from "../util/well-formed.js";
 import { invalid } from "./errors.js";
 
-/** An absolute path in a box. As bytes, for names that are no UTF-8. */
+/** An absolute path in a box: text, or bytes for names that are not UTF-8. */
 export type BoxPath = string | Uint8Array;
 
 const SLASH = 47;
 
-/** Refuses text that is no path in a box, with VALIDATION_ERROR. */
+/** Checks that a text is an absolute path in a box. @throws {BoxRunError} VALIDATION_ERROR when it is not */
 export function requireAbsolute(path: string): void {
   if (typeof path !== "string") throw invalid(`a path must be text, got ${typeof path}`);
   if (!isWellFormed(path))
@@ -18,7 +18,7 @@ export function requireAbsolute(path: string): void {
   if (path.includes("\0")) throw withZero();
 }
 
-/** The bytes of a path, without slashes at its end. VALIDATION_ERROR for what is none. */
+/** Returns a path as bytes, without slashes at its end. @throws {BoxRunError} VALIDATION_ERROR when it is not an absolute path */
 export function pathBytes(path: BoxPath): Uint8Array {
   if (typeof path === "string") requireAbsolute(path);
   else if (!(path instanceof Uint8Array)) throw invalid("a path must be text or bytes");
@@ -33,12 +33,12 @@ export function pathBytes(path: BoxPath): Uint8Array {
 const notAbsolute = (shown: string) => invalid(`the path ${JSON.stringify(shown)} must be absolute`);
 const withZero = () => invalid("a path cannot contain a zero character");
 
-/** For messages. */
+/** Returns a path as text for a message. */
 export function showPath(path: BoxPath): string {
   return typeof path === "string" ? path : new TextDecoder().decode(path);
 }
 
-/** Undefined for what is no UTF-8. */
+/** Returns a path as text; undefined when it is not UTF-8. */
 export function pathText(path: BoxPath): string | undefined {
   try {
     return typeof path === "string"

@@ -1,7 +1,7 @@
 import { terminalSize } from "../contract/schemas.js";
 import { invalid } from "./errors.js";
 
-/** VALIDATION_ERROR for what is no size of a terminal. */
+/** Checks the size of a terminal. @throws {BoxRunError} VALIDATION_ERROR when columns or rows are out of range */
 export function requireTerminalSize(size: { cols: number; rows: number }): void {
   for (const [name, value] of Object.entries(size)) {
     if (terminalSize.safeParse(value).success) continue;

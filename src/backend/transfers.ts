@@ -1,7 +1,7 @@
 import { invalid } from "./errors.js";
 import { requireAbsolute } from "./file-paths.js";
 
-/** Checks the path of a file in a box. VALIDATION_ERROR for what can be none. */
+/** Checks the path of a file in a box. @throws {BoxRunError} VALIDATION_ERROR when no file can have it */
 export function requireFilePath(path: string): void {
   requireAbsolute(path);
   if (path.endsWith("/"))

@@ -10,27 +10,27 @@ import {
 import type { BoxSpec, ExecSpec, TerminalSpec } from "./backend.js";
 import { invalid } from "./errors.js";
 
-/** Checks what a box is to be, and fills in the defaults. VALIDATION_ERROR names the field. */
+/** Checks the description of a box and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR, naming the field that is wrong */
 export function parseBoxSpec(input: unknown): BoxSpec {
   return parse(boxSpecSchema, input);
 }
 
-/** Checks a command, and fills in the defaults. VALIDATION_ERROR names the field. */
+/** Checks the description of a command and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR, naming the field that is wrong */
 export function parseExecSpec(input: unknown): ExecSpec {
   return parse(execSpecSchema, input);
 }
 
-/** Checks what a terminal is to be, and fills in the defaults. VALIDATION_ERROR names the field. */
+/** Checks the description of a terminal and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR, naming the field that is wrong */
 export function parseTerminalSpec(input: unknown): TerminalSpec {
   return parse(terminalSpecSchema, input);
 }
 
-/** Checks the options of the local backend. VALIDATION_ERROR names the one that is wrong. */
+/** Checks the options of the local backend. @throws {BoxRunError} VALIDATION_ERROR, naming the option that is wrong */
 export function requireLocalOptions(input: unknown): void {
   parse(localOptionsSchema, input);
 }
 
-/** Checks where a server is and how to speak to it. VALIDATION_ERROR names the option that is wrong. */
+/** Checks the options that name a server and how to connect to it. @throws {BoxRunError} VALIDATION_ERROR, naming the option that is wrong */
 export function requireConnectionOptions(input: {
   baseUrl?: unknown;
   socketPath?: unknown;
@@ -43,14 +43,14 @@ export function requireConnectionOptions(input: {
     throw invalid("give baseUrl or socketPath, not both");
   if (socketPath !== undefined && fetch !== undefined) throw invalid("give fetch or socketPath, not both");
   if (baseUrl !== undefined) parseBaseUrl(baseUrl as string);
-  // The value itself must not be in the message.
+  // The token itself must not be in the message.
   if (token === undefined || typeof token === "function") return;
   if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
     throw invalid("token must be a string of visible ASCII characters, or a function that returns one");
   }
 }
 
-/** The address of a server; in a page it may be relative. Credentials in it would end up in messages. */
+/** Parses the URL of a server, which may be relative in a page. Credentials are refused: they would end up in messages. */
 export function parseBaseUrl(baseUrl: string): URL {
   const { location } = globalThis as { location?: { href: string } };
   let url: URL;
@@ -65,7 +65,7 @@ export function parseBaseUrl(baseUrl: string): URL {
   return url;
 }
 
-/** Refuses an option of another name: one that is misspelt would be ignored. So would be a signal in place of the options. */
+/** Checks the names of options. A misspelt one would be ignored, and so would a signal passed in place of the options. */
 export function requireOptions<T extends object>(options: T, names: Record<keyof T, true>): void {
   if (typeof options !== "object" || options === null || options instanceof AbortSignal)
     throw invalid("options must be an object", `with ${Object.keys(names).join(", ")}`);
@@ -88,7 +88,7 @@ function parse<T extends z.ZodMiniType>(schema: T, input: unknown): z.infer<T> {
   throw invalid(describeIssue(result.error));
 }
 
-/** An option that is given as undefined is an option that is not given. */
+/** Drops options that are undefined, which is the same as leaving them out. */
 function withoutUndefined(input: unknown): unknown {
   if (typeof input !== "object" || input === null) return input;
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));

@@ -31,17 +31,17 @@ Options of run:
   --version         the version of boxrun
 `;
 
-/** The command line makes no sense; the message says why. */
+/** The error of a command line that makes no sense. The message says why. */
 export class UsageError extends Error {}
 
-/** Which server to use; without, one that answers. */
+/** Options that name a server. Without them, the client looks for one. */
 export interface ServerOptions {
   /** "http://…", "https://…" or "unix:PATH". */
   server?: string;
   token?: string;
 }
 
-/** `boxrun run`, taken apart. */
+/** Parsed arguments of `boxrun run`. */
 export interface RunCommand extends ServerOptions {
   name: "run";
   image: string;
@@ -50,7 +50,7 @@ export interface RunCommand extends ServerOptions {
   timeoutMs?: number;
 }
 
-/** `boxrun serve`, taken apart. */
+/** Parsed arguments of `boxrun serve`. */
 export interface ServeCommand {
   name: "serve";
   host?: string;
@@ -61,7 +61,7 @@ export interface ServeCommand {
   allowOrigins?: string[];
 }
 
-/** What the user asked for. */
+/** A parsed command line. */
 export type CliCommand =
   | RunCommand
   | ServeCommand
@@ -76,7 +76,7 @@ const OPTIONS_OF = new Map([
   ["images", ["server", "token"]],
 ]);
 
-/** Takes the arguments after the program's name apart. Throws {@link UsageError}. */
+/** Parses the arguments after the name of the program. @throws {UsageError} when they make no sense */
 export function parseCommandLine(args: string[]): CliCommand {
   const separator = args.indexOf("--");
   const own = separator < 0 ? args : args.slice(0, separator);
@@ -162,15 +162,15 @@ function parseOptions(args: string[], separated: boolean) {
       },
     });
   } catch (error) {
-    // An option that is not ours may well be the command's: "boxrun run tiny ls -l".
+    // An unknown option may belong to the command: "boxrun run tiny ls -l".
     if (args[0] === "run" && !separated)
       throw new UsageError("put -- before the command: boxrun run [OPTIONS] IMAGE -- COMMAND");
-    // What follows the first sentence is advice for programs without a "--" of their own.
+    // The text after the first sentence is advice for programs that do not use "--" themselves.
     throw new UsageError((error as Error).message.split(/\.\s/)[0]);
   }
 }
 
-/** No option is passed over in silence. One that is empty is a variable of the shell's that is not set. */
+/** Refuses unknown and empty options. An empty one is usually an unset variable of the shell. */
 function requireValues(name: string, takes: readonly string[], values: Options): void {
   for (const [option, value] of Object.entries(values)) {
     if (!takes.includes(option)) throw new UsageError(`${name} takes no --${option}`);
@@ -189,7 +189,7 @@ function parsePort(text: string): number {
   return port;
 }
 
-/** As browsers send it, or it would allow nobody. */
+/** Returns an origin as a browser sends it; any other form would allow nobody. */
 function parseOrigin(text: string): string {
   if (URL.canParse(text) && new URL(text).origin === text) return text;
   throw new UsageError(`--allow-origin takes an origin, as https://example.com, and ${text} is none`);

@@ -2,7 +2,10 @@ import { BoxRunClient } from "../index.js";
 import type { ServerOptions } from "./command-line.js";
 import { print, printable } from "./output.js";
 
-/** A client of the server that the options name; without, of one that is found, or of this machine. Says so where a server was found that does not take us. */
+/**
+ * Creates a client for the server that the options name, or else for one that is found, or for this machine. Prints a line if a server was found but refuses
+ * the client.
+ */
 export async function openClient({ server, token }: ServerOptions): Promise<BoxRunClient> {
   const given = token ?? (process.env["BOXRUN_TOKEN"] || undefined);
   const client = new BoxRunClient({

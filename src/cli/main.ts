@@ -33,13 +33,13 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-/** The built program is dist/node/cli.js. */
+/** Reads the version of the package. The built program is dist/node/cli.js, two folders below package.json. */
 async function readVersion(): Promise<string> {
   const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
   return version;
 }
 
-/** Tells the user about what went wrong, in one line. Returns the exit code for it. */
+/** Prints an error in one line. Returns the exit code for it. */
 function report(thrown: unknown): number {
   const error = firstOf(thrown);
   if (error instanceof UsageError) {
@@ -47,7 +47,7 @@ function report(thrown: unknown): number {
     return EXIT.usage;
   }
   if (error instanceof OutputError) {
-    // Its reader has seen enough, as in `boxrun ... | head`: nothing to complain about.
+    // The reader has seen enough, as in `boxrun ... | head`. That is not an error.
     if (error.code === "EPIPE") return EXIT.brokenPipe;
     process.stderr.write(`boxrun: ${error.message}\n`);
     return EXIT.failed;
@@ -56,24 +56,24 @@ function report(thrown: unknown): number {
     process.stderr.write(`boxrun: ${printable(error.message)} [${error.code}]\n`);
     return EXIT.failed;
   }
-  // Of the system, or of boxrun itself.
+  // An error of the system, or of boxrun itself.
   process.stderr.write(`boxrun: ${printable(messageOf(error))}\n`);
   return EXIT.failed;
 }
 
-/** What went wrong first: at the end of a block, a box that cannot be removed either hides it. */
+/** Returns the error that came first: at the end of a block, a failed removal of the box hides it. */
 function firstOf(error: unknown): unknown {
   const isSuppressed = error instanceof Error && error.name === "SuppressedError" && "suppressed" in error;
   return isSuppressed ? firstOf(error.suppressed) : error;
 }
 
-/** In one line, whatever was thrown. */
+/** Returns the message of anything that was thrown, in one line. */
 function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error);
   return text.replace(/\s*\n\s*/g, " ");
 }
 
-// What nobody awaits: Node would show it with its stack.
+// Rejections that nobody handles. Node would print them with a stack.
 process.on("uncaughtException", (error) => process.exit(report(error)));
 
 try {

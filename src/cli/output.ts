@@ -1,4 +1,4 @@
-/** What an output of this process could not take, and why. */
+/** The error of a failed write to an output of this process, and its reason. */
 export class OutputError extends Error {
   readonly code: string | undefined;
 
@@ -8,18 +8,18 @@ export class OutputError extends Error {
   }
 }
 
-// `print` learns of a failed write from the write itself; without a listener the event would end this process with a stack.
+// `print` learns about a failed write from the write itself. Without a listener, the event would end this process with a stack.
 for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
 
-/** Resolves when the text has left this process: who awaits that goes at the reader's pace. Rejects with {@link OutputError}. */
+/** Resolves when the text has left this process, so that callers can keep the reader's pace. @throws {OutputError} when it cannot be written */
 export function print(output: NodeJS.WritableStream, text: Uint8Array | string): Promise<void> {
   return new Promise((resolve, reject) => {
-    // Called in every case: when it is written, and when the output fails or closes before.
+    // Called in every case: after the write, and when the output fails or closes first.
     output.write(text, (error) => (error ? reject(new OutputError(error)) : resolve()));
   });
 }
 
-/** Text of a server or a box, as it may be shown: in a terminal, control characters are commands to it. */
+/** Makes text of a server or a box safe to print: a terminal would obey its control characters. */
 export function printable(text: string): string {
   return text.replace(/(?![\t\n])[\p{Cc}\p{Bidi_Control}]/gu, "\ufffd");
 }

@@ -3,7 +3,7 @@ import { print } from "./output.js";
 
 const CLEAR_LINE = "\r\x1b[K";
 
-/** Fetches an image whole. Says so on stderr, and on a terminal how far it is. */
+/** Fetches a whole image. Reports it on stderr, with the progress if that is a terminal. */
 export async function pullCommand({ image }: { image: string }): Promise<number> {
   await using client = new BoxRunClient({ backend: "local" });
   const { isTTY } = process.stderr;

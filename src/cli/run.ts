@@ -4,30 +4,30 @@ import type { RunCommand } from "./command-line.js";
 import { openClient } from "./connection.js";
 import { print, printable } from "./output.js";
 
-/** The last: the terminal was closed. */
+/** Signals that cancel the command. The last one means that the terminal was closed. */
 const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const bySignal = (signal: (typeof ENDING)[number] | "SIGPIPE") => 128 + constants.signals[signal];
 
-/** What this program exits with when it is not the command that says so: the customs of the shell and its tools. */
+/** Exit codes of this program other than those of the command, by the conventions of shells and coreutils. */
 export const EXIT = {
   usage: 2,
-  /** As `timeout` of the coreutils has it. */
+  /** Exit code of `timeout` in the coreutils. */
   timedOut: 124,
   failed: 125,
   brokenPipe: bySignal("SIGPIPE"),
 } as const;
 
-/** From this exit code on, a command may have been ended by its machine, or never have run. */
+/** Exit codes from this one on may come from a command that its machine ended, or that never ran. */
 const NOT_BY_ITSELF = 126;
 const EXPLAIN_MS = 2000;
 
-/** Runs one command in a new box, wired to this process. Resolves to the exit code. */
+/** Runs a command in a new box, connected to the streams of this process. Resolves to the exit code. */
 export async function runCommand(command: RunCommand): Promise<number> {
   const { image, cmd, box: options, timeoutMs } = command;
   const interrupt = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => {
     const exitCode = bySignal(signal as (typeof ENDING)[number]);
-    // The second time the user means it.
+    // The user insists.
     if (interrupt.signal.aborted) process.exit(exitCode);
     interrupt.abort(exitCode);
   };
@@ -35,7 +35,7 @@ export async function runCommand(command: RunCommand): Promise<number> {
   try {
     await using client = await openClient(command);
     await using box = await client.create(image, { ...options, signal: interrupt.signal });
-    // A server of the published API alone has none for its commands: they find theirs empty.
+    // A server of the published API alone has no stdin for commands: theirs is empty.
     const { capabilities } = await client.info();
     const execution: Execution = await box.execStream(cmd, {
       stdin: capabilities.stdin === true,
@@ -68,7 +68,7 @@ export async function runCommand(command: RunCommand): Promise<number> {
   }
 }
 
-/** Says on stderr why the command failed, where its box knows: it ran out of memory, or cannot run such a program. */
+/** Prints on stderr why the command failed, if the box knows: it ran out of memory, or cannot run such a program. */
 async function explain(execution: Execution): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
@@ -78,13 +78,13 @@ async function explain(execution: Execution): Promise<void> {
     const info = await Promise.race([execution.info(), late]);
     if (info?.errorMessage) await print(process.stderr, `boxrun: ${printable(info.errorMessage)}\n`);
   } catch {
-    // The exit code is known, whatever becomes of this question.
+    // The exit code is known, even if this query fails.
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** Feeds our stdin to the command, at its pace. Returns what stops it. */
+/** Feeds this process's stdin to the command, at its pace. Returns a function that stops it. */
 function passInput({ stdin }: Execution): () => void {
   if (!stdin) return () => {};
   const writer = stdin.getWriter();
@@ -94,11 +94,11 @@ function passInput({ stdin }: Execution): () => void {
     await writer.close();
   };
   feed().catch(() => {});
-  // A terminal or pipe that nobody closes would else keep this process alive after the command has ended.
+  // A terminal or pipe that nobody closes would otherwise keep this process alive after the command has ended.
   return () => input.destroy();
 }
 
-/** Resolves to the command's exit code, null when it was ended from outside. An output that fails leaves the loop, which cancels the command. */
+/** Resolves to the exit code of the command, or to null when it was ended from outside. An output that fails ends the loop, which cancels the command. */
 async function passOutput(execution: Execution): Promise<number | null> {
   for await (const event of execution) {
     if (event.type === "exit") return event.exitCode;

@@ -5,7 +5,7 @@ import type { ServeCommand } from "./command-line.js";
 import { print } from "./output.js";
 import { EXIT } from "./run.js";
 
-/** Serves boxes of this machine until a signal ends it. The first one stops the boxes and keeps their disks; a second ends the process at once. */
+/** Serves boxes of this machine until a signal arrives. The first one stops the boxes and keeps their disks; a second ends the process at once. */
 export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv): Promise<number> {
   const { host, port, socketPath, state, token, allowOrigins } = withEnvironment(command, env);
   const backend = createLocalBackend(state === undefined ? {} : { state });

@@ -8,7 +8,7 @@ import { untilAborted } from "../util/abort.js";
 import { concatBytes } from "../util/bytes.js";
 import type { Download, DownloadOptions, UploadOptions } from "./transfer-types.js";
 
-/** Does what `BoxHandle.upload` says. */
+/** Implements `BoxHandle.upload`. */
 export async function uploadFile(
   backend: Backend,
   boxId: string,
@@ -33,7 +33,7 @@ export async function uploadFile(
   try {
     await untilAborted(backend.upload(boxId, path, body, spec), signal);
   } finally {
-    // Whoever stopped reading it has let go of it; a path that was refused never got that far.
+    // Whoever stopped reading the stream has released it. If the path was refused, nobody has read it.
     if (!body.locked) await body.cancel().catch(() => {});
   }
 }
@@ -46,13 +46,13 @@ interface RemoteFile {
   path: string;
 }
 
-/** Does what `BoxHandle.download` says, without a local path. */
+/** Implements `BoxHandle.download` without a local path. */
 export async function downloadFile(file: RemoteFile, options: DownloadOptions): Promise<Download> {
   const { size, body } = await open(file, options);
   return new StreamDownload(size, body);
 }
 
-/** Does what `BoxHandle.download` says, with a local path. */
+/** Implements `BoxHandle.download` with a local path. */
 export async function saveFile(file: RemoteFile, localPath: string, options: DownloadOptions): Promise<void> {
   const { signal } = options;
   const { mode, body } = await open(file, options, async () => (await localFiles()).requireLocalFiles());
@@ -60,7 +60,7 @@ export async function saveFile(file: RemoteFile, localPath: string, options: Dow
   return (await localFiles()).saveLocalFile(localPath, body, { newMode, ...(signal && { signal }) });
 }
 
-/** Begins a download, once `check` lets it. */
+/** Begins a download, unless `check` throws. */
 async function open(
   { backend, id, path }: RemoteFile,
   options: DownloadOptions,
@@ -75,16 +75,16 @@ async function open(
   return { ...about, body: onProgress ? stream.pipeThrough(reporting(about.size, onProgress)) : stream };
 }
 
-/** The mode of a file whose download did not carry it. */
+/** Finds the permission bits of a file when its download did not report them. */
 function modeOf({ files, path }: RemoteFile, signal: AbortSignal | undefined): Promise<number> {
   return files.stat(path, signal ? { signal } : {}).then(
     (stat) => stat.mode,
-    // A box without the programs for it.
+    // The box has no programs for it.
     () => DEFAULT_FILE_MODE,
   );
 }
 
-/** Loads what a page does not need. */
+/** Loads the code for local files, which a page does not need. */
 const localFiles = () => import("./host-files.js");
 
 class StreamDownload implements Download {

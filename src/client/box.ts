@@ -25,31 +25,35 @@ import type { Download, DownloadOptions, UploadOptions } from "./transfer-types.
 
 export type { Download, DownloadOptions, UploadOptions } from "./transfer-types.js";
 
-/** Options of `start`. */
+/** Options of {@link BoxHandle.start}. */
 export interface StartOptions {
-  /** Aborting it rejects at once with the signal's reason; the box is stopped then. */
+  /** Aborts the start, which then rejects at once with the signal's reason. The box is stopped again. */
   signal?: AbortSignal;
+  /** Called at each step of the start. */
   onProgress?: (progress: CreateProgress) => void;
 }
 
-/** Options of `attach`. Default: the image's shell, 80 columns, 24 rows, "xterm-256color". */
+/** Options of {@link BoxHandle.attach}. */
 export interface AttachOptions extends Partial<TerminalSpec> {
-  /** Aborting it ends the shell. */
+  /** Aborting it ends the shell. An `attach` that is still pending rejects at once with the signal's reason. */
   signal?: AbortSignal;
 }
 
 /**
- * One box. Handles are cheap: any number may stand for the same box.
+ * A handle of one box. Handles are cheap, and any number of them can stand for the same box.
+ *
+ * A method rejects with BOX_NOT_FOUND when the box has been removed. Over a server it can also reject with the errors that {@link BoxRunClient} lists.
  *
  * @example
  * await using box = await client.create("tiny");
  * const { stdout } = await box.exec(["uname", "-m"]);   // "i686\n"
  */
 export class BoxHandle {
-  /** Its files: read, write, list, stat, and so on. */
+  /** Files of the box: read, write, list, stat, and so on. */
   readonly files: BoxFiles;
   private current: BoxInfo;
 
+  /** Creates a handle. Use `create`, `getBox` or `fromJSON` of {@link BoxRunClient} instead. */
   constructor(
     private readonly backend: Backend,
     info: BoxInfo,
@@ -64,21 +68,28 @@ export class BoxHandle {
     return this.current.id;
   }
 
+  /** Name of the box, null if it has none. */
   get name(): string | null {
     return this.current.name;
   }
 
-  /** The box as it stood when last asked for; `refresh` asks again. */
+  /** State of the box when it was last asked for. {@link BoxHandle.refresh} updates it. */
   get info(): BoxInfo {
     return this.current;
   }
 
   /**
-   * Runs a command and waits for its end. An array is argv, run as it is; a string is run by `/bin/sh -c`. An exit code other than 0 is returned,
-   * and thrown only under `check: true`.
+   * Runs a command and waits for its end. An array is argv, run without a shell; a string is run by `/bin/sh -c`. An exit code other than 0 is returned, unless
+   * `check: true` is set. Rejects with the signal's reason when `signal` aborts, and with the error of the `stdin` source when that fails; the command is
+   * canceled then.
    *
-   * Throws {@link ExitError} (COMMAND_FAILED, TIMEOUT, CANCELED) with the partial result inside, the signal's reason when it aborts,
-   * VALIDATION_ERROR for a wrong argument or a missing workdir, BOX_NOT_RUNNING, RUNTIME_ERROR when the machine ends.
+   * @throws {ExitError} TIMEOUT when it ran longer than `timeoutMs`; the partial result is in `result`, as for the next two
+   * @throws {ExitError} CANCELED when somebody else canceled it, or stopped its box
+   * @throws {ExitError} COMMAND_FAILED when its exit code is not 0 and `check` is true
+   * @throws {BoxRunError} VALIDATION_ERROR when an argument is wrong or the workdir does not exist
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   * @throws {BoxRunError} RUNTIME_ERROR when the machine of the box ends meanwhile
+   * @throws {BoxRunError} STREAM_INTERRUPTED when the connection to the server is lost for good, or the server cannot say how the command ended
    *
    * @example
    * const { exitCode, stdout, stderr } = await box.exec("ls -l /etc | wc -l", { timeoutMs: 10_000 });
@@ -88,8 +99,12 @@ export class BoxHandle {
   }
 
   /**
-   * Starts a command and resolves as soon as it runs, to read its output as it comes, write to its stdin, or leave it in the background.
-   * Throws what `exec` throws, before the command runs.
+   * Starts a command and resolves as soon as it runs. Use it to read output as it arrives, to write to stdin, or to leave a command in the background.
+   * Rejects with the signal's reason when `signal` aborts.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR when an argument is wrong or the workdir does not exist
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   * @throws {BoxRunError} UNSUPPORTED when `stdin` is true and the server has no stdin for commands
    *
    * @example
    * const execution = await box.execStream(["cat"], { stdin: true });
@@ -104,21 +119,28 @@ export class BoxHandle {
     return untilAborted(startExecution(this.backend, this.id, cmd, options), options.signal);
   }
 
-  /** An execution of this box by its id, from any handle. Throws EXEC_NOT_FOUND. */
+  /**
+   * Finds an execution of this box by its id, whichever handle started it. The result has no `stdin`, and leaving a loop over it does not cancel the command.
+   *
+   * @throws {BoxRunError} EXEC_NOT_FOUND when there is none, or it has been forgotten
+   */
   async execution(id: string): Promise<Execution> {
     const info = await this.backend.getExec(this.id, id);
     return new Execution(this.backend, info, { stdin: false, detached: true });
   }
 
-  /** All executions of this box that are remembered, newest first; those of the same millisecond by id. */
+  /** Lists the executions of this box that are remembered, newest first; those of the same millisecond are sorted by id. A local box remembers 1,000. */
   executions(): Promise<ExecInfo[]> {
     return this.backend.listExecs(this.id);
   }
 
   /**
-   * Starts a shell on a terminal of its own, for people: bytes both ways.
+   * Starts a shell on a terminal of its own, for interactive use. Rejects with the signal's reason when `signal` aborts.
    *
-   * Throws VALIDATION_ERROR for a wrong option, BOX_NOT_RUNNING, UNSUPPORTED where there are no terminals, CONNECTION_FAILED, the signal's reason.
+   * @throws {BoxRunError} VALIDATION_ERROR when an option is wrong
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   * @throws {BoxRunError} UNSUPPORTED when the backend has no terminals
+   * @throws {BoxRunError} CONNECTION_FAILED when no WebSocket to the server can be opened
    *
    * @example
    * const terminal = await box.attach({ cols: 120, rows: 40 });
@@ -141,13 +163,18 @@ export class BoxHandle {
   }
 
   /**
-   * Puts one file into the box: whole under `path`, or not at all. Directories of the path are made, links at its end followed. A string is a path on this machine.
+   * Writes one file of the box: completely, or not at all. Creates the directories of its path and follows links at its end. A string as `source` is a path on
+   * this machine.
    *
-   * A file that is there keeps its owner, and its mode unless `mode` says otherwise; its other hard links keep the old contents. Devices, files of the kernel (as under /proc) and files that are mounts are written
-   * into: where that fails, a part may have been written, and the error says so.
+   * An existing file keeps its owner, and its mode unless `mode` is given; its other hard links keep the old contents. Devices, kernel files (as under /proc)
+   * and files that are mounts are written in place; if that fails, a part may have been written, and the error says so. Rejects with the signal's reason when
+   * `signal` aborts.
    *
-   * Throws VALIDATION_ERROR for a path that is not absolute or has half a surrogate pair in it, and for a local path that is no regular file; UNSUPPORTED for a local path in a page; RUNTIME_ERROR when the guest
-   * refuses (a directory, a FIFO, a socket); STORAGE_FULL; the signal's reason.
+   * @throws {BoxRunError} VALIDATION_ERROR when `path` is not absolute or has half a surrogate pair in it, or a local path is not a regular file
+   * @throws {BoxRunError} UNSUPPORTED when `source` is a local path and this is a page
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   * @throws {BoxRunError} RUNTIME_ERROR when the box refuses: `path` is a directory, a FIFO or a socket
+   * @throws {BoxRunError} STORAGE_FULL when the disk of the box is full
    *
    * @example
    * await box.upload(new TextEncoder().encode("print(42)"), "/root/main.py");
@@ -158,13 +185,18 @@ export class BoxHandle {
   }
 
   /**
-   * Gets one regular file out of the box, or with `localPath` writes it to this machine. One that grows meanwhile is given as far as it went at first; one that is made shorter is an error.
+   * Reads one regular file of the box, or with `localPath` writes it to this machine. If the file grows meanwhile, only as much is read as it had at first; if
+   * it is truncated, the download fails.
    *
-   * On this machine a new file has the mode of the one in the box, as far as the umask lets it. A file that is there is replaced, whole or not at all, and keeps its mode, and its owner as far as that is allowed; links
-   * are followed, and directories of the path made. Devices and FIFOs are written into: a FIFO waits up to a minute for its reader, and as long again whenever that one does not read.
+   * A new local file gets the mode of the one in the box, subject to the umask. An existing one is replaced, completely or not at all, and keeps its mode, and
+   * its owner if that is permitted. Links are followed, and the directories of the path are created. Devices and FIFOs are written in place: the download waits
+   * up to a minute for a FIFO's reader, and up to a minute each time that it stops reading. Rejects with the signal's reason when `signal` aborts.
    *
-   * Throws RUNTIME_ERROR when there is no such file or it is not a regular one; VALIDATION_ERROR for a path that is not absolute or has half a surrogate pair in it, and for a local path that cannot be written; STORAGE_FULL where there is no room on this machine;
-   * UNSUPPORTED for a local path in a page; the signal's reason.
+   * @throws {BoxRunError} VALIDATION_ERROR when `path` is not absolute or has half a surrogate pair in it, or the local path cannot be written
+   * @throws {BoxRunError} UNSUPPORTED when there is a local path and this is a page
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   * @throws {BoxRunError} RUNTIME_ERROR when there is no such file, or it is not a regular one
+   * @throws {BoxRunError} STORAGE_FULL when this machine has no room for the local file
    *
    * @example
    * const text = await (await box.download("/etc/os-release")).text();
@@ -181,15 +213,23 @@ export class BoxHandle {
     return typeof target === "string" ? saveFile(from, target, options) : downloadFile(from, options);
   }
 
-  /** Asks for the box's state again. Throws BOX_NOT_FOUND once it is removed. */
+  /**
+   * Asks for the state of the box, and updates {@link BoxHandle.info}.
+   *
+   * @throws {BoxRunError} BOX_NOT_FOUND when the box has been removed
+   */
   async refresh(): Promise<BoxInfo> {
     this.current = await this.backend.getBox(this.id);
     return this.current;
   }
 
   /**
-   * Ends what runs in the box and keeps its files. Throws BOX_NOT_RUNNING, BOX_LOCKED when another page or process runs it, RUNTIME_ERROR when its guest did not shut
-   * down and it was switched off: it is stopped then, too, and what its programs had not synced may be lost.
+   * Ends all commands in the box, stops it and keeps its files.
+   *
+   * @throws {BoxRunError} BOX_NOT_RUNNING when it is not running
+   * @throws {BoxRunError} BOX_LOCKED when another page or process runs it
+   * @throws {BoxRunError} RUNTIME_ERROR when the guest did not shut down and was switched off: the box is stopped all the same, and data that its programs had
+   * not synced may be lost
    *
    * @example
    * await box.stop();
@@ -201,8 +241,12 @@ export class BoxHandle {
   }
 
   /**
-   * Starts a stopped box again, with the files it had. Throws BOX_ALREADY_RUNNING, BOX_LOCKED when another page or process runs it,
-   * STATE_MISMATCH when its disk is gone or of a newer version, the signal's reason.
+   * Starts a stopped box with the files it had. Rejects with the signal's reason when `signal` aborts.
+   *
+   * @throws {BoxRunError} BOX_ALREADY_RUNNING when it is running
+   * @throws {BoxRunError} BOX_LOCKED when another page or process runs it
+   * @throws {BoxRunError} RESOURCE_EXCEEDED when the memory of all running boxes would be too much
+   * @throws {BoxRunError} STATE_MISMATCH when its disk or record is gone, damaged or of a newer version
    */
   async start(options: StartOptions = {}): Promise<BoxInfo> {
     requireOptions(options, { signal: true, onProgress: true });
@@ -211,23 +255,32 @@ export class BoxHandle {
     return this.current;
   }
 
-  /** What the box takes of the machine that keeps it. Throws UNSUPPORTED over a server that does not tell. */
+  /**
+   * Reports how much storage the box uses on the machine that keeps it.
+   *
+   * @throws {BoxRunError} UNSUPPORTED when the server does not report it
+   */
   usage(): Promise<BoxUsage> {
     return this.backend.usage(this.id);
   }
 
-  /** Removes the box and everything in it. Throws BOX_ALREADY_RUNNING when it runs, unless `force` is true. */
+  /**
+   * Removes the box and its files.
+   *
+   * @throws {BoxRunError} BOX_ALREADY_RUNNING when it is running and `force` is not true
+   * @throws {BoxRunError} BOX_LOCKED when another page or process runs it
+   */
   async remove(options: { force?: boolean } = {}): Promise<void> {
     requireOptions(options, { force: true });
     return this.backend.removeBox(this.id, { force: options.force ?? false });
   }
 
-  /** For JSON.stringify: what `client.fromJSON` needs to find it again. */
+  /** Returns the data that JSON.stringify writes. `client.fromJSON` turns it into a handle again. */
   toJSON(): { id: string } {
     return { id: this.id };
   }
 
-  /** Removes the box if this handle created it; else lets go of it and leaves it as it is. */
+  /** Removes the box if this handle created it, running or not; else does nothing. For `await using`. */
   async [asyncDispose](): Promise<void> {
     if (!this.owned) return;
     try {
@@ -238,5 +291,5 @@ export class BoxHandle {
   }
 }
 
-/** Loads what programs that only run commands do not need. */
+/** Loads the code for transfers, which programs that only run commands do not need. */
 const transfers = () => import("./box-transfers.js");

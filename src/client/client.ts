@@ -18,71 +18,79 @@ import { asyncDispose } from "../util/dispose.js";
 import { pause } from "../util/timer.js";
 import { BoxHandle } from "./box.js";
 
-/** Between two looks at the list of a server, which does not tell of changes. */
+/** Interval of the polls of a server's list: a server does not notify of changes. */
 const LOOK_AGAIN_MS = 1000;
 
-/** What a box is to be. */
+/** Options of {@link BoxRunClient.create}. */
 export interface CreateOptions {
-  /** 1 to 63 letters, digits, "_", "." or "-". `getBox` takes it in place of the id. Default: none. */
+  /** Name of the box: 1 to 63 letters, digits, "_", "." or "-", the first a letter or digit. `getBox` takes it in place of the id. @default none */
   name?: string;
-  /** Processors, as a server understands it; a local box always has one. Default 2. */
+  /** Number of processors. A local box has one, whatever this says. @default 2 */
   cpu?: number;
-  /** Memory of the machine, in MiB. Default 1024. A local box takes 96 to 2000, and starts fastest with 256 or 1024. */
+  /** Memory of the machine, in MiB. A local box takes 96 to 2000, and starts fastest with 256 or 1024. @default 1024 */
   memoryMb?: number;
-  /** Size of the box's own disk, in GiB. Default 8. A local box takes 1 to 64, and holds only what is written. */
+  /** Size of the box's own disk, in GiB. A local box takes 1 to 64, and uses storage only for data that is written. @default 8 */
   diskSizeGb?: number;
   /**
-   * True: the box reaches the network. Local boxes cannot yet: names fail to resolve at once there, and only the box's own loopback works.
+   * Whether the box can reach the network. Local boxes cannot yet, and `create` rejects with UNSUPPORTED: only the box's own loopback works, and names fail to
+   * resolve at once. `capabilities.network` says whether the backend has a network.
    * @default false
-   * @throws {BoxRunError} UNSUPPORTED when it is true and the backend has no network for boxes (`capabilities.network` says why)
    */
   network?: boolean;
-  /** Where commands start that name no other. Absolute; made if need be. Default "/root". */
+  /** Absolute path of the directory in which commands start that do not name one. Created if it does not exist. @default "/root" */
   workdir?: string;
-  /** For every command, on top of PATH, HOME, USER and LANG. */
+  /** Environment variables of every command, on top of PATH, HOME, USER and LANG. */
   env?: Record<string, string>;
+  /** Directories of the server's machine that are mounted in the box. Local boxes have no volumes, and `create` rejects with UNSUPPORTED. @default none */
   volumes?: VolumeSpec[];
-  /** Aborting it rejects at once with the signal's reason; no box is left behind. */
+  /** Aborts the creation, which then rejects at once with the signal's reason. No box is left behind. */
   signal?: AbortSignal;
+  /** Called at each step of the creation. */
   onProgress?: (progress: CreateProgress) => void;
 }
 
-/** Options of `run`: those of the box and those of the command. Its `env` and `workdir` are the box's. */
+/** Options of {@link BoxRunClient.run}: those of the box and those of the command. `env` and `workdir` are set on the box. */
 export type RunOptions = CreateOptions & Omit<ExecOptions, "env" | "workdir">;
 
-/** A place where a client looked for a server. */
+/** A place where the client looked for a server. */
 export interface Tried {
-  /** "unix:/home/me/.boxrun/boxrun.sock", "http://127.0.0.1:9090". */
+  /** Address of the place: "unix:/home/me/.boxrun/boxrun.sock", "http://127.0.0.1:9090". */
   place: string;
-  /** What came of it: "connected", or why not. */
+  /** "connected", or the reason why not. */
   outcome: string;
-  /** Of an answer that refused us: 401, 403. */
+  /** HTTP status of an answer that refused the client, such as 401 or 403. Absent when nothing answered. */
   status?: number;
 }
 
-/** Which backend a client uses. */
+/** The backend that a client chose, and why. */
 export interface Connection {
+  /** The backend itself. */
   backend: Backend;
-  /** Which one, in a word. */
+  /** Kind of backend: "custom" is one that was passed as the option `backend`. */
   kind: "local" | "remote" | "custom";
-  /** Why this one, in a sentence. */
+  /** Reason for the choice, in one sentence. */
   reason: string;
-  /** Where a server was looked for, in this order. */
+  /** Places where the client looked for a server, in this order. */
   tried: Tried[];
 }
 
 /**
- * The client over whichever backend it is given. `BoxRunClient` (index.ts) chooses one; this class only uses it.
+ * The methods of {@link BoxRunClient}, over whichever backend that class chooses.
  */
 export class Client {
   private connection: Promise<Connection> | undefined;
   private readonly closing = new AbortController();
 
+  /** `connect` is called once, by the first method that needs a backend, and again if it fails. */
   constructor(private readonly connect: () => Promise<Connection>) {}
 
   /**
-   * Which backend this client uses, and why. Choosing is done once: the answer never changes, and a server that is lost later is CONNECTION_FAILED,
-   * never another place without your boxes.
+   * Chooses the backend, if that has not happened yet, and tells which one it is and why. The choice is made once and never changes: if the server is lost
+   * later, calls reject with CONNECTION_FAILED, and the client does not move to a place without your boxes.
+   *
+   * @throws {BoxRunError} CONNECTION_FAILED when the option `backend` is "remote" and no server answers
+   * @throws {BoxRunError} VALIDATION_ERROR with `status` 401 or 403 when a server that the options name refuses the client
+   * @throws {BoxRunError} UNSUPPORTED when boxes would have to be emulated here and this runtime has no Workers, as edge functions have none
    *
    * @example
    * const { kind, reason, tried } = await client.ready();   // "remote", "a BoxRun server answers at http://127.0.0.1:9090", [...]
@@ -95,8 +103,14 @@ export class Client {
   /**
    * Creates a box and starts it.
    *
-   * Throws VALIDATION_ERROR for a wrong option, NAME_ALREADY_EXISTS, IMAGE_PULL_FAILED when there is no such image or it cannot be had,
-   * UNSUPPORTED for what this backend cannot do, the signal's reason.
+   * Rejects with the signal's reason when `signal` aborts.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR when an option is wrong
+   * @throws {BoxRunError} NAME_ALREADY_EXISTS when another box has the name
+   * @throws {BoxRunError} IMAGE_PULL_FAILED when there is no such image, or it cannot be fetched
+   * @throws {BoxRunError} RESOURCE_EXCEEDED when the memory of all running boxes would be too much
+   * @throws {BoxRunError} STORAGE_FULL when the place where boxes are kept is full
+   * @throws {BoxRunError} UNSUPPORTED when the backend lacks a feature that an option asks for
    *
    * @example
    * await using box = await client.create("tiny", { memoryMb: 256, env: { GREETING: "hello" } });
@@ -107,7 +121,7 @@ export class Client {
     signal?.throwIfAborted();
     const backend = await this.backend();
     const created = backend.createBox(spec, { ...(signal && { signal }), ...(onProgress && { onProgress }) });
-    // A box that comes after its caller has gone is nobody's.
+    // A box that is created after its caller has gone is removed.
     const removeLate = async (info: BoxInfo) => {
       if (signal?.aborted) await backend.removeBox(info.id, { force: true });
     };
@@ -116,7 +130,8 @@ export class Client {
   }
 
   /**
-   * Creates a box, runs one command in it and removes it. Throws what `create` and `exec` throw: a removal that fails changes nothing of what came of the command.
+   * Creates a box, runs one command in it and removes the box. Rejects as {@link BoxRunClient.create} and {@link BoxHandle.exec} do. A removal that fails does
+   * not change the result.
    *
    * @example
    * const { stdout } = await client.run("tiny", "seq 10 | awk '{ sum += $1 } END { print sum }'");   // "55\n"
@@ -147,7 +162,11 @@ export class Client {
     }
   }
 
-  /** A box by its id or name. Throws BOX_NOT_FOUND. */
+  /**
+   * Finds a box by its id or name.
+   *
+   * @throws {BoxRunError} BOX_NOT_FOUND when there is none
+   */
   async getBox(idOrName: string): Promise<BoxHandle> {
     if (typeof idOrName !== "string" || idOrName === "")
       throw invalid("the id or name of a box must not be empty");
@@ -156,7 +175,8 @@ export class Client {
   }
 
   /**
-   * All boxes, or those in one status ("creating", "running", "stopped", "error"), newest first; those of the same millisecond by id. The status "all" is no filter.
+   * Lists all boxes, or those in one status ("creating", "running", "stopped", "error"), newest first; those of the same millisecond are sorted by id. The
+   * status "all" is no filter.
    *
    * @throws {BoxRunError} VALIDATION_ERROR for any other status
    */
@@ -166,9 +186,9 @@ export class Client {
   }
 
   /**
-   * All boxes now, and again whenever one of them has changed: made, started, stopped, ended, removed, by this client or in another page or process. What
-   * changes while you are at one list is in the next. Ends with the loop, or when the client is closed; rejects with the signal's reason. A server is asked
-   * for its list every second.
+   * Yields the list of all boxes now, and again whenever one of them has changed: created, started, stopped, crashed or removed, by this client or in another
+   * page or process. Changes that happen while you handle one list are in the next. Stops when you leave the loop or the client is closed, and rejects with the
+   * signal's reason when `signal` aborts. A server's list is polled every second.
    *
    * @example
    * for await (const boxes of client.watchBoxes()) show(boxes.map(({ name, status }) => `${name}: ${status}`));
@@ -186,7 +206,7 @@ export class Client {
       stop = await backend.watchBoxes?.(() => changed.resolve());
       for (let seen = ""; ; ) {
         until.throwIfAborted();
-        // Before the list is asked for: what changes meanwhile may not be in it.
+        // Before the list is requested: changes meanwhile may not be in it.
         changed = deferred();
         const boxes = await untilAborted(backend.listBoxes({}), until);
         const now = JSON.stringify(boxes);
@@ -196,7 +216,7 @@ export class Client {
       }
     } catch (error) {
       signal?.throwIfAborted();
-      // Whatever a backend that is being closed says.
+      // A backend that is being closed may fail in any way.
       if (!closed.aborted) throw error;
     } finally {
       end();
@@ -205,8 +225,11 @@ export class Client {
   }
 
   /**
-   * Removes boxes that have been at rest, stopped or in status "error", for longer than `olderThan` seconds, with their disks. Resolves to how many. A box that cannot be read stays.
-   * `olderThan` is 3600 by default.
+   * Removes boxes that have been stopped or in status "error" for at least `olderThan` seconds, with their disks. Resolves to the number of removed boxes. A
+   * box whose record cannot be read stays.
+   *
+   * @param options.olderThan Seconds; 3600 unless given.
+   * @throws {BoxRunError} VALIDATION_ERROR when `olderThan` is not a number, or less than 0
    *
    * @example
    * const removed = await client.gc({ olderThan: 7 * 24 * 3600 });
@@ -219,19 +242,26 @@ export class Client {
     return (await this.backend()).gc({ olderThan });
   }
 
-  /** What the backend is and what it can do. */
+  /** Describes the backend, its limits and its capabilities. */
   async info(): Promise<BackendInfo> {
     return (await this.backend()).info();
   }
 
-  /** The images that boxes can be made of. */
+  /**
+   * Lists the images that boxes can be created from.
+   *
+   * @throws {BoxRunError} UNSUPPORTED when the server does not list its images
+   */
   async images(): Promise<ImageInfo[]> {
     return (await this.backend()).images();
   }
 
   /**
-   * Fetches an image whole, so that its boxes need no network from then on. Without it, each part is fetched when a box first reads it.
-   * Throws IMAGE_PULL_FAILED, the signal's reason, UNSUPPORTED over a server, which fetches its images by itself.
+   * Fetches a whole image, so that boxes of it need no network from then on. Without this, each part is fetched when a box first reads it. Rejects with the
+   * signal's reason when `signal` aborts.
+   *
+   * @throws {BoxRunError} IMAGE_PULL_FAILED when there is no such image, or a part of it cannot be fetched
+   * @throws {BoxRunError} UNSUPPORTED over a server, which fetches its images by itself, and where nothing that is fetched can be kept
    *
    * @example
    * await client.pull("debian", { onProgress: ({ loadedBytes, totalBytes }) => console.log(loadedBytes, totalBytes) });
@@ -246,19 +276,26 @@ export class Client {
     return untilAborted(backend.pullImage(image, options), options.signal);
   }
 
-  /** The box that a handle's `toJSON` stood for. Throws BOX_NOT_FOUND. */
+  /**
+   * Finds the box that a handle's `toJSON` described.
+   *
+   * @throws {BoxRunError} BOX_NOT_FOUND when it has been removed
+   */
   fromJSON(json: { id: string }): Promise<BoxHandle> {
     return this.getBox(json.id);
   }
 
-  /** Ends all that this client runs on this machine. Idempotent; any other call throws afterwards. */
+  /**
+   * Stops the local boxes of this client and keeps their disks, except for boxes in memory (`local.persistent: false`), which end. Boxes on a server go on
+   * running. A backend that was passed as the option `backend` is closed, too. Idempotent; other calls of the client reject afterwards with VALIDATION_ERROR.
+   */
   async close(): Promise<void> {
     this.closing.abort();
     const connection = await this.connection?.catch(() => undefined);
     await connection?.backend.close();
   }
 
-  /** The same as {@link close}. */
+  /** Does the same as {@link BoxRunClient.close}. For `await using`. */
   [asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -271,7 +308,7 @@ export class Client {
     if (this.closing.signal.aborted) throw invalid("this client was closed");
     if (!this.connection) {
       this.connection = this.connect();
-      // What failed once, a part that did not load, may work the next time.
+      // A failure, such as a part that did not load, may not happen again.
       this.connection.catch(() => {
         this.connection = undefined;
       });

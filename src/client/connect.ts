@@ -7,7 +7,7 @@ import { isNodeLike } from "../util/runtime.js";
 import type { Connection, Tried } from "./client.js";
 import { ownOrigin, type Place, placesToTry } from "./discovery.js";
 
-/** Where a server is, and how to speak to it, as the client's caller says. */
+/** Options of the client that name its server and how to connect to it. */
 export type ConnectionOptions = Partial<
   Omit<RemoteOptions, "name" | "backoffMs" | "openSocket" | "onClose">
 > & {
@@ -38,9 +38,9 @@ export async function connect(
       tried.push({ place: place.name, outcome: "connected" });
       return { backend: found, kind: "remote", reason: `a BoxRun server answers at ${place.name}`, tried };
     } catch (error) {
-      // It is there, and it was named: that it refuses us is not for us to pass over.
+      // It exists and was named by the caller: its refusal must not be ignored.
       if (explicit && isBoxRunError(error) && (error.status === 401 || error.status === 403)) throw error;
-      // What is wrong with the call itself, a token function that throws, is wrong everywhere.
+      // An error of the call itself, such as a token function that throws, is the same everywhere.
       if (!isBoxRunError(error) || (error.code === "VALIDATION_ERROR" && error.status === undefined))
         throw error;
       const { message, status } = error;
@@ -62,12 +62,12 @@ export async function connect(
   return openLocal(local, why, tried);
 }
 
-/** Under "remote" a page's own origin will do, wherever it is: its caller has asked for a server. */
+/** Returns the places to look at. Under "remote", a page's own origin is one wherever it is, since its caller asked for a server. */
 function searched(backend: "auto" | "remote", options: ConnectionOptions): Place[] {
   const origin = backend === "remote" && !isNodeLike() ? ownOrigin() : undefined;
   if (origin !== undefined) return [{ name: origin, baseUrl: origin }];
   const places = placesToTry();
-  // A fetch of the caller's own is no way to a socket.
+  // A custom `fetch` cannot reach a socket.
   return options.fetch ? places.filter(({ socketPath }) => socketPath === undefined) : places;
 }
 

@@ -1,14 +1,14 @@
 import { isNodeLike } from "../util/runtime.js";
 
-/** Where a server may be. */
+/** A place where a server may be. */
 export interface Place {
-  /** In words: "unix:/run/boxrun.sock", "http://127.0.0.1:9090". */
+  /** Name for messages: "unix:/run/boxrun.sock", "http://127.0.0.1:9090". */
   name: string;
   baseUrl: string;
   socketPath?: string;
 }
 
-/** The few things of Node that are used here; Deno and Bun have them, too. */
+/** The few parts of Node that are used here. Deno and Bun have them, too. */
 interface NodeProcess {
   env?: Record<string, string | undefined>;
   getBuiltinModule?: (name: string) => unknown;
@@ -24,16 +24,16 @@ interface Globals {
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_PORT = "9090";
 
-/** The origin of the page, where there is one. */
+/** Returns the origin of the page, if there is one. */
 export function ownOrigin(): string | undefined {
   const { location } = globalThis as Globals;
   return location && /^https?:$/.test(location.protocol) ? location.origin : undefined;
 }
 
 /**
- * Where to look for a server that nobody has named. Outside of pages what BoxRun's own tools look at, in their order: the Unix socket
- * ($BOXRUN_SOCKET, else $BOXRUN_STATE_DIR/boxrun.sock, else ~/.boxrun/boxrun.sock) if there is one, then http://$BOXRUN_HOST:$BOXRUN_PORT. In a page its own
- * origin, and only when that is this machine: a page from elsewhere that asks for a local port makes browsers ask their user, and no server would answer it.
+ * Returns the places to look for a server when the options name none. Outside of pages these are the ones that BoxRun's own tools try, in their order: the Unix
+ * socket ($BOXRUN_SOCKET, else $BOXRUN_STATE_DIR/boxrun.sock, else ~/.boxrun/boxrun.sock) if there is one, then http://$BOXRUN_HOST:$BOXRUN_PORT. In a page it
+ * is its own origin, if that is this machine: when a page from elsewhere requests a local port, browsers ask their user, and no server would answer it.
  */
 export function placesToTry(): Place[] {
   const { process } = globalThis as Globals;
@@ -54,7 +54,7 @@ function nodePlaces(process: NodeProcess): Place[] {
   }
   const host = env("BOXRUN_HOST") ?? DEFAULT_HOST;
   const baseUrl = `http://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${env("BOXRUN_PORT") ?? DEFAULT_PORT}`;
-  // A variable that makes no address names no server.
+  // A variable that does not make a URL names no server.
   if (URL.canParse(baseUrl)) places.push({ name: baseUrl, baseUrl });
   return places;
 }

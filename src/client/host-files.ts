@@ -35,7 +35,7 @@ interface FileHandle {
   write(data: Uint8Array, offset: number, length: number): Promise<{ bytesWritten: number }>;
   close(): Promise<void>;
 }
-/** The few functions of `node:path` that are used here. None that normalizes: ".." after a linked directory is the kernel's to resolve. */
+/** The few functions of `node:path` that are used here. None of them normalizes: the kernel must resolve ".." after a linked directory. */
 interface NodePath {
   dirname(path: string): string;
   isAbsolute(path: string): boolean;
@@ -43,20 +43,20 @@ interface NodePath {
 }
 
 const READ_BYTES = 256 * 1024;
-/** As kernels count them. */
+/** Limit of the links in a path, as kernels count them. */
 const MAX_LINKS = 40;
-/** Limit of the time that a FIFO may have no reader, or a device take nothing. */
+/** Longest time in milliseconds that a FIFO may have no reader, or a device may take nothing. */
 const IDLE_MS = 60_000;
-/** Between two tries of one that takes nothing: nothing tells when it does again. */
+/** Poll interval for a target that takes nothing, since nothing reports when it does again. */
 const RETRY_MS = 5;
-/** Errors of a file that exists and cannot be replaced, but perhaps written. */
+/** Errors of a file that exists and cannot be replaced, but perhaps written in place. */
 const NOT_REPLACED = ["EACCES", "EPERM", "EROFS", "EBUSY", "EXDEV", "ENOENT", "ENOTSUP", "EOPNOTSUPP"];
-/** Errors of a disk, or a user's share of it, that is full. */
+/** Errors of a disk, or a user's quota, that is full. */
 const NO_ROOM = ["ENOSPC", "EDQUOT"];
-/** Names that lead to what is open, or made by the kernel: to be replaced is not in their nature. */
+/** Names that lead to open files, or files of the kernel, which cannot be replaced. */
 const OF_SYSTEM = /^\/(?:proc\/|sys\/|dev\/fd\/|dev\/std(?:in|out|err)$)/;
 
-/** A file of this machine as a stream. UNSUPPORTED where there are no files. */
+/** Opens a file of this machine as a stream. @throws {BoxRunError} UNSUPPORTED where there is no file system */
 export async function openLocalFile(
   path: string,
 ): Promise<{ stream: ReadableStream<Uint8Array>; size: number | null; mode: number }> {
@@ -71,7 +71,7 @@ export async function openLocalFile(
 async function openSource(files: NodeFiles, path: string): Promise<{ handle: FileHandle; stat: Stat }> {
   const { O_RDONLY, O_NONBLOCK = 0 } = files.constants;
   try {
-    // Looked at first: to open a device may do something to it, and a FIFO without a writer would be waited for.
+    // Checked before it is opened: opening a device may have an effect, and a FIFO without a writer would block.
     requireRegular(path, await files.stat(path));
     const handle = await files.open(path, O_RDONLY | O_NONBLOCK);
     try {
@@ -93,21 +93,21 @@ function requireRegular(path: string, stat: Stat): void {
   throw invalid(`cannot read ${path} on this machine: it is not a regular file${why}`);
 }
 
-/** Throws UNSUPPORTED where there are no files, before anything is fetched in vain. */
+/** Checks for a file system before anything is fetched in vain. @throws {BoxRunError} UNSUPPORTED where there is none */
 export function requireLocalFiles(): void {
   host("download to a path needs a file system", "in a page, use blob()");
 }
 
 /** Options of {@link saveLocalFile}. */
 export interface SaveOptions {
-  /** Permission bits for a file that is not there yet. Asked for only then. */
+  /** Returns the permission bits for a file that does not exist yet. Called only then. */
   newMode: () => Promise<number>;
   signal?: AbortSignal;
 }
 
 /**
- * Writes a stream to a file of this machine. Links are followed. A regular file is whole under its name, or what it was; one that is there keeps its mode, and its owner as far as that is allowed. What cannot be
- * replaced (a device, a FIFO, a mount) is written into.
+ * Writes a stream to a file of this machine. Follows links. A regular file is replaced completely, or stays as it was; an existing one keeps its mode, and its
+ * owner if that is permitted. A target that cannot be replaced (a device, a FIFO, a mount) is written in place.
  */
 export async function saveLocalFile(
   path: string,
@@ -136,7 +136,7 @@ async function save(path: string, source: Source, { newMode, signal }: SaveOptio
   const target = found ? await files.realpath(path) : await leadsTo(files, paths, path);
   if (!found) await files.mkdir(paths.dirname(target), { recursive: true });
   const mode = found ? 0o600 : (await newMode()) & 0o777;
-  // Not made of the target's name, which may be as long as names can be.
+  // The name does not contain that of the target, which may be as long as names can be.
   const partial = `${paths.dirname(target)}/.boxrun-${crypto.randomUUID()}.part`;
   const handle = await files.open(partial, "wx", mode).catch((error) => {
     if (found && isOneOf(error, NOT_REPLACED)) return undefined;
@@ -150,7 +150,7 @@ async function save(path: string, source: Source, { newMode, signal }: SaveOptio
     } finally {
       await handle.close();
     }
-    // An abort that came meanwhile has been answered: the name must not change after it.
+    // An abort since then has been reported, so the name must not change after it.
     signal?.throwIfAborted();
     await files.rename(partial, target).catch(async (error) => {
       if (!found || !isOneOf(error, NOT_REPLACED)) throw error;
@@ -170,8 +170,8 @@ async function save(path: string, source: Source, { newMode, signal }: SaveOptio
 }
 
 /**
- * Gives a file the mode of another one, and its owner: group and all, where this process may, else the group alone, else neither. The members of a group that is not the old one may then do no more than everybody
- * could.
+ * Gives a file the mode of another one, and its owner: user and group if this process may, else the group alone, else neither. If the group is not the old one,
+ * its members get no more rights than everybody has.
  */
 async function resemble(handle: FileHandle, { mode, uid, gid }: Stat): Promise<void> {
   const now = await handle.stat();
@@ -184,11 +184,11 @@ async function resemble(handle: FileHandle, { mode, uid, gid }: Stat): Promise<v
   if (!isOwned) isOwned = await may(handle.chown(uid, gid));
   const isGroup = isOwned || now.gid === gid || (await may(handle.chown(now.uid, gid)));
   const group = isGroup ? 0o070 : (mode & 0o007) << 3;
-  // Bits that lend the owner's rights lend none of somebody else's.
+  // Set-user-ID and set-group-ID bits must not lend the rights of another owner.
   await handle.chmod(mode & (isOwned ? 0o7777 : 0o707 | group));
 }
 
-/** Writes into what is there, from its first byte on. */
+/** Writes a file in place, from its first byte on. */
 async function writeInto(
   files: NodeFiles,
   path: string,
@@ -198,7 +198,7 @@ async function writeInto(
   const handle = await openTarget(files, path, signal);
   let begun = false;
   try {
-    // What was there goes when there is something new, not before.
+    // The old contents are removed when there are new ones, not before.
     const isFile = (await handle.stat()).isFile();
     const first = await source.next();
     signal?.throwIfAborted();
@@ -214,7 +214,7 @@ async function writeInto(
   }
 }
 
-/** Opens without waiting in the kernel, where no signal reaches and the process could not end. A FIFO gets some time for its reader. */
+/** Opens a file without blocking in the kernel, where no signal would end the wait, nor the process. Waits some time for the reader of a FIFO. */
 async function openTarget(
   files: NodeFiles,
   path: string,
@@ -257,7 +257,7 @@ async function writeChunk(
   }
 }
 
-/** A stream that is read, and the error it failed with: its caller wants that, not what became of the file. */
+/** A stream that is being read, and the error that it failed with, which the caller gets whatever became of the file. */
 class Source {
   failure: unknown;
   private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
@@ -267,7 +267,7 @@ class Source {
     this.reader = stream.getReader();
   }
 
-  /** The next bytes; undefined at the end. A stream that was canceled has none: it must not look like one that has ended. */
+  /** Resolves to the next bytes; undefined at the end. Rejects after a cancel, which must not look like the end. */
   async next(): Promise<Uint8Array | undefined> {
     const { value } = await this.reader.read().catch((error) => {
       this.failure = error;
@@ -277,7 +277,7 @@ class Source {
     return value;
   }
 
-  /** Ends the stream, if it has not ended. Idempotent. */
+  /** Cancels the stream, if it has not ended. Idempotent. */
   async cancel(): Promise<void> {
     this.isCanceled = true;
     await this.reader.cancel().catch(() => {});
@@ -306,7 +306,7 @@ function streamOf(handle: FileHandle, path: string): ReadableStream<Uint8Array> 
   );
 }
 
-/** The name that a path without a file leads to, over links. */
+/** Resolves to the name to which a path without a file leads, over links. */
 async function leadsTo(files: NodeFiles, paths: NodePath, path: string): Promise<string> {
   let target = path;
   for (let links = 0; links <= MAX_LINKS; links++) {
@@ -335,7 +335,7 @@ function requireName(path: string): void {
   );
 }
 
-/** Found at run time, not imported: bundles for browsers and edge runtimes have no `node:` in them. */
+/** Looks modules up at run time instead of importing them: bundles for browsers and edge runtimes have no `node:`. */
 function host(what: string, hint: string): { files: NodeFiles; paths: NodePath } {
   const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
   const files = process?.getBuiltinModule?.("node:fs/promises");

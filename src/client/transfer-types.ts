@@ -1,25 +1,38 @@
 import type { TransferProgress } from "../backend/backend.js";
 
-/** Options of `upload`. */
+/** Options of {@link BoxHandle.upload}. */
 export interface UploadOptions {
-  /** Permission bits of the file in the box. Default: a file that is there keeps its own; a new one has those of a local path, else 0o644. */
+  /** Permission bits of the file in the box. @default those of the existing file; for a new one those of the local file, else 0o644 */
   mode?: number;
+  /** Aborts the upload, which then rejects at once with the signal's reason. */
   signal?: AbortSignal;
+  /** Called with each piece that is sent. */
   onProgress?: (progress: TransferProgress) => void;
 }
 
-/** Options of `download`. */
+/** Options of {@link BoxHandle.download}. */
 export interface DownloadOptions {
+  /** Aborts the download, which then rejects at once with the signal's reason. */
   signal?: AbortSignal;
+  /** Called with each piece that arrives. */
   onProgress?: (progress: TransferProgress) => void;
 }
 
-/** A file of a box, on its way out. Take it once, in one of these forms; `stream()` has back-pressure down to the guest. */
+/**
+ * A file that is being read out of a box. It can be read once, in one of the four forms.
+ *
+ * @example
+ * const text = await (await box.download("/etc/os-release")).text();
+ */
 export interface Download {
-  /** Bytes, when the transfer began; null when unknown. */
+  /** Size in bytes when the transfer began; null when unknown. */
   readonly size: number | null;
+  /** Reads the whole file as bytes. @throws {BoxRunError} VALIDATION_ERROR when it has been read already */
   bytes(): Promise<Uint8Array>;
+  /** Reads the whole file as UTF-8 text. @throws {BoxRunError} VALIDATION_ERROR when it has been read already */
   text(): Promise<string>;
+  /** Reads the whole file as a Blob. @throws {BoxRunError} VALIDATION_ERROR when it has been read already */
   blob(): Promise<Blob>;
+  /** Returns the file as a stream, with back-pressure down to the guest. */
   stream(): ReadableStream<Uint8Array>;
 }

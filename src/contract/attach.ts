@@ -1,38 +1,60 @@
-/** The text frames of `GET .../attach`; its binary frames are the terminal's bytes. */
+/** Text frames of `GET .../attach`. Its binary frames are the bytes of the terminal. */
 import * as z from "zod/mini";
 import { describeIssue } from "./issues.js";
 import { json } from "./json.js";
 import { terminalSize, wholeNumber } from "./schemas.js";
 
-/**
- * A browser's WebSocket sends no headers: a token goes as a sub-protocol, in base64url after {@link TOKEN_PROTOCOL}, beside {@link PROTOCOL}, which the server takes.
- * Ours understands it; others have no tokens, and whatever stands before them reads the header.
- */
+/** Sub-protocol that the server accepts when a client offers it. */
 export const PROTOCOL = "boxrun";
+/**
+ * Prefix of a sub-protocol that carries a token in base64url, beside {@link PROTOCOL}: a browser's WebSocket cannot send headers. Servers of this project
+ * understand it. Others have no tokens, and a proxy before them reads the header.
+ */
 export const TOKEN_PROTOCOL = "boxrun.token.";
 
-/** What a client sends: its new size; or, with `flow=1` in the query, that it can take no more for now. */
+/** Schema of a text frame from the client. Null for a frame that only newer versions know. */
 export const clientFrame = framesOf<ClientFrame>({
   resize: z.object({ cols: terminalSize, rows: terminalSize }),
   pause: z.object({}),
   resume: z.object({}),
 });
-/** See {@link clientFrame}. */
-export type ClientFrame = { type: "resize"; cols: number; rows: number } | { type: "pause" | "resume" };
+/** A text frame from the client: a new size of the terminal or, with `flow=1` in the query, a request to pause or resume output. */
+export type ClientFrame =
+  | {
+      type: "resize";
+      /** Width in columns, 1 to 1000. */
+      cols: number;
+      /** Height in rows, 1 to 1000. */
+      rows: number;
+    }
+  | {
+      /** "pause" when the client can take no more output, "resume" when it can again. */
+      type: "pause" | "resume";
+    };
 
-/** What a server sends: the end; what went wrong; or, with `flow=1`, that it is there. */
+/** Schema of a text frame from the server. Null for a frame that only newer versions know. */
 export const serverFrame = framesOf<ServerFrame>({
   exit: z.object({ code: z.nullable(wholeNumber) }),
   error: z.object({ code: z.string(), message: z.string() }),
   alive: z.object({}),
 });
-/** See {@link serverFrame}. */
+/** A text frame from the server: the end of the shell, an error or, with `flow=1` in the query, a keep-alive. */
 export type ServerFrame =
-  | { type: "exit"; code: number | null }
-  | { type: "error"; code: string; message: string }
+  | {
+      type: "exit";
+      /** Exit code of the shell; null when it was closed or killed from the client's side. */
+      code: number | null;
+    }
+  | {
+      type: "error";
+      /** Code of the error, one of {@link ERROR_CODES} as far as this version knows them. */
+      code: string;
+      /** Message of the error. */
+      message: string;
+    }
   | { type: "alive" };
 
-/** Reads JSON whose `type` says what else is in it. Null for types that only newer versions have. */
+/** Schema of JSON with a field `type` that says which other fields it has. Null for types that only newer versions know. */
 function framesOf<T extends { type: string }>(
   schemas: Record<T["type"], z.ZodMiniType<Omit<T, "type">>>,
 ): z.ZodMiniType<T | null, string> {

@@ -1,5 +1,5 @@
 /**
- * Every code a `BoxRunError` can carry. The first twelve are the BoxRun server's; the rest are this SDK's.
+ * All codes that a `BoxRunError` can have. The first twelve come from the BoxRun HTTP API, the others from this SDK.
  * Tell errors apart by code, never by message.
  */
 export const ERROR_CODES = [

@@ -1,9 +1,9 @@
 import type * as z from "zod/mini";
 
-/** How {@link describeIssue} wants an input to be parsed: it tells what is missing from what is of another type. */
+/** Options to parse an input with for {@link describeIssue}, which can then tell a missing field from one of the wrong type. */
 export const PARSE_OPTIONS = { reportInput: true };
 
-/** The first thing that is wrong with an input, in words that begin with the name of the field. */
+/** Describes the first problem of an input. The text begins with the name of the field. */
 export function describeIssue(error: { issues: readonly z.core.$ZodIssue[] }): string {
   const issue = error.issues[0];
   if (!issue) return "the input is not what it should be";
@@ -13,7 +13,7 @@ export function describeIssue(error: { issues: readonly z.core.$ZodIssue[] }): s
 }
 
 function describe(issue: z.core.$ZodIssue): string {
-  // A key's own words are one level down.
+  // The message for a key is one level down.
   if (issue.code === "invalid_key") return `${issue.issues[0]?.message}`;
   if (issue.code !== "invalid_type") return issue.message;
   return "input" in issue && issue.input === undefined ? "is missing" : `must be of type ${issue.expected}`;

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 
-/** Reads JSON out of text. */
+/** Schema of a text that holds JSON. */
 export const json = z.pipe(
   z.string(),
   z.transform((text, context) => {

@@ -1,4 +1,4 @@
-/** What a server reads of the bodies of operations on files: see requests.ts. */
+/** Schemas by which a server reads the bodies of file operations: see requests.ts. */
 import * as z from "zod/mini";
 import { readName, type WireName } from "./names.js";
 import { optional, permissions } from "./schemas.js";
@@ -16,14 +16,14 @@ function pathOf(context: { issues: unknown[] }, key: string, text: WireName, bas
     const path = readName(text, base64);
     if (path[0] === SLASH && !path.includes(0)) return path;
   } catch {
-    // Neither text nor base64: as wrong as any other.
+    // Neither text nor base64, which is reported like any other wrong path.
   }
   const message = "must be an absolute path, without a zero character and without half a surrogate pair";
   context.issues.push({ code: "custom", path: [key], message, input: text });
   return z.NEVER;
 }
 
-/** Reads the body of each operation's route. */
+/** Schemas of the bodies of the file operations, by the name of the operation. */
 export const fileRequests = {
   stat: z.pipe(
     z.object({ ...pathFields, follow_links: flag }),

@@ -1,4 +1,7 @@
-/** What a server reads of a request's body. Apart from wire.ts, which has the functions that write them, since a client needs none of it. */
+/**
+ * Schemas by which a server reads the bodies of requests. wire.ts has the functions that write them; they are apart because a client needs no schemas of
+ * requests.
+ */
 import * as z from "zod/mini";
 import {
   type BoxSpecInput,
@@ -23,7 +26,7 @@ const requestedVolume = z.pipe(
   })),
 );
 
-// What a request leaves out, or sends as null, has the default of the schemas in schemas.ts.
+// A field that a request leaves out, or sends as null, gets its default from schemas.ts.
 const createFields = {
   image: boxFields.image,
   name: optional(boxFields.name),
@@ -36,7 +39,7 @@ const createFields = {
   volumes: optional(z.array(requestedVolume)),
 };
 
-/** Reads the body of `POST /v1/boxes`. */
+/** Schema of the body of `POST /v1/boxes`. */
 export const createRequest = z.pipe(
   z.object(createFields),
   z.transform(
@@ -54,7 +57,7 @@ export const createRequest = z.pipe(
   ),
 );
 
-/** Reads the body of `POST .../exec`. */
+/** Schema of the body of `POST .../exec`. */
 export const execRequest = z.pipe(
   z.object({
     cmd: execFields.cmd,
@@ -76,7 +79,7 @@ export const execRequest = z.pipe(
   ),
 );
 
-/** Reads the body of `POST /v1/run`: what a box is to be, and what runs in it. */
+/** Schema of the body of `POST /v1/run`: a box and the command to run in it. */
 export const runRequest = z.pipe(
   z.object({
     image: boxFields.image,
@@ -95,14 +98,14 @@ export const runRequest = z.pipe(
   })),
 );
 
-/** Reads the body of `POST /v1/gc`; an empty one is `{}`. */
+/** Schema of the body of `POST /v1/gc`. An empty body counts as `{}`. */
 export const gcRequest = z.pipe(
   z.object({
     older_than: optional(z.number().check(z.refine((seconds) => seconds >= 0, "must be at least 0"))),
   }),
   z.transform(({ older_than }) => ({ olderThan: older_than ?? DEFAULT_GC_SECONDS })),
 );
-/** Reads the body of `POST .../exec/{eid}:signal`. */
+/** Schema of the body of `POST .../exec/{exec}:signal`. */
 export const signalRequest = z.object({ signal: signalName });
-/** Reads the body of `POST .../files/download`. */
+/** Schema of the body of `POST .../files/download`. */
 export const downloadRequest = z.object({ path: z.string() });

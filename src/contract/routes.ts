@@ -1,8 +1,7 @@
 /**
- * Every route of the BoxRun API, once. The client makes its requests from this table and the server finds its handlers by it.
+ * All routes of the BoxRun API. The client builds its requests from this table, and the server finds its handlers by it.
  *
- * `{box}` is an id or a name, `{exec}` an id. A path may end in an action, ":stop", which is not part of the parameter before it.
- * `extension` is the capability (of `GET /v1/info`) without which a server does not have the route; without one, every BoxRun server has it.
+ * `{box}` is an id or a name, `{exec}` an id. A path may end in an action, such as ":stop", which is not part of the parameter before it.
  */
 export const ROUTES = {
   info: { method: "GET", path: "/v1/info" },
@@ -33,32 +32,54 @@ export const ROUTES = {
   gc: { method: "POST", path: "/v1/gc" },
 } as const satisfies Record<string, Route>;
 
-/** One route of the API. */
+/** A route of the API. */
 export interface Route {
+  /** HTTP method. */
   readonly method: "GET" | "POST" | "DELETE";
+  /** Path with its parameters in braces: "/v1/boxes/{box}". */
   readonly path: string;
+  /** Capability in `GET /v1/info` of a server that has the route. Absent: every BoxRun server has it. */
   readonly extension?: string;
 }
 
-/** The name of a route. */
+/** Name of a route in {@link ROUTES}. */
 export type RouteName = keyof typeof ROUTES;
-/** What stands for the parameters of a path. */
+/** Values for the parameters of a path. */
 export type RouteParams = Partial<Record<"box" | "exec", string>>;
 
-/** The path of a request, its parameters encoded: whatever they contain, they stay one segment. */
+/**
+ * Returns the path of a request. Parameters are encoded, and stay one segment whatever they contain.
+ *
+ * @example
+ * routePath("stopBox", { box: "demo" });   // "/v1/boxes/demo:stop"
+ */
 export function routePath(name: RouteName, params: RouteParams = {}): string {
   return ROUTES[name].path.replace(/\{(box|exec)\}/g, (_, key: "box" | "exec") =>
     encodeSegment(params[key] ?? ""),
   );
 }
 
-/** What a request's method and path mean. */
+/** Result of {@link matchRoute}: a route, or the reason why there is none. */
 export type RouteMatch =
-  | { type: "route"; name: RouteName; params: RouteParams }
-  /** There is such a path, for other methods. */
-  | { type: "method"; allow: string[] }
-  /** POST to a thing that takes actions, with an unknown one or none. */
-  | { type: "action"; action: string | null }
+  | {
+      type: "route";
+      /** Name of the route. */
+      name: RouteName;
+      /** Parameters of the path, decoded. */
+      params: RouteParams;
+    }
+  /** The path exists, but not for this method. */
+  | {
+      type: "method";
+      /** Methods that the path has. */
+      allow: string[];
+    }
+  /** A POST to a box or an execution with an unknown action, or without one. */
+  | {
+      type: "action";
+      /** The unknown action; null when there is none. */
+      action: string | null;
+    }
   | { type: "none" };
 
 interface Pattern {
@@ -78,10 +99,15 @@ const PATTERNS: Pattern[] = Object.entries(ROUTES).map(([name, { method, path }]
   return { name: name as RouteName, method, keys, path: new RegExp(`^${source}$`) };
 });
 
-/** Things that POST acts on: "/v1/boxes/{box}" and "/v1/boxes/{box}/exec/{exec}". */
+/** Resources that take actions by POST: "/v1/boxes/{box}" and "/v1/boxes/{box}/exec/{exec}". */
 const ACTION_PATH = /^\/v1\/boxes\/[^/:]+(?:\/exec\/[^/:]+)?(?::([^/]*))?$/;
 
-/** Finds the route of a request by its method and the path of its URL, as it stands there, encoded. */
+/**
+ * Finds the route of a request by its method and the path of its URL, still encoded.
+ *
+ * @example
+ * matchRoute("POST", "/v1/boxes/demo:stop");   // { type: "route", name: "stopBox", params: { box: "demo" } }
+ */
 export function matchRoute(method: string, path: string): RouteMatch {
   const allow: string[] = [];
   for (const pattern of PATTERNS) {
@@ -105,8 +131,8 @@ export function matchRoute(method: string, path: string): RouteMatch {
 }
 
 /**
- * encodeURIComponent leaves "." and "..". Encoded they are right on the wire, but those who build a URL object take them out of the path even so: who may be given
- * such a name has to refuse it before.
+ * encodeURIComponent leaves "." and ".." as they are. They are encoded here, which is right on the wire, but a URL object still removes them from its path:
+ * callers that can be given such a name must refuse it first.
  */
 function encodeSegment(value: string): string {
   return /^\.{1,2}$/.test(value) ? value.replaceAll(".", "%2E") : encodeURIComponent(value);

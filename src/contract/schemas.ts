@@ -18,14 +18,14 @@ const matching = (pattern: RegExp, message: string) =>
 const atLeast = (least: number) => z.refine<number>((value) => value >= least, `must be at least ${least}`);
 const atMost = (most: number, words = "") =>
   z.refine<number>((value) => value <= most, `must be at most ${most}${words}`);
-/** Left out, or given as undefined, it is the default. */
+/** Schema with a default for a value that is absent or undefined. */
 const withDefault = <T extends z.ZodMiniType, D extends z.output<T>>(schema: T, value: D) =>
   z.pipe(
     z.optional(schema),
     z.transform((given): z.output<T> => (given === undefined ? value : given)),
   );
 
-/** On the wire: an absent key and a null mean the same to every BoxRun server. */
+/** Schema of an optional value on the wire, where an absent key and null mean the same to every BoxRun server. */
 export const optional = <T extends z.ZodMiniType>(schema: T) =>
   z.pipe(
     z.optional(z.nullable(schema)),
@@ -33,9 +33,9 @@ export const optional = <T extends z.ZodMiniType>(schema: T) =>
   );
 const text = z.string().check(matching(/^[^\0]*$/, "must not contain a zero character"));
 const nonEmpty = text.check(matching(/./s, "must not be empty"));
-/** A whole number. */
+/** Schema of a whole number. */
 export const wholeNumber = z.number().check(z.refine(Number.isSafeInteger, "must be a whole number"));
-/** Permission bits. */
+/** Schema of permission bits. */
 export const permissions = wholeNumber.check(atLeast(0), atMost(0o7777));
 const positive = wholeNumber.check(z.refine((value) => value > 0, "must be more than 0"));
 const absolutePath = text.check(matching(/^\//, "must be an absolute path"));
@@ -44,7 +44,7 @@ const environment = z.record(
   text,
 );
 
-/** The fields of a box, without defaults. */
+/** Schemas of the fields of a box, without defaults. */
 export const boxFields = {
   image: nonEmpty,
   name: z.string().check(
@@ -61,7 +61,7 @@ export const boxFields = {
   guestPath: absolutePath,
 };
 
-/** What a box is to be, its defaults filled in. */
+/** Schema of a box to create. Fills in the defaults. */
 export const boxSpecSchema = z.strictObject({
   image: boxFields.image,
   name: withDefault(z.nullable(boxFields.name), null),
@@ -84,10 +84,10 @@ export const boxSpecSchema = z.strictObject({
     null,
   ),
 });
-/** A {@link boxSpecSchema} before its defaults are filled in. */
+/** Input of {@link boxSpecSchema}, before its defaults are filled in. */
 export type BoxSpecInput = z.input<typeof boxSpecSchema>;
 
-/** The fields of a command, without defaults. */
+/** Schemas of the fields of a command, without defaults. */
 export const execFields = {
   cmd: z.array(text).check(
     z.refine((cmd) => cmd.length > 0, "must not be empty"),
@@ -103,7 +103,7 @@ export const execFields = {
   timeoutMs: positive.check(atMost(2 ** 31 - 1, " (24 days)")),
 };
 
-/** A command, its defaults filled in. */
+/** Schema of a command to run. Fills in the defaults. */
 export const execSpecSchema = z.strictObject({
   cmd: execFields.cmd,
   env: withDefault(z.nullable(execFields.env), null),
@@ -112,21 +112,21 @@ export const execSpecSchema = z.strictObject({
   stdin: withDefault(z.boolean(), false),
   stderr: z.exactOptional(execFields.stderr),
 });
-/** An {@link execSpecSchema} before its defaults are filled in. */
+/** Input of {@link execSpecSchema}, before its defaults are filled in. */
 export type ExecSpecInput = z.input<typeof execSpecSchema>;
 
-/** How a signal is named: "SIGINT". */
+/** Schema of the name of a signal: "SIGINT". */
 export const signalName = z.string().check(matching(/^SIG[A-Z0-9+-]{1,12}$/, 'must be a name as "SIGINT"'));
 
-/** The size of a terminal that names none. */
+/** Size of a terminal, unless the caller says otherwise. */
 const DEFAULT_COLS = 80;
 const DEFAULT_ROWS = 24;
 const DEFAULT_TERM = "xterm-256color";
 
-/** Columns or rows. */
+/** Schema of a number of columns or rows. */
 export const terminalSize = wholeNumber.check(atLeast(1), atMost(1000));
 
-/** What a terminal is to be, its defaults filled in. */
+/** Schema of a terminal to open. Fills in the defaults. */
 export const terminalSpecSchema = z.strictObject({
   shell: withDefault(
     z.nullable(z.string().check(matching(/^[^\0]+$/, "must be a program's name or path"))),
@@ -147,7 +147,7 @@ const warmBoxes = z.strictObject({
   warmUp: z.optional(execFields.cmd),
 });
 
-/** Options of the local backend. */
+/** Schema of the options of the local backend. */
 export const localOptionsSchema = z.strictObject({
   assets: z.optional(text),
   state: z.optional(nonEmpty),
@@ -164,11 +164,11 @@ export const localOptionsSchema = z.strictObject({
 const milliseconds = z.optional(execFields.timeoutMs);
 const isFunction = (value: unknown) => typeof value === "function";
 
-/** Options of the client that say where its server is and how to speak to it. */
+/** Schema of the options of the client that name its server and how to connect to it. */
 export const connectionOptionsSchema = z.strictObject({
   baseUrl: z.optional(nonEmpty),
   socketPath: z.optional(nonEmpty),
-  // Never in an error: its check is the caller's.
+  // Checked by the caller, since it must never be in an error.
   token: z.optional(z.unknown()),
   headers: z.optional(
     z.record(

@@ -1,4 +1,4 @@
-/** Reading `GET .../events`: server-sent events out of bytes, and the API's events out of those. */
+/** Decoding of `GET .../events`: bytes into server-sent events, and those into the events of the API. */
 import { createParser } from "eventsource-parser";
 import * as z from "zod/mini";
 import { fromBase64 } from "../util/base64.js";
@@ -7,18 +7,19 @@ import { optional, wholeNumber } from "./schemas.js";
 import type { BackendEvent } from "./types.js";
 import { exitCode } from "./wire.js";
 
-/** One server-sent event. */
+/** A server-sent event, as the HTML Standard defines it. */
 export interface SseEvent {
-  /** "message" where the stream names none. */
+  /** Name of the event; "message" when the stream gives none. */
   event: string;
+  /** Data of the event: its "data" lines, joined by line feeds. */
   data: string;
 }
 
-/** Far above what any server sends in one event; a stream without a line's end must not fill the memory. */
+/** Limit far above the size of any event that a server sends, so that a stream without line ends cannot fill the memory. */
 const MAX_EVENT_CHARS = 64 * 2 ** 20;
 
 /**
- * Decodes a stream of server-sent events that may be cut anywhere: in a line, in a line's end, in a character.
+ * Decodes a stream of server-sent events from chunks that may end anywhere: within a line, a line end or a character.
  *
  * @example
  * const decoder = new SseDecoder();
@@ -26,22 +27,26 @@ const MAX_EVENT_CHARS = 64 * 2 ** 20;
  * for (const { event, data } of decoder.end()) console.log(event, data);
  */
 export class SseDecoder {
-  // It also takes a byte order mark away, which the parser does not.
+  // Also removes a byte order mark, which the parser does not.
   private readonly decoder = new TextDecoder();
   private ready: SseEvent[] = [];
-  /** Since the last event: all that the next one may hold on to, comments included. */
+  /** Characters since the last event, comments included. */
   private pending = 0;
   private endsInCr = false;
   private readonly parser = createParser({
     onEvent: ({ event, data }) => this.ready.push({ event: event ?? "message", data }),
   });
 
-  /** The events that these bytes complete. Throws a RangeError when one grows beyond all measure. */
+  /**
+   * Adds bytes, and returns the events that they complete.
+   *
+   * @throws {RangeError} when an event is larger than 64 Mi characters
+   */
   push(bytes: Uint8Array): SseEvent[] {
     return this.feed(this.decoder.decode(bytes, { stream: true }));
   }
 
-  /** What the end of the stream completes. An event without its empty line was cut off: it is no event. */
+  /** Ends the stream, and returns the events that its end completes. An event without the empty line after it was cut off, and is dropped. */
   end(): SseEvent[] {
     return this.feed(this.decoder.decode());
   }
@@ -62,12 +67,15 @@ export class SseDecoder {
   }
 }
 
-/** An event as a server sends it. An exit may say in words why there is no better code. */
+/** An event of an execution, as a server sends it. */
 export type ServerEvent =
   | Extract<BackendEvent, { type: "log" }>
-  | (Extract<BackendEvent, { type: "exit" }> & { error: string | null });
+  | (Extract<BackendEvent, { type: "exit" }> & {
+      /** Reason why there is no exit code, or no better one; else null. */
+      error: string | null;
+    });
 
-/** Reads the data of a "log" event. A stream of another name than the two is null: there is nothing to show it as. */
+/** Reads the data of a "log" event. Null for a stream with another name than the two. */
 const logEvent = z.pipe(
   z.pipe(
     json,
@@ -96,7 +104,7 @@ const logEvent = z.pipe(
 
 const exitData = z.pipe(json, z.object({ exit_code: optional(exitCode), error: optional(z.string()) }));
 
-/** Reads the data of an "exit" event, whose own data is JSON in a string. */
+/** Reads the data of an "exit" event, which has JSON in a string in its own field "data". */
 const exitEvent = z.pipe(
   z.pipe(json, z.object({ data: exitData, seq: wholeNumber })),
   z.transform(({ data, seq }): ServerEvent | null => ({
@@ -107,7 +115,7 @@ const exitEvent = z.pipe(
   })),
 );
 
-/** How to read the data of an event; undefined for events of other names, which newer servers may send. */
+/** Returns the schema of an event's data by the name of the event; undefined for other names, which newer servers may send. */
 export function eventSchema(event: string): z.ZodMiniType<ServerEvent | null> | undefined {
   if (event === "log") return logEvent;
   return event === "exit" ? exitEvent : undefined;

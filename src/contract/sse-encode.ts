@@ -1,26 +1,27 @@
 import { toBase64 } from "../util/base64.js";
 import type { BackendEvent, OutputStream } from "./types.js";
 
-/** How a reader wants its events. */
+/** Options of an {@link EventEncoder}. */
 export interface EventEncoding {
-  /** True: an event whose bytes are not UTF-8 carries them in base64, too, and none is held back. */
+  /** True: events with bytes that are not UTF-8 have them in base64, too, and no character is held back. */
   bytes: boolean;
-  /** Only events after this seq are written; those before it are still given to {@link EventEncoder.encode}. */
+  /** Position after which events are written. Those up to it must still be passed to {@link EventEncoder.encode}. */
   after: number;
 }
 
 /**
  * Writes the events of one execution as server-sent events.
  *
- * Without `bytes`, a character that is cut at a chunk's edge comes whole, with the next chunk of its stream. So what is written depends on all events from
- * the first on: the same ones give the same text under the same seq, every time.
+ * Without `bytes`, a character that is split over two chunks is written with the second. The text thus depends on all events from the first on, and the same
+ * events always give the same text under the same positions.
  */
 export class EventEncoder {
   private readonly decoders = { stdout: streamDecoder(), stderr: streamDecoder() };
 
+  /** Creates an encoder for one reader of one execution. */
   constructor(private readonly encoding: EventEncoding) {}
 
-  /** Empty when there is nothing to write for this event. */
+  /** Returns the text to write for an event; empty when there is none. */
   encode(event: BackendEvent): string {
     const { bytes, after } = this.encoding;
     if (event.type === "log") {
@@ -29,7 +30,7 @@ export class EventEncoder {
     }
     let { seq } = event;
     let written = "";
-    // What was held back is at most one incomplete character a stream; it takes the seq of the exit, which moves on.
+    // At most one incomplete character per stream is held back. It takes the seq of the exit, which moves up.
     for (const stream of bytes ? [] : (["stdout", "stderr"] as const)) {
       const data = this.decoders[stream].decode();
       if (data === "") continue;
@@ -47,7 +48,7 @@ export class EventEncoder {
   }
 }
 
-/** A line that readers ignore, and that keeps proxies from closing a silent stream. */
+/** Comment that readers ignore. It keeps proxies from closing a silent stream. */
 export const KEEP_ALIVE = ": keep-alive\n\n";
 
 function log(stream: OutputStream, seq: number, text: object): string {

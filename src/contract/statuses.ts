@@ -1,6 +1,6 @@
 import type { ErrorCode } from "./codes.js";
 
-/** The HTTP status that a server answers each code with. */
+/** HTTP status of the answer for each error code. */
 export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   BOX_NOT_FOUND: 404,
   EXEC_NOT_FOUND: 404,

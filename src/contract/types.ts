@@ -1,182 +1,262 @@
-/** The nouns of the BoxRun API as this SDK has them: the wire's names for them are in wire.ts. */
+/** The nouns of the BoxRun API, in this SDK's names. wire.ts has their names on the wire. */
 
-/** Where a box is in its life. A newer server may send others; they are passed on as they come. */
+/** Status of a box. A newer server may send other values; they are passed on unchanged. */
 export type BoxStatus = "creating" | "running" | "stopped" | "error" | (string & {});
 
-/** A directory of the host made visible in the box. */
+/** A directory of the host that is mounted in a box. */
 export interface VolumeSpec {
+  /** Path of the directory on the host. */
   hostPath: string;
+  /** Absolute path that the directory has in the box. */
   guestPath: string;
-  /** Default false. */
+  /** Whether the box may only read it. @default false */
   readonly?: boolean;
 }
 
-/** What a local box really is, beside what was asked for. */
+/** Facts about a box of the local backend, beside the ones that were asked for. */
 export interface LocalBoxInfo {
-  /** What runs, in words: "BusyBox 1.35 (musl), i386". */
+  /** Description of the image that runs: "BusyBox 1.35 (musl), i386". */
   image: string;
   /** Processors of the emulated machine: always 1. */
   cpus: number;
   /** False when the box's disk ends with the process or page. */
   persistent: boolean;
-  /** Way the machine came up: from a snapshot, by booting the kernel, or started ahead (`local.warm`). Null while it does not run, and while it runs elsewhere. */
+  /**
+   * Way the machine came up: from a snapshot, by booting the kernel, or started ahead (`local.warm`). Null while it does not run, and while it runs elsewhere.
+   */
   boot: "snapshot" | "cold" | "warm" | (string & {}) | null;
-  /** Why it was not a snapshot, or anything else the owner should know. Empty when all is as it should be, and while no machine runs. */
+  /** Messages for the owner of the box, such as the reason why no snapshot was used. Empty when nothing is wrong, and while no machine runs. */
   warnings: string[];
 }
 
-/** What a box is made of. All defaults are filled in by the client. */
+/** Description of a box to create. The client fills in all defaults. */
 export interface BoxSpec {
-  /** The image as it was asked for. */
+  /** Image name as it was passed to `create`. */
   image: string;
+  /** Name of the box, null for none. */
   name: string | null;
-  /** Processors as asked for. */
+  /** Number of processors that was asked for. A local box has one, whatever this says. */
   cpu: number;
   /** Memory of the machine, in MiB. */
   memoryMb: number;
   /** Size of the box's own disk, in GiB. */
   diskSizeGb: number;
+  /** Whether the box can reach the network. */
   network: boolean;
-  /** Where commands start that name no `workdir`. */
+  /** Absolute path of the directory in which commands start that do not name a `workdir`. */
   workdir: string;
+  /** Environment variables of every command. Null is the same as none. */
   env: Record<string, string> | null;
+  /** Directories of the host that are mounted in the box. Null is the same as none. */
   volumes: VolumeSpec[] | null;
 }
 
-/** A box as it stood when it was asked for. */
+/** State of a box at the time it was asked for. */
 export interface BoxInfo extends BoxSpec {
   /** "box_" and 12 characters. */
   id: string;
+  /** Status of the box: "creating", "running", "stopped" or "error". */
   status: BoxStatus;
-  /** Set in status "error": the code of what ended the machine. */
+  /** Code of the error that put the box into status "error"; else null. */
   errorCode: string | null;
+  /** Message of that error; else null. */
   errorMessage: string | null;
+  /** Time at which the box was created. */
   createdAt: Date;
+  /** Time at which the box was last started; null if it never was. */
   startedAt: Date | null;
+  /** Time at which the box last stopped; null if it has not stopped since it was last started. */
   stoppedAt: Date | null;
-  /** Present on boxes of the local backend. */
+  /** Further facts about a box of the local backend; absent for others. */
   local?: LocalBoxInfo;
 }
 
-/** Where an execution is in its life. Any other value is final, and kept as it came. */
+/** Status of an execution. Any other value is final, and passed on unchanged. */
 export type ExecStatus = "running" | "succeeded" | "failed" | "canceled" | "timeout" | (string & {});
 
-/** An execution as it stood when it was asked for. */
+/** State of an execution at the time it was asked for. */
 export interface ExecInfo {
   /** "exec_" and 12 characters. */
   id: string;
+  /** Id of the box that the command runs in. */
   boxId: string;
+  /** Status of the command: "running" until it has ended. */
   status: ExecStatus;
+  /** The command as argv. A command given as a string is `["/bin/sh", "-c", string]`. */
   cmd: string[];
+  /** Environment variables of this command alone, without those of the box; null for none. */
   env: Record<string, string> | null;
+  /** Directory in which the command started. Null: the box's own. */
   workdir: string | null;
+  /** Time limit of the command in milliseconds; null for none. */
   timeoutMs: number | null;
-  /** Null while it runs, and for ever when it was canceled or timed out. 128 + signal for a signal. */
+  /**
+   * Exit code. Null while the command runs, and for good when it was canceled or timed out. As in a shell, 127 means that there is no such program and 126 that
+   * it cannot be run (POSIX.1-2017, Shell Command Language, 2.8.2); as in bash, 128 + N means that signal N ended it.
+   */
   exitCode: number | null;
+  /** Explanation of how the command ended, where there is one (out of memory, time limit, a program for another processor); else null. */
   errorMessage: string | null;
+  /** Time at which the command was started. */
   createdAt: Date;
+  /** Time at which the command ended; null while it runs. */
   finishedAt: Date | null;
-  /** True when output was dropped because nobody read it (see the execution log's limit). */
+  /** True when output was dropped because nobody read it (see `logLimitBytes` of `LocalOptions`). Absent: no. */
   truncated?: boolean;
 }
 
-/** A command to run. */
+/** Description of a command to run. */
 export interface ExecSpec {
-  /** argv: no shell is involved. */
+  /** The command as argv, run without a shell. */
   cmd: string[];
+  /** Environment variables, on top of the box's own. Null is the same as none. */
   env: Record<string, string> | null;
-  /** Absolute; null for the box's own. */
+  /** Absolute path of the directory to start in; null for the box's own. */
   workdir: string | null;
-  /** Null: no limit. */
+  /** Time limit in milliseconds; null for none. */
   timeoutMs: number | null;
   /** True: stdin is a pipe, fed by `writeStdin`. False: it is empty. */
   stdin: boolean;
-  /** "stdout": stderr goes where stdout goes, and everything comes as stdout in the order it was printed. Absent: the two are apart. Asked only with the capability "stderr". */
+  /**
+   * "stdout": stderr goes where stdout goes, and everything comes as stdout in the order it was printed. Absent: the two stay apart. Set only with the
+   * capability "stderr".
+   */
   stderr?: "stdout";
 }
 
-/** What a file is. */
+/** Metadata of a file, directory or link. */
 export interface FileStat {
+  /** Kind of file. "other" is a FIFO, a socket or a device. */
   type: "file" | "directory" | "symlink" | "other";
-  /** In bytes. */
+  /** Size in bytes. */
   size: number;
-  /** Permission bits. */
+  /** Permission bits, as in 0o644. */
   mode: number;
-  /** To the millisecond; to the second where commands in the box find it out. */
+  /** Time of the last change: to the millisecond, or to the second where a command in the box finds it out. */
   modifiedAt: Date;
+  /** Number of the user that owns it. */
   uid: number;
+  /** Number of the group that owns it. */
   gid: number;
 }
 
-/** A file by the name it has in its directory; empty where the path that was asked for names it. */
+/** A file as an entry of its directory. */
 export interface FileEntry extends FileStat {
+  /** Name in its directory, as bytes. Empty in the answer to "stat", where the path of the request names the file. */
   name: Uint8Array;
 }
 
-/** What a backend may do with a box's files without a command in the box: all that takes no longer than a moment. Paths are absolute, without a zero byte. */
+/** An operation on a box's files that needs no command in the box and takes only a moment. Paths are absolute, as bytes without a zero byte. */
 export type FileOperation =
-  /** Without `followLinks` it tells of the link itself. */
-  | { op: "stat"; path: Uint8Array; followLinks: boolean }
-  /** In no order; "." and ".." are not among the entries. */
-  | { op: "list"; path: Uint8Array }
-  /** With `recursive` also the directories above it, and it may be there already. */
-  | { op: "mkdir"; path: Uint8Array; mode: number; recursive: boolean }
-  /** As rename(2): EXDEV for what can only be copied. */
-  | { op: "rename"; path: Uint8Array; to: Uint8Array }
-  /** A file or link: EISDIR for a directory. */
-  | { op: "remove"; path: Uint8Array };
+  | {
+      op: "stat";
+      /** Path of the file. */
+      path: Uint8Array;
+      /** False: describe a link itself, not the file it leads to. */
+      followLinks: boolean;
+    }
+  /** Lists a directory in no particular order, without "." and "..". */
+  | {
+      op: "list";
+      /** Path of the directory. */
+      path: Uint8Array;
+    }
+  | {
+      op: "mkdir";
+      /** Path of the new directory. */
+      path: Uint8Array;
+      /** Permission bits. */
+      mode: number;
+      /** True: create the directories above it, too, and accept one that exists. */
+      recursive: boolean;
+    }
+  /** Renames as rename(2) does: EXDEV when the file would have to be copied. */
+  | {
+      op: "rename";
+      /** Path of the file or directory. */
+      path: Uint8Array;
+      /** Its new path. */
+      to: Uint8Array;
+    }
+  /** Removes a file or link: EISDIR for a directory. */
+  | {
+      op: "remove";
+      /** Path of the file or link. */
+      path: Uint8Array;
+    };
 
-/** What a terminal is to be. */
+/** Description of a terminal to open. */
 export interface TerminalSpec {
-  /** Null: the image's own. */
+  /** Name or path of the shell. Null: the image's own, which in a local box is bash if the image has it, else sh. @default null */
   shell: string | null;
+  /** Width in columns, 1 to 1000. @default 80 */
   cols: number;
+  /** Height in rows, 1 to 1000. @default 24 */
   rows: number;
-  /** For the variable TERM. */
+  /** Value of the variable TERM. @default "xterm-256color" */
   term: string;
 }
 
-/** Which of a command's outputs. */
+/** Name of one of a command's two outputs. */
 export type OutputStream = "stdout" | "stderr";
 
-/** One entry of an execution's log. `seq` grows; it has gaps only where output was dropped. */
+/** One entry of an execution's log: a piece of output, or the end. */
 export type BackendEvent =
-  | { type: "log"; stream: OutputStream; bytes: Uint8Array; seq: number }
-  | { type: "exit"; exitCode: number | null; seq: number };
+  | {
+      type: "log";
+      /** Output that the bytes came from. */
+      stream: OutputStream;
+      /** Bytes that the command wrote. */
+      bytes: Uint8Array;
+      /** Position in the log. Grows from event to event, with gaps only where output was dropped. */
+      seq: number;
+    }
+  | {
+      type: "exit";
+      /** Exit code; null when the command was canceled or timed out. */
+      exitCode: number | null;
+      /** Position in the log, after all output. */
+      seq: number;
+    };
 
-/** A step of the creation of a box. */
+/** Progress of the creation or the start of a box. */
 export interface CreateProgress {
-  /** "download": assets are on their way; "boot": the machine starts; "setup": the guest makes the box; "ready": done. */
+  /** "download": assets are being fetched; "boot": the machine starts; "setup": the guest sets the box up; "ready": done. */
   phase: "download" | "boot" | "setup" | "ready";
-  /** Under "download": what has come so far of what this box needs before it runs, in compressed bytes. What is cached counts as come. */
+  /** In phase "download": compressed bytes that have arrived of those that this box needs before it runs. Cached bytes count as arrived. */
   loadedBytes?: number;
+  /** In phase "download": compressed bytes that this box needs before it runs. */
   totalBytes?: number;
 }
 
-/** Bytes that moved so far, and in all when known. */
+/** Progress of a transfer. */
 export interface TransferProgress {
+  /** Bytes transferred so far. */
   loadedBytes: number;
+  /** Bytes to transfer in all; null when unknown. */
   totalBytes: number | null;
 }
 
-/** What a box takes of the machine that keeps it. */
+/** Storage that a box uses on the machine that keeps it. */
 export interface BoxUsage {
-  /** Bytes that its disk takes there now. It grows with what is written, and shrinks when the box is removed. */
+  /** Bytes that its disk takes there now. Grows as the box writes, and is freed when the box is removed. */
   diskBytes: number;
-  /** The most it can take: the size of its disk. */
+  /** Upper limit of `diskBytes`: the size of the box's disk. */
   diskLimitBytes: number;
   /** True when the disk outlives the page or process. */
   persistent: boolean;
 }
 
-/** An image that boxes can be made of. */
+/** An image that boxes can be created from. */
 export interface ImageInfo {
+  /** Name of the image: "debian". */
   name: string;
+  /** Other names that `create` takes for it, including those of images that it stands in for ("ubuntu:24.04"). */
   aliases: string[];
-  /** What it really is, in words. */
+  /** Description of its contents. */
   description: string;
-  /** Compressed bytes to fetch before a first box can run; what its commands read comes on top, when they read it. */
+  /** Compressed bytes to fetch before a first box can run. Whatever its commands read later comes on top. */
   downloadBytes: number;
-  /** Compressed bytes of all of it: what `pull` fetches. */
+  /** Compressed bytes of the whole image, as `pull` fetches it. */
   totalBytes: number;
 }

@@ -1,11 +1,14 @@
-/** The bodies of the operations on files, which only servers of this project have. As in wire.ts, what is answered has a schema that reads it and a function that writes it; requests have a function that writes them. */
+/**
+ * The bodies of file operations, which only servers of this project have. As in wire.ts, answers have a schema that reads them and a function that writes them;
+ * requests have a function that writes them.
+ */
 import * as z from "zod/mini";
 import { readName, writeName } from "./names.js";
 import type { RouteName } from "./routes.js";
 import { optional } from "./schemas.js";
 import type { FileEntry, FileOperation } from "./types.js";
 
-/** The route of each operation. */
+/** Route of each file operation. */
 export const FILE_ROUTES = {
   stat: "statFile",
   list: "listFiles",
@@ -17,7 +20,7 @@ export const FILE_ROUTES = {
 const SLASH = 47;
 const TYPES: readonly string[] = ["file", "directory", "symlink"] satisfies FileEntry["type"][];
 
-/** Writes the body of an operation's route. */
+/** Writes the body of a file operation. */
 export function toFileRequest(operation: FileOperation): object {
   const path = writeName("path", operation.path);
   switch (operation.op) {
@@ -32,7 +35,7 @@ export function toFileRequest(operation: FileOperation): object {
   }
 }
 
-/** Reads what a file is: without a name, or with one as an entry of a directory. */
+/** Schema of a file. Its name is empty unless it is an entry of a directory. */
 export const wireFile = z.pipe(
   z.object({
     name: optional(z.string()),
@@ -61,9 +64,10 @@ export const wireFile = z.pipe(
     return { name, type: known, size, mode, modifiedAt, uid, gid };
   }),
 );
+/** Schema of the entries of a directory. */
 export const wireFiles = z.array(wireFile);
 
-/** Writes what a file is. */
+/** Writes a file. */
 export function toWireFile({ name, type, size, mode, modifiedAt, uid, gid }: FileEntry): object {
   const named = name.byteLength > 0 ? writeName("name", name) : {};
   return { ...named, type, size, mode, modified_at: modifiedAt.toISOString(), uid, gid };

@@ -1,16 +1,16 @@
 /**
- * The bodies of the BoxRun API: with requests.ts the one place that knows the wire's names. Each noun has a schema that reads it, for the client, and a function that
- * writes it, for the server; requests have a function that writes them. Unknown fields pass: servers and clients of other versions have others.
+ * The bodies of the BoxRun API. Only this file and requests.ts know the names on the wire. Each noun has a schema, by which the client reads it, and a function
+ * by which the server writes it; requests have a function that writes them. Unknown fields are ignored, since other versions have others.
  */
 import * as z from "zod/mini";
 import { type BoxSpecInput, type ExecSpecInput, optional } from "./schemas.js";
 import type { BoxInfo, BoxUsage, ExecInfo, ImageInfo, LocalBoxInfo, VolumeSpec } from "./types.js";
 
-/** The header by which our client tells our server that it understands the fields that the published API does not have. */
+/** Request header of a client that understands the fields which this project adds to the published API. */
 export const CLIENT_HEADER = "boxrun-client";
-/** The header by which our server tells the permission bits of a file that it gives, in octal digits. */
+/** Response header with the permission bits of a downloaded file, in octal digits. Only servers of this project send it. */
 export const MODE_HEADER = "boxrun-mode";
-/** As Linux has them. */
+/** Limits of Linux. */
 const MAX_SIGNAL = 64;
 const MAX_EXIT_CODE = 255;
 
@@ -18,7 +18,7 @@ const time = z.pipe(
   z.string().check(z.refine((value) => !Number.isNaN(Date.parse(value)), "must be a time (RFC 3339)")),
   z.transform((value) => new Date(value)),
 );
-/** Reads an exit code: up to 255, or a signal as a negative number, as servers of the published API tell of it. */
+/** Schema of an exit code: up to 255, or a signal as a negative number, as servers of the published API report it. */
 export const exitCode = z
   .number()
   .check(
@@ -48,7 +48,7 @@ const localInfo = z.object({
   warnings: z.array(z.string()),
 });
 
-/** Reads a box. */
+/** Schema of a box. Reads it as {@link BoxInfo}. */
 export const wireBox = z.pipe(
   z.object({
     id: z.string(),
@@ -91,9 +91,10 @@ export const wireBox = z.pipe(
     }),
   ),
 );
+/** Schema of a list of boxes. */
 export const wireBoxes = z.array(wireBox);
 
-/** Writes a box: all 17 keys, null where empty. `local` only for clients that know it. */
+/** Writes a box: all 17 keys, null where empty. `extended` adds `local`, for clients that send {@link CLIENT_HEADER}. */
 export function toWireBox(box: BoxInfo, { extended }: { extended: boolean }): object {
   const local: LocalBoxInfo | undefined = extended ? box.local : undefined;
   return {
@@ -123,7 +124,7 @@ export function toWireBox(box: BoxInfo, { extended }: { extended: boolean }): ob
   };
 }
 
-/** Reads an execution. */
+/** Schema of an execution. Reads it as {@link ExecInfo}. */
 export const wireExec = z.pipe(
   z.object({
     id: z.string(),
@@ -156,9 +157,10 @@ export const wireExec = z.pipe(
     }),
   ),
 );
+/** Schema of a list of executions. */
 export const wireExecs = z.array(wireExec);
 
-/** Writes an execution. `truncated` only for clients that know it. */
+/** Writes an execution. `extended` adds `truncated`, for clients that send {@link CLIENT_HEADER}. */
 export function toWireExec(exec: ExecInfo, { extended }: { extended: boolean }): object {
   return {
     id: exec.id,
@@ -176,7 +178,7 @@ export function toWireExec(exec: ExecInfo, { extended }: { extended: boolean }):
   };
 }
 
-/** Reads what a server says of itself; anything else at `/v1/info` is not a BoxRun server. */
+/** Schema of the answer to `GET /v1/info`. A server that answers otherwise is not a BoxRun server. */
 export const wireInfo = z.pipe(
   z.object({
     max_cpu: z.number(),
@@ -187,13 +189,13 @@ export const wireInfo = z.pipe(
   z.transform(({ max_cpu, max_memory_mb, server, capabilities }) => ({
     maxCpu: max_cpu,
     maxMemoryMb: max_memory_mb,
-    /** "boxrun-ts/<version>" for servers that have extensions. */
+    /** "boxrun-ts/<version>" for servers of this project; null for others. */
     server: server ?? null,
     capabilities: capabilities ?? [],
   })),
 );
 
-/** Writes what a server is. */
+/** Writes the answer to `GET /v1/info`. */
 export function toWireInfo(info: {
   maxCpu: number;
   maxMemoryMb: number;
@@ -204,7 +206,7 @@ export function toWireInfo(info: {
   return { max_cpu: maxCpu, max_memory_mb: maxMemoryMb, server, capabilities };
 }
 
-/** Reads the answer of `POST /v1/run`. */
+/** Schema of the answer to `POST /v1/run`. */
 export const wireRunResult = z.pipe(
   z.object({
     exit_code: optional(exitCode),
@@ -220,7 +222,7 @@ export const wireRunResult = z.pipe(
   })),
 );
 
-/** Writes the answer of `POST /v1/run`. */
+/** Writes the answer to `POST /v1/run`. */
 export function toWireRunResult(result: {
   exitCode: number | null;
   stdout: string;
@@ -231,7 +233,7 @@ export function toWireRunResult(result: {
   return { exit_code: exitCode, stdout, stderr, error_message: errorMessage };
 }
 
-/** Reads the images of a server that tells them. */
+/** Schema of the answer to `GET /v1/images`. */
 export const wireImages = z.array(
   z.pipe(
     z.object({
@@ -253,12 +255,12 @@ export const wireImages = z.array(
   ),
 );
 
-/** Writes an image. */
+/** Writes one image of the answer to `GET /v1/images`. */
 export function toWireImage({ name, aliases, description, downloadBytes, totalBytes }: ImageInfo): object {
   return { name, aliases, description, download_bytes: downloadBytes, total_bytes: totalBytes };
 }
 
-/** Reads a box's usage. */
+/** Schema of the answer to `GET .../usage`. */
 export const wireUsage = z.pipe(
   z.object({ disk_bytes: z.number(), disk_limit_bytes: z.number(), persistent: z.boolean() }),
   z.transform(
@@ -270,23 +272,23 @@ export const wireUsage = z.pipe(
   ),
 );
 
-/** Writes a box's usage. */
+/** Writes the answer to `GET .../usage`. */
 export function toWireUsage({ diskBytes, diskLimitBytes, persistent }: BoxUsage): object {
   return { disk_bytes: diskBytes, disk_limit_bytes: diskLimitBytes, persistent };
 }
 
-/** Reads the error body of any request. `errno` is ours: the reason that a box gave. */
+/** Schema of the body of any error. `errno` is the name of the errno with which a box refused something; only servers of this project send it. */
 export const wireError = z.object({
   code: z.string(),
   message: z.string(),
   errno: z.optional(z.string()),
 });
-/** Reads an answer that says no more than that it was done. */
+/** Schema of an answer without contents. */
 export const wireDone = z.object({});
-/** Reads the answer of `POST /v1/gc`. */
+/** Schema of the answer to `POST /v1/gc`. */
 export const wireRemoved = z.object({ removed: z.number() });
 
-/** Writes the body of `POST /v1/boxes`: every field but null ones. */
+/** Writes the body of `POST /v1/boxes`, without fields that are null. */
 export function toCreateRequest(spec: BoxSpecInput): object {
   const body = {
     image: spec.image,
@@ -306,7 +308,7 @@ export function toCreateRequest(spec: BoxSpecInput): object {
   return withoutNull(body);
 }
 
-/** Writes the body of `POST .../exec`. A plain server never sees `stdin` and `stderr`. */
+/** Writes the body of `POST .../exec`. `stdin` and `stderr` are left out unless they are set: plain servers do not know them. */
 export function toExecRequest({ cmd, env, workdir, timeoutMs, stdin, stderr }: ExecSpecInput): object {
   return withoutNull({ cmd, env, workdir, timeout_ms: timeoutMs, stdin: stdin || null, stderr });
 }

@@ -1,12 +1,12 @@
 import { invalid } from "../backend/errors.js";
 
-/** Bytes from the caller, in any of the forms that JavaScript has for them. Text is sent as UTF-8. */
+/** Bytes from the caller, in any of the forms that JavaScript has for them. Text is sent as UTF-8; for {@link BoxHandle.upload} a string is a local path. */
 export type Source = string | Uint8Array | ArrayBuffer | Blob | ReadableStream<Uint8Array>;
 
-/** As much as a server takes of stdin in one request. */
+/** Largest piece of stdin that one request to a server carries. */
 const PIECE_BYTES = 256 * 1024;
 
-/** A source as a stream of bytes, and its size in bytes where that is known. VALIDATION_ERROR for anything else. */
+/** Returns a source as a stream of bytes, with its size in bytes where that is known. @throws {BoxRunError} VALIDATION_ERROR when it is not a source */
 export function toStream(source: Source): { stream: ReadableStream<Uint8Array>; size: number | null } {
   if (typeof source === "string") return fromBytes(new TextEncoder().encode(source));
   if (source instanceof Uint8Array) return fromBytes(source);
@@ -26,7 +26,7 @@ function fromBytes(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; siz
   return { stream: inPieces(stream), size: bytes.byteLength };
 }
 
-/** So that whoever counts them or waits for them sees them go: some runtimes give a Blob as one. */
+/** Cuts a stream into pieces, so that progress can be seen: some runtimes deliver a Blob as one piece. */
 function inPieces(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
   return stream.pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({

@@ -9,50 +9,54 @@ import { mayBeWrapped } from "./wrapped-command.js";
 
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 2 ** 20;
 
-/** What `exec` and `execStream` both take. */
+/** Options that {@link BoxHandle.exec} and {@link BoxHandle.execStream} share. */
 export interface CommandOptions {
-  /** On top of the box's environment. */
+  /** Environment variables, on top of those of the box. */
   env?: Record<string, string>;
-  /** Absolute, and there. Default: the box's own. */
+  /** Absolute path of the directory to start in, which must exist. @default the `workdir` of the box */
   workdir?: string;
-  /** Ends the command and all of its session when it has run this long. Default: no limit. */
+  /** Time limit in milliseconds, at most 2^31 - 1. The command and all of its session are ended then. @default none */
   timeoutMs?: number;
-  /** Aborting it cancels the command and rejects at once with the signal's reason. */
+  /** Aborting it cancels the command. The call rejects at once with the signal's reason. */
   signal?: AbortSignal;
   /**
-   * "stdout": stderr goes where stdout goes, as `2>&1` does it. Everything comes as stdout, in the order in which it was printed, and stderr is empty. Where a server cannot do this (`capabilities.stderr`), the command
-   * runs in a shell of the box. Default: the two outputs are apart, and have no common order.
+   * "stdout": stderr goes where stdout goes, like `2>&1` in a shell. All output arrives as stdout, in the order in which it was printed, and stderr is empty.
+   * When a server cannot do this (`capabilities.stderr`), the command is run by a shell in the box.
+   * @default two separate outputs, without a common order
    */
   stderr?: "stdout";
   /**
-   * "bytes": output is exact over servers, too, that send it as text (`capabilities.bytes`). There the command runs in a shell of the box that pipes its outputs through `base64`: they come a third larger and in
-   * larger pieces, and what the command leaves in the background holds up its end. Elsewhere it changes nothing. Default "text".
+   * "bytes": output is exact even over a server that sends it as text (`capabilities.bytes`). There, the command is run by a shell in the box that pipes its
+   * outputs through `base64`: they are a third larger and arrive in larger pieces, and the command has not ended while something that it left in the background
+   * holds its outputs open. Elsewhere this option has no effect.
+   * @default "text"
    */
   encoding?: "text" | "bytes";
 }
 
-/** Options of `exec`. */
+/** Options of {@link BoxHandle.exec}. */
 export interface ExecOptions extends CommandOptions {
-  /** The command's whole input. Default: empty. */
+  /** Whole input of the command. @default empty */
   stdin?: Source;
-  /** Called with each piece of output as text, as it comes. */
+  /** Called with each piece of stdout as text, as it arrives. */
   onStdout?: (data: string) => void;
+  /** Called with each piece of stderr as text, as it arrives. */
   onStderr?: (data: string) => void;
-  /** How much of each output the result keeps, in bytes; what comes beyond is read and dropped. Default 16 MiB. */
+  /** Number of bytes of each output that the result keeps. The rest is read and dropped, and `truncated` of the result is true. @default 16 MiB */
   maxOutputBytes?: number;
-  /** True: an exit code other than 0 throws {@link ExitError}. Default false. */
+  /** Whether an exit code other than 0 rejects with {@link ExitError}. @default false */
   check?: boolean;
 }
 
-/** Options of `execStream`. */
+/** Options of {@link BoxHandle.execStream}. */
 export interface ExecStreamOptions extends CommandOptions {
-  /** True: the execution has a `stdin` to write to. Default false: its input is empty. */
+  /** Whether the execution has a `stdin` to write to. Without it, the command's input is empty. @default false */
   stdin?: boolean;
-  /** True: the command goes on when its reader leaves. Default false. */
+  /** Whether the command goes on when its reader leaves. @default false */
   detached?: boolean;
 }
 
-/** A command: argv, run as it is; or a string, run by `/bin/sh -c`. */
+/** A command: an array is argv, run without a shell; a string is run by `/bin/sh -c`. */
 export type Command = readonly string[] | string;
 
 /** Starts a command. Used by `BoxHandle`, which documents it. */
@@ -79,7 +83,7 @@ export async function startExecution(
   });
 }
 
-/** Wraps a command in a shell of the box, which does with outputs what the backend cannot. */
+/** Wraps a command in a shell of the box that joins or encodes its outputs, when the backend cannot. */
 async function wrapped(spec: ExecSpec, can: Capabilities, encoding: "text" | "bytes"): Promise<ExecSpec> {
   const isExact = encoding === "bytes" && can.bytes !== true;
   const isJoined = spec.stderr !== undefined && can.stderr !== true;
@@ -105,7 +109,7 @@ export async function runToEnd(
   const input = stdin === undefined ? undefined : toStream(stdin).stream;
   const starting = startExecution(backend, boxId, cmd, { ...rest, stdin: input !== undefined });
   const execution = await starting.catch(async (error) => {
-    // Nobody will ever read it.
+    // Nobody will read it any more.
     await input?.cancel().catch(() => {});
     throw error;
   });
@@ -114,7 +118,7 @@ export async function runToEnd(
   const ended = input === undefined ? collected : whileFeeding(execution, input, collected);
   const told = ended.then(async () => {
     const { exitCode } = collector;
-    // Who has the exit code can do without the rest.
+    // If the exit code is known, the rest is not essential.
     const state = await execution.info().catch((error) => {
       if (exitCode === null) throw error;
       return execution.started;
@@ -122,7 +126,7 @@ export async function runToEnd(
     return endedBy(state, exitCode);
   });
   const info = await told.catch((error) => {
-    // It has run: who makes the same call again runs it twice.
+    // The command has run, so a repeated call would run it twice.
     if (isBoxRunError(error) && error.method) Object.assign(error, { retryable: false });
     if (!(error instanceof Overdue)) throw error;
     return { ...execution.started, status: "timeout", errorMessage: error.message };
@@ -149,7 +153,7 @@ export async function runToEnd(
   return result;
 }
 
-/** The outputs of a command, each up to a limit. */
+/** Collects the outputs of a command, each up to a limit. */
 class Collector {
   private readonly chunks: Record<OutputStream, Uint8Array[]> = { stdout: [], stderr: [] };
   private readonly kept: Record<OutputStream, number> = { stdout: 0, stderr: 0 };
@@ -195,8 +199,8 @@ class Collector {
 }
 
 /**
- * Feeds a command until it has ended. A source that fails ends the command: half an input is not what its caller meant. Not `pipeTo`, which in Node does not let go
- * of its source when it is aborted during a write that then fails.
+ * Feeds a command until it has ended. A source that fails ends the command: half an input is not what its caller meant. Not `pipeTo`, which in Node does not
+ * let go of its source when it is aborted during a write that then fails.
  */
 async function whileFeeding<T>(
   execution: Execution,

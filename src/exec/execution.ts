@@ -5,38 +5,44 @@ import { asyncDispose } from "../util/dispose.js";
 import { startTimer } from "../util/timer.js";
 import { mayBeWrapped } from "./wrapped-command.js";
 
-/** What a command printed, or its end. */
+/** An event of a command: a piece of its output, or its end. */
 export type ExecEvent =
   | {
       type: "log";
+      /** Output that the command wrote to. */
       stream: OutputStream;
-      /** The bytes as text. A character that is split over two chunks comes whole, with the second. */
+      /** The bytes as UTF-8 text. A character that is split over two pieces is in the second. */
       data: string;
-      /** Exactly what the command wrote. */
+      /** Exact bytes that the command wrote. */
       bytes: Uint8Array;
-      /** Grows from event to event. */
+      /** Position in the command's output. Never falls from event to event. */
       seq: number;
     }
   | {
       type: "exit";
-      /** Null when it was canceled or timed out. */
+      /** Exit code; null when the command was canceled or timed out. */
       exitCode: number | null;
+      /** Position after all output. */
       seq: number;
     };
 
-/** A finished command and all it printed, up to `maxOutputBytes` a stream. */
+/** Result of a finished command, with up to `maxOutputBytes` of each output. */
 export interface ExecResult extends ExecInfo {
+  /** Standard output as UTF-8 text; bytes that are not UTF-8 are replacement characters. */
   stdout: string;
+  /** Standard error as UTF-8 text; bytes that are not UTF-8 are replacement characters. */
   stderr: string;
+  /** Standard output as bytes. */
   stdoutBytes: Uint8Array;
+  /** Standard error as bytes. */
   stderrBytes: Uint8Array;
-  /** True when there was more output than is here. */
+  /** True when the command printed more than this result has. */
   truncated: boolean;
 }
 
 /**
- * A command that ended otherwise than its caller wanted, with everything known of it in `result`. Code COMMAND_FAILED: it exited with
- * another code than 0, under `check: true`. TIMEOUT: it ran longer than `timeoutMs`. CANCELED: somebody else canceled it.
+ * The error of a command that did not end as its caller wanted. `code` is COMMAND_FAILED when its exit code was not 0 and `check` was true, TIMEOUT when it ran
+ * longer than `timeoutMs`, and CANCELED when somebody else canceled it or stopped its box.
  *
  * @example
  * try {
@@ -46,38 +52,44 @@ export interface ExecResult extends ExecInfo {
  * }
  */
 export class ExitError extends BoxRunError {
+  /** "ExitError". */
   override readonly name = "ExitError";
 
+  /** Creates an error for a command that has ended. */
   constructor(
     code: "COMMAND_FAILED" | "TIMEOUT" | "CANCELED",
     message: string,
+    /** Result of the command, with the output that it had printed. */
     readonly result: ExecResult,
   ) {
     super(code, message);
   }
 
+  /** Returns the error as plain data, the result included. See {@link BoxRunError.toJSON}. */
   override toJSON(): Record<string, unknown> {
     return { ...super.toJSON(), result: this.result };
   }
 }
 
-/** Why an iteration stops whose reader has left it. */
+/** Reason to stop an iteration when its reader has left. */
 const LEFT = new Error("the reader has left");
-/** How long after its time limit a command may be told of as running: the backend ends it, which takes a moment. */
+/** Time that a backend has to end a command after its time limit. */
 const GRACE_MS = 5000;
 
-/** How an {@link Execution} was started, or found. */
+/** Options of an {@link Execution}, as it was started or found. */
 export interface ExecutionOptions {
+  /** Whether it has a `stdin`. */
   stdin: boolean;
+  /** Whether the command goes on when its reader leaves. */
   detached: boolean;
-  /** Cancels it. */
+  /** Aborting it cancels the command. */
   signal?: AbortSignal;
-  /** The time limit that this side keeps, too: a backend may forget. */
+  /** Time limit in milliseconds that the handle enforces, too, in case the backend does not. */
   timeoutMs?: number;
 }
 
 /**
- * A command in a box, running or done. Iterate over it for its output from the first byte on, as often as you like; leaving a loop early
+ * A command in a box, running or finished. Iterate over it to read its output from the first byte on, as often as you like. Leaving a loop early
  * cancels the command, unless it was started with `detached: true`.
  *
  * @example
@@ -90,9 +102,10 @@ export interface ExecutionOptions {
 export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   /** "exec_" and 12 characters: `box.execution(id)` finds it again. */
   readonly id: string;
+  /** Id of the box that the command runs in. */
   readonly boxId: string;
   /**
-   * The command's stdin, when it was started with `stdin: true`. Takes bytes or text, with back-pressure; closing it is the end of the input.
+   * Standard input of the command; undefined unless it was started with `stdin: true`. Takes bytes or text, with back-pressure. Close it to end the input.
    * A write after the command has ended rejects with EXEC_ALREADY_FINISHED, so that a pipe into it stops.
    */
   readonly stdin: WritableStream<Uint8Array | string> | undefined;
@@ -101,9 +114,10 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   private readonly detached: boolean;
   private stopWatching = () => {};
 
+  /** Creates a handle. Use {@link BoxHandle.execStream} or {@link BoxHandle.execution} instead. */
   constructor(
     private readonly backend: Backend,
-    /** The state as it was when it started, or was found. */
+    /** State of the command when it was started, or found. */
     readonly started: ExecInfo,
     options: ExecutionOptions,
   ) {
@@ -114,7 +128,12 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
     this.watch(options);
   }
 
-  /** All events from the first on, then live ones, up to and including "exit". */
+  /**
+   * Yields all events from the first on, then live ones, up to and including "exit".
+   *
+   * @throws {BoxRunError} STREAM_INTERRUPTED when the connection to the server is lost for good
+   * @throws {BoxRunError} RUNTIME_ERROR when the machine of the box ends before the command does
+   */
   [Symbol.asyncIterator](): AsyncGenerator<ExecEvent, void, undefined> {
     const { life: stop, end } = following(this.life.signal);
     const events = this.iterate(stop.signal, end);
@@ -161,7 +180,7 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   }
 
   /**
-   * The same events as a stream, read at its reader's pace. Canceling it is leaving the loop.
+   * Returns the same events as a stream, produced at its reader's pace. Canceling it is the same as leaving the loop.
    *
    * @example
    * await execution.events().pipeTo(new WritableStream({ write: (event) => console.log(event) }));
@@ -171,8 +190,8 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   }
 
   /**
-   * Streams the command's output as bytes: one of its outputs, or by default both as they come. They are two pipes, which have no common order: what is printed to both at nearly the same time may come in
-   * either order. Commands started with `stderr: "stdout"` have one pipe, and keep it.
+   * Returns the command's output as a stream of bytes: stdout or stderr, or both as they arrive if `which` is not given. The two are separate pipes without a
+   * common order. Start the command with `stderr: "stdout"` to have one pipe, whose order is kept.
    *
    * @example
    * return new Response(execution.output("stdout"));
@@ -185,12 +204,17 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
     );
   }
 
-  /** The state as it is now. */
+  /** Asks for the current state of the command. */
   info(): Promise<ExecInfo> {
     return this.backend.getExec(this.boxId, this.id);
   }
 
-  /** Resolves when the command has ended, with its final state. Reads no output. Rejects with the signal's reason; the command goes on then. */
+  /**
+   * Waits for the end of the command and resolves to its final state. Reads no output. Rejects with the signal's reason when `signal` aborts; the command goes
+   * on then.
+   *
+   * @throws {BoxRunError} STREAM_INTERRUPTED when the server cannot say how the command ended
+   */
   async wait({ signal }: { signal?: AbortSignal } = {}): Promise<ExecInfo> {
     const info = await this.backend.waitExec(this.boxId, this.id, signal ? { signal } : {});
     this.stopWatching();
@@ -198,8 +222,10 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   }
 
   /**
-   * Ends the command and all of its session: TERM, then KILL after a second. What has begun a session of its own, as daemons do, goes on. Resolves when it is gone; its status is "canceled" then.
-   * Throws EXEC_ALREADY_FINISHED.
+   * Ends the command and all of its session: TERM, then KILL after a second. Processes that began a session of their own, as daemons do, go on. Resolves when
+   * the command is gone; its status is then "canceled".
+   *
+   * @throws {BoxRunError} EXEC_ALREADY_FINISHED when it has ended
    */
   async cancel(): Promise<ExecInfo> {
     const info = await this.backend.cancelExec(this.boxId, this.id);
@@ -207,17 +233,23 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
     return info;
   }
 
-  /** Sends a signal to the command's process group, SIGKILL to all of its session. Default "SIGKILL". Throws EXEC_ALREADY_FINISHED. */
+  /**
+   * Sends a signal, "SIGKILL" unless another is named, to the command's process group. SIGKILL goes to all of its session.
+   *
+   * @throws {BoxRunError} EXEC_ALREADY_FINISHED when the command has ended
+   * @throws {BoxRunError} VALIDATION_ERROR when there is no signal of this name
+   * @throws {BoxRunError} UNSUPPORTED when the server cannot send signals
+   */
   kill(signal = "SIGKILL"): Promise<void> {
     return this.backend.signalExec(this.boxId, this.id, signal);
   }
 
-  /** For JSON.stringify: what `client.fromJSON` and `box.execution` need to find it again. */
+  /** Returns the data that JSON.stringify writes. Find the execution again with `box.execution(id)`, and its box with `client.getBox(boxId)`. */
   toJSON(): { id: string; boxId: string } {
     return { id: this.id, boxId: this.boxId };
   }
 
-  /** Cancels the command if it still runs, unless it was started with `detached: true`. */
+  /** Cancels the command if it is still running, unless it was started with `detached: true`. For `await using`. */
   async [asyncDispose](): Promise<void> {
     this.stopWatching();
     if (!this.detached) await this.cancelIfRunning();
@@ -253,19 +285,20 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   }
 }
 
-/** A command that was started with `stdin: true`. */
+/** An {@link Execution} that was started with `stdin: true`. */
 export interface ExecutionWithStdin extends Execution {
+  /** Standard input of the command. See {@link Execution.stdin}. */
   readonly stdin: WritableStream<Uint8Array | string>;
 }
 
-/** What a reader gets of a command that its backend did not end in time. */
+/** The error that a reader gets when the backend did not end a command at its time limit. */
 export class Overdue extends BoxRunError {
   constructor(timeoutMs: number) {
     super("TIMEOUT", `timed out after ${timeoutMs} ms, and was not ended by its server`);
   }
 }
 
-/** A stream of what `pick` finds in the events. */
+/** Returns a stream of the values that `pick` finds in events. */
 function streamOf<T>(
   events: AsyncGenerator<ExecEvent, void, undefined>,
   pick: (event: ExecEvent) => T | undefined,
@@ -286,7 +319,7 @@ function streamOf<T>(
   );
 }
 
-/** Incomplete characters at the end of a stream, as the decoder shows them. */
+/** Yields the incomplete character at the end of each output, as the decoder shows it. */
 function* leftovers(
   decoders: Record<OutputStream, TextDecoder>,
   exit: BackendEvent,

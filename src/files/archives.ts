@@ -20,8 +20,10 @@ const CHECKSUM_END = 156;
 const SPACE = 32;
 
 /**
- * A tar archive as a stream, and the flag by which `tar` reads it: "z" where it is compressed by gzip, which `tar` in the box inflates as it comes. VALIDATION_ERROR for any other compression, which it names,
- * and for what is no archive at all. The source is canceled when this throws, as it does with the signal's reason.
+ * Opens a tar archive as a stream, with the flag by which `tar` reads it: "z" for gzip, which `tar` in the box inflates. Rejects with the signal's reason when
+ * `signal` aborts. The source is canceled when this rejects.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR when the archive has another compression, which the message names, or is not a tar archive
  */
 export async function tarOf(
   archive: Exclude<Source, string>,
@@ -50,7 +52,7 @@ export async function tarOf(
     if (!begins(GZIP) && !isTarHeader(start.slice(0, HEADER_BYTES)))
       throw invalid("this is not a tar archive, plain or compressed with gzip", "files.write puts one file");
   } catch (error) {
-    // Not waited for: a source may take its time, and the caller has its answer.
+    // Not awaited: a source may take its time, and the caller has its answer.
     reader.cancel(error).catch(() => {});
     throw error;
   }
@@ -74,7 +76,7 @@ function isTarHeader(block: readonly number[]): boolean {
   const others = [...block.slice(0, CHECKSUM_AT), ...block.slice(CHECKSUM_END)];
   const told = Number.parseInt(String.fromCharCode(...stored).replaceAll("\0", " "), 8);
   const sum = others.reduce((total, byte) => total + byte, stored.length * SPACE);
-  // Some old programs took the bytes for signed ones.
+  // Some old programs summed signed bytes.
   const signed = sum - 256 * others.filter((byte) => byte > 127).length;
   return (
     block.length === HEADER_BYTES && (told === sum || told === signed || block.every((byte) => byte === 0))

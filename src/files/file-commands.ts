@@ -19,10 +19,13 @@ import type {
 } from "./file-types.js";
 import { Complaints, ScriptedFiles, scriptCommand, scriptError } from "./scripted-files.js";
 
-/** What says that there is nothing of a name. */
+/** Names of errno that mean that a path does not exist. */
 const ABSENT = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"];
 
-/** What the calls of `BoxFiles`, which documents them, do: by the backend's own operations where it has them, else by scripts in the box, which do all that may take long. */
+/**
+ * Implements the methods of `BoxFiles`, which documents them: by the backend's own operations if it has them, else by scripts in the box, which also do
+ * everything that may take long.
+ */
 export class FileCommands implements BoxFiles {
   private readonly scripts: ScriptedFiles;
 
@@ -96,7 +99,7 @@ export class FileCommands implements BoxFiles {
     try {
       await this.operate(operation, options);
     } catch (error) {
-      // Between file systems it takes copying.
+      // Between file systems, the file must be copied.
       if (errnoOf(error) !== "EXDEV") throw error;
       await this.scripts.operate(operation, options);
     }
@@ -172,7 +175,7 @@ export class FileCommands implements BoxFiles {
       await this.box.upload(stream, file, options);
       await this.scripts.run("unpack", scripts.UNPACK_FILE, [path, file], [flag], { ...options, notice });
     } catch (error) {
-      // Else the script has.
+      // If the script ran to its end, it has removed the file.
       const removed = this.remove(file).catch(() => {});
       if (!options.signal?.aborted) await removed;
       throw error;

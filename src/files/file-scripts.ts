@@ -1,10 +1,11 @@
 /**
- * What `box.files` runs in a box: POSIX shell, with the programs that BusyBox has. `$a` and `$b` are the paths, absolute and without a slash at their end. An exit code of {@link ERRORS} says what is wrong.
+ * Scripts that `box.files` runs in a box: POSIX shell, with the programs that BusyBox has. `$a` and `$b` are the paths, absolute and without a slash at their
+ * end. Exit codes are those of {@link ERRORS}.
  */
 
 import { followLinks } from "../util/follow-links.js";
 
-/** What the scripts exit with, after the names of errno. */
+/** Exit codes of the scripts, with the errno that each one means. */
 export const ERRORS: Readonly<Record<number, { code: string; text: string }>> = {
   40: { code: "ENOENT", text: "no such file or directory" },
   41: { code: "ENOTDIR", text: "not a directory" },
@@ -88,7 +89,8 @@ exec rm -rf -- "$a"`;
 export const COPY_WARNING = /^cp: can(?:not|'t) (?:stat|open|access) .*: No such file or directory$/;
 
 /**
- * `$1`: "r" for directories with what is in them, which join what is in the target. A copy into a FIFO, or over a link to one, would wait for a reader: these are looked for first. A device keeps the mode it has.
+ * `$1`: "r" for directories with what is in them, which join what is in the target. A copy into a FIFO, or over a link to one, would wait for a reader: these
+ * are looked for first. A device keeps the mode it has.
  */
 export const COPY = `${EXISTS}
 export LC_ALL=C
@@ -136,12 +138,15 @@ exit "$code"`;
 
 export const LINK = 'exec ln -s -- "$a" "$b"';
 
-/** A script with its paths before it. They come as octal numbers: an argument is text, which holds no names that are no UTF-8, and nothing of them can be taken for shell. */
+/**
+ * A script with its paths before it. They come as octal numbers: an argument is text, which holds no names that are no UTF-8, and nothing of them can be taken
+ * for shell.
+ */
 export function withPaths(script: string, paths: readonly Uint8Array[]): string {
   const set = paths.map((path, i) => {
     const octal = Array.from(path, (byte) => `\\0${byte.toString(8).padStart(3, "0")}`).join("");
     const name = "ab"[i] as string;
-    // What stands after it keeps line ends that a substitution would take away.
+    // The character after the path keeps line ends that a substitution would remove.
     return `${name}=$(printf %b '${octal}.'); ${name}=\${${name}%.}`;
   });
   return [...set, script].join("\n");

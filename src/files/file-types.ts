@@ -9,12 +9,13 @@ export type { BoxPath } from "../backend/file-paths.js";
 
 /** One entry of a directory. */
 export interface DirectoryEntry extends FileStat {
-  /** What is no UTF-8 in it is shown as replacement characters: `nameBytes` has it. */
+  /** Name as text. Bytes that are not UTF-8 are replacement characters; `nameBytes` has them. */
   name: string;
+  /** Name as bytes. */
   nameBytes: Uint8Array;
 }
 
-/** What files need of a box. */
+/** The part of a box that its files need. */
 export interface FileBox {
   readonly id: string;
   exec(cmd: Command, options: ExecOptions): Promise<ExecResult>;
@@ -23,64 +24,82 @@ export interface FileBox {
   download(path: string, options: FileOptions): Promise<{ bytes(): Promise<Uint8Array> }>;
 }
 
-/** Options of every call. */
+/** Options of every method of {@link BoxFiles}. */
 export interface FileOptions {
-  /** Aborting it ends the work in the box and rejects at once with the signal's reason. */
+  /** Aborting it ends the work in the box. The call rejects at once with the signal's reason. */
   signal?: AbortSignal;
 }
 
-/** Options of `write`. */
+/** Options of {@link BoxFiles.write}. */
 export interface WriteOptions extends FileOptions {
-  /** Permission bits. Default: a file that is there keeps its own, a new one has 0o644. */
+  /** Permission bits. @default those of the existing file; 0o644 for a new one */
   mode?: number;
 }
 
 /**
- * The files of a box, on every backend: names and shapes are those of `node:fs/promises`. Links are followed, except by `lstat`, by `rename` and `remove`, and by `list` and `copy` for what is in a directory. `read` and `write` are transfers. `copy`,
- * `pack`, `unpack` and `remove` with `recursive` are commands in the box, one more of its executions; so are all the others where the backend has nothing better (see the capability "files").
+ * The files of a box. Names and shapes are those of `node:fs/promises`. Links are followed, except by `lstat`, `rename` and `remove`, and by `list` and `copy`
+ * for the entries of a directory.
  *
- * All throw VALIDATION_ERROR for a path that is not absolute, BOX_NOT_RUNNING, and RUNTIME_ERROR for what the box refuses: `error.cause.code` is the name of errno then ("ENOENT", "EEXIST", "ENOTDIR", "EISDIR",
- * "ENOTEMPTY", "EINVAL" for what is no regular file), where it is known. Nothing waits for a FIFO: it is refused, as a source and as a target. A name that is given as text must be text: half a surrogate pair is
- * VALIDATION_ERROR.
+ * `read` and `write` are transfers. `copy`, `pack`, `unpack` and `remove` with `recursive` run a command in the box, which appears among its executions; the
+ * other methods do so only if the backend lacks the capability "files".
+ *
+ * Every method rejects with a {@link BoxRunError} as follows:
+ * - VALIDATION_ERROR when a path is not absolute, or a path given as text has half a surrogate pair in it
+ * - BOX_NOT_RUNNING when the box is not running
+ * - RUNTIME_ERROR when the box refuses; `error.cause.code` is the name of errno, where it is known: "ENOENT", "EEXIST", "ENOTDIR", "EISDIR", "ENOTEMPTY", or
+ *   "EINVAL" for a file that is not a regular one. A FIFO is always refused, as a source and as a target, since nobody may ever write to it or read from it
+ * - STORAGE_FULL when the disk of the box is full
  *
  * @example
  * await box.files.write("/root/main.py", "print(42)");
  * for (const { name, type, size } of await box.files.list("/root")) console.log(name, type, size);
  */
 export interface BoxFiles {
-  /** The contents of a file, as bytes or, with "utf8", as text. */
+  /** Reads a file, as bytes or, with "utf8", as text. */
   read(path: BoxPath, options?: FileOptions): Promise<Uint8Array>;
   read(path: BoxPath, encoding: "utf8", options?: FileOptions): Promise<string>;
   /**
-   * Puts a file, whole or not at all. A string is its text. Directories of the path are made. A file that is there keeps its owner and, unless `mode` is given, its mode; its other hard links keep the old contents.
-   * Devices, files of the kernel (as under /proc) and files that are mounts are written in place, and an error says so where a part may have been written.
+   * Writes a file, completely or not at all. A string is its text, not a local path. Creates the directories of the path. An existing file keeps its owner and,
+   * unless `mode` is given, its mode; its other hard links keep the old contents. Devices, kernel files (as under /proc) and files that are mounts are written
+   * in place, and an error says so if a part may have been written.
    */
   write(path: BoxPath, data: Source, options?: WriteOptions): Promise<void>;
-  /** The entries of a directory, by name. "." and ".." are not among them. */
+  /** Lists a directory, sorted by name, without "." and "..". */
   list(path: BoxPath, options?: FileOptions): Promise<DirectoryEntry[]>;
-  /** What the file is, or the one that a link leads to. */
+  /** Describes a file, or the file that a link leads to. */
   stat(path: BoxPath, options?: FileOptions): Promise<FileStat>;
-  /** What the file or link itself is. */
+  /** Describes a file, or a link itself. */
   lstat(path: BoxPath, options?: FileOptions): Promise<FileStat>;
-  /** True if there is anything of this name, even a link that leads nowhere. */
+  /** Returns true if the path exists, even as a link that leads nowhere. */
   exists(path: BoxPath, options?: FileOptions): Promise<boolean>;
-  /** Makes a directory; with `recursive` those above it, too, and it may be there already. `mode` is by default 0o755. */
+  /**
+   * Creates a directory, with permission bits 0o755 unless `mode` is given. With `recursive`, creates the directories above it, too, and accepts one that
+   * exists.
+   */
   mkdir(path: BoxPath, options?: FileOptions & { recursive?: boolean; mode?: number }): Promise<void>;
-  /** Moves a file or directory, in place of a file or an empty directory. */
+  /** Moves a file or directory. Replaces a file with a file, and an empty directory with a directory. */
   rename(from: BoxPath, to: BoxPath, options?: FileOptions): Promise<void>;
-  /** Removes a file; with `recursive` a directory and all in it; with `force` without an error when there is none. */
+  /** Removes a file. With `recursive`, removes a directory and everything in it; with `force`, does not fail when the path does not exist. */
   remove(path: BoxPath, options?: FileOptions & { recursive?: boolean; force?: boolean }): Promise<void>;
-  /** Copies a regular file with its mode and times; with `recursive` a directory and all in it, into the target if that is one: FIFOs, devices and links as such. Directories of the path are made. What is removed meanwhile is left out. */
+  /**
+   * Copies a regular file with its mode and times. With `recursive`, copies a directory and everything in it (into the target, if that is a directory); FIFOs,
+   * devices and links are copied as such. Creates the directories of the target path. Files that are removed meanwhile are left out.
+   */
   copy(from: BoxPath, to: BoxPath, options?: FileOptions & { recursive?: boolean }): Promise<void>;
   /**
-   * A directory as a tar archive, made while it is read. It errors when something in the directory cannot be read. What is removed meanwhile is left out, and so are sockets.
+   * Packs a directory into a tar archive, which is produced while it is read. The stream fails when something in the directory cannot be read. Files that are
+   * removed meanwhile are left out, and so are sockets.
    *
    * @example
    * const archive = await new Response(await box.files.pack("/root/project")).blob();
    */
   pack(path: BoxPath, options?: FileOptions): Promise<ReadableStream<Uint8Array>>;
   /**
-   * Unpacks a tar archive, plain or compressed with gzip, into a directory, which is made if need be. One that breaks off leaves what had come. VALIDATION_ERROR for any other compression, which it names, and for what is no archive: then nothing is made. Inside gzip that shows only in the box.
+   * Unpacks a tar archive, plain or compressed with gzip, into a directory, which is created if it does not exist. If the archive breaks off, the files before
+   * the break stay.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR when the archive has another compression, which the message names, or is not a tar archive; nothing is created then.
+   * Whether gzip holds a tar archive shows only in the box, as RUNTIME_ERROR
    *
    * @example
    * await box.files.unpack(await (await fetch("/project.tar")).blob(), "/root/project");

@@ -17,7 +17,7 @@ const CALLS = [
   "unpack",
 ] as const satisfies (keyof BoxFiles)[];
 
-/** The files of a box, by code that is loaded when they are first used: most programs only run commands. */
+/** Returns the files of a box. The code is loaded when they are first used, since most programs only run commands. */
 export function filesOf(box: FileBox, backend: Backend): BoxFiles {
   let loading: Promise<BoxFiles> | undefined;
   const load = async () => new (await import("./file-commands.js")).FileCommands(box, backend);

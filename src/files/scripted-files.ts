@@ -5,26 +5,26 @@ import type { ExecResult } from "../exec/execution.js";
 import * as scripts from "./file-scripts.js";
 import type { BoxPath, FileBox, FileEntry, FileOperation, FileOptions } from "./file-types.js";
 
-/** By the upper bits of a mode, S_IFMT. */
+/** Types by the upper bits of a mode, S_IFMT. */
 const TYPES: Readonly<Record<string, FileEntry["type"]>> = {
   "8": "file",
   "4": "directory",
   "10": "symlink",
 };
 const MAX_LIST_BYTES = 64 * 2 ** 20;
-/** Messages of programs about a disk, or somebody's share of it, that is full. */
+/** Messages of programs about a disk, or somebody's quota, that is full. */
 const NO_ROOM = /: (?:No space left on device|(?:Disk q|Q)uota exceeded)$/;
-/** Limit of what is kept of a line of a program's complaints, in characters. */
+/** Number of characters that are kept of a line of error output. */
 const MAX_WORDS = 8192;
 const SLASH = 47;
 const SPACE = 32;
 const NEWLINE = 10;
 
-/** The files of a box by scripts that run in it: for what takes long, and for all where the backend has nothing better. */
+/** The files of a box by scripts that run in it: for operations that may take long, and for all if the backend has no better way. */
 export class ScriptedFiles {
   constructor(private readonly box: Pick<FileBox, "exec">) {}
 
-  /** As a backend's `fileOperation`. */
+  /** Implements `Backend.fileOperation`. */
   async operate(operation: FileOperation, options: FileOptions): Promise<FileEntry[]> {
     const { op, path } = operation;
     switch (operation.op) {
@@ -46,7 +46,10 @@ export class ScriptedFiles {
     }
   }
 
-  /** Runs a script to its end. Throws what is wrong when it says so. `warning`: a line of its complaints that is no failure; `notice`: one that is not the reason of a failure. */
+  /**
+   * Runs a script to its end, and throws the error that it reports. `warning`: lines of error output that are not failures; `notice`: lines that are not the
+   * reason of one.
+   */
   async run(
     what: string,
     script: string,
@@ -80,21 +83,21 @@ export class ScriptedFiles {
   }
 }
 
-/** Complaints of a program, line by line, as they come: whether all of them are warnings, and the first that is not. */
+/** Error output of a program, read line by line: whether all lines are warnings, and the first that is not. */
 export class Complaints {
   private failure = "";
   private line = "";
   private isEmpty = true;
 
-  /** `warning`: lines that are no failures. By default none is. */
+  /** `warning`: lines that are not failures. There are none unless given. */
   constructor(private readonly warning = /^$/) {}
 
-  /** True where there is something, and every line of it is a warning. Asked at the end. */
+  /** True if there are lines, and all of them are warnings. To be asked at the end. */
   get areWarnings(): boolean {
     return this.reason === "" && !this.isEmpty;
   }
 
-  /** The first line that is no warning: what comes after it is what it led to. Asked at the end. */
+  /** The first line that is not a warning; later ones are its consequences. To be asked at the end. */
   get reason(): string {
     return this.failure || this.unlessWarning(this.line);
   }
@@ -112,12 +115,12 @@ export class Complaints {
   }
 }
 
-/** The command that runs a script. */
+/** Returns the command that runs a script. */
 export function scriptCommand(script: string, paths: BoxPath[], args: string[] = []): string[] {
   return ["/bin/sh", "-c", scripts.withPaths(script, paths.map(pathBytes)), "boxrun", ...args];
 }
 
-/** The error of a script that failed, by its exit code or what the program complained of. */
+/** Creates the error for a failed script, from its exit code or the error output of a program. */
 export function scriptError(
   what: string,
   path: BoxPath,
@@ -132,7 +135,7 @@ export function scriptError(
   return new BoxRunError("RUNTIME_ERROR", `${what} ${showPath(path)}: ${words}`, details);
 }
 
-/** Reads what `stat` printed: entries of "/MODE SIZE TIME UID GID NAME". */
+/** Parses the output of `stat`: entries of "/MODE SIZE TIME UID GID NAME". */
 function parseStats(output: Uint8Array): FileEntry[] {
   const found: FileEntry[] = [];
   for (let start = 0; start < output.byteLength; ) {
@@ -163,7 +166,7 @@ function parseStats(output: Uint8Array): FileEntry[] {
   return found;
 }
 
-/** True at the end, and where an entry begins. */
+/** Returns true at the end, and where an entry begins. */
 function isStart(output: Uint8Array, at: number): boolean {
   return at >= output.byteLength || output[at] === SLASH;
 }

@@ -7,10 +7,9 @@ import { RemoteBackend } from "./remote-backend.js";
 export type { RemoteOptions } from "./http/options.js";
 
 /**
- * Connects to a BoxRun server: asks what it is and can do. Rejects with CONNECTION_FAILED when nothing answers, with PROTOCOL_ERROR when what answers is
- * no BoxRun server, as a web page is not.
+ * Connects to a BoxRun server, and asks for its limits and capabilities. With `probeMs`, the server is asked once, and has that many milliseconds to answer.
  *
- * With `probeMs`, the server is asked once, and has that long.
+ * @throws {BoxRunError} CONNECTION_FAILED when nothing answers, PROTOCOL_ERROR when the answer is not that of a BoxRun server but, say, of a web page
  *
  * @example
  * const backend = await connectRemote({ baseUrl: "http://127.0.0.1:9090" });

@@ -34,11 +34,11 @@ import { capabilitiesOf, isExtended, type ServerInfo } from "./http/capabilities
 import type { Call, Http } from "./http/http.js";
 import { at, requireBoxId } from "./http/params.js";
 
-/** Boxes on a BoxRun server. It asks for extensions only where the server has named them. */
+/** A backend whose boxes are on a BoxRun server. It uses extensions only if the server has announced them. */
 export class RemoteBackend implements Backend {
   readonly capabilities: Capabilities;
   private readonly executions: RemoteExecutions;
-  /** Boxes whose start was given up: they are being stopped again. */
+  /** Boxes whose start was given up, with the requests that stop them again. */
   private readonly stopping = new Map<string, Promise<void>>();
 
   constructor(
@@ -79,7 +79,7 @@ export class RemoteBackend implements Backend {
     signal?.throwIfAborted();
     const withinMs = this.http.clocks.lifecycleMs;
     const call: Call = { json: toCreateRequest(spec), withinMs, outlives: true };
-    // Never aborted: a server may have finished it, and nobody would know the box's id. The answer is awaited, and the box removed.
+    // The request is never aborted: the server may have created the box, and nobody would know its id. The answer is awaited, and the box removed.
     const created = this.http.json("createBox", wireBox, call);
     this.undoLate(created, ({ id }) => this.removeBox(id, { force: true }, "late"), signal);
     return this.unlessGivenUp(created, signal);
@@ -96,7 +96,7 @@ export class RemoteBackend implements Backend {
       wireBoxes,
       status === undefined ? {} : { query: { status } },
     );
-    // The published API knows only "running", "stopped" and "all" here.
+    // The published API only knows "running", "stopped" and "all" here.
     return newestFirst(inStatus(boxes, status));
   }
 
@@ -108,7 +108,7 @@ export class RemoteBackend implements Backend {
   async startBox(id: string, { signal }: { signal?: AbortSignal }): Promise<BoxInfo> {
     signal?.throwIfAborted();
     const call: Call = { params: at(id), withinMs: this.http.clocks.lifecycleMs, outlives: true };
-    // A server may start it all the same: then it is stopped again, and who starts it anew waits for that.
+    // The server may start it all the same. Then it is stopped again, and a new start waits for that.
     await untilAborted(this.stopping.get(id) ?? Promise.resolve(), signal);
     const started = this.http.json("startBox", wireBox, call);
     const stopped = this.undoLate(started, () => this.stopBox(id, "late"), signal);
@@ -185,7 +185,7 @@ export class RemoteBackend implements Backend {
 
   async attach(boxId: string, spec: TerminalSpec, { signal }: { signal?: AbortSignal }): Promise<Terminal> {
     this.require("attach");
-    // A WebSocket does not tell why it was refused.
+    // A WebSocket does not report why it was refused.
     const { status } = await this.getBox(boxId);
     if (status !== "running")
       throw new BoxRunError("BOX_NOT_RUNNING", `the box ${boxId} is ${status} (start it first)`);
@@ -235,12 +235,12 @@ export class RemoteBackend implements Backend {
     );
   }
 
-  /** The boxes are the server's, and go on. */
+  /** Closes the connections. The boxes belong to the server and go on. */
   close(): Promise<void> {
     return this.http.close();
   }
 
-  /** Undoes what is done only after its caller has given it up, or this client was closed. Resolves when that is over. */
+  /** Undoes work that finishes after its caller has given it up, or this client was closed. Resolves when that is over. */
   private undoLate<T>(
     work: Promise<T>,
     undo: (done: T) => Promise<unknown>,

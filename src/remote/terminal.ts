@@ -7,18 +7,18 @@ import { pause, startTimer } from "../util/timer.js";
 import type { Http } from "./http/http.js";
 import type { WebSocketLike } from "./socket/web-socket-types.js";
 
-/** Bytes that have come and are not read yet: at the first a server that can is asked to pause, at the second to go on. */
+/** Limits of the unread bytes: at the first the server is asked to pause, if it can, and at the second to resume. */
 const PAUSE_BYTES = 2 ** 20;
 const RESUME_BYTES = 2 ** 18;
-/** At this the terminal is given up: a server without extensions cannot be asked to pause. */
+/** Limit of the unread bytes at which the terminal is given up: a server without extensions cannot be asked to pause. */
 const MAX_UNREAD_BYTES = 64 * 2 ** 20;
-/** Bytes on their way out before a writer has to wait. */
+/** Limit of the unsent bytes, at which a writer has to wait. */
 const MAX_UNSENT_BYTES = 2 ** 20;
 const PIECE_BYTES = 2 ** 16;
-/** A WebSocket does not tell when it has sent what it had. */
+/** Poll interval: a WebSocket does not notify when it has sent its data. */
 const DRAIN_POLL_MS = 10;
 
-/** Opens `GET .../attach`. `isAlive` asks the server in another way whether it is there, for a socket that has been silent: it rejects when not. */
+/** Opens `GET .../attach`. `isAlive` checks by another request whether the server is there when the socket has been silent; it rejects if not. */
 export async function attach(
   http: Http,
   box: string,
@@ -156,7 +156,7 @@ class RemoteTerminal implements Terminal {
     }
   }
 
-  /** Starts the clock of silence again. Ours says every so often that it is there; others may have nothing to say for hours, and are asked. */
+  /** Restarts the silence timer. A server of this project sends keep-alives; others may have nothing to send for hours, and are queried. */
   private listen(): void {
     if (!this.isOpen) return;
     this.stopClock();
@@ -169,7 +169,7 @@ class RemoteTerminal implements Terminal {
         this.stopClock = startTimer(silenceMs, silent);
         return;
       }
-      // Where the socket alone is dead, something has to be sent to find that out.
+      // Only sending something shows that the socket alone is dead.
       this.send({ type: "resize", ...this.size });
       isAlive().then(
         () => this.listen(),
@@ -183,7 +183,7 @@ class RemoteTerminal implements Terminal {
     this.end({ reason: new BoxRunError(code, `${this.options.what}: ${why}`, details) });
   }
 
-  /** With an exit code, or with what went wrong. Only the first counts. */
+  /** Ends the terminal with an exit code or an error. Only the first call counts. */
   private end(how: number | null | { reason: unknown }): void {
     if (!this.isOpen) return;
     this.isOpen = false;

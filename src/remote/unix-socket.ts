@@ -3,14 +3,14 @@ import { isInPage } from "../util/runtime.js";
 import type { RemoteOptions } from "./http/options.js";
 import type { SocketRequest } from "./socket/web-socket-types.js";
 
-/** What a runtime needs beside the request, to send it through a socket. */
+/** Options of `fetch` by which a runtime sends a request through a socket. */
 type Extra = Record<string, unknown>;
 interface Globals {
   Bun?: unknown;
   Deno?: { createHttpClient?: (options: object) => { close(): void } };
 }
 
-/** A `fetch` that goes through a Unix socket, and what closes it. UNSUPPORTED where there are none. */
+/** Creates a `fetch` that goes through a Unix socket, and a function that closes it. @throws {BoxRunError} UNSUPPORTED in runtimes without Unix sockets */
 export async function openSocketFetch(
   path: string,
 ): Promise<Pick<RemoteOptions, "fetch" | "openSocket" | "onClose">> {

@@ -3,7 +3,7 @@ import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
 import { concatBytes } from "../util/bytes.js";
 import { HttpError } from "./http-error.js";
 
-/** The body of a request, whole. 413 beyond `maxBytes`, whether it says its length or not. */
+/** Reads the whole body of a request. Answers 413 beyond `maxBytes`, whether or not the request announces its length. */
 export async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   refuseLength(request, maxBytes);
   const chunks: Uint8Array[] = [];
@@ -22,7 +22,9 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Uin
   return concatBytes(chunks);
 }
 
-/** A body of JSON that fits a schema. An empty one is `{}`. 415, 400 for what is not JSON, 422 for what does not fit. */
+/**
+ * Reads a JSON body that matches a schema; an empty body counts as `{}`. Answers 415 for another type, 400 when it is not JSON, and 422 when it does not match.
+ */
 export async function readJson<T extends z.ZodMiniType>(
   request: Request,
   schema: T,
@@ -41,19 +43,19 @@ export async function readJson<T extends z.ZodMiniType>(
   throw new HttpError(422, describeIssue(parsed.error));
 }
 
-/** 415 unless the body is of this type. */
+/** Checks the type of a body. Answers 415 for another one. */
 export function requireType(request: Request, type: string): void {
   const given = request.headers.get("content-type") ?? "";
   if (given.split(";")[0]!.trim().toLowerCase() === type) return;
   throw new HttpError(415, `the body must be ${type}, and is ${given || "of no type"}`);
 }
 
-/** 413 when the request says that it is larger. */
+/** Checks the announced length of a body. Answers 413 when it is too large. */
 export function refuseLength(request: Request, maxBytes: number): void {
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
 }
 
-/** The error of a body that is too large. */
+/** Creates the error for a body that is too large. */
 export function tooLarge(maxBytes: number): HttpError {
   return new HttpError(413, `the body is larger than this server takes: ${maxBytes} bytes`);
 }

@@ -3,8 +3,8 @@ import { EventEncoder, type EventEncoding, KEEP_ALIVE } from "../contract/sse-en
 import { within } from "../util/within.js";
 
 /**
- * The events of an execution as a response that never ends before its "exit" does. It reads from the backend at the pace of its own reader, and a reader that leaves
- * ends the reading, not the command.
+ * Creates a response that streams the events of an execution up to its "exit". It reads from the backend at the pace of its own reader, and when that
+ * disconnects, it stops reading; the command goes on.
  */
 export function eventResponse(
   backend: Backend,
@@ -14,7 +14,7 @@ export function eventResponse(
   const left = new AbortController();
   const events = backend
     .execEvents(target.boxId, target.execId, {
-      // Text before the cursor is needed for the characters that end after it.
+      // The decoder needs the text before the cursor, for a character that ends after it.
       after: encoding.bytes ? encoding.after : 0,
       signal: left.signal,
     })

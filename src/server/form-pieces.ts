@@ -1,14 +1,14 @@
 import { concatBytes } from "../util/bytes.js";
 
-/** As the parser has it, for the headers of one part. */
+/** Limit of the parser for the headers of one part. */
 const MAX_HEADER_BYTES = 16 * 1024;
 const CR = 13;
 const LF = 10;
 const DASH = 45;
 
 /**
- * A form in the pieces that its parser needs: it takes a boundary, with the headers that follow or the two dashes that end the form, only whole. A network
- * cuts anywhere.
+ * Cuts a form into the pieces that its parser needs: the parser takes a boundary only in one piece with the headers after it, or with the two dashes that end
+ * the form. A network may cut anywhere.
  */
 export class FormPieces {
   private readonly delimiter: Uint8Array;
@@ -20,7 +20,7 @@ export class FormPieces {
     this.delimiter = new TextEncoder().encode(`--${quoted ?? plain ?? ""}`);
   }
 
-  /** What of the form may be read now. */
+  /** Adds bytes, and returns the part of the form that can be parsed now. */
   take(piece: Uint8Array): Uint8Array {
     const bytes = concatBytes([this.held, piece]);
     const end = this.wholeEnd(bytes);
@@ -29,7 +29,7 @@ export class FormPieces {
     return bytes.subarray(0, end);
   }
 
-  /** What is left when nothing more comes. */
+  /** Returns the bytes that are left at the end of the body. */
   rest(): Uint8Array {
     const { held } = this;
     this.held = new Uint8Array(0);
@@ -47,7 +47,7 @@ export class FormPieces {
     return cr >= 0 && byteLength - cr < delimiter.byteLength + 2 ? cr : byteLength;
   }
 
-  /** Where the last one begins that may still wait for what follows it; -1 when there is none. */
+  /** Returns the position of the last boundary that may still lack what must follow it; -1 when there is none. */
   private lastDelimiter(bytes: Uint8Array): number {
     const { delimiter, begun } = this;
     const first = bytes.byteLength - delimiter.byteLength - MAX_HEADER_BYTES;
@@ -61,7 +61,7 @@ export class FormPieces {
   }
 }
 
-/** By the end of the form, or of a part's headers. */
+/** Returns true when a boundary is followed by the end of the form, or by all headers of a part. */
 function isFollowed(bytes: Uint8Array, at: number): boolean {
   if (bytes[at] === DASH && bytes[at + 1] === DASH) return true;
   for (let cr = bytes.indexOf(CR, at); cr >= 0; cr = bytes.indexOf(CR, cr + 1)) {

@@ -1,17 +1,17 @@
 import { HttpError } from "./http-error.js";
 import type { Settings } from "./options.js";
 
-/** Whoever runs a page and its server can do either; any other page neither. */
+/** Advice for people who run both the page and its server. Others can follow neither part of it. */
 const ADVICE =
   "a proxy before it must keep the Host header, as changeOrigin: false does; pages of other origins need its option allowOrigins, --allow-origin";
 
 /**
- * Refuses what a web page of somebody else could make a browser send. Any page may send simple requests to a loopback port, and whoever controls a name may point it
- * there: so the Host must be one of ours, and an Origin the same as the Host's or an allowed one, whatever the method.
+ * Refuses requests that a foreign web page can make a browser send. Any page can send simple requests to a loopback port, and whoever controls a name can point
+ * it there. So the Host must be one of ours, and the Origin must be that of the Host or an allowed one, whatever the method.
  */
 export function guard(request: Request, settings: Settings): void {
   const url = new URL(request.url);
-  // In HTTP the header is what the client named; a request made in-process only has its URL.
+  // Over HTTP the header has the name that the client used; an in-process request only has its URL.
   const host = request.headers.get("host") ?? url.host;
   const name = hostName(host);
   if (settings.hosts && !settings.hosts.includes(name)) {
@@ -32,14 +32,14 @@ export function guard(request: Request, settings: Settings): void {
   }
 }
 
-/** What lets a page of another origin read the answer; empty for all others. */
+/** Returns the headers that let a page of another origin read the response; none for origins that are not allowed. */
 export function corsHeaders(request: Request, settings: Settings): Record<string, string> {
   const origin = request.headers.get("origin");
   if (origin === null || !settings.allowOrigins.includes(origin)) return {};
   return { "access-control-allow-origin": origin, vary: "origin" };
 }
 
-/** The answer to a browser that asks before it sends. */
+/** Answers a browser's preflight request. */
 export function preflight(request: Request, settings: Settings): Response {
   const headers = request.headers.get("access-control-request-headers");
   return new Response(null, {
@@ -53,17 +53,17 @@ export function preflight(request: Request, settings: Settings): Response {
   });
 }
 
-/** Without the port; IPv6 addresses keep their brackets. */
+/** Removes the port of a host; IPv6 addresses keep their brackets. */
 function hostName(host: string): string {
   return host.replace(/:\d*$/, "").toLowerCase();
 }
 
-/** Undefined for "null" and for what is no URL. */
+/** Returns the host of an origin; undefined for "null" and for text that is not a URL. */
 function originHost(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined;
 }
 
-/** Takes the same time whatever the first difference is. */
+/** Compares the token in constant time, wherever the first difference is. */
 function hasToken(request: Request, token: string): boolean {
   const encoder = new TextEncoder();
   const given = encoder.encode(request.headers.get("authorization") ?? "");

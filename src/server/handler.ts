@@ -6,11 +6,13 @@ import { type HandlerOptions, requireBackend, settingsOf } from "./options.js";
 import { HANDLERS } from "./routes.js";
 import { type Upgrade, upgrade } from "./upgrade.js";
 
-/** What {@link createHandler} makes. */
+/** The handler that {@link createHandler} returns. */
 export interface Handler {
+  /** Answers a request. Takes the arguments of `fetch`, and never rejects. */
   (input: Request | URL | string, init?: RequestInit): Promise<Response>;
   /**
-   * Answers a request for a WebSocket, `GET .../attach`: with a response that refuses it, or with what to do once the host has accepted it, which is each host's own business.
+   * Checks a request for a WebSocket, `GET .../attach`. Resolves to a response that refuses it, or to an {@link Upgrade} for a host that can accept WebSockets,
+   * each in its own way. Never rejects.
    *
    * @example
    * Deno.serve(async (request) => {
@@ -26,10 +28,10 @@ export interface Handler {
 }
 
 /**
- * Serves a backend as the BoxRun HTTP API: a web-standard handler, for any server that speaks `Request` and `Response`, a Service Worker, or a test that passes it to a
- * client as its `fetch`. Every answer is a response; it never rejects. The backend stays the caller's, who closes it.
+ * Creates a handler that serves a backend as the BoxRun HTTP API: for any server that works with `Request` and `Response`, for a Service Worker, or for a test
+ * that passes it to a client as its `fetch`. Errors become responses. Closing the backend is up to the caller.
  *
- * Throws VALIDATION_ERROR for what is no backend, for an option that there is not and for an empty token.
+ * @throws {BoxRunError} VALIDATION_ERROR when the first argument is not a backend, an option has an unknown name, or the token is empty or not visible ASCII
  *
  * @example
  * const handler = createHandler(createLocalBackend());

@@ -2,7 +2,7 @@ import { BoxRunError, errnoOf, isBoxRunError } from "../backend/errors.js";
 import type { ErrorCode } from "../contract/codes.js";
 import { STATUS_OF_CODE } from "../contract/statuses.js";
 
-/** An error whose status is HTTP's business, not its code's. */
+/** An error with an HTTP status other than that of its code. */
 export class HttpError extends BoxRunError {
   constructor(
     status: number,
@@ -14,10 +14,13 @@ export class HttpError extends BoxRunError {
   }
 }
 
-/** Errors that are the box's own words: what lies under others is the server's business. */
+/** Codes of errors that a box itself caused. The cause of any other error is internal to the server. */
 const OF_THE_BOX: readonly ErrorCode[] = ["RUNTIME_ERROR", "STORAGE_FULL"];
 
-/** The answer to a request that failed. What is no error of ours says nothing of the inside. With `extensions` it also tells the errno that a box gave. */
+/**
+ * Creates the response to a request that failed. An unknown error reveals nothing of the server. With `extensions` the response names the errno that a box
+ * gave.
+ */
 export function errorResponse(error: unknown, { extensions }: { extensions: boolean }): Response {
   if (!isBoxRunError(error)) {
     return json(500, { code: "RUNTIME_ERROR", message: "the server failed at this request" });
@@ -29,12 +32,12 @@ export function errorResponse(error: unknown, { extensions }: { extensions: bool
   return json(status, { code, message, ...(errno !== undefined && { errno }) }, headers);
 }
 
-/** A JSON response. */
+/** Creates a JSON response. */
 export function json(status: number, body: unknown, headers: Record<string, string> = {}): Response {
   return jsonText(status, JSON.stringify(body), headers);
 }
 
-/** A response of JSON that is made already. */
+/** Creates a response from JSON text. */
 export function jsonText(
   status: number,
   text: string | Uint8Array<ArrayBuffer>,

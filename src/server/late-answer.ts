@@ -1,17 +1,17 @@
 import { within } from "../util/within.js";
 import { errorResponse } from "./http-error.js";
 
-/** JSON may begin with any amount of it. */
+/** White space, of which JSON may begin with any amount. */
 const KEEP_ALIVE = " ";
 
 /**
- * The answer to what may take long for good reason. Once `aliveMs` have passed it begins, with 200, and says so often that the server is there; its body tells then what came of
- * it, an error, too.
+ * Answers a request that may take long for a good reason. After `aliveMs` the response begins with status 200 and sends a keep-alive at this interval; its body
+ * then has the result, which may be an error.
  */
 export async function lateAnswer(work: Promise<Response>, aliveMs: number): Promise<Response> {
   const early = await within(aliveMs, work);
   if (early) return early;
-  // Only routes that are extensions answer late.
+  // Only extension routes use this.
   const answer = work.catch((error: unknown) => errorResponse(error, { extensions: true }));
   const utf8 = new TextEncoder();
   const body = new ReadableStream<Uint8Array>(

@@ -3,30 +3,30 @@ import { refuseLength, requireType, tooLarge } from "./body.js";
 import { FormPieces } from "./form-pieces.js";
 import { HttpError } from "./http-error.js";
 
-/** For the form around the file. */
+/** Limit for the parts of the form other than the file. */
 const OVERHEAD_BYTES = 64 * 1024;
 const MAX_FIELD_BYTES = 16 * 1024;
 const MAX_PARTS = 16;
-/** Of a file that comes before its destination: so much waits for it in memory. */
+/** Number of bytes of a file that wait in memory when the file comes before the field with its destination. */
 const MAX_WAITING_BYTES = 8 * 2 ** 20;
-/** Counted for a piece of it beside its bytes: it may come byte by byte. */
+/** Overhead that each waiting piece is charged with, since a file may arrive byte by byte. */
 const PIECE_OVERHEAD_BYTES = 128;
 
-/** The fields that say a mode. */
+/** Fields that hold permission bits. */
 const MODES: readonly string[] = ["mode", "new_mode"];
 const BAD_HEADERS = "the headers of a part of the form make no sense";
 
-/** A file on its way in. */
+/** A file that is being uploaded. */
 export interface Upload {
   dest: string;
-  /** Permission bits, when the client says them: our extension. `newMode` is that of a file that is not there yet. */
+  /** Permission bits that the client gave, an extension of this project. `newMode` is for a file that does not exist yet. */
   mode: number | undefined;
   newMode: number | undefined;
-  /** Errors when the form ends before it is whole, so that half a file is never taken for one. */
+  /** Contents of the file. The stream fails when the form ends before the file is complete, so that half a file is never taken for a whole one. */
   body: ReadableStream<Uint8Array>;
 }
 
-/** Reads the form of an upload as far as it has to, and streams the rest: a file is never in memory as a whole. */
+/** Parses the form of an upload up to the file, and streams the rest. The whole file is never in memory. */
 export async function readUpload(request: Request, maxBytes: number): Promise<Upload> {
   requireType(request, "multipart/form-data");
   refuseLength(request, maxBytes + OVERHEAD_BYTES);
@@ -72,20 +72,20 @@ class UploadForm {
     this.pieces = new FormPieces(contentType);
     this.parser = make({
       headers: { "content-type": contentType },
-      // By its name: some clients send a file without a file name, and a text with one.
+      // Identified by the name of the field: some clients send a file without a file name, and others a text with one.
       isFile: ({ name }) => name === "file",
       maxParts: MAX_PARTS,
       maxFieldSize: MAX_FIELD_BYTES,
       onField: (info, value) => {
         if (this.done) return;
         if (this.fields.has(info.name)) this.fail(`the field ${info.name} comes twice`);
-        // The file may be on its way into the box by then, under another mode.
+        // The file may already be on its way into the box, with another mode.
         if (MODES.includes(info.name) && this.fileStarted)
           this.fail(`the field ${info.name} must come before the file`);
         this.fields.set(info.name, decodeField(info, value));
       },
       onFile: () => {
-        // What follows the end of the form is no part of it.
+        // Data after the end of the form is not part of it.
         if (this.done) return () => {};
         if (this.fileStarted) this.fail("the field file comes twice");
         this.fileStarted = true;
@@ -98,7 +98,7 @@ class UploadForm {
     });
   }
 
-  /** Takes in one more piece of the body. Throws what is wrong with it. */
+  /** Parses one more piece of the body. Throws the error of a malformed form. */
   async pump(): Promise<void> {
     const { done, value } = this.reader ? await this.reader.read() : { done: true, value: undefined };
     this.parse(value, done);
@@ -115,7 +115,7 @@ class UploadForm {
       this.parser.write(this.pieces.rest());
       this.parser.end();
     } catch {
-      // The parser decodes names of files, and lets go of what it cannot decode.
+      // The parser decodes file names, and drops those that it cannot decode.
       this.fail(BAD_HEADERS);
     }
   }
@@ -124,7 +124,7 @@ class UploadForm {
     return new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
-          // Even the last byte of the file is not its end: that is the end of the form.
+          // Even after its last byte the file is not complete: the form must end first.
           while (this.waiting.length === 0 && !this.done) await this.pump();
           const chunk = this.waiting.shift();
           if (chunk) controller.enqueue(chunk);
@@ -144,7 +144,7 @@ class UploadForm {
     this.fileBytes += chunk.byteLength;
     if (this.fileBytes > this.maxBytes) this.error ??= tooLarge(this.maxBytes);
     if (this.error || chunk.byteLength === 0) return;
-    // The parser goes on to use the array it was given.
+    // The parser reuses the array that it was given.
     this.waiting.push(chunk.slice());
     this.waitingBytes += chunk.byteLength + PIECE_OVERHEAD_BYTES;
   }
@@ -167,7 +167,7 @@ function describe(error: MultipartError): string {
   }
 }
 
-/** Octal, as chmod takes it. */
+/** Parses octal digits, as chmod takes them. */
 function parseMode(field: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (!/^[0-7]{1,4}$/.test(text))

@@ -4,25 +4,30 @@ import { invalid } from "../backend/errors.js";
 /** Options of {@link createHandler}. */
 export interface HandlerOptions {
   /**
-   * Hosts that a request may name, without ports: any other is refused, which keeps a web page from reaching this server under a name of its own (DNS rebinding).
-   * Default: any, as befits a handler that is called in-process or behind a server that checks.
+   * Host names that a request may have in its Host header, without ports. Others are refused with 403, which keeps a web page from reaching the server under a
+   * name of its own (DNS rebinding).
+   * @default any, for a handler that is called in this process or behind a server that checks; in `serve` on a loopback address the names of that
    */
   hosts?: readonly string[];
-  /** Origins of other pages that may use this server ("https://example.com"): they get CORS headers. Default: none, and requests from other origins are refused. */
+  /** Origins of other pages that may use this server ("https://example.com"), and get CORS headers. Requests of all others are refused with 403. @default [] */
   allowOrigins?: readonly string[];
-  /** Asked of every request as a bearer token. Default: none. */
+  /** Bearer token that every request must have, or is refused with 401. @default none */
   token?: string;
-  /** The largest upload, in bytes. Default 1 GiB. */
+  /** Largest upload in bytes. @default 1 GiB */
   maxUploadBytes?: number;
-  /** The largest body of JSON or stdin, in bytes. Default 4 MiB: a command of 2 MiB fits, as Linux takes it. */
+  /**
+   * Largest body of JSON or stdin in bytes. Linux takes commands of up to 2 MiB, which fit into the default (execve(2), "Limits on size of arguments and
+   * environment").
+   * @default 4 MiB
+   */
   maxBodyBytes?: number;
-  /** Between keep-alive comments in a silent event stream, in ms. Default 15000. */
+  /** Interval in milliseconds between keep-alive comments in a silent event stream. @default 15000 */
   keepAliveMs?: number;
-  /** False: only what every BoxRun server has. Default true. */
+  /** Whether to serve the extensions of this project. False: only the published API. @default true */
   extensions?: boolean;
 }
 
-/** {@link HandlerOptions} with its defaults filled in. */
+/** The {@link HandlerOptions} with their defaults filled in. */
 export type Settings = Required<Omit<HandlerOptions, "hosts" | "token">> &
   Pick<HandlerOptions, "hosts" | "token">;
 
@@ -35,7 +40,7 @@ const DEFAULTS = {
 };
 const OPTIONS = [...Object.keys(DEFAULTS), "hosts", "token"];
 
-/** Fills in the defaults. VALIDATION_ERROR names an option that there is not, and a token that nobody could send. */
+/** Checks the options and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR for an unknown option, and for a token that nobody could send */
 export function settingsOf(options: HandlerOptions): Settings {
   for (const name of Object.keys(options)) {
     if (!OPTIONS.includes(name)) throw invalid(`there is no option ${JSON.stringify(name)}`);
@@ -48,7 +53,7 @@ export function settingsOf(options: HandlerOptions): Settings {
   return { ...DEFAULTS, ...options };
 }
 
-/** VALIDATION_ERROR for what is clearly no backend. */
+/** Checks that an argument is a backend. @throws {BoxRunError} VALIDATION_ERROR when it clearly is not */
 export function requireBackend(backend: Backend): void {
   if (typeof backend?.info === "function" && typeof backend.createBox === "function") return;
   throw invalid("the first argument must be a backend", "as createLocalBackend() of boxrun/local makes one");

@@ -31,7 +31,7 @@ import { readUpload } from "./multipart.js";
 import type { Settings } from "./options.js";
 import { runOnce } from "./run.js";
 
-/** One request, on its way to its route. */
+/** A request with the parameters of its route. */
 export interface Call {
   backend: Backend;
   request: Request;
@@ -40,14 +40,14 @@ export interface Call {
   settings: Settings;
 }
 
-/** However often a client wants to hear that the server is there. */
+/** Shortest interval of the keep-alives that a client can ask for. */
 const MIN_ALIVE_MS = 50;
-/** Of capabilities, those that clients find in the server's info; the others show in what it refuses. */
+/** Capabilities that the server's info lists. A client finds out about the others when the server refuses something. */
 const ADVERTISED = ["bytes", "cursor", "stdin", "signal", "usage", "attach", "files", "stderr"] as const;
-/** Of a directory, as JSON: what clients take. */
+/** Largest JSON list of a directory, since clients take no larger one. */
 const MAX_LIST_BYTES = 64 * 2 ** 20;
 
-/** What every route does. Bodies are checked here, everything else by the backend. */
+/** Handlers of all routes. They check bodies; the backend checks everything else. */
 export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   info: async ({ backend, settings }) => {
     const { maxCpu, maxMemoryMb } = await backend.info();
@@ -119,7 +119,7 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   execEvents: async (call) => {
     const { backend, url, settings, params } = call;
     const id = await boxId(call);
-    // Asked first: a stream that has begun can no longer say that there is none.
+    // Checked first: once the stream has begun, it can no longer answer that there is no such execution.
     const { id: execId } = await backend.getExec(id, params.exec!);
     const ask = (name: string) => (settings.extensions ? url.searchParams.get(name) : null);
     const after = Number(ask("after") ?? 0);
@@ -185,7 +185,7 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
         "content-type": "application/octet-stream",
         "content-disposition": attachment(name),
         "cache-control": "no-store",
-        // Whatever a box has in its files, a browser must not take it for a page of this server.
+        // A browser must never take a box's file for a page of this server.
         "x-content-type-options": "nosniff",
         ...(size !== null && { "content-length": String(size) }),
         ...(call.settings.extensions && mode !== undefined && { [MODE_HEADER]: mode.toString(8) }),
@@ -244,22 +244,22 @@ async function operate(call: Call, op: FileOperation["op"]): Promise<FileEntry[]
   return backend.fileOperation(await boxId(call), operation, { signal: request.signal });
 }
 
-/** The defaults filled in; the request was checked. */
+/** Fills in the defaults. The request has been checked. */
 const boxSpec = (input: BoxSpecInput): BoxSpec => boxSpecSchema.parse(input);
 const execSpec = (input: ExecSpecInput): ExecSpec => execSpecSchema.parse(input);
 
 const extended = (request: Request) => ({ extended: request.headers.has(CLIENT_HEADER) });
 
-/** Ids everywhere but where a box is looked up: a backend need not know more. */
+/** Resolves a box parameter to an id. Backends take a name only in `getBox`. */
 export async function boxId({ backend, params }: Pick<Call, "backend" | "params">): Promise<string> {
   const given = params.box!;
   return /^box_[0-9A-Za-z]{12}$/.test(given) ? given : (await backend.getBox(given)).id;
 }
 
-/** A header may hold neither quotes nor what is not ASCII: those who need the exact name read the second form. */
+/** Writes a file name for a header, which may have neither quotes nor non-ASCII characters. Clients that need the exact name read the second form. */
 function attachment(name: string): string {
   const plain = name.replace(/[^ -~]|["\\%]/g, "_");
-  // What is half a character cannot be encoded: through UTF-8 it becomes a replacement character.
+  // Half a surrogate pair cannot be encoded; the round trip through UTF-8 makes it a replacement character.
   const whole = new TextDecoder().decode(new TextEncoder().encode(name));
   const exact = encodeURIComponent(whole).replace(/['()*]/g, escapeByte);
   return `attachment; filename="${plain}"; filename*=UTF-8''${exact}`;

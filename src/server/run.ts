@@ -1,9 +1,9 @@
 import type { Backend, BoxSpec, ExecSpec, OutputStream } from "../backend/backend.js";
 
-/** Of each output, what an answer carries; the rest is read and dropped. */
+/** Number of bytes of each output that an answer carries. The rest is read and dropped. */
 const MAX_OUTPUT_BYTES = 16 * 2 ** 20;
 
-/** Runs one command in a box of its own, which is gone afterwards, whatever happens. Output that is cut is told in the error message, beside the exit code. */
+/** Runs one command in a box of its own, which is removed afterwards in any case. If output was dropped, the error message says so, beside the exit code. */
 export async function runOnce(
   backend: Backend,
   box: BoxSpec,

@@ -1,21 +1,24 @@
 import type { HandlerOptions } from "./options.js";
 
-/** Where to serve, beside what {@link HandlerOptions} say. */
+/** Options of {@link serve}. */
 export interface ServeOptions extends HandlerOptions {
-  /** Default "127.0.0.1". Any other than this machine's own needs a token. */
+  /** Address or name to listen on. One that other machines can reach needs a token. @default "127.0.0.1", unless only `socketPath` is given */
   host?: string;
-  /** Default 9090; 0 takes a free one. */
+  /** Port to listen on; 0 takes a free one. @default 9090, unless only `socketPath` is given */
   port?: number;
-  /** A Unix socket instead of, or beside, host and port: only its owner can connect. */
+  /** Path of a Unix socket to listen on, instead of host and port, or beside them. Only its owner can connect, without a token. */
   socketPath?: string;
-  /** A client has this long to send the head of a request, by default 20 s. Bodies and answers may take their time: uploads and event streams do. */
+  /**
+   * Time in milliseconds that a client has to send the headers of a request. Bodies and answers may take longer, as uploads and event streams do.
+   * @default 20000
+   */
   headersTimeoutMs?: number;
 }
 
-/** A server that runs. */
+/** A running server, from {@link serve}. */
 export interface RunningServer {
-  /** Where it listens: a URL, or the path of a socket. */
+  /** Addresses that it listens on: URLs, and the path of a socket. */
   readonly addresses: string[];
-  /** Ends open streams and stops listening. The backend stays open: it is the caller's. Idempotent. */
+  /** Closes all connections and stops listening. The backend stays open. Idempotent. */
   close(): Promise<void>;
 }

@@ -4,25 +4,31 @@ import { clientFrame, type ServerFrame } from "../contract/attach.js";
 import { untilAborted } from "../util/abort.js";
 import { pause, startTimer } from "../util/timer.js";
 
-/** Of a WebSocket that was accepted, what the server uses: those of ws, Deno, Bun and workerd have it. */
+/** The part of an accepted WebSocket that the server uses. Those of ws, Deno, Bun and workerd have it. Members are those of the WHATWG WebSockets Standard. */
 export interface ServerSocket {
+  /** Type of binary messages; set to "arraybuffer". */
   binaryType?: string;
+  /** Number of bytes that wait to be sent. */
   readonly bufferedAmount?: number;
+  /** Sends a message of text or bytes. */
   send(data: string | Uint8Array): void;
+  /** Closes the connection. */
   close(code?: number, reason?: string): void;
+  /** Calls `listener` for each message, or when the connection is closed or lost. */
   addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
   addEventListener(type: "close" | "error", listener: () => void): void;
 }
 
-/** Bytes that may wait, on their way in or out. */
+/** Limit of the bytes that may wait, in either direction. */
 const MAX_WAITING_BYTES = 2 ** 20;
-/** A WebSocket does not tell when it has sent what it had. */
+/** Poll interval: a WebSocket does not notify when it has sent its data. */
 const DRAIN_POLL_MS = 10;
 const NORMAL_CLOSURE = 1000;
 const INTERNAL_ERROR = 1011;
 
 /**
- * Connects a socket with a new terminal of a box, until either ends. With `flow`, its client says when it can take no more, and is told every so often that the server is there.
+ * Connects a socket to a new terminal of a box until one of them ends. With `flow`, the client can pause the output, and gets a keep-alive message at
+ * intervals.
  */
 export async function serveTerminal(
   backend: Backend,
@@ -75,9 +81,9 @@ export async function serveTerminal(
   }
 }
 
-/** What comes from a client: terminal input, sizes, and whether it can take more. */
+/** Handles the messages of a client: terminal input, sizes, and requests to pause or go on. */
 class Inlet {
-  /** Pending while the client can take no more. */
+  /** Pending while the client has paused the output. */
   ready = Promise.resolve();
   private resume = () => {};
   private waiting: Uint8Array[] = [];
@@ -150,7 +156,7 @@ class Inlet {
   }
 }
 
-/** Sends what a terminal prints, at the pace of the connection and of the client. */
+/** Sends the output of a terminal, at the pace of the connection and of the client. */
 async function sendAll(
   readable: ReadableStream<Uint8Array>,
   socket: ServerSocket,

@@ -9,15 +9,15 @@ import type { Settings } from "./options.js";
 import { boxId } from "./routes.js";
 import { type ServerSocket, serveTerminal } from "./terminal.js";
 
-/** A request for a WebSocket that may be accepted. */
+/** A request for a WebSocket that passed its checks, from {@link Handler.upgrade}. */
 export interface Upgrade {
-  /** The sub-protocol to accept it with; "" for none. */
+  /** Sub-protocol to accept it with; "" for none. */
   protocol: string;
-  /** Takes the accepted socket over. Resolves when it is closed; never rejects. */
+  /** Takes over the accepted socket. Resolves when it is closed; never rejects. */
   accept(socket: ServerSocket): Promise<void>;
 }
 
-/** Checks a request for a terminal. What is wrong with the box itself is told over the socket: a browser cannot read why an upgrade was refused. */
+/** Checks a request for a terminal. Errors of the box itself are sent over the socket, since a browser cannot read why an upgrade was refused. */
 export async function upgrade(backend: Backend, request: Request, settings: Settings): Promise<Upgrade> {
   const offered = (request.headers.get("sec-websocket-protocol") ?? "").split(",").map((name) => name.trim());
   guard(withToken(request, offered), settings);
@@ -41,7 +41,7 @@ export async function upgrade(backend: Backend, request: Request, settings: Sett
   };
 }
 
-/** The request with the token as a header that came as a sub-protocol. */
+/** Returns the request with the token of a sub-protocol as its header. */
 function withToken(request: Request, offered: string[]): Request {
   const encoded = offered.find((name) => name.startsWith(TOKEN_PROTOCOL))?.slice(TOKEN_PROTOCOL.length);
   if (encoded === undefined) return request;

@@ -27,7 +27,9 @@ import { FakeTerminal } from "./fake-terminal.js";
 /** Options of {@link FakeBackend}. */
 export interface FakeOptions {
   /**
-   * What a command's first word runs. There are "true", "false", "echo", "cat" and "sleep" (seconds), and "sh", which runs the words of its script as a command. Any other is "not found" (127).
+   * Programs by the name that a command begins with. They are added to "true", "false", "echo", "cat", "sleep" (in seconds) and "sh", which runs the words of
+   * its script as one command, and may replace them. Any other command exits with 127.
+   * @default none beside those
    */
   programs?: Readonly<Record<string, FakeProgram>>;
 }
@@ -41,8 +43,9 @@ interface FakeBox {
 }
 
 /**
- * Boxes without machines, for tests of what uses BoxRun: they keep files and run programs that are functions. Behind `createHandler` it is a whole server in the test's own process. Of `box.files`, what are commands
- * in any box (`copy`, `pack`, `unpack`, `remove` with `recursive`) asks for a real shell, which it has not.
+ * A backend whose boxes have no machines, for tests of programs that use BoxRun. Boxes keep files in memory, and their programs are functions. With
+ * `createHandler` it is a whole server in the process of the test. Those methods of `box.files` that run commands in the box (`copy`, `pack`, `unpack`,
+ * `remove` with `recursive`) do not work, since there is no real shell.
  *
  * @example
  * const backend = new FakeBackend({ programs: { python3: ({ cmd, write }) => write(`ran ${cmd[1]}\n`) } });
@@ -67,6 +70,7 @@ export class FakeBackend implements Backend {
   private readonly programs: Readonly<Record<string, FakeProgram>>;
   private closed = false;
 
+  /** Creates a backend without boxes. */
   constructor({ programs = {} }: FakeOptions = {}) {
     this.programs = { ...PROGRAMS, ...programs };
   }
@@ -229,7 +233,7 @@ export class FakeBackend implements Backend {
     return terminal;
   }
 
-  /** How many terminals have not ended. */
+  /** Number of terminals that have not ended. */
   get openTerminals(): number {
     return [...this.boxes.values()].reduce((sum, { terminals }) => sum + terminals.size, 0);
   }

@@ -4,34 +4,55 @@ import { deferred } from "../util/deferred.js";
 import { newId } from "../util/ids.js";
 import { startTimer } from "../util/timer.js";
 
-/** The files of a fake box, by path; directories are there by what is in them, and where `mkdir` made them. */
-export type FakeFiles = Map<string, { bytes: Uint8Array; mode: number; modifiedAt?: Date }>;
+/** Files of a fake box, by absolute path. A directory exists if there are files in it, or `mkdir` created it. */
+export type FakeFiles = Map<
+  string,
+  {
+    /** Contents of the file. */
+    bytes: Uint8Array;
+    /** Permission bits. */
+    mode: number;
+    /** Time of the last change. @default the time at which the box was created */
+    modifiedAt?: Date;
+  }
+>;
 
-/** What a program of a fake box has. */
+/** Argument of a {@link FakeProgram}: a process of a fake box. */
 export interface FakeProcess {
+  /** The command as argv. */
   cmd: readonly string[];
+  /** Environment variables of the box and the command. */
   env: Readonly<Record<string, string>>;
+  /** Directory that the command starts in. */
   workdir: string;
+  /** Input of the command; empty unless the command has a stdin. */
   stdin: ReadableStream<Uint8Array>;
+  /** Files of the box. Programs may change them. */
   files: FakeFiles;
-  /** Prints. Default: to stdout. */
+  /** Prints to stdout, unless `stream` says otherwise. */
   write(data: string | Uint8Array, stream?: OutputStream): void;
-  /** Aborts when the command is ended from outside: by cancel, a signal or its time limit. What the program returns then is of no more interest. */
+  /** Aborts when the command is ended from outside: by cancel, a signal or its time limit. The program's exit code is ignored then. */
   signal: AbortSignal;
-  /** Runs another command with the same files, input and output. */
+  /** Runs another command with the same files, input and output. Resolves to its exit code. */
   run(cmd: readonly string[]): Promise<number>;
 }
 
-/** A program of a fake box. Returns its exit code; anything else is 0. One that throws exits with 1. */
+/**
+ * A program of a fake box. It returns its exit code, or a promise of it; anything that is not a number counts as 0. If it throws, the exit code is 1 and the
+ * error is on stderr.
+ *
+ * @example
+ * const upper: FakeProgram = ({ cmd, write }) => write(cmd.slice(1).join(" ").toUpperCase());
+ */
 export type FakeProgram = (process: FakeProcess) => unknown;
 
-/** Finds a command's program. */
+/** Finds the program of a command. */
 export type FindProgram = (cmd: readonly string[]) => FakeProgram | undefined;
 
-/** 128 + these is the exit code of a command that they end. */
+/** Numbers of signals. 128 + the number is the exit code of a command that the signal ends. */
 const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
 
-/** One command of a fake box, and all it printed. */
+/** A command of a fake box, with all its output. */
 export class FakeExecution {
   readonly info: ExecInfo;
   private readonly log: BackendEvent[] = [];
@@ -80,7 +101,7 @@ export class FakeExecution {
     runProgram(find, cmd, process).then((code) => this.end(code === 0 ? "succeeded" : "failed", code));
   }
 
-  /** The events after a cursor, then those to come, the exit last. */
+  /** Yields the events after a cursor, then live ones, up to and including "exit". */
   async *events({
     after,
     signal,
@@ -115,12 +136,12 @@ export class FakeExecution {
     this.stdin = undefined;
   }
 
-  /** A signal that no program of a fake box handles. */
+  /** Ends the command by a signal, which programs of a fake box cannot handle. */
   signal(name: string): void {
     this.end("failed", 128 + (SIGNALS[name] ?? 15));
   }
 
-  /** Ends it, if it has not ended. */
+  /** Ends the command, if it has not ended. */
   end(status: string, exitCode: number | null, errorMessage: string | null = null): void {
     if (this.info.status !== "running") return;
     this.stopClock();
@@ -145,7 +166,7 @@ export class FakeExecution {
   }
 }
 
-/** Runs a command's program to its end. */
+/** Runs the program of a command to its end, and resolves to its exit code. */
 export async function runProgram(
   find: FindProgram,
   cmd: readonly string[],

@@ -19,7 +19,7 @@ interface Directory {
 
 /** The files of a fake box as a tree. There are no links in it. */
 export class FakeTree {
-  /** Those that would be there without anything in them. */
+  /** Directories that exist even when they are empty. */
   private readonly directories = new Map<string, Directory>();
 
   constructor(
@@ -27,7 +27,7 @@ export class FakeTree {
     private readonly madeAt: Date,
   ) {}
 
-  /** As a backend's `fileOperation`. */
+  /** Implements `Backend.fileOperation`. */
   operate(operation: FileOperation): FileEntry[] {
     const path = keyOf(operation.path);
     switch (operation.op) {
@@ -47,7 +47,7 @@ export class FakeTree {
     }
   }
 
-  /** Puts a file; directories of its path are made. */
+  /** Writes a file. Creates the directories of its path. */
   write(path: string, bytes: Uint8Array, mode: number): void {
     if (this.typeOf(path) === "directory") throw refusal("upload to", path, "EISDIR");
     this.makeAbove("upload to", path);
@@ -110,7 +110,7 @@ export class FakeTree {
     return isDirectory ? "directory" : undefined;
   }
 
-  /** Everything below a directory. */
+  /** Returns the paths of everything below a directory. */
   private within(path: string): string[] {
     const start = below(path);
     return [...this.files.keys(), ...this.directories.keys()].filter(
@@ -144,7 +144,7 @@ export class FakeTree {
   }
 }
 
-/** The error of what a fake box refuses. */
+/** Creates the error for an operation that a fake box refuses. */
 export function refusal(what: string, path: string, reason: Reason): BoxRunError {
   const text = REASONS[reason];
   return new BoxRunError("RUNTIME_ERROR", `${what} ${path}: ${text}`, { cause: errnoCause(reason, text) });
@@ -156,7 +156,7 @@ function move<T>(map: Map<string, T>, from: string, to: string): void {
   if (value !== undefined) map.set(to, value);
 }
 
-/** What the paths of all that is in a directory begin with. */
+/** Returns the prefix of the paths of everything in a directory. */
 function below(path: string): string {
   return path === "/" ? "/" : `${path}/`;
 }
@@ -165,7 +165,7 @@ function above(path: string): string {
   return path.slice(0, path.lastIndexOf("/")) || "/";
 }
 
-/** A path as a key of the files: text. A byte that is no UTF-8 is half a surrogate pair, which no text has. */
+/** Returns a path as text, to be a key of the files. A byte that is not UTF-8 becomes half a surrogate pair, which no text has. */
 function keyOf(path: Uint8Array): string {
   const text = textOf(path);
   if (!text.startsWith("/") || text.includes("\0"))
@@ -181,7 +181,7 @@ function keyOf(path: Uint8Array): string {
 const LONE = 0xdc00;
 
 function textOf(path: Uint8Array): string {
-  // By name, so that what is in a directory has a path that begins with that of the directory.
+  // Name by name, so that the path of an entry begins with that of its directory.
   const names: string[] = [];
   for (let start = 0; start <= path.byteLength; ) {
     const slash = path.indexOf(0x2f, start);

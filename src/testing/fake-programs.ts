@@ -26,6 +26,6 @@ export const PROGRAMS: Readonly<Record<string, FakeProgram>> = {
     }
   },
 
-  /** No shell: it runs the words of its script as one command. */
+  /** Not a shell: it runs the words of its script as one command. */
   sh: ({ cmd, run }) => run((cmd[1] === "-c" ? (cmd[2] ?? "") : cmd.slice(1).join(" ")).trim().split(/\s+/)),
 };

@@ -6,7 +6,7 @@ import { type FakeFiles, type FindProgram, runProgram } from "./fake-execution.j
 const PROMPT = "$ ";
 const INTERRUPT = "\x03";
 const END_OF_INPUT = "\x04";
-/** What means something by itself. */
+/** Characters with a meaning of their own. */
 const CONTROL = new RegExp(`([\\n\\r${INTERRUPT}${END_OF_INPUT}])`);
 
 /** A shell of a fake box: it echoes what is typed, runs a command a line, and knows "exit CODE" and "size". Ctrl-C ends the command, Ctrl-D the shell. */
@@ -18,7 +18,7 @@ export class FakeTerminal implements Terminal {
   private controller!: ReadableStreamDefaultController<Uint8Array>;
   private roomMade = deferred<void>();
   private line = "";
-  /** What is typed while a command runs. */
+  /** Input that arrives while a command runs. */
   private readonly ahead: string[] = [];
   private running: AbortController | undefined;
   private isOpen = true;
@@ -59,7 +59,7 @@ export class FakeTerminal implements Terminal {
     this.exit(null);
   }
 
-  /** Ends it with an error. */
+  /** Ends the terminal with an error. */
   fail(reason: unknown): void {
     if (!this.isOpen) return;
     this.isOpen = false;
@@ -76,12 +76,12 @@ export class FakeTerminal implements Terminal {
     try {
       this.controller.close();
     } catch {
-      // Its reader has canceled it.
+      // The reader has canceled it.
     }
     this.ended.resolve(code);
   }
 
-  /** One control character, or text without any. */
+  /** Handles one control character, or text without any. */
   private type(piece: string): void {
     if (piece === INTERRUPT) return this.running?.abort();
     if (this.running) return void this.ahead.push(piece);
@@ -101,7 +101,7 @@ export class FakeTerminal implements Terminal {
     });
   }
 
-  /** The code that the shell exits with; undefined while it goes on. */
+  /** Resolves to the exit code of the shell; undefined while it goes on. */
   private async runLine(words: string[], signal: AbortSignal): Promise<number | undefined> {
     await this.print("\r\n");
     const [name, argument] = words;
@@ -128,7 +128,7 @@ export class FakeTerminal implements Terminal {
     await printed;
   }
 
-  /** Resolves when there is room for more. */
+  /** Prints, and resolves when there is room for more. */
   private async print(data: string | Uint8Array): Promise<void> {
     if (!this.isOpen || data.length === 0) return;
     this.controller.enqueue(typeof data === "string" ? new TextEncoder().encode(data) : data.slice());

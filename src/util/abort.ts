@@ -1,5 +1,6 @@
 /**
- * Makes a controller that aborts with the first of these signals to do so. Call `end` when it is done with: nothing is left on signals that live long then, as AbortSignal.any leaves it.
+ * Creates a controller that aborts with the first of these signals. Call `end` when it is no longer needed: unlike AbortSignal.any, it then leaves no listeners
+ * on long-lived signals.
  */
 export function following(...signals: (AbortSignal | undefined)[]): { life: AbortController; end(): void } {
   const life = new AbortController();
@@ -17,8 +18,8 @@ export function following(...signals: (AbortSignal | undefined)[]): { life: Abor
 }
 
 /**
- * Settles as `promise` does, or rejects with the signal's reason as soon as it aborts, whichever is first. The work behind
- * `promise` goes on: whoever started it ends it.
+ * Settles as `promise` does, or rejects with the signal's reason as soon as it aborts, whichever comes first. The work behind
+ * `promise` goes on; ending it is up to the caller.
  */
 export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;

@@ -1,4 +1,4 @@
-/** Pieces of this size are safe as arguments of one call. */
+/** Largest number of arguments that is safe for one call. */
 const PIECE = 0x8000;
 
 export function toBase64(bytes: Uint8Array): string {
@@ -9,7 +9,7 @@ export function toBase64(bytes: Uint8Array): string {
   return btoa(binary);
 }
 
-/** Throws for what is no base64. */
+/** Decodes base64. @throws when the text is malformed */
 export function fromBase64(text: string): Uint8Array {
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);

@@ -1,3 +1,3 @@
-/** `Symbol.asyncDispose`, which Firefox 140 and Safari do not have: there it is what compilers of `await using` take in its place. */
+/** `Symbol.asyncDispose`, or in Firefox 140 and Safari, which lack it, the key that compilers of `await using` use instead. */
 export const asyncDispose: typeof Symbol.asyncDispose =
   Symbol.asyncDispose ?? (Symbol.for("Symbol.asyncDispose") as never);

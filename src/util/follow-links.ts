@@ -1,6 +1,6 @@
 /**
- * POSIX shell for commands in a box: `$t` becomes what `path`, itself of shell, leads to over links, and need not be there. It ends with `looped` where they lead in a circle. What stands after a link's target keeps line
- * ends that a substitution would take away.
+ * Returns POSIX shell code for a box: `$t` becomes the path to which `path`, itself shell code, leads over links; it need not exist. Ends with `looped` for
+ * links in a circle. A character after a link's target keeps the line ends that a substitution would remove.
  */
 export function followLinks(path: string, looped: number): string {
   return `t=${path} links=0

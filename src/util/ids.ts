@@ -1,17 +1,17 @@
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";
 const ID_LENGTH = 12;
 
-/** Of boxes anywhere: other servers use capitals, too. */
+/** Id of a box anywhere: other servers use capital letters, too. */
 export const BOX_ID = /^box_[0-9A-Za-z]{12}$/;
-/** Of boxes whose ids were made here: folders and databases have them for names, and not every file system tells capitals from small letters. */
+/** Id of a box that this package created. It names folders and databases, and not every file system is case-sensitive. */
 export const OWN_BOX_ID = /^box_[0-9a-z]{12}$/;
 
-/** A fresh id: the prefix, "_" and 12 random characters (62 bits). */
+/** Creates an id: the prefix, "_" and 12 random characters (62 bits). */
 export function newId(prefix: "box" | "exec"): string {
   let id = "";
   while (id.length < ID_LENGTH) {
     for (const byte of crypto.getRandomValues(new Uint8Array(16))) {
-      // 252 is the largest multiple of 36 that fits a byte: above it a character would be likelier than others.
+      // 252 is the largest multiple of 36 that fits into a byte. With larger values some characters would be more likely than others.
       if (byte < 252 && id.length < ID_LENGTH) id += ALPHABET[byte % ALPHABET.length];
     }
   }

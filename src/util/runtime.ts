@@ -1,4 +1,4 @@
-/** The runtimes that are told apart. "browser" is a page or one of its Workers, Electron's windows included. */
+/** Kinds of runtime. "browser" is a page or one of its Workers, Electron's windows included. */
 export type Runtime = "browser" | "bun" | "deno" | "node" | "workerd" | "other";
 
 interface Globals {
@@ -10,7 +10,7 @@ interface Globals {
   navigator?: { userAgent?: string };
 }
 
-/** Which runtime this is, by its globals. They are read when it is called: nothing is at import time. */
+/** Detects the runtime by its globals, which are read on each call and never at import time. */
 export function currentRuntime(): Runtime {
   const { document, Bun, Deno, WorkerGlobalScope, process, navigator } = globalThis as Globals;
   if (navigator?.userAgent === "Cloudflare-Workers") return "workerd";
@@ -22,19 +22,19 @@ export function currentRuntime(): Runtime {
   return document !== undefined || WorkerGlobalScope !== undefined ? "browser" : "other";
 }
 
-/** True in a page and in its Workers: fetch is the browser's, with its rules of origin. */
+/** Returns true in a page and its Workers, where `fetch` is the browser's, with its same-origin rules. */
 export function isInPage(): boolean {
   return currentRuntime() === "browser";
 }
 
-/** True in Node, Deno and Bun: a process with an environment and files, on a machine that may run a server. */
+/** Returns true in Node, Deno and Bun: a process with an environment and files, on a machine that may run a server. */
 export function isNodeLike(): boolean {
   return ["node", "deno", "bun"].includes(currentRuntime());
 }
 
 /**
- * True where fetch sends a body while it is made: Node, Deno, Bun, workerd. Browsers don't over HTTP/1.1: Chromium fails, Firefox sends the
- * text "[object ReadableStream]", Safari refuses. The API of `Request` alone does not tell.
+ * Returns true where fetch streams a request body: Node, Deno, Bun, workerd. Browsers do not over HTTP/1.1: Chromium fails, Firefox sends the
+ * text "[object ReadableStream]", Safari refuses. The API of `Request` alone does not reveal it.
  */
 export function canStreamRequests(): boolean {
   return !isInPage();

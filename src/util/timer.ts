@@ -1,5 +1,5 @@
 /**
- * A timer that does not keep a Node process alive by itself. Returns what stops it.
+ * Starts a timer that does not keep a Node process alive by itself. Returns a function that stops it.
  */
 export function startTimer(ms: number, onElapsed: () => void): () => void {
   const timer = setTimeout(onElapsed, ms) as number | { unref(): void };
@@ -7,7 +7,7 @@ export function startTimer(ms: number, onElapsed: () => void): () => void {
   return () => clearTimeout(timer as number);
 }
 
-/** Resolves after `ms`, or rejects with the signal's reason. It keeps a Node process alive: somebody waits for it. */
+/** Resolves after `ms` milliseconds, or rejects with the signal's reason. Keeps a Node process alive, since a caller waits for it. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);

@@ -1,2 +1,2 @@
-/** Of this package: package.json's, which a test compares. */
+/** Version of this package. A test compares it with package.json. */
 export const VERSION = "0.1.0";

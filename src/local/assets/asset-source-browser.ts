@@ -3,24 +3,24 @@ import { type AssetCache, webAssetSource } from "./asset-source-web.js";
 
 const CACHE_NAME = "boxrun-assets";
 
-/** Assets on a web server, below a URL that ends in "/", kept in the browser's caches. */
+/** Creates a source for assets on a web server, below a URL that ends in "/". They are kept in the browser's caches. */
 export function browserAssetSource(location: string): AssetSource {
   if (!("caches" in globalThis)) return webAssetSource(location, inflate, NO_CACHES);
   const cache = cacheApi(location);
-  // Inflating is done on the thread that asks for it, which has other things to do then.
+  // Inflating happens on the calling thread, which is busy then.
   return webAssetSource(location, inflate, cache, {
     get: (file) => cache.get(file + INFLATED),
     put: (file, contents) => cache.put(file + INFLATED, contents),
   });
 }
 
-/** Added to the name of a file whose contents are kept inflated: no server is ever asked for it. */
+/** Suffix for the name of a file whose contents are kept inflated. No server is ever asked for it. */
 const INFLATED = "?inflated";
 
 const NO_CACHES = "this page is not served over https, or from localhost: it has no caches of its own";
 
 function cacheApi(location: string): AssetCache {
-  // Opened once: it costs as much as reading a small entry.
+  // Opened once, since that costs as much as reading a small entry.
   let opened: Promise<Cache> | undefined;
   const cache = () => {
     opened ??= caches.open(CACHE_NAME);
@@ -48,11 +48,11 @@ function cacheApi(location: string): AssetCache {
 async function inflate(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
   const inflater = new DecompressionStream("gzip");
   const writer = inflater.writable.getWriter();
-  // In one write: measured twice as fast as a stream of pieces. What fails here fails the reads below, too.
+  // One write is twice as fast as a stream of pieces, as measured. If it fails, so do the reads below.
   writer.write(bytes as Uint8Array<ArrayBuffer>).catch(() => {});
   writer.close().catch(() => {});
   const reader = inflater.readable.getReader();
-  // Filled as it comes: joining thousands of chunks at the end would cost as much again.
+  // Filled as data arrives: joining thousands of chunks at the end would cost as much again.
   const whole = new Uint8Array(maxBytes);
   let length = 0;
   for (;;) {

@@ -8,15 +8,15 @@ import { type AssetCache, webAssetSource } from "./asset-source-web.js";
 
 const inflate = promisify(gunzip);
 
-/** In the folder that the caller names, which may hold anything else: all in this one is ours to write over and remove. */
+/** Subfolder of the folder that the caller names, which may have other contents. Everything in the subfolder may be overwritten and removed. */
 const OWN_FOLDER = "boxrun-assets";
 
-/** Where fetched assets are kept unless the `cache` option says so. */
+/** Folder of fetched assets, unless the `cache` option says otherwise. */
 export function defaultCacheFolder(env: NodeJS.ProcessEnv): string {
   return join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "boxrun");
 }
 
-/** Assets below a URL that ends in "/": in a folder (file:), or on a web server and then kept below the folder `cache`. */
+/** Creates a source for assets below a URL that ends in "/": in a folder (file:), or on a web server, and then kept below the folder `cache`. */
 export function nodeAssetSource(location: string, cache: string): AssetSource {
   if (!location.startsWith("file:"))
     return webAssetSource(location, inflateBytes, folderCache(join(cache, OWN_FOLDER)));
@@ -36,7 +36,7 @@ export function nodeAssetSource(location: string, cache: string): AssetSource {
 }
 
 function folderCache(folder: string): AssetCache {
-  // Names come from a manifest that was checked: letters, digits, "." and "-", and one folder for chunks.
+  // Names come from a verified manifest: letters, digits, "." and "-", and one folder for chunks.
   const path = (file: string) => join(folder, file);
   const exists = (file: string) => access(path(file)).then(() => true);
   return {
@@ -57,12 +57,12 @@ function folderCache(folder: string): AssetCache {
 }
 
 async function inflateBytes(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
-  // One piece of output instead of thousands of 16 KB, joined. zlib's least is 64 bytes.
+  // One piece of output instead of thousands of 16 KB that must be joined. The minimum of zlib is 64 bytes.
   const size = Math.max(64, maxBytes);
   return plain(await inflate(bytes, { maxOutputLength: size, chunkSize: size }));
 }
 
-/** A Buffer is a Uint8Array in all but `slice`, which shares memory instead of copying it. */
+/** Returns a Buffer as a Uint8Array. They only differ in `slice`, which in a Buffer shares memory instead of copying it. */
 function plain({ buffer, byteOffset, byteLength }: Buffer): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -3,27 +3,27 @@ import { concatBytes } from "../../util/bytes.js";
 import { pause } from "../../util/timer.js";
 import { type AssetSource, PassingFailure, READ_LIMIT_MS, type ReadOptions } from "./asset-source.js";
 
-/** Far above any manifest: of a file that changes nobody knows the length. */
+/** Limit far above any manifest: the length of a file that changes is not known. */
 const MAX_LATEST_BYTES = 4 * 2 ** 20;
 
-/** Keeps files that came over the network. A failure of it is a file that is not there: caching is a favour. */
+/** A cache for files from the network. If it fails, the file counts as absent, since caching is optional. */
 export interface AssetCache {
   get(file: string): Promise<Uint8Array | undefined>;
   has(file: string): Promise<boolean>;
   put(file: string, bytes: Uint8Array): Promise<void>;
-  /** Removes files of other versions: all that `keep` refuses. */
+  /** Removes files of other versions: all that `keep` returns false for. */
   prune(keep: (file: string) => boolean): Promise<void>;
 }
 
-/** A server that sends nothing for so long is given up, and asked again. */
+/** Time without data after which a server is given up, and asked again. */
 const STALL_MS = 8_000;
 const TRIES = 4;
 const FIRST_DELAY_MS = 150;
 const MAX_DELAY_MS = 5_000;
-/** For the manifest, where an older one is at hand. */
+/** Time for the manifest when an older one is in the cache. */
 const LATEST_DEADLINE_MS = 4_000;
 
-/** Assets on a web server, below a URL that ends in "/", kept in `cache` where there is one. */
+/** Creates a source for assets on a web server, below a URL that ends in "/". They are kept in `cache` if there is one. */
 export function webAssetSource(
   location: string,
   gunzip: AssetSource["gunzip"],
@@ -67,7 +67,7 @@ export function webAssetSource(
         });
         if (!cached || !sameBytes(cached, bytes)) {
           keep(file, bytes);
-          // Chunks are named by their contents and shared by versions; what else is there belongs to one.
+          // Chunks are named by their contents and shared by versions; other files belong to one version.
           await kept?.prune((other) => other === file || other.startsWith("chunks/")).catch(() => {});
         }
         return bytes;
@@ -92,7 +92,7 @@ async function fetchWithRetries(url: URL, options: FetchOptions): Promise<Uint8A
       if (last) await pause(delayMs(last, attempt - 1), signal);
       return await fetchOnce(url, options);
     } catch (error) {
-      // Out of time: what went wrong until then says more.
+      // Time has run out: the last error says more about the reason.
       if (signal.aborted)
         throw (signal.reason as Error)?.name === "TimeoutError" && last ? last : signal.reason;
       if (attempt === tries || !(error instanceof FetchFailure)) throw error;
@@ -106,7 +106,7 @@ function delayMs({ retryAfterMs }: FetchFailure, failures: number): number {
   return Math.min(retryAfterMs ?? backoff, MAX_DELAY_MS);
 }
 
-/** A try that failed, when another one may end otherwise. */
+/** The error of a try that may succeed when it is repeated. */
 class FetchFailure extends PassingFailure {
   constructor(
     message: string,
@@ -154,7 +154,7 @@ async function fetchOnce(
       chunks.push(value);
       loaded += value.byteLength;
       if (bytes === undefined || loaded <= bytes) continue;
-      // Another file, however much is to come: its hash will say so.
+      // This is another file, however much is to come: its hash will not match.
       await reader.cancel();
       return concatBytes(chunks);
     }
@@ -169,7 +169,7 @@ async function fetchOnce(
   }
 }
 
-/** Seconds, or a date. */
+/** Parses Retry-After: seconds, or a date. */
 function retryAfter(response: Response): number | null {
   const value = response.headers.get("retry-after");
   if (value === null) return null;

@@ -1,48 +1,48 @@
 import { BoxRunError, isBoxRunError, refusedPermission } from "../../backend/errors.js";
 
-/** How a file is to be read. */
+/** Options for reading a file. */
 export interface ReadOptions {
-  /** True: from where it comes from, past every cache. Default false. */
+  /** Whether to bypass every cache. @default false */
   fresh?: boolean;
-  /** Told of each piece as it comes, in bytes. What is cached comes in one. */
+  /** Called with the size of each piece that arrives, in bytes. A cached file arrives in one. */
   onBytes?: (count: number) => void;
   signal?: AbortSignal;
-  /** What the file has, if it is the right one: reading may end where there is more. */
+  /** Expected size of the file, at which reading may end even if there is more. */
   bytes?: number;
-  /** How often a source that tries again asks in all, within its limit of time. Default 4. */
+  /** Number of tries, within the time limit. @default 4 */
   tries?: number;
-  /** By `performance.now()`: when a source that waits gives up. Default {@link READ_LIMIT_MS} from now. */
+  /** Time, as `performance.now()` counts, at which the source gives up. @default {@link READ_LIMIT_MS} from now */
   until?: number;
 }
 
-/** A guest whose disk does not answer resets it after 30 s: all tries together end before. */
+/** Time limit of all tries together. A guest whose disk does not answer resets it after 30 s. */
 export const READ_LIMIT_MS = 25_000;
 
-/** Where the files that boxes are made of come from. One implementation a host. */
+/** The place of the files that boxes are made of. Each host has its own implementation. */
 export interface AssetSource {
-  /** For messages. */
+  /** Name for messages. */
   readonly location: string;
   /**
-   * The bytes of a file whose name stands for its contents: it never changes, and may come from a cache. Rejects when it cannot be had, whatever the
-   * reason; every try and wait inside has an end.
+   * Reads a file whose name stands for its contents: it never changes, and may come from a cache. Rejects when it cannot be read, for whatever
+   * reason; every try and wait inside has a limit.
    */
   read(file: string, options?: ReadOptions): Promise<Uint8Array>;
-  /** The bytes of a file that changes under its name: what was cached only when there is no newer to be had. */
+  /** Reads a file that changes under its name. A cached one is used only when no newer one can be read. */
   readLatest(file: string): Promise<Uint8Array>;
-  /** True when the file would be read without the network. */
+  /** Resolves to true when the file would be read without the network. */
   isHere(file: string): Promise<boolean>;
   /** Inflates gzip. Rejects when the result would be larger than `maxBytes`. */
   gunzip(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array>;
-  /** Keeps inflated contents, where reading them is faster than to inflate them again. They are checked as all else is. */
+  /** Stores inflated contents, if reading them is faster than inflating them again. They are verified like all others. */
   readonly inflated?: {
     get(file: string): Promise<Uint8Array | undefined>;
     put(file: string, contents: Uint8Array): Promise<void>;
   };
-  /** True, or why `read` keeps nothing for later. */
+  /** True, or the reason why `read` stores nothing. */
   readonly keeps: true | string;
 }
 
-/** The error of a file that cannot be had. */
+/** Creates the error for a file that cannot be read. */
 export function unreachable(source: AssetSource, file: string, cause: unknown): BoxRunError {
   if (isBoxRunError(cause)) return cause;
   const refused = refusedPermission(cause);
@@ -57,10 +57,10 @@ export function unreachable(source: AssetSource, file: string, cause: unknown): 
   });
 }
 
-/** A failure to read that another try may not meet: the network or the server was not there, rather than the file. */
+/** A failure that another try may not meet: the network or the server was unavailable, rather than the file. */
 export class PassingFailure extends Error {}
 
-/** True for the error of a file that could not be had for want of a network or a server. */
+/** Returns true for the error of a file that could not be read for want of a network or a server. */
 export function isOffline(error: unknown): boolean {
   return isBoxRunError(error) && isPassing(error.cause);
 }
@@ -69,7 +69,7 @@ function isPassing(cause: unknown): boolean {
   return cause instanceof PassingFailure || (cause as Partial<Error> | undefined)?.name === "TimeoutError";
 }
 
-/** The error of a file that is not what it should be. */
+/** Creates the error for a file with the wrong contents. */
 export function damaged(source: AssetSource, file: string, what: string, cause?: unknown): BoxRunError {
   return new BoxRunError("IMAGE_PULL_FAILED", `${file} at ${source.location} ${what}`, {
     hint: "the assets must be those of this version of the package, unchanged",

@@ -3,21 +3,21 @@ import { toHex } from "../../util/bytes.js";
 import { type AssetSource, damaged, READ_LIMIT_MS, type ReadOptions, unreachable } from "./asset-source.js";
 import type { AssetManifest } from "./manifest.js";
 
-/** Contents larger than this are kept inflated too, where the source can do that: inflating them again takes longer than reading them. */
+/** Size above which contents are also stored inflated, if the source can do that: inflating them again takes longer than reading them. */
 const SLOW_TO_INFLATE_BYTES = 4 * 2 ** 20;
 
-/** A file, and what must be in it. */
+/** A file, with the size and hash of its contents. */
 export interface VerifiedFile {
   file: string;
-  /** Length of the file as it lies there, compressed. */
+  /** Length of the file, compressed. */
   bytes: number;
   /** Length of its contents. */
   rawBytes: number;
-  /** SHA-256 of its contents, in hex: whatever has carried, kept and inflated them, they are the ones that were made. */
+  /** SHA-256 of its contents, in hex. It verifies them after transport, caches and inflation. */
   rawSha256: string;
 }
 
-/** Loads the assets of one manifest, and never hands out bytes that are not the ones it names. */
+/** Loads the assets of one manifest, and never returns bytes other than those that it names. */
 export class Assets {
   constructor(
     readonly source: AssetSource,
@@ -25,13 +25,13 @@ export class Assets {
     private readonly onBytes?: (count: number) => void,
   ) {}
 
-  /** The verified, inflated bytes of one asset. IMAGE_PULL_FAILED when it is missing, damaged or not what the manifest says. */
+  /** Reads one asset, verified and inflated. @throws {BoxRunError} IMAGE_PULL_FAILED when it is missing, damaged or not the one in the manifest */
   async load(assetName: string): Promise<Uint8Array> {
     const entry = this.manifest.files[assetName];
     if (!entry) throw damaged(this.source, "manifest.json", `does not list ${assetName}`);
     const { file, bytes, rawBytes, rawSha256 } = entry;
     const inflated = rawBytes < SLOW_TO_INFLATE_BYTES ? undefined : this.source.inflated;
-    // A cache that fails is one that has nothing.
+    // A cache that fails counts as empty.
     const kept = await inflated?.get(file).catch(() => undefined);
     if (kept && (await sha256Hex(kept)) === rawSha256) {
       this.onBytes?.(bytes);
@@ -42,18 +42,18 @@ export class Assets {
     return contents;
   }
 
-  /** One asset, compiled. */
+  /** Compiles one asset. */
   async compile(assetName: string): Promise<WebAssembly.Module> {
     return WebAssembly.compile((await this.load(assetName)) as Uint8Array<ArrayBuffer>);
   }
 
-  /** Compressed bytes of the named assets together. */
+  /** Returns the compressed size of the named assets together. */
   downloadBytes(names: readonly string[]): number {
     return names.reduce((sum, assetName) => sum + (this.manifest.files[assetName]?.bytes ?? 0), 0);
   }
 }
 
-/** The inflated contents of a file. What is not as it should be is read once more, past all caches: one of them may be damaged. Both within one limit. */
+/** Reads the inflated contents of a file. If they are wrong, reads them once more past all caches, one of which may be damaged. Both within one time limit. */
 export async function loadVerified(
   source: AssetSource,
   entry: VerifiedFile,
@@ -85,7 +85,7 @@ async function loadOnce(source: AssetSource, entry: VerifiedFile, options: ReadO
   throw damaged(source, file, "has other bytes in it than the manifest names");
 }
 
-/** IMAGE_PULL_FAILED when it cannot be had; the signal's reason. */
+/** Reads a file once. @throws {BoxRunError} IMAGE_PULL_FAILED when it cannot be read; rejects with the signal's reason */
 async function read(source: AssetSource, file: string, options: ReadOptions): Promise<Uint8Array> {
   try {
     return await source.read(file, options);
@@ -95,13 +95,13 @@ async function read(source: AssetSource, file: string, options: ReadOptions): Pr
   }
 }
 
-/** Lower-case hex of the SHA-256 of bytes. */
+/** Returns the SHA-256 of bytes in lower-case hex. */
 export async function sha256Hex(data: Uint8Array): Promise<string> {
   return toHex(await sha256(data));
 }
 
 async function sha256(data: Uint8Array): Promise<Uint8Array> {
-  // Pages that are not served securely have no crypto.subtle.
+  // Pages without https have no crypto.subtle.
   if (!crypto.subtle) return (await import("@noble/hashes/sha2.js")).sha256(data);
   return new Uint8Array(await crypto.subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>));
 }

@@ -3,23 +3,23 @@ import { type AssetSource, damaged, isOffline } from "./asset-source.js";
 import { type Assets, loadVerified, type VerifiedFile } from "./assets.js";
 import type { ImageManifest } from "./manifest.js";
 
-/** Of an image, uncompressed: the build cuts it so. Large enough to be one request for a program, small enough to waste little on a small one. */
+/** Size of an image's chunk, uncompressed, as the build cuts it. Large enough that a program takes one request, small enough to waste little on a small one. */
 export const IMAGE_CHUNK_BYTES = 256 * 1024;
-/** In the list of chunks: the SHA-256 of what is in the chunk, and the length of its file. */
+/** Sizes in the list of chunks: the SHA-256 of the chunk's contents, and the length of its file. */
 const HASH_BYTES = 32;
 const ENTRY_BYTES = HASH_BYTES + 4;
-/** Gzip makes what it cannot make smaller this much larger, at most. */
+/** Number of bytes by which gzip can at most enlarge data that it cannot compress. */
 const MAX_PACKED_BYTES = IMAGE_CHUNK_BYTES + 1024;
-/** Of a hash, in a chunk's file name. */
+/** Number of digits of the hash in a chunk's file name. */
 const NAME_DIGITS = 20;
-/** Kept inflated: 16 MB, for the guest's own page cache keeps what it read. */
+/** Number of chunks that are kept inflated. 16 MB are enough, since the guest's own page cache keeps what it has read. */
 const KEPT_CHUNKS = 64;
-/** Fetched ahead of a guest that reads on and on. */
+/** Number of chunks that are fetched ahead of a guest that reads sequentially. */
 const AHEAD = 2;
-/** At once, when a whole image is fetched. */
+/** Number of parallel requests when a whole image is fetched. */
 const PARALLEL = 6;
 
-/** Loads an image's list of chunks. IMAGE_PULL_FAILED, for what is no list of its chunks, too. */
+/** Loads an image's list of chunks. @throws {BoxRunError} IMAGE_PULL_FAILED, also when it is malformed */
 export async function loadChunkList(assets: Assets, image: ImageManifest): Promise<VerifiedFile[]> {
   const { base, baseBytes } = image;
   const list = await assets.load(base);
@@ -41,27 +41,30 @@ export async function loadChunkList(assets: Assets, image: ImageManifest): Promi
   });
 }
 
-/** Reasons why a guest cannot read part of its image now: no network or server, or a chunk that is damaged or missing. Null: it can. */
+/** Reasons why a guest cannot read a part of its image now: no network or server, or a chunk that is damaged or missing. Null: it can. */
 export interface ImageTrouble {
   offline: string | null;
   damaged: string | null;
 }
 
-/** The chunks of an image, fetched when they are first read, each once, verified. */
+/** The chunks of an image. Each is fetched when it is first read, once, and verified. */
 export class ImageChunks {
-  /** In order of use, the latest last. */
+  /** Chunks in order of use, the latest last. */
   private readonly kept = new Map<number, Uint8Array>();
   private readonly loading = new Map<number, Promise<Uint8Array>>();
-  /** Of the last read: none yet, so that the first one begins no series. */
+  /** Number of the last chunk that was read. Initially one that no first read continues. */
   private last = -2;
-  /** Asks for a chunk again for as long as the guest's disk may be silent. While it is false, whoever waits is told soon. */
+  /** True while a failed chunk is retried for as long as the guest's disk may be silent. While it is false, reads fail soon. */
   patient = false;
-  /** Told when {@link ImageTrouble} begins or ends. */
+  /** Called when an {@link ImageTrouble} begins or ends. */
   onTrouble: (trouble: ImageTrouble) => void = () => {};
   private readonly trouble: ImageTrouble = { offline: null, damaged: null };
-  /** A chunk could not be had for want of a network, and nothing has come since. The guest reads on page by page, and must not wait as long for each. */
+  /**
+   * True when a chunk could not be fetched for want of a network, and nothing has arrived since. The guest reads on page by page, and must not wait as long for
+   * each.
+   */
   private offline = false;
-  /** Chunks that the guest could not read, damaged or missing, and that have not come since. */
+  /** Chunks that the guest could not read, damaged or missing, and that have not arrived since. */
   private readonly damaged = new Set<number>();
 
   private constructor(
@@ -75,7 +78,7 @@ export class ImageChunks {
     return new ImageChunks(assets.source, files, image.baseBytes);
   }
 
-  /** The contents of one chunk: at once when it is here. IMAGE_PULL_FAILED. */
+  /** Returns the contents of one chunk, at once if it is in memory. @throws {BoxRunError} IMAGE_PULL_FAILED */
   get(number: number): Uint8Array | Promise<Uint8Array> {
     if (number === this.last + 1) for (let i = 1; i <= AHEAD; i++) this.prefetch(number + i);
     this.last = number;
@@ -85,7 +88,7 @@ export class ImageChunks {
     return here;
   }
 
-  /** Loads a chunk that somebody waits for. One that was only fetched ahead is nobody's trouble when it fails. */
+  /** Loads a chunk for a reader. The failure of one that was only fetched ahead is not reported. */
   private read(number: number): Promise<Uint8Array> {
     return this.load(number).catch((error) => {
       if (!isOffline(error)) this.damaged.add(number);
@@ -94,7 +97,7 @@ export class ImageChunks {
   }
 
   private prefetch(number: number): void {
-    // Whoever reads it later sees its failure.
+    // A later reader sees its failure.
     if (!this.offline && number < this.files.length && !this.kept.has(number))
       this.load(number).catch(() => {});
   }
@@ -113,7 +116,7 @@ export class ImageChunks {
     this.setTrouble(isOffline(error) ? "offline" : "damaged", why);
   }
 
-  /** Reports the first of a kind alone: whoever watches a box lists all of them anew at each change. */
+  /** Reports only the first trouble of a kind: everybody who watches boxes gets the list again at each change. */
   private setTrouble(kind: keyof ImageTrouble, why: string | null): void {
     if ((this.trouble[kind] === null) === (why === null)) return;
     this.trouble[kind] = why;
@@ -124,11 +127,11 @@ export class ImageChunks {
     const file = this.files[number]!;
     const { offline } = this;
     try {
-      // What is kept here tells nothing of the network.
+      // A cached chunk says nothing about the network.
       const isKept = offline && (await this.source.isHere(file.file));
       const tries = offline ? { tries: 1 } : this.patient ? { tries: Number.POSITIVE_INFINITY } : {};
       const bytes = await loadVerified(this.source, file, tries);
-      // Nor does what was on its way before.
+      // Nor does one that was already under way.
       if (offline && !isKept) this.offline = false;
       this.damaged.delete(number);
       if (!this.offline) this.setTrouble("offline", null);
@@ -148,7 +151,7 @@ export class ImageChunks {
   }
 }
 
-/** Fetches every file that is not here yet, so that the source keeps it. IMAGE_PULL_FAILED, the signal's reason. */
+/** Fetches every file that is not in the cache yet, so that the source stores it. @throws {BoxRunError} IMAGE_PULL_FAILED; rejects with the signal's reason */
 export async function fetchAll(
   source: AssetSource,
   files: readonly VerifiedFile[],

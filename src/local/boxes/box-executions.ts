@@ -8,12 +8,12 @@ import type { BoxRecord } from "../store/record.js";
 import { requireCommandSize } from "./command-size.js";
 import { LocalExecution } from "./local-execution.js";
 
-/** Logs of a running box's commands together: several times what one may keep. */
+/** Limit of the logs of all commands of a running box: several times that of one. */
 const LOGS_BYTES = 64 * 2 ** 20;
-/** What each may keep of it however little is left, so that no short command loses its output to long ones. */
+/** Bytes that each log may keep however full the others are, so that no short command loses its output to long ones. */
 const LOG_MINIMUM_BYTES = 256 * 2 ** 10;
 
-/** What every command starts from, as the BoxRun API documents it; the box's and the command's own come on top. */
+/** Environment of every command, as the BoxRun API documents it. The box's own variables and those of the command come on top. */
 export const BASE_ENV = {
   PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   HOME: "/root",
@@ -21,7 +21,7 @@ export const BASE_ENV = {
   LANG: "C.UTF-8",
 };
 
-/** The commands of one run of a box, those that have ended too: the last thousand, and of their output as much as there is room for. */
+/** The commands of one run of a box, finished ones included: the last thousand, with as much of their output as there is room for. */
 export class BoxExecutions {
   private readonly known = new Map<string, LocalExecution>();
   private readonly history: HistoryWriter;
@@ -39,7 +39,7 @@ export class BoxExecutions {
     this.history = new HistoryWriter(store, record.id, record.made);
   }
 
-  /** Resolves once the command runs, or has ended as one that cannot be found does. */
+  /** Starts a command. Resolves once it runs, or has ended because its program cannot be found. */
   async start(spec: ExecSpec): Promise<ExecInfo> {
     const workdir = spec.workdir ?? this.record.spec.workdir;
     const env = { ...BASE_ENV, ...this.record.spec.env, ...spec.env };
@@ -85,12 +85,12 @@ export class BoxExecutions {
     return [...this.known.values()].map((execution) => execution.info);
   }
 
-  /** The box is being stopped: whatever ends them now, they were canceled. */
+  /** Notes that the box is being stopped: commands that end from now on count as canceled. */
   expectEnd(message: string): void {
     for (const execution of [...this.starting, ...this.known.values()]) execution.expectEnd(message);
   }
 
-  /** Resolves when their history is written, as far as it can be. */
+  /** Resolves when the history is written, as far as it can be. */
   flush(): Promise<void> {
     return this.history.flush();
   }
@@ -109,7 +109,7 @@ export class BoxExecutions {
     return true;
   }
 
-  /** Commands that have ended, for as long as it must be. */
+  /** Forgets finished commands until there is room. */
   private forgetOldest(must: () => boolean): void {
     for (const [id, execution] of this.known) {
       if (!must()) return;

@@ -6,10 +6,10 @@ import type { Guest } from "../guest/guest.js";
 import { getFile, putFile, TransferFailed } from "../guest/guest-files.js";
 import { operateInGuest } from "../guest/guest-operation.js";
 
-/** Keeps the process alive while work is under way. */
+/** Keeps the process alive while work is pending. */
 type Hold = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** Puts one file into a guest, as a backend's `upload`. */
+/** Uploads one file to a guest, as `Backend.upload` documents it. */
 export async function uploadFile(
   guest: Guest,
   hold: Hold,
@@ -23,7 +23,7 @@ export async function uploadFile(
   }
 }
 
-/** Gets one file out of a guest. */
+/** Downloads one file from a guest. */
 export async function downloadFile(
   guest: Guest,
   hold: Hold,
@@ -58,7 +58,7 @@ export async function downloadFile(
           if (!done && left > 0) return;
           finish();
           controller.close();
-          // What a file has grown by since is not asked for.
+          // Only the size at the start is requested, even if the file has grown since.
           if (!done) await reader.cancel();
         } catch (error) {
           finish();
@@ -80,7 +80,7 @@ function shrank(path: string, got: number, size: number): BoxRunError {
   return new BoxRunError("RUNTIME_ERROR", message, { retryable: true });
 }
 
-/** Does one thing with the files of a guest. */
+/** Performs one file operation in a guest. */
 export async function operateOnFiles(
   guest: Guest,
   hold: Hold,
@@ -96,7 +96,7 @@ export async function operateOnFiles(
   }
 }
 
-/** The path in words. */
+/** Returns a path as messages show it. */
 function requirePath(path: Uint8Array): string {
   const shown = new TextDecoder().decode(path);
   if (!shown.startsWith("/"))

@@ -21,17 +21,17 @@ import { type MachineStart, WarmPool } from "./warm-pool.js";
 
 const DEFAULT_LOG_LIMIT_BYTES = 16 * 2 ** 20;
 
-/** What may be said with a creation or a start. */
+/** Options of a creation or a start. */
 export interface LaunchOptions {
   signal?: AbortSignal;
   onProgress?: (progress: CreateProgress) => void;
 }
 
-/** Makes and starts the boxes of a backend. */
+/** Creates and starts the boxes of a backend. */
 export class BoxLauncher {
   private readonly logLimitBytes: number;
   private readonly pool: WarmPool;
-  /** What boxes may have together, in MiB. */
+  /** Memory in MiB that boxes may have together. */
   readonly memoryMb: number;
   private readonly boxes = new Set<LocalBox>();
   private readonly starting = new Map<string, Promise<BoxInfo>>();
@@ -57,14 +57,14 @@ export class BoxLauncher {
     );
   }
 
-  /** Makes a box and starts it; a failed creation leaves nothing. NAME_ALREADY_EXISTS, RESOURCE_EXCEEDED. */
+  /** Creates a box and starts it; a failed creation leaves nothing. @throws {BoxRunError} NAME_ALREADY_EXISTS, RESOURCE_EXCEEDED */
   async create(registry: BoxRegistry, spec: BoxSpec, options: LaunchOptions): Promise<BoxInfo> {
-    // From here to `adopt` nothing waits: a client that closes has all its boxes to end.
+    // There is no `await` from here to `adopt`, so that a client that closes can end all its boxes.
     this.requireOpen();
     this.requireRoom(spec);
     const record = newRecord(newId("box"), spec);
     const create = () => registry.store.create(record.id, record);
-    // Only a name has to be compared with those of all other boxes.
+    // Only a box with a name must be compared with all others.
     const lock =
       spec.name === null
         ? create()
@@ -88,9 +88,9 @@ export class BoxLauncher {
     }
   }
 
-  /** Starts a box at rest. BOX_ALREADY_RUNNING, BOX_LOCKED, RESOURCE_EXCEEDED. */
+  /** Starts a stopped box. @throws {BoxRunError} BOX_ALREADY_RUNNING, BOX_LOCKED, RESOURCE_EXCEEDED */
   async start(registry: BoxRegistry, boxId: string, options: LaunchOptions): Promise<BoxInfo> {
-    // One after the other: a start that was given up may hold the lock for a moment yet.
+    // One start after the other: one that was given up may hold the lock for another moment.
     const before = this.starting.get(boxId);
     const start = (before ?? Promise.resolve())
       .catch(() => {})
@@ -164,14 +164,14 @@ export class BoxLauncher {
     return box;
   }
 
-  /** `newDiskGb`: the size whose template needs no growing; null: the box has a disk. */
+  /** Boots a box. `newDiskGb` is the size for which a template of that size exists; null: the box has a disk. */
   private async boot(
     box: LocalBox,
     record: BoxRecord,
     newDiskGb: number | null,
     { signal, onProgress }: LaunchOptions,
   ): Promise<void> {
-    // What the caller's callback throws is the caller's: it fails the creation, wherever it was called from.
+    // An error of the caller's callback fails the creation, wherever the callback was called.
     const callbackFailed = deferred<never>();
     const report = (progress: CreateProgress) => {
       try {
@@ -192,7 +192,7 @@ export class BoxLauncher {
       const totalBytes = assets.downloadBytes(neededAssets(config));
       let loadedBytes = 0;
       const onLoaded = (bytes: number) => {
-        // The guest's own reads, once it runs, are no longer what the caller waits for.
+        // Later reads by the running guest do not count: the caller no longer waits for them.
         loadedBytes += bytes;
         if (loadedBytes <= totalBytes) report({ phase: "download", loadedBytes, totalBytes });
       };

@@ -7,57 +7,57 @@ import type { BoxStore, Release } from "../store/box-store.js";
 import { type BoxRecord, describeDamaged, describeRecord, parseRecord } from "../store/record.js";
 import type { LocalBox } from "./local-box.js";
 
-/** Between two looks at whether those who run boxes elsewhere are still there. */
+/** Interval of the checks whether the owners of boxes that run elsewhere still live. */
 const OWNER_CHECK_MS = 1000;
 
-/** Who finds a box whose owner has died holds it for a moment, to note that: nobody who starts it at that moment is to fail. */
+/** Retries for a lock that is held briefly: whoever finds a box with a dead owner locks it to record that, and a start at that moment must not fail. */
 const LOCK_TRIES = 10;
-/** Where it is held by one who runs it: a page that was left lets go a moment after the next one has begun. */
+/** Retries for a lock whose owner runs the box: a page that was left releases it a moment after the next one has begun. */
 const FIRM_LOCK_TRIES = 2;
 const LOCK_RETRY_MS = 100;
 
 /**
- * All boxes of a store: those that run here, those that run in another page or process, and those at rest. A status is never stored: it is what the lock says,
- * so a box whose owner has died reads as stopped.
+ * All boxes of a store: those that run here, those that run in another page or process, and stopped ones. A status is never stored; it follows from the lock,
+ * so a box with a dead owner counts as stopped.
  */
 export class BoxRegistry {
   /** Boxes that run here. */
   readonly running = new Map<string, LocalBox>();
 
   private readonly watchers = new Set<() => void>();
-  /** Boxes that were seen to run elsewhere. */
+  /** Ids of boxes that were last seen running elsewhere. */
   private readonly elsewhere = new Set<string>();
 
-  /** Records of boxes that ended here while there was no room for them: they tell why. */
+  /** Records of boxes that ended here when there was no room to store them. They say why. */
   private readonly unwritten = new Map<string, BoxRecord>();
   private paused = false;
 
   constructor(readonly store: BoxStore) {}
 
-  /** Whether boxes stand still. */
+  /** Whether boxes are paused. */
   get isPaused(): boolean {
     return this.paused;
   }
 
-  /** Makes the boxes that run here stand still, and those to come, or lets them go on. */
+  /** Pauses or resumes the boxes that run here, now and later. */
   setPaused(paused: boolean): void {
     this.paused = paused;
     for (const box of this.running.values()) box.setPaused(paused);
   }
 
-  /** A box runs here no more. `unwritten`: its record, where that could not be written. */
+  /** Notes that a box no longer runs here. `unwritten` is its record, if that could not be written. */
   ended(id: string, unwritten: BoxRecord | undefined): void {
     this.running.delete(id);
     if (unwritten) this.unwritten.set(id, unwritten);
     this.changed();
   }
 
-  /** Tells those who watch: something may have changed. */
+  /** Notifies watchers that a box may have changed. */
   changed(): void {
     for (const onChange of this.watchers) onChange();
   }
 
-  /** Calls `onChange` when a box may have changed, here or elsewhere, until what it resolves to is called. It keeps a process alive until then. */
+  /** Calls `onChange` when a box may have changed, here or elsewhere, until the function that it resolves to is called. Keeps a process alive until then. */
   async watch(onChange: () => void): Promise<() => void> {
     const stopStore = await this.store.watch?.(onChange);
     const life = new AbortController();
@@ -70,7 +70,7 @@ export class BoxRegistry {
     };
   }
 
-  /** An owner that dies tells nobody. Waiting in line for its lock would make others fail who try to take it. */
+  /** Polls for owners that have died, which nothing reports. Queueing for their locks would make others fail that try to take them. */
   private async watchOwners(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       for (const id of this.elsewhere) {
@@ -82,11 +82,11 @@ export class BoxRegistry {
     }
   }
 
-  /** The id of a box. BOX_NOT_FOUND. */
+  /** Resolves to the id of a box. @throws {BoxRunError} BOX_NOT_FOUND */
   async resolve(idOrName: string): Promise<string> {
     const here = this.running.get(idOrName);
     if (here?.held && !here.removed) return idOrName;
-    // No name is shaped like an id.
+    // No name looks like an id.
     const found = OWN_BOX_ID.test(idOrName)
       ? await this.describe(idOrName)
       : (await this.list()).find(({ name }) => name === idOrName);
@@ -94,7 +94,7 @@ export class BoxRegistry {
     throw notFound(idOrName);
   }
 
-  /** Every box, newest first. */
+  /** Lists all boxes, newest first. */
   async list(): Promise<BoxInfo[]> {
     const held = [...this.running.values()].filter((box) => box.held).map((box) => box.id);
     const ids = new Set([...(await this.store.list()), ...held]);
@@ -102,7 +102,7 @@ export class BoxRegistry {
     return newestFirst(boxes.filter((info) => info !== undefined));
   }
 
-  /** BOX_NOT_FOUND. */
+  /** Describes a box. @throws {BoxRunError} BOX_NOT_FOUND */
   async info(idOrName: string): Promise<BoxInfo> {
     const id = await this.resolve(idOrName);
     const info = await this.describe(id);
@@ -110,7 +110,7 @@ export class BoxRegistry {
     return info;
   }
 
-  /** Takes a box at rest. The lock is the caller's. BOX_LOCKED, BOX_NOT_FOUND, STATE_MISMATCH. */
+  /** Locks a stopped box; the caller releases it. @throws {BoxRunError} BOX_LOCKED, BOX_NOT_FOUND, STATE_MISMATCH */
   async take(id: string): Promise<{ record: BoxRecord; release: Release }> {
     const release = await this.lock(id);
     try {
@@ -123,7 +123,7 @@ export class BoxRegistry {
     }
   }
 
-  /** Removes a box at rest, if `condition` still holds once it is locked. Resolves to whether it did. BOX_LOCKED. */
+  /** Removes a stopped box, if `condition` still holds once it is locked. Resolves to whether it did. @throws {BoxRunError} BOX_LOCKED */
   async remove(id: string, condition?: (record: BoxRecord) => boolean): Promise<boolean> {
     const release = await this.lock(id, { brief: true });
     try {
@@ -140,22 +140,22 @@ export class BoxRegistry {
     }
   }
 
-  /** BOX_LOCKED. */
+  /** Locks a box, with retries. @throws {BoxRunError} BOX_LOCKED */
   private async lock(id: string, options = { brief: false }): Promise<Release> {
-    // One that is ending here lets go when its Worker has let go of the disk.
+    // A box that is ending here releases its lock when its Worker has closed the disk.
     await this.running.get(id)?.ended;
     for (let tries = 1; ; tries++) {
       const release = await this.store.lock(id, options);
       if (release) return release;
       const owner = await this.store.lockOwner?.(id);
-      // Nobody can be told of: it may have been let go meanwhile.
+      // Without a known owner, the lock may have been released meanwhile.
       const firm = owner !== undefined && !owner.brief;
       if (tries >= (firm ? FIRM_LOCK_TRIES : LOCK_TRIES)) throw await this.lockedElsewhere(id);
       await pause(LOCK_RETRY_MS);
     }
   }
 
-  /** The error of a box that another page or process runs. */
+  /** Creates the error for a box that another page or process runs. */
   async lockedElsewhere(id: string): Promise<BoxRunError> {
     const found = await this.store.lockOwner?.(id);
     const owner = found?.who ?? "another page or process of this machine";
@@ -168,14 +168,14 @@ export class BoxRegistry {
     });
   }
 
-  /** Undefined when there is no such box, or only what is left of a creation that was cut off. */
+  /** Describes a box. Undefined when there is none, or only the rest of an interrupted creation. */
   private async describe(id: string): Promise<BoxInfo | undefined> {
     const here = this.running.get(id);
     if (here?.removed) return;
     if (here?.held) return here.info;
     const persistent = this.store.persistent === true;
     try {
-      // In this order: a box that ends between the two reads as running, which it was.
+      // The lock is read first: a box that ends between the two reads counts as running, which it was.
       const locked = await this.store.isLocked(id);
       if (locked) this.elsewhere.add(id);
       else this.elsewhere.delete(id);
@@ -187,13 +187,13 @@ export class BoxRegistry {
       const cutOff = record.stoppedAt === null;
       return describeRecord(cutOff ? await this.settle(id, record) : record, false, persistent);
     } catch (error) {
-      // One that cannot be read must not hide all others.
+      // A box that cannot be read must not hide all others.
       if (isBoxRunError(error)) return describeDamaged(id, error);
       throw error;
     }
   }
 
-  /** Removes what nobody has finished. */
+  /** Removes the rest of an interrupted creation. */
   private async clear(id: string): Promise<undefined> {
     const release = await this.tryLock(id);
     if (!release) return;
@@ -206,7 +206,7 @@ export class BoxRegistry {
     }
   }
 
-  /** A run that was cut off ended at some time before it is found: that is when it counts as stopped. */
+  /** Sets the time at which an interrupted run ended to now, since the real time is unknown. */
   private async settle(id: string, record: BoxRecord): Promise<BoxRecord> {
     const known = this.unwritten.get(id);
     const settled =
@@ -218,7 +218,7 @@ export class BoxRegistry {
     try {
       const stored = await this.store.readRecord(id);
       if (stored !== undefined && parseRecord(id, stored).stoppedAt === null) {
-        // On a full disk it is only told, and written the next time.
+        // On a full disk it is only reported, and written the next time.
         await this.store.writeRecord(id, settled).then(
           () => this.unwritten.delete(id),
           () => {},
@@ -230,7 +230,7 @@ export class BoxRegistry {
     return settled;
   }
 
-  /** Null, too, where there is no room for a lock: on a full disk boxes can be seen all the same. */
+  /** Tries to lock a box. Null, too, when there is no room for a lock, so that boxes can be listed on a full disk. */
   private async tryLock(id: string): Promise<Release | null> {
     try {
       return await this.store.lock(id, { brief: true });
@@ -241,7 +241,7 @@ export class BoxRegistry {
   }
 }
 
-/** The error of a box that is not there. */
+/** Creates the error for a box that does not exist. */
 export function notFound(idOrName: string): BoxRunError {
   return new BoxRunError("BOX_NOT_FOUND", `there is no box ${JSON.stringify(idOrName)}`);
 }

@@ -1,26 +1,26 @@
 import type { ImageTrouble } from "../assets/image-chunks.js";
 
-/** Warnings of a box that runs (`info.local.warnings`). */
+/** Warnings of a running box (`info.local.warnings`). */
 export class BoxWarnings {
   private notes: string[] = [];
   private trouble: ImageTrouble = { offline: null, damaged: null };
   private unstored: string | null = null;
 
-  /** `onChanged` is called when there are others than before, but not for the notes of the start: what runs then is news itself. */
+  /** `onChanged` is called when the warnings change, but not for the notes of the start, which is reported as a change itself. */
   constructor(private readonly onChanged: () => void) {}
 
-  /** Sets the notes of the start, which hold for as long as the box runs. */
+  /** Sets the notes of the start, which stay for as long as the box runs. */
   setNotes(notes: string[]): void {
     this.notes = notes;
   }
 
-  /** Sets why the guest cannot read part of its image, and clears what is over. */
+  /** Sets the reason why the guest cannot read a part of its image, and clears the one that is over. */
   setTrouble(trouble: ImageTrouble): void {
     this.trouble = trouble;
     this.onChanged();
   }
 
-  /** Notes that something written could not be stored. Nothing clears that. */
+  /** Notes that written data could not be stored. This warning is never cleared. */
   setUnstored(why: string): void {
     if (this.unstored !== null) return;
     this.unstored = why;

@@ -2,21 +2,21 @@ import type { BoxInfo, BoxSpec, Capabilities } from "../../backend/backend.js";
 import { BoxRunError, invalid, unsupported } from "../../backend/errors.js";
 import { MAX_PATH } from "../protocol/frame-types.js";
 
-/** The least that boots, and the most that v86 can address. */
+/** Limits of a machine's memory: the least with which it boots, and the most that v86 can address. */
 const MIN_MEMORY_MB = 96;
 const MAX_MEMORY_MB = 2000;
 /**
- * Of a device's memory, what its boxes may have together unless the options say so. A machine takes of its memory what its guest has touched: an idle box of 1024 MB has some 60 to 150 MB, a busy one seldom more
- * than a third.
+ * Boxes may have this multiple of the device's memory together, unless the options say otherwise. A machine only takes the memory that its guest has touched:
+ * an idle box of 1024 MB has some 60 to 150 MB, a busy one rarely more than a third.
  */
 const SHARE_OF_DEVICE = 2;
-/** Where a browser does not tell. */
+/** Assumed memory of a device whose browser does not report it. */
 const USUAL_DEVICE_MB = 8192;
 const MAX_DISK_GB = 64;
-/** v86 has one processor; a box may ask for more, and gets that one. */
+/** Largest number of processors that a box may ask for. v86 has one, which it gets. */
 export const MAX_CPU = 64;
 
-/** What the local backend can do, and why it cannot what it cannot. */
+/** Capabilities of the local backend, with the reasons for those that it lacks. */
 export const CAPABILITIES: Capabilities = {
   bytes: true,
   cursor: true,
@@ -32,7 +32,7 @@ export const CAPABILITIES: Capabilities = {
   stderr: true,
 };
 
-/** VALIDATION_ERROR. */
+/** Checks the memory of a box. @throws {BoxRunError} VALIDATION_ERROR */
 export function requireMemory(memoryMb: number): void {
   if (Number.isSafeInteger(memoryMb) && memoryMb >= MIN_MEMORY_MB && memoryMb <= MAX_MEMORY_MB) return;
   throw invalid(
@@ -40,19 +40,19 @@ export function requireMemory(memoryMb: number): void {
   );
 }
 
-/** What boxes may have together, in MiB: the option, else by what the device has. */
+/** Returns the memory in MiB that boxes may have together: the option, else a multiple of the device's. */
 export function totalMemoryMb(option: number | undefined, deviceMb: number | undefined): number {
   return option ?? SHARE_OF_DEVICE * (deviceMb ?? USUAL_DEVICE_MB);
 }
 
 type Running = readonly Pick<BoxInfo, "id" | "name" | "memoryMb">[];
 
-/** What those that run leave of it. */
+/** Returns the memory that running boxes leave free. */
 export function freeMemoryMb(totalMb: number, running: Running): number {
   return totalMb - running.reduce((sum, { memoryMb }) => sum + memoryMb, 0);
 }
 
-/** Refuses a box that does not fit beside those that run: RESOURCE_EXCEEDED. */
+/** Checks that a box fits beside the running ones. @throws {BoxRunError} RESOURCE_EXCEEDED */
 export function requireRoom(askedMb: number, totalMb: number, running: Running): void {
   const freeMb = freeMemoryMb(totalMb, running);
   if (askedMb <= freeMb) return;
@@ -67,7 +67,7 @@ export function requireRoom(askedMb: number, totalMb: number, running: Running):
   );
 }
 
-/** Refuses a box that cannot be made here: VALIDATION_ERROR, UNSUPPORTED. */
+/** Checks that a box can be created here. @throws {BoxRunError} VALIDATION_ERROR, UNSUPPORTED */
 export function requireBuildable(spec: BoxSpec): void {
   requireMemory(spec.memoryMb);
   if (spec.diskSizeGb > MAX_DISK_GB) {

@@ -1,12 +1,14 @@
 import { invalid } from "../../backend/errors.js";
 import { MAX_PATH, MAX_STRING, MAX_STRINGS, STRING_OVERHEAD } from "../protocol/frame-types.js";
 
-/** Linux counts the program's path, too, as it is found in the box: room is kept for the longest. */
+/** Limit of Linux for a command, less the longest path: Linux also counts the program's path as it is found in the box. */
 const LIMIT = MAX_STRINGS - (MAX_PATH + 1);
 const HINT = "upload what is long as a file, or pass it as stdin";
 
 /**
- * Refuses a command that Linux would not start for its size. VALIDATION_ERROR names what is too long, by how much, and the limit.
+ * Checks that a command is not too large for Linux.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR, naming the part that is too long, by how much, and the limit
  *
  * @example
  * requireCommandSize(["echo", "hello"], { PATH: "/bin" });

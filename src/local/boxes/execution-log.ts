@@ -2,28 +2,28 @@ import type { BackendEvent, OutputStream } from "../../backend/backend.js";
 import { untilAborted } from "../../util/abort.js";
 import { type Deferred, deferred } from "../../util/deferred.js";
 
-/** Charged for an entry beside its bytes, so that a command which prints byte by byte fills the log and not the memory. */
+/** Charge for each entry beside its bytes, so that a command which prints byte by byte fills the log and not the memory. */
 const ENTRY_OVERHEAD_BYTES = 128;
 
 type LogEvent = Extract<BackendEvent, { type: "log" }>;
 
 interface Reader {
-  /** The last seq it has taken. */
+  /** Position of the last event that the reader has taken. */
   cursor: number;
 }
 
 /**
  * The output of one execution, read by any number of cursors.
  *
- * The first of it is kept for good, for as long as `takeRoom` gives room, and up to there the command never waits for a reader. What comes later is held only
- * until every live reader has taken it, and `onReleased` is called then: the command runs at their pace. With no reader, it is dropped.
+ * The first part of the output is kept for good, for as long as `takeRoom` returns true, and up to there the command never waits for a reader. Later output is
+ * held only until every live reader has taken it, and `onReleased` is called then, so that the command runs at their pace. Without a reader, it is dropped.
  */
 export class ExecutionLog {
   private readonly kept: LogEvent[] = [];
-  /** What is kept for good, with what each entry costs beside its bytes. */
+  /** Size of the output that is kept for good, with the overhead of its entries. */
   keptBytes = 0;
   private full = false;
-  /** Numbered without a gap. The first `passed` of them have been taken by all. */
+  /** Later events, with consecutive positions. All readers have taken the first `passed` of them. */
   private readonly passing: LogEvent[] = [];
   private passed = 0;
   private exit: BackendEvent | undefined;
@@ -32,7 +32,7 @@ export class ExecutionLog {
   private readonly readers = new Set<Reader>();
   private changed: Deferred<void> = deferred();
   private pacing = true;
-  /** Bytes that nobody will ever read. */
+  /** Number of bytes that were dropped. */
   droppedBytes = 0;
 
   constructor(
@@ -41,7 +41,7 @@ export class ExecutionLog {
   ) {}
 
   append(stream: OutputStream, bytes: Uint8Array): void {
-    // A small piece of a large message would keep all of the message in memory.
+    // A small view of a large buffer would keep all of it in memory.
     const own = bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes;
     const event: LogEvent = { type: "log", stream, bytes: own, seq: ++this.lastSeq };
     const cost = bytes.byteLength + ENTRY_OVERHEAD_BYTES;
@@ -57,38 +57,38 @@ export class ExecutionLog {
     this.wake();
   }
 
-  /** What is kept for good, in order. */
+  /** Events that are kept for good, in order. */
   get head(): readonly LogEvent[] {
     return this.kept;
   }
 
-  /** Of the last event so far. */
+  /** Position of the last event so far. */
   get seq(): number {
     return this.lastSeq;
   }
 
-  /** No more output comes. */
+  /** Notes the end of the command. */
   finish(exitCode: number | null): void {
     if (this.failure) return;
     this.exit ??= { type: "exit", exitCode, seq: ++this.lastSeq };
     this.wake();
   }
 
-  /** The end will never be known: readers get what there is, then this error. */
+  /** Notes that the end will never be known: readers get the events so far, then this error. */
   fail(error: Error): void {
     if (this.exit) return;
     this.failure ??= error;
     this.wake();
   }
 
-  /** From now on nothing waits for a reader: the command is being ended, and must not be held up by output that nobody takes. */
+  /** Stops waiting for readers: the command is being ended, which output that nobody takes must not delay. */
   stopPacing(): void {
     this.pacing = false;
     for (const event of this.passing.splice(0).slice(this.passed)) this.drop(event);
     this.passed = 0;
   }
 
-  /** Every event after `after`, then live, up to and including "exit". */
+  /** Yields every event after `after`, then live ones, up to and including "exit". */
   async *read(after: number, signal?: AbortSignal): AsyncGenerator<BackendEvent, void, undefined> {
     const reader: Reader = { cursor: after };
     this.readers.add(reader);
@@ -98,7 +98,7 @@ export class ExecutionLog {
         const event = this.next(reader.cursor);
         if (!event) {
           if (this.failure) throw this.failure;
-          // Nothing comes after the exit, wherever the reader began.
+          // Nothing follows the exit, wherever the reader began.
           if (this.exit) return;
           await untilAborted(this.changed.promise, signal);
           continue;
@@ -115,7 +115,7 @@ export class ExecutionLog {
   }
 
   private next(cursor: number): BackendEvent | undefined {
-    // Kept events are numbered from 1 without a gap.
+    // Kept events have the positions from 1 on, without a gap.
     const kept = this.kept[cursor];
     if (kept) return kept;
     const first = this.passing[this.passed];
@@ -126,7 +126,7 @@ export class ExecutionLog {
     return this.exit && this.exit.seq > cursor ? this.exit : undefined;
   }
 
-  /** Lets go of what all readers have taken. */
+  /** Drops events that all readers have taken. */
   private release(): void {
     let slowest = Number.POSITIVE_INFINITY;
     for (const reader of this.readers) slowest = Math.min(slowest, reader.cursor);

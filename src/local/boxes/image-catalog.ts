@@ -13,14 +13,14 @@ import type { LocalOptions } from "./options.js";
 export const DEFAULT_DISK = "disk-8g";
 export const GROWING_DISK = "disk-1g";
 
-/** SHA-256 of images by that of their packed list of chunks, which is what records of boxes had at first: of those images that have not changed since. */
+/** SHA-256 of images by that of their packed list of chunks, which early records of boxes have. Only for images that have not changed since. */
 const BASE_OF_CHUNK_LIST: Readonly<Record<string, string>> = {
   // tiny
   "4f501e23d650cbbd071604c4da5d8fbe475c1323fcced8317cfca176559d3018":
     "8932564797a6dcb5ea62d60cc4f8a3191c084317831da8143d2ff1ab65197bf4",
 };
 
-/** The images that boxes can be made of, by all their names, and the emulator they run in. */
+/** The images that boxes can be created from, by all their names, and the emulator that they run in. */
 export class ImageCatalog {
   readonly location: string;
   private assets: Promise<Assets> | undefined;
@@ -33,7 +33,7 @@ export class ImageCatalog {
     this.location = host.assetsLocation(options.assets);
   }
 
-  /** What there is to make boxes of. */
+  /** Lists the images. */
   async list(): Promise<ImageInfo[]> {
     const assets = await this.open();
     return assets.manifest.images.map((image) => ({
@@ -45,7 +45,7 @@ export class ImageCatalog {
     }));
   }
 
-  /** Fetches all of an image. UNSUPPORTED where nothing is kept, IMAGE_PULL_FAILED. */
+  /** Fetches a whole image. @throws {BoxRunError} IMAGE_PULL_FAILED; UNSUPPORTED when nothing that is fetched can be kept */
   async pull(
     name: string,
     { signal, onProgress }: { signal?: AbortSignal; onProgress?: (progress: TransferProgress) => void },
@@ -65,17 +65,17 @@ export class ImageCatalog {
     await fetchAll(source, [...files, ...chunks], { ...(signal && { signal }), onBytes });
   }
 
-  /** What of an image, beside its chunks, boxes of the default sizes need. */
+  /** Returns the files that boxes of the default sizes need, beside the chunks of their image. */
   private pullFiles({ manifest }: Assets, image: ImageManifest) {
     const snapshots = image.snapshots.filter(({ memoryMb }) => memoryMb === DEFAULT_MEMORY_MB);
-    // A snapshot of two machines is listed for each.
+    // A snapshot of two machines is listed for each of them.
     const names = new Set(snapshots.map(({ name }) => name));
     for (const name of ["v86.wasm", DEFAULT_DISK, GROWING_DISK, image.base]) names.add(name);
     const files = [...names].flatMap((name) => manifest.files[name] ?? []);
     return { files, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
   }
 
-  /** The assets, and the manifest that was read once. IMAGE_PULL_FAILED. */
+  /** Opens the assets and reads their manifest, once. @throws {BoxRunError} IMAGE_PULL_FAILED */
   open(): Promise<Assets> {
     this.assets ??= retryLater(this.readAssets(), () => {
       this.assets = undefined;
@@ -88,7 +88,7 @@ export class ImageCatalog {
     return new Assets(source, await readManifest(source));
   }
 
-  /** The emulator, compiled once for all boxes. */
+  /** Compiles the emulator, once for all boxes. */
   compileEmulator(assets: Assets): Promise<WebAssembly.Module> {
     this.emulator ??= retryLater(assets.compile("v86.wasm"), () => {
       this.emulator = undefined;
@@ -96,7 +96,7 @@ export class ImageCatalog {
     return this.emulator;
   }
 
-  /** IMAGE_PULL_FAILED. */
+  /** Finds an image by one of its names. @throws {BoxRunError} IMAGE_PULL_FAILED */
   find({ manifest }: Assets, asked: string): ImageManifest {
     const { images } = manifest;
     const found = images.find(({ name, aliases }) => name === asked || aliases.includes(asked));
@@ -120,10 +120,10 @@ export class ImageCatalog {
     });
   }
 
-  /** The image that a box was made of, or is to be. IMAGE_PULL_FAILED, STATE_MISMATCH. */
+  /** Returns the image of a box. @throws {BoxRunError} IMAGE_PULL_FAILED, STATE_MISMATCH */
   imageOf(assets: Assets, { spec, image: made, id }: BoxRecord): ImageManifest {
     const image = this.find(assets, made?.name ?? spec.image);
-    // What says nothing of the contents was made of the first image of that name, or is not made yet.
+    // A record without a hash belongs to the first image of that name, or to a box that is being created.
     const base = made?.baseSha256 ?? (made?.base && BASE_OF_CHUNK_LIST[made.base]) ?? made?.base;
     if (!base || base === image.baseSha256) return image;
     throw new BoxRunError(
@@ -134,7 +134,7 @@ export class ImageCatalog {
   }
 }
 
-/** The name of the snapshot that a box of the default size starts from. */
+/** Returns the name of the snapshot from which a box of the default size starts. */
 function defaultSnapshot(image: ImageManifest): string {
   const found = image.snapshots.find(({ memoryMb, disk }) => memoryMb === DEFAULT_MEMORY_MB && disk !== null);
   return found?.name ?? "kernel";

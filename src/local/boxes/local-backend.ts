@@ -32,13 +32,13 @@ import type { LocalBox } from "./local-box.js";
 import type { LocalExecution } from "./local-execution.js";
 import type { LocalOptions } from "./options.js";
 
-/** A command of this run, or of an earlier one. */
+/** A command of this run of its box, or of an earlier one. */
 interface KnownExecution extends FinishedExecution {
   box: LocalBox | undefined;
   live: LocalExecution | undefined;
 }
 
-/** Boxes that run here, each an emulated machine in a Worker of its own. */
+/** A backend whose boxes run here, each an emulated machine in a Worker of its own. */
 export class LocalBackend implements Backend {
   readonly capabilities = CAPABILITIES;
   readonly keepsTimeLimits = true;
@@ -115,7 +115,7 @@ export class LocalBackend implements Backend {
     return (await this.openRegistry()).watch(onChange);
   }
 
-  /** Works after `close`, too: who created a box may remove it whenever they are done with it. */
+  /** Works after `close`, too: whoever created a box may remove it at any time. */
   async removeBox(id: string, { force }: { force: boolean }): Promise<void> {
     const registry = await this.openRegistry();
     const boxId = await registry.resolve(id);
@@ -127,7 +127,7 @@ export class LocalBackend implements Backend {
       });
     }
     await box.remove();
-    // Where it was being stopped meanwhile, its files are still there.
+    // If the box was being stopped meanwhile, its files still exist.
     if ((await registry.store.readRecord(boxId)) !== undefined) await registry.remove(boxId);
   }
 
@@ -138,9 +138,9 @@ export class LocalBackend implements Backend {
     const isOld = (stoppedAt: Date | null) => stoppedAt !== null && stoppedAt.getTime() <= limit;
     let removed = 0;
     for (const { id, status, stoppedAt } of await registry.list()) {
-      // One that cannot be read says neither: it may be another version's.
+      // A box that cannot be read is kept: it may belong to another version.
       if ((status !== "stopped" && status !== "error") || !isOld(stoppedAt)) continue;
-      // Somebody may start it, or remove it, at this very moment; or has used it since it was listed.
+      // Somebody may start or remove it at this moment, or may have used it since it was listed.
       const unused = ({ stoppedAt: at }: BoxRecord) => isOld(at === null ? null : new Date(at));
       const done = await registry.remove(id, unused).catch((error) => {
         if (isBoxRunError(error) && error.code === "BOX_LOCKED") return false;
@@ -247,7 +247,7 @@ export class LocalBackend implements Backend {
     const closed = new BoxRunError("BOX_NOT_RUNNING", "this client was closed");
     await Promise.all(
       [...registry.running.values()].map((box) =>
-        // One that is still being made ends as its maker's abort would end it; in memory there is nothing to keep.
+        // A creation in progress ends as if it were aborted. In memory there is nothing to keep.
         registry.store.persistent === true && box.info.status === "running"
           ? // One that is being stopped still has to write what its guest has not: it is waited for.
             (box.stopping ?? box.stop()).catch(() => box.end(closed))
@@ -287,7 +287,7 @@ export class LocalBackend implements Backend {
     return { id, box: registry.running.get(id), finished };
   }
 
-  /** A box that runs here. BOX_NOT_FOUND, BOX_NOT_RUNNING, BOX_LOCKED. */
+  /** Finds a box that runs here. @throws {BoxRunError} BOX_NOT_FOUND, BOX_NOT_RUNNING, BOX_LOCKED */
   private async box(idOrName: string): Promise<LocalBox> {
     this.requireOpen();
     const registry = await this.openRegistry();

@@ -29,29 +29,29 @@ import { requireCommandSize } from "./command-size.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
 import { LocalTerminal } from "./local-terminal.js";
 
-/** Memory that the guest's kernel and agent keep for themselves, so that a command which fills the box meets its limit first. */
+/** Memory that is reserved for the guest's kernel and agent, so that a command that fills the box meets its own limit first. */
 const RESERVED_BYTES = 24 * 2 ** 20;
-/** And per byte of memory, for the kernel's own table of pages. */
+/** The same per byte of memory, for the kernel's own table of pages. */
 const RESERVED_SHARE = 0.02;
-/** Processes and threads in a box: enough for any build, few enough that a fork bomb stays a nuisance. */
+/** Limit of the processes and threads in a box: enough for any build, and few enough that a fork bomb stays a nuisance. */
 const PROCESS_LIMIT = 1024;
 const ENTROPY_BYTES = 64;
-/** For a script that is done to wait until what it has written is stored: on a slow disk all that a guest holds in memory. */
+/** Longest time that a finished script waits until its writes are stored: on a slow disk, all that a guest holds in memory. */
 const STORE_DEADLINE_MS = 60_000;
 
-/** What a box needs of the backend it belongs to. */
+/** The parts of the backend that its boxes use. */
 export interface BoxContext {
   store: BoxStore;
   logLimitBytes: number;
   durability: "relaxed" | "strict";
   isPaused(): boolean;
-  /** What is to be seen of the box has changed. */
+  /** Called when the visible state of the box has changed. */
   onChanged(): void;
-  /** The machine has ended: the box is nobody's now, and its lock is free. `unwritten`: its record, where there was no room for that. Called once. */
+  /** Called once when the machine has ended and the lock is released. `unwritten` is the box's record, if there was no room to store it. */
   onEnded(box: LocalBox, unwritten?: BoxRecord): void;
 }
 
-/** A box that runs here: its lock, its machine, its guest and its executions. Once it has ended, another one stands for the next run. */
+/** A box that runs here: its lock, its machine, its guest and its executions. Once it has ended, a new object stands for the next run. */
 export class LocalBox {
   private readonly machine: MachineHandle;
   private readonly guest: Guest;
@@ -61,19 +61,19 @@ export class LocalBox {
   private bootedBy: NonNullable<BoxInfo["local"]>["boot"] = null;
   private readonly warnings: BoxWarnings;
   private holders = 0;
-  /** Counts how often the last holder has gone: of those that wait for the store, only the latest lets go. */
+  /** Counts how often the last holder has left. Of those that wait for the store, only the latest lets the process end. */
   private lettingGo = 0;
   private paused = false;
   private stopped: Promise<void> | undefined;
   private ending: Promise<void> | undefined;
   private writing: Promise<void> = Promise.resolve();
   private failure: BoxRunError | undefined;
-  /** False until its lock is held: until then nobody knows of it, and it may come to nothing. */
+  /** False until the lock is held. Until then nobody sees the box, and its creation may fail. */
   held = false;
-  /** Nobody sees it any more; its files are on their way out. */
+  /** True when the box is being removed, and no longer visible. */
   removed = false;
 
-  /** `lock` and the machine are this object's from now on, to release and to end. */
+  /** Takes over `lock` and the machine, to release and to end them. */
   constructor(
     private record: BoxRecord,
     private readonly lock: Promise<Release>,
@@ -84,7 +84,7 @@ export class LocalBox {
       this.held = true;
       context.onChanged();
     };
-    // What it fails with is told by `boot`.
+    // `boot` reports the error of the lock.
     lock.then(onHeld, () => {});
     this.guest = owned.guest;
     this.machine = owned.handle;
@@ -107,23 +107,23 @@ export class LocalBox {
   get info(): BoxInfo {
     const { store } = this.context;
     const info = describeRecord(this.record, this.state !== "ended", store.persistent === true);
-    // A box that is on its way up, for the first time or again, takes no commands yet.
+    // A box that is being started takes no commands yet.
     if (this.state === "booting") info.status = "creating";
     const now = this.state !== "ended" && { boot: this.bootedBy, warnings: this.warnings.list() };
     return structuredClone({ ...info, local: { ...info.local!, ...now } });
   }
 
-  /** Set once the box is being ended: resolves when it has been given back. */
+  /** Set once the box is being ended; resolves when its lock is released. */
   get ended(): Promise<void> | undefined {
     return this.ending;
   }
 
-  /** Notes which image it is made of, to be kept with it. */
+  /** Records the image that the box is made of. */
   describeImage(image: NonNullable<BoxRecord["image"]>): void {
     this.record = { ...this.record, image };
   }
 
-  /** Brings the machine up and makes the box in it. When it rejects, {@link end} is the caller's to call. */
+  /** Starts the machine and sets up the box in it. If it rejects, the caller must call {@link end}. */
   async boot(
     config: MachineConfig,
     emulator: Promise<WebAssembly.Module>,
@@ -138,7 +138,7 @@ export class LocalBox {
       onStarting: () => onProgress({ phase: "boot" }),
     };
     const started = this.machine.start(config, emulator);
-    // Until it is awaited, its failure is nobody's.
+    // Avoids an unhandled rejection until it is awaited.
     started.catch(() => {});
     await this.lock;
     const contents = config.disk === null ? store.keptDisk(this.id) : undefined;
@@ -167,7 +167,7 @@ export class LocalBox {
     this.warnings.setNotes([...warnings, ...notes]);
     await this.write({ made: true, startedAt: new Date().toISOString(), stoppedAt: null, error: null });
     if (this.failure) throw this.failure;
-    // Given up while that was written.
+    // The box was ended while the record was written.
     if (this.ending) throw new BoxRunError("BOX_NOT_RUNNING", `box ${this.id} was ended`);
     this.state = "running";
     this.context.onChanged();
@@ -175,17 +175,17 @@ export class LocalBox {
     onProgress({ phase: "ready" });
   }
 
-  /** Makes it stand still, with all clocks of what runs in it, or lets it go on. */
+  /** Pauses or resumes the machine, with the clocks of everything that runs in it. */
   setPaused(paused: boolean): void {
     if (this.state !== "running" || paused === this.paused) return;
     this.paused = paused;
     this.guest.clock.setPaused(paused);
     this.machine.pause(paused);
-    // For it no time went by.
+    // No time has passed for the guest.
     if (!paused) this.guest.setClock();
   }
 
-  /** Keeps the process alive while `work` is under way, and then until what it has written is stored. */
+  /** Keeps the process alive while `work` is pending, and then until its writes are stored. */
   hold = async <T>(work: () => Promise<T>): Promise<T> => {
     if (this.holders++ === 0) this.machine.hold(true);
     try {
@@ -235,7 +235,7 @@ export class LocalBox {
     });
   }
 
-  /** Of this run. */
+  /** Finds an execution of this run of the box. */
   execution(execId: string): LocalExecution | undefined {
     return this.executions.get(execId);
   }
@@ -276,7 +276,11 @@ export class LocalBox {
     return operateOnFiles(this.guest, this.hold, operation, signal);
   }
 
-  /** Ends what runs in the guest, unmounts its disk, and gives the box back. RUNTIME_ERROR, with the box stopped all the same, when the guest does not do so. */
+  /**
+   * Ends all commands, unmounts the disk and releases the box.
+   *
+   * @throws {BoxRunError} RUNTIME_ERROR, with the box stopped all the same, when the guest does not shut down
+   */
   async stop(): Promise<void> {
     this.requireRunning();
     this.setPaused(false);
@@ -292,7 +296,7 @@ export class LocalBox {
 
   private async shutDown(): Promise<void> {
     this.executions.expectEnd("the box was stopped");
-    // Shells for people ignore TERM.
+    // Interactive shells ignore TERM.
     for (const terminal of this.terminals) void terminal.close();
     let failed: unknown;
     try {
@@ -320,7 +324,7 @@ export class LocalBox {
   }
 
   /**
-   * Ends the machine, running or not, and gives the box back with its record changed so. What is pending rejects with `error`. Idempotent: later calls
+   * Ends the machine, running or not, changes the record and releases the box. Pending calls reject with `error`. Idempotent: later calls
    * wait for the first.
    */
   end(error: BoxRunError, change: Partial<BoxRecord> = {}): Promise<void> {
@@ -331,7 +335,7 @@ export class LocalBox {
     return this.ending;
   }
 
-  /** Ends the machine, running or not, and removes all that is kept of the box. */
+  /** Ends the machine, running or not, and removes everything that is stored of the box. */
   remove(): Promise<void> {
     const error = new BoxRunError("BOX_NOT_FOUND", `box ${this.id} was removed`);
     this.removed = true;
@@ -341,11 +345,11 @@ export class LocalBox {
 
   private async finish(error: BoxRunError, settle: () => Promise<void>): Promise<void> {
     this.state = "ended";
-    // Before the lock is given back, nobody may write to the disk any more.
+    // Nobody may write to the disk after the lock is released.
     await this.machine.kill();
     this.guest.lose(error);
     await this.executions.flush();
-    // What is written after the lock is free would be written over somebody else's.
+    // A write after the lock is released would overwrite another owner's.
     await this.writing.catch(() => {});
     const release = await this.lock.catch(() => undefined);
     let settled = !release;
@@ -353,7 +357,7 @@ export class LocalBox {
       if (release) await settle();
       settled = true;
     } finally {
-      // A record that could not be written, on a full disk, is made good by whoever finds it next.
+      // If the record could not be written, on a full disk, whoever finds the box next corrects it.
       await release?.().catch(() => {});
       this.context.onEnded(this, settled || this.removed ? undefined : this.record);
     }
@@ -361,7 +365,7 @@ export class LocalBox {
 
   private noteTrouble(trouble: ImageTrouble): void {
     const why = trouble.offline ?? trouble.damaged;
-    // What is made of an image that cannot be read is no box.
+    // A box whose image cannot be read must not be created.
     if (why !== null && this.state === "booting") {
       const retryable = trouble.offline !== null;
       return this.machine.end(new BoxRunError("IMAGE_PULL_FAILED", why, { retryable }));
@@ -371,7 +375,7 @@ export class LocalBox {
 
   private fail(error: BoxRunError): void {
     this.failure = error;
-    // A boot that fails is its caller's to end: a box that was never made leaves nothing behind.
+    // The caller handles a boot that fails: a box that was never created leaves nothing behind.
     if (this.state === "booting") return;
     const { code, message } = error;
     this.end(error, { stoppedAt: new Date().toISOString(), error: { code, message } }).catch(() => {});

@@ -10,28 +10,28 @@ import { encodeEntry } from "../store/history.js";
 import { ExecutionLog } from "./execution-log.js";
 import { signalNumber } from "./signals.js";
 
-/** Between TERM and KILL when a command is canceled or out of time. */
+/** Time between TERM and KILL when a command is canceled or timed out. */
 export const KILL_GRACE_MS = 1000;
-/** For the agent to say that a command runs, or why it does not. */
+/** Time for the agent to report that a command runs, or why not. */
 export const START_DEADLINE_MS = 60_000;
-/** After KILL the guest's kernel has this long to end the group; then the guest is not working any more. */
+/** Time for the guest's kernel to end the group after KILL. After that the guest counts as broken. */
 export const KILL_DEADLINE_MS = 30_000;
-/** A command line may be long; messages are not. */
+/** Length at which a command is cut in messages. */
 const MAX_NAME_LENGTH = 200;
-/** The end of each output: there a shell says what became of a program. */
+/** Number of bytes that are kept of the end of each output, where a shell reports what became of a program. */
 const LAST_BYTES = 1000;
 
 /** The box that a command runs in. */
 export interface ExecutionOwner {
-  /** Memory of its machine, in MiB. */
+  /** Memory of the machine, in MiB. */
   readonly memoryMb: number;
-  /** The guest does not do with it what it must, as `what` says: its machine is not to be trusted any more. */
+  /** Called when the guest does not start or end the command, as `what` says: its machine can no longer be trusted. */
   onStuck(what: string): void;
-  /** It has ended, whatever the reason. Called once. */
+  /** Called once when the command has ended, for whatever reason. */
   onFinished(execution: LocalExecution): void;
 }
 
-/** One command of a local box: its state, its log, and the process in the guest while there is one. */
+/** A command of a local box: its state, its log, and the process in the guest while there is one. */
 export class LocalExecution implements ProcessEvents {
   private readonly log: ExecutionLog;
   private readonly process: GuestProcess;
@@ -71,7 +71,7 @@ export class LocalExecution implements ProcessEvents {
     }
   }
 
-  /** Resolves once the command runs, or has ended as a command that cannot be found does. Rejects when it never can. */
+  /** Resolves once the command runs, or has ended because its program cannot be found. Rejects when it cannot be started. */
   async started(): Promise<void> {
     const stop = this.guest.clock.startTimer(START_DEADLINE_MS, () =>
       this.owner.onStuck(`the guest does not start a command, ${this.name}, within ${START_DEADLINE_MS} ms`),
@@ -92,17 +92,17 @@ export class LocalExecution implements ProcessEvents {
     return { ...structuredClone(this.state), ...(this.log.droppedBytes > 0 && { truncated: true }) };
   }
 
-  /** For messages: what a user knows it by. */
+  /** Name of the command for messages. */
   private get name(): string {
     return JSON.stringify(this.state.cmd).slice(0, MAX_NAME_LENGTH);
   }
 
-  /** For the box's history. */
+  /** Entry of the command in the box's history. */
   get entry(): object {
     return encodeEntry(this.info, this.state.finishedAt ? this.log.head : [], this.log.seq);
   }
 
-  /** Of output that is kept. */
+  /** Size of the output that is kept. */
   get logBytes(): number {
     return this.log.keptBytes;
   }
@@ -116,7 +116,7 @@ export class LocalExecution implements ProcessEvents {
     return this.info;
   }
 
-  /** Again while it is being ended: waits for that. */
+  /** Cancels the command. While it is already being ended, only waits for that. */
   async cancel(): Promise<ExecInfo> {
     this.refuseWhenFinished();
     this.end("canceled", null);
@@ -173,7 +173,7 @@ export class LocalExecution implements ProcessEvents {
     this.finish("error", null, error.message);
   }
 
-  /** Its box is being stopped: whatever ends it now, it was canceled. */
+  /** Notes that the box is being stopped: the command counts as canceled, whatever ends it now. */
   expectEnd(message: string): void {
     if (!this.state.finishedAt) this.ending ??= { status: "canceled", message };
     this.log.stopPacing();

@@ -9,20 +9,20 @@ import { GuestProcess, type ProcessEvents } from "../guest/guest-process.js";
 import type { ExitHow } from "../protocol/frame-types.js";
 import { KILL_DEADLINE_MS, KILL_GRACE_MS, START_DEADLINE_MS } from "./local-execution.js";
 
-/** Where nobody says which: the better one, if the image has it. */
+/** Command for a terminal without a given shell: bash if the image has it, else sh. */
 const ANY_SHELL = ["/bin/sh", "-c", "command -v bash > /dev/null && exec bash; exec sh"];
 
 /** The box that a terminal is in. */
 export interface TerminalOwner {
-  /** Keeps the process alive while `work` is under way. */
+  /** Keeps the process alive while `work` is pending. */
   hold<T>(work: () => Promise<T>): Promise<T>;
-  /** The guest does not start or end it, as `what` says: its machine is not to be trusted any more. */
+  /** Called when the guest does not start or end the shell, as `what` says: its machine can no longer be trusted. */
   onStuck(what: string): void;
-  /** The shell has ended, whatever the reason. Called once. */
+  /** Called once when the shell has ended, for whatever reason. */
   onFinished(terminal: LocalTerminal): void;
 }
 
-/** A shell on a terminal in the guest. What has not been read waits in the guest, but for a window's worth. */
+/** A shell on a terminal in the guest. Unread output waits in the guest, except for one window's worth. */
 export class LocalTerminal implements Terminal, ProcessEvents {
   readonly readable: ReadableStream<Uint8Array>;
   readonly writable: WritableStream<Uint8Array | string>;
@@ -72,7 +72,7 @@ export class LocalTerminal implements Terminal, ProcessEvents {
     this.forget = () => signal?.removeEventListener("abort", onAbort);
   }
 
-  /** Resolves when the shell runs, rejects when it cannot. */
+  /** Resolves when the shell runs, rejects when it cannot be started. */
   async started(): Promise<void> {
     const stop = this.guest.clock.startTimer(START_DEADLINE_MS, () =>
       this.owner.onStuck(`the guest does not start a terminal within ${START_DEADLINE_MS} ms`),
@@ -138,7 +138,7 @@ export class LocalTerminal implements Terminal, ProcessEvents {
     await this.owner.hold(() => this.process.write(bytes));
   }
 
-  /** `code` counts where nothing has failed. */
+  /** Ends the terminal. `code` is ignored after a failure. */
   private finish(code: number | null): void {
     if (!this.isOpen) return;
     this.isOpen = false;

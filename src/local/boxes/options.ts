@@ -1,45 +1,51 @@
-/** Machines to keep ready for boxes to come. */
+/** Machines of one kind to keep ready for new boxes. */
 export interface WarmBoxes {
-  /** As it will be given to `create`. */
+  /** Image name, as it will be passed to `create`. */
   image: string;
-  /** As it will be given to `create`, in MB. Default 1024. */
+  /** Memory in MiB, as it will be passed to `create`. @default 1024 */
   memoryMb?: number;
-  /** How many of them. Default 1. */
+  /** Number of machines. @default 1 */
   count?: number;
   /**
-   * A command that each runs ahead, as root and in "/", so that its like is fast from the first time on. What it writes stays in the box. It is killed when its
-   * machine becomes a box, and after a minute. That it fails does not matter. Default none, beside what every one runs.
+   * Command, as argv, that each machine runs ahead of time, as root and in "/", so that commands like it are fast from the first one on. Files that it writes
+   * stay in the box. It is killed when its machine becomes a box, and after a minute. A failure is ignored.
+   * @default none, beside the small processes that every machine runs
    */
   warmUp?: readonly string[];
 }
 
-/** Options of the local backend. */
+/** Options of the local backend, and of `local` in {@link ClientOptions}. */
 export interface LocalOptions {
   /**
-   * Where the package's assets are served: a URL, or a path in Node. Default: the package's own `dist/assets`, found relative to
-   * the module. A bundler does not copy them: name the place you serve them from.
+   * Place of the package's assets (images, kernel, emulator): a URL, or a path in Node. Bundlers do not copy them, so name the place that you serve them from.
+   * @default `dist/assets` of the package, relative to the module
    */
   assets?: string;
   /**
-   * Where boxes are kept. In Node a folder, by default `$BOXRUN_STATE_DIR/local`, else `$XDG_DATA_HOME/boxrun`, else `~/.local/share/boxrun`. In a page
-   * what the names of its databases begin with, by default "boxrun".
+   * Place where boxes are kept: a folder in Node, and in a page the prefix of the names of its databases.
+   * @default in Node `$BOXRUN_STATE_DIR/local`, else `$XDG_DATA_HOME/boxrun`, else `~/.local/share/boxrun`; in a page "boxrun"
    */
   state?: string;
-  /** A folder, in Node, for what is fetched from a web server; it is kept in one of its own there. Default `$XDG_CACHE_HOME/boxrun`, else `~/.cache/boxrun`. A page uses the browser's caches. */
+  /**
+   * Folder for assets that are fetched from a web server, in Node. They are kept in a subfolder. A page uses the browser's caches instead.
+   * @default `$XDG_CACHE_HOME/boxrun`, else `~/.cache/boxrun`
+   */
   cache?: string;
-  /** False: boxes are kept in memory and end with the page or process. Default true, where the page or process can keep anything. */
+  /** Whether boxes outlive the page or process. False: they are kept in memory. @default true, where the page or process can store anything */
   persistent?: boolean;
   /**
-   * What a write that the guest has been told is durable has survived. "relaxed", the default: the end of the page or process, at any moment.
-   * "strict": a power cut, too; each write waits for the device. Only disks are meant: in Node a box's record always waits for it.
+   * Durability of a write to a box's disk, once the guest has been told that it is done. "relaxed": it survives the end of the page or process at any moment.
+   * "strict": it survives a power cut, too, and each write waits for the device. In Node the record of a box always waits for the device.
+   * @default "relaxed"
    */
   durability?: "relaxed" | "strict";
-  /** True: an image that only stands in for the one that was asked for ("ubuntu:24.04") is refused with IMAGE_PULL_FAILED. Default false. */
+  /** Whether to refuse an image name that another image stands in for, such as "ubuntu:24.04", with IMAGE_PULL_FAILED. @default false */
   strictImages?: boolean;
   /**
-   * Machines that are started ahead, when the client comes upon the local backend, and whenever one has become a box. A `create` of the same image and memory,
-   * and of the default disk size, takes one of them, and gives its first output after some 50 ms (`tiny`) or 140 (`debian`), measured in Node;
-   * `info.local.boot` is then "warm". Each takes the memory of a box, of what boxes leave of `memoryMb`, and gives way to them. Default none.
+   * Machines that are started ahead of time: when the client chooses the local backend, and again whenever one has become a box. A `create` with the same image
+   * and memory and the default disk size takes one of them, and its first command prints after some 50 ms (`tiny`) or 140 ms (`debian`), measured in Node;
+   * `info.local.boot` is then "warm". Each takes the memory of a box from the part of `memoryMb` that boxes leave free, and is ended when a box needs it.
+   * @default none
    *
    * @example
    * const warm = [{ image: "python", count: 2, warmUp: ["python3", "-c", ""] }];
@@ -47,19 +53,22 @@ export interface LocalOptions {
    */
   warm?: readonly WarmBoxes[];
   /**
-   * What the boxes that this client runs may have together, in MiB, as they were asked for: one that does not fit is RESOURCE_EXCEEDED. Default: twice what the
-   * device has, since a box takes no more than it has used. A browser that does not tell counts as one with 8 GiB.
+   * Limit, in MiB, for the sum of `memoryMb` of the boxes that this client runs. `create` and `start` reject with RESOURCE_EXCEEDED beyond it.
+   * @default twice the memory of the device, since a box only takes the memory that it has used; 16384 in a browser that does not report the device's memory
    */
   memoryMb?: number;
   /**
-   * True, in a page: boxes stand still while the page is hidden, behind other tabs or minimized, and take no processor time. Calls wait until it is seen again.
-   * For what runs in them no time goes by: neither their time limits nor their sleeps; the date is set right afterwards. A box may be made, stopped and removed
-   * meanwhile. Default false.
+   * Whether boxes pause while their page is hidden (behind other tabs, or minimized), and take no processor time. Calls wait until the page is visible again.
+   * No time passes for commands in a paused box, neither for their time limits nor for their sleeps; the date is corrected afterwards. Boxes can be created,
+   * stopped and removed meanwhile. Has no effect outside of pages.
+   * @default false
    */
   pauseHidden?: boolean;
   /**
-   * How much of an execution's output is kept for readers to come, in bytes. Default 16 MiB. All those of a box keep 64 MiB together: beyond that the oldest that
-   * have ended are forgotten, and then new output is held only for those who read it already, but for the first 256 KiB of each.
+   * Number of bytes of each execution's output that are kept for later readers; each piece of output counts as 128 bytes more. All executions of a box keep 64
+   * MiB together: beyond that, the oldest finished ones are forgotten first, and then new output is kept only for current readers, except for the first 256 KiB
+   * of each execution.
+   * @default 16 MiB
    */
   logLimitBytes?: number;
 }

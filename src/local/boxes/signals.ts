@@ -1,6 +1,6 @@
 import { invalid } from "../../backend/errors.js";
 
-/** Signal numbers of Linux on x86: what the guest speaks, whatever the host is. */
+/** Signal numbers of Linux on x86, which the guest uses whatever the host is. */
 const SIGNALS: Readonly<Record<string, number>> = {
   SIGHUP: 1,
   SIGINT: 2,
@@ -34,7 +34,7 @@ const SIGNALS: Readonly<Record<string, number>> = {
   SIGSYS: 31,
 };
 
-/** The number of a signal by its name. VALIDATION_ERROR for a name that is none. */
+/** Returns the number of a signal by its name. @throws {BoxRunError} VALIDATION_ERROR for an unknown name */
 export function signalNumber(name: string): number {
   const number = Object.hasOwn(SIGNALS, name) ? SIGNALS[name] : undefined;
   if (number === undefined)

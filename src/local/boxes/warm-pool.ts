@@ -7,21 +7,24 @@ import type { MachineConfig } from "../machine/messages.js";
 import { requireMemory } from "./capabilities.js";
 import type { WarmBoxes } from "./options.js";
 
-/** The engine compiles the emulator, and the emulator the guest's start of a process, while these run: the first command of a box is then like its twentieth. */
+/**
+ * Number of processes that are run first, so that the engine compiles the emulator, and the emulator the guest's code for starting a process. The first command
+ * of a box is then as fast as its twentieth.
+ */
 const WARM_UP = 12;
 const PAUSE_MS = 500;
-/** After machines that could not be made, as without a network, twice as long each time, up to this. */
+/** Longest pause after machines that could not be started, for lack of a network, say. The pause doubles each time. */
 const LONGEST_PAUSE_MS = 60_000;
 
 type Kind = WarmBoxes & Required<Omit<WarmBoxes, "warmUp">>;
 
-/** What a machine of a kind is started with. */
+/** Parameters with which a machine is started. */
 export interface MachineStart {
   config: MachineConfig;
   emulator: Promise<WebAssembly.Module>;
 }
 
-/** Machines that are kept ready: started, on a disk in memory, and nobody's yet. */
+/** Machines that are kept ready: started, on a disk in memory, and without an owner. */
 export class WarmPool {
   private readonly kinds: Kind[];
   private readonly waiting = new Map<Kind, Set<GuestMachine>>();
@@ -29,7 +32,11 @@ export class WarmPool {
   private stopTimer: () => void = () => {};
   private failures = 0;
 
-  /** VALIDATION_ERROR. `freeMb` is the memory that no box has; `startOf` finds what a new box of this image and memory starts with. */
+  /**
+   * `freeMb` returns the memory that no box has; `startOf` finds the parameters for a new box of this image and memory.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR
+   */
   constructor(
     private readonly host: Host,
     kinds: readonly WarmBoxes[],
@@ -45,7 +52,7 @@ export class WarmPool {
     this.fill();
   }
 
-  /** A machine for a new box of this kind, perhaps still on its way. It is the caller's to end. Undefined: there is none. */
+  /** Takes a machine for a new box of this kind, which may still be starting. The caller must end it. Undefined when there is none. */
   take({ image, memoryMb, diskSizeGb }: BoxSpec): GuestMachine | undefined {
     if (diskSizeGb !== DEFAULT_DISK_GB) return;
     const kind = this.kinds.find((one) => one.image === image && one.memoryMb === memoryMb);
@@ -57,7 +64,7 @@ export class WarmPool {
     return;
   }
 
-  /** Ends machines that boxes need the memory of. */
+  /** Ends machines whose memory boxes need. */
   evict(): void {
     for (const machines of this.waiting.values()) {
       for (const machine of machines) {
@@ -67,7 +74,7 @@ export class WarmPool {
     }
   }
 
-  /** Starts what is missing and has room, in a moment: the box that has just been made has its first commands to run. */
+  /** Starts missing machines that fit, after a moment: the box that has just been created has its first commands to run. */
   fillSoon(): void {
     this.stopTimer();
     const pauseMs = Math.min(PAUSE_MS * 2 ** this.failures, LONGEST_PAUSE_MS);
@@ -94,14 +101,14 @@ export class WarmPool {
   private add(kind: Kind, machines: Set<GuestMachine>): void {
     const machine = new GuestMachine(this.host);
     machines.add(machine);
-    // Whoever asks for a box that cannot be made is told why; here nobody has asked yet.
+    // A failure is reported to whoever creates a box; here nobody waits yet.
     const failed = () => {
       if (!machines.has(machine)) return;
       this.drop(machine, machines);
       this.failures++;
       this.fillSoon();
     };
-    // One that cannot read its image makes no box: it would not say so a second time.
+    // A machine that cannot read its image is useless, and would not report that a second time.
     machine.owner = { ...machine.owner, onTrouble: failed, onEnded: failed };
     this.warmUp(kind, machine).catch(failed);
   }
@@ -126,7 +133,7 @@ export class WarmPool {
     await machine.warmUp(kind.warmUp ? [...trues, kind.warmUp] : trues);
   }
 
-  /** Ends all that nobody has taken. */
+  /** Ends all machines that nobody has taken. */
   async close(): Promise<void> {
     this.closed = true;
     this.stopTimer();

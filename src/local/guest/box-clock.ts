@@ -7,7 +7,7 @@ interface Timer {
   stop: () => void;
 }
 
-/** Time as a box has it: it stands still while the box's machine is paused. */
+/** Clock of a box, which stands still while the box's machine is paused. */
 export class BoxClock {
   private readonly timers = new Set<Timer>();
   private paused = false;
@@ -16,7 +16,7 @@ export class BoxClock {
     return this.paused;
   }
 
-  /** As `startTimer` of the clock on the wall. */
+  /** Starts a timer on this clock, as `startTimer` does on the real one. */
   startTimer(ms: number, onElapsed: () => void): () => void {
     const timer: Timer = { leftMs: ms, begun: 0, onElapsed, stop: () => {} };
     this.timers.add(timer);

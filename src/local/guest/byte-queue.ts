@@ -1,9 +1,9 @@
-/** Smaller pieces than a quarter of this are gathered in blocks of it. */
+/** Block size: pieces smaller than a quarter of this are collected in blocks. */
 const BLOCK_BYTES = 4096;
 
 /**
- * Bytes of the guest that wait for their reader. They take little more memory than they are many, however small the pieces that they come in, and however large the
- * message that a piece was cut from.
+ * Bytes of the guest that wait for their reader. They take little more memory than their number, however small the pieces in which they arrive, and however
+ * large the message that a piece is a view of.
  */
 export class ByteQueue {
   private pieces: Uint8Array[] = [];
@@ -32,7 +32,7 @@ export class ByteQueue {
     this.used += byteLength;
   }
 
-  /** The next bytes; undefined when there are none. */
+  /** Returns the next bytes; undefined when there are none. */
   shift(): Uint8Array | undefined {
     if (this.pieces.length === 1) this.endBlock();
     return this.pieces.shift();

@@ -2,18 +2,18 @@ import { type Deferred, deferred } from "../../util/deferred.js";
 import { MAX_WINDOW } from "../protocol/frame-types.js";
 import { violation } from "./violation.js";
 
-/** Bytes of output or file that the guest may have under way per stream: more than a round trip's worth at full speed. */
+/** Bytes of output or of a file that the guest may send ahead per stream: more than a round trip takes at full speed. */
 export const WINDOW_BYTES = 1 << 20;
-/** Credit goes back in steps of this size, so that it costs one frame for many chunks. */
+/** Step in which credit is returned, so that it takes one frame for many chunks. */
 const CREDIT_STEP_BYTES = WINDOW_BYTES / 4;
 
-/** What the guest has granted and we may still send on a stream. */
+/** Credit that the guest has granted us on a stream. */
 export class SendCredit {
   private available = 0;
   private waiter: Deferred<void> | undefined;
   private over = false;
 
-  /** Nothing may be sent any more, not even what was taken. */
+  /** True once the stream has ended: nothing may be sent any more, not even with credit that was taken. */
   get ended(): boolean {
     return this.over;
   }
@@ -47,20 +47,20 @@ export class SendCredit {
   }
 }
 
-/** What we have granted the guest on a stream, and what of it we owe again. It starts with {@link WINDOW_BYTES}. */
+/** Credit that we have granted the guest on a stream, and the part of it that is to be returned. It starts with {@link WINDOW_BYTES}. */
 export class ReceiveCredit {
   private outstanding = WINDOW_BYTES;
   private owed = 0;
 
   constructor(private readonly send: (bytes: number) => void) {}
 
-  /** Bytes came in. Throws when they were not granted. */
+  /** Notes bytes that arrived. Throws when they were not granted. */
   use(bytes: number): void {
     this.outstanding -= bytes;
     if (this.outstanding < 0) throw violation("sent more than it was granted");
   }
 
-  /** Bytes were taken in for good: others may come. */
+  /** Notes bytes that were consumed, which makes room for others. */
   release(bytes: number): void {
     this.owed += bytes;
     if (this.owed < CREDIT_STEP_BYTES) return;

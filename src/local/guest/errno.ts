@@ -2,7 +2,7 @@ import { BoxRunError, errnoCause, invalid } from "../../backend/errors.js";
 import { STAGES } from "../protocol/frame-types.js";
 import { FORMAT_HINT } from "./machine-hint.js";
 
-/** Linux error numbers that the agent is known to send, and what they mean to a reader. */
+/** Linux error numbers that the agent is known to send, with texts for people. */
 const ERRNO: Record<number, readonly [name: string, words: string]> = {
   1: ["EPERM", "operation not permitted"],
   2: ["ENOENT", "no such file or directory"],
@@ -38,21 +38,21 @@ const EAGAIN = 11;
 const EINVAL = 22;
 const ENOSPC = 28;
 
-/** The agent's report that a stream failed. */
+/** A report of the agent that a stream failed. */
 export interface GuestFailure {
   stage: number;
   errno: number;
-  /** The path or step it failed on: text from the guest, for messages only. */
+  /** Path or step on which it failed: text from the guest, for messages only. */
   detail: string;
 }
 
-/** "no such file or directory (ENOENT)". */
+/** Describes an error number: "no such file or directory (ENOENT)". */
 export function describeErrno(errno: number): string {
   const known = ERRNO[errno];
   return known ? `${known[1]} (${known[0]})` : `error ${errno}`;
 }
 
-/** The error of a transfer or an operation on files that the guest refused. */
+/** Creates the error for a transfer or a file operation that the guest refused. */
 export function fileError(action: string, path: string, failure: GuestFailure): BoxRunError {
   const known = ERRNO[failure.errno];
   const details = {
@@ -63,7 +63,7 @@ export function fileError(action: string, path: string, failure: GuestFailure): 
   return new BoxRunError(failure.errno === ENOSPC ? "STORAGE_FULL" : "RUNTIME_ERROR", message, details);
 }
 
-/** The error of a download that the guest refused. */
+/** Creates the error for a download that the guest refused. */
 export function downloadError(path: string, failure: GuestFailure): BoxRunError {
   return transferError("download of", path, failure, {
     [STAGES.open]: { [EINVAL]: "not a regular file (EINVAL)" },
@@ -71,7 +71,7 @@ export function downloadError(path: string, failure: GuestFailure): BoxRunError 
   });
 }
 
-/** The error of an upload that the guest refused. */
+/** Creates the error for an upload that the guest refused. */
 export function uploadError(path: string, failure: GuestFailure): BoxRunError {
   const inPlace = failure.stage === STAGES.partly;
   const action = inPlace ? "writing in place, of which a part may have been done, to" : "upload to";
@@ -83,7 +83,7 @@ export function uploadError(path: string, failure: GuestFailure): BoxRunError {
   });
 }
 
-/** `words`, by stage and errno, are better ones than those of the errno alone. */
+/** Creates the error for a transfer. `words`, by stage and errno, replace the text of the errno alone. */
 function transferError(
   action: string,
   path: string,
@@ -96,7 +96,7 @@ function transferError(
   return new BoxRunError(error.code, `${action} ${path}: ${why}`, { cause: error.cause });
 }
 
-/** How a command that could not be started ends: as a shell would end it, or as an error of the call. */
+/** Returns the outcome of a command that could not be started: that of a shell, or an error of the call. */
 export function startFailure(
   cmd: readonly string[],
   workdir: string,

@@ -2,13 +2,13 @@ import type { FileEntry } from "../../contract/types.js";
 import { Payload } from "../protocol/frame-fields.js";
 import { MAX_NAME } from "../protocol/frame-types.js";
 
-/** By the upper bits of a mode, S_IFMT. */
+/** Types by the upper bits of a mode, S_IFMT. */
 const TYPES: Readonly<Record<number, FileEntry["type"]>> = { 8: "file", 4: "directory", 10: "symlink" };
 const MAX_ST_MODE = 0o177777;
-/** What a Date holds, either way. */
+/** Largest time that a Date can hold, in either direction. */
 const MAX_TIME_MS = 8_640_000_000_000_000;
 
-/** Reads the entries in a frame that answers an operation on files, as wasm/agent/protocol.h has them. Throws `FrameError`. */
+/** Parses the entries in a frame that answers a file operation, in the format of wasm/agent/protocol.h. @throws {FrameError} */
 export function decodeEntries(data: Uint8Array): FileEntry[] {
   const entries: FileEntry[] = [];
   const payload = new Payload("entry", data);

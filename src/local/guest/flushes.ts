@@ -1,21 +1,21 @@
 import { type Deferred, deferred } from "../../util/deferred.js";
 import { violation } from "./violation.js";
 
-/** Counts what a guest has done that may have written to its disk, and how much of it is stored, as the guest reports it. */
+/** Counts the guest's work that may have written to its disk, and how much of it is stored, as the guest reports it. */
 export class Flushes {
   private written = 0;
-  /** Count of {@link written} before the flush that began last. */
+  /** Value of {@link written} before the flush that began last. */
   private begun = 0;
   private stored = 0;
   private underWay = false;
   private waiting: { written: number; stored: Deferred<void> }[] = [];
 
-  /** Something has ended that may have written. */
+  /** Notes the end of work that may have written. */
   wrote(): void {
     this.written++;
   }
 
-  /** Throws PROTOCOL_ERROR when a flush is under way. */
+  /** Notes the beginning of a flush. Throws PROTOCOL_ERROR when one is running. */
   begin(): void {
     if (this.underWay) throw violation("began a flush before the last one ended");
     this.underWay = true;
@@ -23,8 +23,8 @@ export class Flushes {
   }
 
   /**
-   * A flush that failed is one, too: what it could not store is not going to be. Throws PROTOCOL_ERROR when none is under
-   * way.
+   * Notes the end of a flush. A failed one counts, too: the data that it could not store never will be. Throws PROTOCOL_ERROR when none is
+   * running.
    */
   end(): void {
     if (!this.underWay) throw violation("ended a flush that had not begun");
@@ -32,12 +32,12 @@ export class Flushes {
     this.settle(this.begun);
   }
 
-  /** The guest is gone, and nothing of it is stored any more. */
+  /** Notes that the guest is gone, and nothing more of it will be stored. */
   lose(): void {
     this.settle(this.written);
   }
 
-  /** Undefined when all that has been written is stored; else a promise that resolves when it is, or never will be. */
+  /** Undefined when everything that was written is stored; else a promise that resolves when it is, or never will be. */
   pending(): Promise<void> | undefined {
     const { written } = this;
     if (this.stored >= written) return;

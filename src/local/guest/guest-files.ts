@@ -10,12 +10,12 @@ import type { Guest, GuestStream } from "./guest.js";
 import { SilenceClock } from "./silence-clock.js";
 import { violation } from "./violation.js";
 
-/** Without a word of the guest. What it does takes a moment, on slow, busy hosts seconds. */
+/** Time without an answer from the guest. Its work takes a moment, or seconds on slow, busy hosts. */
 export const SILENCE_MS = 60_000;
-/** For the guest to put a whole file in its place, what it replaces written out first: some gigabytes, on a slow host. */
+/** Time for the guest to put a whole file in its place, after it has written out the old one: some gigabytes, on a slow host. */
 const FINISH_MS = 600_000;
 
-/** Thrown when the guest gave up a transfer: what it said of it. */
+/** The error of a transfer that the guest gave up, with its report. */
 export class TransferFailed extends Error {
   constructor(readonly failure: GuestFailure) {
     super(failure.detail);
@@ -23,14 +23,14 @@ export class TransferFailed extends Error {
 }
 
 /**
- * Puts one file into the guest. Rejects with {@link TransferFailed}, the body's own error, the signal's reason or the loss of the guest; whatever
- * was under `path` is still there then, but for what can only be written in place.
+ * Uploads one file to the guest. Rejects with {@link TransferFailed}, the body's own error, the signal's reason or the loss of the guest; the old file
+ * under `path` is intact then, unless it could only be written in place.
  */
 export async function putFile(
   guest: Guest,
   file: { path: string; body: ReadableStream<Uint8Array> } & UploadSpec,
 ): Promise<void> {
-  // A read that is pending when the transfer ends would else wait for as long as the source likes.
+  // A read that is pending when the transfer ends would otherwise wait for as long as the source likes.
   const put = new Put(guest, file, () => void reader.cancel().catch(() => {}));
   const reader = file.body.getReader();
   const onAbort = () => put.abort(file.signal?.reason);
@@ -86,7 +86,7 @@ class Put implements GuestStream {
     this.done.reject(error);
   }
 
-  /** Between two of these it is the source that is waited for, which has its own time. */
+  /** Sends a chunk. The silence timer runs only meanwhile: between two chunks the source is waited for, which may take its own time. */
   async write(chunk: Uint8Array): Promise<void> {
     if (!this.open) return;
     this.sending = true;
@@ -119,17 +119,17 @@ class Put implements GuestStream {
   }
 }
 
-/** A file of the guest. Its stream gives credit back as it is read, so that a slow reader holds up nothing but itself. */
+/** A file of the guest. Its stream returns credit as it is read, so that a slow reader delays only itself. */
 export interface GuestFile {
-  /** Bytes when it was opened; 0 for files that are made as they are read, as under /proc. */
+  /** Size in bytes when it was opened; 0 for files that are generated while they are read, as under /proc. */
   size: number;
   mode: number;
   stream: ReadableStream<Uint8Array>;
 }
 
 /**
- * Opens a file of the guest. Rejects with {@link TransferFailed}, the signal's reason or the loss of the guest; the stream errors with
- * the same, but for the signal, which counts until it is open.
+ * Opens a file of the guest. Rejects with {@link TransferFailed}, the signal's reason or the loss of the guest. The stream fails with
+ * the same errors, except for the signal, which counts until the file is open.
  */
 export async function getFile(guest: Guest, path: string, signal?: AbortSignal): Promise<GuestFile> {
   signal?.throwIfAborted();

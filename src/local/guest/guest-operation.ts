@@ -9,15 +9,15 @@ import { SILENCE_MS, TransferFailed } from "./guest-files.js";
 import { SilenceClock } from "./silence-clock.js";
 import { violation } from "./violation.js";
 
-/** Of one directory: what a guest without end could fill this side's memory with. */
+/** Limit for the list of one directory, which a hostile guest could otherwise make endless. */
 const MAX_LIST_BYTES = 64 * 2 ** 20;
-/** Of one directory. Each is an object here, of some 300 bytes, however short its name. */
+/** Limit for the entries of one directory. Each is an object of some 300 bytes here, however short its name. */
 const MAX_ENTRIES = 500_000;
 const SLASH = 47;
 const DOT = 46;
 
 /**
- * Does one thing with the guest's files. Rejects with {@link TransferFailed}, the signal's reason, the loss of the guest, or RUNTIME_ERROR for a
+ * Performs one file operation in the guest. Rejects with {@link TransferFailed}, the signal's reason, the loss of the guest, or RUNTIME_ERROR for a
  * directory that holds too much and a guest that does not answer.
  */
 export async function operateInGuest(
@@ -69,7 +69,7 @@ class Operation implements GuestStream {
     switch (frame.type) {
       case "data":
         this.credit.use(frame.data.byteLength);
-        // What was given up may still be on its way.
+        // Data of an operation that was given up may still arrive.
         return this.open ? this.take(frame.data) : undefined;
       case "done":
         this.end();
@@ -134,7 +134,7 @@ function numberOf(operation: FileOperation): number {
   }
 }
 
-/** A name that leads to what is in the directory, and nowhere else. */
+/** Returns true for a name that leads to an entry of the directory, and nowhere else. */
 function isOfDirectory({ name }: FileEntry): boolean {
   const isDots = name.byteLength <= 2 && name.every((byte) => byte === DOT);
   return !isDots && !name.includes(SLASH) && !name.includes(0);

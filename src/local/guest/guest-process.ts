@@ -6,29 +6,29 @@ import type { GuestFailure } from "./errno.js";
 import type { Guest, GuestStream } from "./guest.js";
 import { violation } from "./violation.js";
 
-/** A command for the guest, everything filled in. */
+/** A command for the guest, with all defaults filled in. */
 export interface GuestCommand {
   argv: readonly string[];
-  /** "NAME=value". */
+  /** Environment variables: "NAME=value". */
   env: readonly string[];
   workdir: string;
-  /** False: stdin is empty. */
+  /** Whether stdin is a pipe. False: it is empty. */
   stdin: boolean;
-  /** True: its stderr is its stdout. Default false. */
+  /** Whether stderr goes where stdout goes. @default false */
   joined?: boolean;
-  /** It runs on a terminal of this size: what is typed is its stdin, what is shown its stdout. */
+  /** Size of the terminal that it runs on: input is its stdin, and its stdout is shown. */
   terminal?: { cols: number; rows: number };
 }
 
-/** Where a command's output and end go. Exactly one of `exit`, `failed`, `lost` is called, once, last. */
+/** Receiver of a command's output and end. Exactly one of `exit`, `failed`, `lost` is called, once, last. */
 export interface ProcessEvents {
-  /** The receiver calls `release` once it has taken the bytes in. */
+  /** Takes output. The receiver calls `release` once it has consumed the bytes. */
   output(stream: "stdout" | "stderr", bytes: Uint8Array): void;
-  /** It ran: an exit code, or the signal that ended it; for want of memory, the exit code of KILL. */
+  /** Reports the end: an exit code, or the signal that ended the command; when memory ran out, the exit code of KILL. */
   exit(how: ExitHow, value: number): void;
-  /** It never ran. */
+  /** Reports that the command could not be started. */
   failed(failure: GuestFailure): void;
-  /** The guest is gone. */
+  /** Reports that the guest is gone. */
   lost(error: BoxRunError): void;
 }
 
@@ -63,7 +63,7 @@ export class GuestProcess implements GuestStream {
     this.output = new ReceiveCredit((bytes) => guest.send({ type: "credit", stream: this.id, bytes }));
   }
 
-  /** Resolves when it runs, or has ended without. */
+  /** Resolves when the command runs, or has ended without having run. */
   get started(): Promise<void> {
     return this.startedOrEnded.promise;
   }
@@ -98,17 +98,17 @@ export class GuestProcess implements GuestStream {
     this.events.lost(error);
   }
 
-  /** Output has been taken in: the command may print as much again. */
+  /** Reports that output was consumed: the command may print as much again. */
   release(bytes: number): void {
     if (!this.ended) this.output.release(bytes);
   }
 
-  /** To the whole process group; KILL to the session. */
+  /** Sends a signal to the process group; KILL to the session. */
   signal(signal: number): void {
     if (!this.ended) this.guest.send({ type: "signal", stream: this.id, signal });
   }
 
-  /** TERM to the whole session, KILL to what is left after the grace. */
+  /** Sends TERM to the whole session, and KILL to the rest of it after the grace period. */
   terminate(graceMs: number): void {
     if (!this.ended) this.guest.send({ type: "terminate", stream: this.id, graceMs });
   }
@@ -117,7 +117,7 @@ export class GuestProcess implements GuestStream {
     if (!this.ended) this.guest.send({ type: "resize", stream: this.id, cols, rows });
   }
 
-  /** Closes its terminal, whatever has not been sent yet: it gets SIGHUP, and what is left of its session after a second KILL. */
+  /** Closes the terminal, whatever has not been sent yet. The shell gets SIGHUP, and the rest of its session KILL after a second. */
   hangUp(): void {
     if (this.ended || this.hungUp) return;
     this.hungUp = true;

@@ -17,13 +17,13 @@ import { Flushes } from "./flushes.js";
 import { violation } from "./violation.js";
 import { WallClock } from "./wall-clock.js";
 
-/** From the start of the machine to the agent's HELLO on a cold boot, and from SETUP to READY. Slow, busy hosts included. */
+/** Time from the start of the machine to the agent's HELLO on a cold boot, and from SETUP to READY, on slow, busy hosts, too. */
 const SETUP_DEADLINE_MS = 60_000;
-/** After the grace of a shutdown, to write what is in memory to the disk: much, on a slow host. */
+/** Time to write the guest's memory to the disk after the grace period of a shutdown: a lot, on a slow host. */
 const SHUTDOWN_DEADLINE_MS = 30_000;
 const MAX_STREAM_ID = 0xffff_ffff;
 
-/** What a fresh box is told about itself. */
+/** Parameters of a new box, for its agent. */
 export interface SetupSpec {
   hostname: string;
   entropy: Uint8Array;
@@ -33,13 +33,13 @@ export interface SetupSpec {
   workdir: string;
 }
 
-/** One stream of the connection: a command, or a file on its way. */
+/** A stream of the connection: a command, or a file in transfer. */
 export interface GuestStream {
-  /** The guest may have written to its disk by the time that it ends. */
+  /** Whether the guest may have written to its disk by the time the stream ends. */
   readonly mayWrite: boolean;
-  /** Throws when the frame breaks the protocol. */
+  /** Takes a frame. Throws when it breaks the protocol. */
   receive(frame: GuestFrame): void;
-  /** The guest is gone; no frame comes any more. */
+  /** Reports that the guest is gone, and no more frames will come. */
   lost(error: BoxRunError): void;
 }
 
@@ -48,23 +48,23 @@ export interface GuestStream {
  * Everything that arrives is untrusted; `receive` throws on the first frame that breaks the protocol, and the owner ends the machine.
  */
 export class Guest {
-  /** For what the guest is given time to do. */
+  /** Clock for the guest's deadlines. */
   readonly clock = new BoxClock();
   private readonly wall = new WallClock(() => {
-    // One that stands still is told the date when it goes on.
+    // A paused guest gets the date when it resumes.
     if (!this.clock.isPaused) this.setClock();
   });
-  /** How far the guest's writes have come. */
+  /** Progress of the guest's flushes. */
   readonly flushes = new Flushes();
-  /** Called when the guest could not store what was written, with the errno. */
+  /** Called with the errno when the guest could not store written data. */
   onUnstored: (errno: number) => void = () => {};
   private readonly reader = new FrameReader("guest");
   private readonly streams = new Map<number, GuestStream>();
   private readonly hello = deferred<void>();
   private readonly ready = deferred<{ diskBytes: number }>();
-  /** Of PREPARE or SHUTDOWN, which the agent answers alike; never of both at once. */
+  /** Pending answer to PREPARE or SHUTDOWN, which are answered alike; there is never one to both at once. */
   private done: Deferred<void> = deferred();
-  /** What the guest may say next of itself, each once. An agent that is snapshotted has said HELLO to whoever took the snapshot. */
+  /** Frames that the guest may send next about itself, each once. The agent of a snapshot has already sent HELLO. */
   private readonly awaited = new Set<GuestFrame["type"]>(["hello"]);
   private stopping = false;
   private readonly pings = new Map<number, Deferred<void>>();
@@ -75,7 +75,7 @@ export class Guest {
 
   constructor(private readonly transmit: (bytes: Uint8Array) => void) {}
 
-  /** Takes in bytes from the console port. Throws when they make no sense. */
+  /** Takes bytes from the console port. Throws when they make no sense. */
   receive(chunk: Uint8Array): void {
     if (this.gone) return;
     for (const frame of this.reader.push(chunk) as GuestFrame[]) {
@@ -84,7 +84,7 @@ export class Guest {
     }
   }
 
-  /** Resolves when a cold-booted agent has reported for work. */
+  /** Resolves when a cold-booted agent has sent HELLO. */
   awaitHello(): Promise<void> {
     return within(SETUP_DEADLINE_MS, this.hello.promise, "the guest did not come up");
   }
@@ -96,7 +96,7 @@ export class Guest {
     return within(SETUP_DEADLINE_MS, this.done.promise, "the guest did not mount its disk");
   }
 
-  /** Ends every command, KILL after the grace, and unmounts the disk. Nothing else can be asked of the guest afterwards. */
+  /** Ends all commands, with KILL after the grace period, and unmounts the disk. No other request may follow. */
   async shutdown(graceMs: number): Promise<void> {
     if (this.gone) throw this.gone;
     this.done = deferred();
@@ -106,14 +106,14 @@ export class Guest {
     return within(graceMs + SHUTDOWN_DEADLINE_MS, this.done.promise, "the guest did not unmount its disk");
   }
 
-  /** Makes the box in the guest. Resolves to the size of its file system. */
+  /** Sets up the box in the guest. Resolves to the size of its file system. */
   setup(spec: SetupSpec): Promise<{ diskBytes: number }> {
     this.awaited.add("ready");
     if (!this.gone) this.transmit(encodeOwn({ type: "setup", stream: 0, clock: this.wall.tell(), ...spec }));
     return within(SETUP_DEADLINE_MS, this.ready.promise, "the guest did not make the box");
   }
 
-  /** Tells the guest what time it is. */
+  /** Sets the guest's date. */
   setClock(): void {
     this.send({ type: "clock", stream: 0, clock: this.wall.tell() });
   }
@@ -128,11 +128,11 @@ export class Guest {
   }
 
   /**
-   * Opens a stream with its first frame. Throws VALIDATION_ERROR, with nothing opened, when the frame cannot be made. A guest that is
-   * gone tells the stream so at once.
+   * Opens a stream with its first frame. Throws VALIDATION_ERROR, with nothing opened, when the frame cannot be encoded. If the guest is
+   * gone, the stream is told at once.
    */
   open(stream: GuestStream, first: (id: number) => HostFrame): number {
-    // Ids are 32 bits wide and a box lives long: after a wrap, skip what is still in use.
+    // Ids have 32 bits and a box lives long: after a wrap, ids in use are skipped.
     do this.lastStream = this.lastStream === MAX_STREAM_ID ? 1 : this.lastStream + 1;
     while (this.streams.has(this.lastStream));
     this.highestStream = Math.max(this.highestStream, this.lastStream);
@@ -147,7 +147,7 @@ export class Guest {
     return id;
   }
 
-  /** Sends one frame. Dropped once the guest is gone: whoever waits has been told. */
+  /** Sends one frame. Dropped once the guest is gone: everybody who waits has been told. */
   send(frame: HostFrame): void {
     if (!this.gone) this.transmit(encodeFrame(frame));
   }
@@ -162,14 +162,14 @@ export class Guest {
     if (!(chunk instanceof Uint8Array)) throw invalid("a stream of bytes must give Uint8Arrays");
     for (let offset = 0; offset < chunk.byteLength; ) {
       const length = await credit.take(Math.min(MAX_DATA, chunk.byteLength - offset));
-      // The stream may have ended since: whoever ends it runs before this goes on.
+      // The stream may have ended meanwhile; its end is handled before this goes on.
       if (length === 0 || credit.ended) return;
       this.send({ type: "data", stream, channel, data: chunk.subarray(offset, offset + length) });
       offset += length;
     }
   }
 
-  /** The machine has ended: everything pending rejects with `error`, and so does whatever is asked later. */
+  /** Notes that the machine has ended: all pending and later calls reject with `error`. */
   lose(error: BoxRunError): void {
     if (this.gone) return;
     this.gone = error;
@@ -215,7 +215,7 @@ export class Guest {
     }
   }
 
-  /** No credit bounds these: each comes when it was asked for, once. */
+  /** Checks a frame that has no credit. Each is allowed once, as an answer to a request. */
   private expect({ type }: GuestFrame): void {
     if (!this.awaited.delete(type)) throw violation(`sent ${type}, which nobody waits for`);
   }
@@ -224,18 +224,18 @@ export class Guest {
     const stream = this.streams.get(frame.stream);
     if (!stream) {
       if (frame.stream > this.highestStream) throw violation("sent a frame for a stream that never was");
-      // It has ended, and this crossed its end on the way.
+      // The stream ended while this frame was under way.
       return;
     }
     stream.receive(frame);
-    // After it, so that a stream whose last frame broke the protocol still learns that the guest is lost.
+    // Only afterwards, so that a stream whose last frame broke the protocol still learns that the guest is lost.
     const last = frame.type === "exit" || frame.type === "done" || frame.type === "fail";
     if (last) this.streams.delete(frame.stream);
     if (last && stream.mayWrite) this.flushes.wrote();
   }
 }
 
-/** Names in the API of the fields of frames, where they differ. */
+/** Names in the API for fields of frames, where they differ. */
 const FIELD_NAMES: Readonly<Record<string, string>> = {
   path: "the path",
   second: "the new path",
@@ -244,7 +244,7 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   argv: "cmd",
 };
 
-/** A stream's first frame, and SETUP, carry what the caller gave: what does not fit them is the caller's mistake. */
+/** Encodes a frame with values of the caller, such as the first of a stream and SETUP. A value that does not fit is the caller's mistake. */
 function encodeOwn(frame: HostFrame): Uint8Array {
   try {
     return encodeFrame(frame);

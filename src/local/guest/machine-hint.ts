@@ -5,15 +5,16 @@ const SIGILL = 4;
 const NOT_EXECUTABLE = 126;
 const SIGILL_IN_SHELL = 128 + SIGILL;
 
-/** The kernel knows no way to execute a program. */
+/** Hint for a program that the kernel cannot execute. */
 export const FORMAT_HINT =
   "exec format error: this machine is an i686, which runs 32-bit x86 programs (Debian's for i386, or built with -m32 -march=i686), no 64-bit ones and none for ARM; a script must begin with #!";
-/** Also of a program that gives up by an instruction made for that, and of one that was sent the signal: it says no more than what is so. */
+/** Hint for SIGILL, which programs also raise themselves to give up, or can be sent. It claims no more than is certain. */
 const INSTRUCTION_HINT =
   "killed by signal 4 (illegal instruction): this machine has SSE2 and SSE3, but no SSSE3, SSE4 or AVX; use Debian's package for i386, or build with -march=i686";
 
 /**
- * Why a command ended as it did, where it may need another machine than this. A shell tells of a program by an exit code that any command may use, so the words must be in `lastOutput`, too.
+ * Explains the end of a command that may need another machine. A shell reports it by an exit code that any command may use, so the text must be in
+ * `lastOutput`, too.
  */
 export function machineHint(how: ExitHow, value: number, lastOutput: () => string): string | null {
   if (how === "signaled") return value === SIGILL ? INSTRUCTION_HINT : null;

@@ -3,12 +3,16 @@ import { deferred } from "../../util/deferred.js";
 import type { Guest } from "./guest.js";
 import { GuestProcess } from "./guest-process.js";
 
-/** Where an image's own commands are, as the agent sees them before a box is made. */
+/** Path of the image's own commands, as the agent sees them before a box is set up. */
 const PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/** For a command, and for a killed one to end: on a slow, busy host. */
+/** Time for a command, and for a killed one to end, on a slow, busy host. */
 const LIMIT_MS = 60_000;
 
-/** Runs a command before the box is made, to have what it needs in memory. RUNTIME_ERROR when it fails, takes longer than a minute, or is killed, as `signal` asks for. */
+/**
+ * Runs a command before the box is set up, to have its files in memory.
+ *
+ * @throws {BoxRunError} RUNTIME_ERROR when it fails, takes longer than a minute, or is killed by `signal`
+ */
 export async function runCommand(guest: Guest, cmd: readonly string[], signal?: AbortSignal): Promise<void> {
   const done = deferred<void>();
   const failed = (what: string) =>

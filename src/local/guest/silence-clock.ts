@@ -1,6 +1,6 @@
 import type { BoxClock } from "./box-clock.js";
 
-/** Runs while something is asked of the guest, and says so when it has not answered for too long. */
+/** Timer that runs while the guest owes an answer, and reports when that takes too long. */
 export class SilenceClock {
   private stopTimer: (() => void) | undefined;
 
@@ -9,7 +9,7 @@ export class SilenceClock {
     private readonly onSilent: () => void,
   ) {}
 
-  /** From now on the guest has so long. */
+  /** Restarts the timer. */
   start(ms: number): void {
     this.stop();
     this.stopTimer = this.clock.startTimer(ms, this.onSilent);

@@ -5,15 +5,15 @@ import { runCommand } from "../guest/run-command.js";
 import type { Host } from "./host.js";
 import { MachineHandle } from "./machine-handle.js";
 
-/** Who has a machine hears this from it. */
+/** Receiver of a machine's events. */
 export interface MachineOwner {
-  /** So many compressed bytes of assets have come. */
+  /** Reports compressed bytes of assets that have arrived. */
   onLoaded(bytes: number): void;
-  /** Assets are there and the machine starts. */
+  /** Reports that the assets have arrived and the machine starts. */
   onStarting(): void;
-  /** Tells that the guest cannot read part of the image, or can again. */
+  /** Reports that the guest cannot read a part of the image, or can again. */
   onTrouble(trouble: ImageTrouble): void;
-  /** The machine has ended, and not because it was asked to. Called once. */
+  /** Reports, once, that the machine has ended without having been asked to. */
   onEnded(error: BoxRunError): void;
 }
 
@@ -24,12 +24,12 @@ const NOBODY: MachineOwner = {
   onEnded: () => {},
 };
 
-/** A machine in its Worker, and the guest in it. It begins with no owner, and may come from one to the next. */
+/** A machine in its Worker, and the guest in it. It begins without an owner, and may change owners. */
 export class GuestMachine {
   readonly guest: Guest;
   readonly handle: MachineHandle;
   owner: MachineOwner = NOBODY;
-  /** It was started before anybody asked for it. */
+  /** True when it was started before anybody asked for it. */
   warm = false;
   private readonly warmUpAbort = new AbortController();
   private warmUps: Promise<unknown> = Promise.resolve();
@@ -43,14 +43,14 @@ export class GuestMachine {
       onResumed: () => this.guest.setClock(),
       onTrouble: (trouble) => this.owner.onTrouble(trouble),
       onEnded: (error) => {
-        // What was under way may have been done in part, whatever the reason.
+        // Pending work may have been done in part, whatever the reason.
         this.guest.lose(new BoxRunError(error.code, error.message, { cause: error.cause }));
         this.owner.onEnded(error);
       },
     });
   }
 
-  /** Runs commands before there is a box, one after the other, to have what they need in memory. Those that fail do not matter. */
+  /** Runs commands before there is a box, one after the other, to have their files in memory. Failures are ignored. */
   warmUp(commands: Iterable<readonly string[]>): Promise<void> {
     const run = async () => {
       for (const cmd of commands) {
@@ -63,7 +63,7 @@ export class GuestMachine {
     return warmUps;
   }
 
-  /** Kills what still runs of {@link warmUp}. Resolves when nothing does. */
+  /** Kills the commands of {@link warmUp} that still run. Resolves when none does. */
   async endWarmUp(): Promise<void> {
     this.warmUpAbort.abort();
     await this.warmUps;

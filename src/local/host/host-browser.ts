@@ -5,16 +5,16 @@ import type { FromMachine, ToMachine } from "../machine/messages.js";
 import { browserStore } from "../store/store-browser.js";
 import type { Host } from "./host.js";
 
-/** For a Worker to let go of its disk. It comes to that between two slices of emulation, soon unless it hangs or the machine is very busy. */
+/** Time for a Worker to close its disk. It does that between two slices of emulation: soon, unless it hangs or the machine is very busy. */
 const LEAVE_MS = 10_000;
 
-/** The local backend's host in browsers. */
+/** Host of the local backend in browsers. */
 export const browserHost: Host = {
   get description() {
     return navigator.userAgent;
   },
   get memoryMb() {
-    // Rounded, and in some browsers no more than 8 GiB; Firefox and Safari do not tell.
+    // Rounded, and in some browsers 8 GiB at most; Firefox and Safari do not report it.
     const { deviceMemory } = navigator as { deviceMemory?: number };
     return deviceMemory === undefined ? undefined : deviceMemory * 1024;
   },
@@ -56,7 +56,10 @@ export const browserHost: Host = {
   },
 };
 
-/** A page may only start Workers of its own origin. One that imports from a CDN starts a script of its own that imports from there. */
+/**
+ * Returns the URL for a Worker. Pages may only start Workers of their own origin; for a script on a CDN, the Worker starts from a script of the page's own that
+ * imports it.
+ */
 function workerUrl(): URL | string {
   const url = new URL("./machine-worker.js", import.meta.url);
   if (url.origin === location.origin) return url;
@@ -66,5 +69,5 @@ function workerUrl(): URL | string {
   return localScript;
 }
 
-/** One for all Workers of the page: each needs it until it has started, which nobody is told. */
+/** Script that all Workers of the page share. It is never revoked, since nothing reports when a Worker has loaded it. */
 let localScript: string | undefined;

@@ -7,7 +7,7 @@ import type { FromMachine } from "../machine/messages.js";
 import { defaultStateFolder, folderStore } from "../store/store-node.js";
 import type { Host } from "./host.js";
 
-/** Resolves to the result of `work`. UNSUPPORTED where the runtime does not allow it. */
+/** Resolves to the result of `work`. @throws {BoxRunError} UNSUPPORTED when the runtime does not permit it */
 function allowed<T>(work: () => T): T {
   try {
     return work();
@@ -18,16 +18,16 @@ function allowed<T>(work: () => T): T {
 
 const { deno, bun, node } = process.versions;
 
-/** The local backend's host in Node, Deno and Bun. */
+/** Host of the local backend in Node, Deno and Bun. */
 export const nodeHost: Host = {
   description: deno ? `Deno ${deno}` : bun ? `Bun ${bun}` : `Node ${node}`,
   get memoryMb() {
     try {
-      // In a container that may use less of its machine; without a limit the number is 0, or larger than any machine.
+      // A container may use less than its machine has; without a limit this number is 0, or larger than any machine.
       const limit = process.constrainedMemory?.() || Number.POSITIVE_INFINITY;
       return Math.floor(Math.min(totalmem(), limit) / 2 ** 20);
     } catch {
-      // Deno tells only with a permission that nobody needs for boxes.
+      // Deno only reports it with a permission that boxes do not need.
       return undefined;
     }
   },
@@ -42,12 +42,12 @@ export const nodeHost: Host = {
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(new URL("./machine-worker.js", import.meta.url), {
       name: "boxrun-machine",
-      // The process's own flags are about the process's own script: some of them refuse any other.
+      // The flags of the process are for its own script, and some of them refuse any other.
       execArgv: [],
     });
     let terminated = false;
     worker.on("message", (message: FromMachine) => onMessage(message));
-    // Not before that: who listens for messages makes a thread keep its process alive.
+    // Only after that: a listener for messages makes a thread keep its process alive.
     worker.unref();
     worker.on("error", onFailure);
     worker.on("exit", (code) => {

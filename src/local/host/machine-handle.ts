@@ -11,36 +11,36 @@ import type { ImageTrouble } from "../assets/image-chunks.js";
 import type { DiskConfig, FromMachine, MachineConfig } from "../machine/messages.js";
 import type { Host, MachineWorker } from "./host.js";
 
-/** From the start of a Worker to a running machine: a cold boot on a slow, busy host included. */
+/** Time from the start of a Worker to a running machine, including a cold boot on a slow, busy host. */
 const START_DEADLINE_MS = 120_000;
 
-/** To close the disk; an emulator that is busy comes to it between two slices. */
+/** Time to close the disk. A busy emulator does it between two slices. */
 const STOP_DEADLINE_MS = 30_000;
 
-/** Of what the guest's kernel printed last, for the message when the machine ends. */
+/** Number of characters that are kept of the guest's console, for the message when the machine ends. */
 const CONSOLE_CHARACTERS = 4096;
 const CONSOLE_LINES = 20;
 
-/** Of output: so seldom the machine is told that it was taken. */
+/** Interval, in bytes of output, at which the machine is told that output was consumed. */
 const TOOK_STEP_BYTES = 2 ** 20;
 
-/** What the owner of a machine hears from it. */
+/** Receiver of the events of a machine. */
 export interface MachineHandlers {
-  /** Bytes from the agent. What it throws ends the machine. */
+  /** Takes bytes from the agent. An error that it throws ends the machine. */
   onOutput(bytes: Uint8Array): void;
-  /** So many compressed bytes of assets have come. */
+  /** Reports compressed bytes of assets that have arrived. */
   onLoaded(bytes: number): void;
-  /** Assets are there and the machine starts. */
+  /** Reports that the assets have arrived and the machine starts. */
   onStarting(): void;
-  /** The machine goes on after standing still by itself: its guest's date is behind. */
+  /** Reports that the machine goes on after it had paused by itself: the guest's date is behind. */
   onResumed(): void;
-  /** Tells that the guest cannot read part of the image, or can again. */
+  /** Reports that the guest cannot read a part of the image, or can again. */
   onTrouble(trouble: ImageTrouble): void;
-  /** The machine has ended, and not because it was asked to. Called once. */
+  /** Reports, once, that the machine has ended without having been asked to. */
   onEnded(error: BoxRunError): void;
 }
 
-/** How a machine came up. */
+/** The way in which a machine came up. */
 interface Started {
   boot: "snapshot" | "cold";
   warnings: string[];
@@ -48,7 +48,7 @@ interface Started {
 
 const NO_WORKER: MachineWorker = { post: () => {}, terminate: async () => {}, hold: () => {} };
 
-/** A machine in its Worker, seen from the caller's thread. It owns the Worker. */
+/** A machine in its Worker, as the caller's thread sees it. It owns the Worker. */
 export class MachineHandle {
   private readonly worker: MachineWorker;
   private readonly started = deferred<Started>();
@@ -75,13 +75,13 @@ export class MachineHandle {
     try {
       this.worker = host.startWorker((message) => this.receive(message), fail);
     } catch (cause) {
-      // As one that fails a moment later: whoever makes the box has its lock and record to give back.
+      // Reported like a failure a moment later: whoever creates the box has its lock and record to release first.
       this.worker = NO_WORKER;
       queueMicrotask(() => fail(cause as Error));
     }
   }
 
-  /** Starts the machine, or waits for one that was started so before. Rejects, with the machine gone, when it cannot. */
+  /** Starts the machine, or waits for an earlier start. Rejects, with the machine gone, when it cannot start. */
   start(config: MachineConfig, emulator: Promise<WebAssembly.Module>): Promise<Started> {
     this.starting ??= this.bringUp(config, emulator);
     return this.starting;
@@ -100,11 +100,11 @@ export class MachineHandle {
   }
 
   /**
-   * Where the disk is: the machine waits for it. Given again it replaces the one in memory that the machine began with: all that is there is copied, and the promise
-   * resolves once it is stored.
+   * Names the place of the disk, for which the machine waits. A second call replaces the disk in memory that the machine began with: its contents are copied,
+   * and the promise resolves once they are stored.
    */
   async giveDisk(disk: DiskConfig): Promise<void> {
-    // One that is still on its way has nothing to move yet.
+    // If the machine is still starting, there is nothing to move yet.
     if (this.hasDisk || this.over) await this.started.promise;
     if (this.over) throw stoppedError();
     this.worker.post({ type: this.hasDisk ? "move" : "disk", ...disk });
@@ -131,14 +131,14 @@ export class MachineHandle {
     if (!this.over) this.worker.post(bytes, [bytes.buffer as ArrayBuffer]);
   }
 
-  /** The machine as it is now, as the bytes of a snapshot: for boxes that begin with its disk, or for any. */
+  /** Returns the bytes of a snapshot of the machine as it is now: for boxes that begin with its disk, or for any. */
   save(options: { withDisk: boolean }): Promise<Uint8Array> {
     this.saved = deferred();
     this.worker.post({ type: "save", ...options });
     return this.saved.promise;
   }
 
-  /** Makes it stand still; `false`: lets it go on. */
+  /** Pauses the machine; `false` resumes it. */
   pause(paused: boolean): void {
     if (!this.over) this.worker.post({ type: paused ? "pause" : "resume" });
   }
@@ -164,7 +164,7 @@ export class MachineHandle {
     return gone;
   }
 
-  /** The machine is of no more use: ends it and tells the owner why, with what its kernel said last. */
+  /** Ends a machine that has failed, and reports to the owner why, with the last lines of its console. */
   end(why: BoxRunError): void {
     if (this.over) return;
     const error = withConsole(why, this.console);

@@ -12,13 +12,13 @@ const PING_DEADLINE_MS = 10_000;
 
 /**
  * Boots an image cold and returns the bytes of a snapshot of two machines: one for a new box, and one for a box with any disk. Commands of `warmUp`
- * are run before, so that what people run first is in the guest's memory. For the build.
+ * are run first, so that the programs which people start first are in the guest's memory. For the build.
  */
 export async function makeSnapshots(options: {
   assets: string;
   image: string;
   memoryMb: number;
-  /** The name of the new box's disk template. */
+  /** Name of the disk template of the new box. */
   disk: string;
   warmUp: readonly (readonly string[])[];
 }): Promise<Uint8Array> {
@@ -53,6 +53,6 @@ export async function makeSnapshots(options: {
 
 async function warmUp(guest: Guest, commands: readonly (readonly string[])[]): Promise<void> {
   for (const cmd of commands) await runCommand(guest, cmd);
-  // The agent has answered and waits for the next frame: nothing is under way in the guest.
+  // The agent has answered and waits for the next frame: nothing is pending in the guest.
   await guest.ping(PING_DEADLINE_MS);
 }

@@ -11,16 +11,16 @@ import {
 import { holdWebLock } from "../store/web-lock-browser.js";
 import { BOX_DISK_BYTES, type Extent, eachChunk, type StoredDisk } from "./disks.js";
 
-/** Chunks kept in memory, so that a small write need not read the rest of its chunk first: 32 MB. */
+/** Number of chunks that are kept in memory, 32 MB, so that a small write need not read the rest of its chunk first. */
 const CACHED_CHUNKS = 512;
 
 /**
- * A disk in the chunks of its box's database. Every write is one transaction, and is acknowledged once that has completed: what the guest has been told is
- * durable is in the database whatever happens to the page then, and what is there is always a prefix of what was written.
+ * Opens a disk in the chunks of its box's database. Every write is one transaction, and is acknowledged once that has completed: data that the guest was told
+ * is durable is in the database whatever happens to the page then, and the stored data is always a prefix of the written data.
  *
- * While it is open it has a lock of its own: the box's is its page's, which may end a moment before the last write of its Worker has.
+ * While open, the disk has a lock of its own: the box's lock belongs to the page, which may end a moment before the last write of its Worker is done.
  *
- * Throws STATE_MISMATCH when the database is gone, BOX_LOCKED when another Worker does not let go of it.
+ * @throws {BoxRunError} STATE_MISMATCH when the database is gone, BOX_LOCKED when another Worker does not close it
  */
 export async function openDatabaseDisk(
   name: string,
@@ -48,7 +48,7 @@ function stillOpen(name: string): BoxRunError {
 
 class DatabaseDisk implements StoredDisk {
   readonly byteLength = BOX_DISK_BYTES;
-  /** In order of use, the latest last. */
+  /** Chunks in order of use, the latest last. */
   private readonly cached = new Map<number, Uint8Array>();
   private before: Promise<unknown> = Promise.resolve();
   private lastCommit: Promise<unknown> = Promise.resolve();
@@ -90,8 +90,8 @@ class DatabaseDisk implements StoredDisk {
   }
 
   /**
-   * Runs `work` when what was asked for before has seen and changed the chunks that it needs; commits may be under way. A chunk that was read before another's
-   * write to it, and changed or kept after that, would undo the write.
+   * Runs `work` when all earlier operations have read and changed the chunks that they need; their commits may be pending. If a chunk were read before another
+   * operation wrote to it, and changed or kept after that, the write would be undone.
    */
   private inOrder<T>(work: () => Promise<T>): Promise<T> {
     const done = this.before.then(work);
@@ -101,7 +101,7 @@ class DatabaseDisk implements StoredDisk {
 
   private async change(extents: readonly Extent[]): Promise<{ commit: Promise<void> }> {
     const partial = new Set<number>();
-    // Beyond the file system only a guest that means harm writes.
+    // Only a hostile guest writes beyond the file system.
     const inside = extents.filter(({ offset, bytes }) => offset + bytes.byteLength <= this.limitBytes);
     for (const { offset, bytes } of inside) {
       eachChunk(DISK_CHUNK_BYTES, offset, bytes.byteLength, (number, start, end) => {
@@ -117,14 +117,14 @@ class DatabaseDisk implements StoredDisk {
         changed.set(number, chunk);
       });
     }
-    // Seen by reads at once. Should the commit fail, nobody reads any more: the machine ends.
+    // Reads see it at once. If the commit fails, the machine ends and nobody reads any more.
     for (const [number, chunk] of changed) {
       this.stored.add(number);
       this.cache(number, chunk);
     }
     const commit = this.database.use("readwrite", (store) => {
       for (const [number, chunk] of changed) store.put(chunk, number);
-      // No request follows: the browser need not wait for one.
+      // No request follows, so the browser need not wait for one.
       store.transaction.commit();
       return committed(store.transaction);
     });
@@ -132,11 +132,11 @@ class DatabaseDisk implements StoredDisk {
     return { commit };
   }
 
-  /** The chunks among these that are not zero. */
+  /** Returns the chunks among these that are not zero. */
   private async load(numbers: readonly number[]): Promise<Map<number, Uint8Array>> {
     const wanted = numbers.filter((number) => this.stored.has(number));
     const chunks = new Map<number, Uint8Array>();
-    // All of them before any is kept: what comes in pushes out what is wanted, too.
+    // All of them are looked up before any is added to the cache, since a new chunk may push out one that is needed.
     for (const number of wanted) {
       const chunk = this.cached.get(number);
       if (chunk) chunks.set(number, chunk);

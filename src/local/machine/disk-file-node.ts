@@ -16,10 +16,10 @@ import { BOX_DISK_BYTES, type Extent, type StoredDisk } from "./disks.js";
 const flush = promisify(fdatasync);
 
 /**
- * A disk in a sparse file as long as the file system on it. A write is in the kernel's hands when it is acknowledged, so it outlives this process; under "strict"
- * it has reached the device. The thread has nothing else to do meanwhile: reads and writes are synchronous.
+ * Opens a disk in a sparse file as long as its file system. A write is in the kernel's hands when it is acknowledged, so it outlives this process; under
+ * "strict" it has reached the device. Reads and writes are synchronous, since the thread has nothing else to do meanwhile.
  *
- * Throws STATE_MISMATCH for a file of another size: it was cut short, or is not this box's.
+ * @throws {BoxRunError} STATE_MISMATCH for a file of another size, which was truncated or is not this box's
  */
 export function openFileDisk(
   path: string,
@@ -28,7 +28,7 @@ export function openFileDisk(
   const file = open(path, options);
   const strict = options.durability === "strict";
   const write = ({ offset, bytes }: Extent) => {
-    // Beyond the file system only a guest that means harm writes.
+    // Only a hostile guest writes beyond the file system.
     if (offset + bytes.byteLength > options.bytes) return;
     for (let at = 0; at < bytes.byteLength; ) {
       at += attempt(() => writeSync(file, bytes, at, bytes.byteLength - at, offset + at));
@@ -42,7 +42,7 @@ export function openFileDisk(
       const bytes = new Uint8Array(length);
       for (let at = 0; at < length; ) {
         const count = attempt(() => readSync(file, bytes, at, length - at, offset + at));
-        // Past the end of the file: the device is larger than the file system on it, and zero there.
+        // Past the end of the file: the device is larger than its file system, and zero there.
         if (count === 0) break;
         at += count;
       }

@@ -1,31 +1,31 @@
 import { concatBytes } from "../../util/bytes.js";
 
 /**
- * The disks of a machine, in the form that v86 takes: `get` answers exactly as many bytes as asked, `set` copies what it is given,
- * and the call of `done` is the moment at which the guest believes the write durable.
+ * A disk of a machine, in the form that v86 takes: `read` returns exactly as many bytes as asked, `write` copies the bytes that it is given,
+ * and the guest takes a write for durable from the moment at which it resolves.
  */
 export interface MachineDisk {
   readonly byteLength: number;
-  /** Told of a read that failed, which the guest sees as one of sectors that cannot be read, and may try again. Absent: such a read ends the machine. */
+  /** Called with the error of a read. The guest sees unreadable sectors, and may try again. Absent: the machine ends. */
   readonly onUnreadable?: (error: unknown) => void;
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
   write(offset: number, bytes: Uint8Array): void | Promise<void>;
 }
 
-/** Bytes and where they lie. */
+/** Bytes and their position. */
 export interface Extent {
   offset: number;
   bytes: Uint8Array;
 }
 
-/** The disk of a box. It owns what it stores itself in until it is closed. */
+/** The disk of a box. It owns its storage until it is closed. */
 export interface StoredDisk extends MachineDisk {
-  /** In this order. After a failure some of it may be there: of a file any part, of a database nothing. */
+  /** Writes in this order. After a failure a part may be stored: in a file any part, in a database none. */
   writeAll(extents: readonly Extent[]): void | Promise<void>;
   close(): Promise<void>;
 }
 
-/** Visits the parts of a range in the chunks it touches: the chunk's number, the part's bounds in it, and where in the range the part begins. */
+/** Visits the parts of a range in the chunks that it touches: the chunk's number, the part's bounds in it, and the part's offset in the range. */
 export function eachChunk(
   chunkBytes: number,
   offset: number,
@@ -41,7 +41,7 @@ export function eachChunk(
   }
 }
 
-/** An image of which only the chunks that are read are fetched. What the guest writes to it is dropped: it is mounted read-only. */
+/** A disk with an image, whose chunks are fetched when they are read. Writes of the guest are dropped, since it is mounted read-only. */
 export class ImageDisk implements MachineDisk {
   readonly byteLength: number;
 
@@ -59,7 +59,7 @@ export class ImageDisk implements MachineDisk {
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
     const waiting: Promise<void>[] = [];
-    // What is behind the image's end, in its last sector, is zero.
+    // The rest of the image's last sector is zero.
     const inside = Math.max(0, Math.min(length, this.chunks.byteLength - offset));
     eachChunk(this.chunkBytes, offset, inside, (number, start, end, at) => {
       const copy = (chunk: Uint8Array) => bytes.set(chunk.subarray(start, end), at);
@@ -74,18 +74,18 @@ export class ImageDisk implements MachineDisk {
 }
 
 const SECTOR_BYTES = 512;
-/** Small enough that scattered metadata costs little, large enough that a file of many MB is few entries. */
+/** Chunk size: small enough that scattered metadata costs little, large enough that a file of many MB takes few entries. */
 const CHUNK_BYTES = 64 * 1024;
 const BLOCK_BYTES = 4096;
-/** The device is this large whatever the file system on it: a snapshot only fits a device of the size it was made with. */
+/** Size of the device, whatever the size of its file system: a snapshot only fits a device of the size it was made with. */
 export const BOX_DISK_BYTES = 64 * 2 ** 30;
 
-/** A disk of {@link BOX_DISK_BYTES} that holds in memory only what was written. */
+/** A disk of {@link BOX_DISK_BYTES} that only keeps written data in memory. */
 export class MemoryDisk implements StoredDisk {
   readonly byteLength = BOX_DISK_BYTES;
   private readonly chunks = new Map<number, Uint8Array>();
 
-  /** What is written beyond `limitBytes` is dropped: no file system of ours is there, only a guest that means harm. */
+  /** Data beyond `limitBytes` is dropped: no file system reaches that far, only a hostile guest. */
   constructor(private readonly limitBytes = BOX_DISK_BYTES) {}
 
   read(offset: number, length: number): Uint8Array {
@@ -118,7 +118,7 @@ export class MemoryDisk implements StoredDisk {
     this.chunks.clear();
   }
 
-  /** What differs from zero, in order. Views of the disk's own memory. */
+  /** Returns the parts that are not zero, in order. They are views of the disk's own memory. */
   extents(): Extent[] {
     const extents: Extent[] = [];
     for (const index of [...this.chunks.keys()].sort((a, b) => a - b)) {
@@ -131,7 +131,7 @@ export class MemoryDisk implements StoredDisk {
     return extents;
   }
 
-  /** {@link extents} in the form that {@link decodeTemplate} reads. */
+  /** Returns {@link extents} in the format that {@link decodeTemplate} reads. */
   toTemplate(): Uint8Array {
     return encodeTemplate(this.extents());
   }
@@ -158,9 +158,9 @@ function encodeTemplate(extents: Extent[]): Uint8Array {
 }
 
 /**
- * Reads a file system template. The form, little-endian: u32 "BXSP", u32 version, u64 size of the file system, u32 count,
+ * Reads a file system template. The format, little-endian: u32 "BXSP", u32 version, u64 size of the file system, u32 count,
  * `count` times (u64 offset, u32 length), then the data of those extents in order; everything else is zero.
- * Throws on anything else.
+ * Throws when the template is malformed.
  */
 export function decodeTemplate(template: Uint8Array): Extent[] {
   const view = new DataView(template.buffer, template.byteOffset, template.byteLength);

@@ -1,9 +1,9 @@
 const MODE_FILE = 0o100755;
 const MODE_CONSOLE = 0o020600;
-/** The kernel's own archive format: see Documentation/driver-api/early-userspace/buffer-format.rst of Linux. */
+/** Magic of the kernel's archive format: see Documentation/driver-api/early-userspace/buffer-format.rst of Linux. */
 const MAGIC = "070701";
 
-/** The archive that the kernel unpacks and starts: the agent as /init, and the console it inherits. */
+/** Returns the archive that the kernel unpacks and starts: the agent as /init, and the console that it inherits. */
 export function initramfs(agent: Uint8Array): Uint8Array {
   const entries = [
     entry("dev", 0o040755, 0, 0, new Uint8Array(0)),

@@ -1,70 +1,70 @@
 import type { ImageTrouble } from "../assets/image-chunks.js";
 import type { AssetManifest } from "../assets/manifest.js";
 
-/** What a machine is to be. */
+/** Parameters of a machine. */
 export interface MachineConfig {
-  /** The image's name in the manifest. */
+  /** Name of the image in the manifest. */
   image: string;
   memoryMb: number;
-  /** The name of the file system template that the box's disk begins with; null: the disk has been used before. */
+  /** Name of the file system template that the box's disk begins with; null: the disk has been used before. */
   disk: string | null;
-  /** The size of the file system that the box asked for. */
+  /** Size of the file system that the box asked for. */
   diskBytes: number;
   manifest: AssetManifest;
-  /** Where the assets are: a URL. */
+  /** URL of the assets. */
   assets: string;
-  /** The folder to keep in what is fetched, where that is not the browser's business. */
+  /** Folder for fetched assets, where the browser does not cache them. */
   cache?: string;
-  /** The build's own boots: never from a snapshot, and with freed memory zeroed so that a snapshot of it is small. */
+  /** Whether this is a boot of the build: never from a snapshot, and with freed memory zeroed so that a snapshot of it is small. */
   forSnapshot?: boolean;
 }
 
-/** Where the box's disk is: sent once the box is locked. */
+/** Place of the box's disk. It is sent once the box is locked. */
 export interface DiskConfig {
-  /** What the host opens it by; null: in memory, with `contents` as a template where it had some before. */
+  /** Location by which the host opens it; null: in memory, with `contents` as a template if it had some before. */
   location: string | null;
   contents?: Uint8Array;
   durability: "relaxed" | "strict";
 }
 
-/** From the owner of a machine to its Worker. Plain bytes are for the agent. */
+/** Messages from the owner of a machine to its Worker. Plain bytes are for the agent. */
 export type ToMachine =
   | Uint8Array
   | { type: "start"; config: MachineConfig }
   | ({ type: "disk" } & DiskConfig)
-  /** Another disk instead of the one in memory, with all that is there. */
+  /** Replaces the disk in memory by another one with the same contents. */
   | ({ type: "move" } & DiskConfig)
-  /** The compiled emulator: one for all machines of a page or process. Apart, so that assets load while it compiles. */
+  /** The compiled emulator, which all machines of a page or process share. It is a message of its own so that assets load while it compiles. */
   | { type: "emulator"; module: WebAssembly.Module }
-  /** With its disk: a snapshot for new boxes; without: for any. */
+  /** Requests a snapshot: with its disk for new boxes, without it for any. */
   | { type: "save"; withDisk: boolean }
-  /** So much of the agent's output has been taken in. */
+  /** Reports that so much of the agent's output was consumed. */
   | { type: "took"; bytes: number }
-  /** Its time stands still, or goes on. */
+  /** Pauses the machine and its time. */
   | { type: "pause" }
   | { type: "resume" }
   /** Ends the machine and closes its disk. The guest has been shut down. */
   | { type: "stop" }
-  /** Lets go of the disk, whatever the machine does: its Worker is about to be ended. */
+  /** Closes the disk, whatever the machine does, since the Worker is about to be ended. */
   | { type: "leave" };
 
-/** From a machine's Worker to its owner. A list of bytes is from the agent. */
+/** Messages from a machine's Worker to its owner. A list of bytes is from the agent. */
 export type FromMachine =
   | Uint8Array[]
-  /** Compressed bytes of assets that have come since the last such message. */
+  /** Compressed bytes of assets that have arrived since the last such message. */
   | { type: "loaded"; bytes: number }
   | { type: "starting" }
   | { type: "started"; boot: "snapshot" | "cold"; warnings: string[] }
   | { type: "moved" }
   | { type: "saved"; snapshot: Uint8Array }
   | { type: "left" }
-  /** With the contents of a disk in memory. */
+  /** Reports that the machine was stopped, with the contents of a disk in memory. */
   | { type: "stopped"; contents: Uint8Array | null }
-  /** What the guest's kernel prints; of much at once the last. */
+  /** Text that the guest's kernel printed; if it is much at once, the end of it. */
   | { type: "console"; bytes: Uint8Array }
-  /** It goes on after a time in which its owner took no output. */
+  /** Reports that the machine goes on after a time in which its owner did not take its output. */
   | { type: "resumed" }
-  /** The guest cannot read part of the image, for it an input/output error, or can again. */
+  /** Reports that the guest cannot read a part of the image and gets input/output errors, or can read it again. */
   | { type: "trouble"; trouble: ImageTrouble }
-  /** The machine has ended by itself. */
+  /** Reports that the machine has ended by itself. */
   | { type: "ended"; code: string; message: string; retryable: boolean };

@@ -2,35 +2,35 @@ import { concatBytes } from "../../util/bytes.js";
 import { sha256Hex } from "../assets/assets.js";
 
 /**
- * A machine at rest. There are two kinds: "any", right after the agent has reported for work, fits a box with any disk; "new", with an empty
+ * A machine at rest. There are two kinds: "any", right after the agent has sent HELLO, fits a box with any disk; "new", with an empty
  * disk mounted, fits a box that begins with that disk, which is then part of the snapshot, and starts faster. Both are in one file, since they
- * differ in some two hundred pages: what a box was made with is all that it needs to start again.
+ * differ in some two hundred pages: the file that a box was created with is all that it needs to start again.
  *
- * The emulator's state comes without the memory, and the pages of memory that are not zero apart from it, so that they go straight into
- * the new machine's memory and a zero page is never touched. The form: "BXSN", u32 version, u32 length of the header, the header as JSON; then of
- * each machine the state, the disk, the pages in order. The second machine's state and pages are only what differs from the first one's, the state in blocks as large as pages.
+ * The emulator's state is stored without the memory, and the pages of memory that are not zero apart from it, so that they go straight into the new machine's
+ * memory and a zero page is never touched. The format: "BXSN", u32 version, u32 length of the header, the header as JSON; then for each machine the state, the
+ * disk, the pages in order. Of the second machine only the difference to the first is stored, that of the state in blocks as large as pages.
  */
 export interface Snapshot {
   fingerprint: string;
   memoryMb: number;
-  /** v86's own state, its memory left out. */
+  /** State of v86, without its memory. */
   state: Uint8Array;
-  /** The disk that goes with it, as a template (see disks.ts); empty in one that fits any. */
+  /** The disk that goes with it, as a template (see disks.ts); empty in a snapshot that fits any. */
   disk: Uint8Array;
-  /** The contents of memory, but for what is zero or continued. */
+  /** Contents of the memory, except for pages that are zero or continued. */
   pieces: Piece[];
-  /** Consecutive pages that {@link continuePage} makes from what is before them: first page, count, and so on. */
+  /** Consecutive pages that {@link continuePage} makes from those before them: first page, count, and so on. */
   continued: number[];
 }
 
 /** Consecutive pages of memory. */
 interface Piece {
-  /** The number of the first one. */
+  /** Number of the first page. */
   page: number;
   bytes: Uint8Array;
 }
 
-/** One machine of a snapshot's header. Lists of pages are: first page, count, and so on, ascending. */
+/** One machine in the header of a snapshot. Lists of pages are: first page, count, and so on, ascending. */
 interface MachineHeader {
   fingerprint: string;
   stateBytes: number;
@@ -38,22 +38,22 @@ interface MachineHeader {
   /** Pages that are in the file. */
   runs: number[];
   continued: number[];
-  /** Only in the second machine: blocks of the state that are in the file, and pages that are as in the first machine. */
+  /** Only in the second machine: blocks of the state that are in the file, and pages that are the same as in the first machine. */
   stateRuns?: number[];
   kept?: number[];
 }
 
-/** Of the emulated machine. */
+/** Size of a page of the emulated machine. */
 export const PAGE_BYTES = 4096;
 const MAGIC = 0x4e535842; // "BXSN"
 const VERSION = 2;
-/** Of the records whose series {@link continuePage} continues: `struct page` of our kernel. Another size would only cost space. */
+/** Size of the records whose series {@link continuePage} continues: `struct page` of our kernel. Another size would only make snapshots larger. */
 const RECORD_BYTES = 40;
 const PREFIX_BYTES = 12;
 
 /**
- * The name of everything that must be the same when a snapshot is made and when it is used. One that doesn't match is ignored:
- * a snapshot is an accelerator, never the truth.
+ * Returns a hash of everything that must be the same when a snapshot is made and when it is used. One that does not match is ignored, since
+ * snapshots only make starts faster.
  */
 export function fingerprint(parts: {
   emulator: string;
@@ -62,7 +62,7 @@ export function fingerprint(parts: {
   kernel: string;
   initramfs: string;
   base: string;
-  /** Of a new box's disk; empty for a snapshot that fits any. */
+  /** Name of a new box's disk template; empty for a snapshot that fits any. */
   disk: string;
 }): Promise<string> {
   const { emulator, memoryMb, devices, kernel, initramfs, base, disk } = parts;
@@ -70,7 +70,7 @@ export function fingerprint(parts: {
   return sha256Hex(new TextEncoder().encode(JSON.stringify(ordered)));
 }
 
-/** Two snapshots of one machine each, as one of both. */
+/** Joins two snapshots of one machine each. */
 export function joinSnapshots(first: Uint8Array, second: Uint8Array): Uint8Array {
   const [one, two] = [first, second].map((bytes) => {
     const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true);
@@ -80,7 +80,7 @@ export function joinSnapshots(first: Uint8Array, second: Uint8Array): Uint8Array
   return encodeSnapshot(one!, two);
 }
 
-/** The bytes of a snapshot of one machine, or of two with the same memory, the second as its difference to the first. */
+/** Returns the bytes of a snapshot of one machine, or of two with the same memory, the second as its difference to the first. */
 export function encodeSnapshot(first: Snapshot, second?: Snapshot): Uint8Array {
   const machines: MachineHeader[] = [];
   const parts: Uint8Array[] = [];
@@ -107,7 +107,7 @@ export function encodeSnapshot(first: Snapshot, second?: Snapshot): Uint8Array {
   return concatBytes([new Uint8Array(prefix.buffer), header, ...parts]);
 }
 
-/** Pages of a memory, or blocks of a state, by number. The last block is filled up with zeroes. */
+/** Splits a state into blocks, by number, as {@link pagesOf} splits memory. The last block is filled up with zeroes. */
 function blocksOf(state: Uint8Array): Map<number, Uint8Array> {
   const padded = new Uint8Array(Math.ceil(state.byteLength / PAGE_BYTES) * PAGE_BYTES);
   padded.set(state);
@@ -135,7 +135,7 @@ function differences(before: Map<number, Uint8Array>, after: Map<number, Uint8Ar
   return { kept, runs, changed };
 }
 
-/** Throws, saying what is wrong, unless `bytes` is a whole snapshot that has a machine with this fingerprint and this much memory. */
+/** Reads a snapshot. Throws an error with the reason unless `bytes` is complete and has a machine with this fingerprint and this much memory. */
 export function decodeSnapshot(
   bytes: Uint8Array,
   expectedFingerprint: string,
@@ -174,7 +174,7 @@ export function decodeSnapshot(
   const base = { fingerprint: expectedFingerprint, memoryMb: expectedMemoryMb };
   const pieces = piecesOf(first.runs, whole.pages);
   if (wanted === 0 || !second || !difference) {
-    // A copy: v86 wants a buffer of its own that starts at 0.
+    // A copy, because v86 needs a buffer of its own that starts at 0.
     return { ...base, state: whole.state.slice(), disk: whole.disk, pieces, continued: first.continued };
   }
   return {
@@ -218,7 +218,7 @@ function piecesOf(runs: readonly number[], pages: Uint8Array): Piece[] {
   return pieces;
 }
 
-/** Those of the pieces' pages that are listed. Both ascend, and listed neighbours are in one piece. */
+/** Returns the listed ones of the pieces' pages. Both ascend, and listed neighbours are in one piece. */
 function keptPieces(pieces: readonly Piece[], kept: readonly number[]): Piece[] {
   const found: Piece[] = [];
   let i = 0;
@@ -250,7 +250,7 @@ function patchState(
   return state;
 }
 
-/** Takes a copy of the pages of `memory` that are not zero. */
+/** Returns a copy of the pages of `memory` that are not zero. */
 export function packPages(
   memory: Uint8Array,
   isZero: (page: number) => boolean,
@@ -276,15 +276,15 @@ export function packPages(
 /** Writes a snapshot's pages into memory that is all zero. */
 export function unpackPages({ pieces, continued }: Snapshot, memory: Uint8Array): void {
   for (const { page, bytes } of pieces) memory.set(bytes, page * PAGE_BYTES);
-  // Ascending: what a page continues is there before it.
+  // In ascending order, so that the page before a continued one is there.
   eachRun(continued, (first, count) => {
     for (let page = first; page < first + count; page++) continuePage(memory, page);
   });
 }
 
 /**
- * Fills a page with the series that the records before it begin: each word changes from record to record as it did between the two before.
- * The kernel's table of free pages is such a series, and half of what would else be in a snapshot.
+ * Fills a page by continuing the series of the records before it: each word changes from record to record as it did between the two before.
+ * The kernel's table of free pages is such a series, and would otherwise be half of a snapshot.
  */
 function continuePage(memory: Uint8Array, page: number): void {
   const words = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4);
@@ -313,7 +313,7 @@ function eachRun(list: readonly number[], visit: (first: number, count: number) 
   for (let i = 0; i < list.length; i += 2) visit(list[i]!, list[i + 1]!);
 }
 
-/** A list of first page, count, and so on: ascending, within memory. */
+/** Schema of a list of first page, count, and so on: ascending, within memory. */
 function isPageList(list: unknown, pageLimit: number): list is number[] {
   if (!Array.isArray(list) || list.length % 2 !== 0 || !list.every(isCount)) return false;
   let end = 0;

@@ -1,27 +1,27 @@
 import type { MachineDisk } from "./disks.js";
 
-/** Of a drive's status register; ready is that it is, and that its heads are where they should be. */
+/** Bits of a drive's status register. Ready means that the drive is, and that its heads are where they should be. */
 const ATA_BUSY = 0x80;
 const ATA_READY = 0x50;
-/** Bit of the status: the command failed. Bit of the error register: what was asked for cannot be read. */
+/** Bit of the status register: the command failed. Bit of the error register: the data cannot be read. */
 const ATA_FAILED = 0x01;
 const ATA_UNREADABLE = 0x40;
-/** Bit of the channel's bus master: it moves data. */
+/** Bit of the channel's bus master: it transfers data. */
 const DMA_ACTIVE = 0x01;
-/** In the place of the command's number, once it is done. */
+/** Replaces the number of a command that is done. */
 const NO_COMMAND = -1;
 const SECTOR_BYTES = 512;
 /**
- * Of reads and writes of a drive that are under way. A drive has one command at a time, of 32 MB at most; but what one is at goes on when a guest resets the
+ * Limit of a drive's reads and writes in progress. A drive has one command at a time, of 32 MB at most; but a command goes on when a guest resets the
  * drive, or gives it the next command without waiting.
  */
 const MAX_UNDER_WAY_BYTES = 64 * 2 ** 20;
-/** What a small one counts as: a disk in chunks holds a whole chunk for it. */
+/** Size that a small read or write counts as, since a disk in chunks holds a whole chunk for it. */
 const MIN_UNDER_WAY_BYTES = 64 * 1024;
 
-/** What of a drive is reached into. */
+/** The internals of a v86 drive that are used here. */
 export interface Drive {
-  /** Null where no disk is. */
+  /** Null when there is no disk. */
   buffer: V86Disk | null;
   data: Uint8Array;
   data_length: number;
@@ -37,7 +37,7 @@ export interface Drive {
   push_irq(): void;
 }
 
-/** A disk as v86 calls it. A class, since v86 prints plain objects it meets while it saves a state. */
+/** A disk as v86 calls it. It is a class because v86 logs plain objects that it finds while it saves a state. */
 export class V86Disk {
   readonly byteLength: number;
   onload: ((event: object) => void) | undefined;
@@ -59,7 +59,7 @@ export class V86Disk {
     this.settle(length, () => this.disk.read(offset, length), done, this.onFailure);
   }
 
-  /** A read by the guest: `failed` is called when the disk bears that, and then `done` is not. */
+  /** Handles a read by the guest. If the disk tolerates errors, `failed` is called instead of `done`. */
   read(offset: number, length: number, done: (bytes: Uint8Array) => void, failed: () => void): void {
     const { resets, disk } = this;
     const onRead = (bytes: Uint8Array) => {
@@ -87,7 +87,7 @@ export class V86Disk {
     this.settle(bytes.byteLength, () => this.disk.write(offset, bytes), stored, this.onFailure);
   }
 
-  /** The drive has been reset: it forgets what it was at, and may have another command by the time that is done. */
+  /** Handles a reset of the drive: it forgets its command, and may have another one by the time that the old one is done. */
   forget(): void {
     this.resets++;
   }
@@ -133,9 +133,9 @@ export class V86Disk {
 const mended = new WeakSet<object>();
 
 /**
- * Makes drives acknowledge writes without DMA when they are stored: v86 does so before it hands them over. Linux changes to such writes for good when a drive
- * has been silent a few times, as one in a page that was suspended is. Makes them say so when they cannot read, as real ones do: v86 has no read that fails.
- * And makes them forget what they were at when they are reset. For all drives at once: v86 lets nobody change one.
+ * Makes drives acknowledge writes without DMA when they are stored; v86 does so before it passes them on. Linux changes to such writes for good when a drive
+ * has not answered a few times, as in a page that was suspended. Also makes drives report that they cannot read, as real ones do, since reads never fail in
+ * v86, and makes them forget their command when they are reset. It affects all drives at once, because v86 offers no way to change a single one.
  */
 export function mendDrives(drive: Drive): void {
   const drives = Object.getPrototypeOf(drive) as Drive;
@@ -156,7 +156,7 @@ export function mendDrives(drive: Drive): void {
     this.buffer!.read(offset, length, done, () => {
       this.status_reg = ATA_READY | ATA_FAILED;
       this.error_reg = ATA_UNREADABLE;
-      // The command's registers still say its first sector: nothing of it was read. The bus master's own error bit is for memory that it could not reach.
+      // The registers still have the command's first sector: nothing of it was read. The bus master's own error bit is for memory that it could not reach.
       this.channel.dma_status &= ~DMA_ACTIVE;
       this.current_command = NO_COMMAND;
       this.push_irq();

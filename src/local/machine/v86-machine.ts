@@ -1,7 +1,7 @@
 /**
- * One emulated machine. The only file that imports v86, and the only one that reaches into it: v86's public API has no console
- * ports with back-pressure, no restore that spares memory and no notice of a reset, so all of that is here, against
- * the one version that package.json pins. What v86 calls of ours for its disks is in v86-disk.ts.
+ * One emulated machine. This is the only file that imports v86, and the only one that uses its internals: v86's public API has no console
+ * ports with back-pressure, no restore that spares memory and no notification of a reset, so all of that is here, for
+ * the one version that package.json pins. The disks that v86 calls are in v86-disk.ts.
  */
 import { V86 } from "v86";
 import { deferred } from "../../util/deferred.js";
@@ -10,25 +10,25 @@ import { PAGE_BYTES, packPages, type Snapshot, unpackPages } from "./snapshot.js
 import { tickScheduler } from "./tick-scheduler.js";
 import { type Drive, mendDrives, V86Disk } from "./v86-disk.js";
 
-/** Changes when the set of devices below does: part of a snapshot's fingerprint. */
+/** Part of a snapshot's fingerprint. Must change when the set of devices below does. */
 export const DEVICE_SET = "console,net-virtio,9p,balloon,hda,hdb,serial,no-acpi/1";
 
 /** The agent's port among the four of the virtio console, and its queue from host to guest. */
 const AGENT_PORT = 1;
 const AGENT_RX_QUEUE = 2 * AGENT_PORT + 2;
-/** One posted buffer of the guest: what is sent beyond it in one go would be lost. */
+/** Size of the guest's posted buffers. Data beyond it in one message would be lost. */
 const RX_BUFFER_BYTES = 4096;
 const CONSOLE_PORT_EVENT = 4;
 
 /** Display memory: as small as the device allows, since nothing draws. */
 const VGA_BYTES = 1 << 20;
-/** Indices of v86's `set_jit_config`: 1 disables the JIT; the most guest pages that one compiled module covers. */
+/** Indices of v86's `set_jit_config`: 1 disables the JIT; the other sets how many guest pages one compiled module may cover. */
 const JIT_DISABLED = 0;
 const JIT_MAX_PAGES = 1;
 /**
- * Compiling code that runs once costs several times what interpreting it does, and short commands are such code: process start-up, mostly.
- * So what is hot is compiled in one slice of emulation in five, which makes a command that comes again and again fast without making the
- * first ones slow; and in every slice once the guest has been busy for so long without a pause, or has moved so much through its port
+ * Compiling code that runs once costs several times as much as interpreting it, and short commands mostly consist of such code: process start-up.
+ * So hot code is compiled in one slice of emulation in five, which makes repeated commands fast without slowing down the
+ * first ones; and in every slice once the guest has been busy for so long without a pause, or has moved so much through its port
  * without a long pause. Measured in docs/internals/performance.md.
  */
 const COMPILE_IN_ONE_SLICE_OF = 5;
@@ -36,10 +36,10 @@ const COMPILE_AFTER_BUSY_MS = 250;
 const COMPILE_AFTER_BYTES = 256 * 1024;
 const LONG_PAUSE_MS = 20;
 
-/** From construction to the last of v86's own start-up events: its errors there are thrown from timers, where nobody can catch them. */
+/** Time from construction to the last of v86's own start-up events. Errors in these are thrown from timers, where nobody can catch them. */
 const INIT_DEADLINE_MS = 30_000;
 
-/** What a cold boot needs beside the disks. */
+/** Parts that a cold boot needs beside the disks. */
 export interface ColdBoot {
   kernel: Uint8Array;
   initramfs: Uint8Array;
@@ -48,7 +48,7 @@ export interface ColdBoot {
   cmdline: string;
 }
 
-/** All that a machine is made of. */
+/** All parts of a machine. */
 export interface MachineParts {
   emulator: WebAssembly.Module;
   memoryMb: number;
@@ -58,19 +58,19 @@ export interface MachineParts {
   cold?: ColdBoot;
 }
 
-/** What a machine tells its owner. */
+/** Receiver of the events of a machine. */
 export interface MachineEvents {
-  /** Bytes from the agent. The array is the receiver's. */
+  /** Takes bytes from the agent. The array belongs to the receiver. */
   onOutput(bytes: Uint8Array): void;
-  /** One byte of the kernel's serial console. */
+  /** Takes one byte of the kernel's serial console. */
   onConsole(byte: number): void;
-  /** The guest reset itself or halted for ever: a kernel panic, `reboot`, `poweroff`. */
+  /** Reports that the guest has reset itself, or halted for good: a kernel panic, `reboot`, `poweroff`. */
   onEnd(reason: string): void;
-  /** A disk rejected a read or a write, and does not bear that ({@link MachineDisk.onUnreadable}). The machine has stopped. */
+  /** Reports that a disk failed to read or write and does not tolerate that ({@link MachineDisk.onUnreadable}). The machine has stopped. */
   onFailure(error: unknown): void;
 }
 
-/** The parts of v86's inside that are used here. */
+/** The internals of v86 that are used here. */
 interface Cpu {
   mem8: Uint8Array;
   devices: { virtio_console: VirtioConsole; ide: { primary: { master: Drive } } };
@@ -115,7 +115,7 @@ export class Machine {
   private slices = 0;
   private busySince: number | undefined;
   private idleSince: number | undefined;
-  /** Through the agent's port, since the last long pause. */
+  /** Bytes that went through the agent's port since the last long pause. */
   private movedBytes = 0;
   private ended = false;
   private paused: Promise<void> = Promise.resolve();
@@ -128,12 +128,12 @@ export class Machine {
     private readonly events: MachineEvents,
   ) {}
 
-  /** Makes a machine that does not run yet. The caller has verified all parts. */
+  /** Creates a machine that does not run yet. The caller has verified all parts. */
   static async create(parts: MachineParts, events: MachineEvents): Promise<Machine> {
     const loaded = deferred<void>();
     const { cold } = parts;
     let setJitConfig!: (index: number, value: number) => void;
-    // v86 reads the first disk while it is being made.
+    // v86 reads the first disk during construction.
     let machine: Machine | undefined;
     const onDiskFailure = (error: unknown) => (machine ? machine.failDisk(error) : loaded.reject(error));
     const boxDisk = new V86Disk(parts.disk, onDiskFailure);
@@ -141,7 +141,7 @@ export class Machine {
       wasm_fn: async (env: WebAssembly.Imports) => {
         const { exports } = await WebAssembly.instantiate(parts.emulator, env);
         setJitConfig = exports["set_jit_config"] as typeof setJitConfig;
-        // One page a module was measured to be the fastest.
+        // One page per module was measured to be the fastest.
         setJitConfig(JIT_MAX_PAGES, 1);
         return exports;
       },
@@ -178,15 +178,15 @@ export class Machine {
     return machine;
   }
 
-  /** Makes a machine that never ran the one of the snapshot. */
+  /** Restores a snapshot into a machine that has never run. */
   async restore(snapshot: Snapshot): Promise<void> {
     const cpu = this.emulator.v86.cpu;
-    // Memory is new and all zero. v86 would write zeroes to all of it first, which makes the host commit every page.
+    // New memory is all zero. v86 would write zeroes to all of it first, which makes the host commit every page.
     cpu.unpack_memory = () => unpackPages(snapshot, cpu.mem8.subarray(0, this.memoryMb * 2 ** 20));
     await this.emulator.restore_state(snapshot.state.buffer as ArrayBuffer);
   }
 
-  /** Replaces the box's disk by one with the same contents. Nothing may be under way on the one before, which is never so on a disk in memory. */
+  /** Replaces the box's disk by one with the same contents. The old one must have no pending operation, which a disk in memory never has. */
   useDisk(disk: MachineDisk): void {
     this.boxDisk.disk = disk;
   }
@@ -195,14 +195,14 @@ export class Machine {
     await this.emulator.run();
   }
 
-  /** Queues bytes for the agent. What the guest has no room for waits here; credit bounds how much that is. */
+  /** Queues bytes for the agent. Bytes that the guest has no room for wait here; credit bounds their number. */
   send(bytes: Uint8Array): void {
     this.input.push(bytes);
     this.movedBytes += bytes.byteLength;
     this.pump();
   }
 
-  /** The machine as it is now, to be restored later. It runs on afterwards. */
+  /** Saves the state of the machine, which goes on running afterwards. */
   async save(): Promise<Pick<Snapshot, "memoryMb" | "state" | "pieces" | "continued">> {
     await this.emulator.stop();
     const cpu = this.emulator.v86.cpu;
@@ -217,7 +217,7 @@ export class Machine {
     return { memoryMb: this.memoryMb, state, ...packed };
   }
 
-  /** Stands still until {@link resume}: for the guest no time goes by. */
+  /** Pauses the machine until {@link resume}: no time passes for the guest. */
   pause(): Promise<void> {
     this.paused = this.paused.then(async () => {
       await this.emulator.stop();
@@ -241,7 +241,7 @@ export class Machine {
     await this.emulator.stop();
   }
 
-  /** The guest would wait for ever, or go on without what it wrote. */
+  /** Stops the machine, which would otherwise wait forever, or go on without the data that it wrote. */
   private failDisk(error: unknown): void {
     if (this.ended) return;
     void this.stop();
@@ -252,7 +252,7 @@ export class Machine {
     const { v86 } = this.emulator;
     const { events } = this;
     const port = v86.cpu.devices.virtio_console;
-    // The guest makes a port a terminal when it is told that it is a console; without that it is a raw byte channel.
+    // The guest turns a port into a terminal when it is told that it is a console; otherwise it is a raw byte channel.
     const sendEvent = port.SendEvent;
     port.SendEvent = (number, event, value) => {
       if (number !== 0 && event === CONSOLE_PORT_EVENT) return;
@@ -280,12 +280,12 @@ export class Machine {
     v86.yield = (ms, tick) => {
       this.chooseCompiling(ms > 0);
       schedule(ms, () => this.runSlice(tick));
-      // After it: the guest may be woken by what it gets, which schedules the next tick, and the last one to be scheduled is the one that counts.
+      // Only afterwards: the data may wake the guest, which schedules the next tick, and only the last scheduled tick counts.
       this.pump();
     };
   }
 
-  /** v86 ends in a trap what it cannot emulate, as what a guest's kernel does after it has asked for a reset. */
+  /** Handles a trap, by which v86 ends code that it cannot emulate, such as the guest's kernel after it has asked for a reset. */
   private runSlice(tick: number): void {
     try {
       this.emulator.v86.yield_callback(tick);
@@ -320,7 +320,7 @@ export class Machine {
   private pump(): void {
     const port = this.emulator.v86.cpu.devices.virtio_console;
     const queue = port.virtio.queues[AGENT_RX_QUEUE]!;
-    // Handing over a buffer may wake an idle machine, which comes back here before the loop below has moved on.
+    // Handing over a buffer may wake an idle machine, which calls this again before the loop below has moved on.
     if (this.pumping || this.input.length === 0 || !queue.is_configured()) return;
     this.pumping = true;
     let sent = 0;
@@ -345,7 +345,7 @@ export class Machine {
   }
 }
 
-/** Answers every 9p request with "not supported": the device is there for snapshots that a later version uses it in. */
+/** Answers every 9p request with "not supported". The device is there for snapshots that a later version may use it in. */
 function refuse9p(request: Uint8Array, reply: (response: Uint8Array) => void): void {
   const RLERROR = 7;
   const EOPNOTSUPP = 95;

@@ -1,6 +1,6 @@
 /**
- * Runs one machine inside a Worker. It knows assets, disks and the emulator; of the SDK's API it knows nothing. The two entries beside this
- * file (`worker-browser.ts`, `worker-node.ts`) give it its host's message port and way to read assets.
+ * Runs one machine inside a Worker. It knows assets, disks and the emulator, and nothing of the SDK's API. The two entries beside this
+ * file (`worker-browser.ts`, `worker-node.ts`) pass it their host's message port and way to read assets.
  */
 import { isBoxRunError, refusedPermission } from "../../backend/errors.js";
 import { deferred } from "../../util/deferred.js";
@@ -14,11 +14,11 @@ import { findSnapshot, imageOf, type ListedSnapshot } from "./needed-assets.js";
 import { decodeSnapshot, encodeSnapshot, fingerprint, type Snapshot } from "./snapshot.js";
 import { DEVICE_SET, Machine } from "./v86-machine.js";
 
-/** Of what the kernel prints within one slice of emulation: a guest's root may print there without end. */
+/** Number of bytes of the kernel's output that are kept per slice of emulation, since a guest's root may print without end. */
 const CONSOLE_BYTES = 4096;
 /**
- * Output on its way to an owner that does not come to take it, as a page that is busy does not: beyond this the machine stands still. Credit does not bound it, since a guest that
- * takes more than it was given is found out by the owner.
+ * Limit of the output that waits for an owner which does not take it, such as a busy page. Beyond it the machine pauses. Credit does not bound it, since only
+ * the owner notices a guest that exceeds its credit.
  */
 const BACKLOG_BYTES = 32 * 2 ** 20;
 const KERNEL_CMDLINE =
@@ -28,14 +28,14 @@ const KERNEL_CMDLINE =
 export interface WorkerHost {
   post(message: FromMachine, transfer: ArrayBuffer[]): void;
   openSource(location: string, cache: string | undefined): AssetSource;
-  /** Opens the disk of a box; `create`: it is not there yet. */
+  /** Opens the disk of a box; `create` is true if it does not exist yet. */
   openDisk(
     location: string,
     options: { create: boolean; bytes: number; durability: "relaxed" | "strict" },
   ): StoredDisk | Promise<StoredDisk>;
 }
 
-/** Returns what to call with each message from the owner. */
+/** Returns a function to call with each message from the owner. */
 export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
   let machine: Machine | undefined;
   let config: MachineConfig | undefined;
@@ -61,7 +61,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
       ? end(error.code, error.message, error.retryable)
       : end("RUNTIME_ERROR", `the machine failed: ${messageOf(error)}`);
   };
-  /** Why it stands still. */
+  /** Reasons to pause. */
   const reasons = new Set<"asked" | "backlog">();
   const setPaused = (why: "asked" | "backlog", still: boolean) => {
     const before = reasons.size > 0;
@@ -69,7 +69,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     else reasons.delete(why);
     const now = reasons.size > 0;
     if (now !== before) void (now ? machine?.pause() : machine?.resume())?.catch(failed);
-    // Whoever asks for a pause knows when it ends.
+    // A pause that the owner asked for ends when the owner says so.
     if (before && !now && why === "backlog") host.post({ type: "resumed" }, []);
   };
 
@@ -85,13 +85,13 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     );
   };
   const events = {
-    // At once, not when the machine ends: this Worker may end first.
+    // At once, and not when the machine ends: this Worker may end first.
     onConsole: (byte: number) => {
       if (printed.push(byte) === 1) queueMicrotask(tellPrinted);
     },
     onEnd: (reason: string) => end("RUNTIME_ERROR", reason),
     onFailure: failed,
-    // All that the guest writes within one slice of emulation leaves as one message.
+    // All bytes that the guest writes within one slice of emulation leave as one message.
     onOutput: (bytes: Uint8Array) => {
       if (output.push(bytes) === 1) queueMicrotask(flush);
     },
@@ -99,7 +99,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
 
   let loadedBytes = 0;
   const reportBytes = (count: number) => {
-    // One message for all that comes at once.
+    // One message for all that arrive at once.
     if (loadedBytes === 0) {
       queueMicrotask(() => {
         host.post({ type: "loaded", bytes: loadedBytes }, []);
@@ -115,9 +115,9 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     const warnings: string[] = [];
     const listed = given.forSnapshot ? undefined : findSnapshot(given);
     const loading = listed && loadSnapshot(given, assets, listed);
-    // A snapshot for a new disk has its template in it.
+    // A snapshot for a new disk contains its template.
     const template = given.disk !== null && listed?.disk !== given.disk ? assets.load(given.disk) : undefined;
-    // Who awaits these sees their failures; until then they are nobody's.
+    // Avoids unhandled rejections until these are awaited.
     loading?.catch(() => {});
     template?.catch(() => {});
     const [chunks, module, boxDisk] = await Promise.all([
@@ -132,7 +132,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
     let boot: "snapshot" | "cold" = "cold";
     let newDisk: Uint8Array | undefined;
     if (loading) {
-      // The machine is made while its snapshot is still being inflated.
+      // The machine is created while its snapshot is still being inflated.
       const restored = await Machine.create({ ...parts, disk }, events);
       try {
         const snapshot = await loading;
@@ -143,13 +143,13 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
         machine = restored;
         boot = "snapshot";
       } catch (error) {
-        // A cold boot gives the same box, later.
+        // A cold boot makes the same box, only later.
         warnings.push(`booted cold, because ${listed?.name} cannot be used: ${messageOf(error)}`);
         await restored.stop();
       }
     }
     if (given.disk !== null) newDisk ??= await (template ?? assets.load(given.disk));
-    // Not awaited: what the guest reads is there at once, and what it writes comes after.
+    // Not awaited: data that the guest reads is there at once, and its writes come later.
     if (newDisk) Promise.resolve(disk.writeAll(decodeTemplate(newDisk))).catch(failed);
     if (!machine) {
       const cold = await loadColdBoot(assets, given.forSnapshot ?? false);
@@ -192,7 +192,7 @@ export function serveMachine(host: WorkerHost): (message: ToMachine) => void {
   const move = async (where: DiskConfig) => {
     if (!machine || !config || !(disk instanceof MemoryDisk)) throw new Error("there is no disk to move");
     const target = await openDisk(config, where);
-    // Nothing of the guest comes between these, and what it writes from now on comes after.
+    // No event of the guest comes between these two, and its later writes go to the new disk.
     const stored = target.writeAll(disk.extents());
     machine.useDisk(target);
     disk = target;
@@ -242,7 +242,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The fingerprint of a snapshot that would fit this machine. */
+/** Returns the fingerprint of a snapshot that would fit this machine. */
 function snapshotFingerprint(
   { manifest, memoryMb, image }: MachineConfig,
   diskName: string | null,
@@ -259,7 +259,7 @@ function snapshotFingerprint(
   });
 }
 
-/** Rejects when it cannot be used. */
+/** Loads a snapshot. Rejects when it cannot be used. */
 async function loadSnapshot(
   config: MachineConfig,
   assets: Assets,
@@ -277,7 +277,7 @@ async function loadColdBoot(assets: Assets, forSnapshot: boolean) {
     assets.load("bios"),
     assets.load("vgabios"),
   ]);
-  // Zeroing freed memory halves a snapshot, and makes a machine that runs from there on commit all its memory.
+  // Zeroing freed memory halves a snapshot, but makes a machine that goes on from there commit all its memory.
   const cmdline = forSnapshot ? `${KERNEL_CMDLINE} init_on_free=1` : KERNEL_CMDLINE;
   return { kernel, bios, vgaBios, cmdline, initramfs: initramfs(agent) };
 }

@@ -1,19 +1,19 @@
-/** What the payloads of frames are made of: the notation of wasm/agent/protocol.h, with every bound checked both ways. */
+/** Fields of the payloads of frames, in the notation of wasm/agent/protocol.h. Bounds are checked on encoding and decoding. */
 
 /**
- * Text of a frame. Encoding takes a string as UTF-8, or bytes as they are, since Linux paths and arguments may be any
- * bytes but zero. Decoding gives a string, with U+FFFD for what is not UTF-8: the only text that comes from the guest,
+ * Text of a frame. Encoding takes a string as UTF-8, or bytes as they are, since Linux paths and arguments may have any
+ * bytes but zero. Decoding returns a string, with U+FFFD for bytes that are not UTF-8: the only text from the guest,
  * the detail of a failure, is for messages and may be cut in the middle of a character.
  */
 export type Text = string | Uint8Array;
 
-/** Bytes or fields that the protocol forbids. The connection they are on cannot go on. */
+/** The error of bytes or fields that the protocol forbids. Their connection cannot go on. */
 export class FrameError extends Error {
   override readonly name = "FrameError";
 
   constructor(
     message: string,
-    /** The field, and what is wrong with it; empty where it is the frame. */
+    /** Name of the field; empty if the frame itself is wrong. `what` says what is wrong with it. */
     readonly field = "",
     readonly what = message,
   ) {
@@ -21,7 +21,7 @@ export class FrameError extends Error {
   }
 }
 
-/** A payload being written or read, field by field. */
+/** A payload that is being written or read, field by field. */
 export class Payload {
   field = "";
   readonly parts: Uint8Array[] = [];
@@ -45,7 +45,7 @@ export class Payload {
     return this.at - length;
   }
 
-  /** The next integer of 1, 4 or 8 bytes. */
+  /** Reads the next integer, of 1, 4 or 8 bytes. */
   read(width: number, min: number, max: number): number {
     const at = this.take(width);
     if (width === 8) return this.check(Number(this.view.getBigUint64(at, true)), min, max);
@@ -88,7 +88,7 @@ export class Payload {
   }
 }
 
-/** How a field is written and read, and the most and least bytes it takes. */
+/** Encoder and decoder of a field, with the least and the most bytes that it takes. */
 export interface Field<T> {
   size: readonly [min: number, max: number];
   write(payload: Payload, value: T): void;
@@ -99,7 +99,7 @@ const MAX_CLOCK = (1n << 63n) - 1n;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Of 1, 4 or 8 bytes. */
+/** Field with an integer of 1, 4 or 8 bytes. */
 export const integer = (width: number, min: number, max: number): Field<number> => ({
   size: [width, width],
   write: (payload, value) => payload.write(width, payload.check(value, min, max)),
@@ -110,7 +110,7 @@ const within = (clock: bigint, payload: Payload): bigint => {
   if (clock >= 0n && clock <= MAX_CLOCK) return clock;
   throw payload.error("is out of range");
 };
-/** Nanoseconds, less than 2^63. */
+/** Field with nanoseconds, less than 2^63. */
 export const clock: Field<bigint> = {
   size: [8, 8],
   write: (payload, value) => payload.write(8, within(value, payload)),
@@ -136,7 +136,7 @@ export const text = (min: number, max: number): Field<Text> => ({
   },
   read: (payload) => decoder.decode(withoutZero(payload.readBytes(min, max), payload)),
 });
-/** Strings, at most so many, that together take no more than `maxBytes`. */
+/** Field with a list of strings that together take at most `maxBytes`. */
 export function list(min: number, max: number, maxBytes: number): Field<readonly Text[]> {
   const item = text(0, maxBytes);
   return {
@@ -149,7 +149,7 @@ export function list(min: number, max: number, maxBytes: number): Field<readonly
   };
 }
 
-/** One byte that stands for a name. */
+/** Field of one byte that stands for a name. */
 export const oneOf = <T extends string>(names: readonly T[]): Field<T> => ({
   size: [1, 1],
   write: (payload, value) => payload.write(1, payload.check(names.indexOf(value), 0, names.length - 1)),

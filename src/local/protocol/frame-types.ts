@@ -6,14 +6,17 @@ import { bytes, clock, type Field, integer, list, oneOf, type Text, text } from 
 
 export const PROTOCOL_VERSION = 2;
 export const FRAME_HEADER = 12;
-/** Bytes of a command's arguments and environment that Linux takes: each string with a zero and a pointer, which are {@link STRING_OVERHEAD}; the program's path among them. */
+/**
+ * Size of a command's arguments and environment that Linux takes, in bytes, the program's path included. Each string counts with a zero and a pointer, which
+ * are {@link STRING_OVERHEAD}.
+ */
 export const MAX_STRINGS = 2 << 20;
 export const STRING_OVERHEAD = 5;
-/** Longest of them, in bytes. */
+/** Longest of these strings, in bytes. */
 export const MAX_STRING = 131_071;
-/** Bytes of payload in one frame. */
+/** Largest payload of a frame, in bytes. */
 export const MAX_PAYLOAD = MAX_STRINGS + 8192;
-/** Bytes in one frame of DATA. */
+/** Largest payload of a DATA frame, in bytes. */
 export const MAX_DATA = 32768 - FRAME_HEADER;
 /** Most credit outstanding on a stream, in bytes. */
 export const MAX_WINDOW = 16 << 20;
@@ -22,23 +25,23 @@ export const MAX_STREAMS = 256;
 export const MAX_PATH = 4095;
 export const MAX_HOSTNAME = 64;
 export const MAX_DETAIL = 1024;
-/** Strings in one list. */
+/** Most strings in one list. */
 export const MAX_ARGS = 419_430;
 export const MIN_ENTROPY = 16;
 export const MAX_ENTROPY = 512;
 export const MAX_SIGNAL = 64;
 export const MAX_MODE = 0o7777;
-/** Columns or rows of a terminal. */
+/** Most columns or rows of a terminal. */
 export const MAX_TERMINAL_SIZE = 1000;
 /** Longest name in a directory, in bytes. */
 export const MAX_NAME = 255;
-/** The largest entry that answers an operation on files. */
+/** Largest entry in the answer to a file operation, in bytes. */
 export const MAX_ENTRY = 32 + MAX_NAME;
 /** Flag of `exec`: stdin is a pipe fed by `data` and closed by `eof`. */
 export const EXEC_STDIN = 1;
 /** Flag of `exec`: stderr is the pipe of stdout. */
 export const EXEC_JOINED = 2;
-/** Flag of `put`: the mode is that of a new file alone, one that is there keeps its own. */
+/** Flag of `put`: the mode is only for a new file; an existing one keeps its own. */
 export const PUT_KEEP_MODE = 1;
 
 export const CHANNELS = { stdin: 0, stdout: 1, stderr: 2, file: 3 } as const;
@@ -54,7 +57,7 @@ export const STAGES = {
   partly: 9,
 } as const;
 
-/** What `file` asks for. */
+/** Codes of the operations of a `file` frame. */
 export const FILE_OPERATIONS = {
   stat: 1,
   lstat: 2,
@@ -65,7 +68,7 @@ export const FILE_OPERATIONS = {
   remove: 7,
 } as const;
 
-/** What the host sends. `clock` is in ns since 1970; sizes are in bytes, times in ms. */
+/** Frames from the host. `clock` is in ns since 1970; sizes are in bytes, times in ms. */
 export type HostFrame =
   | {
       type: "setup";
@@ -73,11 +76,11 @@ export type HostFrame =
       clock: bigint;
       entropy: Uint8Array;
       hostname: Text;
-      /** 0: as the disk is. */
+      /** Size of the file system; 0: as the disk has it. */
       diskBytes: number;
-      /** 0: none. */
+      /** Memory limit of the box; 0: none. */
       memoryLimitBytes: number;
-      /** 0: none. */
+      /** Process limit of the box; 0: none. */
       processLimit: number;
       workdir: Text;
     }
@@ -106,7 +109,7 @@ export type HostFrame =
       mode: number;
       window: number;
       path: Text;
-      /** Of a rename, else empty. */
+      /** New path of a rename, else empty. */
       second: Text;
     }
   | {
@@ -124,17 +127,17 @@ export type HostFrame =
   | { type: "eof"; stream: number }
   | { type: "credit"; stream: number; bytes: number };
 
-/** How a command ended: by itself, by a signal, or killed since the box's memory was used up. */
+/** Ways in which a command ends: by itself, by a signal, or killed because the box's memory ran out. */
 export type ExitHow = "exited" | "signaled" | "out of memory";
 
-/** What the guest sends. */
+/** Frames from the guest. */
 export type GuestFrame =
   | { type: "hello"; stream: 0; version: number; maxPayload: number }
   | { type: "ready"; stream: 0; diskBytes: number }
   | { type: "pong"; stream: 0; token: number }
-  /** A flush of the box's disk begins: it covers all that was written before this frame. */
+  /** A flush of the box's disk begins. It covers all data written before this frame. */
   | { type: "flush"; stream: 0 }
-  /** The flush under way has ended; 0: all of that is on the disk. */
+  /** The running flush has ended. 0: its data is on the disk. */
   | { type: "flushed"; stream: 0; errno: number }
   | { type: "started"; stream: number; pid: number }
   | { type: "exit"; stream: number; how: ExitHow; value: number }
@@ -149,7 +152,7 @@ export type Frame = HostFrame | GuestFrame;
 export type Side = "host" | "guest";
 type FieldsOf<T extends Frame["type"]> = Omit<Extract<Frame, { type: T }>, "type" | "stream">;
 
-/** One type of frame. `on`: which streams it may name; "any" is 0 and every other. */
+/** Definition of a frame type. `on` says which streams it may name; "any" is 0 and every other. */
 interface Definition<T extends Frame["type"]> {
   code: number;
   from: Side | "both";
@@ -167,12 +170,12 @@ function define<T extends Frame["type"]>(
 }
 
 const u32 = (min = 0, max = 0xffff_ffff) => integer(4, min, max);
-/** 64 bits on the wire, 53 here. */
+/** Integer with 64 bits on the wire, and 53 here. */
 const u64 = integer(8, 0, Number.MAX_SAFE_INTEGER);
 const path = text(1, MAX_PATH);
 const strings = (min: number) => list(min, MAX_ARGS, MAX_PAYLOAD);
 
-/** The fields are in the order of the payload. */
+/** Definitions with their fields in the order of the payload. */
 const DEFINITIONS = {
   setup: define<"setup">(0x01, "host", "own", {
     clock,
@@ -245,7 +248,7 @@ const DEFINITIONS = {
 
 export const DATA = 0x20;
 
-/** The number of each type on the wire. */
+/** Number of each type on the wire. */
 export const FRAME_TYPES: Readonly<Record<Frame["type"], number>> = {
   ...(Object.fromEntries(Object.entries(DEFINITIONS).map(([type, { code }]) => [type, code])) as Record<
     keyof typeof DEFINITIONS,
@@ -254,7 +257,7 @@ export const FRAME_TYPES: Readonly<Record<Frame["type"], number>> = {
   data: DATA,
 };
 
-/** A definition without its type parameter, and with the lengths its payload may have. */
+/** A definition without its type parameter, and with the lengths that its payload may have. */
 export interface Shape {
   type: string;
   code: number;
@@ -274,7 +277,7 @@ SHAPES.push({ type: "data", code: DATA, from: "both", on: "stream", fields: [], 
 export const BY_TYPE = new Map(SHAPES.map((shape) => [shape.type, shape]));
 export const BY_CODE = new Map(SHAPES.map((shape) => [shape.code, shape]));
 
-/** The channels each side may send on. */
+/** Channels that each side may send on. */
 export const CHANNELS_FROM: Record<Side, ReadonlyMap<number, keyof typeof CHANNELS>> = {
   host: new Map([
     [CHANNELS.stdin, "stdin"],

@@ -14,7 +14,7 @@ import {
 } from "./frame-types.js";
 
 /**
- * The bytes of a frame, in a buffer of its own. Throws {@link FrameError} when a field is out of its bounds.
+ * Encodes a frame into a buffer of its own. Throws {@link FrameError} when a field is out of its bounds.
  *
  * @example
  * port.write(encodeFrame({ type: "ping", stream: 0, token: 1 }));
@@ -48,10 +48,10 @@ export function encodeFrame(frame: Frame): Uint8Array {
 }
 
 /**
- * Cuts one side's bytes into frames, however they come. Throws {@link FrameError} at the first thing the protocol
- * forbids, and at every call after that: frames before it in the same chunk are lost with the connection.
+ * Cuts the bytes of one side into frames, however they arrive. Throws {@link FrameError} at the first violation of the
+ * protocol, and on every call after that: frames before it in the same chunk are lost with the connection.
  *
- * The bytes of a DATA frame that lies whole in a chunk are a view of that chunk, not a copy. Not more than one frame is
+ * The bytes of a DATA frame that is complete in one chunk are a view of that chunk, not a copy. At most one frame is
  * ever kept.
  *
  * @example
@@ -59,7 +59,7 @@ export function encodeFrame(frame: Frame): Uint8Array {
  * for (const frame of reader.push(chunk)) handle(frame);
  */
 export class FrameReader<S extends Side = Side> {
-  /** The frame that the last chunk ended in: at first room for its header, then for all of it. */
+  /** The frame in which the last chunk ended: first room for its header, then for all of it. */
   private partial = new Uint8Array(FRAME_HEADER);
   private held = 0;
   private broken: unknown;
@@ -97,7 +97,7 @@ export class FrameReader<S extends Side = Side> {
     return frames;
   }
 
-  /** The header, or the whole frame, that the last chunk ended in is complete. */
+  /** Handles a header, or a frame, that the last chunk had begun and this one has completed. */
   private filled(): Frame[] {
     const header = this.header(this.partial);
     const whole = this.held === header.end;
@@ -109,7 +109,7 @@ export class FrameReader<S extends Side = Side> {
     return frame;
   }
 
-  /** Refuses by the header alone what no payload could make good. */
+  /** Parses a header. Refuses the frame at once if no payload could make it valid. */
   private header(bytes: Uint8Array): Header {
     const view = new DataView(bytes.buffer, bytes.byteOffset, FRAME_HEADER);
     const length = view.getUint32(0, true);

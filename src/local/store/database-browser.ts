@@ -5,28 +5,32 @@ import { startTimer } from "../../util/timer.js";
 import { within } from "../../util/within.js";
 
 const STORE = "keyval";
-/** Of IndexedDB's own counting; what is in a database has its version in the box's record. */
+/** Version for IndexedDB. The version of the contents is in the box's record. */
 const DATABASE_VERSION = 1;
 
-/** A phone may take seconds to remove gigabytes. What takes longer waits for a page that does not move: browsers wait for those without an end. */
+/**
+ * Time for the browser to open or remove a database. A phone may take seconds to remove gigabytes. Anything longer waits for a page that hangs, which browsers
+ * do without a limit.
+ */
 const DEADLINE_MS = 30_000;
-/** An answer that Chromium owes for this long does not come. */
+/** Time after which an answer that Chromium still owes will never come. */
 const ASK_AGAIN_MS = 1000;
-/** Names of the errors of transactions that the browser cuts off, for this reason or another. */
+/** Names of the errors of transactions that the browser aborts, for one reason or another. */
 const CUT_OFF = ["AbortError", "UnknownError"];
-/** A connection that ends does so soon after its transactions. */
+/** Time within which a connection ends after its transactions. */
 const CLOSE_MS = 1000;
 const WITHIN = `within ${DEADLINE_MS / 1000} seconds`;
 
-/** A disk is in its box's database by chunks of this size, by number; small enough that scattered metadata costs little. */
+/** Size of the chunks in which a disk is stored, by number: small enough that scattered metadata costs little. */
 export const DISK_CHUNK_BYTES = 64 * 1024;
-/** All chunks of a disk: what has a number for its key. */
+/** Key range of all chunks of a disk: those with a number as key. */
 export const DISK_KEYS = () => IDBKeyRange.bound(0, Number.MAX_SAFE_INTEGER);
 
 /**
- * Names of all databases of this site. Asks more than once: Chromium forgets to answer who asks while it evicts what the site stores.
+ * Lists the names of all databases of this site. Asks more than once, because Chromium may never answer a request that comes while it evicts the site's
+ * storage.
  *
- * Throws RUNTIME_ERROR when the browser does not come to it; what the browser refuses with, as it is.
+ * @throws {BoxRunError} RUNTIME_ERROR when the browser does not answer; other errors of the browser pass unchanged
  */
 export async function databaseNames(): Promise<string[]> {
   for (let asked = 0; asked < DEADLINE_MS / ASK_AGAIN_MS; asked++) {
@@ -38,18 +42,18 @@ export async function databaseNames(): Promise<string[]> {
   });
 }
 
-/** An open database of keys and values, for idb-keyval's functions. */
+/** An open database of keys and values, for the functions of idb-keyval. */
 export interface Database {
   use: UseStore;
   close(): void;
 }
 
 /**
- * Opens a database, or makes it. Undefined when it is not there and `create` is false. Unlike idb-keyval's own store, this one can be closed, lets go when
- * somebody removes the database, and says how durable a commit is: "strict" waits for the device, which a power cut needs.
+ * Opens or creates a database. Undefined when it does not exist and `create` is false. Unlike the store of idb-keyval, this one can be closed, closes when
+ * somebody removes the database, and sets the durability of a commit: "strict" waits for the device, which surviving a power cut needs.
  *
- * Throws STORAGE_FULL, STATE_MISMATCH for a database that is evicted meanwhile or of a newer version, RUNTIME_ERROR for what else the browser refuses or
- * does not come to.
+ * @throws {BoxRunError} STORAGE_FULL; STATE_MISMATCH for a database that is evicted meanwhile or of a newer version; RUNTIME_ERROR when the browser refuses for
+ * another reason, or does not answer
  */
 export async function openDatabase(
   name: string,
@@ -70,7 +74,7 @@ export async function openDatabase(
     });
     request.onupgradeneeded = () => {
       missing = !create;
-      // Nobody waits for one that comes late: it would be there, and nobody's.
+      // If it is opened too late, nobody waits for it any more, and it must not be created.
       if (missing || late) request.transaction?.abort();
       else request.result.createObjectStore(STORE);
     };
@@ -92,7 +96,7 @@ export async function openDatabase(
     throw storageError(error);
   }
   let removed = false;
-  /** Ends of the transactions under way: Chromium forgets those that are when it evicts a database. */
+  /** Ends of the pending transactions, which Chromium never ends when it evicts a database. */
   const waiting = new Set<Deferred<never>>();
   const closed = deferred<true>();
   database.onclose = () => {
@@ -126,8 +130,8 @@ export async function openDatabase(
 }
 
 /**
- * Resolves once all of a transaction is stored. Unlike idb-keyval's promisifyRequest it does not look at the transaction's error when a request fails: that
- * comes to the transaction's listeners before the transaction has an error of its own.
+ * Resolves once all of a transaction is stored. Unlike promisifyRequest of idb-keyval it does not look at the transaction's error when a request fails: that
+ * event reaches the transaction's listeners before the transaction has an error of its own.
  */
 export function committed(transaction: IDBTransaction): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -144,7 +148,7 @@ export function committed(transaction: IDBTransaction): Promise<void> {
 /**
  * Removes a database. Resolves when it is gone.
  *
- * Throws BOX_LOCKED when that does not come, since somebody has it open who should let go of it; once they do, it goes.
+ * @throws {BoxRunError} BOX_LOCKED when somebody else keeps it open; it is removed once they close it
  */
 export function deleteDatabase(name: string): Promise<void> {
   const request = indexedDB.deleteDatabase(name);
@@ -168,7 +172,7 @@ export function deleteDatabase(name: string): Promise<void> {
   });
 }
 
-/** The error of a database that is not there any more. */
+/** Creates the error for a database that no longer exists. */
 export function goneError(name: string, options?: ErrorOptions): BoxRunError {
   return new BoxRunError("STATE_MISMATCH", `the box is gone: the browser has no database ${name} any more`, {
     hint: "browsers may evict what a site stores, unless its user lets it stay (navigator.storage.persist)",
@@ -176,7 +180,7 @@ export function goneError(name: string, options?: ErrorOptions): BoxRunError {
   });
 }
 
-/** One transaction waits for the one before it. WebKit never ends those of a Worker that was ended while it wrote. */
+/** Creates the error for a transaction that never gets its turn: WebKit never ends those of a Worker that was ended while it wrote. */
 function stuckError(name: string): BoxRunError {
   return new BoxRunError(
     "RUNTIME_ERROR",
@@ -188,7 +192,7 @@ function stuckError(name: string): BoxRunError {
   );
 }
 
-/** What a browser's storage refuses, as an error of ours. */
+/** Converts an error of the browser's storage. */
 function storageError(error: unknown): unknown {
   if (!(error instanceof DOMException)) return error;
   if (error.name === "QuotaExceededError") {

@@ -1,6 +1,6 @@
 import { BoxRunError, refusedPermission } from "../../backend/errors.js";
 
-/** What a file system refuses, as an error of ours. Full disks are STORAGE_FULL; all else is RUNTIME_ERROR with its words. */
+/** Converts an error of the file system: STORAGE_FULL for a full disk, RUNTIME_ERROR with its message for all others. */
 export function fileSystemError(error: unknown): unknown {
   const refused = refusedPermission(error);
   if (refused) return refused;

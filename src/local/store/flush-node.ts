@@ -5,10 +5,10 @@ import { promisify } from "node:util";
 const flushData = promisify(fdatasync);
 const flush = promisify(fsync);
 
-/** What systems answer that have no way to flush a folder: Windows, and some that files are shared over. */
+/** Errors of systems that cannot flush a folder: Windows, and some shared file systems. */
 const NO_FOLDER_FLUSH = /^(EPERM|EACCES|EISDIR|EINVAL|EBADF|ENOTSUP|ENOSYS)$/;
 
-/** Makes a file that is on the device once this resolves; its name is there with {@link flushFolder}. */
+/** Creates a file that is on the device once this resolves. Its name is there after {@link flushFolder}. */
 export async function writeFlushed(path: string, text: string): Promise<void> {
   const file = await open(path, "wx");
   try {
@@ -19,7 +19,7 @@ export async function writeFlushed(path: string, text: string): Promise<void> {
   }
 }
 
-/** What was made in a folder, moved into it or out of it, is so after a power cut, too. */
+/** Flushes a folder, so that files created in it, moved into it or out of it stay so after a power cut. */
 export async function flushFolder(path: string): Promise<void> {
   try {
     const folder = await open(path, "r");
@@ -29,7 +29,7 @@ export async function flushFolder(path: string): Promise<void> {
       await folder.close();
     }
   } catch (error) {
-    // There the system itself decides when names reach the device.
+    // There, the system itself decides when names reach the device.
     if (!NO_FOLDER_FLUSH.test((error as NodeJS.ErrnoException).code ?? "")) throw error;
   }
 }

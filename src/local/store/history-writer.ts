@@ -2,20 +2,20 @@ import { startTimer } from "../../util/timer.js";
 import type { BoxStore } from "./box-store.js";
 import { entryBytes, HISTORY_BYTES, HISTORY_LIMIT, newestEntries } from "./history.js";
 
-/** What happens within this time is written at once: a command that is shorter costs one write. */
+/** Time for which entries are collected before they are written: a shorter command takes one write. */
 const DELAY_MS = 100;
-/** Entries, before the history is looked through and written anew without those that no longer count. A command has up to two. */
+/** Number of entries after which the history is rewritten without those that no longer count. A command has up to two. */
 const SLACK = 2 * HISTORY_LIMIT;
 
 /**
- * Keeps the history of a running box. A failure to write it is not the command's: what could not be kept is missing from the history,
+ * Writes the history of a running box. A failure is not reported to the command: the entries are then missing from the history,
  * and a full disk shows in the box's own writes.
  */
 export class HistoryWriter {
   private readonly pending = new Map<string, object>();
   private stopTimer: (() => void) | undefined;
   private writing: Promise<void> = Promise.resolve();
-  /** Entries since the history was last looked through. */
+  /** Entries since the history was last rewritten. */
   private written: number;
   private writtenBytes = 0;
 
@@ -28,13 +28,13 @@ export class HistoryWriter {
     this.written = old ? SLACK : 0;
   }
 
-  /** The latest entry of a command is the one that counts. */
+  /** Adds an entry. The latest one of a command is the one that counts. */
   add(execId: string, entry: object): void {
     this.pending.set(execId, entry);
     this.stopTimer ??= startTimer(DELAY_MS, () => void this.flush());
   }
 
-  /** Resolves when all that was added is written, as far as it can be. */
+  /** Resolves when all added entries are written, as far as they can be. */
   flush(): Promise<void> {
     this.stopTimer?.();
     this.stopTimer = undefined;

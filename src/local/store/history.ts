@@ -1,19 +1,19 @@
 import * as z from "zod/mini";
 import type { BackendEvent, ExecInfo } from "../../backend/backend.js";
 
-/** Of each command's output, its first bytes are kept beyond the run of its box. */
+/** Number of bytes of each command's output that outlive the run of its box: the first ones. */
 export const HISTORY_OUTPUT_BYTES = 64 * 1024;
-/** Of its words and its environment, each: they may be megabytes. */
+/** Number of characters that are kept of a command's words, and as many of its environment. Either may be megabytes. */
 const HISTORY_COMMAND_CHARACTERS = 16 * 1024;
-/** Commands of a box that are remembered, oldest forgotten first. */
+/** Number of commands of a box that are remembered. The oldest are forgotten first. */
 export const HISTORY_LIMIT = 1000;
-/** Of all that is kept of them beyond the run of their box, in bytes, the same way. */
+/** Size of the whole history that outlives the run of a box, in bytes. The oldest are forgotten first. */
 export const HISTORY_BYTES = 16 * 2 ** 20;
-/** What is not output, with what each piece of output costs beside its bytes: roughly. */
+/** Approximate size of everything but the output, and of each piece of output beside its bytes. */
 const PIECE_OVERHEAD_BYTES = 64;
 
 type LogEvent = Extract<BackendEvent, { type: "log" }>;
-/** What is left of a command that has ended. */
+/** A finished command, as the history keeps it. */
 export interface FinishedExecution {
   info: ExecInfo;
   events: BackendEvent[];
@@ -32,7 +32,7 @@ const entrySchema = z.object({
     exitCode: z.nullable(z.number()),
     errorMessage: z.nullable(z.string()),
     createdAt: time,
-    /** Null in one that was written when the command began. */
+    /** Null in an entry that was written when the command began. */
     finishedAt: z.nullable(time),
     truncated: z.exactOptional(z.boolean()),
   }),
@@ -42,13 +42,13 @@ const entrySchema = z.object({
   exitSeq: z.int(),
 });
 
-/** A command as a history entry: one that runs, or one that has ended, with the beginning of its output. */
+/** Returns the history entry of a command: a running one, or a finished one with the beginning of its output. */
 export function encodeEntry(info: ExecInfo, output: readonly LogEvent[], exitSeq: number): object {
   let room = HISTORY_OUTPUT_BYTES;
   const kept: Omit<LogEvent, "type">[] = [];
   let cut = false;
   for (const { stream, bytes, seq } of output) {
-    // A copy: a database would else keep all of the buffer that these bytes are a part of.
+    // A copy, because a database would otherwise keep the whole buffer that these bytes are a view of.
     if (room > 0) kept.push({ stream, bytes: bytes.slice(0, room), seq });
     cut ||= bytes.byteLength > room;
     room -= Math.min(room, bytes.byteLength);
@@ -68,20 +68,20 @@ export function encodeEntry(info: ExecInfo, output: readonly LogEvent[], exitSeq
   };
 }
 
-/** The words, up to where they become too many. */
+/** Returns the first words, up to the limit. */
 function beginning(cmd: readonly string[]): string[] {
   let room = HISTORY_COMMAND_CHARACTERS;
   const kept: string[] = [];
   for (const word of cmd) {
     if (room <= 0) break;
     kept.push(word.length > room ? `${word.slice(0, room)}…` : word);
-    // A word of no letters costs something, too.
+    // An empty word counts, too.
     room -= word.length + 1;
   }
   return kept;
 }
 
-/** The newest entries, as many as are to be kept of each command's two and of all their bytes. */
+/** Returns the newest entries, up to the limits of number and size. */
 export function newestEntries(entries: readonly unknown[]): unknown[] {
   let from = entries.length;
   for (let bytes = 0; from > 0 && entries.length - from < 2 * HISTORY_LIMIT; from--) {
@@ -91,7 +91,7 @@ export function newestEntries(entries: readonly unknown[]): unknown[] {
   return entries.slice(from);
 }
 
-/** What an entry takes, roughly. It may be anything: another version may have written it. */
+/** Returns the approximate size of an entry, which may be anything, since another version may have written it. */
 export function entryBytes(entry: unknown): number {
   const { info, output } = (entry ?? {}) as { info?: unknown; output?: unknown };
   let bytes = JSON.stringify(info ?? null).length;
@@ -100,7 +100,7 @@ export function entryBytes(entry: unknown): number {
   return bytes;
 }
 
-/** Reads the entries that can be read, oldest command first, the latest of each. */
+/** Decodes the readable entries, the latest of each command, oldest command first. */
 export function decodeEntries(boxId: string, entries: readonly unknown[]): FinishedExecution[] {
   const found = new Map<string, FinishedExecution>();
   for (const entry of entries) {

@@ -5,15 +5,16 @@ import { canSee, claim, mayLive, type OwnClaim, type Owner, SOCKET } from "./loc
 
 const NAME = /^lock\.(\d{1,15})$/;
 const DRAFT = ".lock-";
-/** A taker is done within milliseconds: what is older has been left by one that was killed. */
+/** Age from which the file of a taker is a leftover of a killed process, since taking a lock takes milliseconds. */
 const LEFTOVER_AGE_MS = 60_000;
 
 /**
- * A lock on a folder, by files in it: "lock.1", "lock.2" and so on. The owner is who made the one with the highest number, while it runs; numbers only
- * grow. Taking over from a process that has died means making the next number, which the file system lets only one process do. A file is removed only
- * when there is a higher one, so whoever read the folder before that and makes a number that was there once finds the higher one and gives up.
+ * Locks a folder, by files in it: "lock.1", "lock.2" and so on. The owner is the process that created the one with the highest number, while it runs; numbers
+ * only grow. To take over from a dead process, another one creates the next number, which the file system lets only one process do. A file is removed only when
+ * there is a higher one, so a process that read the folder before that and recreates an old number finds the higher one and gives up.
  *
- * Resolves to what releases it, or to null when another has it, in this process or in another. Rejects with ENOENT when there is no such folder.
+ * Resolves to a function that releases the lock, or to null when another holds it, in this process or another. Rejects with ENOENT when there is no such
+ * folder.
  */
 export async function takeLock(
   folder: string,
@@ -32,7 +33,7 @@ export async function takeLock(
   }
 }
 
-/** Makes the first lock of a folder that nobody else knows yet. What it resolves to releases it, wherever the folder is by then. */
+/** Creates the first lock of a folder that nobody else knows yet. The function that it resolves to releases it, wherever the folder is by then. */
 export async function takeFirstLock(folder: string): Promise<(folder: string) => Promise<void>> {
   const claimed = await claim(folder);
   try {
@@ -44,13 +45,13 @@ export async function takeFirstLock(folder: string): Promise<(folder: string) =>
   return (now) => releaseOf(now, 1, claimed)();
 }
 
-/** Whether anybody holds the lock of a folder. */
+/** Checks whether anybody holds the lock of a folder. */
 export async function isLockHeld(folder: string): Promise<boolean> {
   const highest = numbersOf(await readdir(folder)).at(-1);
   return highest !== undefined && isHeld(folder, highest);
 }
 
-/** Who holds the lock of a folder; undefined where that cannot be read. */
+/** Finds the holder of a folder's lock; undefined when it cannot be read. */
 export async function describeLock(folder: string): Promise<LockOwner | undefined> {
   try {
     const file = path(folder, numbersOf(await readdir(folder)).at(-1) ?? 0);
@@ -63,7 +64,7 @@ export async function describeLock(folder: string): Promise<LockOwner | undefine
       who: seen && pid === process.pid ? "another client of this process" : name,
       since: Number.isNaN(time.getTime()) ? null : time,
       ...(owner.brief === true && { brief: true }),
-      // They count as held. Emptied, not deleted, since numbers only grow.
+      // An owner that cannot be seen counts as alive. The file is to be emptied, not deleted, since numbers only grow.
       ...(!seen && { hint: `if that process no longer runs, empty the file ${file}` }),
     };
   } catch {
@@ -80,19 +81,19 @@ function numbersOf(names: readonly string[]): number[] {
 
 function releaseOf(folder: string, number: number, claimed: OwnClaim): () => Promise<void> {
   return async () => {
-    // Empty, it stays: the next owner's number must be higher.
+    // The empty file stays, since the next owner's number must be higher.
     await writeFile(path(folder, number), "").catch(ignoreMissing);
     await claimed.end(folder);
   };
 }
 
-/** Resolves to whether the lock with this number is the owner's now. */
+/** Creates the lock with this number. Resolves to whether it now belongs to the owner. */
 async function makeFile(folder: string, number: number, owner: Owner): Promise<boolean> {
   const draft = join(folder, `${DRAFT}${crypto.randomUUID()}`);
   const file = await open(draft, "wx");
   try {
     await file.writeFile(JSON.stringify(owner));
-    // It appears with its contents, or not at all when there is one already.
+    // The file appears with its contents, or not at all if there is one already.
     await link(draft, path(folder, number));
     const names = await readdir(folder);
     const numbers = numbersOf(names);
@@ -105,7 +106,7 @@ async function makeFile(folder: string, number: number, owner: Owner): Promise<b
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    // Its number was given out: emptied through the file that is open, since what failed may be opening another.
+    // The number is used up. The file is emptied through its open handle, since opening another may be what failed.
     await file.truncate(0).catch(() => {});
     throw error;
   } finally {
@@ -114,7 +115,7 @@ async function makeFile(folder: string, number: number, owner: Owner): Promise<b
   }
 }
 
-/** Removes what takers that were killed have left beside the lock. */
+/** Removes files that killed takers left beside the lock. */
 async function sweep(folder: string, names: readonly string[], { socket }: Owner): Promise<void> {
   for (const name of names) {
     if (name === socket || !(name.startsWith(DRAFT) || name.startsWith(SOCKET))) continue;
@@ -128,7 +129,7 @@ async function isHeld(folder: string, number: number): Promise<boolean> {
   try {
     text = await readFile(path(folder, number), "utf8");
   } catch (error) {
-    // Removed since the folder was read: there is a higher one.
+    // Removed since the folder was read, so there is a higher one.
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return isLockHeld(folder);
     throw error;
   }
@@ -137,7 +138,7 @@ async function isHeld(folder: string, number: number): Promise<boolean> {
   try {
     owner = JSON.parse(text) as Partial<Owner> | null;
   } catch {
-    // Files appear whole: only a power cut leaves half of one, and no process outlives that.
+    // Files appear complete. Only a power cut leaves half of one, and no process outlives that.
     return false;
   }
   return mayLive(folder, owner ?? {});
@@ -147,7 +148,7 @@ function path(folder: string, number: number): string {
   return join(folder, `lock.${number}`);
 }
 
-/** A box that is removed takes its lock with it. */
+/** Ignores a missing file: a box that is removed takes its lock with it. */
 function ignoreMissing(error: NodeJS.ErrnoException): void {
   if (error.code !== "ENOENT") throw error;
 }

@@ -7,48 +7,48 @@ import { promisify } from "node:util";
 
 const execute = promisify(execFile);
 
-/** Who holds a lock: enough to tell whether that process still runs. What is in a file is untrusted, and may lack anything. */
+/** The holder of a lock, with enough data to find out whether that process still runs. The contents of a file are untrusted, and may lack anything. */
 export interface Owner {
   pid: number;
-  /** What the process runs, for people: its other arguments may hold secrets. */
+  /** Program that the process runs, for people. Its other arguments may hold secrets, and are left out. */
   command?: string;
-  /** When the process started, as its system says it: a later process may have the same number. */
+  /** Start time of the process, as its system reports it: a later process may have the same number. */
   started: string;
-  /** Where `pid` means that process: machine, boot, and in containers a namespace. */
+  /** Scope in which `pid` means that process: machine, boot, and in containers a namespace. */
   where: string;
-  /** The host's name, for people. */
+  /** Name of the host, for people. */
   host: string;
   since: string;
-  /** Whether the lock lies on a file system that one kernel alone has at a time. */
+  /** Whether the lock is on a file system that only one kernel uses at a time. */
   local: boolean;
-  /** A socket in the lock's folder on which the owner listens while its thread runs. */
+  /** Socket in the lock's folder on which the owner listens while its thread runs. */
   socket?: string;
-  /** It is held for a moment only. */
+  /** Whether the lock is held for a moment only. */
   brief?: boolean;
 }
 
-/** This process, as the owner of a lock. */
+/** This process as the owner of a lock. */
 export interface OwnClaim {
   owner: Owner;
-  /** Ends what shows others that the owner lives. `folder`: where the lock is by now. */
+  /** Ends the signs of life for others. `folder` is where the lock is by now. */
   end(folder: string): Promise<void>;
 }
 
-/** What sockets of locks are called. */
+/** Prefix of the names of sockets of locks. */
 export const SOCKET = ".live-";
-/** The room for a socket's path is 104 bytes on some systems, a final zero included. */
+/** Longest path of a socket: some systems have room for 104 bytes, including a final zero. */
 const MAX_SOCKET_PATH_BYTES = 103;
 
-/** ext, XFS, Btrfs, tmpfs, overlay, F2FS, ZFS, bcachefs. Of all others, some are shared by machines. */
+/** Types of local file systems: ext, XFS, Btrfs, tmpfs, overlay, F2FS, ZFS, bcachefs. Some of the others are shared between machines. */
 const LOCAL_FILE_SYSTEMS = [
   0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1, 0xca451a4e,
 ];
 
-/** What to write into a lock in `folder`. It listens from before the lock is there until `end`. */
+/** Prepares the contents for a lock in `folder`. Listens on a socket from before the lock exists until `end`. */
 export async function claim(folder: string, { brief } = { brief: false }): Promise<OwnClaim> {
   const local = await isLocal(folder);
   const name = `${SOCKET}${crypto.randomUUID().slice(0, 8)}`;
-  // Across machines a socket says nothing: on another one it refuses, whether its owner lives or not.
+  // A socket is no use across machines: from another one it refuses, whether its owner lives or not.
   const close = local ? await listenAt(join(folder, name)) : undefined;
   const owner = {
     ...(await self()),
@@ -61,32 +61,32 @@ export async function claim(folder: string, { brief } = { brief: false }): Promi
     owner,
     async end(now) {
       close?.();
-      // Node removes it where it was made; the folder may have another name by now.
+      // Node removes it at its original path; the folder may have another name by now.
       if (close) await rm(join(now, name), { force: true });
     },
   };
 }
 
-/** Whether the owner of a lock in `folder` may still run. True for one of which nothing can be known. */
+/** Checks whether the owner of a lock in `folder` may still run. True when nothing can be found out. */
 export async function mayLive(folder: string, owner: Partial<Owner>): Promise<boolean> {
   const theirs = placeOf(owner.where);
   const ours = placeOf((await self()).where);
   if (ours.boot === "" || theirs.boot !== ours.boot) {
-    // A file system has one kernel at a time: one of another boot has ended, whatever its machine was called.
+    // A file system has one kernel at a time: an owner of another boot has ended, whatever its machine was called.
     if (ours.boot !== "" && theirs.boot !== "" && owner.local === true && (await isLocal(folder)))
       return false;
     if (theirs.machine !== ours.machine) return true;
     if (theirs.boot !== ours.boot) return false;
   }
-  // One boot is of one machine, which may have another name by now. Process numbers of another container mean nothing here.
+  // A boot id identifies a machine, which may have been renamed. Process numbers of another container mean nothing here.
   if (theirs.namespace !== ours.namespace) return (await knock(folder, owner)) !== "refused";
   if (typeof owner.pid !== "number" || (await startOf(owner.pid)) !== owner.started) return false;
-  // A process runs on when a thread of it ends, and with that the owner. Node removes the sockets of such a thread, unless their folder has another name by then.
+  // A process may outlive the thread that was the owner. Node removes the sockets of such a thread, unless their folder has another name by then.
   const heard = await knock(folder, owner);
   return heard !== "refused" && heard !== "missing";
 }
 
-/** Whether it can be seen from here that the owner has ended. */
+/** Checks whether the end of the owner could be seen from here. */
 export async function canSee(owner: Partial<Owner>): Promise<boolean> {
   const theirs = placeOf(owner.where);
   const ours = placeOf((await self()).where);
@@ -122,18 +122,18 @@ async function bootId(): Promise<string> {
   return (await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "")).trim();
 }
 
-/** What a machine is called after a reboot, too: macOS takes its host name from the network. */
+/** Returns a name of the machine that survives a reboot: macOS takes its host name from the network. */
 async function machineName(): Promise<string> {
   if (process.platform !== "darwin") return hostname();
   const text = await outputOf("/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice");
   return /"IOPlatformUUID" = "([^"/]+)"/.exec(text)?.[1] ?? hostname();
 }
 
-/** When a process started; undefined when there is none. */
+/** Returns the start time of a process; undefined when there is none. */
 async function startOf(pid: number): Promise<string | undefined> {
   if (process.platform === "linux") {
     const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-    // The second field is a name in parentheses that may itself hold spaces and parentheses; the start is the 22nd.
+    // The second field is a name in parentheses that may itself contain spaces and parentheses; the start is field 22.
     const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
     // A dead process that its parent has not waited for is still listed.
     return fields?.[0] === "Z" ? undefined : fields?.[19];
@@ -148,7 +148,7 @@ async function startOf(pid: number): Promise<string | undefined> {
   }
 }
 
-/** Empty where the command fails. */
+/** Returns the output of a command; empty if it fails. */
 async function outputOf(command: string, ...args: string[]): Promise<string> {
   const { stdout } = await execute(command, args).catch(() => ({ stdout: "" }));
   return stdout.trim();
@@ -163,9 +163,12 @@ async function isLocal(folder: string): Promise<boolean> {
   return LOCAL_FILE_SYSTEMS.includes(type >>> 0);
 }
 
-/** Listens until the thread ends or what this resolves to is called, and keeps no process alive. Undefined where that cannot be. */
+/**
+ * Listens on a socket until the thread ends, or the function that it resolves to is called, without keeping the process alive. Undefined when that is
+ * impossible.
+ */
 function listenAt(path: string): Promise<(() => void) | undefined> {
-  // Longer ones are cut in silence by some versions of Node.
+  // Some versions of Node silently truncate longer paths.
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) return Promise.resolve(undefined);
   return new Promise((resolve) => {
     const server = createServer((socket) => socket.destroy());
@@ -181,8 +184,8 @@ function listenAt(path: string): Promise<(() => void) | undefined> {
 }
 
 /**
- * What is heard on an owner's socket. "refused": it is there and nobody listens, since that ends with its thread or process, however those end. "unknown":
- * there can be none, or it cannot be asked.
+ * Tries an owner's socket. "refused": it exists and nobody listens, since listening ends with the thread or process, however those end. "unknown":
+ * there cannot be a socket, or it cannot be tried.
  */
 function knock(
   folder: string,

@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import type { BoxInfo, BoxSpec } from "../../backend/backend.js";
 import { BoxRunError } from "../../backend/errors.js";
 
-/** Of all that is kept of a box: this record, its history and the layout of its disk. */
+/** Version of everything that is stored of a box: this record, its history and the layout of its disk. */
 export const FORMAT_VERSION = 2;
 
 const time = z.nullable(z.string().check(z.refine((value) => !Number.isNaN(Date.parse(value)))));
@@ -26,8 +26,8 @@ const recordSchema = z.object({
   id: z.string(),
   spec: specSchema,
   /**
-   * The image that its disk goes with. `baseSha256`: of the whole image. Boxes made before that was kept have `base` instead, the SHA-256 of its packed list
-   * of chunks; null in a box whose first version did not say.
+   * The image that its disk goes with. `baseSha256` is that of the whole image. Older boxes have `base` instead, the SHA-256 of its packed list
+   * of chunks; null in a box whose first version did not store it.
    */
   image: z.nullable(
     z.object({
@@ -37,20 +37,20 @@ const recordSchema = z.object({
       baseSha256: z.exactOptional(z.string()),
     }),
   ),
-  /** False until it has run for the first time: what is left of a creation that was cut off is nobody's box. */
+  /** False until the box has run for the first time. Without an owner, such a record is left over from an interrupted creation. */
   made: z.boolean(),
   createdAt: time,
   startedAt: time,
   /** Null while it runs, and after a run that was cut off. */
   stoppedAt: time,
-  /** What ended it, when that was not a stop. */
+  /** Error that ended it; null after a regular stop. */
   error: z.nullable(z.object({ code: z.string(), message: z.string() })),
 });
 
-/** What is kept of a box beside its disk, as plain data. */
+/** Stored data of a box beside its disk, as plain data. */
 export type BoxRecord = z.infer<typeof recordSchema>;
 
-/** What each older version lacked. */
+/** Upgrades of records, by the version that they come from. */
 const UPGRADES: Record<number, (record: Record<string, unknown>) => Record<string, unknown>> = {
   // Version 1 knew the image by its name alone.
   1: ({ image, ...record }) => ({
@@ -60,7 +60,7 @@ const UPGRADES: Record<number, (record: Record<string, unknown>) => Record<strin
   }),
 };
 
-/** Reads a record of this or an older version. Throws STATE_MISMATCH for a newer one, and for what is no record. */
+/** Reads a record of this or an older version. @throws {BoxRunError} STATE_MISMATCH for a newer one, and for a damaged one */
 export function parseRecord(id: string, stored: unknown): BoxRecord {
   let record = stored as Record<string, unknown>;
   for (;;) {
@@ -81,7 +81,7 @@ export function parseRecord(id: string, stored: unknown): BoxRecord {
   });
 }
 
-/** The record of a box that is about to be made. */
+/** Creates the record of a new box. */
 export function newRecord(id: string, spec: BoxSpec): BoxRecord {
   return {
     version: FORMAT_VERSION,
@@ -96,7 +96,7 @@ export function newRecord(id: string, spec: BoxSpec): BoxRecord {
   };
 }
 
-/** A box as its record and its lock tell it. */
+/** Describes a box from its record and its lock. */
 export function describeRecord(record: BoxRecord, locked: boolean, persistent: boolean): BoxInfo {
   const { spec, id, image, made, error } = record;
   const date = (text: string | null) => (text === null ? null : new Date(text));
@@ -114,7 +114,7 @@ export function describeRecord(record: BoxRecord, locked: boolean, persistent: b
   };
 }
 
-/** A box whose record cannot be read: it can be seen and removed, nothing else. */
+/** Describes a box whose record cannot be read. It can be listed and removed, nothing else. */
 export function describeDamaged(id: string, error: BoxRunError): BoxInfo {
   return {
     id,

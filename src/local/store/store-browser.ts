@@ -15,16 +15,16 @@ import {
 import { memoryStore } from "./store-memory.js";
 import { withWebLock } from "./web-lock-browser.js";
 
-/** Keys of a box's database; those of its disk are numbers (disk-database-browser.ts). */
+/** Keys in a box's database; those of its disk are numbers (disk-database-browser.ts). */
 const RECORD = "box";
 const HISTORY_PREFIX = "exec:";
-/** The next character after the prefix's last: where its range of keys ends. */
+/** Character after the last one of the prefix, at which its range of keys ends. */
 const HISTORY_END = "exec;";
 const SEQUENCE_DIGITS = 12;
-/** A title may be a page of text. */
+/** Length at which a title is cut, since it may be a page of text. */
 const MAX_TITLE_LENGTH = 80;
 
-/** Boxes in IndexedDB, a database each; or in memory where the page can keep nothing, which the store says. */
+/** Creates a store in IndexedDB, with a database for each box; or in memory if the page can store nothing, for which the store gives the reason. */
 export async function browserStore(prefix: string): Promise<BoxStore> {
   if (!isSecureContext || !("locks" in navigator)) {
     return memoryStore("this page is not served over https, or from localhost: boxes end with it");
@@ -41,7 +41,7 @@ export async function browserStore(prefix: string): Promise<BoxStore> {
 /** See {@link browserStore}. */
 function databaseStore(prefix: string): BoxStore {
   const databaseName = (id: string) => `${prefix}:${id}`;
-  /** Of the boxes that are locked here: opening a database takes longer than most of what is asked of it. */
+  /** Open databases of the boxes that are locked here: opening one takes longer than most operations on it. */
   const open = new Map<string, Database>();
   const withDatabase = async <T>(id: string, missing: T, work: (database: Database) => Promise<T>) => {
     const kept = open.get(id);
@@ -59,7 +59,7 @@ function databaseStore(prefix: string): BoxStore {
     open.delete(id);
   };
 
-  /** Every page's watchers hear what another page's store tells; what it is they look up by themselves. */
+  /** Channel on which stores notify the watchers of all pages. They find out by themselves what has changed. */
   let channel: BroadcastChannel | undefined;
   const openChannel = () => {
     channel ??= new BroadcastChannel(`${prefix}:changes`);
@@ -67,7 +67,7 @@ function databaseStore(prefix: string): BoxStore {
   };
   const announce = (id: string) => openChannel().postMessage(id);
 
-  /** Names of locks are all that one page can see of another's: with each box's lock goes one that says whose it is. */
+  /** One page can only see the names of another's locks, so each box's lock comes with one that names its owner. */
   const ownerPrefix = (id: string) => `${databaseName(id)}:owner:`;
   const lock = (id: string, { brief } = { brief: false }): Promise<Release | null> => {
     const taken = deferred<Release | null>();
@@ -97,7 +97,7 @@ function databaseStore(prefix: string): BoxStore {
 
   const append = (database: Database, entries: readonly object[], { alone = false } = {}) =>
     database.use("readwrite", (store) => {
-      // In one transaction: who is cut off in the middle has all of the old ones or all of the new.
+      // In one transaction: after an interruption there are all of the old entries, or all of the new.
       if (alone) store.delete(historyRange());
       const last = store.openKeyCursor(historyRange(), "prev");
       last.onsuccess = () => {
@@ -188,7 +188,7 @@ function databaseStore(prefix: string): BoxStore {
   };
 }
 
-/** This page, for people, with the time. Its address without what may hold secrets. */
+/** Describes this page for people, with the time. Parts of its address that may hold secrets are left out. */
 function describePage(brief: boolean): string {
   const title = globalThis.document?.title.slice(0, MAX_TITLE_LENGTH) ?? "";
   return JSON.stringify({
@@ -199,13 +199,13 @@ function describePage(brief: boolean): string {
   });
 }
 
-/** See {@link describePage}; another version may have written it. */
+/** Parses the result of {@link describePage}, which another version may have written. */
 function readOwner(text: string): LockOwner | undefined {
   try {
     const { since, title, address, brief } = JSON.parse(text);
     const who = `the page ${title ? `"${title}" at ` : ""}${address}`;
     const time = Number.isSafeInteger(since) ? new Date(since) : null;
-    // A page that was just left, by a reload, lets go a moment after the next one has begun.
+    // A page that was just left, by a reload, releases its lock a moment after the next one has begun.
     const isPassing = brief === true || address === location.origin + location.pathname;
     return { who, since: time, ...(isPassing && { brief: true }) };
   } catch {
@@ -215,7 +215,7 @@ function readOwner(text: string): LockOwner | undefined {
 
 const historyRange = () => IDBKeyRange.bound(HISTORY_PREFIX, HISTORY_END);
 
-/** Every chunk of a disk has a number for its key, and all have one size. */
+/** Returns the size of a disk. Every chunk has a number as its key, and all have one size. */
 async function diskBytes({ use }: Database): Promise<number> {
   const count = await use("readonly", (store) => promisifyRequest(store.count(DISK_KEYS())));
   return count * DISK_CHUNK_BYTES;

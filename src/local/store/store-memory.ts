@@ -7,7 +7,7 @@ interface MemoryBox {
   locked: boolean;
 }
 
-/** Boxes in memory: for places that can keep nothing, where `why` says why, and for whoever asked for it. */
+/** Creates a store in memory: where nothing can be stored, for the reason `why`, and when the caller asks for it. */
 export function memoryStore(why: string | false): BoxStore {
   const boxes = new Map<string, MemoryBox>();
   let queue: Promise<unknown> = Promise.resolve();

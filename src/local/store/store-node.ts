@@ -13,34 +13,34 @@ import { describeLock, isLockHeld, takeFirstLock, takeLock } from "./lock-file-n
 const RECORD = "box.json";
 const HISTORY = "history.jsonl";
 const DISK = "disk";
-/** The key of what is stored as base64. */
+/** Key of data that is stored as base64. */
 const HISTORY_BYTES = "bytes";
-/** Names of folders that are not boxes yet, and that are none any more. */
+/** Prefixes of folders that are not boxes yet, or no longer. */
 const NEW = ".new-";
 const REMOVED = ".removed-";
 const DRAFT_AGE_MS = 60_000;
-/** Environments and outputs of commands are in it, secrets among them: its owner's alone. */
+/** Options of folders that only their owner may read: environments and outputs of commands may hold secrets. */
 const PRIVATE = { recursive: true, mode: 0o700 } as const;
-/** Names are looked through in milliseconds: who waits longer than this waits for a process that does not move. */
+/** Time for other processes to finish with names, which takes milliseconds. Beyond it, a process hangs. */
 const EXCLUSIVE_DEADLINE_MS = 10_000;
 const EXCLUSIVE_RETRY_MS = 5;
-/** Between two hints where the system does not tell of changed files. */
+/** Interval of hints where the system does not report changed files. */
 const BLIND_WATCH_MS = 2000;
 
-/** Where boxes are kept unless the `state` option says so. */
+/** Returns the folder of boxes, unless the `state` option names another. */
 export function defaultStateFolder(env: NodeJS.ProcessEnv): string {
   if (env["BOXRUN_STATE_DIR"]) return join(env["BOXRUN_STATE_DIR"], "local");
   return join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "boxrun");
 }
 
-/** Boxes in a folder: each has one of its own in "boxes", with its record, its history, its lock and its disk, a sparse file. */
+/** Creates a store in a folder. Each box has a folder of its own in "boxes", with its record, its history, its lock and its disk, a sparse file. */
 export function folderStore(folder: string): BoxStore {
   const root = resolve(folder);
   const boxes = join(root, "boxes");
-  // Ids come from callers: one that is not shaped like an id is no box, whatever path it would be.
+  // Ids come from callers. Text that does not look like an id is no box, whatever path it would be.
   const boxFolder = (id: string) => join(boxes, OWN_BOX_ID.test(id) ? id : "none");
 
-  /** Readers see the old file or the new one, whole. `write` makes the new one. */
+  /** Replaces a file, so that readers see the old one or the new one, complete. `write` writes the new one. */
   const replaceFile = async (path: string, text: string, write: typeof writeFlushed) => {
     const draft = `${path}.${crypto.randomUUID()}`;
     try {
@@ -53,17 +53,17 @@ export function folderStore(folder: string): BoxStore {
   };
 
   /**
-   * After a power cut, too, whatever `durability` is: a record from before would say of a box that it was never made, and who finds that removes it with
-   * its disk. What its folder was given before is there as well: the disk.
+   * Writes a record that also survives a power cut, whatever `durability` is: an older one could say that the box was never created, and whoever finds that
+   * removes it with its disk. Everything that the folder was given before, the disk included, survives, too.
    */
   const replaceRecord = async (id: string, record: object) => {
     await replaceFile(join(boxFolder(id), RECORD), JSON.stringify(record), writeFlushed);
     await flushFolder(boxFolder(id));
   };
 
-  /** In a folder of its own: one file to watch, where disks would tell of every write of every guest. */
+  /** Folder of its own for one file to watch. Watching disks would report every write of every guest. */
   const changes = join(root, "changes");
-  /** Lets watchers in other processes know. They look by themselves at what it is. */
+  /** Notifies watchers in other processes. They find out by themselves what has changed. */
   const announce = async (id: string) => {
     try {
       await writeFile(join(changes, "last"), id).catch(async (error) => {
@@ -72,7 +72,7 @@ export function folderStore(folder: string): BoxStore {
         await writeFile(join(changes, "last"), id);
       });
     } catch {
-      // On a full disk they are told of the next change.
+      // On a full disk, they learn about it with the next change.
     }
   };
   const announced = async <T>(id: string, work: Promise<T>): Promise<T> => {
@@ -82,18 +82,18 @@ export function folderStore(folder: string): BoxStore {
   };
   const announcing = (id: string, release: () => Promise<void>) => () => announced(id, release());
 
-  /** Removes what a process that was killed has left of a box that it made or removed. */
+  /** Removes leftovers of a killed process that was creating or removing a box. */
   const sweep = async (name: string) => {
     const path = join(boxes, name);
     if (!name.startsWith(REMOVED)) {
-      // Its maker may be at it, and has no lock to show in its first moments.
+      // A creation may be in progress, which has no lock in its first moments.
       const { mtimeMs } = await stat(path);
       if (Date.now() - mtimeMs < DRAFT_AGE_MS || (await isLockHeld(path))) return;
     }
     await rm(path, { recursive: true, force: true });
   };
 
-  /** Removes what {@link replaceFile} has left where its process was killed. The caller holds the lock: nobody else writes. */
+  /** Removes leftovers of {@link replaceFile} from a killed process. The caller holds the lock, so nobody else writes. */
   const sweepDrafts = async (id: string) => {
     const names = await readdir(boxFolder(id));
     const drafts = names.filter((name) => [RECORD, HISTORY].some((file) => name.startsWith(`${file}.`)));
@@ -106,7 +106,7 @@ export function folderStore(folder: string): BoxStore {
     list: () =>
       guarded(async () => {
         const names = await orMissing(readdir(boxes), []);
-        // A leftover costs space and nothing else: who lists boxes need not hear of one that stays.
+        // A leftover only takes space; a failure to remove it must not fail the list of boxes.
         const leftovers = names.filter((name) => name.startsWith(NEW) || name.startsWith(REMOVED));
         await Promise.allSettled(leftovers.map(sweep));
         return names.filter((name) => OWN_BOX_ID.test(name));
@@ -114,7 +114,7 @@ export function folderStore(folder: string): BoxStore {
 
     create: (id, record) =>
       guarded(async () => {
-        // Made under another name and then moved: nobody ever sees a box without its record and its lock.
+        // Created under another name and then moved, so that nobody ever sees a box without its record and its lock.
         const draft = join(boxes, `${NEW}${id}`);
         await mkdir(draft, PRIVATE);
         let path = draft;
@@ -139,7 +139,7 @@ export function folderStore(folder: string): BoxStore {
     lock: (id, options) =>
       guarded(async () => {
         const release = await orMissing<Release | null>(takeLock(boxFolder(id), options), async () => {});
-        // A leftover costs space and nothing else.
+        // A leftover only takes space.
         if (release) await sweepDrafts(id).catch(() => {});
         return release && announcing(id, release);
       }),
@@ -158,7 +158,7 @@ export function folderStore(folder: string): BoxStore {
           clearInterval(timer);
         };
       } catch {
-        // Too many are watched, or nothing can be: a read-only folder changes from elsewhere, if at all.
+        // Too many files are watched, or none can be: a read-only folder is changed from elsewhere, if at all.
         watchBlindly();
         return () => clearInterval(timer);
       }
@@ -195,7 +195,7 @@ export function folderStore(folder: string): BoxStore {
         const text = await orMissing(readFile(join(boxFolder(id), HISTORY), "utf8"), "");
         return text.split("\n").filter(Boolean).map(fromJson);
       }),
-    // On a line of its own: the last one may have been cut off, by a kill or a full disk.
+    // Begins with a line break: the last line may be incomplete, after a kill or on a full disk.
     appendHistory: (id, entries) =>
       guarded(() => appendFile(join(boxFolder(id), HISTORY), `\n${lines(entries)}`)),
     replaceHistory: (id, entries) =>
@@ -205,7 +205,7 @@ export function folderStore(folder: string): BoxStore {
     diskUsage: (id) =>
       guarded(async () => {
         const stats = await orMissing(stat(join(boxFolder(id), DISK)), undefined);
-        // Unlike its size, blocks count what a sparse file takes; Windows has no such count.
+        // Unlike its size, blocks count the space that a sparse file takes. Windows has no such count.
         return stats === undefined ? 0 : process.platform === "win32" ? stats.size : stats.blocks * 512;
       }),
     keptDisk: () => undefined,
@@ -214,7 +214,7 @@ export function folderStore(folder: string): BoxStore {
     remove: (id) =>
       guarded(async () => {
         const grave = join(boxes, `${REMOVED}${basename(boxFolder(id))}-${crypto.randomUUID()}`);
-        // Gone at once for everybody, however long its files take.
+        // Renamed first, so that it is gone at once for everybody, however long removing its files takes.
         await orMissing(rename(boxFolder(id), grave), undefined);
         await announce(id);
         await rm(grave, { recursive: true, force: true });
@@ -246,7 +246,10 @@ function encodeBytes(_: string, value: unknown): unknown {
   return value instanceof Uint8Array ? { base64: Buffer.from(value).toString("base64") } : value;
 }
 
-/** Null for what is not JSON: half a line, after a kill. Bytes are only where {@link HISTORY_BYTES} says: an environment may look the same. */
+/**
+ * Parses a line of the history; null when it is not JSON, as half a line after a kill. Only {@link HISTORY_BYTES} marks bytes, since an environment may look
+ * the same.
+ */
 function fromJson(text: string): unknown {
   try {
     return JSON.parse(text, (key, value) => {

@@ -2,10 +2,10 @@ import type { BoxRunError } from "../../backend/errors.js";
 import { deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
 
-/** What pages and Workers wait for each other with takes milliseconds: who waits longer than this waits for one that does not move. */
+/** Time to wait for a lock that pages and Workers hold for milliseconds. Beyond it, a page or Worker hangs. */
 const DEADLINE_MS = 10_000;
 
-/** Runs `work` while it has a Web Lock, for which others may have to let go first. Rejects with what `late` returns when they do not. */
+/** Runs `work` while holding a Web Lock, which others may have to release first. Rejects with the result of `late` when they do not. */
 export async function withWebLock<T>(
   name: string,
   work: () => Promise<T>,
@@ -26,7 +26,7 @@ export async function withWebLock<T>(
   }
 }
 
-/** Takes a Web Lock as {@link withWebLock} does, until what this resolves to is called or the page or Worker ends. */
+/** Takes a Web Lock as {@link withWebLock} does, until the function that it resolves to is called or the page or Worker ends. */
 export async function holdWebLock(name: string, late: () => BoxRunError): Promise<() => Promise<void>> {
   const taken = deferred();
   const released = deferred();

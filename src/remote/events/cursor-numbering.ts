@@ -1,22 +1,26 @@
 import type { BackendEvent } from "../../backend/backend.js";
 import { protocolError } from "../http/failures.js";
 
-/** Output of a command, one piece. */
+/** One piece of a command's output. */
 export type LogEvent = Extract<BackendEvent, { type: "log" }>;
 
 /** Numbering of one reader's events, whatever numbers its server gives them. */
 export interface EventNumbering {
   /** Prepares for a connection that is about to be opened. Returns the cursor to ask for. */
   begin(): number;
-  /** Takes an event in. Returns those that are next in order, with positions that only grow. Throws PROTOCOL_ERROR for numbers that make no sense. */
+  /**
+   * Takes an event. Returns those that are next in order, with positions that only grow.
+   *
+   * @throws {BoxRunError} PROTOCOL_ERROR for numbers that make no sense
+   */
   take(event: LogEvent): LogEvent[];
-  /** Returns the events that were held back, when nothing more comes. */
+  /** Returns the events that were held back, when no more will come. */
   rest(): LogEvent[];
   /** Returns the position of the exit, after all others. */
   exit(seq: number): number;
 }
 
-/** Numbering for a server with cursors: its numbers are the positions, and it sends none again. */
+/** Numbering for a server with cursors: its numbers are the positions, and it sends no event twice. */
 export class CursorNumbering implements EventNumbering {
   constructor(
     private seen: number,

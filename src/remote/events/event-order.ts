@@ -1,28 +1,29 @@
 import { protocolError } from "../http/failures.js";
 
-/** Numbers that follow each other, and were first delivered so, upwards or downwards. */
+/** Consecutive numbers that were first delivered in this order, ascending or descending. */
 interface Run {
   low: number;
   high: number;
-  /** The position of the one that came first. */
+  /** Position of the number that came first. */
   position: number;
-  /** 0 while it is a single number. */
+  /** Step from one number to the next; 0 for a single number. */
   step: -1 | 0 | 1;
 }
 
-/** Breaks in the order of a server's numbers that are remembered one by one, of one execution. */
+/** Limit of the breaks in the order of a server's numbers that are remembered for one execution. */
 const MAX_RUNS = 65_536;
-/** Breaks of all executions together: one takes some 68 bytes, so these are about 18 MB. */
+/** Limit of the breaks of all executions together. One takes some 68 bytes, so these are about 18 MB. */
 const MAX_ALL_RUNS = 4 * MAX_RUNS;
-/** Executions whose order is remembered. */
+/** Limit of the executions whose order is remembered. */
 const MAX_ORDERS = 256;
 
 /**
- * The positions of one execution's events: 1, 2, … in the order in which any reader of this client first had them. A server's own numbers may begin anywhere, have gaps, and come out of order
- * while they are live; they only tell an event that comes again. Numbers in order take no memory. Where the oldest of very many breaks are given up, what is known is how many numbers there were up to which one.
+ * The positions of one execution's events: 1, 2, … in the order in which any reader of this client first received them. A server's own numbers may begin
+ * anywhere, have gaps and be out of order while the events are live; they only serve to recognize an event that is sent again. Numbers in order take no memory.
+ * If the oldest of very many breaks are dropped, only the count of numbers up to a given one is kept.
  */
 export class EventOrder {
-  /** Sorted by number. */
+  /** Runs, sorted by number. */
   private readonly runs: Run[] = [];
   private total = 0;
   private settled = { last: Number.NEGATIVE_INFINITY, count: 0 };
@@ -32,7 +33,7 @@ export class EventOrder {
     private readonly onBreak = () => {},
   ) {}
 
-  /** Number of breaks that it remembers. */
+  /** Number of breaks that this order remembers. */
   get breaks(): number {
     return this.runs.length;
   }
@@ -42,7 +43,10 @@ export class EventOrder {
     return this.total;
   }
 
-  /** The position of an event by its number; the next one for a number that is new. `ordinal` is its place in its own stream, by which the oldest are found. Undefined for one that has been there, and nobody knows where. */
+  /**
+   * Returns the position of an event by its number, which is the next one for a new number. `ordinal` is its place in its own stream, by which the oldest are
+   * found. Undefined for a number whose position was dropped.
+   */
   positionOf(seq: number, ordinal: number): number | undefined {
     if (seq <= this.settled.last) return ordinal <= this.settled.count ? ordinal : undefined;
     const at = this.indexOf(seq);
@@ -70,7 +74,7 @@ export class EventOrder {
     }
   }
 
-  /** The first run that ends at `seq` or above. */
+  /** Returns the first run that ends at `seq` or above. */
   private indexOf(seq: number): number {
     let low = 0;
     let high = this.runs.length;
@@ -82,13 +86,13 @@ export class EventOrder {
     return low;
   }
 
-  /** Gives up the order of the lowest numbers that together have the first positions. */
+  /** Drops the order of the lowest numbers that together have the first positions. */
   private settle(): void {
     let { count } = this.settled;
     let highest = count;
     let cut = 0;
     let settled = this.settled;
-    // Not all of them: numbers that go down are new, too.
+    // Some are kept: numbers that descend are new, too.
     for (const [i, run] of this.runs.slice(0, -1).entries()) {
       count += sizeOf(run);
       highest = Math.max(highest, run.position + sizeOf(run) - 1);
@@ -104,13 +108,16 @@ export class EventOrder {
   }
 }
 
-/** The orders of the executions that were read last: so many, and so many breaks in all of them. A reader keeps its own for as long as it reads. */
+/**
+ * The orders of the executions that were read last, up to a number of executions and of breaks in all of them. A reader keeps its own order for as long as it
+ * reads.
+ */
 export class EventOrders {
   private readonly known = new Map<string, EventOrder>();
 
   constructor(private readonly maxRuns = MAX_ALL_RUNS) {}
 
-  /** The order of an execution, whose id is one on the whole server. */
+  /** Returns the order of an execution, whose id is unique on the server. */
   of(execId: string): EventOrder {
     const order = this.known.get(execId) ?? new EventOrder(MAX_RUNS, () => this.trim());
     this.known.delete(execId);
@@ -119,14 +126,14 @@ export class EventOrders {
     return order;
   }
 
-  /** Number of breaks that all of them remember. */
+  /** Number of breaks that all orders remember. */
   get breaks(): number {
     let all = 0;
     for (const { breaks } of this.known.values()) all += breaks;
     return all;
   }
 
-  /** Gives up those that were read longest ago. */
+  /** Drops the orders that were read longest ago. */
   private trim(): void {
     let all = this.breaks;
     for (const [oldest, { breaks }] of this.known) {

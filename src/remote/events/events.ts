@@ -8,34 +8,34 @@ import { isDropped } from "../http/http.js";
 import type { EventNumbering } from "./cursor-numbering.js";
 import type { Outcome } from "./exec-outcome.js";
 
-/** An execution on a server, as its events need it. */
+/** An execution on a server, as far as reading its events needs it. */
 export interface EventSource {
-  /** Name of it in words, for errors. */
+  /** Description of the execution for errors. */
   what: string;
   /** Opens the stream. A server without cursors sends everything again, whatever `after` is. */
   open(after: number): Promise<BodyReader>;
-  /** The execution as the server has it now. `told`: what the stream said of its end, where the server's own state may come later. */
+  /** Asks for the current state of the execution. `told` is the end as the stream reported it, which the server's own state may not show yet. */
   state(told?: { exitCode: number | null; error: string | null }): Promise<Outcome>;
-  /** Calls `onEnd` when this client has ended the execution. Returns what stops that. */
+  /** Calls `onEnd` when this client has ended the execution. Returns a function that stops that. */
   watchEnd(onEnd: () => void): () => void;
   backoffMs(attempt: number): number;
-  /** Asks once, for a short time, whether the state says that it has ended. Absent for a server that writes the end down before it tells a reader. */
+  /** Asks once, with a short time limit, whether the state shows the end. Absent for a server that stores the end before it notifies a reader. */
   isSettled?: () => Promise<boolean>;
-  /** Time that the stream may go on before the state is asked for, in milliseconds: a server may send keep-alives for an execution that has ended. */
+  /** Time in milliseconds for which the stream may go on before the state is asked for. A server may send keep-alives for an execution that has ended. */
   silenceMs: number;
 }
 
-/** Connections in a row that bring nothing new before the stream is given up. */
+/** Number of connections in a row without anything new after which the stream is given up. */
 const MAX_FAILURES = 6;
-/** Times that a server that has told of the end is asked whether its state says so, too, after pauses that double: a reader may ask for the state next. */
+/** Number of queries, after pauses that double, for the state of a server that has reported the end to its reader. The reader may ask for the state next. */
 const SETTLE_TRIES = 8;
 const SETTLE_PAUSE_MS = 5;
-/** A connection that held so long was a good one, though nothing came: an idle proxy closes it, a silent command fills it with nothing. */
+/** Time after which a connection counts as good even without events: an idle proxy closes it, and a silent command sends nothing. */
 const STABLE_MS = 5000;
 
 /**
- * Every event after a position, then live ones, up to and including "exit", over as many connections as it takes. The end is never made up: where the stream
- * does not tell it, the execution's state does, and where that does not, this rejects with STREAM_INTERRUPTED.
+ * Yields every event after a position, then live ones, up to and including "exit", over as many connections as it takes. The end is never guessed: if the
+ * stream does not report it, the execution's state does, and otherwise this rejects with STREAM_INTERRUPTED.
  */
 export async function* followEvents(
   source: EventSource,
@@ -43,7 +43,7 @@ export async function* followEvents(
   signal?: AbortSignal,
 ): AsyncGenerator<BackendEvent, void, undefined> {
   let body: BodyReader | undefined;
-  /** Set when this client has ended the execution: its server may say nothing of that. */
+  /** Set when this client has ended the execution, which the server may not report. */
   let isEnded = false;
   const stopWatching = source.watchEnd(() => {
     isEnded = true;
@@ -51,14 +51,14 @@ export async function* followEvents(
   });
   try {
     let failures = 0;
-    /** Set once the execution is known to have ended: a stream that is opened from then on holds all there is. */
+    /** Set once the execution is known to have ended. A stream that is opened after that has everything. */
     let ended: Outcome | undefined;
     for (;;) {
       const isLast = ended !== undefined;
       body = undefined;
       let opened = 0;
       let isNew = false;
-      /** Since the last time that the state might have been asked. */
+      /** Time of the last opportunity to ask for the state. */
       let hasCome = false;
       let broken: unknown;
       let exit: Extract<ServerEvent, { type: "exit" }> | undefined;
@@ -69,7 +69,7 @@ export async function* followEvents(
         for await (const event of readEvents(body, source)) {
           if (event === "due") {
             if (isLast) {
-              // All there is should be on its way. Without it there is no telling what is missing.
+              // All events should be on their way. Without the "exit" there is no telling what is missing.
               if (!hasCome) {
                 broken = interrupted(source.what, "nothing but keep-alives came");
                 break;
@@ -106,7 +106,8 @@ export async function* followEvents(
         return;
       }
       signal?.throwIfAborted();
-      // What ended by this side's own clock held, too. Without an answer of the server it is no sign of life, nor where all there is should have come.
+      // A connection that this side's own timer ended counts as good, too. Without an answer from the server that proves nothing, nor when all events should
+      // have arrived.
       const held = body && (body.silent || Date.now() - opened >= STABLE_MS);
       let good = isNew || (!isLast && held);
       try {
@@ -128,7 +129,7 @@ export async function* followEvents(
   }
 }
 
-/** The events of one connection, and "due" whenever it is time to ask for the state. After the exit only the connection's end is to come. */
+/** Yields the events of one connection, and "due" whenever it is time to ask for the state. After the exit, only the end of the connection follows. */
 async function* readEvents(
   body: BodyReader,
   { what, silenceMs }: EventSource,
@@ -142,7 +143,7 @@ async function* readEvents(
       const reading = body.read().then((bytes) => ({ bytes }));
       reading.catch(() => {});
       const leftMs = asked + silenceMs - Date.now();
-      // Where nothing comes at all, the connection's own clock ends it as soon.
+      // If nothing arrives at all, the timer of the connection ends it as soon.
       let come = cameSince && leftMs > 0 ? await within(leftMs, reading) : undefined;
       if (cameSince && !come) {
         yield "due";
@@ -180,8 +181,8 @@ function* parse(events: SseEvent[], what: string): Generator<ServerEvent, void, 
 }
 
 /**
- * The exit code that an exit event stands for. One without a code was canceled, out of time, or made up by a server that was restarted meanwhile; a negative one is a signal or a time limit: the
- * execution's state tells which.
+ * Resolves to the exit code that an exit event stands for. An event without a code means canceled, timed out, or invented by a server that has since restarted;
+ * a negative code is a signal or a time limit. The execution's state says which.
  */
 async function exitCodeOf(
   { exitCode, error }: Extract<ServerEvent, { type: "exit" }>,
@@ -195,7 +196,7 @@ async function exitCodeOf(
   const isTold = exitCode !== null || error !== null;
   for (let attempt = 1; ; attempt++) {
     const isFinal = attempt === MAX_FAILURES;
-    // The stream may be told of the end a moment before the state is written.
+    // A stream may report the end a moment before the state is stored.
     const outcome = await source.state(isFinal && isTold ? { exitCode, error } : undefined);
     if (outcome.info.status !== "running") return knownExitCode(outcome, source.what, error);
     if (isFinal) {
@@ -208,7 +209,7 @@ async function exitCodeOf(
   }
 }
 
-/** Waits for the state to say what the stream has said. Without an answer there is the stream's word. */
+/** Waits until the state confirms what the stream has reported. Without an answer, the stream is believed. */
 async function untilSettled({ isSettled }: EventSource, signal: AbortSignal | undefined): Promise<void> {
   for (let attempt = 0; isSettled && attempt < SETTLE_TRIES; attempt++) {
     try {
@@ -221,7 +222,10 @@ async function untilSettled({ isSettled }: EventSource, signal: AbortSignal | un
   }
 }
 
-/** The exit code of an execution that has ended; null where it has none for a reason. `told`: what its stream says of the end, which is more than nothing. */
+/**
+ * Returns the exit code of an execution that has ended; null when there is a reason to have none. `told` is what its stream reported of the end, which is
+ * better than nothing.
+ */
 function knownExitCode({ info, failure }: Outcome, what: string, told: string | null = null): number | null {
   const { exitCode, status, errorMessage } = info;
   if (failure && (told === null || errorMessage !== null)) throw failure;

@@ -2,22 +2,22 @@ import type { BoxInfo, ExecInfo } from "../../backend/backend.js";
 import { BoxRunError } from "../../backend/errors.js";
 import { unknownEnd } from "../http/failures.js";
 
-/** State of an execution, and the error of those who wait for its result where there is none. */
+/** State of an execution, and the error for callers that wait for its result when there is none. */
 export interface Outcome {
   info: ExecInfo;
   failure?: BoxRunError;
 }
 
-/** Signals by which servers end a command that is out of time: SIGALRM, in later versions SIGTERM, then SIGKILL. */
+/** Signals by which servers end a command at its time limit: SIGALRM, in later versions SIGTERM, then SIGKILL. */
 const TIME_LIMIT_CODES: readonly (number | null)[] = [-14, -15, -9];
-/** SIGHUP, and also what is told of a command whose box is no more. */
+/** Code of SIGHUP, and of a command whose box is gone. */
 const LOST_CODE = -1;
-/** Times are cut to whole milliseconds. */
+/** Tolerance, since times are truncated to milliseconds. */
 const ROUNDING_MS = 1;
 
 /**
- * An execution as the other backends would tell of it. Servers of the published API tell of a signal and of a time limit by a negative code alone, and of a box that has ended by -1; `askBox` tells
- * that from a signal.
+ * Returns the state of an execution as the other backends report it. Servers of the published API report a signal and a time limit by a negative code alone,
+ * and a box that has ended by -1; `askBox` tells that apart from a signal.
  */
 export async function outcomeOf(info: ExecInfo, askBox: () => Promise<BoxInfo>): Promise<Outcome> {
   const { exitCode, status, errorMessage, timeoutMs } = info;
@@ -47,7 +47,7 @@ function isOutOfTime({ exitCode, errorMessage, timeoutMs, createdAt, finishedAt 
   return finishedAt.getTime() - createdAt.getTime() + ROUNDING_MS >= timeoutMs;
 }
 
-/** Checks that the box runs, and has run since the command ended. */
+/** Checks that the box is running, and has been since the command ended. */
 function hasOutlived({ status, startedAt }: BoxInfo, { finishedAt }: ExecInfo): boolean {
   return status === "running" && !(startedAt && finishedAt && startedAt > finishedAt);
 }

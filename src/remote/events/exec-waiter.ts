@@ -6,9 +6,9 @@ const FIRST_PAUSE_MS = 50;
 const MAX_PAUSE_MS = 2000;
 
 /**
- * Waiting for the end of an execution. The API has no call for it, so the server is asked now and then, less and less often, and at once when a stream of this
- * client has seen the exit. Following the stream instead would move all of the output, on a plain server from its start, for nobody; and a server that paces a
- * command by its readers would take it for one of them.
+ * Waits for the end of an execution. The API has no call for that, so the server is polled at growing intervals, and at once when a stream of this
+ * client has seen the exit. Following the stream instead would transfer all output for nobody, on a plain server from its start, and a server that paces a
+ * command by its readers would count it as one.
  */
 export class ExecWaiter {
   private readonly waiting = new Map<string, Set<Deferred<void>>>();
@@ -34,18 +34,18 @@ export class ExecWaiter {
     }
   }
 
-  /** It has ended, as far as this client has seen: whoever waits asks now. */
+  /** Notes that the execution has ended as far as this client has seen: waiters poll at once. */
   wake(boxId: string, execId: string): void {
     for (const { resolve } of this.waiting.get(key(boxId, execId)) ?? []) resolve();
   }
 
-  /** This client has canceled it: the same, and readers of its events end. */
+  /** Notes that this client has canceled the execution: waiters poll at once, and readers of its events end. */
   canceled(boxId: string, execId: string): void {
     this.wake(boxId, execId);
     for (const onCancel of this.watchers.get(execId) ?? []) onCancel();
   }
 
-  /** Calls `onCancel` when this client cancels an execution. Returns what stops that. */
+  /** Calls `onCancel` when this client cancels an execution. Returns a function that stops that. */
   onCancel(execId: string, onCancel: () => void): () => void {
     const all = this.watchers.get(execId) ?? new Set();
     this.watchers.set(execId, all.add(onCancel));

@@ -3,11 +3,11 @@ import { type BoxRunError, isBoxRunError } from "../../backend/errors.js";
 import { newestFirst } from "../../backend/lists.js";
 import { newId } from "../../util/ids.js";
 
-/** Words in the answer of a server that could not start a command. */
+/** Texts in the answer of a server that could not start a command. */
 const FAILED_START = "Failed to start execution";
-/** Reasons that speak of a program that is there but cannot be run. */
+/** Reasons that mean a program which exists but cannot be run. */
 const NOT_EXECUTABLE = /permission denied|exec format|(is|not) a directory|too long/i;
-/** Reasons that speak of a program that is not there. */
+/** Reasons that mean a program which does not exist. */
 const NOT_FOUND = /no such file|not found|ENOENT|os error 2\b/i;
 const MAX_REMEMBERED = 1000;
 
@@ -17,13 +17,16 @@ interface FailedStart {
 }
 
 /**
- * Commands whose program a server of the published API could not run. It answers with an error where other backends have a command that has ended with exit code 126 or 127 and the reason on stderr. This
- * client makes up such a command.
+ * Commands whose program a server of the published API could not run. It answers with an error, where other backends have a command that ended with exit code
+ * 126 or 127 and the reason on stderr. This client makes up such a command.
  */
 export class FailedStarts {
   private readonly known = new Map<string, FailedStart>();
 
-  /** Makes the execution that stands for a start that failed, under the id of the server's own where it has one in `listed`. Undefined when the reason is not the program. */
+  /**
+   * Creates the execution that stands for a failed start, under the id that the server gave it in `listed`, if any. Undefined when the program is not the
+   * reason.
+   */
   add(boxId: string, spec: ExecSpec, error: BoxRunError, listed: ExecInfo[]): ExecInfo | undefined {
     const words = reasonOf(error);
     const exitCode = exitCodeOf(words);
@@ -55,7 +58,7 @@ export class FailedStarts {
     return found?.boxId === boxId ? { ...found } : undefined;
   }
 
-  /** Adds those of a box to its server's list, in which they may stand as running for ever. */
+  /** Adds the failed starts of a box to its server's list, in which they may appear as running forever. */
   addTo(boxId: string, listed: ExecInfo[]): ExecInfo[] {
     const own = [...this.known.values()].map(({ info }) => info).filter((info) => info.boxId === boxId);
     const ids = new Set(own.map(({ id }) => id));
@@ -85,12 +88,12 @@ function exitCodeOf(reason: string): number | undefined {
   return reason === "" || NOT_FOUND.test(reason) ? 127 : undefined;
 }
 
-/** Checks for the row that a server keeps of a start that failed: as one that has begun. */
+/** Checks for the entry that a server keeps of a failed start: it looks like a command that has begun. */
 function isBegun(row: ExecInfo, { cmd, env, workdir }: ExecSpec): boolean {
   return (
     row.status === "running" &&
     textOf(row) === textOf({ cmd, env }) &&
-    // It may tell of the box's own where none was asked for.
+    // The server may fill in the box's own workdir if none was given.
     (workdir === null || row.workdir === workdir)
   );
 }

@@ -5,7 +5,7 @@ import { type Outcome, outcomeOf } from "./exec-outcome.js";
 import { FailedStarts, isFailedStart } from "./failed-starts.js";
 import { ReplayNumbering } from "./replay-numbering.js";
 
-/** Rules that only servers of the published API need. Loaded for them alone: a client of our own servers does without. */
+/** Rules that only servers of the published API need, and that are loaded only for those. */
 export class PublishedRules {
   readonly failedStarts = new FailedStarts();
   readonly isFailedStart = isFailedStart;

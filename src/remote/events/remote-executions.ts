@@ -14,10 +14,10 @@ import type { Outcome } from "./exec-outcome.js";
 import { ExecWaiter } from "./exec-waiter.js";
 import type { PublishedRules } from "./published-rules.js";
 
-/** Time that a server may take to write down the end that it has just told a reader, in milliseconds. */
+/** Time in milliseconds that a server may take to store the end that it has just reported to a reader. */
 const SETTLE_MS = 1000;
 
-/** Commands in a server's boxes, as any other backend tells of them. */
+/** Commands in a server's boxes, reported as any other backend reports them. */
 export class RemoteExecutions {
   private readonly waiter: ExecWaiter;
   private loading: Promise<PublishedRules> | undefined;
@@ -91,7 +91,7 @@ export class RemoteExecutions {
       what,
       open: (seen) => this.openEvents(boxId, execId, seen, signal),
       state: (told) => this.ask(boxId, execId, signal, told),
-      // A server of ours tells its readers of the end.
+      // A server of this project notifies its readers of the end.
       watchEnd: (onEnd) => (rules ? this.waiter.onCancel(execId, onEnd) : () => {}),
       backoffMs: (attempt) => this.http.backoffMs(attempt),
       ...(rules && { isSettled: () => this.isSettled(boxId, execId, signal) }),
@@ -104,14 +104,14 @@ export class RemoteExecutions {
     }
   }
 
-  /** Resolves to the final state. Rejects where there is no result, and with the signal's reason. */
+  /** Resolves to the final state. Rejects when there is no result, and with the signal's reason. */
   wait(boxId: string, execId: string, signal: AbortSignal | undefined): Promise<ExecInfo> {
     return this.waiter.wait(boxId, execId, signal);
   }
 
-  /** Ends it; readers of this client end, too. */
+  /** Ends the execution, and its readers in this client. */
   async cancel(boxId: string, execId: string): Promise<ExecInfo> {
-    // Not waited for: this client may be closing, and the request has to be on its way by then.
+    // Not awaited: this client may be closing, and the request has to be sent before that.
     if (this.published?.failedStarts.get(boxId, execId))
       throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended already (failed)`);
     const params = at(boxId, execId);
@@ -123,7 +123,7 @@ export class RemoteExecutions {
     return rules ? (await rules.outcomeOf(info, () => this.askBox(boxId))).info : info;
   }
 
-  /** Resolves to the state of an execution. `told` is the end as a stream told it, which the server may not have written down yet. */
+  /** Resolves to the state of an execution. `told` is the end as a stream reported it, which the server may not have stored yet. */
   private async ask(
     boxId: string,
     execId: string,
@@ -137,7 +137,7 @@ export class RemoteExecutions {
     const askBox = () => this.askBox(boxId, signal);
     const asked = this.http.json("getExec", wireExec, call);
     const info = await asked.catch(async (error) => {
-      // A server of the published API looks for no box here.
+      // A server of the published API does not check for the box here.
       if (isBoxRunError(error) && error.code === "EXEC_NOT_FOUND" && rules) await askBox();
       throw error;
     });
@@ -148,7 +148,7 @@ export class RemoteExecutions {
     return rules.outcomeOf({ ...info, status, exitCode, errorMessage }, askBox);
   }
 
-  /** Loads the rules for published servers. Undefined for a server of ours, except one that passes requests on to a published server. */
+  /** Loads the rules for published servers. Undefined for a server of this project, unless it passes requests on to a published server. */
   private async rules(): Promise<PublishedRules | undefined> {
     if (isExtended(this.server) && this.capabilities.cursor === true) return undefined;
     this.loading ??= retryLater(

@@ -2,19 +2,19 @@ import { protocolError } from "../http/failures.js";
 import type { EventNumbering, LogEvent } from "./cursor-numbering.js";
 import type { EventOrder } from "./event-order.js";
 
-/** Events that wait for one that this client has had before them: a server's tasks overtake each other by a few. */
+/** Limit of the events that wait for one which this client has received before them. A server's tasks overtake each other by a few. */
 const MAX_HELD = 1024;
 const MAX_HELD_BYTES = 16 * 2 ** 20;
-/** Numbers of a connection whose contents are remembered: an event that comes again must be the same. */
+/** Limit of the numbers of a connection whose contents are remembered: an event that is sent again must be the same. */
 const MAX_RECENT = 1024;
-/** Times that a reader may go on without events that others had. */
+/** Limit of the times that a reader may go on without events that others had. */
 const MAX_PASSED = 1000;
 
 /** Numbering for a server that sends everything again, under numbers of its own. All readers of a client get the same positions, in the same order. */
 export class ReplayNumbering implements EventNumbering {
   private readonly held = new Map<number, LogEvent>();
   private heldBytes = 0;
-  /** Positions that did not come, from and up to. */
+  /** Ranges of positions that did not arrive. */
   private readonly passed: [number, number][] = [];
   private recent = new Map<number, number>();
   private ordinal = 0;
@@ -83,7 +83,7 @@ export class ReplayNumbering implements EventNumbering {
     return ready;
   }
 
-  /** Goes on without what has not come: a server may have dropped it since. */
+  /** Goes on without events that did not arrive: the server may have dropped them since. */
   private pass(): LogEvent[] {
     const next = Math.min(...this.held.keys());
     if (this.passed.length >= MAX_PASSED)
@@ -94,7 +94,7 @@ export class ReplayNumbering implements EventNumbering {
   }
 }
 
-/** FNV-1a: enough to see that two events are not one. */
+/** Returns the FNV-1a hash, which is enough to see that two events differ. */
 function checksum(stream: string, bytes: Uint8Array): number {
   let hash = stream === "stdout" ? 0x811c9dc5 : 0x1c9dc581;
   for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);

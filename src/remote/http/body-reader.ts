@@ -3,16 +3,16 @@ import { untilAborted } from "../../util/abort.js";
 import { startTimer } from "../../util/timer.js";
 import { describeRequest, lostDetails, type RequestLine } from "./failures.js";
 
-/** How long the end of a body may take that has told all it has to tell. */
+/** Time in milliseconds for the end of a body whose contents are complete. */
 const FINISH_MS = 1000;
 
-/** What watches over a body while it comes. */
+/** Options of a body that is being received. */
 export interface IncomingOptions {
-  /** What was asked. */
+  /** Request that the body answers. */
   line: RequestLine;
-  /** Ends it: the caller's wish, or the end of the client. */
+  /** Aborts the body: the caller's signal, or the end of the client. */
   signal: AbortSignal;
-  /** The longest pause between two reads' bytes. Only while somebody waits for them: a slow reader is no silence. */
+  /** Longest time in milliseconds to wait for bytes. It runs only while a reader waits, so a slow reader does not count as silence. */
   silenceMs: number;
   /** Called once, when no more will be read. */
   onEnd: () => void;
@@ -20,15 +20,15 @@ export interface IncomingOptions {
 
 /**
  * The body of a response, read piece by piece at the reader's pace. A connection that is lost, or silent for too long, rejects with
- * STREAM_INTERRUPTED; an abort with its reason, whether or not the transport knows of the signal.
+ * STREAM_INTERRUPTED; an abort rejects with its reason, whether or not the transport knows of the signal.
  */
 export class BodyReader {
   private readonly reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  /** Aborts with what ends it before its end: silence, or the signal. One for all reads: there may be many. */
+  /** Aborts with the reason that cuts the body short: silence, or the signal. One controller serves all reads, of which there may be many. */
   private readonly broken = new AbortController();
   private readonly onAbort = () => this.broken.abort(this.options.signal.reason);
   private ended = false;
-  /** True when nothing came for too long. */
+  /** True when nothing arrived for too long. */
   silent = false;
 
   constructor(
@@ -40,7 +40,7 @@ export class BodyReader {
     else options.signal.addEventListener("abort", this.onAbort, { once: true });
   }
 
-  /** The next bytes; undefined at the end. */
+  /** Resolves to the next bytes; undefined at the end. */
   async read(): Promise<Uint8Array | undefined> {
     const { silenceMs } = this.options;
     if (!this.reader) return void (await this.cancel());
@@ -61,7 +61,7 @@ export class BodyReader {
     }
   }
 
-  /** Takes what is left where that should be no more than the end: a connection that is read to its end serves the next request. It soon gives up, and never fails. */
+  /** Reads the rest, which should be only the end, so that the connection can serve the next request. Gives up soon, and never fails. */
   async finish(): Promise<void> {
     const stop = startTimer(FINISH_MS, () => void this.cancel());
     try {
@@ -73,7 +73,7 @@ export class BodyReader {
     await this.cancel();
   }
 
-  /** Lets go of what has not been read. Idempotent, and never fails. */
+  /** Drops the rest of the body. Idempotent, and never fails. */
   async cancel(): Promise<void> {
     if (this.ended) return;
     this.ended = true;

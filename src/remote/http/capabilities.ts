@@ -9,7 +9,7 @@ export interface ServerInfo {
   capabilities: string[];
 }
 
-/** What extensions are called, and why there is none of them on a server that does not name it. */
+/** Names of extensions, with the reasons that are given on a server without them. */
 const EXTENSIONS = {
   bytes:
     "this server sends output as text: bytes that are no UTF-8 arrive as replacement characters; download a file, or use base64",
@@ -21,18 +21,18 @@ const EXTENSIONS = {
   stderr: "a shell of the box joins them",
 } as const;
 
-/** True for servers that have what the published API does not: those of this project. */
+/** Returns true for servers of this project, which have extensions to the published API. */
 export function isExtended({ server }: ServerInfo): boolean {
   return server?.startsWith("boxrun-ts/") ?? false;
 }
 
-/** What a server can do, of all that not every backend can. */
+/** Returns the capabilities of a server. */
 export function capabilitiesOf(info: ServerInfo): Capabilities {
   const has = (name: string) => isExtended(info) && info.capabilities.includes(name);
   const extensions = Object.fromEntries(
     Object.entries(EXTENSIONS).map(([name, why]) => [name, has(name) || why]),
   ) as Record<keyof typeof EXTENSIONS, true | string>;
-  // The published API has these; a server of ours serves a backend that may not.
+  // The published API has these, but a server of this project may serve a backend without them.
   const published = (name: string, why: string) => !isExtended(info) || has(name) || why;
   return {
     ...extensions,

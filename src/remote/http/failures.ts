@@ -12,37 +12,37 @@ import { ROUTES } from "../../contract/routes.js";
 import { wireError } from "../../contract/wire.js";
 import { isInPage } from "../../util/runtime.js";
 
-/** How much of a body that is not ours is shown. */
+/** Number of characters of a foreign body that a message shows. */
 const EXCERPT_CHARS = 200;
-/** Statuses that say: later, perhaps. */
+/** Statuses that ask the client to try again later. */
 const REFUSED = [425, 429, 503];
-/** The same, but what was asked may have been done. */
+/** Statuses that ask for the same, but the request may have been carried out. */
 const LOST = [408, 502, 504];
-/** What says of the question that every BoxRun server answers that this is none. */
+/** Statuses of `GET /v1/info` that mean that this is not a BoxRun server. */
 const NO_SUCH_ROUTE = [400, 404, 405, 501];
-/** Codes of a connection that never was one: nothing was sent. */
+/** Error codes of connections that were never made: nothing was sent. */
 const UNSENT = /REFUSED|NOTFOUND|AI_AGAIN|NOENT|CONNECT_TIMEOUT/i;
 
-/** What was asked, for errors. */
+/** A request, as errors describe it. */
 export interface RequestLine {
   method: string;
   path: string;
-  /** It does no more when it is sent twice. */
+  /** Whether sending it twice has the same effect as sending it once. */
   again: boolean;
 }
 
-/** Of an answer that did not come: whether the same call may be made again. */
+/** Returns the details of an error for a missing answer: whether the same call may be made again. */
 export function lostDetails(line: RequestLine): ErrorDetails {
   const hint = "it may have run: look before you send it again";
   return { ...line, retryable: line.again, ...(!line.again && { hint }) };
 }
 
-/** As it stands in messages. */
+/** Returns a request as messages show it. */
 export function describeRequest({ method, path }: RequestLine): string {
   return `${method} ${path}`;
 }
 
-/** The error of an answer that is none: no connection, no answer in time, a connection lost. */
+/** Creates the error for a missing answer: no connection, no answer in time, or a lost connection. */
 export function connectionFailed(line: RequestLine, server: string, cause: unknown): BoxRunError {
   const reason = innermost(cause);
   const unsent = UNSENT.test(`${(reason as { code?: unknown })?.code}`);
@@ -59,7 +59,7 @@ export function connectionFailed(line: RequestLine, server: string, cause: unkno
   );
 }
 
-/** The error of an answer with a status that is not 2xx. `text` is its body, or the start of it; `renewed`: the next request has another token. */
+/** Creates the error for an answer whose status is not 2xx. `text` is its body, or the start of it; `renewed` says that the next request has another token. */
 export function errorOfResponse(
   line: RequestLine,
   response: Response,
@@ -95,7 +95,7 @@ export function errorOfResponse(
   return new BoxRunError("RUNTIME_ERROR", said + (excerpt && `: ${excerpt}`), details);
 }
 
-/** The error that a body tells of; undefined when it is none. */
+/** Creates the error that a body describes; undefined when it does not describe one. */
 export function errorOfText(
   line: RequestLine,
   text: string,
@@ -111,7 +111,7 @@ export function errorOfText(
   return new BoxRunError("RUNTIME_ERROR", `${what}: ${code}: ${message}`, told);
 }
 
-/** Reads a body, or part of one. PROTOCOL_ERROR says what is wrong and where. */
+/** Reads a body or part of one by a schema. @throws {BoxRunError} PROTOCOL_ERROR, naming what is wrong and where */
 export function read<T extends z.ZodMiniType>(
   schema: T,
   value: unknown,
@@ -139,7 +139,7 @@ export function readJson<T extends z.ZodMiniType>(schema: T, text: string, line:
   return read(schema, value, what, line);
 }
 
-/** The error of a server that does not speak the API. */
+/** Creates the error for a server that does not speak the API. */
 export function protocolError(message: string, line?: RequestLine): BoxRunError {
   return new BoxRunError("PROTOCOL_ERROR", message, {
     ...line,
@@ -147,7 +147,7 @@ export function protocolError(message: string, line?: RequestLine): BoxRunError 
   });
 }
 
-/** The error of an execution that has ended without an exit code, though nobody has ended it. `told`: what its stream says of that. */
+/** Creates the error for an execution that ended without an exit code, although nobody ended it. `told` is the reason that its stream gave. */
 export function unknownEnd(
   what: string,
   { status, errorMessage }: Pick<ExecInfo, "status" | "errorMessage">,
@@ -159,7 +159,7 @@ export function unknownEnd(
     : new BoxRunError("RUNTIME_ERROR", `${what}: ${reason}`);
 }
 
-/** The error of events of which no more can be had. */
+/** Creates the error for a stream of events that cannot be continued. */
 export function interrupted(what: string, why: string, cause?: unknown): BoxRunError {
   const details = {
     hint: "box.execution(id) tells its state, once the server can",
@@ -168,7 +168,7 @@ export function interrupted(what: string, why: string, cause?: unknown): BoxRunE
   return new BoxRunError("STREAM_INTERRUPTED", `${what}: ${why}`, details);
 }
 
-/** The start of a text, on one line. */
+/** Returns the start of a text, on one line. */
 export function excerptOf(text: string): string {
   const line = text.replace(/\s+/g, " ").trim();
   return line.length > EXCERPT_CHARS ? `${line.slice(0, EXCERPT_CHARS)}…` : line;
@@ -186,7 +186,7 @@ function isErrorCode(code: string): code is ErrorCode {
   return (ERROR_CODES as readonly string[]).includes(code);
 }
 
-/** Fetch itself says no more than "fetch failed". */
+/** Returns the innermost cause: `fetch` itself only says "fetch failed". */
 function innermost(error: unknown): unknown {
   let reason = error;
   while (reason instanceof Error && reason.cause instanceof Error) reason = reason.cause;
@@ -196,6 +196,6 @@ function innermost(error: unknown): unknown {
 function reasonOf(reason: unknown): string {
   if (!(reason instanceof Error)) return String(reason);
   const { code } = reason as { code?: unknown };
-  // A connection refused at every address of a host is an error of several, without words of its own.
+  // A connection that is refused at every address of a host is an AggregateError without a message.
   return reason.message || (typeof code === "string" ? code : reason.name);
 }

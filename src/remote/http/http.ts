@@ -12,37 +12,43 @@ import { BodyReader } from "./body-reader.js";
 import { connectionFailed, errorOfResponse, protocolError, type RequestLine, readJson } from "./failures.js";
 import { type Clocks, type RemoteOptions, withDefaults } from "./options.js";
 
-/** A request of the route table. */
+/** A request to a route of the table. */
 export interface Call {
   params?: RouteParams;
   query?: Record<string, string>;
   json?: object;
   body?: { content: BodyInit; contentType: string };
   signal?: AbortSignal;
-  /** How long the answer may take: all of it for JSON, its beginning for a stream. Default `requestMs`. Infinity: the caller has a clock of its own. */
+  /**
+   * Time limit in milliseconds for the answer: all of it for JSON, the headers for a stream. Infinity: the caller has a timer of its own.
+   * @default `requestMs`
+   */
   withinMs?: number;
-  /** How often a request is tried again. By default a GET 3 times, and nothing else, which may have been done: whoever gives a number here knows that it only asks. */
+  /**
+   * Number of retries. A number may be given only for a request that changes nothing.
+   * @default 3 for a GET, 0 for all others, which may have been carried out
+   */
   retries?: number;
-  /** True: it clears up after a caller that has gone, so it may go on for a moment when this client closes. "late": it may begin then, too. */
+  /** True: the request cleans up after a caller that has gone, and may go on for a moment when this client closes. "late": it may begin after that, too. */
   outlives?: true | "late";
 }
 
 export const DEFAULT_RETRIES = 3;
 const BACKOFF_MS = 300;
-/** How long closing waits for what clears up. */
+/** Time in milliseconds that closing waits for requests that clean up. */
 const CLEAN_UP_MS = 5000;
 const MAX_BACKOFF_MS = 5000;
-/** A server that asks for a longer pause is believed: the caller gets the error, at once. */
+/** Longest pause before a retry that is waited for. If the server asks for a longer one, the caller gets the error at once. */
 const MAX_RETRY_AFTER_MS = 30_000;
-/** Far above any answer of the API that is not a stream. */
+/** Limit far above any answer of the API that is not a stream. */
 const MAX_JSON_BYTES = 64 * 2 ** 20;
 const NO_BODY_STATUS = new Set([101, 204, 205, 304]);
 
-/** One server, spoken to by the route table. Rejects with a `BoxRunError` or the signal's reason. */
+/** Requests to one server, by the route table. Rejects with a `BoxRunError` or the signal's reason. */
 export class Http {
   readonly clocks: Clocks;
   readonly name: string;
-  /** True towards servers that understand the fields that the published API does not have. */
+  /** True for servers that understand the fields which this project adds to the published API. */
   extended = false;
   private readonly base: string;
   private readonly calls = new Map<AbortController, Call>();
@@ -51,7 +57,7 @@ export class Http {
   private closed: Promise<void> | undefined;
   private over = false;
 
-  /** They hold the token: out of sight of whoever prints a box or an error. */
+  /** Options with the token. They are private, so that printing a box or an error does not show it. */
   readonly #options: RemoteOptions;
 
   constructor(options: RemoteOptions) {
@@ -61,7 +67,7 @@ export class Http {
     this.name = options.name ?? this.base;
   }
 
-  /** A request, and its answer read by `schema`. */
+  /** Sends a request and reads its answer by `schema`. */
   async json<T extends z.ZodMiniType>(name: RouteName, schema: T, call: Call = {}): Promise<z.infer<T>> {
     const { life, end } = this.begin(call);
     try {
@@ -72,7 +78,7 @@ export class Http {
     }
   }
 
-  /** A request whose answer is a stream. Whoever gets it reads it to its end or cancels it. */
+  /** Sends a request whose answer is a stream. The caller reads it to its end, or cancels it. */
   async open(name: RouteName, call: Call = {}): Promise<{ response: Response; body: BodyReader }> {
     const { life, end } = this.begin(call);
     try {
@@ -87,9 +93,9 @@ export class Http {
   }
 
   /**
-   * What `use` makes of a WebSocket, once that is open. `use` gets it as soon as it is there: what is sent with the answer that opens it is lost to whoever listens later. `life` aborts when it is to end, by
-   * its caller's signal or with this client, and `end` says that it has. The token goes as a header where this runtime can send one, and as a sub-protocol to
-   * servers that know it.
+   * Opens a WebSocket, and resolves to the result of `use` once it is open. `use` gets the socket at once, since messages that arrive with the opening answer
+   * are lost to later listeners. `life` aborts when the socket is to end, by its caller's signal or with this client, and `end` reports that it has ended. The
+   * token goes as a header if this runtime can send one, and as a sub-protocol to servers that know it.
    */
   async webSocket<T>(
     name: RouteName,
@@ -129,18 +135,18 @@ export class Http {
     }
   }
 
-  /** Ends every request, but for those that clear up: they have a moment more. Those that come later are refused. Idempotent. */
+  /** Ends all requests; those that clean up get a moment more. Later requests are refused. Idempotent. */
   close(): Promise<void> {
     this.closed ??= this.end();
     return this.closed;
   }
 
-  /** Aborts when this client closes. */
+  /** Signal that aborts when this client closes. */
   get life(): AbortSignal {
     return this.closing.signal;
   }
 
-  /** Closing waits for `work`, which is made of calls that outlive it. */
+  /** Makes closing wait for `work`, which consists of calls that outlive the client. */
   cleanUp<T>(work: Promise<T>): Promise<T> {
     const done = work.catch(() => {});
     this.cleanUps.add(done);
@@ -148,7 +154,7 @@ export class Http {
     return work;
   }
 
-  /** A pause before try number `attempt` (from 1), with jitter, so that many clients do not come back at once. */
+  /** Returns the pause before try number `attempt` (from 1), with jitter, so that many clients do not come back at once. */
   backoffMs(attempt: number): number {
     return (
       Math.random() * Math.min(MAX_BACKOFF_MS, (this.#options.backoffMs ?? BACKOFF_MS) * 2 ** (attempt - 1))
@@ -168,7 +174,7 @@ export class Http {
     this.#options.onClose?.();
   }
 
-  /** Begins a call, which ends with its caller or with this client. */
+  /** Begins a call, which ends with its caller's signal or with this client. */
   private begin(call: Call): { life: AbortController; end: () => void } {
     if (this.over || (this.life.aborted && call.outlives !== "late")) throw invalid("this client was closed");
     const { signal } = call;
@@ -208,12 +214,12 @@ export class Http {
     try {
       return await ky(url, {
         signal,
-        // ky's clock is ten seconds unless told otherwise, and stops at the headers. Ours is in `attempt`.
+        // ky's timeout is ten seconds by default, and stops at the headers. Ours is in `attempt`.
         timeout: false,
         fetch: attempt,
         retry: {
           limit,
-          // Which ky takes a POST for, too.
+          // ky takes any request for a GET, even a POST: the request itself is made by `attempt`.
           methods: ["get"],
           statusCodes: [408, 425, 429, 500, 502, 503, 504],
           afterStatusCodes: [429, 503],
@@ -224,13 +230,13 @@ export class Http {
       });
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      // Never passed on as a cause: it holds the request, and with it the token.
+      // ky's error never becomes a cause: it holds the request, and so the token.
       if (error instanceof HTTPError) return error.response;
       throw error;
     }
   }
 
-  /** One try. */
+  /** Sends the request once. */
   private async attempt(
     url: string,
     name: RouteName,
@@ -264,7 +270,7 @@ export class Http {
         const response = await this.exchange(url, init, line, own.signal, whole);
         const { token } = this.#options;
         if (refused || response.status !== 401 || typeof token !== "function") return response;
-        // What is refused was not done: any request may be sent again, but for a body that is used up. Its next one has the new token.
+        // A refused request was not carried out, so any can be sent again, unless its body is used up. The next one has the new token.
         if (isStream(body)) {
           await untilAborted(Promise.resolve(token({ refused: true })), own.signal);
           throw errorOfResponse(line, response, await response.text(), true);
@@ -287,7 +293,7 @@ export class Http {
   ): Promise<Response> {
     const { fetch } = this.#options;
     try {
-      // The global one makes a request of its own in any case.
+      // The global `fetch` creates a request of its own in any case.
       const asked = fetch ? fetch(new Request(url, init)) : globalThis.fetch(url, init);
       const response = await untilAborted(asked, signal);
       // The body of a stream goes on after this.
@@ -304,7 +310,7 @@ export class Http {
     const { token } = this.#options;
     if (token !== undefined) {
       const value = typeof token === "function" ? await token({ refused }) : token;
-      // Checked here: the error of `Headers` would show it.
+      // Checked here, because the error of `Headers` would show the token.
       if (!isToken(value)) throw invalid("the token must be a string of visible ASCII characters");
       headers.set("authorization", `Bearer ${value}`);
     }
@@ -313,7 +319,7 @@ export class Http {
   }
 }
 
-/** Base64url: a sub-protocol may not hold what a token may. */
+/** Encodes the token in base64url: a sub-protocol cannot hold all characters of a token. */
 function tokenProtocols(authorization: string | null): string[] {
   if (authorization === null) return [];
   const encoded = btoa(authorization.replace(/^Bearer /, ""))
@@ -327,19 +333,21 @@ function isStream(body: unknown): body is ReadableStream {
   return body instanceof ReadableStream;
 }
 
-/** True for what can stand in a header as a token. */
+/** Returns true for a text that can be a token in a header. */
 export function isToken(value: unknown): boolean {
   return typeof value === "string" && /^[\x21-\x7e]+$/.test(value);
 }
 
-/** The clock of a request has run out. */
+/** The error of a request that has run out of time. */
 class TooLate extends Error {
   constructor(ms: number) {
     super(`no answer within ${ms} ms`);
   }
 }
 
-/** What another try may mend: a lost connection, and the statuses that ky knows. Not an answer that took too long: the next one would, too. */
+/**
+ * Returns true for an error that a retry may fix: a lost connection, or a status that ky retries. A timeout is not one, since the next try would time out, too.
+ */
 function mayPass(error: Error): boolean {
   if (error instanceof HTTPError) return !(retryAfterMs(error.response) > MAX_RETRY_AFTER_MS);
   return isBoxRunError(error) && error.code === "CONNECTION_FAILED" && !(error.cause instanceof TooLate);
@@ -352,15 +360,15 @@ function retryAfterMs(response: Response): number {
   return Number.isNaN(seconds) ? Date.parse(value) - Date.now() : seconds * 1000;
 }
 
-/** What errors say of a request. */
+/** Describes a request for errors. */
 export function lineOf(name: RouteName, { params, retries }: Call): RequestLine {
   const { method } = ROUTES[name];
-  // A file that comes or goes twice is the same file.
+  // Transferring a file twice has the same result as once.
   const again = method !== "POST" || !!retries || name === "upload" || name === "download";
   return { method, path: routePath(name, params), again };
 }
 
-/** The response with its body read whole, so that one clock and one try cover both. */
+/** Reads the body of a response, so that one time limit and one try cover both. */
 async function buffered(response: Response, line: RequestLine, signal: AbortSignal): Promise<Response> {
   if (response.type === "opaqueredirect") return response;
   const silenceMs = 2 ** 31 - 1;
@@ -383,7 +391,7 @@ async function buffered(response: Response, line: RequestLine, signal: AbortSign
   return new Response(content, { status, statusText, headers });
 }
 
-/** The error of an answer that broke off, or did not come, to what may be asked again. */
+/** Creates the error for an answer to a repeatable request that broke off or did not come. */
 export function isDropped(error: unknown): boolean {
   return isBoxRunError(error) && error.retryable;
 }

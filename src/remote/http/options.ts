@@ -1,22 +1,30 @@
 import type { SocketRequest, WebSocketClass, WebSocketLike } from "../socket/web-socket-types.js";
 
-/** How long the client waits. In milliseconds, each more than 0. */
+/** Time limits of a client for its server, in milliseconds: whole numbers from 1 to 2^31 - 1. */
 export interface Timeouts {
-  /** For the whole answer to a question, or to the start of a command. Default 30000. */
+  /** Time limit for the whole answer to a query, or to the start of a command. @default 30000 */
   requestMs?: number;
-  /** For what may take long on a server: to create, start, stop or remove a box, to cancel a command. Default 600000. */
+  /**
+   * Time limit for calls that may take long on a server: to create, start, stop or remove a box, to remove old boxes, or to cancel a command.
+   * @default 600000
+   */
   lifecycleMs?: number;
   /**
-   * For the next byte of a stream or a transfer, keep-alives included. A command that prints nothing is no silence; but as often as this the server is asked whether
-   * it still runs, keep-alives or not: some go on sending them for a command that somebody has canceled. Default 60000.
+   * Time limit for the next byte of a stream or a transfer. Keep-alives count, so that a silent command is no problem. The server is also asked at this
+   * interval whether the command is still running, since some servers go on sending keep-alives for a command that somebody has canceled.
+   * @default 60000
    */
   silenceMs?: number;
-  /** For a server to answer while `backend: "auto"` looks for one. Default 500, and 5000 for one that the options name. */
+  /**
+   * Time limit for the answer of each place where the client looks for a server.
+   * @default 500, or 5000 for a server that the options name under `backend: "auto"`
+   */
   probeMs?: number;
 }
 
 /**
- * Gives the token. It is asked before every request, and once more, with `refused` true, when the server answers 401: one that keeps a token has to get a new one then.
+ * Function that returns the token. It is called before every request, and once more with `refused: true` when the server answers 401: a function that caches
+ * its token must get a new one then.
  *
  * @example
  * let token: string | undefined;
@@ -24,24 +32,25 @@ export interface Timeouts {
  */
 export type TokenSource = (request: { refused: boolean }) => string | Promise<string>;
 
-/** A server, and how to speak to it. */
+/** Options of the remote backend: a server, and how to connect to it. */
 export interface RemoteOptions {
-  /** Absolute, http or https. Its path comes before that of every request. */
+  /** Absolute URL of the server, http or https. Its path is put before that of every request. */
   baseUrl: string;
-  /** What to call the server in messages. Default: `baseUrl`. */
+  /** Name of the server for messages. @default `baseUrl` */
   name?: string;
-  /** Sent as "Authorization: Bearer". */
+  /** Token that is sent as "Authorization: Bearer". */
   token?: string | TokenSource;
-  /** Sent with every request. */
+  /** Headers that are sent with every request. */
   headers?: Readonly<Record<string, string>>;
-  /** In place of the global `fetch`: another transport, or a server in this process. */
+  /** Function for every request: another transport, or a server in this process. @default the global `fetch` */
   fetch?: (request: Request) => Promise<Response>;
-  /** In place of the runtime's own, for terminals. */
+  /** WebSocket class for terminals. @default the global `WebSocket` */
   WebSocket?: WebSocketClass;
-  /** In place of both: what `socketPath` needs. */
+  /** Function that opens a WebSocket through a Unix socket, in place of a class. */
   openSocket?: (request: SocketRequest) => Promise<WebSocketLike>;
+  /** Time limits for requests. */
   timeouts?: Timeouts;
-  /** The first pause before something is tried again; each further one is twice as long. Default 300. */
+  /** Pause in milliseconds before the first retry, at most; it doubles with each further one. @default 300 */
   backoffMs?: number;
   /** Called once when the backend closes. */
   onClose?: () => void;
@@ -51,7 +60,7 @@ const REQUEST_MS = 30_000;
 const LIFECYCLE_MS = 600_000;
 const SILENCE_MS = 60_000;
 
-/** The clocks, their defaults filled in. */
+/** Fills in the defaults of the time limits. */
 export function withDefaults(timeouts: Timeouts = {}) {
   return {
     requestMs: timeouts.requestMs ?? REQUEST_MS,
@@ -59,5 +68,5 @@ export function withDefaults(timeouts: Timeouts = {}) {
     silenceMs: timeouts.silenceMs ?? SILENCE_MS,
   };
 }
-/** See {@link withDefaults}. */
+/** Time limits as {@link withDefaults} returns them. */
 export type Clocks = ReturnType<typeof withDefaults>;

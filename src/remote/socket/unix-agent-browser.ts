@@ -1,11 +1,11 @@
 import { unsupported } from "../../backend/errors.js";
 
-/** There are no Unix sockets in a page: nobody gets here, and pages need not carry what Node needs. */
+/** Never called: pages have no Unix sockets, and need not load the code that Node needs. */
 export function openAgent(): never {
   throw unsupported("a page cannot open a Unix socket", "use baseUrl");
 }
 
-/** Pages have their own. */
+/** Never called: pages have a WebSocket of their own. */
 export function openWebSocket(): never {
   throw unsupported("this runtime has no WebSocket", "pass one as the option WebSocket");
 }

@@ -4,17 +4,17 @@ import { Agent, buildConnector, ping, WebSocket } from "undici";
 import { startTimer } from "../../util/timer.js";
 import type { SocketRequest, WebSocketLike } from "./web-socket-types.js";
 
-/** The other side has so long to say that it has closed, too. A WebSocket itself would wait for ever. */
+/** Time in milliseconds for the other side to confirm the close. A WebSocket itself would wait forever. */
 const CLOSE_MS = 5000;
 const PONG = "undici:websocket:pong";
 
-/** What Node's fetch sends requests with, through the Unix socket at `path`. Its clocks are off: the client has its own. */
+/** Creates the agent by which Node's fetch sends requests through the Unix socket at `path`. Its timeouts are off, since the client has its own. */
 export function openAgent(path: string): { dispatcher: Agent; close: () => void } {
   const agent = new Agent({ connect: { socketPath: path }, headersTimeout: 0, bodyTimeout: 0 });
   return { dispatcher: agent, close: () => void agent.destroy().catch(() => {}) };
 }
 
-/** A WebSocket that can send headers, and go through a Unix socket. Node 20 has none of its own. */
+/** Opens a WebSocket that can send headers and go through a Unix socket. Node 20 has no WebSocket of its own. */
 export function openWebSocket(
   url: string,
   { socketPath, ...options }: Omit<SocketRequest, "url"> & { socketPath?: string },

@@ -6,7 +6,7 @@ interface Globals {
   WebSocket?: new (url: string, options: unknown) => WebSocketLike;
 }
 
-/** Begins to open a WebSocket by what this runtime has. UNSUPPORTED where it has none. */
+/** Begins to open a WebSocket with the class of this runtime. @throws {BoxRunError} UNSUPPORTED when the runtime has none */
 export async function newWebSocket(
   { url, protocols, headers }: SocketRequest,
   Own: WebSocketClass | undefined,
@@ -25,7 +25,7 @@ export async function newWebSocket(
   throw unsupported("this runtime has no WebSocket", "pass one as the option WebSocket");
 }
 
-/** Resolves when it is open. CONNECTION_FAILED, which says no more than that: WebSockets don't. */
+/** Resolves when the socket is open. @throws {BoxRunError} CONNECTION_FAILED without a reason, since WebSockets give none */
 export function opened(socket: WebSocketLike, what: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = () =>

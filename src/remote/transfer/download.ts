@@ -3,7 +3,7 @@ import { BoxRunError } from "../../backend/errors.js";
 import { MODE_HEADER } from "../../contract/wire.js";
 import type { Http } from "../http/http.js";
 
-/** Gets one file by `POST .../files/download`. A body that ends before its announced size is an error, not an end. */
+/** Downloads one file by `POST .../files/download`. A body that ends before its announced size is an error. */
 export async function download(
   http: Http,
   box: string,
@@ -38,13 +38,13 @@ export async function download(
   return { size, stream, ...(mode !== undefined && { mode }) };
 }
 
-/** Of the file; a compressed body's length says nothing of it. */
+/** Returns the size of the file; the length of a compressed body does not say it. */
 function sizeOf({ headers }: Response): number | null {
   const length = headers.get("content-length");
   return length === null || headers.has("content-encoding") ? null : Number(length);
 }
 
-/** Mode of a file, as our server tells it; others do not. */
+/** Returns the mode of the file, which only servers of this project send. */
 function modeOf({ headers }: Response): number | undefined {
   const text = headers.get(MODE_HEADER);
   return text !== null && /^[0-7]{1,4}$/.test(text) ? Number.parseInt(text, 8) : undefined;

@@ -4,7 +4,7 @@ import { wireDone } from "../../contract/wire.js";
 import { FILE_ROUTES, toFileRequest, wireFile, wireFiles } from "../../contract/wire-files.js";
 import { type Call, DEFAULT_RETRIES, type Http } from "../http/http.js";
 
-/** Has a server of this project do one thing with a box's files. */
+/** Performs one file operation on a server of this project. */
 export async function fileOperation(
   http: Http,
   params: RouteParams,

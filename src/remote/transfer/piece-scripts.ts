@@ -1,11 +1,12 @@
 /**
- * Scripts that put a file together in a box: POSIX shell, with the programs that BusyBox has. What is sent waits in a directory beside the file (`/dir/.boxrun-ID`, or `/tmp/.boxrun-ID`), which only its owner can look
- * into: "piece" is what came last, "part" what has come so far. `/dir/.boxrun-ID.new` beside the target is the whole file before it takes its name.
+ * Scripts that assemble a file in a box: POSIX shell, with the programs that BusyBox has. Data that has been sent waits in a directory beside the file
+ * (`/dir/.boxrun-ID`, or `/tmp/.boxrun-ID`), which only its owner can look into: "piece" is the last piece, "part" everything so far. `/dir/.boxrun-ID.new`
+ * beside the target is the whole file before it gets its name.
  */
 
 import { followLinks } from "../../util/follow-links.js";
 
-/** Exit codes of the scripts that are no failure of a program. */
+/** Exit codes of the scripts that do not mean the failure of a program. */
 export const CODES = {
   wrongPiece: 65,
   inPlaceFailed: 66,
@@ -15,7 +16,7 @@ export const CODES = {
   inPlaceNoRoom: 73,
 } as const;
 
-/** Errors of a target that cannot be written, by the exit code that says so. */
+/** Errors for a target that cannot be written, by exit code. */
 export const REFUSALS: Readonly<Record<number, { code: string; text: string }>> = {
   70: { code: "EISDIR", text: "is a directory" },
   71: {
@@ -25,22 +26,25 @@ export const REFUSALS: Readonly<Record<number, { code: string; text: string }>> 
   72: { code: "ELOOP", text: "too many levels of symbolic links" },
 };
 
-/** `$t` becomes the file that the path in `$1` leads to: something that can be written. */
+/** Sets `$t` to the file that the path in `$1` leads to, if that can be written. */
 const TARGET = `${followLinks("$1", 72)}if [ -d "$t" ]; then exit 70; fi
 if [ -p "$t" ] || [ -S "$t" ]; then exit 71; fi
 `;
-/** `$new` becomes the name of the whole file beside `$t`. `$2` is the directory of the parts. */
+/** Sets `$new` to the name of the whole file beside `$t`. `$2` is the directory of the parts. */
 const NEW = `new=\${t%/*}/\${2##*/}.new
 `;
 
-/** Exits with 0 for a file that is not there yet, else with a code that says how it is to be written. `$1`: its path, `$2`: the directory of the parts, which may or may not be made. */
+/**
+ * Exits with 0 for a file that does not exist yet, else with a code that says how it is to be written. `$1`: its path, `$2`: the directory of the parts, which
+ * may or may not exist.
+ */
 export const INSPECT = `${TARGET}[ -e "$t" ] || [ -L "$1" ] || exit 0
 [ -e "$t" ] && [ ! -f "$t" ] && exit ${CODES.isInPlace}
 mkdir -m 700 "$2" 2> /dev/null || exit ${CODES.isInPlace}
 rmdir "$2"
 exit ${CODES.isThere}`;
 
-/** `fail FULL [OTHER]`: ends with the code FULL where there is no room, by the words of a program in `$why`; else with OTHER, by default 1. */
+/** `fail FULL [OTHER]`: exits with the code FULL when the error of a program in `$why` says that there is no room; else with OTHER, or 1. */
 const FAIL = `fail() {
   case $why in *": No space left on device" | *": Disk quota exceeded" | *": Quota exceeded") exit "$1" ;; esac
   exit "\${2:-1}"
@@ -48,7 +52,7 @@ const FAIL = `fail() {
 export LC_ALL=C
 `;
 
-/** Makes the directory of the parts, `$1`. */
+/** Creates the directory of the parts, `$1`. */
 export const PREPARE = `${FAIL}why=$( { mkdir -p "\${1%/*}/" && mkdir -m 700 "$1"; } 2>&1) && exit 0
 fail ${CODES.noRoom}`;
 
@@ -65,10 +69,12 @@ if why=$(cat piece 2>&1 >> part); then exec rm -f piece; fi
 fail ${CODES.noRoom}`;
 
 /**
- * Puts the file in its place. `$1`: its path, `$2`: the directory of the parts, `$3`: its size, `$4`: its mode, or nothing for the one that is there, `$5`: the mode of a new one.
+ * Puts the file in its place. `$1`: its path, `$2`: the directory of the parts, `$3`: its size, `$4`: its mode, or nothing for that of the existing file, `$5`:
+ * the mode of a new one.
  *
- * A regular file is replaced by a rename from beside it, with its owner kept. Written into is only a target of which it is known that it cannot be replaced: a device, a file in a directory that takes no new ones or none
- * of the target's owner, a mount. Whatever else fails, as a full disk does, leaves the target as it was.
+ * A regular file is replaced by a rename from beside it, and keeps its owner. A target is written in place only if it is known that it cannot be replaced: a
+ * device, a file in a directory that takes no new ones or none of the target's owner, a mount. Any other failure, such as a full disk, leaves the target as it
+ * was.
  */
 export const FINISH = `${TARGET}${NEW}${FAIL}set -e
 umask 077
@@ -106,6 +112,6 @@ why=$(cat <&3 2>&1 > "$t") || fail ${CODES.inPlaceNoRoom} ${CODES.inPlaceFailed}
 if [ -n "$4" ]; then chmod "$4" "$t"; fi
 finish "$@"`;
 
-/** Takes away whatever is there of an upload. `$1`: the path of the file, `$2`: the directory of the parts. */
+/** Removes everything that is left of an upload. `$1`: the path of the file, `$2`: the directory of the parts. */
 export const DISCARD = `rm -rf "$2"
 ${followLinks("$1", 72)}${NEW}rm -f "$new"`;

@@ -6,19 +6,22 @@ import { type Http, lineOf } from "../http/http.js";
 
 const PIECE_BYTES = 256 * 1024;
 
-/** In pieces: a server keeps a request's whole body in memory, and limits it. */
+/** Writes to a command's stdin in pieces: a server keeps the whole body of a request in memory, and limits it. */
 export async function writeStdin(http: Http, params: RouteParams, chunk: Uint8Array): Promise<void> {
   for (let at = 0; at < chunk.byteLength; at += PIECE_BYTES) {
     await send(http, params, chunk.subarray(at, at + PIECE_BYTES), {});
   }
 }
 
-/** No more of it will come. */
+/** Closes a command's stdin. */
 export function closeStdin(http: Http, params: RouteParams): Promise<void> {
   return send(http, params, new Uint8Array(0), { eof: "1" });
 }
 
-/** It may wait for as long as the command does not read. Meanwhile the server says that it is there: the answer begins with 200 before it is known, and may still tell of an error. */
+/**
+ * Sends one request, which may wait for as long as the command does not read. Meanwhile the server sends keep-alives: the answer begins with 200 before the
+ * result is known, and may still report an error.
+ */
 async function send(
   http: Http,
   params: RouteParams,

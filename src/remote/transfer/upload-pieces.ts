@@ -7,30 +7,33 @@ import { within } from "../../util/within.js";
 import { isDropped } from "../http/http.js";
 import { APPEND, CODES, DISCARD, FINISH, INSPECT, PREPARE, REFUSALS } from "./piece-scripts.js";
 
-/** The size of a piece, in bytes. A plain BoxRun server takes 2 MB in one request; what stands before it, often 1 MiB. */
+/** Size of a piece in bytes. A plain BoxRun server takes 2 MB in one request; proxies before it often take 1 MiB. */
 export const PIECE_BYTES = 960 * 1024;
-/** The limit of sending one piece: it comes under a name of its own, so that it may be sent again. */
+/** Number of tries for one piece. It has a name of its own, so it can be sent again. */
 const MAX_TRIES = 3;
-/** The time limit of one script: nothing that it does may wait for ever. As long as a guest of this machine has to put a file in its place. */
+/** Time limit of one script in milliseconds. It is the time that a guest of this machine has to put a file in its place. */
 const SCRIPT_MS = 600_000;
-/** The time that a server has to end a script, and to clean up. */
+/** Time in milliseconds that a server has to end a script, and to clean up. */
 const CLEAN_UP_MS = 30_000;
-/** Exit codes of a shell that is not there or cannot be run. A server that refuses to start it reads as these. */
+/** Exit codes of a shell that does not exist or cannot be run. A server that refuses to start it counts as the same. */
 const NO_SHELL = [126, 127];
 
 /** Calls of a server that sending in pieces needs. */
 export interface PieceServer {
-  /** Puts one file, in one request. */
+  /** Uploads one file in one request. */
   put(path: string, bytes: Uint8Array): Promise<void>;
   startExec(spec: ExecSpec): Promise<ExecInfo>;
   waitExec(execId: string, signal: AbortSignal | undefined): Promise<ExecInfo>;
   cancelExec(execId: string): Promise<unknown>;
 }
 
-/** Ways in which a file can be written: as a "new" one, which the server may put by itself; beside what is there; or from elsewhere, where its directory may take no new files. "unknown": the box has no shell. */
+/**
+ * Ways to write a file: as a "new" one, which the server may write by itself; beside the existing one; or from elsewhere, if its directory takes no new files.
+ * "unknown": the box has no shell.
+ */
 export type Place = "new" | "beside" | "elsewhere" | "unknown";
 
-/** Looks at what a path leads to. RUNTIME_ERROR for a directory, a FIFO, a socket. */
+/** Looks at the target of a path. @throws {BoxRunError} RUNTIME_ERROR for a directory, a FIFO and a socket */
 export async function inspect(
   server: Omit<PieceServer, "put">,
   path: string,
@@ -44,7 +47,10 @@ export async function inspect(
   throw refusal(path, code) ?? failed(path, `the box could not look at it (exit code ${code})`);
 }
 
-/** Sends a file that needs more than one request: piece by piece, each checked in the box, and under its name only when it is whole. Needs a POSIX shell in the box. */
+/**
+ * Sends a file that needs more than one request: piece by piece, each verified in the box, and under its name only when it is complete. Needs a POSIX shell in
+ * the box.
+ */
 export async function uploadInPieces(
   server: PieceServer,
   path: string,
@@ -74,7 +80,7 @@ export async function uploadInPieces(
     if (code !== 0)
       throw refusal(path, code) ?? failed(path, `the box could not put it together (exit code ${code})`);
   } catch (error) {
-    // Not with the caller's signal, which may be why it failed.
+    // Without the caller's signal, which may be the reason of the failure.
     await within(CLEAN_UP_MS, runScript(server, DISCARD, [path, parts], undefined)).catch(() => {});
     throw error;
   }
@@ -101,7 +107,10 @@ async function sendPiece(
   }
 }
 
-/** Runs a script to its end, and resolves to its exit code. When it is given up, it is over before this rejects, as far as the server can end it: nothing of it works beside what comes next. */
+/**
+ * Runs a script to its end, and resolves to its exit code. If it is given up, it is ended before this rejects, as far as the server can end it, so that it does
+ * not interfere with the next one.
+ */
 async function runScript(
   server: Omit<PieceServer, "put">,
   script: string,
@@ -126,12 +135,12 @@ async function runScript(
   }
 }
 
-/** A directory beside the path, that nobody else has. Its name is not made of the file's, which may be as long as names can be. */
+/** Returns a directory beside the path that nobody else uses. Its name does not contain that of the file, which may be as long as names can be. */
 function partsBeside(path: string): string {
   return `${path.slice(0, path.lastIndexOf("/"))}/.boxrun-${newId("exec").slice(5)}`;
 }
 
-/** SHA-256 in lower-case hex. Empty where there is no such function: in pages without https. */
+/** Returns the SHA-256 in lower-case hex; empty where there is no such function, in pages without https. */
 async function sha256(bytes: Uint8Array): Promise<string> {
   const { subtle } = crypto as { subtle?: SubtleCrypto };
   if (!subtle) return "";

@@ -7,8 +7,8 @@ import { fromSource, multipart } from "./upload.js";
 import { inspect, PIECE_BYTES, type PieceServer, uploadInPieces } from "./upload-pieces.js";
 
 /**
- * Sends one file to a server of the published API, which takes 2 MB at once and no mode, and does not say what it does to a file that is there. So only a small file that is new, or one for a box without a
- * shell, is put by the server alone: any other goes in pieces, and by commands in the box.
+ * Sends one file to a server of the published API, which takes 2 MB at once and no mode, and does not say what it does to an existing file. So only a small
+ * file that is new, or one for a box without a shell, is written by the server alone; any other goes in pieces, and by commands in the box.
  */
 export async function uploadPlain(
   http: Http,

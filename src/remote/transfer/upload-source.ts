@@ -3,16 +3,16 @@ import { untilAborted } from "../../util/abort.js";
 import { concatBytes } from "../../util/bytes.js";
 import { pause, startTimer } from "../../util/timer.js";
 
-/** Of a source that is collected into a Blob. */
+/** Largest source that is collected into a Blob. */
 const MAX_BLOB_BYTES = 2 ** 30;
 const BLOB_PIECE_BYTES = 16 * 2 ** 20;
-/** What the slowest of connections takes before it counts as silent. */
+/** Piece size that even the slowest connection takes before it counts as silent. */
 const PIECE_BYTES = 64 * 1024;
 
-/** The caller's file on its way out: checked, counted, and what it fails with remembered. */
+/** The caller's file as the source of an upload: checked and counted, with its error remembered. */
 export class UploadSource {
   sentBytes = 0;
-  /** What the source failed with: its caller wants that, not what became of the request. */
+  /** Error of the source. The caller gets this one, whatever became of the request. */
   failure: unknown;
   private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
   private stopClock = () => {};
@@ -25,7 +25,7 @@ export class UploadSource {
     this.reader = file.getReader();
   }
 
-  /** The body, each piece taken from the source when the connection has room for it. The clock runs while it has not. */
+  /** Returns the body as a stream. Each piece is taken from the source when the connection has room for it, and the timer runs while it has none. */
   stream(
     head: Uint8Array,
     tail: Uint8Array,
@@ -59,7 +59,7 @@ export class UploadSource {
     );
   }
 
-  /** The body as a Blob: everything is read before anything is sent. A source that does not end is refused. */
+  /** Returns the body as a Blob: everything is read before anything is sent. A source that does not end is refused. */
   async blob(head: Uint8Array, tail: Uint8Array): Promise<Blob> {
     let whole = new Blob([head as BlobPart]);
     let parts: BlobPart[] = [];
@@ -74,7 +74,7 @@ export class UploadSource {
           "send it in parts, and join them in the box",
         );
       }
-      // What is in a Blob may be on the browser's disk; and the page gets its turn.
+      // The contents of a Blob may be on the browser's disk, and the page gets its turn.
       whole = new Blob([whole, ...parts]);
       parts = [];
       waitingBytes = 0;
@@ -83,7 +83,7 @@ export class UploadSource {
     return new Blob([whole, ...parts, tail as BlobPart]);
   }
 
-  /** Ends the source, if it has not ended. Idempotent. */
+  /** Cancels the source, if it has not ended. Idempotent. */
   async release(): Promise<void> {
     if (this.released) return;
     this.released = true;
@@ -91,11 +91,11 @@ export class UploadSource {
     await this.reader.cancel().catch(() => {});
   }
 
-  /** The next bytes; undefined at the end. */
+  /** Resolves to the next bytes; undefined at the end. */
   async next(): Promise<Uint8Array | undefined> {
     try {
       const { done, value } = await untilAborted(this.reader.read(), this.signal);
-      // A source that was given up must not look like one that has ended: the server would take the half for the whole.
+      // A canceled source must not look like one that has ended: the server would take half of the file for all of it.
       if (this.released) throw new Error("the upload is over");
       if (done) return undefined;
       if (!(value instanceof Uint8Array)) throw invalid("the source of an upload must be a stream of bytes");
@@ -107,7 +107,7 @@ export class UploadSource {
     }
   }
 
-  /** Everything, in pieces of this size; the last may be smaller, and is never empty unless it is the only one. */
+  /** Yields everything in pieces of this size; the last may be smaller, and is never empty unless it is the only one. */
   async *pieces(bytes: number): AsyncGenerator<Uint8Array, void, undefined> {
     let waiting: Uint8Array[] = [];
     let length = 0;

@@ -7,7 +7,7 @@ import type { Http } from "../http/http.js";
 import { UploadSource } from "./upload-source.js";
 
 /**
- * Sends one file as the multipart body of `POST .../files/upload`: as a stream, never whole in memory, where fetch can do that; in browsers as a Blob,
+ * Sends one file as the multipart body of `POST .../files/upload`: as a stream, never whole in memory, if fetch can do that; in browsers as a Blob,
  * which they may keep on disk.
  */
 export async function upload(
@@ -32,13 +32,13 @@ export async function upload(
       params: { box },
       body: { content, contentType },
       signal: life.signal,
-      // Of a Blob nobody tells how far it is.
+      // Sending a Blob reports no progress.
       withinMs: streamed ? Number.POSITIVE_INFINITY : http.clocks.lifecycleMs,
     });
   });
 }
 
-/** Sends what is read from a source. Its own error, or the signal's reason, is what the caller gets, whatever became of the request. */
+/** Sends the contents of a source. The caller gets the source's own error, or the signal's reason, whatever became of the request. */
 export async function fromSource(
   file: ReadableStream<Uint8Array>,
   signal: AbortSignal | undefined,
@@ -56,7 +56,7 @@ export async function fromSource(
   }
 }
 
-/** The two ends of a multipart body whose last part is a file. */
+/** Creates the two ends of a multipart body whose last part is a file. */
 export function multipart(fields: Record<string, string>): {
   head: Uint8Array;
   tail: Uint8Array;

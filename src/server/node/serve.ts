@@ -14,12 +14,15 @@ import { serveUpgrades } from "./upgrades.js";
 
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 const HEADERS_TIMEOUT_MS = 20_000;
-/** A connection over which nothing moves, in either direction. Long: a command may take its time over its stdin, and a creation over its image. */
+/**
+ * Time after which a connection without any traffic is closed. It is long, since a command may leave its stdin unread for a while, and a creation may wait for
+ * its image.
+ */
 const IDLE_TIMEOUT_MS = 15 * 60_000;
-/** A client that has been refused may go on sending for this long, and then is cut off. */
+/** Time for which a refused client may go on sending before it is disconnected. */
 const LINGER_MS = 10_000;
 
-/** See node.ts, which documents it. */
+/** Implements `serve`, which node.ts documents. */
 export async function serve(backend: Backend, options: ServeOptions = {}): Promise<RunningServer> {
   const { host, port, socketPath, headersTimeoutMs = HEADERS_TIMEOUT_MS, ...given } = options;
   const overTcp = socketPath === undefined || host !== undefined || port !== undefined;
@@ -41,7 +44,7 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
   };
   try {
     if (overTcp) {
-      // Under its own names only; who listens for others says which names they may use.
+      // On loopback only its own names are accepted. For other addresses, the caller says which names may be used.
       const hosts = given.hosts ?? (isLoopback ? LOOPBACK_HOSTS : undefined);
       const listener = makeServer(backend, { ...given, ...(hosts && { hosts }) }, headersTimeoutMs);
       const { server } = listener;
@@ -51,13 +54,13 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
     }
     if (socketPath !== undefined) {
       await clearSocket(socketPath);
-      // Whoever can open the socket is its owner: a token would add nothing.
+      // Only the owner can open the socket, so a token would add nothing.
       const { token: _, ...open } = given;
       const listener = makeServer(backend, open, headersTimeoutMs);
       const { server } = listener;
       servers.push(listener);
       mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
-      // The process has one umask: others may make files while this one listens. The socket is there before `listen` returns.
+      // The umask belongs to the whole process, and others may create files while this waits. The socket exists before `listen` returns.
       const before = process.umask(0o177);
       const listening = listen(server, { path: socketPath }, socketPath);
 
@@ -69,13 +72,13 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
   } catch (error) {
     await close();
     if (isBoxRunError(error)) throw error;
-    // The file system's, of a folder that cannot be made or written in.
+    // An error of the file system: the folder cannot be created, or not be written in.
     throw new BoxRunError("RUNTIME_ERROR", `cannot listen: ${(error as Error).message}`, { cause: error });
   }
   return { addresses, close };
 }
 
-/** A server, and what ends the WebSockets that it has handed over. */
+/** A server, and a function that closes the WebSockets that it has accepted. */
 interface Listener {
   server: Server;
   endUpgrades: () => void;
@@ -96,9 +99,9 @@ function makeServer(backend: Backend, options: HandlerOptions, headersTimeout: n
   const server = createServer(
     {
       headersTimeout,
-      // Node looks only so often, by default every 30 s.
+      // Node checks at this interval, by default every 30 s.
       connectionsCheckingInterval: headersTimeout / 4,
-      // For the whole request: an upload takes as long as it takes.
+      // This limit is for the whole request, and an upload takes as long as it takes.
       requestTimeout: 0,
       keepAliveTimeout: 5_000,
     },
@@ -109,7 +112,8 @@ function makeServer(backend: Backend, options: HandlerOptions, headersTimeout: n
 }
 
 /**
- * Makes an answer cut its connection off when its body fails half way. The listener would print the error, and end the body with the error's words: its reader could take them for the last bytes of a file.
+ * Makes a response close its connection when its body fails half way. The listener would print the error and send its message as the end of the body, which the
+ * reader could take for the last bytes of a file.
  */
 function cutOffWhenFailed(response: Response, outgoing: ServerResponse): Response {
   if (!response.body) return response;
@@ -122,7 +126,7 @@ function cutOffWhenFailed(response: Response, outgoing: ServerResponse): Respons
           if (done) controller.close();
           else controller.enqueue(value);
         } catch (error) {
-          // Nothing has been sent yet: the listener answers 500.
+          // Nothing has been sent yet, so the listener answers 500.
           if (!outgoing.headersSent) return controller.error(error);
           outgoing.destroy();
           controller.close();
@@ -136,23 +140,23 @@ function cutOffWhenFailed(response: Response, outgoing: ServerResponse): Respons
 }
 
 /**
- * An answer to a request whose body is still coming, because it was refused: the rest is read and thrown away, and only then the connection let go of. Clients that send
- * all of it before they look at the answer would otherwise be cut off from it.
+ * Prepares the response to a request that was refused while its body was still arriving: the rest of the body is read and dropped, and only then is the
+ * connection closed. Otherwise clients that send all of it before they read the response would be disconnected from it.
  */
 async function holdOpen(response: Response, incoming: IncomingMessage): Promise<Response> {
-  // Who has read it so far would hold it up.
+  // A listener that has been reading would block the rest.
   incoming.removeAllListeners("data");
   incoming.resume();
   const bytes = new Uint8Array(await response.arrayBuffer());
   const headers = new Headers(response.headers);
-  // With its length known the answer is whole for its reader, though its stream has not ended.
+  // With a content-length the response is complete for its reader, although its stream has not ended.
   headers.set("content-length", String(bytes.byteLength));
   const stop = new AbortController();
   const limit = AbortSignal.any([stop.signal, AbortSignal.timeout(LINGER_MS)]);
   const body = new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(bytes),
     pull: async (controller) => {
-      // It ends, or its client goes away, or goes on for too long: all the same here.
+      // The body ends, or the client disconnects, or goes on for too long; it makes no difference here.
       await finished(incoming, { signal: limit, writable: false }).catch(() => {});
       if (!stop.signal.aborted) controller.close();
     },
@@ -188,7 +192,7 @@ function closeServer({ server, endUpgrades }: Listener): Promise<void> {
   });
 }
 
-/** An IPv6 address in a URL has brackets. */
+/** Returns a host as it stands in a URL, where an IPv6 address has brackets. */
 function urlHost(host: string): string {
   return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
 }

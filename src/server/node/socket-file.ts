@@ -2,10 +2,10 @@ import { lstatSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { BoxRunError, invalid } from "../../backend/errors.js";
 
-/** What the system's addresses hold, in bytes. Node cuts longer ones off without a word, and listens there. */
+/** Longest path of a socket that the system can hold, in bytes. Node truncates longer ones silently, and listens at the shorter path. */
 const MAX_PATH_BYTES = process.platform === "linux" ? 107 : 103;
 
-/** VALIDATION_ERROR for a path that no socket can have. */
+/** Checks the path of a socket. @throws {BoxRunError} VALIDATION_ERROR when no socket can have it */
 export function requireSocketPath(path: unknown): void {
   if (typeof path !== "string" || path === "" || path.includes("\0")) {
     throw invalid("socketPath must be the path of a socket");
@@ -16,18 +16,22 @@ export function requireSocketPath(path: unknown): void {
   throw invalid(why, "choose a shorter one");
 }
 
-/** Removes the socket that a dead server has left, and nothing else. RUNTIME_ERROR when a live one answers, or something else is there. */
+/**
+ * Removes a socket that a dead server left behind, and nothing else.
+ *
+ * @throws {BoxRunError} RUNTIME_ERROR when a live server answers, or the file is not a socket
+ */
 export async function clearSocket(path: string): Promise<void> {
   const asked = identityOf(path);
   if (asked === undefined) return;
   if (await answers(path)) {
     throw new BoxRunError("RUNTIME_ERROR", `another server listens on ${path}`, { hint: "stop it first" });
   }
-  // Meanwhile another server may have cleared it, too, and listens there.
+  // Another server may have cleared it meanwhile, and be listening there.
   if (identityOf(path) === asked) rmSync(path, { force: true });
 }
 
-/** Of the socket that lies under a name now; undefined for nothing. Numbers of files alone are used again. */
+/** Returns the identity of the socket that now has a path; undefined when there is no file. Inode numbers alone are not enough: they are reused. */
 function identityOf(path: string): string | undefined {
   const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   if (stats && !stats.isSocket()) {
@@ -38,7 +42,7 @@ function identityOf(path: string): string | undefined {
   return stats && `${stats.ino}/${stats.ctimeNs}`;
 }
 
-/** Whether anybody listens on a socket. */
+/** Checks whether anybody listens on a socket. */
 function answers(path: string): Promise<boolean> {
   return new Promise<boolean>((resolve, reject) => {
     const probe = connect(path);
@@ -47,7 +51,7 @@ function answers(path: string): Promise<boolean> {
       resolve(true);
     });
     probe.once("error", (error: NodeJS.ErrnoException) => {
-      // Nobody listens, or it was cleared meanwhile. Anything else is no socket of a dead server.
+      // Nobody listens, or it was cleared meanwhile. Any other file is not the socket of a dead server.
       if (error.code === "ECONNREFUSED" || error.code === "ENOENT") return resolve(false);
       reject(new BoxRunError("RUNTIME_ERROR", `cannot listen on ${path}: ${error.message}`));
     });

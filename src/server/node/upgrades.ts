@@ -5,12 +5,12 @@ import type { Handler } from "../handler.js";
 import type { ServerSocket } from "../terminal.js";
 import type { Upgrade } from "../upgrade.js";
 
-/** Of one frame of a client. */
+/** Largest frame that a client may send. */
 const MAX_FRAME_BYTES = 2 ** 20;
-/** A client that answers no ping within this is gone, though nothing has closed its connection. */
+/** Time in which a client must answer a ping. After that it counts as gone, even though nothing has closed its connection. */
 const PING_MS = 30_000;
 
-/** Answers a server's requests for WebSockets. Returns what ends those that are open: a server that closes waits for them. */
+/** Handles a server's requests for WebSockets. Returns a function that closes the open ones, since a closing server waits for them. */
 export function serveUpgrades(server: Server, handler: Pick<Handler, "upgrade">): () => void {
   const accepted = new Map<IncomingMessage, Upgrade>();
   const sockets = new WebSocketServer({
@@ -23,7 +23,7 @@ export function serveUpgrades(server: Server, handler: Pick<Handler, "upgrade">)
     if (!/\bwebsocket\b/i.test(incoming.headers.upgrade ?? "")) return ignore(server, incoming, socket, head);
     const drop = () => void socket.destroy();
     socket.on("error", drop);
-    // Nobody awaits this listener: what it throws would end the process.
+    // Nobody awaits this listener, so an error that it throws would end the process.
     const answer = await Promise.resolve(incoming)
       .then((given) => handler.upgrade(requestOf(given)))
       .catch(() => new Response(null, { status: 500 }));
@@ -60,7 +60,7 @@ function ignore(server: Server, incoming: IncomingMessage, socket: Duplex, head:
 
 const isOfUpgrade = (name: string) => ["upgrade", "http2-settings"].includes(name.toLowerCase());
 
-/** Notices a connection that is open at this end only. */
+/** Detects a connection that only this end still considers open. */
 function watch(webSocket: WebSocket): void {
   let answered = true;
   webSocket.on("pong", () => {
@@ -79,7 +79,8 @@ function requestOf(incoming: IncomingMessage): Request {
   for (const [name, value] of Object.entries(incoming.headers)) {
     if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(", ") : value);
   }
-  // A URL of the client's own making would throw; the guard refuses an empty host. Joined as text: against a base, "//host/" would name another host.
+  // A malformed URL from a client would throw; the guard refuses an empty host. The parts are joined as text, since with a base "//host/" would name another
+  // host.
   const url = `http://${incoming.headers.host ?? ""}${incoming.url ?? ""}`;
   return new Request(incoming.url?.startsWith("/") && URL.canParse(url) ? url : "http://invalid/", {
     headers,

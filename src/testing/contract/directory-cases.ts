@@ -1,7 +1,7 @@
 import type { Context } from "./target.js";
 import { failure, pattern, sha256 } from "./tools.js";
 
-/** `box.files`. Every case works below a directory of its own. */
+/** Cases for `box.files`. Each works below a directory of its own. */
 export function directoryCases(context: Context): void {
   const { it, expect } = context;
   const files = () => context.box.files;
@@ -269,7 +269,7 @@ export function directoryCases(context: Context): void {
       ),
     ).toEqual(["deep directory 64", "link symlink 64", "run file 64"]);
     expect(await sha256(await files().read("/srv/tar/to/new/deep/big"))).toBe(await sha256(bytes));
-    // Not by a Response: Chromium's forgets what its stream failed with.
+    // Not with a Response: in Chromium it loses the error of its stream.
     const none = (await files().pack("/srv/none")).getReader();
     expect(await failure(none.read())).toMatchObject({ cause: { code: "ENOENT" } });
     expect(

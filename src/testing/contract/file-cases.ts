@@ -162,7 +162,7 @@ export function fileCases(context: Context): void {
     const download = await context.box.download("/proc/self/status");
     const text = await download.text();
     expect(text).toMatch(/^Name:/);
-    // What is between here and there may have waited for all of it, and tell.
+    // A proxy on the way may have buffered the whole file, and then announces its size.
     expect([null, text.length]).toContain(download.size);
   });
 

@@ -1,7 +1,7 @@
 import type { Context } from "./target.js";
 import { failure, pattern, sha256, streamOf } from "./tools.js";
 
-/** Cases of files that are written over, and of those that are not regular. Each works below a directory of its own. */
+/** Cases for overwriting files, and for files that are not regular. Each works below a directory of its own. */
 export function kindCases(context: Context): void {
   const { it, expect } = context;
   const files = () => context.box.files;

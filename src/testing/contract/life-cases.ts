@@ -2,7 +2,7 @@ import type { BoxHandle } from "../../index.js";
 import type { Context } from "./target.js";
 import { failure, pattern, sha256 } from "./tools.js";
 
-/** Boxes that are stopped, started again, and cleared away. */
+/** Cases for boxes that are stopped, started again, and removed. */
 export function lifeCases(context: Context): void {
   const { it, expect } = context;
   const create = (options: object = {}) =>
@@ -204,7 +204,7 @@ export function lifeCases(context: Context): void {
   });
 }
 
-/** Asks until it is so; the test's own limit ends what never is. */
+/** Polls until the condition holds. The time limit of the test ends it otherwise. */
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 10));
 }

@@ -1,43 +1,67 @@
-/** What the suite needs of a test runner. Those of Vitest, Jest and Bun fit as they are, and Deno's of `@std/testing/bdd` with `@std/expect`. */
+/** The part of a test runner that {@link contractSuite} uses. Vitest, Jest and Bun fit as they are, and for Deno `@std/testing/bdd` with `@std/expect`. */
 export interface Runner {
+  /** Declares a group of cases. */
   describe(name: string, body: () => void): void;
+  /** Declares a case. */
   it(name: string, body: () => Promise<void>): void;
+  /** Runs `body` once before all cases of the group. */
   beforeAll(body: () => Promise<void>): void;
+  /** Runs `body` once after all cases of the group. */
   afterAll(body: () => Promise<void>): void;
+  /** Function that checks values. */
   expect: Expect;
 }
 
-/** Of a runner's `expect`, what the suite uses. */
+/** The part of a runner's `expect` that the suite uses. */
 export interface Expect {
+  /** Returns the matchers for a value. */
   (actual: unknown): Matchers;
+  /** Returns a stand-in that equals any value of a type. */
   any(type: unknown): unknown;
 }
 
-/** See {@link Expect}. */
+/** The matchers that the suite uses. Each throws when the value is not as expected. */
 export interface Matchers {
+  /** Inverts the matcher that follows. */
   not: Matchers;
+  /** Expects the value itself, as Object.is compares it. */
   toBe(expected: unknown): void;
+  /** Expects a value with the same contents. */
   toEqual(expected: unknown): void;
+  /** Expects an object that has at least these properties. */
   toMatchObject(expected: object): void;
+  /** Expects an array with this element, or text with this part. */
   toContain(expected: unknown): void;
+  /** Expects a `length`. */
   toHaveLength(length: number): void;
+  /** Expects text that matches. */
   toMatch(expected: RegExp): void;
+  /** Expects an instance of a class. */
   toBeInstanceOf(type: unknown): void;
+  /** Expects undefined. */
   toBeUndefined(): void;
+  /** Expects a larger number. */
   toBeGreaterThan(than: number): void;
+  /** Expects a number that is not smaller. */
   toBeGreaterThanOrEqual(than: number): void;
+  /** Expects a smaller number. */
   toBeLessThan(than: number): void;
+  /** Expects a number that is not larger. */
   toBeLessThanOrEqual(than: number): void;
 }
 
 /** Declares a case, or with `each` one for every value. */
 export interface Cases {
+  /** Declares a case. */
   (name: string, body: () => Promise<void>): void;
-  /** `%j` in the name stands for the value as JSON. */
+  /** Declares a case for every value. `%j` in the name stands for the value as JSON. */
   each<T>(values: readonly T[]): (name: string, body: (value: T) => Promise<void>) => void;
 }
 
-/** Cases of a runner. Those that `cannot` names are run all the same, and must fail: one that passes has no business in that table, and one that is not there neither. */
+/**
+ * Wraps the cases of a runner. Cases that `cannot` names are run all the same, and must fail. `unknown` returns the names in `cannot` for which there was no
+ * case.
+ */
 export function casesOf(
   { it }: Pick<Runner, "it">,
   cannot: Readonly<Record<string, string>>,
@@ -66,5 +90,5 @@ export function casesOf(
   };
 }
 
-/** How the names of cases begin that cannot pass on their target. */
+/** Prefix of the names of cases that cannot pass on their target. */
 export const CANNOT = "cannot: ";

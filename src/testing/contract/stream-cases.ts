@@ -243,8 +243,8 @@ function text(events: ExecEvent[]): string {
 }
 
 /**
- * Text of a shell whose jobs have process groups of their own: one that sleeps so many seconds, one that does so and ignores TERM, and in that a daemon. BusyBox wants a
- * terminal for it, and whoever leads a session gets the one that it opens.
+ * Text of a shell whose jobs have process groups of their own: one that sleeps so many seconds, one that does so and ignores TERM, and in that a daemon.
+ * BusyBox wants a terminal for it, and whoever leads a session gets the one that it opens.
  */
 function jobs(seconds: number): string {
   const daemon = "setsid sh -c 'echo up; exec sleep 7027'";

@@ -11,8 +11,8 @@ import { terminalCases } from "./terminal-cases.js";
 import { troubleCases } from "./trouble-cases.js";
 
 /**
- * Declares what every backend must do, wherever it runs, as cases of a test runner. They need an image with a POSIX shell and the usual small programs (BusyBox has them all), and take some minutes
- * on emulated machines; give each a minute.
+ * Declares the cases of the contract that every backend must pass, in your test runner. They need an image with a POSIX shell and the usual small programs, all
+ * of which BusyBox has, and take a few minutes on emulated machines. Give each case a time limit of a minute.
  *
  * @example
  * import * as vitest from "vitest";

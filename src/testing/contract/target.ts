@@ -1,29 +1,35 @@
 import type { BoxHandle, BoxRunClient } from "../../index.js";
 import type { Cases, Expect } from "./runner.js";
 
-/** One place that the contract is run against: what is true of it, as data. */
+/** A backend in one environment, for {@link contractSuite} to test. */
 export interface Target {
-  /** "local in Node". */
+  /** Name for the report: "local in Node". */
   name: string;
-  /** A new client; the suite closes it. All clients of one target see the same boxes. */
+  /** Creates a client, which the suite closes. All clients of one target must see the same boxes. */
   createClient(): BoxRunClient;
-  /** The smallest image there. */
+  /** Name of the smallest image that the backend has. */
   image: string;
-  /** Before the first client, and after the last. */
+  /** Called before the first client is created. */
   setUp?(): Promise<void>;
+  /** Called after the last client has been closed. */
   tearDown?(): Promise<void>;
   /**
-   * Cases that cannot pass here, by their exact names, and why. They are run all the same and must fail: one that passes has no business in this table, and one that is
-   * not there at all neither. Each is named, with its reason, in the report.
+   * Reasons why cases cannot pass here, by the exact names of the cases. These are run all the same and must fail; a case that passes is an error, and so is a
+   * name for which there is no case. The report shows each one with its reason.
    */
   cannot: Readonly<Record<string, string>>;
 }
 
-/** What the groups of cases share: their runner, one client and one box, made once. */
+/** Objects that all groups of cases share. */
 export interface Context {
+  /** Function that declares cases. */
   it: Cases;
+  /** Function that checks values. */
   expect: Expect;
+  /** Target that is tested. */
   target: Target;
+  /** Client of the target. */
   client: BoxRunClient;
+  /** Box of that client, created once. */
   box: BoxHandle;
 }

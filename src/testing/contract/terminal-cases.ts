@@ -2,10 +2,10 @@ import type { Terminal } from "../../index.js";
 import type { Context } from "./target.js";
 import { failure } from "./tools.js";
 
-/** Whatever happens, no case waits longer for a terminal than this. */
+/** Longest time that a case waits for a terminal. */
 const LIMIT_MS = 50_000;
 
-/** How a shell of root's asks for a command. */
+/** Prompt of a shell of root's. */
 const PROMPT = "# ";
 
 export function terminalCases(context: Context): void {
@@ -127,13 +127,13 @@ export function terminalCases(context: Context): void {
   });
 }
 
-/** A terminal in the shared box, as somebody at it has it. */
+/** A terminal in the shared box, as a person uses it. */
 async function open({ box }: Context, options: Parameters<Context["box"]["attach"]>[0] = {}) {
   const shell: Terminal = await box.attach({ ...options, signal: AbortSignal.timeout(LIMIT_MS) });
   const reader = shell.readable.getReader();
   const decoder = new TextDecoder();
   let shown = "";
-  /** False once all has been read. */
+  /** False once everything has been read. */
   const more = async () => {
     const { done, value } = await reader.read();
     if (value) shown += decoder.decode(value, { stream: true });
@@ -146,13 +146,13 @@ async function open({ box }: Context, options: Parameters<Context["box"]["attach
       await writer.write(text);
       writer.releaseLock();
     },
-    /** Reads until this is shown, and takes what came up to it. */
+    /** Reads until this text is shown, and removes everything up to it. */
     until: async (text: string) => {
       while (!shown.includes(text))
         if (!(await more())) throw new Error(`it ended after ${JSON.stringify(shown)}`);
       shown = shown.slice(shown.indexOf(text) + text.length);
     },
-    /** All that it shows to its end. */
+    /** Resolves to everything that it shows until its end. */
     rest: async () => {
       while (await more());
       return shown;

@@ -1,4 +1,4 @@
-/** The error that a promise rejects with. Fails when it doesn't. */
+/** Returns the error that a promise rejects with. Fails when it resolves. */
 export async function failure(
   promise: Promise<unknown>,
 ): Promise<{ code?: string; message: string } & Error> {
@@ -10,13 +10,13 @@ export async function failure(
   throw new Error("expected a rejection");
 }
 
-/** Lower-case hex of the SHA-256 of bytes. */
+/** Returns the SHA-256 of bytes in lower-case hex. */
 export async function sha256(bytes: Uint8Array): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Bytes that look random and are the same each time. */
+/** Returns bytes that look random and are the same each time. */
 export function pattern(length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   let state = 0x2545f491;
@@ -34,7 +34,7 @@ export function first(bytes: number): string {
   return `dd bs=65536 count=${bytes / 65_536} iflag=fullblock 2> /dev/null`;
 }
 
-/** The bytes as a stream of pieces, each made when it is asked for. */
+/** Returns the bytes as a stream of pieces, each produced on demand. */
 export function streamOf(bytes: Uint8Array, pieceBytes: number): ReadableStream<Uint8Array> {
   let offset = 0;
   return new ReadableStream(

@@ -4,7 +4,7 @@ import { failure } from "./tools.js";
 /** Takes more memory than there is: overcommitted, so that it is not refused but met. */
 const HOG = "echo 1 > /proc/sys/vm/overcommit_memory; exec dd if=/dev/zero of=/dev/null bs=400M count=1";
 
-/** Guests that misbehave. Each gets a box of its own, except where surviving is the point. */
+/** Cases for guests that misbehave. Each gets a box of its own, unless the case is about what survives. */
 export function troubleCases(context: Context): void {
   const { it, expect } = context;
   const small = (memoryMb = 256) => context.client.create(context.target.image, { memoryMb });
