@@ -199,6 +199,6 @@ it("a program for 64 bits is refused by debian's shells, too, and the hint says 
     const { exitCode, stderr, errorMessage } = await box.exec(cmd);
     expect(exitCode).toBe(126);
     expect(stderr).toMatch(/exec format error/i);
-    expect(errorMessage).toMatch(/^exec format error: .*32-bit programs/);
+    expect(errorMessage).toMatch(/^exec format error: .*32-bit x86 programs/);
   }
 });
