@@ -50,7 +50,7 @@ find "$root/usr/lib" -name __pycache__ -type d -prune -exec rm -rf {} +
 env PYTHONHASHSEED=0 chroot "$root" /usr/bin/python3 -m compileall -q --invalidation-mode unchecked-hash \
   /usr/lib/python3.13 /usr/lib/python3/dist-packages
 
-# --- What computes imprecisely in the emulator is what docs/arithmetic.md says: where this list changes, so must that
+# --- What computes imprecisely in the emulator is what docs/internals/arithmetic.md says: where this list changes, so must that
 "$here/elf-files.sh" "$root" | while IFS= read -r -d '' file; do
   "$here/../../build/check-x87.sh" "$root/$file" 2> /dev/null || echo "${file#./}"
 done > "$work/imprecise.txt"
