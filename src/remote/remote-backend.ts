@@ -30,8 +30,9 @@ import {
 } from "../contract/wire.js";
 import { untilAborted } from "../util/abort.js";
 import { RemoteExecutions } from "./events/remote-executions.js";
+import type { Call } from "./http/call.js";
 import { capabilitiesOf, isExtended, type ServerInfo } from "./http/capabilities.js";
-import type { Call, Http } from "./http/http.js";
+import type { Http } from "./http/http.js";
 import { at, requireBoxId } from "./http/params.js";
 
 /** A backend whose boxes are on a BoxRun server. It uses extensions only if the server has announced them. */

@@ -1,77 +1,56 @@
-import ky, { HTTPError } from "ky";
 import type * as z from "zod/mini";
-import { invalid, isBoxRunError } from "../../backend/errors.js";
-import { PROTOCOL, TOKEN_PROTOCOL } from "../../contract/attach.js";
-import { ROUTES, type RouteName, type RouteParams, routePath } from "../../contract/routes.js";
-import { CLIENT_HEADER } from "../../contract/wire.js";
-import { following, untilAborted } from "../../util/abort.js";
-import { concatBytes } from "../../util/bytes.js";
+import { isBoxRunError } from "../../backend/errors.js";
+import { ROUTES, type RouteName } from "../../contract/routes.js";
+import { untilAborted } from "../../util/abort.js";
 import { startTimer } from "../../util/timer.js";
 import type { WebSocketLike } from "../socket/web-socket-types.js";
 import { BodyReader } from "./body-reader.js";
-import { connectionFailed, errorOfResponse, protocolError, type RequestLine, readJson } from "./failures.js";
-import { type Clocks, type RemoteOptions, withDefaults } from "./options.js";
-
-/** A request to a route of the table. */
-export interface Call {
-  params?: RouteParams;
-  query?: Record<string, string>;
-  json?: object;
-  body?: { content: BodyInit; contentType: string };
-  signal?: AbortSignal;
-  /**
-   * Time limit in milliseconds for the answer: all of it for JSON, the headers for a stream. Infinity: the caller has a timer of its own.
-   * @default `requestMs`
-   */
-  withinMs?: number;
-  /**
-   * Number of retries. A number may be given only for a request that changes nothing.
-   * @default 3 for a GET, 0 for all others, which may have been carried out
-   */
-  retries?: number;
-  /** True: the request cleans up after a caller that has gone, and may go on for a moment when this client closes. "late": it may begin after that, too. */
-  outlives?: true | "late";
-}
-
-export const DEFAULT_RETRIES = 3;
-const BACKOFF_MS = 300;
-/** Time in milliseconds that closing waits for requests that clean up. */
-const CLEAN_UP_MS = 5000;
-const MAX_BACKOFF_MS = 5000;
-/** Longest pause before a retry that is waited for. If the server asks for a longer one, the caller gets the error at once. */
-const MAX_RETRY_AFTER_MS = 30_000;
-/** Limit far above any answer of the API that is not a stream. */
-const MAX_JSON_BYTES = 64 * 2 ** 20;
-const NO_BODY_STATUS = new Set([101, 204, 205, 304]);
+import { type Call, lineOf } from "./call.js";
+import { connectionFailed, readJson } from "./failures.js";
+import { OpenCalls } from "./open-calls.js";
+import type { Clocks, RemoteOptions } from "./options.js";
+import { Sender, TooLate } from "./sender.js";
 
 /** Requests to one server, by the route table. Rejects with a `BoxRunError` or the signal's reason. */
 export class Http {
-  readonly clocks: Clocks;
-  readonly name: string;
-  /** True for servers that understand the fields which this project adds to the published API. */
-  extended = false;
-  private readonly base: string;
-  private readonly calls = new Map<AbortController, Call>();
-  private readonly cleanUps = new Set<Promise<unknown>>();
-  private readonly closing = new AbortController();
+  private readonly sender: Sender;
+  private readonly calls = new OpenCalls();
   private closed: Promise<void> | undefined;
-  private over = false;
 
-  /** Options with the token. They are private, so that printing a box or an error does not show it. */
-  readonly #options: RemoteOptions;
+  private readonly onClose: (() => void) | undefined;
 
   constructor(options: RemoteOptions) {
-    this.#options = options;
-    this.clocks = withDefaults(options.timeouts);
-    this.base = options.baseUrl.replace(/\/+$/, "");
-    this.name = options.name ?? this.base;
+    this.sender = new Sender(options);
+    this.onClose = options.onClose;
+  }
+
+  get clocks(): Clocks {
+    return this.sender.clocks;
+  }
+
+  /** Name of the server in messages. */
+  get name(): string {
+    return this.sender.name;
+  }
+
+  /** True for servers that understand the fields which this project adds to the published API. */
+  get extended(): boolean {
+    return this.sender.extended;
+  }
+  set extended(value: boolean) {
+    this.sender.extended = value;
+  }
+
+  /** Signal that aborts when this client closes. */
+  get life(): AbortSignal {
+    return this.calls.life;
   }
 
   /** Sends a request and reads its answer by `schema`. */
   async json<T extends z.ZodMiniType>(name: RouteName, schema: T, call: Call = {}): Promise<z.infer<T>> {
-    const { life, end } = this.begin(call);
+    const { life, end } = this.calls.begin(call);
     try {
-      const response = await this.send(name, call, life, { whole: true });
+      const response = await this.sender.send(name, call, life.signal, { whole: true });
       return readJson(schema, (await response.text()) || "{}", lineOf(name, call));
     } finally {
       end();
@@ -80,9 +59,9 @@ export class Http {
 
   /** Sends a request whose answer is a stream. The caller reads it to its end, or cancels it. */
   async open(name: RouteName, call: Call = {}): Promise<{ response: Response; body: BodyReader }> {
-    const { life, end } = this.begin(call);
+    const { life, end } = this.calls.begin(call);
     try {
-      const response = await this.send(name, call, life, { whole: false });
+      const response = await this.sender.send(name, call, life.signal, { whole: false });
       const { silenceMs } = this.clocks;
       const options = { line: lineOf(name, call), signal: life.signal, silenceMs, onEnd: end };
       return { response, body: new BodyReader(response.body, options) };
@@ -94,30 +73,22 @@ export class Http {
 
   /**
    * Opens a WebSocket, and resolves to the result of `use` once it is open. `use` gets the socket at once, since messages that arrive with the opening answer
-   * are lost to later listeners. `life` aborts when the socket is to end, by its caller's signal or with this client, and `end` reports that it has ended. The
-   * token goes as a header if this runtime can send one, and as a sub-protocol to servers that know it.
+   * are lost to later listeners. `life` aborts when the socket is to end, by its caller's signal or with this client, and `end` reports that it has ended.
    */
   async webSocket<T>(
     name: RouteName,
     call: Call,
     use: (socket: WebSocketLike, life: AbortSignal, end: () => void) => T,
   ): Promise<T> {
-    const { life, end } = this.begin(call);
+    const { life, end } = this.calls.begin(call);
     const { signal } = life;
-    const stop = startTimer(this.clocks.requestMs, () =>
-      life.abort(connectionFailed(lineOf(name, call), this.name, new TooLate(this.clocks.requestMs))),
+    const { requestMs } = this.clocks;
+    const stop = startTimer(requestMs, () =>
+      life.abort(connectionFailed(lineOf(name, call), this.name, new TooLate(requestMs))),
     );
     try {
-      const { newWebSocket, opened } = await import("../socket/web-socket.js");
-      const headers = await untilAborted(this.headers(call, false), signal);
-      const protocols = this.extended ? tokenProtocols(headers.get("authorization")) : [];
-      const url = new URL(this.base + routePath(name, call.params));
-      url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-      for (const [key, value] of Object.entries(call.query ?? {})) url.searchParams.set(key, value);
-      const request = { url: url.href, protocols, headers: Object.fromEntries(headers) };
-      const { openSocket, WebSocket } = this.#options;
-      const opening = openSocket ? openSocket(request) : newWebSocket(request, WebSocket);
-      const socket = await untilAborted(opening, signal);
+      const { opened } = await import("../socket/web-socket.js");
+      const socket = await this.sender.socket(name, call, signal);
       socket.binaryType = "arraybuffer";
       const used = use(socket, signal, end);
       try {
@@ -137,261 +108,22 @@ export class Http {
 
   /** Ends all requests; those that clean up get a moment more. Later requests are refused. Idempotent. */
   close(): Promise<void> {
-    this.closed ??= this.end();
+    this.closed ??= this.calls.close().then(() => this.onClose?.());
     return this.closed;
-  }
-
-  /** Signal that aborts when this client closes. */
-  get life(): AbortSignal {
-    return this.closing.signal;
   }
 
   /** Makes closing wait for `work`, which consists of calls that outlive the client. */
   cleanUp<T>(work: Promise<T>): Promise<T> {
-    const done = work.catch(() => {});
-    this.cleanUps.add(done);
-    done.then(() => this.cleanUps.delete(done));
-    return work;
+    return this.calls.cleanUp(work);
   }
 
   /** Returns the pause before try number `attempt` (from 1), with jitter, so that many clients do not come back at once. */
   backoffMs(attempt: number): number {
-    return (
-      Math.random() * Math.min(MAX_BACKOFF_MS, (this.#options.backoffMs ?? BACKOFF_MS) * 2 ** (attempt - 1))
-    );
-  }
-
-  private async end(): Promise<void> {
-    const reason = invalid("this client was closed");
-    this.closing.abort(reason);
-    for (const [life, { outlives }] of this.calls) if (!outlives) life.abort(reason);
-    const stop = startTimer(CLEAN_UP_MS, () => {
-      this.over = true;
-      for (const life of this.calls.keys()) life.abort(reason);
-    });
-    await Promise.all(this.cleanUps);
-    stop();
-    this.#options.onClose?.();
-  }
-
-  /** Begins a call, which ends with its caller's signal or with this client. */
-  private begin(call: Call): { life: AbortController; end: () => void } {
-    if (this.over || (this.life.aborted && call.outlives !== "late")) throw invalid("this client was closed");
-    const { signal } = call;
-    signal?.throwIfAborted();
-    const { life, end } = following(signal);
-    this.calls.set(life, call);
-    return {
-      life,
-      end: () => {
-        end();
-        this.calls.delete(life);
-      },
-    };
-  }
-
-  private async send(
-    name: RouteName,
-    call: Call,
-    { signal }: AbortController,
-    { whole }: { whole: boolean },
-  ): Promise<Response> {
-    const query = new URLSearchParams(call.query).toString();
-    const url = this.base + routePath(name, call.params) + (query && `?${query}`);
-    const attempt = () => this.attempt(url, name, call, signal, whole);
-    const { retries = ROUTES[name].method === "GET" ? DEFAULT_RETRIES : 0 } = call;
-    const response = await (retries ? this.retrying(url, retries, signal, attempt) : attempt());
-    if (!response.ok) throw errorOfResponse(lineOf(name, call), response, await response.text());
-    return response;
-  }
-
-  private async retrying(
-    url: string,
-    limit: number,
-    signal: AbortSignal,
-    attempt: () => Promise<Response>,
-  ): Promise<Response> {
-    try {
-      return await ky(url, {
-        signal,
-        // ky's timeout is ten seconds by default, and stops at the headers. Ours is in `attempt`.
-        timeout: false,
-        fetch: attempt,
-        retry: {
-          limit,
-          // ky takes any request for a GET, even a POST: the request itself is made by `attempt`.
-          methods: ["get"],
-          statusCodes: [408, 425, 429, 500, 502, 503, 504],
-          afterStatusCodes: [429, 503],
-          maxRetryAfter: MAX_RETRY_AFTER_MS,
-          delay: (attempt) => this.backoffMs(attempt),
-          shouldRetry: ({ error }) => (signal.aborted || !mayPass(error) ? false : undefined),
-        },
-      });
-    } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      // ky's error never becomes a cause: it holds the request, and so the token.
-      if (error instanceof HTTPError) return error.response;
-      throw error;
-    }
-  }
-
-  /** Sends the request once. */
-  private async attempt(
-    url: string,
-    name: RouteName,
-    call: Call,
-    life: AbortSignal,
-    whole: boolean,
-  ): Promise<Response> {
-    const line = lineOf(name, call);
-    const own = new AbortController();
-    if (life.aborted) throw life.reason;
-    const onAbort = () => own.abort(life.reason);
-    life.addEventListener("abort", onAbort, { once: true });
-    const withinMs = call.withinMs ?? this.clocks.requestMs;
-    const stop =
-      withinMs === Number.POSITIVE_INFINITY
-        ? () => {}
-        : startTimer(withinMs, () => own.abort(new TooLate(withinMs)));
-    const body = call.body?.content ?? (call.json && JSON.stringify(call.json));
-    try {
-      for (let refused = false; ; refused = true) {
-        const headers = await untilAborted(this.headers(call, refused), own.signal);
-        const init: RequestInit = {
-          method: ROUTES[name].method,
-          headers,
-          signal: own.signal,
-          // A POST that is redirected would go on as a GET.
-          redirect: "manual",
-          ...(body !== undefined && { body }),
-          ...(isStream(body) && { duplex: "half" }),
-        };
-        const response = await this.exchange(url, init, line, own.signal, whole);
-        const { token } = this.#options;
-        if (refused || response.status !== 401 || typeof token !== "function") return response;
-        // A refused request was not carried out, so any can be sent again, unless its body is used up. The next one has the new token.
-        if (isStream(body)) {
-          await untilAborted(Promise.resolve(token({ refused: true })), own.signal);
-          throw errorOfResponse(line, response, await response.text(), true);
-        }
-      }
-    } catch (error) {
-      if (life.aborted) throw life.reason;
-      throw own.signal.aborted ? connectionFailed(line, this.name, own.signal.reason) : error;
-    } finally {
-      stop();
-    }
-  }
-
-  private async exchange(
-    url: string,
-    init: RequestInit,
-    line: RequestLine,
-    signal: AbortSignal,
-    whole: boolean,
-  ): Promise<Response> {
-    const { fetch } = this.#options;
-    try {
-      // The global `fetch` creates a request of its own in any case.
-      const asked = fetch ? fetch(new Request(url, init)) : globalThis.fetch(url, init);
-      const response = await untilAborted(asked, signal);
-      // The body of a stream goes on after this.
-      return !whole && response.ok ? response : await buffered(response, line, signal);
-    } catch (error) {
-      if (isBoxRunError(error) && error.code !== "STREAM_INTERRUPTED") throw error;
-      throw connectionFailed(line, this.name, error);
-    }
-  }
-
-  private async headers({ body, json }: Call, refused: boolean): Promise<Headers> {
-    const headers = new Headers(this.#options.headers);
-    if (body || json) headers.set("content-type", body?.contentType ?? "application/json");
-    const { token } = this.#options;
-    if (token !== undefined) {
-      const value = typeof token === "function" ? await token({ refused }) : token;
-      // Checked here, because the error of `Headers` would show the token.
-      if (!isToken(value)) throw invalid("the token must be a string of visible ASCII characters");
-      headers.set("authorization", `Bearer ${value}`);
-    }
-    if (this.extended) headers.set(CLIENT_HEADER, "1");
-    return headers;
+    return this.sender.backoffMs(attempt);
   }
 }
 
-/** Encodes the token in base64url: a sub-protocol cannot hold all characters of a token. */
-function tokenProtocols(authorization: string | null): string[] {
-  if (authorization === null) return [];
-  const encoded = btoa(authorization.replace(/^Bearer /, ""))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replace(/=+$/, "");
-  return [PROTOCOL, TOKEN_PROTOCOL + encoded];
-}
-
-function isStream(body: unknown): body is ReadableStream {
-  return body instanceof ReadableStream;
-}
-
-/** Returns true for a text that can be a token in a header. */
-export function isToken(value: unknown): boolean {
-  return typeof value === "string" && /^[\x21-\x7e]+$/.test(value);
-}
-
-/** The error of a request that has run out of time. */
-class TooLate extends Error {
-  constructor(ms: number) {
-    super(`no answer within ${ms} ms`);
-  }
-}
-
-/**
- * Returns true for an error that a retry may fix: a lost connection, or a status that ky retries. A timeout is not one, since the next try would time out, too.
- */
-function mayPass(error: Error): boolean {
-  if (error instanceof HTTPError) return !(retryAfterMs(error.response) > MAX_RETRY_AFTER_MS);
-  return isBoxRunError(error) && error.code === "CONNECTION_FAILED" && !(error.cause instanceof TooLate);
-}
-
-function retryAfterMs(response: Response): number {
-  const value = response.headers.get("retry-after");
-  if (value === null) return 0;
-  const seconds = Number(value);
-  return Number.isNaN(seconds) ? Date.parse(value) - Date.now() : seconds * 1000;
-}
-
-/** Describes a request for errors. */
-export function lineOf(name: RouteName, { params, retries }: Call): RequestLine {
-  const { method } = ROUTES[name];
-  // Transferring a file twice has the same result as once.
-  const again = method !== "POST" || !!retries || name === "upload" || name === "download";
-  return { method, path: routePath(name, params), again };
-}
-
-/** Reads the body of a response, so that one time limit and one try cover both. */
-async function buffered(response: Response, line: RequestLine, signal: AbortSignal): Promise<Response> {
-  if (response.type === "opaqueredirect") return response;
-  const silenceMs = 2 ** 31 - 1;
-  const body = new BodyReader(response.body, { line, signal, silenceMs, onEnd: () => {} });
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for (let chunk = await body.read(); chunk; chunk = await body.read()) {
-    chunks.push(chunk);
-    length += chunk.byteLength;
-    if (length > MAX_JSON_BYTES) {
-      void body.cancel();
-      throw protocolError(
-        `${line.method} ${line.path}: the server's answer is larger than ${MAX_JSON_BYTES} bytes`,
-        line,
-      );
-    }
-  }
-  const { status, statusText, headers } = response;
-  const content = NO_BODY_STATUS.has(status) ? null : (concatBytes(chunks) as Uint8Array<ArrayBuffer>);
-  return new Response(content, { status, statusText, headers });
-}
-
-/** Creates the error for an answer to a repeatable request that broke off or did not come. */
+/** Returns true for the error of an answer to a repeatable request that broke off or did not come. */
 export function isDropped(error: unknown): boolean {
   return isBoxRunError(error) && error.retryable;
 }

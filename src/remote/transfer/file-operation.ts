@@ -2,7 +2,8 @@ import type { FileEntry, FileOperation } from "../../backend/backend.js";
 import type { RouteParams } from "../../contract/routes.js";
 import { wireDone } from "../../contract/wire.js";
 import { FILE_ROUTES, toFileRequest, wireFile, wireFiles } from "../../contract/wire-files.js";
-import { type Call, DEFAULT_RETRIES, type Http } from "../http/http.js";
+import { type Call, DEFAULT_RETRIES } from "../http/call.js";
+import type { Http } from "../http/http.js";
 
 /** Performs one file operation on a server of this project. */
 export async function fileOperation(

@@ -1,8 +1,9 @@
 import type { RouteParams } from "../../contract/routes.js";
 import { wireDone } from "../../contract/wire.js";
 import { concatBytes } from "../../util/bytes.js";
+import { lineOf } from "../http/call.js";
 import { errorOfText, readJson } from "../http/failures.js";
-import { type Http, lineOf } from "../http/http.js";
+import type { Http } from "../http/http.js";
 
 const PIECE_BYTES = 256 * 1024;
 
