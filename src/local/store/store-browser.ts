@@ -35,157 +35,191 @@ export async function browserStore(prefix: string): Promise<BoxStore> {
     if (isBoxRunError(error)) throw error;
     return memoryStore(`the browser refuses storage to this page (${(error as Error).message})`);
   }
-  return databaseStore(prefix);
+  return new DatabaseStore(prefix);
 }
 
-/** See {@link browserStore}. */
-function databaseStore(prefix: string): BoxStore {
-  const databaseName = (id: string) => `${prefix}:${id}`;
+class DatabaseStore implements BoxStore {
+  readonly persistent = true;
   /** Open databases of the boxes that are locked here: opening one takes longer than most operations on it. */
-  const open = new Map<string, Database>();
-  const withDatabase = async <T>(id: string, missing: T, work: (database: Database) => Promise<T>) => {
-    const kept = open.get(id);
-    if (kept) return work(kept);
-    const database = await openDatabase(databaseName(id), { create: false, durability: "relaxed" });
-    if (!database) return missing;
-    try {
-      return await work(database);
-    } finally {
-      database.close();
-    }
-  };
-  const closeDatabase = (id: string) => {
-    open.get(id)?.close();
-    open.delete(id);
-  };
-
+  private readonly open = new Map<string, Database>();
   /** Channel on which stores notify the watchers of all pages. They find out by themselves what has changed. */
-  let channel: BroadcastChannel | undefined;
-  const openChannel = () => {
-    channel ??= new BroadcastChannel(`${prefix}:changes`);
-    return channel;
-  };
-  const announce = (id: string) => openChannel().postMessage(id);
+  private channel: BroadcastChannel | undefined;
+
+  constructor(private readonly prefix: string) {}
+
+  async list(): Promise<string[]> {
+    const names = await databaseNames();
+    const own = names.filter((name) => name.startsWith(`${this.prefix}:`));
+    return own.map((name) => name.slice(this.prefix.length + 1)).filter((id) => OWN_BOX_ID.test(id));
+  }
+
+  async create(id: string, record: object): Promise<Release> {
+    const release = await this.lock(id);
+    if (!release) throw new Error(`${id} is new and has an owner`);
+    try {
+      const database = await openDatabase(this.databaseName(id), { create: true, durability: "relaxed" });
+      await put(database!, record);
+      this.open.set(id, database!);
+      this.announce(id);
+      return release;
+    } catch (error) {
+      await deleteDatabase(this.databaseName(id)).catch(() => {});
+      await release();
+      throw error;
+    }
+  }
 
   /** One page can only see the names of another's locks, so each box's lock comes with one that names its owner. */
-  const ownerPrefix = (id: string) => `${databaseName(id)}:owner:`;
-  const lock = (id: string, { brief } = { brief: false }): Promise<Release | null> => {
+  lock(id: string, { brief } = { brief: false }): Promise<Release | null> {
     const taken = deferred<Release | null>();
     const released = deferred();
     const options = { ifAvailable: true } as const;
-    const held = navigator.locks.request(databaseName(id), options, async (granted) => {
+    const held = navigator.locks.request(this.databaseName(id), options, async (granted) => {
       if (!granted) return taken.resolve(null);
-      await navigator.locks.request(ownerPrefix(id) + describePage(brief), () => {
+      await navigator.locks.request(this.ownerPrefix(id) + describePage(brief), () => {
         taken.resolve(async () => {
-          closeDatabase(id);
+          this.closeDatabase(id);
           released.resolve();
           await held;
-          announce(id);
+          this.announce(id);
         });
         return released.promise;
       });
     });
     held.catch(taken.reject);
     return taken.promise;
-  };
+  }
 
-  const put = (database: Database, record: object) =>
-    database.use("readwrite", (store) => {
-      store.put(record, RECORD);
-      return committed(store.transaction);
-    });
+  async isLocked(id: string): Promise<boolean> {
+    const { held = [] } = await navigator.locks.query();
+    return held.some(({ name }) => name === this.databaseName(id));
+  }
 
-  const append = (database: Database, entries: readonly object[], { alone = false } = {}) =>
-    database.use("readwrite", (store) => {
-      // In one transaction: after an interruption there are all of the old entries, or all of the new.
-      if (alone) store.delete(historyRange());
-      const last = store.openKeyCursor(historyRange(), "prev");
-      last.onsuccess = () => {
-        let number = last.result ? Number(String(last.result.key).slice(HISTORY_PREFIX.length)) : 0;
-        for (const entry of entries) {
-          store.put(entry, `${HISTORY_PREFIX}${String(++number).padStart(SEQUENCE_DIGITS, "0")}`);
-        }
-      };
-      return committed(store.transaction);
-    });
+  async lockOwner(id: string): Promise<LockOwner | undefined> {
+    const prefix = this.ownerPrefix(id);
+    const { held = [] } = await navigator.locks.query();
+    const owner = held.find(({ name }) => name?.startsWith(prefix));
+    return owner && readOwner(owner.name!.slice(prefix.length));
+  }
 
-  return {
-    persistent: true,
+  async watch(onChange: () => void): Promise<() => void> {
+    const listened = this.openChannel();
+    listened.addEventListener("message", onChange);
+    return () => listened.removeEventListener("message", onChange);
+  }
 
-    list: async () => {
-      const ids = (await databaseNames())
-        .filter((name) => name.startsWith(`${prefix}:`))
-        .map((name) => name.slice(prefix.length + 1));
-      return ids.filter((id) => OWN_BOX_ID.test(id));
-    },
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    return withWebLock(
+      `${this.prefix}:names`,
+      work,
+      () =>
+        new BoxRunError("BOX_LOCKED", "the names of boxes are held by another page", {
+          retryable: true,
+          hint: "if a page of this site hangs, close it",
+        }),
+    );
+  }
 
-    create: async (id, record) => {
-      const release = await lock(id);
-      if (!release) throw new Error(`${id} is new and has an owner`);
-      try {
-        const database = await openDatabase(databaseName(id), { create: true, durability: "relaxed" });
-        await put(database!, record);
-        open.set(id, database!);
-        announce(id);
-        return release;
-      } catch (error) {
-        await deleteDatabase(databaseName(id)).catch(() => {});
-        await release();
-        throw error;
+  readRecord(id: string): Promise<unknown> {
+    return this.withDatabase<unknown>(id, undefined, ({ use }) => get(RECORD, use));
+  }
+
+  async writeRecord(id: string, record: object): Promise<void> {
+    await this.withDatabase(id, undefined, (database) => put(database, record));
+    this.announce(id);
+  }
+
+  readHistory(id: string): Promise<unknown[]> {
+    return this.withDatabase<unknown[]>(id, [], ({ use }) =>
+      use("readonly", (store) => promisifyRequest(store.getAll(historyRange()))),
+    );
+  }
+
+  appendHistory(id: string, entries: readonly object[]): Promise<void> {
+    return this.withDatabase(id, undefined, (database) => append(database, entries));
+  }
+
+  replaceHistory(id: string, entries: readonly object[]): Promise<void> {
+    return this.withDatabase(id, undefined, (database) => append(database, entries, { alone: true }));
+  }
+
+  diskLocation(id: string): string {
+    return this.databaseName(id);
+  }
+
+  diskUsage(id: string): Promise<number> {
+    return this.withDatabase(id, 0, diskBytes);
+  }
+
+  keptDisk(): undefined {}
+
+  keepDisk(): void {}
+
+  async remove(id: string): Promise<void> {
+    this.closeDatabase(id);
+    await deleteDatabase(this.databaseName(id));
+    this.announce(id);
+  }
+
+  private databaseName(id: string): string {
+    return `${this.prefix}:${id}`;
+  }
+
+  private ownerPrefix(id: string): string {
+    return `${this.databaseName(id)}:owner:`;
+  }
+
+  private async withDatabase<T>(
+    id: string,
+    missing: T,
+    work: (database: Database) => Promise<T>,
+  ): Promise<T> {
+    const kept = this.open.get(id);
+    if (kept) return work(kept);
+    const database = await openDatabase(this.databaseName(id), { create: false, durability: "relaxed" });
+    if (!database) return missing;
+    try {
+      return await work(database);
+    } finally {
+      database.close();
+    }
+  }
+
+  private closeDatabase(id: string): void {
+    this.open.get(id)?.close();
+    this.open.delete(id);
+  }
+
+  private openChannel(): BroadcastChannel {
+    this.channel ??= new BroadcastChannel(`${this.prefix}:changes`);
+    return this.channel;
+  }
+
+  private announce(id: string): void {
+    this.openChannel().postMessage(id);
+  }
+}
+
+function put(database: Database, record: object): Promise<void> {
+  return database.use("readwrite", (store) => {
+    store.put(record, RECORD);
+    return committed(store.transaction);
+  });
+}
+
+function append(database: Database, entries: readonly object[], { alone = false } = {}): Promise<void> {
+  return database.use("readwrite", (store) => {
+    // In one transaction: after an interruption there are all of the old entries, or all of the new.
+    if (alone) store.delete(historyRange());
+    const last = store.openKeyCursor(historyRange(), "prev");
+    last.onsuccess = () => {
+      let number = last.result ? Number(String(last.result.key).slice(HISTORY_PREFIX.length)) : 0;
+      for (const entry of entries) {
+        store.put(entry, `${HISTORY_PREFIX}${String(++number).padStart(SEQUENCE_DIGITS, "0")}`);
       }
-    },
-
-    lock,
-    isLocked: async (id) => {
-      const { held = [] } = await navigator.locks.query();
-      return held.some(({ name }) => name === databaseName(id));
-    },
-    lockOwner: async (id) => {
-      const { held = [] } = await navigator.locks.query();
-      const owner = held.find(({ name }) => name?.startsWith(ownerPrefix(id)));
-      return owner && readOwner(owner.name!.slice(ownerPrefix(id).length));
-    },
-    watch: async (onChange) => {
-      const listened = openChannel();
-      listened.addEventListener("message", onChange);
-      return () => listened.removeEventListener("message", onChange);
-    },
-    exclusively: (work) =>
-      withWebLock(
-        `${prefix}:names`,
-        work,
-        () =>
-          new BoxRunError("BOX_LOCKED", "the names of boxes are held by another page", {
-            retryable: true,
-            hint: "if a page of this site hangs, close it",
-          }),
-      ),
-
-    readRecord: (id) => withDatabase<unknown>(id, undefined, ({ use }) => get(RECORD, use)),
-    writeRecord: async (id, record) => {
-      await withDatabase(id, undefined, (database) => put(database, record));
-      announce(id);
-    },
-
-    readHistory: (id) =>
-      withDatabase<unknown[]>(id, [], ({ use }) =>
-        use("readonly", (store) => promisifyRequest(store.getAll(historyRange()))),
-      ),
-    appendHistory: (id, entries) => withDatabase(id, undefined, (database) => append(database, entries)),
-    replaceHistory: (id, entries) =>
-      withDatabase(id, undefined, (database) => append(database, entries, { alone: true })),
-
-    diskLocation: databaseName,
-    diskUsage: (id) => withDatabase(id, 0, diskBytes),
-    keptDisk: () => undefined,
-    keepDisk: () => {},
-
-    remove: async (id) => {
-      closeDatabase(id);
-      await deleteDatabase(databaseName(id));
-      announce(id);
-    },
-  };
+    };
+    return committed(store.transaction);
+  });
 }
 
 /** Describes this page for people, with the time. Parts of its address that may hold secrets are left out. */

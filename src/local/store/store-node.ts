@@ -5,7 +5,7 @@ import { basename, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { BoxRunError } from "../../backend/errors.js";
 import { OWN_BOX_ID } from "../../util/ids.js";
-import type { BoxStore, Release } from "./box-store.js";
+import type { BoxStore, LockOwner, Release } from "./box-store.js";
 import { fileSystemError } from "./failures-node.js";
 import { flushFolder, writeFlushed } from "./flush-node.js";
 import { describeLock, isLockHeld, takeFirstLock, takeLock } from "./lock-file-node.js";
@@ -35,191 +35,233 @@ export function defaultStateFolder(env: NodeJS.ProcessEnv): string {
 
 /** Creates a store in a folder. Each box has a folder of its own in "boxes", with its record, its history, its lock and its disk, a sparse file. */
 export function folderStore(folder: string): BoxStore {
-  const root = resolve(folder);
-  const boxes = join(root, "boxes");
-  // Ids come from callers. Text that does not look like an id is no box, whatever path it would be.
-  const boxFolder = (id: string) => join(boxes, OWN_BOX_ID.test(id) ? id : "none");
+  return new FolderStore(resolve(folder));
+}
 
-  /** Replaces a file, so that readers see the old one or the new one, complete. `write` writes the new one. */
-  const replaceFile = async (path: string, text: string, write: typeof writeFlushed) => {
-    const draft = `${path}.${crypto.randomUUID()}`;
+class FolderStore implements BoxStore {
+  readonly persistent = true;
+  private readonly boxes: string;
+  /** Folder of its own for one file to watch. Watching disks would report every write of every guest. */
+  private readonly changes: string;
+
+  constructor(private readonly root: string) {
+    this.boxes = join(root, "boxes");
+    this.changes = join(root, "changes");
+  }
+
+  list(): Promise<string[]> {
+    return guarded(async () => {
+      const names = await orMissing(readdir(this.boxes), []);
+      // A leftover only takes space; a failure to remove it must not fail the list of boxes.
+      const leftovers = names.filter((name) => name.startsWith(NEW) || name.startsWith(REMOVED));
+      await Promise.allSettled(leftovers.map((name) => this.sweep(name)));
+      return names.filter((name) => OWN_BOX_ID.test(name));
+    });
+  }
+
+  create(id: string, record: object): Promise<Release> {
+    return guarded(async () => {
+      // Created under another name and then moved, so that nobody ever sees a box without its record and its lock.
+      const draft = join(this.boxes, `${NEW}${id}`);
+      await mkdir(draft, PRIVATE);
+      let path = draft;
+      let release: ((folder: string) => Promise<void>) | undefined;
+      try {
+        release = await takeFirstLock(draft);
+        await writeFlushed(join(draft, RECORD), JSON.stringify(record));
+        await flushFolder(draft);
+        await rename(draft, this.boxFolder(id));
+        path = this.boxFolder(id);
+        await flushFolder(this.boxes);
+      } catch (error) {
+        await release?.(path).catch(() => {});
+        await rm(path, { recursive: true, force: true }).catch(() => {});
+        throw error;
+      }
+      await this.announce(id);
+      const taken = release;
+      return this.announcing(id, () => taken(this.boxFolder(id)));
+    });
+  }
+
+  lock(id: string, options?: { brief: boolean }): Promise<Release | null> {
+    return guarded(async () => {
+      const release = await orMissing<Release | null>(takeLock(this.boxFolder(id), options), async () => {});
+      // A leftover only takes space.
+      if (release) await this.sweepDrafts(id).catch(() => {});
+      return release && this.announcing(id, release);
+    });
+  }
+
+  isLocked(id: string): Promise<boolean> {
+    return guarded(() => orMissing(isLockHeld(this.boxFolder(id)), false));
+  }
+
+  lockOwner(id: string): Promise<LockOwner | undefined> {
+    return describeLock(this.boxFolder(id));
+  }
+
+  async watch(onChange: () => void): Promise<() => void> {
+    let timer: NodeJS.Timeout | undefined;
+    const watchBlindly = () => {
+      timer ??= setInterval(onChange, BLIND_WATCH_MS);
+    };
     try {
-      await write(draft, text);
-      await rename(draft, path);
-    } catch (error) {
-      await rm(draft, { force: true }).catch(() => {});
-      throw error;
+      await mkdir(this.changes, PRIVATE);
+      const watcher = watchFolder(this.changes, onChange).on("error", watchBlindly);
+      return () => {
+        watcher.close();
+        clearInterval(timer);
+      };
+    } catch {
+      // Too many files are watched, or none can be: a read-only folder is changed from elsewhere, if at all.
+      watchBlindly();
+      return () => clearInterval(timer);
     }
-  };
+  }
+
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    return guarded(async () => {
+      const names = join(this.root, "names");
+      await mkdir(names, PRIVATE);
+      const deadline = Date.now() + EXCLUSIVE_DEADLINE_MS;
+      for (;;) {
+        const release = await takeLock(names);
+        if (release) return work().finally(release);
+        if (Date.now() > deadline) {
+          const { who, hint } = (await describeLock(names)) ?? { who: "another process", hint: undefined };
+          throw new BoxRunError("BOX_LOCKED", `the names of boxes are held by ${who}`, {
+            retryable: true,
+            ...(hint !== undefined && { hint }),
+          });
+        }
+        await delay(EXCLUSIVE_RETRY_MS * (1 + Math.random()));
+      }
+    });
+  }
+
+  readRecord(id: string): Promise<unknown> {
+    return guarded(async () => {
+      const text = await orMissing(readFile(join(this.boxFolder(id), RECORD), "utf8"), undefined);
+      return text === undefined ? undefined : fromJson(text);
+    });
+  }
+
+  writeRecord(id: string, record: object): Promise<void> {
+    return guarded(() => this.announced(id, this.replaceRecord(id, record)));
+  }
+
+  readHistory(id: string): Promise<unknown[]> {
+    return guarded(async () => {
+      const text = await orMissing(readFile(join(this.boxFolder(id), HISTORY), "utf8"), "");
+      return text.split("\n").filter(Boolean).map(fromJson);
+    });
+  }
+
+  /** Begins with a line break: the last line may be incomplete, after a kill or on a full disk. */
+  appendHistory(id: string, entries: readonly object[]): Promise<void> {
+    return guarded(() => appendFile(join(this.boxFolder(id), HISTORY), `\n${lines(entries)}`));
+  }
+
+  replaceHistory(id: string, entries: readonly object[]): Promise<void> {
+    return guarded(() => replaceFile(join(this.boxFolder(id), HISTORY), lines(entries), writeFile));
+  }
+
+  diskLocation(id: string): string {
+    return join(this.boxFolder(id), DISK);
+  }
+
+  diskUsage(id: string): Promise<number> {
+    return guarded(async () => {
+      const stats = await orMissing(stat(join(this.boxFolder(id), DISK)), undefined);
+      // Unlike its size, blocks count the space that a sparse file takes. Windows has no such count.
+      return stats === undefined ? 0 : process.platform === "win32" ? stats.size : stats.blocks * 512;
+    });
+  }
+
+  keptDisk(): undefined {}
+
+  keepDisk(): void {}
+
+  remove(id: string): Promise<void> {
+    return guarded(async () => {
+      const folder = this.boxFolder(id);
+      const grave = join(this.boxes, `${REMOVED}${basename(folder)}-${crypto.randomUUID()}`);
+      // Renamed first, so that it is gone at once for everybody, however long removing its files takes.
+      await orMissing(rename(folder, grave), undefined);
+      await this.announce(id);
+      await rm(grave, { recursive: true, force: true });
+    });
+  }
+
+  /** Ids come from callers. Text that does not look like an id is no box, whatever path it would be. */
+  private boxFolder(id: string): string {
+    return join(this.boxes, OWN_BOX_ID.test(id) ? id : "none");
+  }
 
   /**
    * Writes a record that also survives a power cut, whatever `durability` is: an older one could say that the box was never created, and whoever finds that
    * removes it with its disk. Everything that the folder was given before, the disk included, survives, too.
    */
-  const replaceRecord = async (id: string, record: object) => {
-    await replaceFile(join(boxFolder(id), RECORD), JSON.stringify(record), writeFlushed);
-    await flushFolder(boxFolder(id));
-  };
+  private async replaceRecord(id: string, record: object): Promise<void> {
+    await replaceFile(join(this.boxFolder(id), RECORD), JSON.stringify(record), writeFlushed);
+    await flushFolder(this.boxFolder(id));
+  }
 
-  /** Folder of its own for one file to watch. Watching disks would report every write of every guest. */
-  const changes = join(root, "changes");
   /** Notifies watchers in other processes. They find out by themselves what has changed. */
-  const announce = async (id: string) => {
+  private async announce(id: string): Promise<void> {
+    const last = join(this.changes, "last");
     try {
-      await writeFile(join(changes, "last"), id).catch(async (error) => {
+      await writeFile(last, id).catch(async (error) => {
         if (error.code !== "ENOENT") throw error;
-        await mkdir(changes, PRIVATE);
-        await writeFile(join(changes, "last"), id);
+        await mkdir(this.changes, PRIVATE);
+        await writeFile(last, id);
       });
     } catch {
       // On a full disk, they learn about it with the next change.
     }
-  };
-  const announced = async <T>(id: string, work: Promise<T>): Promise<T> => {
+  }
+
+  private async announced<T>(id: string, work: Promise<T>): Promise<T> {
     const result = await work;
-    await announce(id);
+    await this.announce(id);
     return result;
-  };
-  const announcing = (id: string, release: () => Promise<void>) => () => announced(id, release());
+  }
+
+  private announcing(id: string, release: () => Promise<void>): Release {
+    return () => this.announced(id, release());
+  }
 
   /** Removes leftovers of a killed process that was creating or removing a box. */
-  const sweep = async (name: string) => {
-    const path = join(boxes, name);
+  private async sweep(name: string): Promise<void> {
+    const path = join(this.boxes, name);
     if (!name.startsWith(REMOVED)) {
       // A creation may be in progress, which has no lock in its first moments.
       const { mtimeMs } = await stat(path);
       if (Date.now() - mtimeMs < DRAFT_AGE_MS || (await isLockHeld(path))) return;
     }
     await rm(path, { recursive: true, force: true });
-  };
+  }
 
   /** Removes leftovers of {@link replaceFile} from a killed process. The caller holds the lock, so nobody else writes. */
-  const sweepDrafts = async (id: string) => {
-    const names = await readdir(boxFolder(id));
+  private async sweepDrafts(id: string): Promise<void> {
+    const folder = this.boxFolder(id);
+    const names = await readdir(folder);
     const drafts = names.filter((name) => [RECORD, HISTORY].some((file) => name.startsWith(`${file}.`)));
-    await Promise.all(drafts.map((name) => rm(join(boxFolder(id), name), { force: true })));
-  };
+    await Promise.all(drafts.map((name) => rm(join(folder, name), { force: true })));
+  }
+}
 
-  return {
-    persistent: true,
-
-    list: () =>
-      guarded(async () => {
-        const names = await orMissing(readdir(boxes), []);
-        // A leftover only takes space; a failure to remove it must not fail the list of boxes.
-        const leftovers = names.filter((name) => name.startsWith(NEW) || name.startsWith(REMOVED));
-        await Promise.allSettled(leftovers.map(sweep));
-        return names.filter((name) => OWN_BOX_ID.test(name));
-      }),
-
-    create: (id, record) =>
-      guarded(async () => {
-        // Created under another name and then moved, so that nobody ever sees a box without its record and its lock.
-        const draft = join(boxes, `${NEW}${id}`);
-        await mkdir(draft, PRIVATE);
-        let path = draft;
-        let release: ((folder: string) => Promise<void>) | undefined;
-        try {
-          release = await takeFirstLock(draft);
-          await writeFlushed(join(draft, RECORD), JSON.stringify(record));
-          await flushFolder(draft);
-          await rename(draft, boxFolder(id));
-          path = boxFolder(id);
-          await flushFolder(boxes);
-        } catch (error) {
-          await release?.(path).catch(() => {});
-          await rm(path, { recursive: true, force: true }).catch(() => {});
-          throw error;
-        }
-        await announce(id);
-        const taken = release;
-        return announcing(id, () => taken(boxFolder(id)));
-      }),
-
-    lock: (id, options) =>
-      guarded(async () => {
-        const release = await orMissing<Release | null>(takeLock(boxFolder(id), options), async () => {});
-        // A leftover only takes space.
-        if (release) await sweepDrafts(id).catch(() => {});
-        return release && announcing(id, release);
-      }),
-    isLocked: (id) => guarded(() => orMissing(isLockHeld(boxFolder(id)), false)),
-    lockOwner: (id) => describeLock(boxFolder(id)),
-    watch: async (onChange) => {
-      let timer: NodeJS.Timeout | undefined;
-      const watchBlindly = () => {
-        timer ??= setInterval(onChange, BLIND_WATCH_MS);
-      };
-      try {
-        await mkdir(changes, PRIVATE);
-        const watcher = watchFolder(changes, onChange).on("error", watchBlindly);
-        return () => {
-          watcher.close();
-          clearInterval(timer);
-        };
-      } catch {
-        // Too many files are watched, or none can be: a read-only folder is changed from elsewhere, if at all.
-        watchBlindly();
-        return () => clearInterval(timer);
-      }
-    },
-
-    exclusively: (work) =>
-      guarded(async () => {
-        const names = join(root, "names");
-        await mkdir(names, PRIVATE);
-        const deadline = Date.now() + EXCLUSIVE_DEADLINE_MS;
-        for (;;) {
-          const release = await takeLock(names);
-          if (release) return work().finally(release);
-          if (Date.now() > deadline) {
-            const { who, hint } = (await describeLock(names)) ?? { who: "another process", hint: undefined };
-            throw new BoxRunError("BOX_LOCKED", `the names of boxes are held by ${who}`, {
-              retryable: true,
-              ...(hint !== undefined && { hint }),
-            });
-          }
-          await delay(EXCLUSIVE_RETRY_MS * (1 + Math.random()));
-        }
-      }),
-
-    readRecord: (id) =>
-      guarded(async () => {
-        const text = await orMissing(readFile(join(boxFolder(id), RECORD), "utf8"), undefined);
-        return text === undefined ? undefined : fromJson(text);
-      }),
-    writeRecord: (id, record) => guarded(() => announced(id, replaceRecord(id, record))),
-
-    readHistory: (id) =>
-      guarded(async () => {
-        const text = await orMissing(readFile(join(boxFolder(id), HISTORY), "utf8"), "");
-        return text.split("\n").filter(Boolean).map(fromJson);
-      }),
-    // Begins with a line break: the last line may be incomplete, after a kill or on a full disk.
-    appendHistory: (id, entries) =>
-      guarded(() => appendFile(join(boxFolder(id), HISTORY), `\n${lines(entries)}`)),
-    replaceHistory: (id, entries) =>
-      guarded(() => replaceFile(join(boxFolder(id), HISTORY), lines(entries), writeFile)),
-
-    diskLocation: (id) => join(boxFolder(id), DISK),
-    diskUsage: (id) =>
-      guarded(async () => {
-        const stats = await orMissing(stat(join(boxFolder(id), DISK)), undefined);
-        // Unlike its size, blocks count the space that a sparse file takes. Windows has no such count.
-        return stats === undefined ? 0 : process.platform === "win32" ? stats.size : stats.blocks * 512;
-      }),
-    keptDisk: () => undefined,
-    keepDisk: () => {},
-
-    remove: (id) =>
-      guarded(async () => {
-        const grave = join(boxes, `${REMOVED}${basename(boxFolder(id))}-${crypto.randomUUID()}`);
-        // Renamed first, so that it is gone at once for everybody, however long removing its files takes.
-        await orMissing(rename(boxFolder(id), grave), undefined);
-        await announce(id);
-        await rm(grave, { recursive: true, force: true });
-      }),
-  };
+/** Replaces a file, so that readers see the old one or the new one, complete. `write` writes the new one. */
+async function replaceFile(path: string, text: string, write: typeof writeFlushed): Promise<void> {
+  const draft = `${path}.${crypto.randomUUID()}`;
+  try {
+    await write(draft, text);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => {});
+    throw error;
+  }
 }
 
 async function guarded<T>(work: () => Promise<T>): Promise<T> {
