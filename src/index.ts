@@ -99,7 +99,7 @@ export class BoxRunClient extends Client {
    * @throws {BoxRunError} VALIDATION_ERROR when an option is wrong
    */
   constructor(options: ClientOptions = {}) {
-    if (typeof options !== "object") throw invalid("options must be an object");
+    if (typeof options !== "object" || options === null) throw invalid("options must be an object");
     const { backend = "auto", local = {}, ...connection } = options;
     requireConnectionOptions(connection);
     requireLocalOptions(local);

@@ -88,13 +88,16 @@ function modeOf({ files, path }: RemoteFile, signal: AbortSignal | undefined): P
 const localFiles = () => import("./host-files.js");
 
 class StreamDownload implements Download {
+  private taken = false;
+
   constructor(
     readonly size: number | null,
     private readonly body: ReadableStream<Uint8Array>,
   ) {}
 
   async bytes(): Promise<Uint8Array> {
-    if (this.body.locked) throw invalid("a download can be taken once");
+    if (this.taken) throw invalid("a download can be taken once");
+    this.taken = true;
     const chunks: Uint8Array[] = [];
     const reader = this.body.getReader();
     for (;;) {
@@ -113,6 +116,7 @@ class StreamDownload implements Download {
   }
 
   stream(): ReadableStream<Uint8Array> {
+    this.taken = true;
     return this.body;
   }
 }

@@ -36,6 +36,9 @@ it("says that a string is a path, and that a download is taken once", async () =
   const download = await box.download("/root/x");
   expect(await download.text()).toBe("x");
   expect(await failure(download.text())).toMatchObject({ code: "VALIDATION_ERROR" });
+  const streamed = await box.download("/root/x");
+  await streamed.stream().pipeTo(new WritableStream());
+  expect(await failure(streamed.bytes())).toMatchObject({ code: "VALIDATION_ERROR" });
 });
 
 it("says which program a fake backend has not", async () => {

@@ -15,7 +15,7 @@ mkdir "$work/gen"
 cd "$work"
 # Executables of scripts need a part that Debian's package of the sources lacks. Where the program believes that it cannot make them, it does not know the option
 sed -i 's/^#define emscripten_or_wasi 0$/#define emscripten_or_wasi 1/' qjs.c
-! grep -q 'emscripten_or_wasi 0' qjs.c
+grep -q '^#define emscripten_or_wasi 1$' qjs.c
 # What is piped into it is a program, not somebody at a prompt, which would wait for ever at the end of the input
 sed -i -e 's|^        } else if (optind >= argc) {$|        } else if (optind >= argc \&\& (interactive \|\| isatty(STDIN_FILENO))) {|' \
   -e 's|^            filename = argv\[optind\];$|            filename = optind < argc \&\& strcmp(argv[optind], "-") ? argv[optind] : "/dev/stdin";|' qjs.c

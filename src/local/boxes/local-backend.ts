@@ -18,6 +18,7 @@ import type {
 } from "../../backend/backend.js";
 import { BoxRunError, invalid, isBoxRunError } from "../../backend/errors.js";
 import { inStatus, newestFirst } from "../../backend/lists.js";
+import { requireLocalOptions } from "../../backend/validate.js";
 import { untilAborted } from "../../util/abort.js";
 import { retryLater } from "../../util/retry-later.js";
 import type { Host } from "../host/host.js";
@@ -52,6 +53,7 @@ export class LocalBackend implements Backend {
     private readonly host: Host,
     private readonly options: LocalOptions,
   ) {
+    requireLocalOptions(options);
     this.catalog = new ImageCatalog(host, options);
     this.launcher = new BoxLauncher(host, this.catalog, options, () => this.requireOpen());
   }

@@ -43,7 +43,7 @@ export interface LocalOptions {
   strictImages?: boolean;
   /**
    * Machines that are started ahead of time: when the client chooses the local backend, and again whenever one has become a box. A `create` with the same image
-   * and memory and the default disk size takes one of them, and its first command prints after some 50 ms (`tiny`) or 140 ms (`debian`), measured in Node;
+   * and memory and the default disk size takes one of them, and its first command prints after some 50 ms (`tiny`) or 130 ms (`debian`), measured in Node;
    * `info.local.boot` is then "warm". Each takes the memory of a box from the part of `memoryMb` that boxes leave free, and is ended when a box needs it.
    * @default none
    *
@@ -54,7 +54,7 @@ export interface LocalOptions {
   warm?: readonly WarmBoxes[];
   /**
    * Limit, in MiB, for the sum of `memoryMb` of the boxes that this client runs. `create` and `start` reject with RESOURCE_EXCEEDED beyond it.
-   * @default twice the memory of the device, since a box only takes the memory that it has used; 16384 in a browser that does not report the device's memory
+   * @default twice the memory of the device, since a box only takes the memory that it has used; 16384 where the device's memory is not known: in some browsers, and in Deno without permission to ask
    */
   memoryMb?: number;
   /**

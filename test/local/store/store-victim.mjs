@@ -1,6 +1,6 @@
 /**
  * Does to a store of boxes what a history says, and kills itself at a certain call of the file system: `node store-victim.mjs STORE FOLDER HISTORY AT HOW`. STORE is a module with `folderStore`, HISTORY a
- * list in JSON of steps as store-crash.test.ts makes them; AT counts the calls that change something, from 1 on. HOW: "before" the call; "half", which leaves half of what it was to write or remove; "power", which
+ * list in JSON of steps as store-crash.node.test.ts makes them; AT counts the calls that change something, from 1 on. HOW: "before" the call; "half", which leaves half of what it was to write or remove; "power", which
  * is before the call, and records lose what was never flushed: their contents, their names, and those of the folders that they are in.
  * Prints the number of each step that is done, and at the end the names of all calls.
  */
