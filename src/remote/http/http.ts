@@ -8,37 +8,18 @@ import { BodyReader } from "./body-reader.js";
 import { type Call, lineOf } from "./call.js";
 import { connectionFailed, readJson } from "./failures.js";
 import { OpenCalls } from "./open-calls.js";
-import type { Clocks, RemoteOptions } from "./options.js";
+import type { RemoteOptions } from "./options.js";
 import { Sender, TooLate } from "./sender.js";
 
-/** Requests to one server, by the route table. Rejects with a `BoxRunError` or the signal's reason. */
-export class Http {
-  private readonly sender: Sender;
+/** Requests to one server, by the route table, until the client closes. Rejects with a `BoxRunError` or the signal's reason. */
+export class Http extends Sender {
   private readonly calls = new OpenCalls();
+  private readonly onClose: (() => void) | undefined;
   private closed: Promise<void> | undefined;
 
-  private readonly onClose: (() => void) | undefined;
-
   constructor(options: RemoteOptions) {
-    this.sender = new Sender(options);
+    super(options);
     this.onClose = options.onClose;
-  }
-
-  get clocks(): Clocks {
-    return this.sender.clocks;
-  }
-
-  /** Name of the server in messages. */
-  get name(): string {
-    return this.sender.name;
-  }
-
-  /** True for servers that understand the fields which this project adds to the published API. */
-  get extended(): boolean {
-    return this.sender.extended;
-  }
-  set extended(value: boolean) {
-    this.sender.extended = value;
   }
 
   /** Signal that aborts when this client closes. */
@@ -50,7 +31,7 @@ export class Http {
   async json<T extends z.ZodMiniType>(name: RouteName, schema: T, call: Call = {}): Promise<z.infer<T>> {
     const { life, end } = this.calls.begin(call);
     try {
-      const response = await this.sender.send(name, call, life.signal, { whole: true });
+      const response = await this.send(name, call, life.signal, { whole: true });
       return readJson(schema, (await response.text()) || "{}", lineOf(name, call));
     } finally {
       end();
@@ -61,7 +42,7 @@ export class Http {
   async open(name: RouteName, call: Call = {}): Promise<{ response: Response; body: BodyReader }> {
     const { life, end } = this.calls.begin(call);
     try {
-      const response = await this.sender.send(name, call, life.signal, { whole: false });
+      const response = await this.send(name, call, life.signal, { whole: false });
       const { silenceMs } = this.clocks;
       const options = { line: lineOf(name, call), signal: life.signal, silenceMs, onEnd: end };
       return { response, body: new BodyReader(response.body, options) };
@@ -88,7 +69,7 @@ export class Http {
     );
     try {
       const { opened } = await import("../socket/web-socket.js");
-      const socket = await this.sender.socket(name, call, signal);
+      const socket = await this.socket(name, call, signal);
       socket.binaryType = "arraybuffer";
       const used = use(socket, signal, end);
       try {
@@ -115,11 +96,6 @@ export class Http {
   /** Makes closing wait for `work`, which consists of calls that outlive the client. */
   cleanUp<T>(work: Promise<T>): Promise<T> {
     return this.calls.cleanUp(work);
-  }
-
-  /** Returns the pause before try number `attempt` (from 1), with jitter, so that many clients do not come back at once. */
-  backoffMs(attempt: number): number {
-    return this.sender.backoffMs(attempt);
   }
 }
 
