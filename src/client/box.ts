@@ -88,6 +88,7 @@ export class BoxHandle {
    * @throws {ExitError} COMMAND_FAILED when its exit code is not 0 and `check` is true
    * @throws {BoxRunError} VALIDATION_ERROR when an argument is wrong or the workdir does not exist
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   * @throws {BoxRunError} BOX_LOCKED when another page or process runs the box
    * @throws {BoxRunError} RUNTIME_ERROR when the machine of the box ends meanwhile
    * @throws {BoxRunError} STREAM_INTERRUPTED when the connection to the server is lost for good, or the server cannot say how the command ended
    *
@@ -104,6 +105,7 @@ export class BoxHandle {
    *
    * @throws {BoxRunError} VALIDATION_ERROR when an argument is wrong or the workdir does not exist
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   * @throws {BoxRunError} BOX_LOCKED when another page or process runs the box
    * @throws {BoxRunError} UNSUPPORTED when `stdin` is true and the server has no stdin for commands
    *
    * @example
@@ -139,6 +141,7 @@ export class BoxHandle {
    *
    * @throws {BoxRunError} VALIDATION_ERROR when an option is wrong
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   * @throws {BoxRunError} BOX_LOCKED when another page or process runs the box
    * @throws {BoxRunError} UNSUPPORTED when the backend has no terminals
    * @throws {BoxRunError} CONNECTION_FAILED when no WebSocket to the server can be opened
    *
@@ -173,6 +176,7 @@ export class BoxHandle {
    * @throws {BoxRunError} VALIDATION_ERROR when `path` is not absolute or has half a surrogate pair in it, or a local path is not a regular file
    * @throws {BoxRunError} UNSUPPORTED when `source` is a local path and this is a page
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   * @throws {BoxRunError} BOX_LOCKED when another page or process runs the box
    * @throws {BoxRunError} RUNTIME_ERROR when the box refuses: `path` is a directory, a FIFO or a socket
    * @throws {BoxRunError} STORAGE_FULL when the disk of the box is full
    *
@@ -195,6 +199,7 @@ export class BoxHandle {
    * @throws {BoxRunError} VALIDATION_ERROR when `path` is not absolute or has half a surrogate pair in it, or the local path cannot be written
    * @throws {BoxRunError} UNSUPPORTED when there is a local path and this is a page
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   * @throws {BoxRunError} BOX_LOCKED when another page or process runs the box
    * @throws {BoxRunError} RUNTIME_ERROR when there is no such file, or it is not a regular one
    * @throws {BoxRunError} STORAGE_FULL when this machine has no room for the local file
    *

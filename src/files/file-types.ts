@@ -45,7 +45,7 @@ export interface WriteOptions extends FileOptions {
  *
  * Every method rejects with a {@link BoxRunError} as follows:
  * - VALIDATION_ERROR when a path is not absolute, or a path given as text has half a surrogate pair in it
- * - BOX_NOT_RUNNING when the box is not running
+ * - BOX_NOT_RUNNING when the box is not running, BOX_LOCKED when another page or process runs it
  * - RUNTIME_ERROR when the box refuses; `error.cause.code` is the name of errno, where it is known: "ENOENT", "EEXIST", "ENOTDIR", "EISDIR", "ENOTEMPTY", or
  *   "EINVAL" for a file that is not a regular one. A FIFO is always refused, as a source and as a target, since nobody may ever write to it or read from it
  * - STORAGE_FULL when the disk of the box is full
