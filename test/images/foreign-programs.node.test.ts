@@ -49,7 +49,7 @@ describe.each(["local", "over a server"])("a program for another machine, %s", (
       errorMessage: FORMAT,
     });
     const error = (await box.exec(["/root/for-x86-64"], { check: true }).catch((e) => e)) as ExitError;
-    expect(error.message).toContain("32-bit programs");
+    expect(error.message).toContain("32-bit x86 programs");
     const execution = await box.execStream(["/root/for-x86-64"]);
     expect(await execution.wait()).toMatchObject({ exitCode: 126, errorMessage: FORMAT });
   });
