@@ -19,7 +19,7 @@ afterAll(() => client?.close());
 const nameOf = (input: string) => input.slice(0, input.indexOf(" "));
 
 describe.each(LANGUAGES)("the mathematics of $name in $image", ({ image, language }) => {
-  it("is as right as documented, by MPFR", async () => {
+  it("is within its limits of error, by MPFR", async () => {
     const box = await client.create(image, { memoryMb: 256 });
     const asked = references.filter(([input]) => language.functions.includes(nameOf(input)));
     const results = await evaluate(

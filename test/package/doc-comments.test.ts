@@ -83,15 +83,19 @@ function isDiscriminator(node: ts.Node): boolean {
   return ts.isPropertySignature(node) && node.type !== undefined && ts.isLiteralTypeNode(node.type);
 }
 
+/** A comment without a word in it. */
+const EMPTY = /^\/\*[\s*]*\/$/;
 const namesOf = (pattern: RegExp) =>
   [...comments].flatMap(([name, text]) => (text !== null && pattern.test(text) ? [name] : []));
 
 it("every public symbol and member has a doc comment", () => {
   expect(comments.size).toBeGreaterThan(300);
-  expect([...comments].flatMap(([name, text]) => (text === null ? [name] : []))).toEqual([]);
+  expect([...comments].flatMap(([name, text]) => (text === null || EMPTY.test(text) ? [name] : []))).toEqual(
+    [],
+  );
 });
 
-it("doc comments name defaults with @default and errors with @throws", () => {
+it("no doc comment says Default or Throws where @default and @throws belong", () => {
   expect(namesOf(/\bDefaults?\b/)).toEqual([]);
   expect(namesOf(/\bThrows\b/)).toEqual([]);
 });

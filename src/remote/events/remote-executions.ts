@@ -18,7 +18,7 @@ import type { PublishedRules } from "./published-rules.js";
 /** Time in milliseconds that a server may take to store the end that it has just reported to a reader. */
 const SETTLE_MS = 1000;
 
-/** Commands in a server's boxes, reported as any other backend reports them. */
+/** Starts, follows and ends commands in the boxes of a server. */
 export class RemoteExecutions {
   private readonly waiter: ExecWaiter;
   private loading: Promise<PublishedRules> | undefined;
