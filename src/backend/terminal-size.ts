@@ -5,6 +5,6 @@ import { invalid } from "./errors.js";
 export function requireTerminalSize(size: { cols: number; rows: number }): void {
   for (const [name, value] of Object.entries(size)) {
     if (terminalSize.safeParse(value).success) continue;
-    throw invalid(`${name} must be a whole number from 1 to 1000, and ${JSON.stringify(value)} is not`);
+    throw invalid(`${name} must be an integer from 1 to 1000, got ${JSON.stringify(value)}`);
   }
 }

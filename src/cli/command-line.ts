@@ -92,7 +92,7 @@ export function parseCommandLine(args: string[]): CliCommand {
   if (name === "pull") {
     const [image, ...beyond] = operands;
     if (image === undefined) throw new UsageError("pull needs an image");
-    if (beyond.length > 0) throw new UsageError(`pull takes one image, and ${beyond.join(" ")} is beyond it`);
+    if (beyond.length > 0) throw new UsageError(`pull takes one image, got ${[image, ...beyond].join(" ")}`);
     return { name, image };
   }
   if (name !== "run" && operands.length > 0) throw new UsageError(`${name} takes no argument`);
@@ -179,13 +179,13 @@ function requireValues(name: string, takes: readonly string[], values: Options):
 }
 
 function parseNumber(option: string, text: string): number {
-  if (!/^\d+$/.test(text)) throw new UsageError(`--${option} takes a whole number, and ${text} is not one`);
+  if (!/^\d+$/.test(text)) throw new UsageError(`--${option} must be an integer, got ${text}`);
   return Number(text);
 }
 
 function parsePort(text: string): number {
   const port = parseNumber("port", text);
-  if (port > 65_535) throw new UsageError(`--port takes a number up to 65535, and ${text} is not one`);
+  if (port > 65_535) throw new UsageError(`--port must be an integer from 0 to 65535, got ${text}`);
   return port;
 }
 
@@ -197,6 +197,6 @@ function parseOrigin(text: string): string {
 
 function parseVariable(text: string): [string, string] {
   const at = text.indexOf("=");
-  if (at < 1) throw new UsageError(`--env takes NAME=VALUE, and ${text} is not that`);
+  if (at < 1) throw new UsageError(`--env must be NAME=VALUE, got ${text}`);
   return [text.slice(0, at), text.slice(at + 1)];
 }

@@ -57,7 +57,7 @@ export async function connect(
   const why = explicit
     ? `the server that the options name does not answer as one (${outcomes})`
     : tried.length > 0
-      ? `no BoxRun server takes us (${outcomes})`
+      ? `no BoxRun server accepted the connection (${outcomes})`
       : "no server is named, and a page looks for one only at its own origin, when that is this machine";
   return openLocal(local, why, tried);
 }

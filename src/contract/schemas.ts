@@ -34,7 +34,7 @@ export const optional = <T extends z.ZodMiniType>(schema: T) =>
 const text = z.string().check(matching(/^[^\0]*$/, "must not contain a zero character"));
 const nonEmpty = text.check(matching(/./s, "must not be empty"));
 /** Schema of a whole number. */
-export const wholeNumber = z.number().check(z.refine(Number.isSafeInteger, "must be a whole number"));
+export const wholeNumber = z.number().check(z.refine(Number.isSafeInteger, "must be an integer"));
 /** Schema of permission bits. */
 export const permissions = wholeNumber.check(atLeast(0), atMost(0o7777));
 const positive = wholeNumber.check(z.refine((value) => value > 0, "must be more than 0"));

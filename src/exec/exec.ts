@@ -1,10 +1,10 @@
-import type { Backend, Capabilities, ExecInfo, ExecSpec, OutputStream } from "../backend/backend.js";
+import type { Backend, Capabilities, ExecInfo, ExecSpec } from "../backend/backend.js";
 import { invalid, isBoxRunError } from "../backend/errors.js";
 import { parseExecSpec } from "../backend/validate.js";
-import { concatBytes } from "../util/bytes.js";
-import { deferred } from "../util/deferred.js";
 import { type Source, toStream } from "./byte-source.js";
 import { type ExecResult, Execution, ExitError, Overdue } from "./execution.js";
+import { whileFeeding } from "./feed-input.js";
+import { OutputCollector } from "./output-collector.js";
 import { mayBeWrapped } from "./wrapped-command.js";
 
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 2 ** 20;
@@ -103,7 +103,7 @@ export async function runToEnd(
 ): Promise<ExecResult> {
   const { stdin, onStdout, onStderr, maxOutputBytes = DEFAULT_MAX_OUTPUT_BYTES, check, ...rest } = options;
   if (!Number.isSafeInteger(maxOutputBytes) || maxOutputBytes < 0) {
-    throw invalid("maxOutputBytes must be a whole number of bytes");
+    throw invalid(`maxOutputBytes must be an integer of at least 0, got ${maxOutputBytes}`);
   }
   // Checked before anything runs.
   const input = stdin === undefined ? undefined : toStream(stdin).stream;
@@ -113,7 +113,7 @@ export async function runToEnd(
     await input?.cancel().catch(() => {});
     throw error;
   });
-  const collector = new Collector(maxOutputBytes, { stdout: onStdout, stderr: onStderr });
+  const collector = new OutputCollector(maxOutputBytes, { stdout: onStdout, stderr: onStderr });
   const collected = collector.read(execution);
   const ended = input === undefined ? collected : whileFeeding(execution, input, collected);
   const told = ended.then(async () => {
@@ -151,87 +151,6 @@ export async function runToEnd(
     );
   }
   return result;
-}
-
-/** Collects the outputs of a command, each up to a limit. */
-class Collector {
-  private readonly chunks: Record<OutputStream, Uint8Array[]> = { stdout: [], stderr: [] };
-  private readonly kept: Record<OutputStream, number> = { stdout: 0, stderr: 0 };
-  private truncated = false;
-  /** Null until it has ended, and where it has none. */
-  exitCode: number | null = null;
-
-  constructor(
-    private readonly maxBytes: number,
-    private readonly callbacks: Record<OutputStream, ((data: string) => void) | undefined>,
-  ) {}
-
-  async read(execution: Execution): Promise<void> {
-    for await (const event of execution) {
-      if (event.type === "exit") {
-        this.exitCode = event.exitCode;
-        break;
-      }
-      const { stream, bytes } = event;
-      const room = Math.max(0, this.maxBytes - this.kept[stream]);
-      if (bytes.byteLength > room) this.truncated = true;
-      if (room > 0 && bytes.byteLength > 0) {
-        const part = bytes.subarray(0, room);
-        this.chunks[stream].push(part);
-        this.kept[stream] += part.byteLength;
-      }
-      if (event.data !== "") this.callbacks[stream]?.(event.data);
-    }
-  }
-
-  outputs() {
-    const stdoutBytes = concatBytes(this.chunks.stdout);
-    const stderrBytes = concatBytes(this.chunks.stderr);
-    const decode = (bytes: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
-    return {
-      stdout: decode(stdoutBytes),
-      stderr: decode(stderrBytes),
-      stdoutBytes,
-      stderrBytes,
-      truncated: this.truncated,
-    };
-  }
-}
-
-/**
- * Feeds a command until it has ended. A source that fails ends the command: half an input is not what its caller meant. Not `pipeTo`, which in Node does not
- * let go of its source when it is aborted during a write that then fails.
- */
-async function whileFeeding<T>(
-  execution: Execution,
-  input: ReadableStream<Uint8Array>,
-  ended: Promise<T>,
-): Promise<T> {
-  let over = false;
-  const failed = deferred<never>();
-  const reader = input.getReader();
-  const writer = (execution.stdin as WritableStream<Uint8Array>).getWriter();
-  const feed = async () => {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return writer.close();
-      await writer.write(value);
-    }
-  };
-  feed().catch((error) => {
-    reader.cancel(error).catch(() => {});
-    // A command may end before it has read all of its input.
-    if (over || (isBoxRunError(error) && error.code === "EXEC_ALREADY_FINISHED")) return;
-    failed.reject(error);
-    execution.cancel().catch(() => {});
-  });
-  try {
-    return await Promise.race([ended, failed.promise]);
-  } finally {
-    over = true;
-    reader.cancel().catch(() => {});
-    writer.abort().catch(() => {});
-  }
 }
 
 /** A server may tell a stream of the end a moment before it has written it down, or have forgotten it since. */

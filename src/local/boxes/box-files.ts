@@ -99,7 +99,6 @@ export async function operateOnFiles(
 /** Returns a path as messages show it. */
 function requirePath(path: Uint8Array): string {
   const shown = new TextDecoder().decode(path);
-  if (!shown.startsWith("/"))
-    throw invalid(`a path in a box must be absolute, and ${JSON.stringify(shown)} is not`);
+  if (!shown.startsWith("/")) throw invalid(`a path in a box must be absolute, got ${JSON.stringify(shown)}`);
   return shown;
 }

@@ -45,7 +45,7 @@ export class BoxLauncher {
   ) {
     this.logLimitBytes = options.logLimitBytes ?? DEFAULT_LOG_LIMIT_BYTES;
     if (!Number.isSafeInteger(this.logLimitBytes) || this.logLimitBytes < 0) {
-      throw invalid("local.logLimitBytes must be a whole number of bytes");
+      throw invalid(`local.logLimitBytes must be an integer of at least 0, got ${options.logLimitBytes}`);
     }
     this.memoryMb = totalMemoryMb(options.memoryMb, host.memoryMb);
     if (!(this.memoryMb > 0)) throw invalid("local.memoryMb must be a number above 0");

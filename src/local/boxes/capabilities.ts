@@ -36,7 +36,7 @@ export const CAPABILITIES: Capabilities = {
 export function requireMemory(memoryMb: number): void {
   if (Number.isSafeInteger(memoryMb) && memoryMb >= MIN_MEMORY_MB && memoryMb <= MAX_MEMORY_MB) return;
   throw invalid(
-    `memoryMb must be ${MIN_MEMORY_MB} to ${MAX_MEMORY_MB} for a local box, and ${memoryMb} is not`,
+    `memoryMb must be from ${MIN_MEMORY_MB} to ${MAX_MEMORY_MB} for a local box, got ${memoryMb}`,
   );
 }
 
@@ -71,7 +71,7 @@ export function requireRoom(askedMb: number, totalMb: number, running: Running):
 export function requireBuildable(spec: BoxSpec): void {
   requireMemory(spec.memoryMb);
   if (spec.diskSizeGb > MAX_DISK_GB) {
-    throw invalid(`diskSizeGb must be 1 to ${MAX_DISK_GB} for a local box, and ${spec.diskSizeGb} is not`);
+    throw invalid(`diskSizeGb must be from 1 to ${MAX_DISK_GB} for a local box, got ${spec.diskSizeGb}`);
   }
   const workdirBytes = new TextEncoder().encode(spec.workdir).byteLength;
   if (workdirBytes > MAX_PATH)

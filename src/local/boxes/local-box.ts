@@ -210,7 +210,7 @@ export class LocalBox {
   startExec(spec: ExecSpec): Promise<ExecInfo> {
     this.requireRunning();
     if (spec.workdir !== null && !spec.workdir.startsWith("/")) {
-      throw invalid(`workdir must be an absolute path, and ${JSON.stringify(spec.workdir)} is not`);
+      throw invalid(`workdir must be an absolute path, got ${JSON.stringify(spec.workdir)}`);
     }
     return this.hold(() => this.executions.start(spec));
   }

@@ -3,7 +3,7 @@ import { Assets } from "../assets/assets.js";
 import { readManifest } from "../assets/manifest.js";
 import type { Guest } from "../guest/guest.js";
 import { runCommand } from "../guest/run-command.js";
-import { BOX_DISK_BYTES } from "../machine/disks.js";
+import { BOX_DISK_BYTES } from "../machine/disk.js";
 import { joinSnapshots } from "../machine/snapshot.js";
 import { GuestMachine } from "./guest-machine.js";
 import { nodeHost } from "./host-node.js";

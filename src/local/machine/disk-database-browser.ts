@@ -9,7 +9,7 @@ import {
   openDatabase,
 } from "../store/database-browser.js";
 import { holdWebLock } from "../store/web-lock-browser.js";
-import { BOX_DISK_BYTES, type Extent, eachChunk, type StoredDisk } from "./disks.js";
+import { BOX_DISK_BYTES, type Extent, eachChunk, type StoredDisk } from "./disk.js";
 
 /** Number of chunks that are kept in memory, 32 MB, so that a small write need not read the rest of its chunk first. */
 const CACHED_CHUNKS = 512;

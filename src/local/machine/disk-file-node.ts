@@ -11,7 +11,7 @@ import {
 import { promisify } from "node:util";
 import { BoxRunError } from "../../backend/errors.js";
 import { fileSystemError } from "../store/failures-node.js";
-import { BOX_DISK_BYTES, type Extent, type StoredDisk } from "./disks.js";
+import { BOX_DISK_BYTES, type Extent, type StoredDisk } from "./disk.js";
 
 const flush = promisify(fdatasync);
 

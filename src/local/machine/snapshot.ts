@@ -15,7 +15,7 @@ export interface Snapshot {
   memoryMb: number;
   /** State of v86, without its memory. */
   state: Uint8Array;
-  /** The disk that goes with it, as a template (see disks.ts); empty in a snapshot that fits any. */
+  /** The disk that goes with it, as a template (see disk-template.ts); empty in a snapshot that fits any. */
   disk: Uint8Array;
   /** Contents of the memory, except for pages that are zero or continued. */
   pieces: Piece[];

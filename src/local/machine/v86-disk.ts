@@ -1,4 +1,4 @@
-import type { MachineDisk } from "./disks.js";
+import type { MachineDisk } from "./disk.js";
 
 /** Bits of a drive's status register. Ready means that the drive is, and that its heads are where they should be. */
 const ATA_BUSY = 0x80;

@@ -5,7 +5,7 @@
  */
 import { V86 } from "v86";
 import { deferred } from "../../util/deferred.js";
-import type { MachineDisk } from "./disks.js";
+import type { MachineDisk } from "./disk.js";
 import { PAGE_BYTES, packPages, type Snapshot, unpackPages } from "./snapshot.js";
 import { tickScheduler } from "./tick-scheduler.js";
 import { type Drive, mendDrives, V86Disk } from "./v86-disk.js";

@@ -28,7 +28,7 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
   const overTcp = socketPath === undefined || host !== undefined || port !== undefined;
   const name = host ?? "127.0.0.1";
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
-    throw invalid(`the port must be a number from 0 to 65535, and ${port} is not`);
+    throw invalid(`port must be an integer from 0 to 65535, got ${port}`);
   }
   const isLoopback = LOOPBACK_HOSTS.includes(urlHost(name));
   if (overTcp && !isLoopback && given.token === undefined) {

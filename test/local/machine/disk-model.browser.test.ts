@@ -1,6 +1,6 @@
 import { afterEach, expect, it, vi } from "vitest";
+import type { StoredDisk } from "../../../src/local/machine/disk.js";
 import { openDatabaseDisk } from "../../../src/local/machine/disk-database-browser.js";
-import type { StoredDisk } from "../../../src/local/machine/disks.js";
 import { DISK_CHUNK_BYTES, deleteDatabase, openDatabase } from "../../../src/local/store/database-browser.js";
 import { Random } from "../../robustness/faults/random.js";
 import {

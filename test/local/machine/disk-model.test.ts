@@ -2,8 +2,10 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { StoredDisk } from "../../../src/local/machine/disk.js";
 import { openFileDisk } from "../../../src/local/machine/disk-file-node.js";
-import { decodeTemplate, MemoryDisk, type StoredDisk } from "../../../src/local/machine/disks.js";
+import { decodeTemplate } from "../../../src/local/machine/disk-template.js";
+import { MemoryDisk } from "../../../src/local/machine/memory-disk.js";
 import { Random } from "../../robustness/faults/random.js";
 import {
   DISK_BYTES,

@@ -8,7 +8,7 @@ import { IMAGE_CHUNK_BYTES, ImageChunks } from "../../../src/local/assets/image-
 import { readManifest } from "../../../src/local/assets/manifest.js";
 import { ImageCatalog } from "../../../src/local/boxes/image-catalog.js";
 import type { Host } from "../../../src/local/host/host.js";
-import { decodeTemplate } from "../../../src/local/machine/disks.js";
+import { decodeTemplate } from "../../../src/local/machine/disk-template.js";
 import {
   decodeSnapshot,
   encodeSnapshot,

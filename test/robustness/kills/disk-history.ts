@@ -1,4 +1,4 @@
-import type { Extent } from "../../../src/local/machine/disks.js";
+import type { Extent } from "../../../src/local/machine/disk.js";
 import type { Random } from "../faults/random.js";
 
 /** How long the file system on the disk is; the device is longer. */

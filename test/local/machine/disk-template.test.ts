@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { BOX_DISK_BYTES, decodeTemplate, ImageDisk, MemoryDisk } from "../../../src/local/machine/disks.js";
+import { BOX_DISK_BYTES } from "../../../src/local/machine/disk.js";
+import { decodeTemplate } from "../../../src/local/machine/disk-template.js";
+import { ImageDisk } from "../../../src/local/machine/image-disk.js";
+import { MemoryDisk } from "../../../src/local/machine/memory-disk.js";
 
 describe("MemoryDisk", () => {
   it("gives back what was written, across chunks, and zeroes elsewhere", () => {
