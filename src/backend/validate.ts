@@ -7,6 +7,7 @@ import {
   localOptionsSchema,
   terminalSpecSchema,
 } from "../contract/schemas.js";
+import { isToken } from "../contract/token.js";
 import type { BoxSpec, ExecSpec, TerminalSpec } from "./backend.js";
 import { invalid } from "./errors.js";
 
@@ -45,7 +46,7 @@ export function requireConnectionOptions(input: {
   if (baseUrl !== undefined) parseBaseUrl(baseUrl as string);
   // The token itself must not be in the message.
   if (token === undefined || typeof token === "function") return;
-  if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
+  if (!isToken(token)) {
     throw invalid("token must be a string of visible ASCII characters, or a function that returns one");
   }
 }

@@ -1,6 +1,6 @@
 import type { Backend, BackendEvent, ExecInfo, OutputStream } from "../backend/backend.js";
 import { BoxRunError } from "../backend/errors.js";
-import { following } from "../util/abort.js";
+import { following, whenAborted } from "../util/abort.js";
 import { asyncDispose } from "../util/dispose.js";
 import { startTimer } from "../util/timer.js";
 import { mayBeWrapped } from "./wrapped-command.js";
@@ -263,15 +263,14 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
       void this.cancelIfRunning();
     };
     if (signal?.aborted) return giveUp(signal.reason);
-    const onAbort = () => giveUp(signal?.reason);
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const ignoreSignal = whenAborted(signal, giveUp);
     const overdue = () => giveUp(new Overdue(timeoutMs as number));
     const stopClock =
       timeoutMs === undefined || this.backend.keepsTimeLimits
         ? () => {}
         : startTimer(timeoutMs + GRACE_MS, overdue);
     this.stopWatching = () => {
-      signal?.removeEventListener("abort", onAbort);
+      ignoreSignal();
       stopClock();
     };
   }

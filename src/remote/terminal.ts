@@ -2,6 +2,7 @@ import type { Terminal, TerminalSpec } from "../backend/backend.js";
 import { BoxRunError, ERROR_CODES, type ErrorCode } from "../backend/errors.js";
 import { requireTerminalSize } from "../backend/terminal-size.js";
 import { type ClientFrame, serverFrame } from "../contract/attach.js";
+import { whenAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
 import { pause, startTimer } from "../util/timer.js";
 import type { Http } from "./http/http.js";
@@ -75,10 +76,9 @@ class RemoteTerminal implements Terminal {
     end: () => void,
   ) {
     this.exited = this.ended.promise;
-    const onAbort = () => this.end({ reason: life.reason });
-    life.addEventListener("abort", onAbort, { once: true });
+    const ignoreLife = whenAborted(life, (reason) => this.end({ reason }));
     this.forget = () => {
-      life.removeEventListener("abort", onAbort);
+      ignoreLife();
       end();
     };
     socket.addEventListener("message", ({ data }) => this.receive(data));

@@ -1,5 +1,6 @@
 import type { Backend } from "../backend/backend.js";
 import { invalid } from "../backend/errors.js";
+import { isToken } from "../contract/token.js";
 
 /** Options of {@link createHandler}. */
 export interface HandlerOptions {
@@ -47,7 +48,7 @@ export function settingsOf(options: HandlerOptions): Settings {
   }
   const { token } = options;
   // The value itself must not be in the message.
-  if (token !== undefined && !(typeof token === "string" && /^[\x21-\x7e]+$/.test(token))) {
+  if (token !== undefined && !isToken(token)) {
     throw invalid("token must be a string of visible ASCII characters", "leave it out where none is wanted");
   }
   return { ...DEFAULTS, ...options };

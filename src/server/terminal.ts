@@ -1,7 +1,7 @@
 import type { Backend, Terminal, TerminalSpec } from "../backend/backend.js";
 import { isBoxRunError } from "../backend/errors.js";
 import { clientFrame, type ServerFrame } from "../contract/attach.js";
-import { untilAborted } from "../util/abort.js";
+import { untilAborted, whenAborted } from "../util/abort.js";
 import { pause, startTimer } from "../util/timer.js";
 
 /** The part of an accepted WebSocket that the server uses. Those of ws, Deno, Bun and workerd have it. Members are those of the WHATWG WebSockets Standard. */
@@ -164,8 +164,7 @@ async function sendAll(
   signal: AbortSignal,
 ): Promise<void> {
   const reader = readable.getReader();
-  const onAbort = () => void reader.cancel(signal.reason).catch(() => {});
-  signal.addEventListener("abort", onAbort, { once: true });
+  const ignoreSignal = whenAborted(signal, (reason) => void reader.cancel(reason).catch(() => {}));
   try {
     for (;;) {
       const { done, value } = await reader.read();
@@ -176,6 +175,6 @@ async function sendAll(
       while ((socket.bufferedAmount ?? 0) > MAX_WAITING_BYTES) await pause(DRAIN_POLL_MS, signal);
     }
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    ignoreSignal();
   }
 }

@@ -1,5 +1,6 @@
 import type { Backend } from "../backend/backend.js";
-import { PROTOCOL, TOKEN_PROTOCOL } from "../contract/attach.js";
+import { PROTOCOL } from "../contract/attach.js";
+import { tokenOf } from "../contract/attach-token.js";
 import { describeIssue } from "../contract/issues.js";
 import { matchRoute } from "../contract/routes.js";
 import { terminalSpecSchema } from "../contract/schemas.js";
@@ -43,13 +44,9 @@ export async function upgrade(backend: Backend, request: Request, settings: Sett
 
 /** Returns the request with the token of a sub-protocol as its header. */
 function withToken(request: Request, offered: string[]): Request {
-  const encoded = offered.find((name) => name.startsWith(TOKEN_PROTOCOL))?.slice(TOKEN_PROTOCOL.length);
-  if (encoded === undefined) return request;
+  const token = tokenOf(offered);
+  if (token === undefined) return request;
   const headers = new Headers(request.headers);
-  try {
-    headers.set("authorization", `Bearer ${atob(encoded.replaceAll("-", "+").replaceAll("_", "/"))}`);
-  } catch {
-    // It is no token; the guard says that there is none.
-  }
+  headers.set("authorization", `Bearer ${token}`);
   return new Request(request.url, { headers });
 }

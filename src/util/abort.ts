@@ -17,6 +17,16 @@ export function following(...signals: (AbortSignal | undefined)[]): { life: Abor
   };
 }
 
+/** Calls back with the reason once `signal` aborts, if it has not yet. Returns a function that stops listening. */
+export function whenAborted(
+  signal: AbortSignal | undefined,
+  callback: (reason: unknown) => void,
+): () => void {
+  const listener = () => callback(signal?.reason);
+  signal?.addEventListener("abort", listener, { once: true });
+  return () => signal?.removeEventListener("abort", listener);
+}
+
 /**
  * Settles as `promise` does, or rejects with the signal's reason as soon as it aborts, whichever comes first. The work behind
  * `promise` goes on; ending it is up to the caller.
@@ -28,8 +38,6 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undef
     return Promise.reject(signal.reason);
   }
   return new Promise<T>((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    promise.then(resolve, reject).finally(whenAborted(signal, reject));
   });
 }

@@ -1,6 +1,7 @@
 import type { DownloadResult, FileEntry, FileOperation, UploadSpec } from "../../backend/backend.js";
 import { BoxRunError, invalid } from "../../backend/errors.js";
 import { requireFilePath } from "../../backend/transfers.js";
+import { whenAborted } from "../../util/abort.js";
 import { downloadError, fileError, uploadError } from "../guest/errno.js";
 import type { Guest } from "../guest/guest.js";
 import { getFile, putFile, TransferFailed } from "../guest/guest-files.js";
@@ -39,9 +40,7 @@ export async function downloadFile(
     await reader.cancel(signal.reason);
     throw signal.reason;
   }
-  const onAbort = () => void reader.cancel(signal?.reason).catch(() => {});
-  signal?.addEventListener("abort", onAbort, { once: true });
-  const finish = () => signal?.removeEventListener("abort", onAbort);
+  const finish = whenAborted(signal, (reason) => void reader.cancel(reason).catch(() => {}));
   // Files under /proc and the like have no size before they are read.
   const size = file.size > 0 ? file.size : null;
   let left = size ?? Number.POSITIVE_INFINITY;

@@ -1,6 +1,7 @@
 import type { Terminal, TerminalSpec } from "../../backend/backend.js";
 import { BoxRunError } from "../../backend/errors.js";
 import { requireTerminalSize } from "../../backend/terminal-size.js";
+import { whenAborted } from "../../util/abort.js";
 import { deferred } from "../../util/deferred.js";
 import { ByteQueue } from "../guest/byte-queue.js";
 import { type GuestFailure, startFailure } from "../guest/errno.js";
@@ -64,12 +65,10 @@ export class LocalTerminal implements Terminal, ProcessEvents {
     this.writable = new WritableStream({
       write: (chunk) => this.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk),
     });
-    const onAbort = () => {
-      this.failure ??= { reason: signal?.reason };
+    this.forget = whenAborted(signal, (reason) => {
+      this.failure ??= { reason };
       void this.close();
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
-    this.forget = () => signal?.removeEventListener("abort", onAbort);
+    });
   }
 
   /** Resolves when the shell runs, rejects when it cannot be started. */

@@ -1,6 +1,7 @@
 import type { UploadSpec } from "../../backend/backend.js";
 import { BoxRunError } from "../../backend/errors.js";
 import { DEFAULT_FILE_MODE } from "../../contract/schemas.js";
+import { whenAborted } from "../../util/abort.js";
 import { deferred } from "../../util/deferred.js";
 import { type GuestFrame, PUT_KEEP_MODE } from "../protocol/frame-types.js";
 import { ByteQueue } from "./byte-queue.js";
@@ -33,8 +34,7 @@ export async function putFile(
   // A read that is pending when the transfer ends would otherwise wait for as long as the source likes.
   const put = new Put(guest, file, () => void reader.cancel().catch(() => {}));
   const reader = file.body.getReader();
-  const onAbort = () => put.abort(file.signal?.reason);
-  file.signal?.addEventListener("abort", onAbort, { once: true });
+  const ignoreSignal = whenAborted(file.signal, (reason) => put.abort(reason));
   try {
     file.signal?.throwIfAborted();
     for (;;) {
@@ -47,7 +47,7 @@ export async function putFile(
     put.abort(error);
     throw error;
   } finally {
-    file.signal?.removeEventListener("abort", onAbort);
+    ignoreSignal();
   }
 }
 
@@ -134,8 +134,7 @@ export interface GuestFile {
 export async function getFile(guest: Guest, path: string, signal?: AbortSignal): Promise<GuestFile> {
   signal?.throwIfAborted();
   const get = new Get(guest, path);
-  const onAbort = () => get.abort(signal?.reason);
-  signal?.addEventListener("abort", onAbort, { once: true });
+  const ignoreSignal = whenAborted(signal, (reason) => get.abort(reason));
   const silence = new SilenceClock(guest.clock, () => get.abort(silent("download of", path)));
   silence.start(SILENCE_MS);
   try {
@@ -143,7 +142,7 @@ export async function getFile(guest: Guest, path: string, signal?: AbortSignal):
     return { size, mode, stream: get.stream };
   } finally {
     silence.stop();
-    signal?.removeEventListener("abort", onAbort);
+    ignoreSignal();
   }
 }
 

@@ -1,5 +1,6 @@
 import { BoxRunError } from "../../backend/errors.js";
 import type { FileEntry, FileOperation } from "../../contract/types.js";
+import { whenAborted } from "../../util/abort.js";
 import { deferred } from "../../util/deferred.js";
 import { FILE_OPERATIONS, type GuestFrame } from "../protocol/frame-types.js";
 import { ReceiveCredit, WINDOW_BYTES } from "./credit.js";
@@ -27,12 +28,11 @@ export async function operateInGuest(
 ): Promise<FileEntry[]> {
   signal?.throwIfAborted();
   const call = new Operation(guest, operation);
-  const onAbort = () => call.abort(signal?.reason);
-  signal?.addEventListener("abort", onAbort, { once: true });
+  const ignoreSignal = whenAborted(signal, (reason) => call.abort(reason));
   try {
     return await call.done.promise;
   } finally {
-    signal?.removeEventListener("abort", onAbort);
+    ignoreSignal();
   }
 }
 

@@ -1,4 +1,5 @@
 import { BoxRunError } from "../../backend/errors.js";
+import { whenAborted } from "../../util/abort.js";
 import { deferred } from "../../util/deferred.js";
 import type { Guest } from "./guest.js";
 import { GuestProcess } from "./guest-process.js";
@@ -34,9 +35,9 @@ export async function runCommand(guest: Guest, cmd: readonly string[], signal?: 
   };
   let stopClock = guest.clock.startTimer(LIMIT_MS, kill);
   if (signal?.aborted) kill();
-  signal?.addEventListener("abort", kill, { once: true });
+  const ignoreSignal = whenAborted(signal, kill);
   await done.promise.finally(() => {
     stopClock();
-    signal?.removeEventListener("abort", kill);
+    ignoreSignal();
   });
 }

@@ -1,4 +1,5 @@
 import type { ExecInfo } from "../../backend/backend.js";
+import { whenAborted } from "../../util/abort.js";
 import { type Deferred, deferred } from "../../util/deferred.js";
 import { pause } from "../../util/timer.js";
 
@@ -75,14 +76,13 @@ function key(boxId: string, execId: string): string {
 
 async function pauseOr(ms: number, woken: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   const over = new AbortController();
-  const onAbort = () => over.abort(signal?.reason);
-  signal?.addEventListener("abort", onAbort, { once: true });
+  const ignoreSignal = whenAborted(signal, (reason) => over.abort(reason));
   const paused = pause(ms, over.signal);
   paused.catch(() => {});
   try {
     await Promise.race([paused, woken]);
   } finally {
     over.abort();
-    signal?.removeEventListener("abort", onAbort);
+    ignoreSignal();
   }
 }

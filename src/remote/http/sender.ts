@@ -1,9 +1,10 @@
 import ky, { HTTPError } from "ky";
 import { invalid, isBoxRunError } from "../../backend/errors.js";
-import { PROTOCOL, TOKEN_PROTOCOL } from "../../contract/attach.js";
+import { tokenProtocols } from "../../contract/attach-token.js";
 import { ROUTES, type RouteName, routePath } from "../../contract/routes.js";
+import { isToken } from "../../contract/token.js";
 import { CLIENT_HEADER } from "../../contract/wire.js";
-import { untilAborted } from "../../util/abort.js";
+import { untilAborted, whenAborted } from "../../util/abort.js";
 import { concatBytes } from "../../util/bytes.js";
 import { startTimer } from "../../util/timer.js";
 import type { WebSocketLike } from "../socket/web-socket-types.js";
@@ -57,7 +58,8 @@ export class Sender {
   /** Begins to open a WebSocket. The token goes as a header if this runtime can send one, and as a sub-protocol to servers that know it. */
   async socket(name: RouteName, call: Call, signal: AbortSignal): Promise<WebSocketLike> {
     const headers = await untilAborted(this.headers(call, false), signal);
-    const protocols = this.extended ? tokenProtocols(headers.get("authorization")) : [];
+    const token = headers.get("authorization")?.replace(/^Bearer /, "");
+    const protocols = this.extended && token !== undefined ? tokenProtocols(token) : [];
     const url = new URL(this.base + routePath(name, call.params));
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     for (const [key, value] of Object.entries(call.query ?? {})) url.searchParams.set(key, value);
@@ -117,8 +119,8 @@ export class Sender {
     const line = lineOf(name, call);
     const own = new AbortController();
     if (life.aborted) throw life.reason;
-    const onAbort = () => own.abort(life.reason);
-    life.addEventListener("abort", onAbort, { once: true });
+    // For as long as the body of the answer, too.
+    whenAborted(life, (reason) => own.abort(reason));
     const withinMs = call.withinMs ?? this.clocks.requestMs;
     const stop =
       withinMs === Number.POSITIVE_INFINITY
@@ -189,23 +191,8 @@ export class Sender {
   }
 }
 
-/** Encodes the token in base64url: a sub-protocol cannot hold all characters of a token. */
-function tokenProtocols(authorization: string | null): string[] {
-  if (authorization === null) return [];
-  const encoded = btoa(authorization.replace(/^Bearer /, ""))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replace(/=+$/, "");
-  return [PROTOCOL, TOKEN_PROTOCOL + encoded];
-}
-
 function isStream(body: unknown): body is ReadableStream {
   return body instanceof ReadableStream;
-}
-
-/** Returns true for a text that can be a token in a header. */
-function isToken(value: unknown): boolean {
-  return typeof value === "string" && /^[\x21-\x7e]+$/.test(value);
 }
 
 /** The error of a request that has run out of time. */
