@@ -42,7 +42,7 @@ export default defineConfig([
       server: "src/server.ts",
       testing: "src/testing.ts",
       "machine-worker": "src/local/machine/worker-node.ts",
-      "make-snapshot": "src/local/host/make-snapshot-node.ts",
+      "make-boot-image": "src/local/host/make-boot-image-node.ts",
       contract: "src/contract.ts",
     },
     external: ["boxrun/local"],

@@ -5,13 +5,13 @@ import { constants, gunzipSync, gzipSync } from "node:zlib";
 import { packedImage, readImage, readResult } from "../wasm/build/unpack.mjs";
 import { cutImage } from "./cut-image.mjs";
 
-/** Sizes that get a snapshot: the default, and the one for pages that run several boxes. */
-const SNAPSHOT_MEMORY_MB = [1024, 256];
+/** Sizes that get a boot image: the default, and the one for pages that run several boxes. */
+const BOOT_IMAGE_MEMORY_MB = [1024, 256];
 /** What the disk of a new box of the default size begins with. */
 const DEFAULT_DISK = "disk-8g";
 
 /** The form of the manifest: see src/local/assets/manifest.ts. */
-const MANIFEST_VERSION = 3;
+const MANIFEST_VERSION = 4;
 const hashOf = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
 /**
@@ -59,23 +59,23 @@ export async function buildAssets(root) {
     await add(base, list);
     const { rawSize, rawSha256 } = packedImage(name, prebuilt).record;
     const contents = { baseBytes: rawSize, baseSha256: rawSha256, baseDownloadBytes: downloadBytes };
-    images.push({ name, aliases, standsFor, description, base, ...contents, snapshots: [], warmUp });
+    images.push({ name, aliases, standsFor, description, base, ...contents, bootImages: [], warmUp });
   }
   await writeManifest();
 
-  const { makeSnapshots } = await import(pathToFileURL(`${root}dist/node/make-snapshot.js`).href);
+  const { makeBootImages } = await import(pathToFileURL(`${root}dist/node/make-boot-image.js`).href);
   for (const image of images) {
     const { warmUp } = image;
     delete image.warmUp;
-    for (const memoryMb of SNAPSHOT_MEMORY_MB) {
+    for (const memoryMb of BOOT_IMAGE_MEMORY_MB) {
       const assets = pathToFileURL(out).href;
       const options = { assets, image: image.name, memoryMb, disk: DEFAULT_DISK, warmUp: warmUp ?? [] };
-      const bytes = await makeSnapshots(options);
-      const name = `snapshot-${image.name}-${memoryMb}`;
+      const bytes = await makeBootImages(options);
+      const name = `boot-image-${image.name}-${memoryMb}`;
       await add(name, bytes);
       const [forNew, forAny] = readFingerprints(bytes);
-      image.snapshots.push({ name, memoryMb, disk: DEFAULT_DISK, fingerprint: forNew });
-      image.snapshots.push({ name, memoryMb, disk: null, fingerprint: forAny });
+      image.bootImages.push({ name, memoryMb, disk: DEFAULT_DISK, fingerprint: forNew });
+      image.bootImages.push({ name, memoryMb, disk: null, fingerprint: forAny });
     }
   }
   await writeManifest();
@@ -112,7 +112,7 @@ async function inputsKey(root, prebuilt) {
   for (const name of (await readdir(prebuilt)).sort()) await add(prebuilt + name);
   const images = await readImages(root);
   for (const { name } of images) hash.update(packedImage(name, prebuilt).record.rawSha256);
-  for (const name of ["machine-worker.js", "make-snapshot.js"]) await add(`${root}dist/node/${name}`);
+  for (const name of ["machine-worker.js", "make-boot-image.js"]) await add(`${root}dist/node/${name}`);
   for (const name of ["build.mjs", "assets.mjs", "cut-image.mjs"]) await add(`${root}scripts/${name}`);
   hash.update(JSON.stringify(images));
   return hash.digest("hex");
@@ -128,7 +128,7 @@ async function readImages(root) {
   return images;
 }
 
-/** From the header of a snapshot: see src/local/machine/snapshot.ts. */
+/** From the header of a boot image: see src/local/machine/boot-image.ts. */
 function readFingerprints(bytes) {
   const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true);
   const { machines } = JSON.parse(new TextDecoder().decode(bytes.subarray(12, 12 + headerBytes)));

@@ -1,6 +1,6 @@
 /**
  * Builds the package: bundles into dist/node and dist/browser, declarations into dist/types, then the assets that boxes are made of into dist/assets.
- * The snapshots among them are made by running the emulator, so they take some seconds; they are made again only when something
+ * The boot images among them are made by running the emulator, so they take some seconds; they are made again only when something
  * they depend on has changed.
  */
 import { execFileSync } from "node:child_process";

@@ -22,10 +22,10 @@ export interface LocalBoxInfo {
   /** False when the box's disk ends with the process or page. */
   persistent: boolean;
   /**
-   * Way the machine came up: from a snapshot, by booting the kernel, or started ahead (`local.warm`). Null while it does not run, and while it runs elsewhere.
+   * Way the machine came up: from a boot image, by booting the kernel, or started ahead (`local.warm`). Null while it does not run, and while it runs elsewhere.
    */
   boot: "snapshot" | "cold" | "warm" | (string & {}) | null;
-  /** Messages for the owner of the box, such as the reason why no snapshot was used. Empty when nothing is wrong, and while no machine runs. */
+  /** Messages for the owner of the box, such as the reason why no boot image was used. Empty when nothing is wrong, and while no machine runs. */
   warnings: string[];
 }
 

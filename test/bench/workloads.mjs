@@ -53,7 +53,7 @@ async function warmOutput(image = "tiny") {
   return { warm_output_ms };
 }
 
-/** From the call of create to a box, where no snapshot fits. */
+/** From the call of create to a box, where no boot image fits. */
 async function coldBoot() {
   const client = new BoxRunClient({ backend: "local" });
   const begun = performance.now();

@@ -69,7 +69,7 @@ export function fakeBackend(
         baseBytes: 0,
         baseSha256: "0".repeat(64),
         baseDownloadBytes: 0,
-        snapshots: [],
+        bootImages: [],
       },
     ],
   };

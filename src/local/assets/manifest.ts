@@ -10,7 +10,7 @@ const MAX_ASSET_BYTES = 1 << 30;
 const bytes = z.int().check(z.minimum(0), z.maximum(MAX_ASSET_BYTES));
 
 const manifestSchema = z.object({
-  version: z.literal(3),
+  version: z.literal(4),
   /** All files by name: gzip, `bytes` long, of `rawBytes` bytes whose SHA-256 is `rawSha256`. */
   files: z.record(name, z.object({ file: name, bytes, rawBytes: bytes, rawSha256: sha256 })),
   images: z.array(
@@ -27,14 +27,14 @@ const manifestSchema = z.object({
       baseSha256: sha256,
       /** Compressed size of all chunks together. */
       baseDownloadBytes: bytes,
-      snapshots: z.array(
+      bootImages: z.array(
         z.object({
-          /** Name of the file. It is the same for two snapshots in one file: one for new boxes, one for any. */
+          /** Name of the file. It is the same for two boot images in one file: one for new boxes, one for any. */
           name,
           memoryMb: z.int(),
-          /** Name of the template that a box's disk must begin with; null: the snapshot fits any disk. */
+          /** Name of the template that a box's disk must begin with; null: the boot image fits any disk. */
           disk: z.nullable(name),
-          /** Fingerprint of everything that must match: see snapshot.ts. */
+          /** Fingerprint of everything that must match: see boot-image.ts. */
           fingerprint: sha256,
         }),
       ),

@@ -40,7 +40,7 @@ export class ImageCatalog {
       name: image.name,
       aliases: [...image.aliases, ...image.standsFor],
       description: image.description,
-      downloadBytes: assets.downloadBytes(["v86.wasm", image.base, defaultSnapshot(image)]),
+      downloadBytes: assets.downloadBytes(["v86.wasm", image.base, defaultBootImage(image)]),
       totalBytes: this.pullFiles(assets, image).bytes + image.baseDownloadBytes,
     }));
   }
@@ -67,9 +67,9 @@ export class ImageCatalog {
 
   /** Returns the files that boxes of the default sizes need, beside the chunks of their image. */
   private pullFiles({ manifest }: Assets, image: ImageManifest) {
-    const snapshots = image.snapshots.filter(({ memoryMb }) => memoryMb === DEFAULT_MEMORY_MB);
-    // A snapshot of two machines is listed for each of them.
-    const names = new Set(snapshots.map(({ name }) => name));
+    const bootImages = image.bootImages.filter(({ memoryMb }) => memoryMb === DEFAULT_MEMORY_MB);
+    // A boot image of two machines is listed for each of them.
+    const names = new Set(bootImages.map(({ name }) => name));
     for (const name of ["v86.wasm", DEFAULT_DISK, GROWING_DISK, image.base]) names.add(name);
     const files = [...names].flatMap((name) => manifest.files[name] ?? []);
     return { files, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
@@ -134,8 +134,10 @@ export class ImageCatalog {
   }
 }
 
-/** Returns the name of the snapshot from which a box of the default size starts. */
-function defaultSnapshot(image: ImageManifest): string {
-  const found = image.snapshots.find(({ memoryMb, disk }) => memoryMb === DEFAULT_MEMORY_MB && disk !== null);
+/** Returns the name of the boot image from which a box of the default size starts. */
+function defaultBootImage(image: ImageManifest): string {
+  const found = image.bootImages.find(
+    ({ memoryMb, disk }) => memoryMb === DEFAULT_MEMORY_MB && disk !== null,
+  );
   return found?.name ?? "kernel";
 }

@@ -64,7 +64,7 @@ export class Guest {
   private readonly ready = deferred<{ diskBytes: number }>();
   /** Pending answer to PREPARE or SHUTDOWN, which are answered alike; there is never one to both at once. */
   private done: Deferred<void> = deferred();
-  /** Frames that the guest may send next about itself, each once. The agent of a snapshot has already sent HELLO. */
+  /** Frames that the guest may send next about itself, each once. The agent of a boot image has already sent HELLO. */
   private readonly awaited = new Set<GuestFrame["type"]>(["hello"]);
   private stopping = false;
   private readonly pings = new Map<number, Deferred<void>>();
@@ -89,7 +89,7 @@ export class Guest {
     return within(SETUP_DEADLINE_MS, this.hello.promise, "the guest did not come up");
   }
 
-  /** Mounts the disk ahead of {@link setup}, which then has less to do. For snapshots of new boxes. */
+  /** Mounts the disk ahead of {@link setup}, which then has less to do. For boot images of new boxes. */
   prepare(): Promise<void> {
     this.awaited.add("done");
     this.send({ type: "prepare", stream: 0 });

@@ -131,7 +131,7 @@ export class MachineHandle {
     if (!this.over) this.worker.post(bytes, [bytes.buffer as ArrayBuffer]);
   }
 
-  /** Returns the bytes of a snapshot of the machine as it is now: for boxes that begin with its disk, or for any. */
+  /** Returns the bytes of a boot image of the machine as it is now: for boxes that begin with its disk, or for any. */
   save(options: { withDisk: boolean }): Promise<Uint8Array> {
     this.saved = deferred();
     this.worker.post({ type: "save", ...options });
@@ -189,7 +189,7 @@ export class MachineHandle {
       case "moved":
         return this.moved?.resolve();
       case "saved":
-        return this.saved?.resolve(message.snapshot);
+        return this.saved?.resolve(message.bootImage);
       case "stopped":
         return this.stopped?.resolve(message.contents);
       case "console":

@@ -1,4 +1,4 @@
-/** Size of the device, whatever the size of its file system: a snapshot only fits a device of the size it was made with. */
+/** Size of the device, whatever the size of its file system: a boot image only fits a device of the size it was made with. */
 export const BOX_DISK_BYTES = 64 * 2 ** 30;
 
 /**

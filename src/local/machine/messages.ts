@@ -15,8 +15,8 @@ export interface MachineConfig {
   assets: string;
   /** Folder for fetched assets, where the browser does not cache them. */
   cache?: string;
-  /** Whether this is a boot of the build: never from a snapshot, and with freed memory zeroed so that a snapshot of it is small. */
-  forSnapshot?: boolean;
+  /** Whether this is a boot of the build: never from a boot image, and with freed memory zeroed so that a boot image of it is small. */
+  forBootImage?: boolean;
 }
 
 /** Place of the box's disk. It is sent once the box is locked. */
@@ -36,7 +36,7 @@ export type ToMachine =
   | ({ type: "move" } & DiskConfig)
   /** The compiled emulator, which all machines of a page or process share. It is a message of its own so that assets load while it compiles. */
   | { type: "emulator"; module: WebAssembly.Module }
-  /** Requests a snapshot: with its disk for new boxes, without it for any. */
+  /** Requests a boot image: with its disk for new boxes, without it for any. */
   | { type: "save"; withDisk: boolean }
   /** Reports that so much of the agent's output was consumed. */
   | { type: "took"; bytes: number }
@@ -56,7 +56,7 @@ export type FromMachine =
   | { type: "starting" }
   | { type: "started"; boot: "snapshot" | "cold"; warnings: string[] }
   | { type: "moved" }
-  | { type: "saved"; snapshot: Uint8Array }
+  | { type: "saved"; bootImage: Uint8Array }
   | { type: "left" }
   /** Reports that the machine was stopped, with the contents of a disk in memory. */
   | { type: "stopped"; contents: Uint8Array | null }

@@ -1,20 +1,25 @@
 import type { AssetManifest, ImageManifest } from "../assets/manifest.js";
 import type { MachineConfig } from "./messages.js";
 
-/** A snapshot as the manifest lists it. */
-export type ListedSnapshot = ImageManifest["snapshots"][number];
+/** A boot image as the manifest lists it. */
+export type ListedBootImage = ImageManifest["bootImages"][number];
 
 /** Returns the names of the assets that a machine loads before it runs, beside the emulator and its image's chunks. */
 export function neededAssets(config: MachineConfig): string[] {
   const { base } = imageOf(config.manifest, config.image);
-  const listed = config.forSnapshot ? undefined : findSnapshot(config);
+  const listed = config.forBootImage ? undefined : findBootImage(config);
   const boot = listed ? [listed.name] : ["kernel", "agent", "bios", "vgabios"];
   return [base, ...boot, ...(config.disk !== null && listed?.disk !== config.disk ? [config.disk] : [])];
 }
 
-/** Finds the manifest's snapshot for a machine, if there is one, preferably one for its new disk. */
-export function findSnapshot({ manifest, image, memoryMb, disk }: MachineConfig): ListedSnapshot | undefined {
-  const fitting = imageOf(manifest, image).snapshots.filter((listed) => listed.memoryMb === memoryMb);
+/** Finds the manifest's boot image for a machine, if there is one, preferably one for its new disk. */
+export function findBootImage({
+  manifest,
+  image,
+  memoryMb,
+  disk,
+}: MachineConfig): ListedBootImage | undefined {
+  const fitting = imageOf(manifest, image).bootImages.filter((listed) => listed.memoryMb === memoryMb);
   const forNew = disk === null ? undefined : fitting.find((listed) => listed.disk === disk);
   return forNew ?? fitting.find((listed) => listed.disk === null);
 }

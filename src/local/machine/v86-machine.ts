@@ -5,12 +5,12 @@
  */
 import { V86 } from "v86";
 import { deferred } from "../../util/deferred.js";
+import { type BootImage, PAGE_BYTES, packPages, unpackPages } from "./boot-image.js";
 import type { MachineDisk } from "./disk.js";
-import { PAGE_BYTES, packPages, type Snapshot, unpackPages } from "./snapshot.js";
 import { tickScheduler } from "./tick-scheduler.js";
 import { type Drive, mendDrives, V86Disk } from "./v86-disk.js";
 
-/** Part of a snapshot's fingerprint. Must change when the set of devices below does. */
+/** Part of a boot image's fingerprint. Must change when the set of devices below does. */
 export const DEVICE_SET = "console,net-virtio,9p,balloon,hda,hdb,serial,no-acpi/1";
 
 /** The agent's port among the four of the virtio console, and its queue from host to guest. */
@@ -54,7 +54,7 @@ export interface MachineParts {
   memoryMb: number;
   base: MachineDisk;
   disk: MachineDisk;
-  /** Absent: the machine is restored from a snapshot before it runs. */
+  /** Absent: the machine is restored from a boot image before it runs. */
   cold?: ColdBoot;
 }
 
@@ -178,12 +178,12 @@ export class Machine {
     return machine;
   }
 
-  /** Restores a snapshot into a machine that has never run. */
-  async restore(snapshot: Snapshot): Promise<void> {
+  /** Restores a boot image into a machine that has never run. */
+  async restore(bootImage: BootImage): Promise<void> {
     const cpu = this.emulator.v86.cpu;
     // New memory is all zero. v86 would write zeroes to all of it first, which makes the host commit every page.
-    cpu.unpack_memory = () => unpackPages(snapshot, cpu.mem8.subarray(0, this.memoryMb * 2 ** 20));
-    await this.emulator.restore_state(snapshot.state.buffer as ArrayBuffer);
+    cpu.unpack_memory = () => unpackPages(bootImage, cpu.mem8.subarray(0, this.memoryMb * 2 ** 20));
+    await this.emulator.restore_state(bootImage.state.buffer as ArrayBuffer);
   }
 
   /** Replaces the box's disk by one with the same contents. The old one must have no pending operation, which a disk in memory never has. */
@@ -203,7 +203,7 @@ export class Machine {
   }
 
   /** Saves the state of the machine, which goes on running afterwards. */
-  async save(): Promise<Pick<Snapshot, "memoryMb" | "state" | "pieces" | "continued">> {
+  async save(): Promise<Pick<BootImage, "memoryMb" | "state" | "pieces" | "continued">> {
     await this.emulator.stop();
     const cpu = this.emulator.v86.cpu;
     cpu.pack_memory = () => ({
@@ -345,7 +345,7 @@ export class Machine {
   }
 }
 
-/** Answers every 9p request with "not supported". The device is there for snapshots that a later version may use it in. */
+/** Answers every 9p request with "not supported". The device is there for boot images that a later version may use it in. */
 function refuse9p(request: Uint8Array, reply: (response: Uint8Array) => void): void {
   const RLERROR = 7;
   const EOPNOTSUPP = 95;

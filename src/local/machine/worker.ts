@@ -6,15 +6,15 @@ import { deferred } from "../../util/deferred.js";
 import type { AssetSource } from "../assets/asset-source.js";
 import { Assets } from "../assets/assets.js";
 import { IMAGE_CHUNK_BYTES, ImageChunks } from "../assets/image-chunks.js";
-import { loadColdBoot, loadSnapshot, snapshotFingerprint } from "./boot-parts.js";
+import { encodeBootImage } from "./boot-image.js";
+import { bootImageFingerprint, loadBootImage, loadColdBoot } from "./boot-parts.js";
 import type { StoredDisk } from "./disk.js";
 import { decodeTemplate } from "./disk-template.js";
 import { ImageDisk } from "./image-disk.js";
 import { MemoryDisk } from "./memory-disk.js";
 import type { DiskConfig, FromMachine, MachineConfig, ToMachine } from "./messages.js";
-import { findSnapshot, imageOf } from "./needed-assets.js";
+import { findBootImage, imageOf } from "./needed-assets.js";
 import { messageOf, OwnerPort } from "./owner-port.js";
-import { encodeSnapshot } from "./snapshot.js";
 import { Machine, type MachineEvents } from "./v86-machine.js";
 
 /** The host's side of a Worker. */
@@ -104,9 +104,9 @@ class MachineWorker {
     const source = this.host.openSource(config.assets, config.cache);
     const assets = new Assets(source, config.manifest, (bytes) => owner.noteLoaded(bytes));
     const warnings: string[] = [];
-    const listed = config.forSnapshot ? undefined : findSnapshot(config);
-    const loading = listed && loadSnapshot(config, assets, listed);
-    // A snapshot for a new disk contains its template.
+    const listed = config.forBootImage ? undefined : findBootImage(config);
+    const loading = listed && loadBootImage(config, assets, listed);
+    // A boot image for a new disk contains its template.
     const template =
       config.disk !== null && listed?.disk !== config.disk ? assets.load(config.disk) : undefined;
     // Avoids unhandled rejections until these are awaited.
@@ -124,14 +124,14 @@ class MachineWorker {
     let boot: "snapshot" | "cold" = "cold";
     let newDisk: Uint8Array | undefined;
     if (loading) {
-      // The machine is created while its snapshot is still being inflated.
+      // The machine is created while its boot image is still being inflated.
       const restored = await Machine.create(parts, this.events);
       try {
-        const snapshot = await loading;
+        const bootImage = await loading;
         await template;
         owner.post({ type: "starting" }, []);
-        await restored.restore(snapshot);
-        if (snapshot.disk.byteLength > 0) newDisk = snapshot.disk;
+        await restored.restore(bootImage);
+        if (bootImage.disk.byteLength > 0) newDisk = bootImage.disk;
         this.machine = restored;
         boot = "snapshot";
       } catch (error) {
@@ -144,7 +144,7 @@ class MachineWorker {
     // Not awaited: data that the guest reads is there at once, and its writes come later.
     if (newDisk) Promise.resolve(disk.writeAll(decodeTemplate(newDisk))).catch(this.failed);
     if (!this.machine) {
-      const cold = await loadColdBoot(assets, config.forSnapshot ?? false);
+      const cold = await loadColdBoot(assets, config.forBootImage ?? false);
       owner.post({ type: "starting" }, []);
       this.machine = await Machine.create({ ...parts, cold }, this.events);
     }
@@ -197,11 +197,11 @@ class MachineWorker {
   private async save(withDisk: boolean): Promise<void> {
     const { machine, config, disk } = this;
     if (!machine || !config || !(disk instanceof MemoryDisk)) throw new Error("there is no machine to save");
-    const snapshot = encodeSnapshot({
+    const bootImage = encodeBootImage({
       ...(await machine.save()),
-      fingerprint: await snapshotFingerprint(config, withDisk ? config.disk : null),
+      fingerprint: await bootImageFingerprint(config, withDisk ? config.disk : null),
       disk: withDisk ? disk.toTemplate() : new Uint8Array(0),
     });
-    this.owner.post({ type: "saved", snapshot }, [snapshot.buffer as ArrayBuffer]);
+    this.owner.post({ type: "saved", bootImage }, [bootImage.buffer as ArrayBuffer]);
   }
 }

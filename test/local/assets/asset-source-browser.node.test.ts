@@ -17,7 +17,7 @@ afterEach(() => profile.close());
 
 const isAsset = (path: string) => path.startsWith("/dist/assets/");
 const isChunk = (path: string) => path.startsWith("/dist/assets/chunks/");
-/** Reads all of the image's largest file, past what the snapshot has of it. */
+/** Reads all of the image's largest file, past what the boot image has of it. */
 const READ_ALL = "echo 3 > /proc/sys/vm/drop_caches; md5sum < /usr/bin/busybox";
 
 /** What a new client's new box says of its image, and what was told of the way there. */

@@ -63,7 +63,7 @@ const isChunk = (path: string) => path.startsWith("chunks/");
 const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest("hex");
 const IO_ERROR = /I\/O error|input\/output error/i;
 const IO_ERRORS = /I\/O error/g;
-/** Reads all of the image's largest file, past what the snapshot has of it. */
+/** Reads all of the image's largest file, past what the boot image has of it. */
 const READ_ALL = "echo 3 > /proc/sys/vm/drop_caches; md5sum < /usr/bin/busybox";
 
 describe("assets on a web server", () => {

@@ -11,7 +11,7 @@ const ASSETS = join(import.meta.dirname, "../../../dist/assets");
 
 interface Manifest {
   files: Record<string, { file: string; bytes: number; rawBytes: number; rawSha256: string }>;
-  images: { snapshots: { name: string; memoryMb: number; disk: string | null; fingerprint: string }[] }[];
+  images: { bootImages: { name: string; memoryMb: number; disk: string | null; fingerprint: string }[] }[];
 }
 
 /** The chunks of the small image, by the beginning of their names, in order. */
@@ -58,23 +58,23 @@ async function createBox() {
   }
 }
 
-describe("a snapshot that cannot be used", () => {
-  const snapshot = "snapshot-tiny-256";
+describe("a boot image that cannot be used", () => {
+  const bootImage = "boot-image-tiny-256";
   const cases: [string, RegExp, () => void][] = [
-    ["missing", /could not be read/, () => rmSync(pathOf(snapshot))],
-    ["cut short on the way", /cannot be inflated/, () => truncateSync(pathOf(snapshot), 100_000)],
+    ["missing", /could not be read/, () => rmSync(pathOf(bootImage))],
+    ["cut short on the way", /cannot be inflated/, () => truncateSync(pathOf(bootImage), 100_000)],
     [
       "cut short when it was made",
       /cut short/,
-      () => replaceAsset(snapshot, gunzipSync(readFileSync(pathOf(snapshot))).subarray(0, 5_000_000)),
+      () => replaceAsset(bootImage, gunzipSync(readFileSync(pathOf(bootImage))).subarray(0, 5_000_000)),
     ],
-    ["something else", /not a snapshot/, () => replaceAsset(snapshot, new Uint8Array(1000))],
+    ["something else", /not a boot image/, () => replaceAsset(bootImage, new Uint8Array(1000))],
     [
       "made for another machine",
       /another machine/,
       () => {
         for (const image of manifest.images)
-          for (const listed of image.snapshots) listed.fingerprint = "0".repeat(64);
+          for (const listed of image.bootImages) listed.fingerprint = "0".repeat(64);
         writeFileSync(join(folder, "manifest.json"), JSON.stringify(manifest));
       },
     ],
@@ -82,10 +82,10 @@ describe("a snapshot that cannot be used", () => {
       "one that traps the emulator",
       /Invalid header/,
       () => {
-        const raw = new Uint8Array(gunzipSync(readFileSync(pathOf(snapshot))));
+        const raw = new Uint8Array(gunzipSync(readFileSync(pathOf(bootImage))));
         const headerBytes = new DataView(raw.buffer).getUint32(8, true);
         raw.fill(0, 12 + headerBytes, 12 + headerBytes + 64);
-        replaceAsset(snapshot, raw);
+        replaceAsset(bootImage, raw);
       },
     ],
   ];
@@ -98,7 +98,7 @@ describe("a snapshot that cannot be used", () => {
       expect(local.boot).toBe("cold");
       expect(local.warnings).toHaveLength(1);
       expect(local.warnings[0]).toMatch(why);
-      expect(local.warnings[0]).toMatch(/^booted cold, because snapshot-tiny-256 cannot be used: /);
+      expect(local.warnings[0]).toMatch(/^booted cold, because boot-image-tiny-256 cannot be used: /);
     },
   );
 });
@@ -108,13 +108,13 @@ describe("an asset that is not the one its name says", () => {
   const NEEDED = ["v86.wasm", "tiny.chunks", "kernel", "agent", "bios", "vgabios", "disk-8g"];
 
   /** Makes every machine boot cold. */
-  function withoutSnapshots(): void {
-    for (const image of manifest.images) image.snapshots = [];
+  function withoutBootImages(): void {
+    for (const image of manifest.images) image.bootImages = [];
     writeFileSync(join(folder, "manifest.json"), JSON.stringify(manifest));
   }
 
   it.each(NEEDED)("is refused by name when %s is a whole file of another name", async (name) => {
-    withoutSnapshots();
+    withoutBootImages();
     const other = name === "bios" ? "vgabios" : "bios";
     cpSync(pathOf(other), pathOf(name));
     const error = await failure(createBox());
@@ -123,7 +123,7 @@ describe("an asset that is not the one its name says", () => {
   });
 
   it.each(NEEDED)("is refused by name when %s is cut short", async (name) => {
-    withoutSnapshots();
+    withoutBootImages();
     truncateSync(pathOf(name), Math.floor(statSync(pathOf(name)).size / 2));
     const error = await failure(createBox());
     expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED" });

@@ -20,7 +20,7 @@ const IMAGE = {
   baseBytes: IMAGE_CHUNK_BYTES + 1,
   baseSha256: "0".repeat(64),
   baseDownloadBytes: 1,
-  snapshots: [],
+  bootImages: [],
 };
 
 function sourceOf(read: AssetSource["read"], isHere: AssetSource["isHere"]): AssetSource {

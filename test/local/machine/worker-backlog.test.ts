@@ -66,7 +66,7 @@ async function runningMachine() {
             baseBytes: 0,
             baseSha256: "0".repeat(64),
             baseDownloadBytes: 0,
-            snapshots: [],
+            bootImages: [],
           },
         ],
       },

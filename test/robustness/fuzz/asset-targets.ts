@@ -8,14 +8,14 @@ import { IMAGE_CHUNK_BYTES, ImageChunks } from "../../../src/local/assets/image-
 import { readManifest } from "../../../src/local/assets/manifest.js";
 import { ImageCatalog } from "../../../src/local/boxes/image-catalog.js";
 import type { Host } from "../../../src/local/host/host.js";
-import { decodeTemplate } from "../../../src/local/machine/disk-template.js";
 import {
-  decodeSnapshot,
-  encodeSnapshot,
+  type BootImage,
+  decodeBootImage,
+  encodeBootImage,
   PAGE_BYTES,
-  type Snapshot,
   unpackPages,
-} from "../../../src/local/machine/snapshot.js";
+} from "../../../src/local/machine/boot-image.js";
+import { decodeTemplate } from "../../../src/local/machine/disk-template.js";
 import { join, type Mutator } from "./mutate.js";
 import { heldBytes, refusal, rule, type Taken, type Target } from "./target.js";
 
@@ -71,7 +71,7 @@ const MANIFEST = {
       baseBytes: IMAGE_BYTES,
       baseSha256: sha256(contents),
       baseDownloadBytes: 5000,
-      snapshots: [{ name: "tiny-1024", memoryMb: 1024, disk: "disk-8g", fingerprint: "0".repeat(64) }],
+      bootImages: [{ name: "tiny-1024", memoryMb: 1024, disk: "disk-8g", fingerprint: "0".repeat(64) }],
     },
   ],
 };
@@ -213,7 +213,7 @@ const chunkLists: Target = {
 
 const ID = "1".repeat(64);
 const MEMORY_MB = 1;
-const SNAPSHOT: Snapshot = {
+const BOOT_IMAGE: BootImage = {
   fingerprint: ID,
   memoryMb: MEMORY_MB,
   state: new Uint8Array(100).fill(1),
@@ -225,8 +225,8 @@ const SNAPSHOT: Snapshot = {
   continued: [1, 3],
 };
 const OTHER_ID = "2".repeat(64);
-const OTHER: Snapshot = {
-  ...SNAPSHOT,
+const OTHER: BootImage = {
+  ...BOOT_IMAGE,
   fingerprint: OTHER_ID,
   state: new Uint8Array(90).fill(1),
   pieces: [
@@ -234,21 +234,21 @@ const OTHER: Snapshot = {
     { page: 7, bytes: new Uint8Array(PAGE_BYTES).fill(8) },
   ],
 };
-const BOTH = encodeSnapshot(SNAPSHOT, OTHER);
+const BOTH = encodeBootImage(BOOT_IMAGE, OTHER);
 const HEADER_END = 12 + new DataView(BOTH.buffer).getUint32(8, true);
 const HEADER = JSON.parse(new TextDecoder().decode(BOTH.subarray(12, HEADER_END)));
 const memory = new Uint8Array(MEMORY_MB * 2 ** 20);
-/** What is wrong with a snapshot is told as the reason for a cold boot. */
+/** What is wrong with a boot image is told as the reason for a cold boot. */
 const isReason = (error: unknown) =>
   error instanceof Error && error.constructor === Error && error.message.startsWith("it");
 
-const snapshots: Target = {
-  name: "snapshots",
+const bootImages: Target = {
+  name: "boot images",
   run(mutator): Taken {
     const { random } = mutator;
     if (random.chance(0.05)) {
-      const back = [ID, OTHER_ID].map((id) => decodeSnapshot(BOTH, id, MEMORY_MB));
-      rule(isDeepStrictEqual(back, [SNAPSHOT, OTHER]), "a snapshot did not come back as it was");
+      const back = [ID, OTHER_ID].map((id) => decodeBootImage(BOTH, id, MEMORY_MB));
+      rule(isDeepStrictEqual(back, [BOOT_IMAGE, OTHER]), "a boot image did not come back as it was");
       return { accepted: true, held: heldBytes(back) };
     }
     const text = encoder.encode(JSON.stringify(random.chance(0.6) ? mutator.json(HEADER) : HEADER));
@@ -257,10 +257,10 @@ const snapshots: Target = {
     const bytes = random.chance(0.6) ? mutator.mutate(whole, [whole, text]) : whole;
     let held = 0;
     const error = refusal(() => {
-      const snapshot = decodeSnapshot(bytes, random.chance(0.5) ? ID : OTHER_ID, MEMORY_MB);
-      held = snapshot.state.buffer.byteLength;
-      rule(held <= bytes.byteLength, "the state is larger than the snapshot");
-      if (snapshot.pieces.length + snapshot.continued.length < 20) unpackPages(snapshot, memory);
+      const bootImage = decodeBootImage(bytes, random.chance(0.5) ? ID : OTHER_ID, MEMORY_MB);
+      held = bootImage.state.buffer.byteLength;
+      rule(held <= bytes.byteLength, "the state is larger than the boot image");
+      if (bootImage.pieces.length + bootImage.continued.length < 20) unpackPages(bootImage, memory);
     }, isReason);
     return { accepted: !error, held };
   },
@@ -289,4 +289,4 @@ const templates: Target = {
   },
 };
 
-export const ASSET_TARGETS: readonly Target[] = [assetFiles, chunkLists, snapshots, templates];
+export const ASSET_TARGETS: readonly Target[] = [assetFiles, chunkLists, bootImages, templates];

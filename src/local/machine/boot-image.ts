@@ -3,19 +3,19 @@ import { sha256Hex } from "../assets/assets.js";
 
 /**
  * A machine at rest. There are two kinds: "any", right after the agent has sent HELLO, fits a box with any disk; "new", with an empty
- * disk mounted, fits a box that begins with that disk, which is then part of the snapshot, and starts faster. Both are in one file, since they
+ * disk mounted, fits a box that begins with that disk, which is then part of the boot image, and starts faster. Both are in one file, since they
  * differ in some two hundred pages: the file that a box was created with is all that it needs to start again.
  *
  * The emulator's state is stored without the memory, and the pages of memory that are not zero apart from it, so that they go straight into the new machine's
  * memory and a zero page is never touched. The format: "BXSN", u32 version, u32 length of the header, the header as JSON; then for each machine the state, the
  * disk, the pages in order. Of the second machine only the difference to the first is stored, that of the state in blocks as large as pages.
  */
-export interface Snapshot {
+export interface BootImage {
   fingerprint: string;
   memoryMb: number;
   /** State of v86, without its memory. */
   state: Uint8Array;
-  /** The disk that goes with it, as a template (see disk-template.ts); empty in a snapshot that fits any. */
+  /** The disk that goes with it, as a template (see disk-template.ts); empty in a boot image that fits any. */
   disk: Uint8Array;
   /** Contents of the memory, except for pages that are zero or continued. */
   pieces: Piece[];
@@ -30,7 +30,7 @@ interface Piece {
   bytes: Uint8Array;
 }
 
-/** One machine in the header of a snapshot. Lists of pages are: first page, count, and so on, ascending. */
+/** One machine in the header of a boot image. Lists of pages are: first page, count, and so on, ascending. */
 interface MachineHeader {
   fingerprint: string;
   stateBytes: number;
@@ -47,13 +47,13 @@ interface MachineHeader {
 export const PAGE_BYTES = 4096;
 const MAGIC = 0x4e535842; // "BXSN"
 const VERSION = 2;
-/** Size of the records whose series {@link continuePage} continues: `struct page` of our kernel. Another size would only make snapshots larger. */
+/** Size of the records whose series {@link continuePage} continues: `struct page` of our kernel. Another size would only make boot images larger. */
 const RECORD_BYTES = 40;
 const PREFIX_BYTES = 12;
 
 /**
- * Returns a hash of everything that must be the same when a snapshot is made and when it is used. One that does not match is ignored, since
- * snapshots only make starts faster.
+ * Returns a hash of everything that must be the same when a boot image is made and when it is used. One that does not match is ignored, since
+ * boot images only make starts faster.
  */
 export function fingerprint(parts: {
   emulator: string;
@@ -62,7 +62,7 @@ export function fingerprint(parts: {
   kernel: string;
   initramfs: string;
   base: string;
-  /** Name of a new box's disk template; empty for a snapshot that fits any. */
+  /** Name of a new box's disk template; empty for a boot image that fits any. */
   disk: string;
 }): Promise<string> {
   const { emulator, memoryMb, devices, kernel, initramfs, base, disk } = parts;
@@ -70,25 +70,25 @@ export function fingerprint(parts: {
   return sha256Hex(new TextEncoder().encode(JSON.stringify(ordered)));
 }
 
-/** Joins two snapshots of one machine each. */
-export function joinSnapshots(first: Uint8Array, second: Uint8Array): Uint8Array {
+/** Joins two boot images of one machine each. */
+export function joinBootImages(first: Uint8Array, second: Uint8Array): Uint8Array {
   const [one, two] = [first, second].map((bytes) => {
     const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true);
     const { memoryMb, machines } = parseHeader(bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + headerBytes));
-    return decodeSnapshot(bytes, machines[0].fingerprint, memoryMb);
+    return decodeBootImage(bytes, machines[0].fingerprint, memoryMb);
   });
-  return encodeSnapshot(one!, two);
+  return encodeBootImage(one!, two);
 }
 
-/** Returns the bytes of a snapshot of one machine, or of two with the same memory, the second as its difference to the first. */
-export function encodeSnapshot(first: Snapshot, second?: Snapshot): Uint8Array {
+/** Returns the bytes of a boot image of one machine, or of two with the same memory, the second as its difference to the first. */
+export function encodeBootImage(first: BootImage, second?: BootImage): Uint8Array {
   const machines: MachineHeader[] = [];
   const parts: Uint8Array[] = [];
-  const add = (header: Partial<MachineHeader>, snapshot: Snapshot, state: Uint8Array[], pages: Piece[]) => {
+  const add = (header: Partial<MachineHeader>, bootImage: BootImage, state: Uint8Array[], pages: Piece[]) => {
     const runs: number[] = [];
     for (const { page, bytes } of pages) addPages(runs, page, bytes.byteLength / PAGE_BYTES);
-    const { fingerprint: id, continued, disk } = snapshot;
-    const sizes = { stateBytes: snapshot.state.byteLength, diskBytes: disk.byteLength };
+    const { fingerprint: id, continued, disk } = bootImage;
+    const sizes = { stateBytes: bootImage.state.byteLength, diskBytes: disk.byteLength };
     machines.push({ fingerprint: id, ...sizes, runs, continued, ...header });
     parts.push(...state, disk, ...pages.map(({ bytes }) => bytes));
   };
@@ -114,7 +114,7 @@ function blocksOf(state: Uint8Array): Map<number, Uint8Array> {
   return pagesOf({ pieces: [{ page: 0, bytes: padded }] });
 }
 
-function pagesOf({ pieces }: Pick<Snapshot, "pieces">): Map<number, Uint8Array> {
+function pagesOf({ pieces }: Pick<BootImage, "pieces">): Map<number, Uint8Array> {
   const pages = new Map<number, Uint8Array>();
   for (const { page, bytes } of pieces) {
     for (let at = 0; at < bytes.byteLength; at += PAGE_BYTES)
@@ -135,15 +135,15 @@ function differences(before: Map<number, Uint8Array>, after: Map<number, Uint8Ar
   return { kept, runs, changed };
 }
 
-/** Reads a snapshot. Throws an error with the reason unless `bytes` is complete and has a machine with this fingerprint and this much memory. */
-export function decodeSnapshot(
+/** Reads a boot image. Throws an error with the reason unless `bytes` is complete and has a machine with this fingerprint and this much memory. */
+export function decodeBootImage(
   bytes: Uint8Array,
   expectedFingerprint: string,
   expectedMemoryMb: number,
-): Snapshot {
+): BootImage {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.byteLength < PREFIX_BYTES || view.getUint32(0, true) !== MAGIC)
-    throw new Error("it is not a snapshot");
+    throw new Error("it is not a boot image");
   if (view.getUint32(4, true) !== VERSION) throw new Error("it is of another version");
   const headerEnd = PREFIX_BYTES + view.getUint32(8, true);
   if (headerEnd > bytes.byteLength) throw new Error("it is cut short");
@@ -254,7 +254,7 @@ function patchState(
 export function packPages(
   memory: Uint8Array,
   isZero: (page: number) => boolean,
-): Pick<Snapshot, "continued" | "pieces"> {
+): Pick<BootImage, "continued" | "pieces"> {
   const runs: number[] = [];
   const continued: number[] = [];
   const expected = new Uint8Array(2 * PAGE_BYTES);
@@ -273,8 +273,8 @@ export function packPages(
   return { continued, pieces };
 }
 
-/** Writes a snapshot's pages into memory that is all zero. */
-export function unpackPages({ pieces, continued }: Snapshot, memory: Uint8Array): void {
+/** Writes a boot image's pages into memory that is all zero. */
+export function unpackPages({ pieces, continued }: BootImage, memory: Uint8Array): void {
   for (const { page, bytes } of pieces) memory.set(bytes, page * PAGE_BYTES);
   // In ascending order, so that the page before a continued one is there.
   eachRun(continued, (first, count) => {
@@ -284,7 +284,7 @@ export function unpackPages({ pieces, continued }: Snapshot, memory: Uint8Array)
 
 /**
  * Fills a page by continuing the series of the records before it: each word changes from record to record as it did between the two before.
- * The kernel's table of free pages is such a series, and would otherwise be half of a snapshot.
+ * The kernel's table of free pages is such a series, and would otherwise be half of a boot image.
  */
 function continuePage(memory: Uint8Array, page: number): void {
   const words = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4);

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import {
-  decodeSnapshot,
-  encodeSnapshot,
+  decodeBootImage,
+  encodeBootImage,
   fingerprint,
-  joinSnapshots,
+  joinBootImages,
   PAGE_BYTES,
   packPages,
   unpackPages,
-} from "../../../src/local/machine/snapshot.js";
+} from "../../../src/local/machine/boot-image.js";
 
 const parts = {
   emulator: "e",
@@ -19,7 +19,7 @@ const parts = {
   disk: "",
 };
 const id = await fingerprint(parts);
-const snapshot = {
+const bootImage = {
   fingerprint: id,
   memoryMb: 1,
   state: Uint8Array.from([1, 2, 3]),
@@ -30,7 +30,7 @@ const snapshot = {
   ],
   continued: [1, 3],
 };
-const whole = encodeSnapshot(snapshot);
+const whole = encodeBootImage(bootImage);
 
 const otherId = "2".repeat(64);
 /** A machine like the one above: a byte of the state and a page are others, one page more, one less, one less of a pair. */
@@ -45,12 +45,12 @@ const other = {
   ],
   continued: [10, 2],
 };
-const both = encodeSnapshot(snapshot, other);
+const both = encodeBootImage(bootImage, other);
 const headerOf = (bytes: Uint8Array) => {
   const headerBytes = new DataView(bytes.buffer).getUint32(8, true);
   return JSON.parse(new TextDecoder().decode(bytes.subarray(12, 12 + headerBytes)));
 };
-/** The snapshot of both with another header. */
+/** The boot image of both with another header. */
 function withHeader(change: (machines: Record<string, unknown>[]) => void): Uint8Array {
   const header = headerOf(both);
   change(header.machines);
@@ -64,9 +64,9 @@ function withHeader(change: (machines: Record<string, unknown>[]) => void): Uint
   return bytes;
 }
 
-describe("snapshots", () => {
+describe("boot images", () => {
   it("come back as they were", () => {
-    expect(decodeSnapshot(whole, id, 1)).toEqual(snapshot);
+    expect(decodeBootImage(whole, id, 1)).toEqual(bootImage);
   });
 
   it("have another fingerprint when anything they depend on differs", async () => {
@@ -77,31 +77,31 @@ describe("snapshots", () => {
   });
 
   it("are refused when they were made for another machine", () => {
-    expect(() => decodeSnapshot(whole, "0".repeat(64), 1)).toThrow("another machine");
+    expect(() => decodeBootImage(whole, "0".repeat(64), 1)).toThrow("another machine");
   });
 
   it("are refused when they are of a machine with more memory, however well their pages fit that", () => {
-    const larger = { ...snapshot, memoryMb: 2 ** 40, continued: [6, 2 ** 47] };
-    expect(() => decodeSnapshot(encodeSnapshot(larger), id, 1)).toThrow("another machine");
+    const larger = { ...bootImage, memoryMb: 2 ** 40, continued: [6, 2 ** 47] };
+    expect(() => decodeBootImage(encodeBootImage(larger), id, 1)).toThrow("another machine");
   });
 
   it.each(["null", "7", "[]", '"x"', "{", ""])("are refused with the header %j", (header) => {
     const bytes = new TextEncoder().encode(`BXSN0000000\0${header}`);
     new DataView(bytes.buffer).setUint32(4, 2, true);
     new DataView(bytes.buffer).setUint32(8, header.length, true);
-    expect(() => decodeSnapshot(bytes, id, 1)).toThrow(/^it/);
+    expect(() => decodeBootImage(bytes, id, 1)).toThrow(/^it/);
   });
 
   it("are refused wherever they are cut short", () => {
     for (let length = 0; length < whole.byteLength; length += length < 300 ? 1 : 997) {
-      expect(() => decodeSnapshot(whole.slice(0, length), id, 1)).toThrow();
+      expect(() => decodeBootImage(whole.slice(0, length), id, 1)).toThrow();
     }
   });
 
   it("are refused with bytes left over", () => {
     const longer = new Uint8Array(whole.byteLength + 1);
     longer.set(whole);
-    expect(() => decodeSnapshot(longer, id, 1)).toThrow("cut short");
+    expect(() => decodeBootImage(longer, id, 1)).toThrow("cut short");
   });
 
   it.each([[[0, 1, 0, 1]], [[255, 2]], [[-1, 1]], [[0, 1.5]], [[0]], [[5, 2, 0, 1]]])(
@@ -117,24 +117,24 @@ describe("snapshots", () => {
         const bytes = withHeader((machines) => {
           machines[machine]![key] = list;
         });
-        for (const wanted of [id, otherId]) expect(() => decodeSnapshot(bytes, wanted, 1)).toThrow(/^it/);
+        for (const wanted of [id, otherId]) expect(() => decodeBootImage(bytes, wanted, 1)).toThrow(/^it/);
       }
     },
   );
 });
 
-describe("snapshots of two machines", () => {
+describe("boot images of two machines", () => {
   it("give back both, and hold only what differs of the second", () => {
-    expect(decodeSnapshot(both, id, 1)).toEqual(snapshot);
-    expect(decodeSnapshot(both, otherId, 1)).toEqual(other);
+    expect(decodeBootImage(both, id, 1)).toEqual(bootImage);
+    expect(decodeBootImage(both, otherId, 1)).toEqual(other);
     expect(headerOf(both).machines[1]).toMatchObject({ kept: [6, 1], runs: [9, 1], stateRuns: [0, 1] });
-    expect(joinSnapshots(whole, encodeSnapshot(other))).toEqual(both);
+    expect(joinBootImages(whole, encodeBootImage(other))).toEqual(both);
   });
 
   it("are refused wherever they are cut short, for both", () => {
     for (let length = 0; length < both.byteLength; length += length < 500 ? 1 : 997)
       for (const wanted of [id, otherId])
-        expect(() => decodeSnapshot(both.slice(0, length), wanted, 1)).toThrow();
+        expect(() => decodeBootImage(both.slice(0, length), wanted, 1)).toThrow();
   });
 
   it.each([
@@ -144,7 +144,7 @@ describe("snapshots of two machines", () => {
     ["has a state of no size", { stateBytes: null }],
   ])("are refused when the second %s", (_, change) => {
     const bytes = withHeader((machines) => Object.assign(machines[1]!, change));
-    expect(() => decodeSnapshot(bytes, otherId, 1)).toThrow(/^it/);
+    expect(() => decodeBootImage(bytes, otherId, 1)).toThrow(/^it/);
   });
 
   it.each([0, 3])("are refused when there are %i machines", (count) => {
@@ -152,7 +152,7 @@ describe("snapshots of two machines", () => {
       const [one] = machines;
       machines.splice(0, 2, ...Array.from({ length: count }, () => one!));
     });
-    expect(() => decodeSnapshot(bytes, id, 1)).toThrow("header");
+    expect(() => decodeBootImage(bytes, id, 1)).toThrow("header");
   });
 });
 
@@ -168,12 +168,12 @@ describe("pages", () => {
       continued: [2, 3],
     });
     const restored = new Uint8Array(memory.byteLength);
-    unpackPages({ ...snapshot, ...packed }, restored);
+    unpackPages({ ...bootImage, ...packed }, restored);
     expect(restored).toEqual(memory);
   });
 
   it.each([[[0, 1]], [[1]], [[255, 2]]])("are refused when the list of continued ones is %j", (continued) => {
-    expect(() => decodeSnapshot(encodeSnapshot({ ...snapshot, continued }), id, 1)).toThrow();
+    expect(() => decodeBootImage(encodeBootImage({ ...bootImage, continued }), id, 1)).toThrow();
   });
 
   it("come back where they were, and zero ones are not kept", () => {
@@ -189,7 +189,7 @@ describe("pages", () => {
       [10, 1],
     ]);
     const restored = new Uint8Array(memory.byteLength);
-    unpackPages({ ...snapshot, ...packed }, restored);
+    unpackPages({ ...bootImage, ...packed }, restored);
     expect(restored).toEqual(memory);
   });
 });

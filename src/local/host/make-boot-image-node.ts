@@ -3,18 +3,18 @@ import { Assets } from "../assets/assets.js";
 import { readManifest } from "../assets/manifest.js";
 import type { Guest } from "../guest/guest.js";
 import { runCommand } from "../guest/run-command.js";
+import { joinBootImages } from "../machine/boot-image.js";
 import { BOX_DISK_BYTES } from "../machine/disk.js";
-import { joinSnapshots } from "../machine/snapshot.js";
 import { GuestMachine } from "./guest-machine.js";
 import { nodeHost } from "./host-node.js";
 
 const PING_DEADLINE_MS = 10_000;
 
 /**
- * Boots an image cold and returns the bytes of a snapshot of two machines: one for a new box, and one for a box with any disk. Commands of `warmUp`
+ * Boots an image cold and returns the bytes of a boot image of two machines: one for a new box, and one for a box with any disk. Commands of `warmUp`
  * are run first, so that the programs which people start first are in the guest's memory. For the build.
  */
-export async function makeSnapshots(options: {
+export async function makeBootImages(options: {
   assets: string;
   image: string;
   memoryMb: number;
@@ -36,7 +36,7 @@ export async function makeSnapshots(options: {
         diskBytes: BOX_DISK_BYTES,
         manifest: assets.manifest,
         assets: options.assets,
-        forSnapshot: true,
+        forBootImage: true,
       },
       assets.compile("v86.wasm"),
     );
@@ -45,7 +45,7 @@ export async function makeSnapshots(options: {
     const any = await machine.save({ withDisk: false });
     await guest.prepare();
     await warmUp(guest, options.warmUp);
-    return joinSnapshots(await machine.save({ withDisk: true }), any);
+    return joinBootImages(await machine.save({ withDisk: true }), any);
   } finally {
     await machine.kill();
   }
