@@ -57,7 +57,7 @@ export function fakeBackend(
     rawSha256: createHash("sha256").update(EMPTY_WASM).digest("hex"),
   };
   const manifest = {
-    version: 3,
+    version: 4,
     files: { "v86.wasm": file },
     images: [
       {

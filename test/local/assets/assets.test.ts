@@ -35,7 +35,7 @@ function sourceOf(files: Record<string, Uint8Array | string>): AssetSource {
 }
 
 function manifest(thing: object = entry): string {
-  return JSON.stringify({ version: 3, files: { thing }, images: [] });
+  return JSON.stringify({ version: 4, files: { thing }, images: [] });
 }
 
 async function open(files: Record<string, Uint8Array | string>): Promise<Assets> {

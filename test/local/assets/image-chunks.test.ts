@@ -43,7 +43,7 @@ function assetsWith(lengths: readonly number[]): Assets {
     async () => packed,
     async () => true,
   );
-  return new Assets(source, { version: 3, files: { list: entry }, images: [IMAGE] });
+  return new Assets(source, { version: 4, files: { list: entry }, images: [IMAGE] });
 }
 
 it("a list of chunks says how much to read of each, and how much is in it", async () => {
@@ -96,7 +96,7 @@ async function imageOf(count: number) {
   };
   const source = sourceOf(read, async (file) => here.has(file));
   const image = { ...IMAGE, baseBytes: count * IMAGE_CHUNK_BYTES };
-  const assets = new Assets(source, { version: 3, files: { list: entry }, images: [image] });
+  const assets = new Assets(source, { version: 4, files: { list: entry }, images: [image] });
   const chunks = await ImageChunks.open(assets, image);
   const troubles: ImageTrouble[] = [];
   chunks.onTrouble = (trouble) => troubles.push(trouble);

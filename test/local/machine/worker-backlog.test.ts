@@ -54,7 +54,7 @@ async function runningMachine() {
       diskBytes: 1,
       assets: "memory:",
       manifest: {
-        version: 3,
+        version: 4,
         files: Object.fromEntries(names.map((name) => [name, file])),
         images: [
           {

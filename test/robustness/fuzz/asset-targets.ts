@@ -54,7 +54,7 @@ function listed(file: string, raw: Uint8Array) {
 
 const NAMES = ["tiny.chunks", "v86.wasm", "disk-8g", "tiny-1024"];
 const MANIFEST = {
-  version: 3,
+  version: 4,
   files: {
     "tiny.chunks": listed("tiny.chunks.0.bin", base),
     "v86.wasm": listed("v86.wasm.0.bin", encoder.encode("emulator")),
@@ -191,7 +191,7 @@ const chunkLists: Target = {
     source.read = async (file, options) => (file === "own.bin" ? packed : read(file, options));
     try {
       const chunks = await ImageChunks.open(
-        new Assets(source, { version: 3, files: { own: entry }, images: [image] }),
+        new Assets(source, { version: 4, files: { own: entry }, images: [image] }),
         image,
       );
       if (image.baseBytes === 0) return { accepted: true };
