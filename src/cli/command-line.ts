@@ -1,38 +1,12 @@
 import { parseArgs } from "node:util";
-
-export const USAGE = `Usage: boxrun run [OPTIONS] IMAGE -- COMMAND [ARGUMENT...]
-       boxrun serve [--host HOST] [--port PORT] [--socket PATH] [--token TOKEN] [--state DIR]
-                    [--allow-origin ORIGIN]
-       boxrun pull IMAGE
-       boxrun images [--server SERVER] [--token TOKEN]
-       boxrun --version
-
-run: COMMAND in a new box of IMAGE, with this terminal's input and outputs; exits with its code.
-Ctrl-C cancels it. 124: --timeout was over. 125: boxrun itself failed. 126, 127: COMMAND could not be
-run, was not found. A BoxRun server is used if one answers, else the box is emulated here.
-
-serve: the BoxRun HTTP API over boxes emulated here, which outlive it. On 127.0.0.1:9090 unless told
-otherwise; BOXRUN_HOST, BOXRUN_PORT, BOXRUN_SOCKET and BOXRUN_TOKEN are used where an option is
-missing. Ctrl-C stops the boxes, with their disks kept. Pages of ORIGIN (https://example.com) may use it;
-may be given many times.
-
-pull: fetches all of IMAGE to this machine, so that boxes emulated here need no network.
-
-Options of run:
-  --memory MB       memory of the box, in MiB (default 1024; 256 and 1024 start fastest)
-  --disk GB         size of the box's disk, in GiB (default 8)
-  -e, --env NAME=VALUE
-                    an environment variable; may be given many times
-  -w, --workdir DIR where COMMAND starts (default /root)
-  --timeout MS      end COMMAND after this long
-  --server SERVER   this BoxRun server and no other: http://HOST:PORT, https://HOST or unix:PATH
-  --token TOKEN     what the server wants; better in BOXRUN_TOKEN, which is not in the list of processes
-  -h, --help        this text
-  --version         the version of boxrun
-`;
-
-/** The error of a command line that makes no sense. The message says why. */
-export class UsageError extends Error {}
+import {
+  MAX_PORT,
+  parseInteger,
+  parseOrigin,
+  parseServer,
+  parseVariable,
+  UsageError,
+} from "./option-values.js";
 
 /** Options that name a server. Without them, the client looks for one. */
 export interface ServerOptions {
@@ -69,98 +43,66 @@ export type CliCommand =
   | ({ name: "images" } & ServerOptions)
   | { name: "help" | "version" };
 
-const OPTIONS_OF = new Map([
-  ["run", ["memory", "disk", "env", "workdir", "timeout", "server", "token"]],
-  ["serve", ["host", "port", "socket", "token", "state", "allow-origin"]],
-  ["pull", []],
-  ["images", ["server", "token"]],
-]);
+/** All options, whichever command takes them: they may stand before its name. */
+const OPTIONS = {
+  memory: { type: "string" },
+  disk: { type: "string" },
+  env: { type: "string", short: "e", multiple: true },
+  workdir: { type: "string", short: "w" },
+  timeout: { type: "string" },
+  host: { type: "string" },
+  port: { type: "string" },
+  socket: { type: "string" },
+  server: { type: "string" },
+  token: { type: "string" },
+  state: { type: "string" },
+  "allow-origin": { type: "string", multiple: true },
+  help: { type: "boolean", short: "h" },
+  version: { type: "boolean" },
+} as const;
+
+type Values = ReturnType<typeof parseOptions>["values"];
+
+/** Arguments of a command, without its name. */
+interface Arguments {
+  values: Values;
+  /** Arguments before "--" that are not options. */
+  operands: string[];
+  /** Arguments after "--"; undefined when there is none. */
+  rest: string[] | undefined;
+}
+
+/** The commands: the options that each takes, and its parser. */
+const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Arguments) => CliCommand }> = {
+  run: { takes: ["memory", "disk", "env", "workdir", "timeout", "server", "token"], parse: parseRun },
+  serve: { takes: ["host", "port", "socket", "token", "state", "allow-origin"], parse: parseServe },
+  pull: { takes: [], parse: parsePull },
+  images: { takes: ["server", "token"], parse: parseImages },
+};
 
 /** Parses the arguments after the name of the program. @throws {UsageError} when they make no sense */
 export function parseCommandLine(args: string[]): CliCommand {
   const separator = args.indexOf("--");
-  const own = separator < 0 ? args : args.slice(0, separator);
-  const { values, positionals } = parseOptions(own, separator >= 0);
-  const [name, ...rest] = positionals;
-  const operands = separator < 0 ? rest : [...rest, ...args.slice(separator + 1)];
+  const rest = separator < 0 ? undefined : args.slice(separator + 1);
+  const { values, positionals } = parseOptions(rest ? args.slice(0, separator) : args, rest !== undefined);
+  const [name, ...operands] = positionals;
   if (values.help || name === "help") return { name: "help" };
   if (values.version) return { name: "version" };
-  if (name === undefined) throw new UsageError("which command?");
-  const takes = OPTIONS_OF.get(name);
-  if (!takes) throw new UsageError(`there is no command ${name}`);
-  requireValues(name, takes, values);
-  if (name === "pull") {
-    const [image, ...beyond] = operands;
-    if (image === undefined) throw new UsageError("pull needs an image");
-    if (beyond.length > 0) throw new UsageError(`pull takes one image, got ${[image, ...beyond].join(" ")}`);
-    return { name, image };
+  if (name === undefined) throw new UsageError("expected a command: run, serve, pull or images");
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command) throw new UsageError(`there is no command ${name}`);
+  for (const [option, value] of Object.entries(values)) {
+    if (!command.takes.includes(option as keyof Values))
+      throw new UsageError(`${name} does not take --${option}`);
+    // Usually a variable of the shell that is not set.
+    if (value === "") throw new UsageError(`--${option} must not be empty`);
   }
-  if (name !== "run" && operands.length > 0) throw new UsageError(`${name} takes no argument`);
-  if (name === "images") return { name, ...parseServer(values) };
-  if (name === "serve") {
-    const { host, port, socket, token, state, "allow-origin": origins } = values;
-    return {
-      name: "serve",
-      ...(host !== undefined && { host }),
-      ...(port !== undefined && { port: parsePort(port) }),
-      ...(socket !== undefined && { socketPath: socket }),
-      ...(token !== undefined && { token }),
-      ...(state !== undefined && { state }),
-      ...(origins && { allowOrigins: origins.map(parseOrigin) }),
-    };
-  }
-
-  const [image, ...beyond] = rest;
-  if (image === undefined) throw new UsageError("run needs an image");
-  if (beyond.length > 0)
-    throw new UsageError(`put -- before the command: boxrun run ${image} -- ${beyond.join(" ")}`);
-  const cmd = separator < 0 ? [] : args.slice(separator + 1);
-  if (cmd.length === 0) throw new UsageError(`run needs a command: boxrun run ${image} -- COMMAND`);
-  return {
-    name: "run",
-    image,
-    cmd,
-    ...parseServer(values),
-    box: {
-      env: Object.fromEntries((values.env ?? []).map(parseVariable)),
-      ...(values.memory !== undefined && { memoryMb: parseNumber("memory", values.memory) }),
-      ...(values.disk !== undefined && { diskSizeGb: parseNumber("disk", values.disk) }),
-      ...(values.workdir !== undefined && { workdir: values.workdir }),
-    },
-    ...(values.timeout !== undefined && { timeoutMs: parseNumber("timeout", values.timeout) }),
-  };
-}
-
-type Options = ReturnType<typeof parseOptions>["values"];
-
-function parseServer({ server, token }: Options): ServerOptions {
-  if (server !== undefined && !/^(https?:\/\/|unix:)./.test(server))
-    throw new UsageError(`--server takes http://HOST:PORT, https://HOST or unix:PATH, and ${server} is none`);
-  return { ...(server !== undefined && { server }), ...(token !== undefined && { token }) };
+  return command.parse({ values, operands, rest });
 }
 
 function parseOptions(args: string[], separated: boolean) {
   try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        memory: { type: "string" },
-        disk: { type: "string" },
-        env: { type: "string", short: "e", multiple: true },
-        workdir: { type: "string", short: "w" },
-        timeout: { type: "string" },
-        host: { type: "string" },
-        port: { type: "string" },
-        socket: { type: "string" },
-        server: { type: "string" },
-        token: { type: "string" },
-        state: { type: "string" },
-        "allow-origin": { type: "string", multiple: true },
-        help: { type: "boolean", short: "h" },
-        version: { type: "boolean" },
-      },
-    });
+    return parseArgs({ args, allowPositionals: true, options: OPTIONS });
   } catch (error) {
     // An unknown option may belong to the command: "boxrun run tiny ls -l".
     if (args[0] === "run" && !separated)
@@ -170,33 +112,62 @@ function parseOptions(args: string[], separated: boolean) {
   }
 }
 
-/** Refuses unknown and empty options. An empty one is usually an unset variable of the shell. */
-function requireValues(name: string, takes: readonly string[], values: Options): void {
-  for (const [option, value] of Object.entries(values)) {
-    if (!takes.includes(option)) throw new UsageError(`${name} takes no --${option}`);
-    if (value === "") throw new UsageError(`--${option} is empty: is a variable not set?`);
-  }
+function parseRun({ values, operands, rest = [] }: Arguments): RunCommand {
+  const [image, ...beyond] = operands;
+  if (image === undefined) throw new UsageError("run needs an image");
+  if (beyond.length > 0)
+    throw new UsageError(`put -- before the command: boxrun run ${image} -- ${beyond.join(" ")}`);
+  if (rest.length === 0) throw new UsageError(`run needs a command: boxrun run ${image} -- COMMAND`);
+  const { memory, disk, workdir, timeout, env = [] } = values;
+  return {
+    name: "run",
+    image,
+    cmd: rest,
+    ...serverOptions(values),
+    box: {
+      env: Object.fromEntries(env.map(parseVariable)),
+      ...(memory !== undefined && { memoryMb: parseInteger("--memory", memory) }),
+      ...(disk !== undefined && { diskSizeGb: parseInteger("--disk", disk) }),
+      ...(workdir !== undefined && { workdir }),
+    },
+    ...(timeout !== undefined && { timeoutMs: parseInteger("--timeout", timeout) }),
+  };
 }
 
-function parseNumber(option: string, text: string): number {
-  if (!/^\d+$/.test(text)) throw new UsageError(`--${option} must be an integer, got ${text}`);
-  return Number(text);
+function parseServe(args: Arguments): ServeCommand {
+  refuseOperands("serve", args);
+  const { host, port, socket, token, state, "allow-origin": origins } = args.values;
+  return {
+    name: "serve",
+    ...(host !== undefined && { host }),
+    ...(port !== undefined && { port: parseInteger("--port", port, MAX_PORT) }),
+    ...(socket !== undefined && { socketPath: socket }),
+    ...(token !== undefined && { token }),
+    ...(state !== undefined && { state }),
+    ...(origins && { allowOrigins: origins.map(parseOrigin) }),
+  };
 }
 
-function parsePort(text: string): number {
-  const port = parseNumber("port", text);
-  if (port > 65_535) throw new UsageError(`--port must be an integer from 0 to 65535, got ${text}`);
-  return port;
+function parsePull({ operands, rest = [] }: Arguments): CliCommand {
+  const images = [...operands, ...rest];
+  if (images[0] === undefined) throw new UsageError("pull needs an image");
+  if (images.length > 1) throw new UsageError(`pull takes one image, got ${images.join(" ")}`);
+  return { name: "pull", image: images[0] };
 }
 
-/** Returns an origin as a browser sends it; any other form would allow nobody. */
-function parseOrigin(text: string): string {
-  if (URL.canParse(text) && new URL(text).origin === text) return text;
-  throw new UsageError(`--allow-origin takes an origin, as https://example.com, and ${text} is none`);
+function parseImages(args: Arguments): CliCommand {
+  refuseOperands("images", args);
+  return { name: "images", ...serverOptions(args.values) };
 }
 
-function parseVariable(text: string): [string, string] {
-  const at = text.indexOf("=");
-  if (at < 1) throw new UsageError(`--env must be NAME=VALUE, got ${text}`);
-  return [text.slice(0, at), text.slice(at + 1)];
+function serverOptions({ server, token }: Values): ServerOptions {
+  return {
+    ...(server !== undefined && { server: parseServer(server) }),
+    ...(token !== undefined && { token }),
+  };
+}
+
+function refuseOperands(name: string, { operands, rest = [] }: Arguments): void {
+  const [first] = [...operands, ...rest];
+  if (first !== undefined) throw new UsageError(`${name} takes no arguments, got ${first}`);
 }

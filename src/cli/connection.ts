@@ -19,9 +19,9 @@ export async function openClient({ server, token }: ServerOptions): Promise<BoxR
       refused.status === 403
         ? refused.outcome
         : given === undefined
-          ? "it wants a token, by --token or BOXRUN_TOKEN"
-          : "it does not take this token";
-    const line = `boxrun: not on the server at ${refused.place}, but on this machine: ${why}`;
+          ? "it requires a token: set --token or BOXRUN_TOKEN"
+          : "it refused the token";
+    const line = `boxrun: running on this machine, not on the server at ${refused.place}: ${why}`;
     await print(process.stderr, `${printable(line)}\n`);
   }
   return client;

@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 import { readFile } from "node:fs/promises";
 import { isBoxRunError } from "../index.js";
-import { parseCommandLine, USAGE, UsageError } from "./command-line.js";
+import { parseCommandLine } from "./command-line.js";
 import { openClient } from "./connection.js";
+import { UsageError } from "./option-values.js";
 import { OutputError, print, printable } from "./output.js";
 import { pullCommand } from "./pull.js";
 import { EXIT, runCommand } from "./run.js";
+import { USAGE } from "./usage.js";
 
 async function main(args: string[]): Promise<number> {
   const command = parseCommandLine(args);
@@ -43,7 +45,7 @@ async function readVersion(): Promise<string> {
 function report(thrown: unknown): number {
   const error = firstOf(thrown);
   if (error instanceof UsageError) {
-    process.stderr.write(`boxrun: ${error.message}\nboxrun --help shows how\n`);
+    process.stderr.write(`boxrun: ${error.message}\nRun "boxrun --help" for usage.\n`);
     return EXIT.usage;
   }
   if (error instanceof OutputError) {

@@ -3,7 +3,7 @@ export class OutputError extends Error {
   readonly code: string | undefined;
 
   constructor(cause: NodeJS.ErrnoException) {
-    super(`cannot write its output: ${cause.message}`, { cause });
+    super(`cannot write the output: ${cause.message}`, { cause });
     this.code = cause.code;
   }
 }

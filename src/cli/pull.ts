@@ -24,7 +24,7 @@ export async function pullCommand({ image }: { image: string }): Promise<number>
   } finally {
     if (shown) show("");
   }
-  await print(process.stderr, `boxrun: all of ${image} is here, ${megabytes(loaded)} MB\n`);
+  await print(process.stderr, `boxrun: downloaded ${image}, ${megabytes(loaded)} MB\n`);
   return 0;
 }
 

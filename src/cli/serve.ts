@@ -2,6 +2,7 @@ import { createLocalBackend } from "boxrun/local";
 import type { RunningServer } from "../node.js";
 import { serve } from "../server/node/serve.js";
 import type { ServeCommand } from "./command-line.js";
+import { MAX_PORT, parseInteger } from "./option-values.js";
 import { print } from "./output.js";
 import { EXIT } from "./run.js";
 
@@ -11,7 +12,7 @@ export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv
   const backend = createLocalBackend(state === undefined ? {} : { state });
   let server: RunningServer | undefined;
   try {
-    // Heard from now on: a signal while it starts ends it as well.
+    // Listened to from now on, since a signal may arrive during the start.
     const stopped = untilSignal();
     server = await serve(backend, {
       ...(host !== undefined && { host }),
@@ -20,22 +21,22 @@ export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv
       ...(token !== undefined && { token }),
       ...(allowOrigins && { allowOrigins }),
     });
-    for (const address of server.addresses)
-      await print(process.stdout, `boxrun serves boxes at ${address}\n`);
+    for (const address of server.addresses) await print(process.stdout, `boxrun: listening on ${address}\n`);
     await stopped;
   } finally {
-    // The boxes first: who follows a command sees how it ends, and not a server that is gone.
+    // The boxes first, so that clients still receive the end of their commands.
     await backend.close();
     await server?.close();
   }
   return 0;
 }
 
-/** Options come first; where they are silent, what every BoxRun program listens to. */
+/** Adds what the environment says, for options that are not given. */
 function withEnvironment(command: ServeCommand, env: NodeJS.ProcessEnv): ServeCommand {
   const socketPath = command.socketPath ?? env["BOXRUN_SOCKET"];
   const host = command.host ?? env["BOXRUN_HOST"];
-  const port = command.port ?? (env["BOXRUN_PORT"] ? Number(env["BOXRUN_PORT"]) : undefined);
+  const named = env["BOXRUN_PORT"];
+  const port = command.port ?? (named ? parseInteger("BOXRUN_PORT", named, MAX_PORT) : undefined);
   const token = command.token ?? env["BOXRUN_TOKEN"];
   return {
     ...command,

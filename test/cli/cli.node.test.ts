@@ -146,7 +146,7 @@ describe("boxrun", () => {
   it("says that an image is all here once it has been pulled, and what it takes", async () => {
     const { code, stdout, stderr } = await boxrun(["pull", "tiny"]).ended;
     expect([code, stdout]).toEqual([0, ""]);
-    expect(stderr).toMatch(/^boxrun: all of tiny is here, [1-9]\d*\.\d MB\n$/);
+    expect(stderr).toMatch(/^boxrun: downloaded tiny, [1-9]\d*\.\d MB\n$/);
   });
 
   it.each([
@@ -159,26 +159,26 @@ describe("boxrun", () => {
     [["run", "--", "true"], 2, /run needs an image/],
     [["run", "--memory", "x", "tiny", "--", "true"], 2, /--memory/],
     [["run", "--no-such", "tiny", "--", "true"], 2, /no-such/],
-    [["run", "--memory", "", "tiny", "--", "true"], 2, /--memory is empty/],
+    [["run", "--memory", "", "tiny", "--", "true"], 2, /--memory must not be empty/],
     [["pull"], 2, /pull needs an image/],
     [["pull", "tiny", "debian"], 2, /pull takes one image/],
-    [["images", "extra"], 2, /images takes no argument/],
-    [["images", "--", "extra"], 2, /images takes no argument/],
-    [["serve", "extra"], 2, /serve takes no argument/],
-    [["serve", "--token", ""], 2, /--token is empty/],
-    [["serve", "--socket", ""], 2, /--socket is empty/],
-    [["pull", "--server", "http://127.0.0.1:9090", "tiny"], 2, /pull takes no --server/],
-    [["run", "--server", "127.0.0.1:9090", "tiny", "--", "true"], 2, /--server takes http/],
+    [["images", "extra"], 2, /images takes no arguments, got extra/],
+    [["images", "--", "extra"], 2, /images takes no arguments, got extra/],
+    [["serve", "extra"], 2, /serve takes no arguments, got extra/],
+    [["serve", "--token", ""], 2, /--token must not be empty/],
+    [["serve", "--socket", ""], 2, /--socket must not be empty/],
+    [["pull", "--server", "http://127.0.0.1:9090", "tiny"], 2, /pull does not take --server/],
+    [["run", "--server", "127.0.0.1:9090", "tiny", "--", "true"], 2, /--server must be http/],
     [["run", "--server", "http://127.0.0.1:59873", "tiny", "--", "true"], 125, /CONNECTION_FAILED/],
-    [["serve", "--allow-origin", "https://example.com/"], 2, /--allow-origin takes an origin/],
+    [["serve", "--allow-origin", "https://example.com/"], 2, /--allow-origin must be an origin/],
     [["fly"], 2, /no command fly/],
-    [[], 2, /which command/],
+    [[], 2, /expected a command/],
   ])("says what is wrong with %j", async (args, code, why) => {
     const result = await boxrun(args, "").ended;
     expect(result.code).toBe(code);
     expect(result.stderr).toMatch(why);
     expect(result.stdout).toBe("");
-    const hint = code === 2 ? "boxrun --help shows how\n" : "";
+    const hint = code === 2 ? 'Run "boxrun --help" for usage\\.\n' : "";
     expect(result.stderr).toMatch(new RegExp(`^boxrun: .*\n${hint}$`));
   });
 

@@ -87,7 +87,7 @@ describe("boxrun serve", () => {
   });
 
   it("says where it is, and answers only to this machine's names and its own origin", async () => {
-    expect(server.line).toMatch(/^boxrun serves boxes at http:\/\/127\.0\.0\.1:\d+\n$/);
+    expect(server.line).toMatch(/^boxrun: listening on http:\/\/127\.0\.0\.1:\d+\n$/);
     expect((await ask(server.url, "/v1/info")).status).toBe(200);
     expect((await ask(server.url, "/v1/info", { headers: { host: "evil.example" } })).status).toBe(403);
     const foreign = { origin: "https://evil.example", "content-type": "text/plain" };
@@ -326,10 +326,10 @@ describe("boxrun serve", () => {
     expect(readFileSync(file, "utf8")).toBe("mine");
   });
 
-  it("says in one line that $BOXRUN_PORT is no port", async () => {
+  it("says in one line that $BOXRUN_PORT is not a port", async () => {
     const refused = await startWith({ BOXRUN_PORT: "http" });
-    expect(refused.line).toMatch(/^boxrun: the port must be a number.*VALIDATION_ERROR\]\n$/);
-    expect(await refused.ended).toBe(125);
+    expect(refused.line).toMatch(/^boxrun: BOXRUN_PORT must be an integer from 0 to 65535, got http\n/);
+    expect(await refused.ended).toBe(2);
   });
 
   it("is used by boxrun run with its token, and not passed over in silence without", async () => {
@@ -348,9 +348,11 @@ describe("boxrun serve", () => {
       stderr: expect.stringMatching(/^boxrun: .*token is needed.*\n$/),
     };
     expect(await run({}, ...named)).toEqual(refused);
-    const notice = new RegExp(`^boxrun: not on the server at http://${host}, but on this machine: .*\\n$`);
+    const notice = new RegExp(
+      `^boxrun: running on this machine, not on the server at http://${host}: .*\\n$`,
+    );
     for (const [token, why] of [
-      ["", "wants a token, by --token or BOXRUN_TOKEN"],
+      ["", "requires a token: set --token or BOXRUN_TOKEN"],
       ["wrong", "does not take this token"],
     ] as const) {
       const { stderr, ...rest } = await run({ BOXRUN_TOKEN: token });

@@ -1,0 +1,31 @@
+/** The error of a command line that makes no sense. The message says why. */
+export class UsageError extends Error {}
+
+export const MAX_PORT = 65_535;
+
+/** Parses an integer of at least 0; `name` is that of the option or variable. @throws {UsageError} */
+export function parseInteger(name: string, text: string, max = Number.MAX_SAFE_INTEGER): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value <= max) return value;
+  const range = max === Number.MAX_SAFE_INTEGER ? "" : ` from 0 to ${max}`;
+  throw new UsageError(`${name} must be an integer${range}, got ${text}`);
+}
+
+/** Checks the address of a server. @throws {UsageError} */
+export function parseServer(text: string): string {
+  if (/^(https?:\/\/|unix:)./.test(text)) return text;
+  throw new UsageError(`--server must be http://HOST:PORT, https://HOST or unix:PATH, got ${text}`);
+}
+
+/** Checks that an origin has the form in which browsers send it; any other form would allow nobody. @throws {UsageError} */
+export function parseOrigin(text: string): string {
+  if (URL.canParse(text) && new URL(text).origin === text) return text;
+  throw new UsageError(`--allow-origin must be an origin such as https://example.com, got ${text}`);
+}
+
+/** Parses an environment variable. @throws {UsageError} */
+export function parseVariable(text: string): [name: string, value: string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new UsageError(`--env must be NAME=VALUE, got ${text}`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
