@@ -18,14 +18,14 @@ export {
   type ErrorDetails,
   isBoxRunError,
 } from "./backend/errors.js";
-export {
-  type AttachOptions,
-  BoxHandle,
-  type Download,
-  type DownloadOptions,
-  type StartOptions,
-  type UploadOptions,
-} from "./client/box.js";
+export { BoxHandle } from "./client/box.js";
+export type {
+  AttachOptions,
+  Download,
+  DownloadOptions,
+  StartOptions,
+  UploadOptions,
+} from "./client/box-options.js";
 export type { CreateOptions, RunOptions, Tried } from "./client/client.js";
 export type { Source } from "./exec/byte-source.js";
 export type { Command, CommandOptions, ExecOptions, ExecStreamOptions } from "./exec/exec.js";

@@ -1,4 +1,4 @@
-import { isWellFormed } from "../util/well-formed.js";
+import { pathFault } from "../contract/paths.js";
 import { invalid } from "./errors.js";
 
 /** An absolute path in a box: text, or bytes for names that are not UTF-8. */
@@ -6,32 +6,23 @@ export type BoxPath = string | Uint8Array;
 
 const SLASH = 47;
 
-/** Checks that a text is an absolute path in a box. @throws {BoxRunError} VALIDATION_ERROR when it is not */
-export function requireAbsolute(path: string): void {
-  if (typeof path !== "string") throw invalid(`a path must be text, got ${typeof path}`);
-  if (!isWellFormed(path))
-    throw invalid(
-      `the path ${JSON.stringify(path)} has half a surrogate pair in it, which no file name can have`,
-      "box.files takes names as bytes",
-    );
-  if (!path.startsWith("/")) throw notAbsolute(path);
-  if (path.includes("\0")) throw withZero();
+/** Checks that a text is an absolute path in a box; `name` is that of the option. @throws {BoxRunError} VALIDATION_ERROR when it is not */
+export function requireAbsolute(path: string, name = "path"): void {
+  if (typeof path !== "string") throw invalid(`${name} must be text, got ${typeof path}`);
+  const fault = pathFault(path);
+  if (fault) throw invalid(`${name} ${fault}, got ${JSON.stringify(path)}`);
 }
 
 /** Returns a path as bytes, without slashes at its end. @throws {BoxRunError} VALIDATION_ERROR when it is not an absolute path */
 export function pathBytes(path: BoxPath): Uint8Array {
-  if (typeof path === "string") requireAbsolute(path);
-  else if (!(path instanceof Uint8Array)) throw invalid("a path must be text or bytes");
+  if (!(path instanceof Uint8Array)) requireAbsolute(path);
   const bytes = typeof path === "string" ? new TextEncoder().encode(path) : path;
-  if (bytes[0] !== SLASH) throw notAbsolute(showPath(path));
-  if (bytes.includes(0)) throw withZero();
+  const fault = pathFault(bytes);
+  if (fault) throw invalid(`path ${fault}, got ${JSON.stringify(showPath(path))}`);
   let end = bytes.byteLength;
   while (end > 1 && bytes[end - 1] === SLASH) end--;
   return bytes.subarray(0, end);
 }
-
-const notAbsolute = (shown: string) => invalid(`the path ${JSON.stringify(shown)} must be absolute`);
-const withZero = () => invalid("a path cannot contain a zero character");
 
 /** Returns a path as text for a message. */
 export function showPath(path: BoxPath): string {

@@ -1,4 +1,18 @@
-import type { TransferProgress } from "../backend/backend.js";
+import type { CreateProgress, TerminalSpec, TransferProgress } from "../backend/backend.js";
+
+/** Options of {@link BoxHandle.start}. */
+export interface StartOptions {
+  /** Aborts the start, which then rejects at once with the signal's reason. The box is stopped again. */
+  signal?: AbortSignal;
+  /** Called at each step of the start. */
+  onProgress?: (progress: CreateProgress) => void;
+}
+
+/** Options of {@link BoxHandle.attach}. */
+export interface AttachOptions extends Partial<TerminalSpec> {
+  /** Aborting it ends the shell. An `attach` that is still pending rejects at once with the signal's reason. */
+  signal?: AbortSignal;
+}
 
 /** Options of {@link BoxHandle.upload}. */
 export interface UploadOptions {

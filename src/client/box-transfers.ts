@@ -6,7 +6,7 @@ import { type Source, toStream } from "../exec/byte-source.js";
 import type { BoxFiles } from "../files/file-types.js";
 import { untilAborted } from "../util/abort.js";
 import { concatBytes } from "../util/bytes.js";
-import type { Download, DownloadOptions, UploadOptions } from "./transfer-types.js";
+import type { Download, DownloadOptions, UploadOptions } from "./box-options.js";
 
 /** Implements `BoxHandle.upload`. */
 export async function uploadFile(

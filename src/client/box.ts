@@ -1,12 +1,4 @@
-import type {
-  Backend,
-  BoxInfo,
-  BoxUsage,
-  CreateProgress,
-  ExecInfo,
-  Terminal,
-  TerminalSpec,
-} from "../backend/backend.js";
+import type { Backend, BoxInfo, BoxUsage, ExecInfo, Terminal, TerminalSpec } from "../backend/backend.js";
 import { parseTerminalSpec, requireOptions } from "../backend/validate.js";
 import type { Source } from "../exec/byte-source.js";
 import {
@@ -21,23 +13,7 @@ import type { BoxFiles } from "../files/file-types.js";
 import { filesOf } from "../files/files.js";
 import { untilAborted } from "../util/abort.js";
 import { asyncDispose } from "../util/dispose.js";
-import type { Download, DownloadOptions, UploadOptions } from "./transfer-types.js";
-
-export type { Download, DownloadOptions, UploadOptions } from "./transfer-types.js";
-
-/** Options of {@link BoxHandle.start}. */
-export interface StartOptions {
-  /** Aborts the start, which then rejects at once with the signal's reason. The box is stopped again. */
-  signal?: AbortSignal;
-  /** Called at each step of the start. */
-  onProgress?: (progress: CreateProgress) => void;
-}
-
-/** Options of {@link BoxHandle.attach}. */
-export interface AttachOptions extends Partial<TerminalSpec> {
-  /** Aborting it ends the shell. An `attach` that is still pending rejects at once with the signal's reason. */
-  signal?: AbortSignal;
-}
+import type { AttachOptions, Download, DownloadOptions, StartOptions, UploadOptions } from "./box-options.js";
 
 /**
  * A handle of one box. Handles are cheap, and any number of them can stand for the same box.

@@ -1,10 +1,10 @@
 /** Schemas by which a server reads the bodies of file operations: see requests.ts. */
 import * as z from "zod/mini";
 import { readName, type WireName } from "./names.js";
+import { pathFault } from "./paths.js";
 import { optional, permissions } from "./schemas.js";
 import type { FileOperation } from "./types.js";
 
-const SLASH = 47;
 const DEFAULT_MODE = 0o755;
 
 const optionalText = optional(z.string());
@@ -12,14 +12,15 @@ const flag = optional(z.boolean());
 const pathFields = { path: optionalText, path_b64: optionalText };
 
 function pathOf(context: { issues: unknown[] }, key: string, text: WireName, base64: WireName): Uint8Array {
+  let fault: string | undefined;
   try {
     const path = readName(text, base64);
-    if (path[0] === SLASH && !path.includes(0)) return path;
+    fault = pathFault(path);
+    if (!fault) return path;
   } catch {
-    // Neither text nor base64, which is reported like any other wrong path.
+    fault = "must be text without half a surrogate pair, or base64";
   }
-  const message = "must be an absolute path, without a zero character and without half a surrogate pair";
-  context.issues.push({ code: "custom", path: [key], message, input: text });
+  context.issues.push({ code: "custom", path: [key], message: fault, input: text });
   return z.NEVER;
 }
 

@@ -38,6 +38,7 @@ export const wholeNumber = z.number().check(z.refine(Number.isSafeInteger, "must
 /** Schema of permission bits. */
 export const permissions = wholeNumber.check(atLeast(0), atMost(0o7777));
 const positive = wholeNumber.check(z.refine((value) => value > 0, "must be more than 0"));
+// As pathFault in paths.ts, which would make the root entry larger.
 const absolutePath = text.check(matching(/^\//, "must be an absolute path"));
 const environment = z.record(
   text.check(matching(/^[^=]+$/, "must have names that are not empty and contain no '='")),

@@ -1,4 +1,4 @@
-import type { Backend, BoxSpec, ExecSpec, FileEntry, FileOperation } from "../backend/backend.js";
+import type { Backend, BoxSpec, ExecSpec, FileOperation } from "../backend/backend.js";
 import { BoxRunError, unsupported } from "../backend/errors.js";
 import {
   createRequest,
@@ -193,32 +193,11 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
     });
   },
 
-  statFile: async (call) => {
-    const [file] = await operate(call, "stat");
-    return json(200, toWireFile(file!));
-  },
-
-  listFiles: async (call) => {
-    const files = await operate(call, "list");
-    const text = new TextEncoder().encode(JSON.stringify(files.map(toWireFile)));
-    if (text.byteLength > MAX_LIST_BYTES) throw new BoxRunError("RUNTIME_ERROR", "list: it holds too much");
-    return jsonText(200, text);
-  },
-
-  makeDirectory: async (call) => {
-    await operate(call, "mkdir");
-    return json(200, { ok: true });
-  },
-
-  renameFile: async (call) => {
-    await operate(call, "rename");
-    return json(200, { ok: true });
-  },
-
-  removeFile: async (call) => {
-    await operate(call, "remove");
-    return json(200, { ok: true });
-  },
+  statFile: (call) => operate(call, "stat"),
+  listFiles: (call) => operate(call, "list"),
+  makeDirectory: (call) => operate(call, "mkdir"),
+  renameFile: (call) => operate(call, "rename"),
+  removeFile: (call) => operate(call, "remove"),
 
   run: async ({ backend, request, settings }) => {
     const { box, exec } = await readJson(request, runRequest, settings.maxBodyBytes);
@@ -232,7 +211,8 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   },
 };
 
-async function operate(call: Call, op: FileOperation["op"]): Promise<FileEntry[]> {
+/** Performs a file operation. Answers with what it found, if it looks for something. */
+async function operate(call: Call, op: FileOperation["op"]): Promise<Response> {
   const { backend, request, settings } = call;
   const operation = await readJson<(typeof fileRequests)[typeof op]>(
     request,
@@ -241,7 +221,18 @@ async function operate(call: Call, op: FileOperation["op"]): Promise<FileEntry[]
   );
   const reason = backend.capabilities.files;
   if (reason !== true) throw unsupported(`files: ${reason}`);
-  return backend.fileOperation(await boxId(call), operation, { signal: request.signal });
+  const files = await backend.fileOperation(await boxId(call), operation, { signal: request.signal });
+  switch (op) {
+    case "stat":
+      return json(200, toWireFile(files[0]!));
+    case "list": {
+      const text = new TextEncoder().encode(JSON.stringify(files.map(toWireFile)));
+      if (text.byteLength > MAX_LIST_BYTES) throw new BoxRunError("RUNTIME_ERROR", "list: it holds too much");
+      return jsonText(200, text);
+    }
+    default:
+      return json(200, { ok: true });
+  }
 }
 
 /** Fills in the defaults. The request has been checked. */

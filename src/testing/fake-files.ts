@@ -1,5 +1,6 @@
 import type { FileEntry, FileOperation } from "../backend/backend.js";
-import { BoxRunError, errnoCause, invalid } from "../backend/errors.js";
+import { BoxRunError, errnoCause } from "../backend/errors.js";
+import { pathBytes } from "../backend/file-paths.js";
 import type { FakeFiles } from "./fake-execution.js";
 
 const REASONS = {
@@ -167,9 +168,7 @@ function above(path: string): string {
 
 /** Returns a path as text, to be a key of the files. A byte that is not UTF-8 becomes half a surrogate pair, which no text has. */
 function keyOf(path: Uint8Array): string {
-  const text = textOf(path);
-  if (!text.startsWith("/") || text.includes("\0"))
-    throw invalid(`the path ${JSON.stringify(text)} must be absolute`);
+  const text = textOf(pathBytes(path));
   const names: string[] = [];
   for (const name of text.split("/")) {
     if (name === "..") names.pop();

@@ -1,5 +1,6 @@
 import type { DownloadResult, FileEntry, FileOperation, UploadSpec } from "../../backend/backend.js";
-import { BoxRunError, invalid } from "../../backend/errors.js";
+import { BoxRunError } from "../../backend/errors.js";
+import { pathBytes, showPath } from "../../backend/file-paths.js";
 import { requireFilePath } from "../../backend/transfers.js";
 import { whenAborted } from "../../util/abort.js";
 import { downloadError, fileError, uploadError } from "../guest/errno.js";
@@ -86,18 +87,13 @@ export async function operateOnFiles(
   operation: FileOperation,
   signal?: AbortSignal,
 ): Promise<FileEntry[]> {
-  const path = requirePath(operation.path);
-  if (operation.op === "rename") requirePath(operation.to);
+  pathBytes(operation.path);
+  if ("to" in operation) pathBytes(operation.to);
   try {
     return await hold(() => operateInGuest(guest, operation, signal));
   } catch (error) {
-    throw error instanceof TransferFailed ? fileError(operation.op, path, error.failure) : error;
+    throw error instanceof TransferFailed
+      ? fileError(operation.op, showPath(operation.path), error.failure)
+      : error;
   }
-}
-
-/** Returns a path as messages show it. */
-function requirePath(path: Uint8Array): string {
-  const shown = new TextDecoder().decode(path);
-  if (!shown.startsWith("/")) throw invalid(`a path in a box must be absolute, got ${JSON.stringify(shown)}`);
-  return shown;
 }

@@ -11,7 +11,8 @@ import type {
   TerminalSpec,
   UploadSpec,
 } from "../../backend/backend.js";
-import { BoxRunError, invalid } from "../../backend/errors.js";
+import { BoxRunError } from "../../backend/errors.js";
+import { requireAbsolute } from "../../backend/file-paths.js";
 import { deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
 import type { ImageTrouble } from "../assets/image-chunks.js";
@@ -209,9 +210,7 @@ export class LocalBox {
 
   startExec(spec: ExecSpec): Promise<ExecInfo> {
     this.requireRunning();
-    if (spec.workdir !== null && !spec.workdir.startsWith("/")) {
-      throw invalid(`workdir must be an absolute path, got ${JSON.stringify(spec.workdir)}`);
-    }
+    if (spec.workdir !== null) requireAbsolute(spec.workdir, "workdir");
     return this.hold(() => this.executions.start(spec));
   }
 

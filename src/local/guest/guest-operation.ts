@@ -55,10 +55,10 @@ class Operation implements GuestStream {
       type: "file",
       stream,
       operation: numberOf(operation),
-      mode: operation.op === "mkdir" ? operation.mode : 0,
+      mode: "mode" in operation ? operation.mode : 0,
       window: WINDOW_BYTES,
       path: operation.path,
-      second: operation.op === "rename" ? operation.to : "",
+      second: "to" in operation ? operation.to : "",
     }));
     this.silence = new SilenceClock(guest.clock, () => this.abort(this.error("the guest does not answer")));
     this.silence.start(SILENCE_MS);
