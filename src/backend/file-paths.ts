@@ -15,10 +15,11 @@ export function requireAbsolute(path: string, name = "path"): void {
 
 /** Returns a path as bytes, without slashes at its end. @throws {BoxRunError} VALIDATION_ERROR when it is not an absolute path */
 export function pathBytes(path: BoxPath): Uint8Array {
-  if (!(path instanceof Uint8Array)) requireAbsolute(path);
-  const bytes = typeof path === "string" ? new TextEncoder().encode(path) : path;
-  const fault = pathFault(bytes);
+  if (typeof path !== "string" && !(path instanceof Uint8Array))
+    throw invalid(`path must be text or bytes, got ${typeof path}`);
+  const fault = pathFault(path);
   if (fault) throw invalid(`path ${fault}, got ${JSON.stringify(showPath(path))}`);
+  const bytes = typeof path === "string" ? new TextEncoder().encode(path) : path;
   let end = bytes.byteLength;
   while (end > 1 && bytes[end - 1] === SLASH) end--;
   return bytes.subarray(0, end);

@@ -65,7 +65,7 @@ describe("an option that is misspelt", () => {
     ])
       expect(await failure(call())).toMatchObject({
         code: "VALIDATION_ERROR",
-        message: "a path must be text, got undefined",
+        message: "path must be text, got undefined",
       });
   });
 
