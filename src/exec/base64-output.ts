@@ -3,6 +3,7 @@
  * them by their name.
  */
 import type { OutputStream } from "../backend/backend.js";
+import { fromBase64 } from "../util/base64.js";
 
 /**
  * Runs its arguments and prints both outputs in base64, so that they survive a server that sends text. The exit code is that of the arguments. 5 and 7 are the
@@ -54,7 +55,7 @@ class ExactOutput {
     const whole = text.length - (text.length % 4);
     this.left[stream] = text.slice(whole);
     try {
-      return Uint8Array.from(atob(text.slice(0, whole)), (char) => char.charCodeAt(0));
+      return fromBase64(text.slice(0, whole));
     } catch {
       this.left[stream] = "";
       return bytes;

@@ -1,5 +1,6 @@
 import { refusedPermission } from "../../backend/errors.js";
 import { concatBytes } from "../../util/bytes.js";
+import { retryAfterMs } from "../../util/retry-after.js";
 import { pause } from "../../util/timer.js";
 import { type AssetSource, PassingFailure, READ_LIMIT_MS, type ReadOptions } from "./asset-source.js";
 
@@ -101,17 +102,18 @@ async function fetchWithRetries(url: URL, options: FetchOptions): Promise<Uint8A
   }
 }
 
-function delayMs({ retryAfterMs }: FetchFailure, failures: number): number {
+function delayMs({ afterMs }: FetchFailure, failures: number): number {
   const backoff = FIRST_DELAY_MS * 3 ** (failures - 1) * (1 + Math.random());
-  return Math.min(retryAfterMs ?? backoff, MAX_DELAY_MS);
+  return Math.min(afterMs ?? backoff, MAX_DELAY_MS);
 }
 
 /** The error of a try that may succeed when it is repeated. */
 class FetchFailure extends PassingFailure {
   constructor(
     message: string,
-    readonly retryAfterMs: number | null,
-    options?: ErrorOptions,
+    options: ErrorOptions,
+    /** Pause that the server asks for, if it does. */
+    readonly afterMs?: number,
   ) {
     super(message, options);
   }
@@ -139,7 +141,7 @@ async function fetchOnce(
       await response.body?.cancel();
       const what = `${url.href} answered ${status}`;
       if (status >= 500 || status === 429 || status === 408)
-        throw new FetchFailure(what, retryAfter(response));
+        throw new FetchFailure(what, {}, retryAfterMs(response));
       refused = new Error(what);
       throw refused;
     }
@@ -163,18 +165,10 @@ async function fetchOnce(
     const notAllowed = refusedPermission(cause);
     if (notAllowed) throw notAllowed;
     const why = stalled.signal.aborted ? (stalled.signal.reason as Error).message : (cause as Error).message;
-    throw new FetchFailure(`${url.href}: ${why}`, null, { cause });
+    throw new FetchFailure(`${url.href}: ${why}`, { cause });
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Parses Retry-After: seconds, or a date. */
-function retryAfter(response: Response): number | null {
-  const value = response.headers.get("retry-after");
-  if (value === null) return null;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) ? Math.max(0, ms) : null;
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

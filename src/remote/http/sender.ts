@@ -6,6 +6,7 @@ import { isToken } from "../../contract/token.js";
 import { CLIENT_HEADER } from "../../contract/wire.js";
 import { untilAborted, whenAborted } from "../../util/abort.js";
 import { concatBytes } from "../../util/bytes.js";
+import { retryAfterMs } from "../../util/retry-after.js";
 import { startTimer } from "../../util/timer.js";
 import type { WebSocketLike } from "../socket/web-socket-types.js";
 import { BodyReader } from "./body-reader.js";
@@ -206,15 +207,8 @@ export class TooLate extends Error {
  * Returns true for an error that a retry may fix: a lost connection, or a status that ky retries. A timeout is not one, since the next try would time out, too.
  */
 function mayPass(error: Error): boolean {
-  if (error instanceof HTTPError) return !(retryAfterMs(error.response) > MAX_RETRY_AFTER_MS);
+  if (error instanceof HTTPError) return (retryAfterMs(error.response) ?? 0) <= MAX_RETRY_AFTER_MS;
   return isBoxRunError(error) && error.code === "CONNECTION_FAILED" && !(error.cause instanceof TooLate);
-}
-
-function retryAfterMs(response: Response): number {
-  const value = response.headers.get("retry-after");
-  if (value === null) return 0;
-  const seconds = Number(value);
-  return Number.isNaN(seconds) ? Date.parse(value) - Date.now() : seconds * 1000;
 }
 
 /** Reads the body of a response, so that one time limit and one try cover both. */
