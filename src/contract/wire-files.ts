@@ -30,7 +30,8 @@ export function toFileRequest(operation: FileOperation): object {
       return { ...path, mode: operation.mode, recursive: operation.recursive };
     case "rename":
       return { ...path, ...writeName("to", operation.to) };
-    default:
+    case "list":
+    case "remove":
       return path;
   }
 }
