@@ -1,9 +1,9 @@
 /**
- * Hunts that are too long for every test run. Prints a report in Markdown; fails when one finds what must not be, when an error is handled by nobody, or when
- * something keeps the process alive once all is done.
+ * Runs the campaigns: randomized tests that are too long for every test run. Prints a report in Markdown; fails when one finds a violation, when an error is
+ * left unhandled, or when something keeps the process alive at the end.
  *
  *   npm run soak -- --seeds 5000 --real 100     how many seeds, and how many of them with real boxes
- *   npm run soak -- --only kills --lives 100    how many seeds of boxes that are killed again and again
+ *   npm run soak -- --only crashes --lives 100  how many seeds of boxes that are killed again and again
  *   npm run soak -- --only faults --seed 381    one seed again, as a failure names it; with --real 1, on real boxes
  *   npm run soak -- --suite cpython             CPython's own tests, which take hours; --modules test_os,test_io are some of them
  *   npm run soak -- --suite libm                functions of <math.h> in boxes against MPFR; needs gcc and Debian's libmpfr-dev
@@ -16,17 +16,17 @@ import { parseArgs } from "node:util";
 import { build } from "tsup";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-/** Each exports `hunt(options)`: see test/robustness/faults/hunt.ts. */
-const HUNTS = {
-  faults: "test/robustness/faults/hunt.ts",
-  fuzz: "test/robustness/fuzz/hunt.ts",
-  agent: "test/robustness/fuzz/agent-hunt.ts",
-  kills: "test/robustness/kills/hunt.ts",
+/** Each exports `runCampaign(options)`: see test/robustness/faults/campaign.ts. */
+const CAMPAIGNS = {
+  faults: "test/robustness/faults/campaign.ts",
+  fuzz: "test/robustness/fuzz/campaign.ts",
+  agent: "test/robustness/fuzz/agent-campaign.ts",
+  crashes: "test/robustness/crashes/campaign.ts",
 };
-/** Test suites of others, each run instead of the hunts. */
+/** Test suites of others, each run instead of the campaigns. */
 const SUITES = {
-  cpython: "test/robustness/suites/cpython-hunt.ts",
-  libm: "test/robustness/suites/libm-hunt.ts",
+  cpython: "test/robustness/suites/cpython-campaign.ts",
+  libm: "test/robustness/suites/libm-campaign.ts",
 };
 const CONCURRENCY = 24;
 /** Some 8 kills each. */
@@ -68,7 +68,7 @@ const suiteOptions = {
 };
 const [table, chosen, given] = values.suite
   ? [SUITES, values.suite, suiteOptions]
-  : [HUNTS, values.only, options];
+  : [CAMPAIGNS, values.only, options];
 const names = chosen === undefined ? Object.keys(table) : chosen.split(",");
 for (const name of names)
   if (!(name in table)) throw new Error(`there is no ${name}, only ${Object.keys(table).join(", ")}`);
@@ -81,9 +81,9 @@ process.on("unhandledRejection", (error) => {
 
 console.log(`Node ${process.version}, ${process.platform} ${process.arch}, ${cpus().length} cores\n`);
 for (const name of names) {
-  const { hunt } = await load(name);
+  const { runCampaign } = await load(name);
   const began = performance.now();
-  const result = await hunt(given);
+  const result = await runCampaign(given);
   violations += result.violations;
   const minutes = ((performance.now() - began) / 60_000).toFixed(1);
   console.log(`## ${name}\n\nIn ${minutes} minutes: ${result.report}\n`);
@@ -99,7 +99,7 @@ process.on("exit", () =>
   console.error(`ended by itself ${((performance.now() - began) / 1000).toFixed(1)} s after all was done`),
 );
 
-/** Hunts are TypeScript, and stand on the sources. */
+/** Loads a campaign. Campaigns are TypeScript, and import the sources. */
 async function load(name) {
   // As deep as the tests are: what starts `boxrun serve` finds it from here.
   mkdirSync(join(root, ".tsbuild"), { recursive: true });

@@ -6,7 +6,7 @@ import { createLocalBackend } from "boxrun/local";
 import { createHandler } from "boxrun/server";
 import { contractSuite } from "boxrun/testing";
 import * as vitest from "vitest";
-import { OVER_HTTP, WITHOUT_SOCKETS } from "./cannot.js";
+import { KNOWN_FAILURES } from "./known-failures.js";
 
 const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
 const backend = createLocalBackend({ state });
@@ -20,5 +20,5 @@ contractSuite(vitest, {
     await backend.close();
     rmSync(state, { recursive: true });
   },
-  cannot: { ...OVER_HTTP, ...WITHOUT_SOCKETS },
+  cannot: { ...KNOWN_FAILURES.overHttp, ...KNOWN_FAILURES.withoutSockets },
 });

@@ -8,7 +8,7 @@ import type { BoxRunClient } from "boxrun";
 import { type BrowserContext, chromium, type Page } from "playwright";
 import { serveFolder } from "../../demo/static-server.mjs";
 import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
-import type { Outcome } from "../robustness/kills/owner.js";
+import type { Outcome } from "../robustness/crashes/owner.js";
 
 /** What test/pages/boxes.mjs gives a page, for the functions that tests run in it. */
 export interface PageScope {

@@ -29,7 +29,7 @@ export function boxCalls(client, say) {
         for (const line of lines) await say({ box: name, line });
       }
     },
-    /** Writes records from `last` on to four files in turns, without end. As of the loads of test/robustness/kills/guest.ts. */
+    /** Writes records from `last` on to four files in turns, without end. As of the loads of test/robustness/crashes/guest.ts. */
     put: async (name, folder, last) => {
       const { files } = await client.getBox(name);
       for (let number = last + 1; ; number++) {

@@ -2,7 +2,7 @@
  * A page of test/runtimes that finds what is kept of a box when its page ends: its first life writes and waits for the flush, its second one reads. It reports once in each, and is never told to close anything.
  */
 import { BoxRunClient } from "boxrun";
-import { FlushLog } from "../robustness/kills/flush-log.ts";
+import { FlushLog } from "../robustness/crashes/flush-log.ts";
 import { watched } from "./flush-watch.mjs";
 
 const flushes = new FlushLog();

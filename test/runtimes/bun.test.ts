@@ -1,9 +1,9 @@
-import { OVER_HTTP } from "../contract/cannot.js";
+import { KNOWN_FAILURES } from "../contract/known-failures.js";
 import { remoteContractIn } from "./contract-in.js";
 import { inProcess } from "./launch.js";
 import { bun } from "./runtimes.mjs";
 
 await remoteContractIn(bun, inProcess(bun.path), {
   client: (server) => ({ backend: "remote", baseUrl: server }),
-  cannot: OVER_HTTP,
+  cannot: KNOWN_FAILURES.overHttp,
 });

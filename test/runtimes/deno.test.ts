@@ -1,4 +1,4 @@
-import { OVER_HTTP } from "../contract/cannot.js";
+import { KNOWN_FAILURES } from "../contract/known-failures.js";
 import { remoteContractIn } from "./contract-in.js";
 import { inProcess } from "./launch.js";
 import { deno } from "./runtimes.mjs";
@@ -8,5 +8,5 @@ const ALLOWED = ["--allow-net=127.0.0.1", "--allow-env"];
 
 await remoteContractIn(deno, inProcess(deno.path, ["run", "--no-remote", "--no-prompt", ...ALLOWED]), {
   client: (server) => ({ backend: "remote", baseUrl: server }),
-  cannot: OVER_HTTP,
+  cannot: KNOWN_FAILURES.overHttp,
 });

@@ -1,4 +1,4 @@
-import { FROM_A_PAGE } from "../contract/cannot.js";
+import { KNOWN_FAILURES } from "../contract/known-failures.js";
 import { inFirefox } from "./browsers.js";
 import { remoteContractIn } from "./contract-in.js";
 import { firefox } from "./runtimes.mjs";
@@ -6,5 +6,5 @@ import { firefox } from "./runtimes.mjs";
 await remoteContractIn(firefox, inFirefox, {
   // As a user's page on this machine finds its server: by itself.
   client: () => ({ backend: "remote" }),
-  cannot: FROM_A_PAGE,
+  cannot: KNOWN_FAILURES.fromPage,
 });

@@ -1,9 +1,9 @@
-import { OVER_HTTP } from "../contract/cannot.js";
+import { KNOWN_FAILURES } from "../contract/known-failures.js";
 import { remoteContractIn } from "./contract-in.js";
 import { inProcess } from "./launch.js";
 import { node24 } from "./runtimes.mjs";
 
 await remoteContractIn(node24, inProcess(node24.path), {
   client: (server) => ({ backend: "remote", baseUrl: server }),
-  cannot: OVER_HTTP,
+  cannot: KNOWN_FAILURES.overHttp,
 });

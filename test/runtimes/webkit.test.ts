@@ -1,4 +1,4 @@
-import { FROM_A_PAGE } from "../contract/cannot.js";
+import { KNOWN_FAILURES } from "../contract/known-failures.js";
 import { inWebKit } from "./browsers.js";
 import { remoteContractIn } from "./contract-in.js";
 import { webkit } from "./runtimes.mjs";
@@ -6,5 +6,5 @@ import { webkit } from "./runtimes.mjs";
 await remoteContractIn(webkit, inWebKit, {
   // As a user's page on this machine finds its server: by itself.
   client: () => ({ backend: "remote" }),
-  cannot: FROM_A_PAGE,
+  cannot: KNOWN_FAILURES.fromPage,
 });

@@ -2,7 +2,6 @@ import { afterEach, expect, it, vi } from "vitest";
 import type { StoredDisk } from "../../../src/local/machine/disk.js";
 import { openDatabaseDisk } from "../../../src/local/machine/disk-database-browser.js";
 import { DISK_CHUNK_BYTES, deleteDatabase, openDatabase } from "../../../src/local/store/database-browser.js";
-import { Random } from "../../robustness/faults/random.js";
 import {
   DISK_BYTES,
   DiskModel,
@@ -10,7 +9,8 @@ import {
   newRange,
   readWindows,
   type Step,
-} from "../../robustness/kills/disk-history.js";
+} from "../../robustness/crashes/disk-history.js";
+import { Random } from "../../robustness/faults/random.js";
 
 const NAME = "disk-model-test";
 const OPTIONS = { bytes: DISK_BYTES, durability: "relaxed" } as const;

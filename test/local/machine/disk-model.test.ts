@@ -6,7 +6,6 @@ import type { StoredDisk } from "../../../src/local/machine/disk.js";
 import { openFileDisk } from "../../../src/local/machine/disk-file-node.js";
 import { decodeTemplate } from "../../../src/local/machine/disk-template.js";
 import { MemoryDisk } from "../../../src/local/machine/memory-disk.js";
-import { Random } from "../../robustness/faults/random.js";
 import {
   DISK_BYTES,
   DiskModel,
@@ -15,7 +14,8 @@ import {
   readWindows,
   readWindowsSync,
   type Step,
-} from "../../robustness/kills/disk-history.js";
+} from "../../robustness/crashes/disk-history.js";
+import { Random } from "../../robustness/faults/random.js";
 
 /** Stands between the disk and its file. */
 interface Layer {

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { FlushLog } from "../../robustness/kills/flush-log.js";
-import type { Said } from "../../robustness/kills/owner.js";
+import { FlushLog } from "../../robustness/crashes/flush-log.js";
+import type { Said } from "../../robustness/crashes/owner.js";
 import { BrowserProfile, type PageScope } from "../browser-profile.js";
 import { CHECKER, checkDisk, intact, WRITER, writeDisk } from "../check-disk.js";
 

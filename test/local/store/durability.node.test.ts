@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { BoxRunClient } from "boxrun";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { failure } from "../../../src/testing/contract/tools.js";
-import { ProcessOwner } from "../../robustness/kills/process-owner.js";
+import { ProcessOwner } from "../../robustness/crashes/process-owner.js";
 import { CHECKER, checkDisk, intact, WRITER } from "../check-disk.js";
 
 const ROOT = join(import.meta.dirname, "../../..");

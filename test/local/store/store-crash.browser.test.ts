@@ -2,8 +2,8 @@ import { afterEach, expect, it } from "vitest";
 import type { BoxStore } from "../../../src/local/store/box-store.js";
 import { deleteDatabase } from "../../../src/local/store/database-browser.js";
 import { browserStore } from "../../../src/local/store/store-browser.js";
+import { after, expectEither, newHistory, STEPS, type Step } from "../../robustness/crashes/store-history.js";
 import { Random } from "../../robustness/faults/random.js";
-import { after, expectEither, newHistory, STEPS, type Step } from "../../robustness/kills/store-history.js";
 
 /** Of a history with a step of each kind, that replaces entries which are there. */
 const SEED = 122;

@@ -7,8 +7,8 @@ import { build } from "esbuild";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { BoxStore } from "../../../src/local/store/box-store.js";
 import { folderStore } from "../../../src/local/store/store-node.js";
+import { after, expectEither, newHistory, STEPS, type Step } from "../../robustness/crashes/store-history.js";
 import { Random } from "../../robustness/faults/random.js";
-import { after, expectEither, newHistory, STEPS, type Step } from "../../robustness/kills/store-history.js";
 
 const ROOT = join(import.meta.dirname, "../../..");
 const AT_ONCE = 3;

@@ -3,7 +3,7 @@
  * page: the prefix of the databases, the history, and which call, from 1 on; 0: none. Tells it the number of each step that is done; "stuck"; and at the end how many calls there were.
  */
 import { browserStore } from "../../../src/local/store/store-browser.js";
-import type { Step } from "../../robustness/kills/store-history.js";
+import type { Step } from "../../robustness/crashes/store-history.js";
 
 /** Pages that are not isolated have shared memory from here alone. */
 const asleep = new WebAssembly.Memory({ shared: true, initial: 1, maximum: 1 });

@@ -21,7 +21,7 @@ const MAX_BYTES = 256 * 2 ** 20;
 /**
  * Measures the functions of <math.h> in boxes against MPFR, and writes references.txt anew. Needs gcc and Debian's libmpfr-dev.
  */
-export async function hunt({ say }: { say: (line: string) => void }): Promise<{
+export async function runCampaign({ say }: { say: (line: string) => void }): Promise<{
   report: string;
   violations: number;
 }> {

@@ -1,25 +1,20 @@
-/** Why cases cannot pass on some targets. The names are those of the cases, exactly. */
-
 const PROGRESS = "the API does not tell how far the creation of a box is";
 const ENDS_CLIENT = "a server's boxes are not its client's: they go on when it closes";
 
-/** Over any server. */
-export const OVER_HTTP: Readonly<Record<string, string>> = {
+const OVER_HTTP = {
   "reports progress, in order, up to ready": PROGRESS,
   "fails a creation whose progress callback throws, and leaves no box": PROGRESS,
   "gives up a creation at once when it is aborted, and leaves no box": PROGRESS,
   "cancels what runs when the client closes": ENDS_CLIENT,
 };
 
-/** Over a server, from workerd. */
-export const FROM_WORKERD: Readonly<Record<string, string>> = {
+const FROM_WORKERD = {
   ...OVER_HTTP,
   "cancels the source of an upload that is refused":
     "its fetch gives no answer before it has sent the whole body: the source is read to its end",
 };
 
-/** Over a server, from a page. */
-export const FROM_A_PAGE: Readonly<Record<string, string>> = {
+const FROM_A_PAGE = {
   ...OVER_HTTP,
   "cancels the source of an upload that is refused":
     "a browser cannot send what is still being made: the source is read to its end before the server is asked",
@@ -34,8 +29,7 @@ const NO_USAGE = "the published API does not tell what a box takes";
 
 const NO_FILES = "the published API does nothing with files by itself: scripts do it, which know less";
 
-/** Over a server of the published API alone. */
-export const OVER_PLAIN_HTTP: Readonly<Record<string, string>> = {
+const OVER_PLAIN_HTTP = {
   ...OVER_HTTP,
   "fills in the defaults and says what runs": NO_IMAGE,
   "boots cold where no snapshot fits, and gives the same box": NO_IMAGE,
@@ -65,8 +59,7 @@ const NO_REASON =
 
 const NO_LAST_WORDS = "the published server does not tell what ended a box: its commands are BOX_NOT_RUNNING";
 
-/** Over the published server as it behaves. */
-export const OVER_PUBLISHED: Readonly<Record<string, string>> = {
+const OVER_PUBLISHED = {
   ...OVER_PLAIN_HTTP,
   'refuses {"memoryMb":95} and names the option': NO_CREATE_CODES,
   'refuses {"memoryMb":2001} and names the option': NO_CREATE_CODES,
@@ -100,7 +93,22 @@ const TERMINALS = [
   "waits for its reader, holds up no command meanwhile, and loses nothing",
   "ends with its box",
 ];
-/** Of a handler that is called as a function. */
-export const WITHOUT_SOCKETS: Readonly<Record<string, string>> = Object.fromEntries(
+const WITHOUT_SOCKETS = Object.fromEntries(
   TERMINALS.map((name) => [name, "a terminal is a WebSocket, and a fetch that is a function opens none"]),
 );
+
+/** Reasons why cases of the contract cannot pass on a kind of target, by the exact names of the cases. */
+export const KNOWN_FAILURES = {
+  /** Over any server. */
+  overHttp: OVER_HTTP,
+  /** Over a server, from workerd. */
+  fromWorkerd: FROM_WORKERD,
+  /** Over a server, from a page. */
+  fromPage: FROM_A_PAGE,
+  /** Over a server of the published API alone. */
+  overPlainHttp: OVER_PLAIN_HTTP,
+  /** Over the published server as it behaves. */
+  overPublished: OVER_PUBLISHED,
+  /** Of a handler that is called as a function. */
+  withoutSockets: WITHOUT_SOCKETS,
+} satisfies Record<string, Readonly<Record<string, string>>>;

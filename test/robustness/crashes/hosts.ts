@@ -53,7 +53,7 @@ export class NodeHost implements Host {
   ) {}
 
   static async create(): Promise<NodeHost> {
-    const scratch = mkdtempSync(join(tmpdir(), "boxrun-kills-"));
+    const scratch = mkdtempSync(join(tmpdir(), "boxrun-crashes-"));
     const setUp = `mount -t tmpfs -o size=${STATE_BYTES} none "$1" && echo mounted && exec sleep 100000`;
     const holder = spawn("unshare", ["-r", "-m", "sh", "-c", setUp, "sh", scratch], {
       stdio: ["ignore", "pipe", "inherit"],
@@ -147,7 +147,7 @@ export class ChromiumHost implements Host {
   ) {}
 
   static async create(): Promise<ChromiumHost> {
-    const scratch = mkdtempSync(join(tmpdir(), "boxrun-kills-"));
+    const scratch = mkdtempSync(join(tmpdir(), "boxrun-crashes-"));
     return new ChromiumHost(await BrowserProfile.create(), scratch);
   }
 

@@ -26,7 +26,7 @@ const MODULE_SECONDS = 3600;
 const SKIPS_SHOWN = 25;
 
 /** Runs CPython's own tests in boxes of `debian`. */
-export async function hunt({
+export async function runCampaign({
   modules: wanted,
   boxes = cpus().length,
   say,

@@ -40,7 +40,7 @@ export async function runSeed(seed: number, kills = KILLS): Promise<Outcome> {
     await host.close();
     rmSync(scratch, { recursive: true });
   }
-  const again = `npm run soak -- --only kills --seed ${seed}`;
+  const again = `npm run soak -- --only crashes --seed ${seed}`;
   return {
     seed,
     host: hostName,

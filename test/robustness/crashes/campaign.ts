@@ -1,10 +1,10 @@
-import type { HuntOptions, HuntResult } from "../faults/hunt.js";
+import type { CampaignOptions, CampaignResult } from "../faults/campaign.js";
 import { range } from "../faults/pool.js";
 import { reportOf } from "./report.js";
 import { type HostName, hostOf, type Outcome, runSeed } from "./run.js";
 
 /** Lives through kills: with Node and with Chromium at once, one life each at a time. */
-export async function hunt({ lives, from, say }: HuntOptions): Promise<HuntResult> {
+export async function runCampaign({ lives, from, say }: CampaignOptions): Promise<CampaignResult> {
   const outcomes: Outcome[] = [];
   const work = async (host: HostName) => {
     for (const seed of range(from, lives)) {

@@ -1,4 +1,4 @@
-import type { HuntOptions, HuntResult } from "../faults/hunt.js";
+import type { CampaignOptions, CampaignResult } from "../faults/campaign.js";
 import { range } from "../faults/pool.js";
 import { buildWatched } from "./agent-build.js";
 import { whyNoJail } from "./agent-jail.js";
@@ -9,7 +9,7 @@ import { fuzz, type Tally } from "./target.js";
 const CONCURRENCY = 3;
 
 /** Gives the agent a session for each seed. */
-export async function hunt({ seeds, from, say }: HuntOptions): Promise<HuntResult> {
+export async function runCampaign({ seeds, from, say }: CampaignOptions): Promise<CampaignResult> {
   const { path, skipped } = buildWatched();
   const why = skipped ?? whyNoJail();
   if (why) return { report: `not run: ${why}`, violations: 1 };

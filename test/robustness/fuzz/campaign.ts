@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import type { HuntOptions, HuntResult } from "../faults/hunt.js";
+import type { CampaignOptions, CampaignResult } from "../faults/campaign.js";
 import { range } from "../faults/pool.js";
 import { fuzz, type Tally } from "./target.js";
 import { TARGETS } from "./targets.js";
@@ -10,7 +10,7 @@ const INPUTS_PER_SEED = 1000;
 const HUNG_MS = 120_000;
 
 /** Gives every target many inputs. One seed alone is one input again, as a violation names it. */
-export async function hunt({ seeds, from, say }: HuntOptions): Promise<HuntResult> {
+export async function runCampaign({ seeds, from, say }: CampaignOptions): Promise<CampaignResult> {
   // A million stacks that nobody reads take longer than all else; one input again has its stack.
   if (seeds > 1) Error.stackTraceLimit = 0;
   const inputs = seeds === 1 ? 1 : seeds * INPUTS_PER_SEED;

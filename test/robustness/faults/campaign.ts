@@ -4,8 +4,8 @@ import { startReal } from "./real-servers.js";
 import { reportOf } from "./report.js";
 import type { Outcome } from "./run.js";
 
-/** What `npm run soak` asks of a hunt. */
-export interface HuntOptions {
+/** What `npm run soak` asks of a campaign. */
+export interface CampaignOptions {
   /** How many seeds, and from which on. */
   seeds: number;
   from: number;
@@ -18,8 +18,8 @@ export interface HuntOptions {
   say: (line: string) => void;
 }
 
-/** What a hunt has found: a report in Markdown, and how much must not be. */
-export interface HuntResult {
+/** What a campaign has found: a report in Markdown, and how much must not be. */
+export interface CampaignResult {
   report: string;
   violations: number;
 }
@@ -29,7 +29,13 @@ const SAY_EVERY = 500;
 const REAL_CONCURRENCY = 2;
 
 /** Runs seeds behind the fault proxy. */
-export async function hunt({ seeds, from, real, concurrency, say }: HuntOptions): Promise<HuntResult> {
+export async function runCampaign({
+  seeds,
+  from,
+  real,
+  concurrency,
+  say,
+}: CampaignOptions): Promise<CampaignResult> {
   const outcomes: Outcome[] = [];
   const onDone = (outcome: Outcome) => {
     outcomes.push(outcome);
