@@ -11,7 +11,7 @@ const built = (host: "node" | "browser") =>
 
 /** Long files that wait for others as much as they work, and ask nothing of how long that takes: two at a time, after all others but those of the runtimes. */
 const SIDE_BY_SIDE = [
-  "test/contract/{local,remote-handler,remote-plain,published}.node.test.ts",
+  "test/testing/contract/{local,remote-handler,remote-plain,published}.node.test.ts",
   "test/images/debian-{files,image,packages,wheels}.node.test.ts",
 ];
 

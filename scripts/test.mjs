@@ -54,7 +54,7 @@ for (const { status, ancestorTitles, title } of all)
   if (status === "pending" || status === "skipped")
     console.log(`not run: ${[...ancestorTitles, title].join(": ")}`);
 
-// Cases that a target cannot pass were run and have failed, as they must: see test/contract/known-failures.ts. They are no passes.
+// Cases that a target cannot pass were run and have failed, as they must: see test/testing/contract/known-failures.ts. They are no passes.
 const impossible = all.filter(({ status, title }) => status === "passed" && title.startsWith("cannot: "));
 for (const { ancestorTitles, title } of impossible) console.log(`${ancestorTitles[0]}: ${title}`);
 

@@ -1,6 +1,6 @@
 import type { ClientOptions } from "boxrun";
 import { afterAll, describe, expect, inject, it } from "vitest";
-import { startServe } from "../contract/serve.js";
+import { startServe } from "../testing/contract/serve.js";
 import type { Launch } from "./launch.js";
 import type { Message, Settings } from "./messages.js";
 import { Progress } from "./progress.js";

@@ -1,4 +1,4 @@
-import { KNOWN_FAILURES } from "../contract/known-failures.js";
+import { KNOWN_FAILURES } from "../testing/contract/known-failures.js";
 import { remoteContractIn } from "./contract-in.js";
 import { inProcess } from "./launch.js";
 import { deno } from "./runtimes.mjs";

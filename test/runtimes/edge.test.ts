@@ -1,6 +1,6 @@
 import { BoxRunClient } from "boxrun";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { startServe } from "../contract/serve.js";
+import { startServe } from "../testing/contract/serve.js";
 import { startProcess } from "./launch.js";
 import { deno, workerd } from "./runtimes.mjs";
 import { startWorker } from "./workerd.js";

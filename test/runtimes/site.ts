@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { serveFolder } from "../../demo/static-server.mjs";
-import { passOn, passOnUpgrade } from "../contract/pass-on.js";
+import { passOn, passOnUpgrade } from "../testing/contract/pass-on.js";
 
 const SERVED = [
   "/page.html",

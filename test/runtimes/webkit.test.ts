@@ -1,4 +1,4 @@
-import { KNOWN_FAILURES } from "../contract/known-failures.js";
+import { KNOWN_FAILURES } from "../testing/contract/known-failures.js";
 import { inWebKit } from "./browsers.js";
 import { remoteContractIn } from "./contract-in.js";
 import { webkit } from "./runtimes.mjs";

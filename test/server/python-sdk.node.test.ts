@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startServe } from "../contract/serve.js";
+import { startServe } from "../testing/contract/serve.js";
 import { type Answer, PythonClient } from "./python-client.js";
 
 const folder = mkdtempSync(join(tmpdir(), "boxrun-python-"));

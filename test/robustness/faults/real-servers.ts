@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalBackend } from "boxrun/local";
 import { serve } from "../../../src/server/node/serve.js";
-import { startServe } from "../../contract/serve.js";
+import { startServe } from "../../testing/contract/serve.js";
 import { shareReal, type Target } from "./servers.js";
 
 /** Servers of real boxes: `boxrun serve` as a process of its own, and one of the published API alone in this process. */

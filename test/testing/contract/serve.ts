@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ROOT } from "../../root.js";
 
-const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
+const CLI = join(ROOT, "dist/node/cli.js");
 
 /** `boxrun serve`, a process of its own with a state of its own, as a user would start it. */
 export async function startServe(...options: string[]): Promise<{ baseUrl: string; stop(): Promise<void> }> {

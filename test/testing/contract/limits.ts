@@ -1,6 +1,6 @@
 import type { BoxHandle, BoxRunClient } from "boxrun";
 import { afterEach, describe, expect, it } from "vitest";
-import { failure } from "../../src/testing/contract/tools.js";
+import { failure } from "../../../src/testing/contract/tools.js";
 
 /** How often a timer of the caller's thread goes off while guests are at their worst: next to never, where they hold it up. */
 const TIMER_MS = 20;

@@ -5,7 +5,7 @@ import { BoxRunClient } from "boxrun";
 import { createLocalBackend } from "boxrun/local";
 import { contractSuite } from "boxrun/testing";
 import * as vitest from "vitest";
-import { publishedServer } from "../published/server.js";
+import { publishedServer } from "../../published/server.js";
 import { KNOWN_FAILURES } from "./known-failures.js";
 
 const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
