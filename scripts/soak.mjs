@@ -101,7 +101,7 @@ process.on("exit", () =>
 
 /** Loads a campaign. Campaigns are TypeScript, and import the sources. */
 async function load(name) {
-  // As deep as the tests are: what starts `boxrun serve` finds it from here.
+  // Within the project: test/root.ts looks for its folder from here.
   mkdirSync(join(root, ".tsbuild"), { recursive: true });
   const outDir = mkdtempSync(join(root, ".tsbuild", "soak-"));
   process.on("exit", () => rmSync(outDir, { recursive: true, force: true }));

@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Frame } from "../../src/local/protocol/frame-types.js";
+import { ROOT } from "../root.js";
 
 /** A frame and its bytes. In the file, `{"hex"}` stands for bytes and `{"bigint"}` for a bigint. */
 export interface GoldenFrame {
@@ -27,15 +29,12 @@ interface Raw {
 
 const fromHex = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"));
 
-const file = JSON.parse(
-  readFileSync(new URL("../../test/fixtures/frames.json", import.meta.url), "utf8"),
-  (_key, value) => {
-    if (typeof value?.bigint === "string") return BigInt(value.bigint);
-    // A whole frame has its hex beside other keys.
-    if (typeof value?.hex === "string" && Object.keys(value).length === 1) return fromHex(value.hex);
-    return value;
-  },
-) as { frames: (Raw & { fields: Frame; decoded?: Partial<Frame> })[]; malformed: (Raw & { why: string })[] };
+const file = JSON.parse(readFileSync(join(ROOT, "test/fixtures/frames.json"), "utf8"), (_key, value) => {
+  if (typeof value?.bigint === "string") return BigInt(value.bigint);
+  // A whole frame has its hex beside other keys.
+  if (typeof value?.hex === "string" && Object.keys(value).length === 1) return fromHex(value.hex);
+  return value;
+}) as { frames: (Raw & { fields: Frame; decoded?: Partial<Frame> })[]; malformed: (Raw & { why: string })[] };
 
 export const goldenFrames: GoldenFrame[] = file.frames.map(({ hex, ...golden }) => ({
   ...golden,

@@ -7,8 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { elf32 } from "../images/elf.js";
+import { ROOT } from "../root.js";
 
-const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
+const CLI = join(ROOT, "dist/node/cli.js");
 
 /** As a server sends one. */
 const BOX = {
@@ -212,7 +213,7 @@ describe("boxrun", () => {
   });
 
   it("knows its version", async () => {
-    const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"));
+    const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
     expect(await boxrun(["--version"]).ended).toMatchObject({ code: 0, stdout: `${version}\n` });
   });
 

@@ -4,8 +4,9 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { ROOT } from "../root.js";
 
-const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
+const CLI = join(ROOT, "dist/node/cli.js");
 /** Clears the screen, names the window, and goes backwards: commands to a terminal. */
 const COMMANDS = "\u001b[2J\u001b]0;x\u0007\u009b31m\b\u202e";
 const SHOWN = /\p{Cc}|\p{Bidi_Control}/u;

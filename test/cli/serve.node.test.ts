@@ -9,9 +9,10 @@ import { text } from "node:stream/consumers";
 import { BoxRunClient } from "boxrun";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createViteServer } from "vitest/node";
+import { ROOT } from "../root.js";
 
-const GUIDE = join(import.meta.dirname, "../../docs/guide/servers.md");
-const CLI = join(import.meta.dirname, "../../dist/node/cli.js");
+const GUIDE = join(ROOT, "docs/guide/servers.md");
+const CLI = join(ROOT, "dist/node/cli.js");
 
 let folder: string;
 beforeAll(() => {
@@ -271,7 +272,7 @@ describe("boxrun serve", () => {
     const other = spawn(
       process.execPath,
       ["--input-type=module", "-e", script, server.url, JSON.stringify(execution)],
-      { cwd: join(import.meta.dirname, "../.."), stdio: ["ignore", "pipe", "inherit"] },
+      { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] },
     );
     expect(await text(other.stdout)).toBe("before\nafter\ncode null");
     expect((await first.next()).value).toMatchObject({ data: "after\n" });

@@ -7,8 +7,8 @@ import { BoxRunClient } from "boxrun";
 import { afterAll, describe, expect, it } from "vitest";
 import { failure, pattern } from "../../src/testing/contract/tools.js";
 import { checkDisk } from "../local/check-disk.js";
+import { ROOT } from "../root.js";
 
-const ROOT = join(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "boxrun-test-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 

@@ -3,15 +3,13 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { get } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
-import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { COMMANDS } from "../../demo/commands.mjs";
 import { serveFolder } from "../../demo/static-server.mjs";
 import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
-
-const ROOT = join(import.meta.dirname, "../..");
+import { ROOT } from "../root.js";
 
 const start = (...args: string[]) =>
   promisify(execFile)(process.execPath, ["demo/start.mjs", ...args], { cwd: ROOT });

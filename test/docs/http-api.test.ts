@@ -2,9 +2,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { ROUTES, type Route } from "../../src/contract/routes.js";
+import { ROOT } from "../root.js";
 
 it("docs/reference/http-api.md lists the routes that there are, and marks the ones that only we have", () => {
-  const text = readFileSync(join(import.meta.dirname, "../../docs/reference/http-api.md"), "utf8");
+  const text = readFileSync(join(ROOT, "docs/reference/http-api.md"), "utf8");
   const rows = [...text.matchAll(/^\| (GET|POST|DELETE) (\/v1[^|?\s]*)([^|]*)\|/gm)];
   const documented = rows.flatMap(([, method, path, rest]) => {
     // "/v1/boxes/{box}:stop, :start" is two.

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { ROOT } from "../root.js";
 
-const ROOT = join(import.meta.dirname, "../..");
 const text = readFileSync(join(ROOT, "docs/internals/threat-model.md"), "utf8");
 /** A file, and what it says in quotes of a test. */
 const REFERENCE = /`((?:test|src)\/[\w./-]+\.ts)`(?: \(([^)]+)\))?/g;

@@ -8,7 +8,7 @@ import type { BoxHandle } from "../../src/index.js";
 const LONG_MS = 600_000;
 
 /** Folders of which nothing is installed but licences. */
-const LEFT_OUT = readFileSync(join(import.meta.dirname, "../../wasm/images/debian/dpkg.cfg"), "utf8")
+const LEFT_OUT = readFileSync(join(ROOT, "wasm/images/debian/dpkg.cfg"), "utf8")
   .split("\n")
   .flatMap((line) => /^path-exclude=\/(.*)\*$/.exec(line)?.[1] ?? []);
 
@@ -59,6 +59,8 @@ for name in sorted(sys.stdlib_module_names - {"antigravity", "this", "idlelib", 
     os.close(there)
 print(total)
 `;
+
+import { ROOT } from "../root.js";
 
 let client: BoxRunClient;
 let box: BoxHandle;

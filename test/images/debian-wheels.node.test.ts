@@ -4,7 +4,6 @@ import { pathToFileURL } from "node:url";
 import { type BoxHandle, BoxRunClient } from "boxrun";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-const ROOT = join(import.meta.dirname, "../..");
 const PACKAGES = pathToFileURL(join(ROOT, "wasm/images/debian/packages.mjs")).href;
 const FIXTURES = join(ROOT, "test/fixtures/wheels");
 /** pip compiles all that it installs, in an emulated machine; a hang is still found. */
@@ -58,6 +57,8 @@ print(dateutil.parser.parse("19 January 2038, 3:14:08 UTC").isoformat())
 print(ascii(termcolor.colored("red", "red", force_color=True)))
 print(tabulate.tabulate([["a", 1.25], ["b", 10]], headers=["name", "n"]))
 `;
+
+import { ROOT } from "../root.js";
 
 /** The packages of Debian that wheels are made of, or why there are none. */
 async function findPackages(): Promise<{ paths: string[] } | { missing: string }> {

@@ -4,11 +4,13 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { BoxRunClient } from "boxrun";
 import { type BrowserContext, chromium, type Page } from "playwright";
 import { serveFolder } from "../../demo/static-server.mjs";
 import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
 import type { Outcome } from "../robustness/crashes/owner.js";
+import { ROOT } from "../root.js";
 
 /** What test/pages/boxes.mjs gives a page, for the functions that tests run in it. */
 export interface PageScope {
@@ -45,7 +47,7 @@ export class BrowserProfile {
   ) {}
 
   static async create(...args: string[]): Promise<BrowserProfile> {
-    const files = serveFolder(new URL("../..", import.meta.url), [
+    const files = serveFolder(pathToFileURL(join(ROOT, "/")), [
       "/test/pages/",
       "/dist/browser/",
       "/dist/assets/",

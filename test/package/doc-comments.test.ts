@@ -1,8 +1,8 @@
-import { join, relative, resolve, sep } from "node:path";
+import { join, relative, sep } from "node:path";
 import ts from "typescript";
 import { expect, it } from "vitest";
+import { ROOT } from "../root.js";
 
-const ROOT = resolve(import.meta.dirname, "../..");
 const SRC = join(ROOT, "src") + sep;
 const ENTRIES = ["index", "local", "server", "node", "contract", "testing"].map((name) => `${SRC}${name}.ts`);
 

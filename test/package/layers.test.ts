@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { ROOT } from "../root.js";
 
-const ROOT = resolve(import.meta.dirname, "../..");
 const SRC = join(ROOT, "src");
 
 /**

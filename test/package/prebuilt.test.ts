@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { checkPrebuilt } from "../../wasm/build/fingerprint.mjs";
 import { checkDebian } from "../../wasm/images/debian/build.mjs";
+import { ROOT } from "../root.js";
 
-const PREBUILT = join(import.meta.dirname, "../../wasm/prebuilt");
+const PREBUILT = join(ROOT, "wasm/prebuilt");
 const LIMIT_BYTES = 6 * 2 ** 20;
 
 it("has guest results that were built from the inputs that are here (else: npm run image)", async () => {

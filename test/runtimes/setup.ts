@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import type { TestProject } from "vitest/node";
+import { ROOT } from "../root.js";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -12,7 +13,6 @@ declare module "vitest" {
   }
 }
 
-const ROOT = join(import.meta.dirname, "../..");
 const EXAMPLES = ["cloudflare-worker", "deno-function"];
 
 /** Packs the package and installs it, once for all runtimes. */

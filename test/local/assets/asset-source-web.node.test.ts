@@ -8,8 +8,9 @@ import { join } from "node:path";
 import { BoxRunClient } from "boxrun";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { failure } from "../../../src/testing/contract/tools.js";
+import { ROOT } from "../../root.js";
 
-const ASSETS = join(import.meta.dirname, "../../../dist/assets");
+const ASSETS = join(ROOT, "dist/assets");
 
 /** What the server does with a request instead of answering it; undefined: it answers. */
 type Fault = (path: string, request: IncomingMessage, response: ServerResponse) => boolean;

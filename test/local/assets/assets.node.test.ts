@@ -6,8 +6,9 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { BoxRunClient } from "boxrun";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { failure } from "../../../src/testing/contract/tools.js";
+import { ROOT } from "../../root.js";
 
-const ASSETS = join(import.meta.dirname, "../../../dist/assets");
+const ASSETS = join(ROOT, "dist/assets");
 
 interface Manifest {
   files: Record<string, { file: string; bytes: number; rawBytes: number; rawSha256: string }>;

@@ -1,12 +1,14 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { FrameError } from "../../../src/local/protocol/frame-fields.js";
 import * as types from "../../../src/local/protocol/frame-types.js";
 import { type Frame, MAX_DATA, MAX_PAYLOAD } from "../../../src/local/protocol/frame-types.js";
 import { encodeFrame, FrameReader } from "../../../src/local/protocol/frames.js";
 import { goldenFrames, malformedFrames } from "../../agent/golden-frames.js";
+import { ROOT } from "../../root.js";
 
-const header = readFileSync(new URL("../../../wasm/agent/protocol.h", import.meta.url), "utf8");
+const header = readFileSync(join(ROOT, "wasm/agent/protocol.h"), "utf8");
 
 /** What comes of a side's bytes when they arrive in these chunks. */
 function read(from: "host" | "guest", ...chunks: Uint8Array[]): Frame[] {

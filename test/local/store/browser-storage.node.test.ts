@@ -5,6 +5,7 @@ import type { Page } from "playwright";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FlushLog } from "../../robustness/crashes/flush-log.js";
 import type { Said } from "../../robustness/crashes/owner.js";
+import { ROOT } from "../../root.js";
 import { BrowserProfile, type PageScope } from "../browser-profile.js";
 import { CHECKER, checkDisk, intact, WRITER, writeDisk } from "../check-disk.js";
 
@@ -284,7 +285,7 @@ describe("what another version has stored", () => {
   });
 
   it("is brought up to date when it is older", async () => {
-    const old = JSON.parse(readFileSync(join(import.meta.dirname, "../../fixtures/box-v1/box.json"), "utf8"));
+    const old = JSON.parse(readFileSync(join(ROOT, "test/fixtures/box-v1/box.json"), "utf8"));
     const page = await profile.open();
     const id = await createBox(page, "newer");
     await run(page, "newer", "echo kept > /root/f");

@@ -17,9 +17,9 @@ import { BoxRunClient } from "boxrun";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { failure } from "../../../src/testing/contract/tools.js";
 import { ProcessOwner } from "../../robustness/crashes/process-owner.js";
+import { ROOT } from "../../root.js";
 import { CHECKER, checkDisk, intact, WRITER } from "../check-disk.js";
 
-const ROOT = join(import.meta.dirname, "../../..");
 let state: string;
 const clients: BoxRunClient[] = [];
 const owners: { kill(): unknown }[] = [];

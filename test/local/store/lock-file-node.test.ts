@@ -16,6 +16,7 @@ import { Worker } from "node:worker_threads";
 import { build } from "esbuild";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isLockHeld, takeFirstLock, takeLock } from "../../../src/local/store/lock-file-node.js";
+import { ROOT } from "../../root.js";
 
 let folder: string;
 beforeEach(() => {
@@ -188,7 +189,7 @@ describe("a lock file", () => {
   ])("of a thread, %s, ends with that, while its process runs on", async (_, take) => {
     const module = join(folder, "lock.mjs");
     await build({
-      entryPoints: [join(import.meta.dirname, "../../../src/local/store/lock-file-node.ts")],
+      entryPoints: [join(ROOT, "src/local/store/lock-file-node.ts")],
       outfile: module,
       bundle: true,
       platform: "node",

@@ -6,8 +6,8 @@ import { createInterface } from "node:readline";
 import { BoxRunClient } from "boxrun";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { failure } from "../../../src/testing/contract/tools.js";
+import { ROOT } from "../../root.js";
 
-const ROOT = join(import.meta.dirname, "../../..");
 /** Makes a box and prints what a command in it prints, until it is killed, or told to close its client. */
 const OWNER = `
   import { BoxRunClient } from "boxrun";

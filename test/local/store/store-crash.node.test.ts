@@ -9,8 +9,8 @@ import type { BoxStore } from "../../../src/local/store/box-store.js";
 import { folderStore } from "../../../src/local/store/store-node.js";
 import { after, expectEither, newHistory, STEPS, type Step } from "../../robustness/crashes/store-history.js";
 import { Random } from "../../robustness/faults/random.js";
+import { ROOT } from "../../root.js";
 
-const ROOT = join(import.meta.dirname, "../../..");
 const AT_ONCE = 3;
 const OWN_FILES =
   /^(boxes(\/box_[a-z0-9]{12}(\/(box\.json|history\.jsonl|lock\.\d+))?)?|names(\/lock\.\d+)?|changes(\/last)?)$/;
