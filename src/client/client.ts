@@ -191,7 +191,7 @@ export class Client {
    * signal's reason when `signal` aborts. A server's list is polled every second.
    *
    * @example
-   * for await (const boxes of client.watchBoxes()) show(boxes.map(({ name, status }) => `${name}: ${status}`));
+   * for await (const boxes of client.watchBoxes()) console.log(boxes.map(({ name, status }) => `${name}: ${status}`));
    */
   async *watchBoxes(options: { signal?: AbortSignal } = {}): AsyncGenerator<BoxInfo[], void, undefined> {
     requireOptions(options, { signal: true });

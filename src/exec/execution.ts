@@ -194,7 +194,7 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
    * common order. Start the command with `stderr: "stdout"` to have one pipe, whose order is kept.
    *
    * @example
-   * return new Response(execution.output("stdout"));
+   * const response = new Response(execution.output("stdout"));
    */
   output(which?: OutputStream): ReadableStream<Uint8Array> {
     return streamOf(this[Symbol.asyncIterator](), (event) =>

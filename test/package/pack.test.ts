@@ -6,6 +6,7 @@ import { build, transformSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { snippets } from "../docs/pages.js";
 import { ROOT } from "../root.js";
+import { exampleSnippets, VITEST } from "./examples.js";
 
 const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
 
@@ -111,14 +112,15 @@ describe("the package", () => {
   });
 
   it.each(["nodenext", "bundler"])(
-    "has types that resolve under %s, and the snippets of the docs compile",
+    "has types that resolve under %s, and the snippets of the docs and of doc comments compile",
     (resolution) => {
-      const names = snippets().map(({ place, code }) => {
+      const names = [...snippets(), ...exampleSnippets()].map(({ place, code }) => {
         writeFileSync(join(project, `${nameOf(place)}.ts`), asModule(code));
         return `${nameOf(place)}.ts`;
       });
       writeFileSync(join(project, "typed.ts"), TYPED);
-      for (const folder of ["README", "docs-guide", "docs-reference"])
+      writeFileSync(join(project, "vitest.d.ts"), VITEST);
+      for (const folder of ["README", "docs-guide", "docs-reference", "src"])
         expect(names.some((name) => name.startsWith(folder))).toBe(true);
       const module = resolution === "nodenext" ? "nodenext" : "esnext";
       const args = [
@@ -130,7 +132,7 @@ describe("the package", () => {
       ];
       const output = (() => {
         try {
-          const files = [...names, "typed.ts"];
+          const files = [...names, "typed.ts", "vitest.d.ts"];
           return execFileSync(
             process.execPath,
             [TSC, ...args, "--module", module, "--moduleResolution", resolution, ...files],
