@@ -39,7 +39,7 @@ export interface CreateOptions {
   network?: boolean;
   /** Absolute path of the directory in which commands start that do not name one. Created if it does not exist. @default "/root" */
   workdir?: string;
-  /** Environment variables of every command, on top of PATH, HOME, USER and LANG. */
+  /** Environment variables of every command, on top of PATH, HOME, USER and LANG. @default none */
   env?: Record<string, string>;
   /** Directories of the server's machine that are mounted in the box. Local boxes have no volumes, and `create` rejects with UNSUPPORTED. @default none */
   volumes?: VolumeSpec[];

@@ -10,7 +10,7 @@ export interface HandlerOptions {
    * @default any, for a handler that is called in this process or behind a server that checks; in `serve` on a loopback address the names of that
    */
   hosts?: readonly string[];
-  /** Origins of other pages that may use this server ("https://example.com"), and get CORS headers. Requests of all others are refused with 403. @default [] */
+  /** Origins of other pages that may use this server ("https://example.com"), and get CORS headers. Requests of all others are refused with 403. @default none */
   allowOrigins?: readonly string[];
   /** Bearer token that every request must have, or is refused with 401. @default none */
   token?: string;

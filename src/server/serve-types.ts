@@ -6,7 +6,7 @@ export interface ServeOptions extends HandlerOptions {
   host?: string;
   /** Port to listen on; 0 takes a free one. @default 9090, unless only `socketPath` is given */
   port?: number;
-  /** Path of a Unix socket to listen on, instead of host and port, or beside them. Only its owner can connect, without a token. */
+  /** Path of a Unix socket to listen on, instead of host and port, or beside them. Only its owner can connect, without a token. @default none */
   socketPath?: string;
   /**
    * Time in milliseconds that a client has to send the headers of a request. Bodies and answers may take longer, as uploads and event streams do.

@@ -6,7 +6,7 @@ const SRC = join(ROOT, "src") + sep;
 const ENTRIES = ["index", "local", "server", "node", "contract", "testing"];
 
 const program = createProgram();
-const checker = program.getTypeChecker();
+export const checker = program.getTypeChecker();
 /** Doc comments of the public API by `file: Symbol.member`; empty for an inherited one, null for none. */
 export const comments = new Map<string, string | null>();
 /** Code of the `@example` blocks of the public API by `file:line`. */
@@ -16,8 +16,8 @@ export const entryOf = new Map<string, string>();
 const visited = new Set<ts.Symbol>();
 
 for (const entry of ENTRIES)
-  for (const symbol of checker.getExportsOfModule(moduleOf(`${SRC}${entry}.ts`))) {
-    if (!entryOf.has(symbol.name)) entryOf.set(symbol.name, entry === "index" ? "boxrun" : `boxrun/${entry}`);
+  for (const symbol of checker.getExportsOfModule(moduleOf(entry))) {
+    if (!entryOf.has(symbol.name)) entryOf.set(symbol.name, specifierOf(entry));
     visit(symbol, symbol.name);
   }
 
@@ -30,16 +30,34 @@ function createProgram(): ts.Program {
   );
 }
 
-function moduleOf(path: string): ts.Symbol {
-  const source = program.getSourceFile(path);
+/** How a user imports an entry. */
+function specifierOf(entry: string): string {
+  return entry === "index" ? "boxrun" : `boxrun/${entry}`;
+}
+
+function moduleOf(entry: string): ts.Symbol {
+  const source = program.getSourceFile(`${SRC}${entry}.ts`);
   const symbol = source && checker.getSymbolAtLocation(source);
-  if (!symbol) throw new Error(`${path} is not a module`);
+  if (!symbol) throw new Error(`${entry} is not a module`);
   return symbol;
+}
+
+/** The type of a class or interface that an entry exports by this name. */
+export function exportedType(name: string): ts.Type {
+  const entry = ENTRIES.find((one) => entryOf.get(name) === specifierOf(one));
+  const symbol = entry && checker.getExportsOfModule(moduleOf(entry)).find((one) => one.name === name);
+  if (!symbol) throw new Error(`no entry exports ${name}`);
+  return checker.getDeclaredTypeOfSymbol(resolved(symbol));
+}
+
+/** The symbol itself, for one that is exported from elsewhere. */
+function resolved(symbol: ts.Symbol): ts.Symbol {
+  return symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
 }
 
 /** Records a symbol of this package with its public members, and visits all types that it mentions, exported or not. */
 function visit(found: ts.Symbol, name: string): void {
-  const symbol = found.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(found) : found;
+  const symbol = resolved(found);
   if (visited.has(symbol)) return;
   visited.add(symbol);
   for (const node of symbol.declarations ?? []) {
