@@ -62,7 +62,7 @@ export interface ClientOptions {
    * `http://$BOXRUN_HOST:$BOXRUN_PORT`, for which 127.0.0.1 and 9090 stand in. A page tries its own origin, and under "auto" only if that is this machine
    */
   baseUrl?: string;
-  /** Path of the server's Unix socket. Not available in pages; cannot be combined with `baseUrl` or `fetch`. */
+  /** Path of the server's Unix socket. Not available in pages; cannot be combined with `baseUrl` or `fetch`. @default none */
   socketPath?: string;
   /** Token that is sent to the server as "Authorization: Bearer". A function is called before every request, and again after an answer of 401. @default none */
   token?: string | TokenSource;

@@ -11,7 +11,7 @@ const DEFAULT_MAX_OUTPUT_BYTES = 16 * 2 ** 20;
 
 /** Options that {@link BoxHandle.exec} and {@link BoxHandle.execStream} share. */
 export interface CommandOptions {
-  /** Environment variables, on top of those of the box. */
+  /** Environment variables, on top of those of the box. @default none */
   env?: Record<string, string>;
   /** Absolute path of the directory to start in, which must exist. @default the `workdir` of the box */
   workdir?: string;
