@@ -18,7 +18,10 @@ export type { LocalOptions } from "./local/boxes/options.js";
  */
 export function createLocalBackend(options: LocalOptions = {}): Backend {
   if (typeof Worker === "undefined") {
-    throw unsupported("this runtime has no Workers: it cannot run machines", "use a BoxRun server: baseUrl");
+    throw unsupported(
+      "this runtime has no Workers, so it cannot run machines",
+      "use a BoxRun server: set baseUrl",
+    );
   }
   return new LocalBackend(browserHost, options);
 }

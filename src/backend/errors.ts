@@ -108,8 +108,8 @@ export function errnoOf(error: unknown): string | undefined {
 /** Creates the error for a permission that the runtime was not given, from Deno's error for it. Undefined for any other error. */
 export function refusedPermission(error: unknown): BoxRunError | undefined {
   if (!(error instanceof Error) || error.name !== "NotCapable") return undefined;
-  return new BoxRunError("UNSUPPORTED", `a permission is missing: ${error.message}`, {
-    hint: "in Deno local boxes need --allow-read, --allow-write, --allow-env and --allow-sys; servers, and assets on one, need --allow-net",
+  return new BoxRunError("UNSUPPORTED", `missing permission: ${error.message}`, {
+    hint: "in Deno, local boxes need --allow-read, --allow-write, --allow-env and --allow-sys; servers and remote assets need --allow-net",
     cause: error,
   });
 }

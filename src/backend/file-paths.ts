@@ -8,7 +8,7 @@ const SLASH = 47;
 
 /** Checks that a text is an absolute path in a box; `name` is that of the option. @throws {BoxRunError} VALIDATION_ERROR when it is not */
 export function requireAbsolute(path: string, name = "path"): void {
-  if (typeof path !== "string") throw invalid(`${name} must be text, got ${typeof path}`);
+  if (typeof path !== "string") throw invalid(`${name} must be a string, got ${typeof path}`);
   const fault = pathFault(path);
   if (fault) throw invalid(`${name} ${fault}, got ${JSON.stringify(path)}`);
 }
@@ -16,7 +16,7 @@ export function requireAbsolute(path: string, name = "path"): void {
 /** Returns a path as bytes, without slashes at its end. @throws {BoxRunError} VALIDATION_ERROR when it is not an absolute path */
 export function pathBytes(path: BoxPath): Uint8Array {
   if (typeof path !== "string" && !(path instanceof Uint8Array))
-    throw invalid(`path must be text or bytes, got ${typeof path}`);
+    throw invalid(`path must be a string or bytes, got ${typeof path}`);
   const fault = pathFault(path);
   if (fault) throw invalid(`path ${fault}, got ${JSON.stringify(showPath(path))}`);
   const bytes = typeof path === "string" ? new TextEncoder().encode(path) : path;

@@ -58,9 +58,9 @@ export function parseBaseUrl(baseUrl: string): URL {
   try {
     url = new URL(baseUrl, location?.href);
   } catch {
-    throw invalid("baseUrl must be a URL", 'as "http://127.0.0.1:9090"');
+    throw invalid("baseUrl must be a URL", 'such as "http://127.0.0.1:9090"');
   }
-  if (url.protocol !== "http:" && url.protocol !== "https:") throw invalid("baseUrl must be http or https");
+  if (url.protocol !== "http:" && url.protocol !== "https:") throw invalid("baseUrl must use http or https");
   if (url.username || url.password) throw invalid("baseUrl must not contain a user or password", "use token");
   if (url.search || url.hash) throw invalid("baseUrl must not contain a query or fragment");
   return url;
@@ -69,10 +69,10 @@ export function parseBaseUrl(baseUrl: string): URL {
 /** Checks the names of options. A misspelt one would be ignored, and so would a signal passed in place of the options. */
 export function requireOptions<T extends object>(options: T, names: Record<keyof T, true>): void {
   if (typeof options !== "object" || options === null || options instanceof AbortSignal)
-    throw invalid("options must be an object", `with ${Object.keys(names).join(", ")}`);
+    throw invalid("options must be an object", `the options are ${Object.keys(names).join(", ")}`);
   for (const name of Object.keys(withoutUndefined(options) as object))
     if (!Object.hasOwn(names, name))
-      throw invalid(`there is no option ${name}`, `there is ${Object.keys(names).join(", ")}`);
+      throw invalid(`unknown option ${name}`, `the options are ${Object.keys(names).join(", ")}`);
 }
 
 const MAX_MODE = 0o7777;
@@ -80,7 +80,7 @@ const MAX_MODE = 0o7777;
 /** Checks permission bits. */
 export function requireMode(mode: number): void {
   if (!Number.isInteger(mode) || mode < 0 || mode > MAX_MODE)
-    throw invalid("mode must be permission bits, as 0o644");
+    throw invalid(`mode must be permission bits, such as 0o644, got ${mode}`);
 }
 
 function parse<T extends z.ZodMiniType>(schema: T, input: unknown): z.infer<T> {

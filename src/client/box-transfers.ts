@@ -96,7 +96,7 @@ class StreamDownload implements Download {
   ) {}
 
   async bytes(): Promise<Uint8Array> {
-    if (this.taken) throw invalid("a download can be taken once");
+    if (this.taken) throw invalid("a download can be read only once");
     this.taken = true;
     const chunks: Uint8Array[] = [];
     const reader = this.body.getReader();

@@ -168,8 +168,7 @@ export class Client {
    * @throws {BoxRunError} BOX_NOT_FOUND when there is none
    */
   async getBox(idOrName: string): Promise<BoxHandle> {
-    if (typeof idOrName !== "string" || idOrName === "")
-      throw invalid("the id or name of a box must not be empty");
+    if (typeof idOrName !== "string" || idOrName === "") throw invalid("a box id or name must not be empty");
     const backend = await this.backend();
     return new BoxHandle(backend, await backend.getBox(idOrName), false);
   }
@@ -238,7 +237,7 @@ export class Client {
     requireOptions(options, { olderThan: true });
     const { olderThan = DEFAULT_GC_SECONDS } = options;
     if (typeof olderThan !== "number" || !(olderThan >= 0))
-      throw invalid("olderThan must be a number of seconds, 0 or more");
+      throw invalid(`olderThan must be a number of seconds of at least 0, got ${olderThan}`);
     return (await this.backend()).gc({ olderThan });
   }
 

@@ -24,7 +24,7 @@ export async function connect(
   local: LocalOptions,
 ): Promise<Connection> {
   if (typeof backend === "object") {
-    return { backend, kind: "custom", reason: "the backend option is a backend", tried: [] };
+    return { backend, kind: "custom", reason: "the backend option is a Backend object", tried: [] };
   }
   if (backend === "local") return openLocal(local, 'the backend option is "local"', []);
   const explicit = explicitPlace(options);
@@ -51,14 +51,14 @@ export async function connect(
   if (backend === "remote") {
     throw new BoxRunError("CONNECTION_FAILED", `no BoxRun server was found${outcomes && `: ${outcomes}`}`, {
       retryable: true,
-      hint: "start one, or name it: baseUrl, socketPath or, outside of pages, the environment variable BOXRUN_SOCKET",
+      hint: "start one, or set baseUrl, socketPath or, outside of pages, the environment variable BOXRUN_SOCKET",
     });
   }
   const why = explicit
-    ? `the server that the options name does not answer as one (${outcomes})`
+    ? `the given server did not answer as a BoxRun server (${outcomes})`
     : tried.length > 0
       ? `no BoxRun server accepted the connection (${outcomes})`
-      : "no server is named, and a page looks for one only at its own origin, when that is this machine";
+      : "no server was given, and a page looks for one only at its own origin, if that is this machine";
   return openLocal(local, why, tried);
 }
 

@@ -83,13 +83,13 @@ async function openSource(files: NodeFiles, path: string): Promise<{ handle: Fil
       throw error;
     }
   } catch (cause) {
-    throw isBoxRunError(cause) ? cause : localError("read", path, cause, "text? use files.write");
+    throw isBoxRunError(cause) ? cause : localError("read", path, cause, "to upload text, use files.write");
   }
 }
 
 function requireRegular(path: string, stat: Stat): void {
   if (stat.isFile()) return;
-  const why = stat.isFIFO() ? ", but a FIFO, to which nobody may ever write" : "";
+  const why = stat.isFIFO() ? " but a FIFO, which may never have a writer" : "";
   throw invalid(`cannot read ${path} on this machine: it is not a regular file${why}`);
 }
 
@@ -208,7 +208,7 @@ async function writeInto(
     await writeAll(handle, source, signal);
   } catch (cause) {
     if (source.failure || !begun || signal?.aborted) throw cause;
-    throw localError("write", `${path} in place, of which a part may have been done,`, cause);
+    throw localError("write", `${path} in place (it may be partly written)`, cause);
   } finally {
     await handle.close();
   }
@@ -227,7 +227,7 @@ async function openTarget(
       return await files.open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY);
     } catch (error) {
       if (!isOneOf(error, ["ENXIO"]) || !(await files.stat(path)).isFIFO()) throw error;
-      if (Date.now() > until) throw new Error(`nobody has opened the FIFO to read it for ${IDLE_MS} ms`);
+      if (Date.now() > until) throw new Error(`no reader opened the FIFO within ${IDLE_MS} ms`);
     }
     await pause(RETRY_MS, signal);
   }
@@ -251,7 +251,7 @@ async function writeChunk(
       until = Date.now() + IDLE_MS;
     } catch (error) {
       if (!isOneOf(error, ["EAGAIN"])) throw error;
-      if (Date.now() > until) throw new Error(`nothing was read of it for ${IDLE_MS} ms`);
+      if (Date.now() > until) throw new Error(`it accepted no data for ${IDLE_MS} ms`);
       await pause(RETRY_MS, signal);
     }
   }
@@ -331,7 +331,7 @@ function isOneOf(error: unknown, codes: readonly string[]): boolean {
 function requireName(path: string): void {
   if (isWellFormed(path)) return;
   throw invalid(
-    `the local path ${JSON.stringify(path)} has half a surrogate pair in it, which no file name can have`,
+    `the local path ${JSON.stringify(path)} contains half a surrogate pair, which no file name can`,
   );
 }
 
@@ -340,7 +340,7 @@ function host(what: string, hint: string): { files: NodeFiles; paths: NodePath }
   const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
   const files = process?.getBuiltinModule?.("node:fs/promises");
   const paths = process?.getBuiltinModule?.("node:path");
-  if (!files || !paths) throw unsupported(what, `${hint}; Node has it from 20.16 on`);
+  if (!files || !paths) throw unsupported(what, `${hint}; in Node, use 20.16 or later`);
   return { files: files as NodeFiles, paths: paths as NodePath };
 }
 

@@ -31,19 +31,16 @@ export const optional = <T extends z.ZodMiniType>(schema: T) =>
     z.optional(z.nullable(schema)),
     z.transform((value) => value ?? null),
   );
-const text = z.string().check(matching(/^[^\0]*$/, "must not contain a zero character"));
+const text = z.string().check(matching(/^[^\0]*$/, "must not contain a null character"));
 const nonEmpty = text.check(matching(/./s, "must not be empty"));
 /** Schema of a whole number. */
 export const wholeNumber = z.number().check(z.refine(Number.isSafeInteger, "must be an integer"));
 /** Schema of permission bits. */
 export const permissions = wholeNumber.check(atLeast(0), atMost(0o7777));
-const positive = wholeNumber.check(z.refine((value) => value > 0, "must be more than 0"));
+const positive = wholeNumber.check(z.refine((value) => value > 0, "must be greater than 0"));
 // As pathFault in paths.ts, which would make the root entry larger.
 const absolutePath = text.check(matching(/^\//, "must be an absolute path"));
-const environment = z.record(
-  text.check(matching(/^[^=]+$/, "must have names that are not empty and contain no '='")),
-  text,
-);
+const environment = z.record(text.check(matching(/^[^=]+$/, "must be a non-empty name without '='")), text);
 
 /** Schemas of the fields of a box, without defaults. */
 export const boxFields = {
@@ -92,7 +89,7 @@ export type BoxSpecInput = z.input<typeof boxSpecSchema>;
 export const execFields = {
   cmd: z.array(text).check(
     z.refine((cmd) => cmd.length > 0, "must not be empty"),
-    z.refine((cmd) => cmd[0] !== "", "must begin with the name of a program"),
+    z.refine((cmd) => cmd[0] !== "", "must begin with a program name"),
   ),
   env: environment,
   workdir: absolutePath,
@@ -117,7 +114,9 @@ export const execSpecSchema = z.strictObject({
 export type ExecSpecInput = z.input<typeof execSpecSchema>;
 
 /** Schema of the name of a signal: "SIGINT". */
-export const signalName = z.string().check(matching(/^SIG[A-Z0-9+-]{1,12}$/, 'must be a name as "SIGINT"'));
+export const signalName = z
+  .string()
+  .check(matching(/^SIG[A-Z0-9+-]{1,12}$/, 'must be a signal name such as "SIGINT"'));
 
 /** Size of a terminal, unless the caller says otherwise. */
 const DEFAULT_COLS = 80;
@@ -130,13 +129,13 @@ export const terminalSize = wholeNumber.check(atLeast(1), atMost(1000));
 /** Schema of a terminal to open. Fills in the defaults. */
 export const terminalSpecSchema = z.strictObject({
   shell: withDefault(
-    z.nullable(z.string().check(matching(/^[^\0]+$/, "must be a program's name or path"))),
+    z.nullable(z.string().check(matching(/^[^\0]+$/, "must be a program name or path"))),
     null,
   ),
   cols: withDefault(terminalSize, DEFAULT_COLS),
   rows: withDefault(terminalSize, DEFAULT_ROWS),
   term: withDefault(
-    z.string().check(matching(/^[A-Za-z0-9._+-]{1,64}$/, "must be the name of a terminal")),
+    z.string().check(matching(/^[A-Za-z0-9._+-]{1,64}$/, 'must be a terminal type such as "xterm"')),
     DEFAULT_TERM,
   ),
 });
@@ -173,8 +172,8 @@ export const connectionOptionsSchema = z.strictObject({
   token: z.optional(z.unknown()),
   headers: z.optional(
     z.record(
-      z.string().check(matching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, "must have names that HTTP allows")),
-      z.string().check(matching(/^[\t\x20-\x7e\x80-\xff]*$/, "must be text that HTTP allows in a header")),
+      z.string().check(matching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, "must be a valid HTTP header name")),
+      z.string().check(matching(/^[\t\x20-\x7e\x80-\xff]*$/, "must be a valid HTTP header value")),
     ),
   ),
   fetch: z.optional(z.unknown().check(z.refine(isFunction, "must be a function"))),

@@ -13,7 +13,7 @@ export function toStream(source: Source): { stream: ReadableStream<Uint8Array>; 
   if (source instanceof ArrayBuffer) return fromBytes(new Uint8Array(source));
   if (source instanceof Blob) return { stream: inPieces(source.stream()), size: source.size };
   if (source instanceof ReadableStream) return { stream: source, size: null };
-  throw invalid("a source (of an upload, or stdin) must be a string, bytes, a Blob or a ReadableStream");
+  throw invalid("an upload or stdin must be a string, bytes, a Blob or a ReadableStream");
 }
 
 function fromBytes(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; size: number } {

@@ -293,7 +293,7 @@ export interface ExecutionWithStdin extends Execution {
 /** The error that a reader gets when the backend did not end a command at its time limit. */
 export class Overdue extends BoxRunError {
   constructor(timeoutMs: number) {
-    super("TIMEOUT", `timed out after ${timeoutMs} ms, and was not ended by its server`);
+    super("TIMEOUT", `timed out after ${timeoutMs} ms, but the server did not end it`);
   }
 }
 

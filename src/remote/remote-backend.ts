@@ -66,14 +66,14 @@ export class RemoteBackend implements Backend {
     if (!this.server.capabilities.includes("images")) {
       throw unsupported(
         "this server does not list its images",
-        'any image reference may do, and "default", "ubuntu", "python", "node", "golang", "rust" and "alpine" stand for some',
+        'any image reference may work, and "default", "ubuntu", "python", "node", "golang", "rust" and "alpine" are aliases',
       );
     }
     return this.http.json("images", wireImages);
   }
 
   async pullImage(): Promise<void> {
-    throw unsupported(`pull: ${this.capabilities.pull}`, "create a box of the image");
+    throw unsupported(`pull: ${this.capabilities.pull}`, "create a box from the image");
   }
 
   async createBox(spec: BoxSpec, { signal }: { signal?: AbortSignal }): Promise<BoxInfo> {
@@ -189,7 +189,7 @@ export class RemoteBackend implements Backend {
     // A WebSocket does not report why it was refused.
     const { status } = await this.getBox(boxId);
     if (status !== "running")
-      throw new BoxRunError("BOX_NOT_RUNNING", `the box ${boxId} is ${status} (start it first)`);
+      throw new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} has status ${status} (start it first)`);
     const isAlive = () => this.getBox(boxId);
     const { attach } = await import("./terminal.js");
     return attach(this.http, boxId, spec, { isAlive, ...(signal && { signal }) });

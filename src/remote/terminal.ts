@@ -114,7 +114,7 @@ class RemoteTerminal implements Terminal {
     this.listen();
     if (data instanceof ArrayBuffer) return this.print(new Uint8Array(data));
     const frame = typeof data === "string" ? serverFrame.safeParse(data) : undefined;
-    if (!frame?.success) return this.lost("the server sent what is no frame of a terminal", "PROTOCOL_ERROR");
+    if (!frame?.success) return this.lost("the server sent an invalid terminal frame", "PROTOCOL_ERROR");
     const said = frame.data;
     if (said?.type === "exit") this.end(said.code);
     if (said?.type !== "error") return;
@@ -126,7 +126,7 @@ class RemoteTerminal implements Terminal {
     this.unread.push(bytes);
     this.unreadBytes += bytes.byteLength;
     this.wake();
-    if (this.unreadBytes > MAX_UNREAD_BYTES) this.lost("its output is not read", "STREAM_INTERRUPTED");
+    if (this.unreadBytes > MAX_UNREAD_BYTES) this.lost("its output was not read", "STREAM_INTERRUPTED");
     else if (this.options.flow && !this.isPaused && this.unreadBytes > PAUSE_BYTES) {
       this.isPaused = true;
       this.send({ type: "pause" });
@@ -161,7 +161,7 @@ class RemoteTerminal implements Terminal {
     if (!this.isOpen) return;
     this.stopClock();
     const { silenceMs, flow, isAlive } = this.options;
-    const silent = () => this.lost(`nothing came for ${silenceMs} ms`);
+    const silent = () => this.lost(`no data arrived for ${silenceMs} ms`);
     this.stopClock = startTimer(silenceMs, () => {
       if (flow) return silent();
       if (this.socket.probe) {

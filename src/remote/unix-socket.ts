@@ -21,10 +21,7 @@ export async function openSocketFetch(
 }
 
 async function refuseSocket(): Promise<never> {
-  throw unsupported(
-    "terminals over a Unix socket work in Node only",
-    "have the server listen on a port, too",
-  );
+  throw unsupported("terminals over a Unix socket work in Node only", "let the server listen on a port, too");
 }
 
 async function open(

@@ -47,7 +47,7 @@ export async function readJson<T extends z.ZodMiniType>(
 export function requireType(request: Request, type: string): void {
   const given = request.headers.get("content-type") ?? "";
   if (given.split(";")[0]!.trim().toLowerCase() === type) return;
-  throw new HttpError(415, `the body must be ${type}, and is ${given || "of no type"}`);
+  throw new HttpError(415, `the body must be ${type}, got ${given || "no content type"}`);
 }
 
 /** Checks the announced length of a body. Answers 413 when it is too large. */
@@ -57,5 +57,5 @@ export function refuseLength(request: Request, maxBytes: number): void {
 
 /** Creates the error for a body that is too large. */
 export function tooLarge(maxBytes: number): HttpError {
-  return new HttpError(413, `the body is larger than this server takes: ${maxBytes} bytes`);
+  return new HttpError(413, `the body is larger than this server's limit of ${maxBytes} bytes`);
 }

@@ -3,7 +3,7 @@ import type { Settings } from "./options.js";
 
 /** Advice for people who run both the page and its server. Others can follow neither part of it. */
 const ADVICE =
-  "a proxy before it must keep the Host header, as changeOrigin: false does; pages of other origins need its option allowOrigins, --allow-origin";
+  "a proxy before it must keep the Host header, as with changeOrigin: false; other origins need the server's option allowOrigins, or --allow-origin";
 
 /**
  * Refuses requests that a foreign web page can make a browser send. Any page can send simple requests to a loopback port, and whoever controls a name can point
@@ -15,7 +15,7 @@ export function guard(request: Request, settings: Settings): void {
   const host = request.headers.get("host") ?? url.host;
   const name = hostName(host);
   if (settings.hosts && !settings.hosts.includes(name)) {
-    throw new HttpError(403, `this server is not ${JSON.stringify(name)}`);
+    throw new HttpError(403, `the host ${JSON.stringify(name)} is not allowed`);
   }
   const origin = request.headers.get("origin");
   const site = request.headers.get("sec-fetch-site");
@@ -27,7 +27,7 @@ export function guard(request: Request, settings: Settings): void {
     throw new HttpError(403, `pages of ${origin ?? "another site"} may not use this server (${ADVICE})`);
   }
   if (settings.token !== undefined && !hasToken(request, settings.token)) {
-    const why = request.headers.has("authorization") ? "this is not the token" : "a bearer token is needed";
+    const why = request.headers.has("authorization") ? "wrong token" : "a bearer token is required";
     throw new HttpError(401, why, { "www-authenticate": "Bearer" });
   }
 }

@@ -52,20 +52,20 @@ export function createHandler(backend: Backend, options: HandlerOptions = {}): H
     const match = matchRoute(request.method, url.pathname);
     switch (match.type) {
       case "none":
-        throw new HttpError(404, `there is no ${request.method} ${url.pathname}`);
+        throw new HttpError(404, `there is no route ${request.method} ${url.pathname}`);
       case "method":
-        throw new HttpError(405, `${url.pathname} does not take ${request.method}`, {
+        throw new HttpError(405, `${url.pathname} does not accept ${request.method}`, {
           allow: match.allow.join(", "),
         });
       case "action":
         throw new HttpError(
           400,
-          match.action === null ? "Missing action, as :stop" : `Unknown action: ${match.action}`,
+          match.action === null ? "Missing action, such as :stop" : `Unknown action: ${match.action}`,
         );
       case "route": {
         const { name, params } = match;
         if ("extension" in ROUTES[name] && !settings.extensions) {
-          throw new HttpError(404, `there is no ${request.method} ${url.pathname}`);
+          throw new HttpError(404, `there is no route ${request.method} ${url.pathname}`);
         }
         return HANDLERS[name]({ backend, request, url, params, settings });
       }

@@ -23,7 +23,7 @@ const OF_THE_BOX: readonly ErrorCode[] = ["RUNTIME_ERROR", "STORAGE_FULL"];
  */
 export function errorResponse(error: unknown, { extensions }: { extensions: boolean }): Response {
   if (!isBoxRunError(error)) {
-    return json(500, { code: "RUNTIME_ERROR", message: "the server failed at this request" });
+    return json(500, { code: "RUNTIME_ERROR", message: "internal server error" });
   }
   const status = error instanceof HttpError ? (error.status ?? 400) : STATUS_OF_CODE[error.code];
   const headers = error instanceof HttpError ? error.headers : {};

@@ -14,7 +14,7 @@ const PIECE_OVERHEAD_BYTES = 128;
 
 /** Fields that hold permission bits. */
 const MODES: readonly string[] = ["mode", "new_mode"];
-const BAD_HEADERS = "the headers of a part of the form make no sense";
+const BAD_HEADERS = "a part of the form has invalid headers";
 
 /** A file that is being uploaded. */
 export interface Upload {
@@ -44,7 +44,7 @@ export async function readUpload(request: Request, maxBytes: number): Promise<Up
   if (!form.fileStarted) throw new HttpError(400, "the field file is missing");
   const dest = form.fields.get("dest");
   if (dest === undefined || dest === "") {
-    const hint = form.fields.has("path") ? ": it says where the file goes, not path" : "";
+    const hint = form.fields.has("path") ? ": use it instead of path" : "";
     throw new HttpError(400, `the field dest is missing${hint}`);
   }
   const mode = parseMode("mode", form.fields.get("mode"));
@@ -78,7 +78,7 @@ class UploadForm {
       maxFieldSize: MAX_FIELD_BYTES,
       onField: (info, value) => {
         if (this.done) return;
-        if (this.fields.has(info.name)) this.fail(`the field ${info.name} comes twice`);
+        if (this.fields.has(info.name)) this.fail(`the field ${info.name} appears twice`);
         // The file may already be on its way into the box, with another mode.
         if (MODES.includes(info.name) && this.fileStarted)
           this.fail(`the field ${info.name} must come before the file`);
@@ -87,7 +87,7 @@ class UploadForm {
       onFile: () => {
         // Data after the end of the form is not part of it.
         if (this.done) return () => {};
-        if (this.fileStarted) this.fail("the field file comes twice");
+        if (this.fileStarted) this.fail("the field file appears twice");
         this.fileStarted = true;
         return (chunk) => chunk && this.take(chunk);
       },
@@ -102,7 +102,7 @@ class UploadForm {
   async pump(): Promise<void> {
     const { done, value } = this.reader ? await this.reader.read() : { done: true, value: undefined };
     this.parse(value, done);
-    if (done && !this.done) this.fail("the form ends before it is whole");
+    if (done && !this.done) this.fail("the form is incomplete");
     if (!this.error) return;
     await this.cancel();
     throw this.error;
@@ -157,11 +157,11 @@ class UploadForm {
 function describe(error: MultipartError): string {
   switch (error._tag) {
     case "InvalidBoundary":
-      return "the content type names no boundary";
+      return "the content type has no boundary";
     case "EndNotReached":
-      return "the form ends before it is whole";
+      return "the form is incomplete";
     case "ReachedLimit":
-      return `the form is beyond a limit (${error.limit})`;
+      return `the form exceeds a limit (${error.limit})`;
     default:
       return BAD_HEADERS;
   }
@@ -171,6 +171,6 @@ function describe(error: MultipartError): string {
 function parseMode(field: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (!/^[0-7]{1,4}$/.test(text))
-    throw new HttpError(400, `the field ${field} must be permission bits, as 644`);
+    throw new HttpError(400, `the field ${field} must be permission bits, such as 644`);
   return Number.parseInt(text, 8);
 }

@@ -44,12 +44,12 @@ const OPTIONS = [...Object.keys(DEFAULTS), "hosts", "token"];
 /** Checks the options and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR for an unknown option, and for a token that nobody could send */
 export function settingsOf(options: HandlerOptions): Settings {
   for (const name of Object.keys(options)) {
-    if (!OPTIONS.includes(name)) throw invalid(`there is no option ${JSON.stringify(name)}`);
+    if (!OPTIONS.includes(name)) throw invalid(`unknown option ${JSON.stringify(name)}`);
   }
   const { token } = options;
   // The value itself must not be in the message.
   if (token !== undefined && !isToken(token)) {
-    throw invalid("token must be a string of visible ASCII characters", "leave it out where none is wanted");
+    throw invalid("token must be a string of visible ASCII characters", "leave it out for no token");
   }
   return { ...DEFAULTS, ...options };
 }
@@ -57,5 +57,8 @@ export function settingsOf(options: HandlerOptions): Settings {
 /** Checks that an argument is a backend. @throws {BoxRunError} VALIDATION_ERROR when it clearly is not */
 export function requireBackend(backend: Backend): void {
   if (typeof backend?.info === "function" && typeof backend.createBox === "function") return;
-  throw invalid("the first argument must be a backend", "as createLocalBackend() of boxrun/local makes one");
+  throw invalid(
+    "the first argument must be a backend",
+    "such as createLocalBackend() from boxrun/local returns",
+  );
 }

@@ -97,7 +97,7 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
 
   startExec: async (call) => {
     const spec = await readJson(call.request, execRequest, call.settings.maxBodyBytes);
-    const { stderr = "this backend keeps the outputs apart" } = call.backend.capabilities;
+    const { stderr = "this backend cannot join the outputs" } = call.backend.capabilities;
     if (spec.stderr && stderr !== true) throw unsupported(`stderr: ${stderr}`);
     const exec = await call.backend.startExec(await boxId(call), execSpec(spec));
     return json(201, toWireExec(exec, extended(call.request)));
@@ -123,7 +123,8 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
     const { id: execId } = await backend.getExec(id, params.exec!);
     const ask = (name: string) => (settings.extensions ? url.searchParams.get(name) : null);
     const after = Number(ask("after") ?? 0);
-    if (!Number.isSafeInteger(after) || after < 0) throw new HttpError(400, "after must be a seq");
+    if (!Number.isSafeInteger(after) || after < 0)
+      throw new HttpError(400, "after must be the seq of an event");
     const encoding = { bytes: ask("bytes") === "1", after, keepAliveMs: settings.keepAliveMs };
     return eventResponse(backend, { boxId: id, execId }, encoding);
   },
@@ -156,7 +157,7 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   },
 
   attach: async () => {
-    throw new HttpError(426, "a terminal is a WebSocket: ask for one", { upgrade: "websocket" });
+    throw new HttpError(426, "a terminal needs a WebSocket", { upgrade: "websocket" });
   },
 
   upload: async (call) => {
@@ -227,7 +228,7 @@ async function operate(call: Call, op: FileOperation["op"]): Promise<Response> {
       return json(200, toWireFile(files[0]!));
     case "list": {
       const text = new TextEncoder().encode(JSON.stringify(files.map(toWireFile)));
-      if (text.byteLength > MAX_LIST_BYTES) throw new BoxRunError("RUNTIME_ERROR", "list: it holds too much");
+      if (text.byteLength > MAX_LIST_BYTES) throw new BoxRunError("RUNTIME_ERROR", "list: the directory has too many entries");
       return jsonText(200, text);
     }
     default:

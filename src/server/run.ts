@@ -42,5 +42,5 @@ export async function runOnce(
 }
 
 function cutMessage(stream: OutputStream): string {
-  return `${stream} is cut: an answer carries its first ${MAX_OUTPUT_BYTES} bytes`;
+  return `${stream} was truncated to its first ${MAX_OUTPUT_BYTES} bytes`;
 }

@@ -41,7 +41,7 @@ export async function serveTerminal(
   const send = (frame: ServerFrame) => socket.send(JSON.stringify(frame));
   socket.binaryType = "arraybuffer";
   socket.addEventListener("message", ({ data }) => inlet.take(data));
-  socket.addEventListener("close", () => life.abort(new Error("the client has gone")));
+  socket.addEventListener("close", () => life.abort(new Error("the client disconnected")));
   socket.addEventListener("error", () => life.abort(new Error("the connection was lost")));
   let stopAlive = () => {};
   const stayAlive = () => {
@@ -111,7 +111,7 @@ class Inlet {
     this.waitingBytes += bytes.byteLength;
     if (this.waitingBytes > MAX_WAITING_BYTES) {
       this.close();
-      return this.fail(new Error("the shell does not take its input"));
+      return this.fail(new Error("the shell does not read its input"));
     }
     this.waiting.push(bytes.slice());
     this.wake();

@@ -1,7 +1,7 @@
 import type { Backend } from "../backend/backend.js";
 import { PROTOCOL } from "../contract/attach.js";
 import { tokenOf } from "../contract/attach-token.js";
-import { describeIssue } from "../contract/issues.js";
+import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
 import { matchRoute } from "../contract/routes.js";
 import { terminalSpecSchema } from "../contract/schemas.js";
 import { guard } from "./guard.js";
@@ -32,6 +32,7 @@ export async function upgrade(backend: Backend, request: Request, settings: Sett
   const given = { shell: ask("shell"), cols: number("cols"), rows: number("rows"), term: ask("term") };
   const spec = terminalSpecSchema.safeParse(
     Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    PARSE_OPTIONS,
   );
   if (!spec.success) throw new HttpError(422, describeIssue(spec.error));
   const flow = settings.extensions && ask("flow") === "1";

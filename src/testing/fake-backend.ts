@@ -104,7 +104,7 @@ export class FakeBackend implements Backend {
     this.requireOpen();
     signal?.throwIfAborted();
     if ([...this.boxes.values()].some(({ info }) => spec.name !== null && info.name === spec.name)) {
-      throw new BoxRunError("NAME_ALREADY_EXISTS", `there is a box ${spec.name} already`);
+      throw new BoxRunError("NAME_ALREADY_EXISTS", `a box named ${JSON.stringify(spec.name)} already exists`);
     }
     const now = new Date();
     const info: BoxInfo = {
@@ -141,14 +141,18 @@ export class FakeBackend implements Backend {
 
   async startBox(id: string): Promise<BoxInfo> {
     const { info } = this.box(id);
-    if (info.status === "running") throw new BoxRunError("BOX_ALREADY_RUNNING", `${id} runs already`);
+    if (info.status === "running")
+      throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${id} is already running`);
     return { ...Object.assign(info, { status: "running", startedAt: new Date(), stoppedAt: null }) };
   }
 
   async removeBox(id: string, { force }: { force: boolean }): Promise<void> {
     const box = this.box(id);
     if (box.info.status === "running" && !force) {
-      throw new BoxRunError("BOX_ALREADY_RUNNING", `${id} runs: stop it first, or remove it by force`);
+      throw new BoxRunError(
+        "BOX_ALREADY_RUNNING",
+        `box ${id} is running: stop it first, or remove it with { force: true }`,
+      );
     }
     this.boxes.delete(box.info.id);
     await this.endAll(box);
@@ -291,7 +295,7 @@ export class FakeBackend implements Backend {
 
   private running(id: string): FakeBox {
     const box = this.box(id);
-    if (box.info.status !== "running") throw new BoxRunError("BOX_NOT_RUNNING", `${id} is stopped`);
+    if (box.info.status !== "running") throw new BoxRunError("BOX_NOT_RUNNING", `box ${id} is stopped`);
     return box;
   }
 

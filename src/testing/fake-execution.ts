@@ -174,7 +174,7 @@ export async function runProgram(
 ): Promise<number> {
   const program = find(cmd);
   if (!program) {
-    const why = `FakeBackend has no program ${cmd[0]}: give it in programs`;
+    const why = `FakeBackend has no program ${cmd[0]}: add it to programs`;
     process.write(`${cmd[0]}: no such file or directory (${why})\n`, "stderr");
     return 127;
   }

@@ -313,8 +313,8 @@ describe("boxrun serve", () => {
     const file = join(folder, "notes.txt");
     writeFileSync(file, "mine");
     const refusals = [
-      [["--socket", file], /no socket.*RUNTIME_ERROR\]/],
-      [["--socket", folder], /no socket.*RUNTIME_ERROR\]/],
+      [["--socket", file], /not a socket.*RUNTIME_ERROR\]/],
+      [["--socket", folder], /not a socket.*RUNTIME_ERROR\]/],
       [["--socket", join(folder, "x".repeat(200))], /at most \d+ bytes.*VALIDATION_ERROR\]/],
       [["--socket", join(file, "s")], /cannot listen.*RUNTIME_ERROR\]/],
     ] as const;
@@ -346,7 +346,7 @@ describe("boxrun serve", () => {
     const refused = {
       code: 125,
       stdout: "",
-      stderr: expect.stringMatching(/^boxrun: .*token is needed.*\n$/),
+      stderr: expect.stringMatching(/^boxrun: .*token is required.*\n$/),
     };
     expect(await run({}, ...named)).toEqual(refused);
     const notice = new RegExp(

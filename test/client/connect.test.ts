@@ -71,7 +71,7 @@ describe("choosing a backend", () => {
 
   it("does not pass over a named server that wants a token", async () => {
     const { baseUrl } = await startServer((_request, response) =>
-      json(response, { code: "UNAUTHORIZED", message: "a bearer token is needed" }, 401),
+      json(response, { code: "UNAUTHORIZED", message: "a bearer token is required" }, 401),
     );
     expect(await failure(ready({ baseUrl }))).toMatchObject({ status: 401 });
   });
@@ -80,13 +80,15 @@ describe("choosing a backend", () => {
     "passes over a server that it only found and that answers %d, and says why",
     async (status) => {
       const { baseUrl } = await startServer((_request, response) =>
-        json(response, { code: "VALIDATION_ERROR", message: "a bearer token is needed" }, status),
+        json(response, { code: "VALIDATION_ERROR", message: "a bearer token is required" }, status),
       );
       vi.stubEnv("BOXRUN_PORT", portOf(baseUrl));
       const { kind, reason, tried } = await ready({});
       expect(kind).toBe("local");
-      expect(reason).toMatch(/token is needed/);
-      expect(tried).toEqual([{ place: baseUrl, outcome: expect.stringMatching(/token is needed/), status }]);
+      expect(reason).toMatch(/token is required/);
+      expect(tried).toEqual([
+        { place: baseUrl, outcome: expect.stringMatching(/token is required/), status },
+      ]);
       expect(await failure(ready({ baseUrl }))).toMatchObject({ status });
     },
   );
@@ -110,7 +112,9 @@ describe("choosing a backend", () => {
     });
     const error = await failure(ready({ backend: "remote", baseUrl: `${baseUrl}/v1` }));
     expect(error).toMatchObject({ code: "PROTOCOL_ERROR", status: 404 });
-    expect(error.message).toMatch(/status 404 \(is it a BoxRun server, the baseUrl without \/v1/);
+    expect(error.message).toMatch(
+      /status 404 \(check that this is a BoxRun server, that baseUrl has no \/v1/,
+    );
     expect(error.message).not.toContain("No such file");
   });
 
@@ -233,7 +237,7 @@ describe("choosing a backend in a page", () => {
       ready({ backend: "remote", baseUrl: "http://127.0.0.1:9090", fetch: blocked }),
     );
     expect(error).toMatchObject({ code: "CONNECTION_FAILED" });
-    expect(error.message).toMatch(/Failed to fetch.*CORS.*pass \/v1 on/);
+    expect(error.message).toMatch(/Failed to fetch.*CORS.*forward \/v1/);
   });
 
   it("has no Unix sockets", async () => {
@@ -246,7 +250,7 @@ describe("choosing a backend in a page", () => {
 describe("options", () => {
   it.each([
     [{ backend: "cloud" }, /backend/],
-    [{ baseUrl: "localhost:9090" }, /baseUrl must be http/],
+    [{ baseUrl: "localhost:9090" }, /baseUrl must use http/],
     [{ baseUrl: "//" }, /baseUrl must be a URL/],
     [{ baseUrl: "" }, /baseUrl must not be empty/],
     [{ baseUrl: 5 }, /baseUrl must be of type string/],
@@ -263,7 +267,7 @@ describe("options", () => {
     [{ fetch: "x" }, /fetch must be a function/],
     [{ timeouts: { requestMs: 0 } }, /timeouts\.requestMs/],
     [{ timeouts: { connectMs: 5 } }, /connectMs/],
-    [{ url: "http://x" }, /there is no option url/],
+    [{ url: "http://x" }, /unknown option url/],
   ])("are checked at once, by name: %j", (options, message) => {
     try {
       new BoxRunClient(options as ClientOptions);

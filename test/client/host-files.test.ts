@@ -114,7 +114,7 @@ describe("a download to a path", () => {
     expect(lstatSync("/dev/null").isCharacterDevice()).toBe(true);
     const error = await failure(box.download("/f", "/dev/full"));
     expect(error).toMatchObject({ code: "STORAGE_FULL" });
-    expect(error.message).toMatch(/\/dev\/full in place, of which a part/);
+    expect(error.message).toMatch(/\/dev\/full in place \(it may be partly written\)/);
   });
 
   it.skipIf(!isRoot || process.platform !== "linux")(
@@ -207,7 +207,7 @@ describe("a download to a path", () => {
       const saved = failure(
         box.download("/big", at("fifo"), { onProgress: () => asked++ === 0 && closeSync(fd) }),
       );
-      expect((await saved).message).toMatch(/EPIPE|nobody has opened/);
+      expect((await saved).message).toMatch(/EPIPE|no reader opened/);
     });
   });
 

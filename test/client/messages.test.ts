@@ -16,7 +16,7 @@ it("says what is wrong with options that are none", () => {
 it("says what is wrong with a variable's name", async () => {
   const error = await failure(client.create("tiny", { env: { "A=B": "x" } }));
   expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
-  expect(error.message).toMatch(/^env\.A=B must have names .* no '='$/);
+  expect(error.message).toMatch(/^env\.A=B must be a .* without '='$/);
 });
 
 it("makes the folders of a download's path", async () => {
@@ -45,6 +45,6 @@ it("says which program a fake backend has not", async () => {
   const box = await client.create("tiny");
   expect(await box.exec(["ls"])).toMatchObject({
     exitCode: 127,
-    stderr: expect.stringContaining("FakeBackend has no program ls: give it in programs"),
+    stderr: expect.stringContaining("FakeBackend has no program ls: add it to programs"),
   });
 });

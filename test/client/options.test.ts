@@ -32,7 +32,7 @@ describe("an option that is misspelt", () => {
   ])("is refused by %s, which does nothing then", async (_call, work) => {
     const error = await failure(work());
     expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
-    expect(error.message).toContain("there is no option sginal");
+    expect(error.message).toContain("unknown option sginal");
     expect(await client.listBoxes()).toHaveLength(1);
     expect(await (await box).executions()).toEqual([]);
     expect(await (await box).files.list("/")).toEqual([]);
@@ -40,7 +40,7 @@ describe("an option that is misspelt", () => {
 
   it("is none of an object's own making either", async () => {
     const error = await failure(client.gc({ toString: 1 } as object));
-    expect(error.message).toContain("there is no option toString");
+    expect(error.message).toContain("unknown option toString");
   });
 
   it("is refused where a signal or an encoding stands in place of the options", async () => {
@@ -54,7 +54,7 @@ describe("an option that is misspelt", () => {
     ])
       expect(await failure(call())).toMatchObject({
         code: "VALIDATION_ERROR",
-        message: expect.stringMatching(/^options must be an object \(with .*signal/),
+        message: expect.stringMatching(/^options must be an object \(the options are .*signal/),
       });
     const error = await failure(files.read("/a", "utf-8" as "utf8"));
     expect(error.message).toBe('the encoding must be "utf8", got "utf-8" (leave it out for bytes)');
@@ -65,7 +65,7 @@ describe("an option that is misspelt", () => {
     ])
       expect(await failure(call())).toMatchObject({
         code: "VALIDATION_ERROR",
-        message: "path must be text, got undefined",
+        message: "path must be a string, got undefined",
       });
   });
 

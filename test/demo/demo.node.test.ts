@@ -220,7 +220,7 @@ describe("the demo page", () => {
     page = await open();
     await page.locator("#boxes .state.running").waitFor();
     await run("echo mine");
-    await page.locator("#message", { hasText: "is run by the page" }).waitFor();
+    await page.locator("#message", { hasText: "is in use by the page" }).waitFor();
     await first.close();
     await page.getByRole("button", { name: "Start" }).click();
     expect(await outputOf("cat note.txt")).toBe("kept\n");

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { BoxHandle, ExitError } from "../../src/index.js";
 import { elf32, elf64 } from "./elf.js";
 
-const FORMAT = expect.stringMatching(/^exec format error: .*i686.*32-bit.*no 64-bit/);
+const FORMAT = expect.stringMatching(/^exec format error: .*i686.*32-bit.*not 64-bit/);
 const INSTRUCTION = expect.stringMatching(/^killed by signal 4 \(illegal instruction\): .*no .*AVX/);
 
 /** One instruction each, on registers alone. */

@@ -48,6 +48,6 @@ describe.skipIf(deno.missing !== undefined)("permissions in Deno", () => {
 
   it.each(needed)("are named by an error of ours without %s", async (left) => {
     const output = await runWith(...needed.filter((one) => one !== left));
-    expect(output).toMatch(new RegExp(`^BoxRunError UNSUPPORTED a permission is missing: .*${left}`));
+    expect(output).toMatch(new RegExp(`^BoxRunError UNSUPPORTED missing permission: .*${left}`));
   });
 });

@@ -165,7 +165,7 @@ describe("the API as published", () => {
     expect(json).toMatchObject({
       exit_code: 0,
       stderr: "aaa",
-      error_message: expect.stringMatching(/^stdout is cut.*16777216/),
+      error_message: expect.stringMatching(/^stdout was truncated.*16777216/),
     });
     expect(json.stdout).toHaveLength(2 ** 24);
   });
@@ -210,7 +210,7 @@ describe("bad input", () => {
       /application\/json/,
     ],
     ["a missing field", { json: {} }, 422, /^image is missing/],
-    ["a number below 1", { json: { image: "x", memory_mb: 0 } }, 422, /^memory_mb must be more than 0/],
+    ["a number below 1", { json: { image: "x", memory_mb: 0 } }, 422, /^memory_mb must be greater than 0/],
     ["a wrong type", { json: { image: "x", disk_size_gb: "8" } }, 422, /^disk_size_gb /],
     [
       "a relative workdir",
@@ -292,7 +292,7 @@ describe("strangers", () => {
         expect(response.status).toBe(status);
         if (status === 401)
           expect(await response.json()).toMatchObject({
-            message: headers["authorization"] ? "this is not the token" : "a bearer token is needed",
+            message: headers["authorization"] ? "wrong token" : "a bearer token is required",
           });
       }
     },
@@ -324,7 +324,7 @@ describe("strangers", () => {
 it.each([
   [{ token: "" }, /token must be/],
   [{ token: "two words" }, /token must be/],
-  [{ ports: 1 }, /no option "ports"/],
+  [{ ports: 1 }, /unknown option "ports"/],
 ] as [HandlerOptions, RegExp][])("refuses %j by name, without its value", async (options, why) => {
   expect(() => createHandler(backend, options)).toThrow(
     expect.objectContaining({ code: "VALIDATION_ERROR", message: expect.stringMatching(why) }),

@@ -104,21 +104,25 @@ describe("an upload", () => {
     [
       "a file name that cannot be decoded",
       `--${BOUNDARY}\r\ncontent-disposition: form-data; name="file"; filename*=UTF-8''%zz\r\n\r\n`,
-      /headers of a part/,
+      /invalid headers/,
     ],
     ["no file", part("dest", "/a") + END, /file is missing/],
     ["no dest", part("file", "x", "f") + END, /dest is missing/],
     [
       "a path in place of dest",
       part("path", "/a") + part("file", "x", "f") + END,
-      /dest is missing.*not path/,
+      /dest is missing.*instead of path/,
     ],
     ["an empty dest", part("dest", "") + part("file", "x", "f") + END, /dest is missing/],
-    ["two files", part("dest", "/a") + part("file", "x", "f") + part("file", "y", "f") + END, /comes twice/],
+    [
+      "two files",
+      part("dest", "/a") + part("file", "x", "f") + part("file", "y", "f") + END,
+      /appears twice/,
+    ],
     [
       "two destinations",
       part("dest", "/a") + part("dest", "/b") + part("file", "x", "f") + END,
-      /comes twice/,
+      /appears twice/,
     ],
     ["a mode that is none", part("dest", "/a") + part("mode", "rwx") + part("file", "x", "f") + END, /mode/],
     [
@@ -126,11 +130,11 @@ describe("an upload", () => {
       part("dest", "/a") + part("file", "x", "f") + part("mode", "755") + END,
       /mode must come before/,
     ],
-    ["no end", part("dest", "/a") + part("file", "x", "f"), /ends before/],
+    ["no end", part("dest", "/a") + part("file", "x", "f"), /incomplete/],
     [
       "an end in the file",
       `${part("dest", "/a")}--${BOUNDARY}\r\ncontent-disposition: form-data; name="file"\r\n\r\nhalf`,
-      /ends before/,
+      /incomplete/,
     ],
     ["no form at all", "hello", /./],
     ["an empty body", "", /./],

@@ -17,7 +17,7 @@ export function browserAssetSource(location: string): AssetSource {
 /** Suffix for the name of a file whose contents are kept inflated. No server is ever asked for it. */
 const INFLATED = "?inflated";
 
-const NO_CACHES = "this page is not served over https, or from localhost: it has no caches of its own";
+const NO_CACHES = "this page is not served over https or from localhost, so it has no caches";
 
 function cacheApi(location: string): AssetCache {
   // Opened once, since that costs as much as reading a small entry.

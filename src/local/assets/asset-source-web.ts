@@ -128,7 +128,7 @@ async function fetchOnce(
   let refused: Error | undefined;
   const watch = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => stalled.abort(new Error(`no byte came for ${STALL_MS} ms`)), STALL_MS);
+    timer = setTimeout(() => stalled.abort(new Error(`no data arrived for ${STALL_MS} ms`)), STALL_MS);
   };
   watch();
   try {

@@ -48,11 +48,11 @@ export function unreachable(source: AssetSource, file: string, cause: unknown): 
   const refused = refusedPermission(cause);
   if (refused) return refused;
   const why = cause instanceof Error ? `: ${cause.message}` : "";
-  return new BoxRunError("IMAGE_PULL_FAILED", `${file} could not be read from ${source.location}${why}`, {
+  return new BoxRunError("IMAGE_PULL_FAILED", `cannot read ${file} from ${source.location}${why}`, {
     retryable: true,
     hint: isPassing(cause)
-      ? "connect this device to the network and try again; client.pull fetches an image ahead, for boxes without a network"
-      : "serve the package's dist/assets folder there, or name another place with local.assets",
+      ? "connect to the network and try again; client.pull fetches an image ahead of time, for use offline"
+      : "serve the package's dist/assets folder there, or set local.assets to another location",
     cause,
   });
 }
@@ -72,7 +72,7 @@ function isPassing(cause: unknown): boolean {
 /** Creates the error for a file with the wrong contents. */
 export function damaged(source: AssetSource, file: string, what: string, cause?: unknown): BoxRunError {
   return new BoxRunError("IMAGE_PULL_FAILED", `${file} at ${source.location} ${what}`, {
-    hint: "the assets must be those of this version of the package, unchanged",
+    hint: "use the unmodified assets of this version of the package",
     cause,
   });
 }

@@ -76,13 +76,13 @@ async function loadOnce(source: AssetSource, entry: VerifiedFile, options: ReadO
   const { file, rawBytes, rawSha256 } = entry;
   const compressed = await read(source, file, options);
   const contents = await source.gunzip(compressed, rawBytes).catch((cause) => {
-    throw damaged(source, file, `cannot be inflated into ${rawBytes} bytes`, cause);
+    throw damaged(source, file, `cannot be decompressed to ${rawBytes} bytes`, cause);
   });
   if (contents.byteLength !== rawBytes) {
-    throw damaged(source, file, `has ${contents.byteLength} bytes in it, not ${rawBytes}`);
+    throw damaged(source, file, `has ${contents.byteLength} bytes when decompressed, expected ${rawBytes}`);
   }
   if ((await sha256Hex(contents)) === rawSha256) return contents;
-  throw damaged(source, file, "has other bytes in it than the manifest names");
+  throw damaged(source, file, "does not match its hash in the manifest");
 }
 
 /** Reads a file once. @throws {BoxRunError} IMAGE_PULL_FAILED when it cannot be read; rejects with the signal's reason */

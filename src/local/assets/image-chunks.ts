@@ -25,7 +25,7 @@ export async function loadChunkList(assets: Assets, image: ImageManifest): Promi
   const list = await assets.load(base);
   const count = Math.ceil(baseBytes / IMAGE_CHUNK_BYTES);
   const refuse = (what: string) => damaged(assets.source, base, what);
-  if (list.byteLength !== count * ENTRY_BYTES) throw refuse("has not as many chunks as the image");
+  if (list.byteLength !== count * ENTRY_BYTES) throw refuse("does not have as many chunks as the image");
   const view = new DataView(list.buffer, list.byteOffset, list.byteLength);
   return Array.from({ length: count }, (_, i) => {
     const at = i * ENTRY_BYTES;

@@ -64,5 +64,5 @@ export async function readManifest(source: AssetSource): Promise<AssetManifest> 
   const parsed = manifestSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw damaged(source, file, `has a wrong ${issue?.path.join(".") || "form"}`, parsed.error);
+  throw damaged(source, file, `has an invalid ${issue?.path.join(".") || "format"}`, parsed.error);
 }

@@ -76,7 +76,7 @@ export async function downloadFile(
 }
 
 function shrank(path: string, got: number, size: number): BoxRunError {
-  const message = `download of ${path}: it was made shorter meanwhile, ${got} of ${size} bytes came`;
+  const message = `download of ${path}: the file was truncated meanwhile, got ${got} of ${size} bytes`;
   return new BoxRunError("RUNTIME_ERROR", message, { retryable: true });
 }
 

@@ -48,7 +48,7 @@ export class BoxLauncher {
       throw invalid(`local.logLimitBytes must be an integer of at least 0, got ${options.logLimitBytes}`);
     }
     this.memoryMb = totalMemoryMb(options.memoryMb, host.memoryMb);
-    if (!(this.memoryMb > 0)) throw invalid("local.memoryMb must be a number above 0");
+    if (!(this.memoryMb > 0)) throw invalid(`local.memoryMb must be greater than 0, got ${this.memoryMb}`);
     this.pool = new WarmPool(
       host,
       options.warm ?? [],
@@ -73,7 +73,7 @@ export class BoxLauncher {
             if (!taken) return create();
             throw new BoxRunError(
               "NAME_ALREADY_EXISTS",
-              `there is a box named ${JSON.stringify(spec.name)} already`,
+              `a box named ${JSON.stringify(spec.name)} already exists`,
             );
           });
     const box = this.adopt(registry, record, lock, this.pool.take(spec) ?? new GuestMachine(this.host));
@@ -106,7 +106,7 @@ export class BoxLauncher {
   private async startNext(registry: BoxRegistry, boxId: string, options: LaunchOptions): Promise<BoxInfo> {
     options.signal?.throwIfAborted();
     const here = registry.running.get(boxId);
-    if (here && !here.ended) throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is running`);
+    if (here && !here.ended) throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is already running`);
     await here?.ended;
     const { record, release } = await registry.take(boxId);
     try {

@@ -158,10 +158,10 @@ export class BoxRegistry {
   /** Creates the error for a box that another page or process runs. */
   async lockedElsewhere(id: string): Promise<BoxRunError> {
     const found = await this.store.lockOwner?.(id);
-    const owner = found?.who ?? "another page or process of this machine";
+    const owner = found?.who ?? "another page or process on this machine";
     const since = found?.since ?? null;
     const told = `${owner}${since ? `, since ${since.toISOString()}` : ""}`;
-    return new BoxRunError("BOX_LOCKED", `box ${id} is run by ${told}`, {
+    return new BoxRunError("BOX_LOCKED", `box ${id} is in use by ${told}`, {
       retryable: true,
       hint: `use it there, or stop it there first${found?.hint === undefined ? "" : `; ${found.hint}`}`,
       cause: Object.assign(new Error(told), { owner, since }),

@@ -32,10 +32,10 @@ export class BoxWarnings {
     const list = [...this.notes];
     if (offline !== null) list.push(`offline: ${describeUnread(offline)}`);
     if (damaged !== null) list.push(`damaged or missing: ${describeUnread(damaged)}`);
-    if (this.unstored !== null) list.push(`what was written last could not be stored: ${this.unstored}`);
+    if (this.unstored !== null) list.push(`the latest writes could not be stored: ${this.unstored}`);
     return list;
   }
 }
 
 const describeUnread = (why: string) =>
-  `part of the image could not be read, and what needed it got an input/output error; the next read tries again: ${why}`;
+  `part of the image could not be read, and programs that needed it got an input/output error; the next read tries again: ${why}`;

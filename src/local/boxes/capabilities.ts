@@ -56,13 +56,13 @@ export function freeMemoryMb(totalMb: number, running: Running): number {
 export function requireRoom(askedMb: number, totalMb: number, running: Running): void {
   const freeMb = freeMemoryMb(totalMb, running);
   if (askedMb <= freeMb) return;
-  const taken = running.map(({ id, name, memoryMb }) => `${name ?? id} has ${memoryMb}`);
+  const taken = running.map(({ id, name, memoryMb }) => `${name ?? id} uses ${memoryMb}`);
   throw new BoxRunError(
     "RESOURCE_EXCEEDED",
-    `a box of ${askedMb} MB does not fit: of ${totalMb} MB for all boxes that run here ${Math.max(0, freeMb)} are free${taken.length > 0 ? `; ${taken.join(", ")}` : ""}`,
+    `the box needs ${askedMb} MB, ${Math.max(0, freeMb)} of ${totalMb} MB available${taken.length > 0 ? `; ${taken.join(", ")}` : ""}`,
     {
       retryable: true,
-      hint: "stop a box, ask for less with memoryMb, or allow more with local.memoryMb",
+      hint: "stop a box, lower memoryMb, or raise local.memoryMb",
     },
   );
 }
@@ -75,7 +75,7 @@ export function requireBuildable(spec: BoxSpec): void {
   }
   const workdirBytes = new TextEncoder().encode(spec.workdir).byteLength;
   if (workdirBytes > MAX_PATH)
-    throw invalid(`workdir must take at most ${MAX_PATH} bytes, got ${workdirBytes}`);
+    throw invalid(`workdir must be at most ${MAX_PATH} bytes, got ${workdirBytes}`);
   if (spec.network) throw unsupported(`network: ${CAPABILITIES.network}`);
   if (spec.volumes?.length) throw unsupported(`volumes: ${CAPABILITIES.volumes}`);
 }

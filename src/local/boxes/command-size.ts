@@ -3,7 +3,7 @@ import { MAX_PATH, MAX_STRING, MAX_STRINGS, STRING_OVERHEAD } from "../protocol/
 
 /** Limit of Linux for a command, less the longest path: Linux also counts the program's path as it is found in the box. */
 const LIMIT = MAX_STRINGS - (MAX_PATH + 1);
-const HINT = "upload what is long as a file, or pass it as stdin";
+const HINT = "upload long input as a file, or pass it as stdin";
 
 /**
  * Checks that a command is not too large for Linux.
@@ -20,7 +20,7 @@ export function requireCommandSize(argv: readonly string[], env: Readonly<Record
     const bytes = encoder.encode(text).byteLength;
     if (bytes > MAX_STRING) {
       throw invalid(
-        `${name} must take at most ${MAX_STRING} bytes (128 KiB with the zero that ends it), got ${bytes}, which is ${bytes - MAX_STRING} too many`,
+        `${name} must be at most ${MAX_STRING} bytes (128 KiB with the terminating null), got ${bytes}, ${bytes - MAX_STRING} too many`,
         HINT,
       );
     }
@@ -32,7 +32,7 @@ export function requireCommandSize(argv: readonly string[], env: Readonly<Record
   }
   if (total <= LIMIT) return;
   throw invalid(
-    `the command and its environment must together take at most ${LIMIT} bytes (2 MiB less 4 KiB for the program's path, with ${STRING_OVERHEAD} bytes more for each string), got ${total}, which is ${total - LIMIT} too many`,
+    `the command and its environment together must be at most ${LIMIT} bytes (2 MiB less 4 KiB for the program's path; each string counts ${STRING_OVERHEAD} bytes extra), got ${total}, ${total - LIMIT} too many`,
     HINT,
   );
 }

@@ -106,8 +106,8 @@ export class ImageCatalog {
     if (standIn) {
       throw new BoxRunError(
         "IMAGE_PULL_FAILED",
-        `${JSON.stringify(asked)} is not here, only what stands in for it: ${standIn.description}`,
-        { hint: `ask for ${JSON.stringify(standIn.name)}, or leave out local.strictImages` },
+        `there is no local image ${JSON.stringify(asked)}, only a stand-in: ${standIn.description}`,
+        { hint: `use ${JSON.stringify(standIn.name)}, or leave out local.strictImages` },
       );
     }
     const names = images.map(({ name, aliases, standsFor }) => {
@@ -116,7 +116,7 @@ export class ImageCatalog {
       return `${[name, ...aliases].join(", ")}${others}`;
     });
     throw new BoxRunError("IMAGE_PULL_FAILED", `there is no local image ${JSON.stringify(asked)}`, {
-      hint: `there are: ${names.join("; ")}`,
+      hint: `the local images are: ${names.join("; ")}`,
     });
   }
 
@@ -128,7 +128,7 @@ export class ImageCatalog {
     if (!base || base === image.baseSha256) return image;
     throw new BoxRunError(
       "STATE_MISMATCH",
-      `box ${id} was made of another build of the image ${image.name}, and its disk only goes with that`,
+      `box ${id} was made from another build of the image ${image.name}, and its disk works only with that build`,
       { hint: "use the version of boxrun that made it" },
     );
   }

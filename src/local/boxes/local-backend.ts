@@ -278,7 +278,7 @@ export class LocalBackend implements Backend {
   ): Promise<{ box: LocalBox; live: LocalExecution }> {
     const { box, live, info } = await this.execution(boxId, execId);
     if (box && live) return { box, live };
-    throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended already (${info.status})`);
+    throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has already ended (${info.status})`);
   }
 
   private async history(idOrName: string) {
@@ -299,7 +299,7 @@ export class LocalBackend implements Backend {
     const { status, errorMessage } = await registry.info(id);
     if (status === "running" || status === "creating") throw await registry.lockedElsewhere(id);
     const why = errorMessage === null ? "" : `: ${errorMessage}`;
-    throw new BoxRunError("BOX_NOT_RUNNING", `box ${id} is in status ${status}${why}`, {
+    throw new BoxRunError("BOX_NOT_RUNNING", `box ${id} has status ${status}${why}`, {
       hint: "start it first",
     });
   }

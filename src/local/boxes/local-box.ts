@@ -314,10 +314,10 @@ export class LocalBox {
     const why = failed instanceof Error ? failed.message : String(failed);
     throw new BoxRunError(
       "RUNTIME_ERROR",
-      `box ${this.id} was switched off, since its guest did not shut down: ${why}`,
+      `box ${this.id} was switched off because its guest did not shut down: ${why}`,
       {
         cause: failed,
-        hint: "it can be started again; what its programs had not synced may be lost",
+        hint: "start it again; data that its programs had not synced may be lost",
       },
     );
   }
@@ -387,11 +387,11 @@ export class LocalBox {
   }
 
   private readonly giveUp = (what: string): void =>
-    this.machine.end(new BoxRunError("RUNTIME_ERROR", `${what}: its machine was stopped`));
+    this.machine.end(new BoxRunError("RUNTIME_ERROR", `${what}; its machine was stopped`));
 
   private requireRunning(): void {
     if (this.state === "running") return;
-    const what = this.state === "booting" ? "is still being started" : "is not running";
+    const what = this.state === "booting" ? "is still starting" : "is not running";
     const why = this.failure ? `: ${this.failure.message}` : "";
     throw new BoxRunError("BOX_NOT_RUNNING", `box ${this.id} ${what}${why}`);
   }

@@ -74,7 +74,7 @@ export class LocalExecution implements ProcessEvents {
   /** Resolves once the command runs, or has ended because its program cannot be found. Rejects when it cannot be started. */
   async started(): Promise<void> {
     const stop = this.guest.clock.startTimer(START_DEADLINE_MS, () =>
-      this.owner.onStuck(`the guest does not start a command, ${this.name}, within ${START_DEADLINE_MS} ms`),
+      this.owner.onStuck(`the guest did not start the command ${this.name} within ${START_DEADLINE_MS} ms`),
     );
     await this.process.started.finally(stop);
     if (this.startError) throw this.startError;
@@ -132,7 +132,7 @@ export class LocalExecution implements ProcessEvents {
   writeStdin(chunk: Uint8Array): Promise<void> {
     this.requireStdin();
     this.refuseWhenFinished();
-    if (this.ending) throw new BoxRunError("EXEC_ALREADY_FINISHED", `${this.state.id} is being ended`);
+    if (this.ending) throw new BoxRunError("EXEC_ALREADY_FINISHED", `${this.state.id} is ending`);
     return this.process.write(chunk);
   }
 
@@ -186,7 +186,7 @@ export class LocalExecution implements ProcessEvents {
     this.log.stopPacing();
     const stop = this.guest.clock.startTimer(KILL_GRACE_MS + KILL_DEADLINE_MS, () =>
       this.owner.onStuck(
-        `the guest does not end a killed command, ${this.name}, within ${KILL_DEADLINE_MS} ms`,
+        `the guest did not end the killed command ${this.name} within ${KILL_DEADLINE_MS} ms`,
       ),
     );
     this.finished.promise.then(stop, stop);
@@ -214,7 +214,7 @@ export class LocalExecution implements ProcessEvents {
     if (!this.state.finishedAt) return;
     throw new BoxRunError(
       "EXEC_ALREADY_FINISHED",
-      `${this.state.id} has ended already (${this.state.status})`,
+      `${this.state.id} has already ended (${this.state.status})`,
     );
   }
 }

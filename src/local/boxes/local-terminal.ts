@@ -74,7 +74,7 @@ export class LocalTerminal implements Terminal, ProcessEvents {
   /** Resolves when the shell runs, rejects when it cannot be started. */
   async started(): Promise<void> {
     const stop = this.guest.clock.startTimer(START_DEADLINE_MS, () =>
-      this.owner.onStuck(`the guest does not start a terminal within ${START_DEADLINE_MS} ms`),
+      this.owner.onStuck(`the guest did not start a terminal within ${START_DEADLINE_MS} ms`),
     );
     await this.process.started.finally(stop);
     if (this.failure) throw this.failure.reason;
@@ -90,7 +90,7 @@ export class LocalTerminal implements Terminal, ProcessEvents {
       this.isClosing = true;
       this.process.hangUp();
       const stop = this.guest.clock.startTimer(KILL_GRACE_MS + KILL_DEADLINE_MS, () =>
-        this.owner.onStuck(`the guest does not end a killed terminal within ${KILL_DEADLINE_MS} ms`),
+        this.owner.onStuck(`the guest did not end a killed terminal within ${KILL_DEADLINE_MS} ms`),
       );
       this.exited.then(stop, stop);
     }

@@ -38,6 +38,6 @@ const SIGNALS: Readonly<Record<string, number>> = {
 export function signalNumber(name: string): number {
   const number = Object.hasOwn(SIGNALS, name) ? SIGNALS[name] : undefined;
   if (number === undefined)
-    throw invalid(`${JSON.stringify(name)} is not a signal`, 'signals are named as in "SIGINT"');
+    throw invalid(`${JSON.stringify(name)} is not a signal`, 'use a name such as "SIGINT"');
   return number;
 }

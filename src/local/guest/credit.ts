@@ -20,7 +20,7 @@ export class SendCredit {
 
   grant(bytes: number): void {
     this.available += bytes;
-    if (this.available > MAX_WINDOW) throw violation("granted more credit than a window");
+    if (this.available > MAX_WINDOW) throw violation("granted more credit than a window allows");
     this.wake();
   }
 

@@ -29,7 +29,7 @@ const ERRNO: Record<number, readonly [name: string, words: string]> = {
   39: ["ENOTEMPTY", "directory not empty"],
   40: ["ELOOP", "too many levels of symbolic links"],
   108: ["ESHUTDOWN", "the box is shutting down"],
-  125: ["ECANCELED", "given up"],
+  125: ["ECANCELED", "canceled"],
 };
 
 const ENOENT = 2;
@@ -67,19 +67,20 @@ export function fileError(action: string, path: string, failure: GuestFailure): 
 export function downloadError(path: string, failure: GuestFailure): BoxRunError {
   return transferError("download of", path, failure, {
     [STAGES.open]: { [EINVAL]: "not a regular file (EINVAL)" },
-    [STAGES.read]: { [EAGAIN]: "it has no end, and would have to be waited for (EAGAIN)" },
+    [STAGES.read]: { [EAGAIN]: "it has no end, and reading it would block (EAGAIN)" },
   });
 }
 
 /** Creates the error for an upload that the guest refused. */
 export function uploadError(path: string, failure: GuestFailure): BoxRunError {
   const inPlace = failure.stage === STAGES.partly;
-  const action = inPlace ? "writing in place, of which a part may have been done, to" : "upload to";
-  return transferError(action, path, failure, {
+  const action = inPlace ? "upload in place to" : "upload to";
+  const target = inPlace ? `${path} (it may be partly written)` : path;
+  return transferError(action, target, failure, {
     [STAGES.open]: {
-      [EINVAL]: "not a regular file but a FIFO or socket, which nobody may ever read (EINVAL)",
+      [EINVAL]: "not a regular file but a FIFO or socket, which may never have a reader (EINVAL)",
     },
-    [STAGES.partly]: { [EAGAIN]: "the device takes no more at the moment (EAGAIN)" },
+    [STAGES.partly]: { [EAGAIN]: "the device accepts no more data at the moment (EAGAIN)" },
   });
 }
 

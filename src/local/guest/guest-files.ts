@@ -78,7 +78,7 @@ class Put implements GuestStream {
     this.end();
     if (frame.type === "done") return this.done.resolve();
     if (frame.type === "fail") return this.done.reject(new TransferFailed(frame));
-    throw violation(`sent ${frame.type} for a file that is put`);
+    throw violation(`sent ${frame.type} for an upload`);
   }
 
   lost(error: BoxRunError): void {
@@ -189,7 +189,7 @@ class Get implements GuestStream {
       case "fail":
         return this.end(new TransferFailed(frame));
       default:
-        throw violation(`sent ${frame.type} for a file that is read`);
+        throw violation(`sent ${frame.type} for a download`);
     }
   }
 
@@ -230,6 +230,6 @@ class Get implements GuestStream {
 
 function silent(what: string, path: string): BoxRunError {
   return new BoxRunError("RUNTIME_ERROR", `${what} ${path}: the guest does not answer`, {
-    hint: "stop the box, by force if need be, and start it again",
+    hint: "stop the box and start it again",
   });
 }

@@ -74,13 +74,13 @@ class Operation implements GuestStream {
       case "done":
         this.end();
         if (this.operation.op === "stat" && this.entries.length === 0)
-          throw violation("did not say what a file is");
+          throw violation("sent no result for stat");
         return this.done.resolve(this.entries);
       case "fail":
         this.end();
         return this.done.reject(new TransferFailed(frame));
       default:
-        throw violation(`sent ${frame.type} for an operation on files`);
+        throw violation(`sent ${frame.type} for a file operation`);
     }
   }
 
@@ -109,11 +109,11 @@ class Operation implements GuestStream {
     const entries = decodeEntries(data);
     const { op } = this.operation;
     const fits = op === "list" ? entries.every(isOfDirectory) : op === "stat" && this.isOnly(entries);
-    if (!fits) throw violation(`answered ${op} with what cannot be there`);
+    if (!fits) throw violation(`sent an invalid result for ${op}`);
     this.entries.push(...entries);
     this.bytes += data.byteLength;
     if (this.bytes > MAX_LIST_BYTES || this.entries.length > MAX_ENTRIES)
-      return this.abort(this.error("it holds too much"));
+      return this.abort(this.error("the directory has too many entries"));
     this.silence.start(SILENCE_MS);
     this.credit.release(data.byteLength);
   }

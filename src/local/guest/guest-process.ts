@@ -76,7 +76,7 @@ export class GuestProcess implements GuestStream {
         return this.startedOrEnded.resolve();
       case "data": {
         const { channel, data } = frame;
-        if (channel !== "stdout" && channel !== "stderr") throw violation("sent output on a wrong channel");
+        if (channel !== "stdout" && channel !== "stderr") throw violation("sent output on the wrong channel");
         this.output.use(data.byteLength);
         return this.events.output(channel, data);
       }

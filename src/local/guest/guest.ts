@@ -86,7 +86,7 @@ export class Guest {
 
   /** Resolves when a cold-booted agent has sent HELLO. */
   awaitHello(): Promise<void> {
-    return within(SETUP_DEADLINE_MS, this.hello.promise, "the guest did not come up");
+    return within(SETUP_DEADLINE_MS, this.hello.promise, "the guest did not start");
   }
 
   /** Mounts the disk ahead of {@link setup}, which then has less to do. For boot images of new boxes. */
@@ -110,7 +110,7 @@ export class Guest {
   setup(spec: SetupSpec): Promise<{ diskBytes: number }> {
     this.awaited.add("ready");
     if (!this.gone) this.transmit(encodeOwn({ type: "setup", stream: 0, clock: this.wall.tell(), ...spec }));
-    return within(SETUP_DEADLINE_MS, this.ready.promise, "the guest did not make the box");
+    return within(SETUP_DEADLINE_MS, this.ready.promise, "the guest did not set up the box");
   }
 
   /** Sets the guest's date. */
@@ -124,7 +124,7 @@ export class Guest {
     const pong = deferred();
     this.pings.set(token, pong);
     this.send({ type: "ping", stream: 0, token });
-    return within(deadlineMs, pong.promise, "the guest's agent does not answer");
+    return within(deadlineMs, pong.promise, "the guest's agent did not answer");
   }
 
   /**
@@ -159,7 +159,7 @@ export class Guest {
     credit: SendCredit,
     chunk: Uint8Array,
   ): Promise<void> {
-    if (!(chunk instanceof Uint8Array)) throw invalid("a stream of bytes must give Uint8Arrays");
+    if (!(chunk instanceof Uint8Array)) throw invalid("a byte stream must yield Uint8Arrays");
     for (let offset = 0; offset < chunk.byteLength; ) {
       const length = await credit.take(Math.min(MAX_DATA, chunk.byteLength - offset));
       // The stream may have ended meanwhile; its end is handled before this goes on.
@@ -186,7 +186,7 @@ export class Guest {
       case "hello":
         this.expect(frame);
         if (frame.version !== PROTOCOL_VERSION)
-          throw violation(`speaks version ${frame.version} of the protocol`);
+          throw violation(`speaks protocol version ${frame.version}, expected ${PROTOCOL_VERSION}`);
         return this.hello.resolve();
       case "ready":
         this.expect(frame);
@@ -194,7 +194,7 @@ export class Guest {
         return this.ready.resolve({ diskBytes: frame.diskBytes });
       case "pong": {
         const asked = this.pings.get(frame.token);
-        if (!asked) throw violation("answered what was not asked");
+        if (!asked) throw violation("answered a ping that was never sent");
         this.pings.delete(frame.token);
         return asked.resolve();
       }
@@ -217,13 +217,14 @@ export class Guest {
 
   /** Checks a frame that has no credit. Each is allowed once, as an answer to a request. */
   private expect({ type }: GuestFrame): void {
-    if (!this.awaited.delete(type)) throw violation(`sent ${type}, which nobody waits for`);
+    if (!this.awaited.delete(type)) throw violation(`sent an unexpected ${type}`);
   }
 
   private route(frame: GuestFrame): void {
     const stream = this.streams.get(frame.stream);
     if (!stream) {
-      if (frame.stream > this.highestStream) throw violation("sent a frame for a stream that never was");
+      if (frame.stream > this.highestStream)
+        throw violation("sent a frame for a stream that was never opened");
       // The stream ended while this frame was under way.
       return;
     }
@@ -256,9 +257,9 @@ function encodeOwn(frame: HostFrame): Uint8Array {
 
 function setupError({ stage, errno, detail }: GuestFailure): BoxRunError {
   const why = describeErrno(errno);
-  if (stage === STAGES.protocol) return violation(`could not read a frame of ours (${why})`);
-  if (detail === "working directory") return invalid(`workdir cannot be made: ${why}`);
-  return new BoxRunError("RUNTIME_ERROR", `the guest cannot make the box: ${detail}: ${why}`);
+  if (stage === STAGES.protocol) return violation(`could not read a frame from the host (${why})`);
+  if (detail === "working directory") return invalid(`cannot create workdir: ${why}`);
+  return new BoxRunError("RUNTIME_ERROR", `the guest cannot set up the box: ${detail}: ${why}`);
 }
 
 function shutdownError({ errno, detail }: GuestFailure): BoxRunError {

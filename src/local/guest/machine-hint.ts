@@ -7,10 +7,10 @@ const SIGILL_IN_SHELL = 128 + SIGILL;
 
 /** Hint for a program that the kernel cannot execute. */
 export const FORMAT_HINT =
-  "exec format error: this machine is an i686, which runs 32-bit x86 programs (Debian's for i386, or built with -m32 -march=i686), no 64-bit ones and none for ARM; a script must begin with #!";
+  "exec format error: this machine is an i686, which runs 32-bit x86 programs (from Debian's i386 packages, or built with -m32 -march=i686), not 64-bit or ARM ones; a script must begin with #!";
 /** Hint for SIGILL, which programs also raise themselves to give up, or can be sent. It claims no more than is certain. */
 const INSTRUCTION_HINT =
-  "killed by signal 4 (illegal instruction): this machine has SSE2 and SSE3, but no SSSE3, SSE4 or AVX; use Debian's package for i386, or build with -march=i686";
+  "killed by signal 4 (illegal instruction): this machine has SSE2 and SSE3, but no SSSE3, SSE4 or AVX; use Debian's i386 package, or build with -march=i686";
 
 /**
  * Explains the end of a command that may need another machine. A shell reports it by an exit code that any command may use, so the text must be in

@@ -232,7 +232,7 @@ function withConsole(error: BoxRunError, console: string): BoxRunError {
   const lines = console.trim().split("\n").slice(-CONSOLE_LINES);
   if (console.trim() === "") return error;
   const { code, message, retryable, cause } = error;
-  return new BoxRunError(code, `${message}. Its console said last:\n${lines.join("\n")}`, {
+  return new BoxRunError(code, `${message}. Last console output:\n${lines.join("\n")}`, {
     retryable,
     cause,
   });

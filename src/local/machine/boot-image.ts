@@ -144,9 +144,9 @@ export function decodeBootImage(
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.byteLength < PREFIX_BYTES || view.getUint32(0, true) !== MAGIC)
     throw new Error("it is not a boot image");
-  if (view.getUint32(4, true) !== VERSION) throw new Error("it is of another version");
+  if (view.getUint32(4, true) !== VERSION) throw new Error("it has another version");
   const headerEnd = PREFIX_BYTES + view.getUint32(8, true);
-  if (headerEnd > bytes.byteLength) throw new Error("it is cut short");
+  if (headerEnd > bytes.byteLength) throw new Error("it is truncated");
   const { memoryMb, machines } = parseHeader(bytes.subarray(PREFIX_BYTES, headerEnd));
   const [first, second] = machines;
   const wanted = machines.findIndex((machine) => machine?.fingerprint === expectedFingerprint);
@@ -169,7 +169,7 @@ export function decodeBootImage(
   };
   const whole = takeParts(first);
   const difference = second && takeParts(second);
-  if (end !== bytes.byteLength) throw new Error("it is cut short");
+  if (end !== bytes.byteLength) throw new Error("it is truncated");
 
   const base = { fingerprint: expectedFingerprint, memoryMb: expectedMemoryMb };
   const pieces = piecesOf(first.runs, whole.pages);

@@ -41,7 +41,7 @@ export async function openDatabaseDisk(
 function stillOpen(name: string): BoxRunError {
   return new BoxRunError(
     "BOX_LOCKED",
-    `the box's disk in the database ${name} is still open in the Worker that had it before`,
+    `the box's disk in the database ${name} is still open in the previous Worker`,
     { retryable: true, hint: "if a page of this site hangs, close it" },
   );
 }
@@ -146,7 +146,7 @@ class DatabaseDisk implements StoredDisk {
     for (const [i, number] of missing.entries()) {
       const chunk = loaded[i];
       if (!(chunk instanceof Uint8Array) || chunk.byteLength !== DISK_CHUNK_BYTES) {
-        throw new BoxRunError("STATE_MISMATCH", `the box's disk is damaged: chunk ${number} is gone`);
+        throw new BoxRunError("STATE_MISMATCH", `the box's disk is damaged: chunk ${number} is missing`);
       }
       chunks.set(number, chunk);
     }

@@ -72,14 +72,14 @@ function open(path: string, { create, bytes }: { create: boolean; bytes: number 
       file = openSync(path, constants.O_RDWR);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-      throw new BoxRunError("STATE_MISMATCH", `the box's disk is gone: there is no ${path}`);
+      throw new BoxRunError("STATE_MISMATCH", `the box's disk is missing: ${path} does not exist`);
     }
     const { size } = fstatSync(file);
     if (size === bytes) return file;
     closeSync(file);
     throw new BoxRunError(
       "STATE_MISMATCH",
-      `the box's disk is damaged: ${path} has ${size} bytes instead of ${bytes}`,
+      `the box's disk is damaged: ${path} has ${size} bytes, expected ${bytes}`,
       { hint: "restore the file, or remove the box" },
     );
   });

@@ -34,17 +34,17 @@ export function decodeTemplate(template: Uint8Array): Extent[] {
     view.getUint32(0, true) !== TEMPLATE_MAGIC ||
     view.getUint32(4, true) !== TEMPLATE_VERSION
   ) {
-    throw new Error("the disk template has an unknown form");
+    throw new Error("the disk template has an unknown format");
   }
   const listEnd = TEMPLATE_HEADER_BYTES + view.getUint32(16, true) * TEMPLATE_ENTRY_BYTES;
   const extents: Extent[] = [];
   let data = listEnd;
   for (let entry = TEMPLATE_HEADER_BYTES; entry < listEnd; entry += TEMPLATE_ENTRY_BYTES) {
-    if (entry + TEMPLATE_ENTRY_BYTES > template.byteLength) throw new Error("the disk template is cut short");
+    if (entry + TEMPLATE_ENTRY_BYTES > template.byteLength) throw new Error("the disk template is truncated");
     const offset = Number(view.getBigUint64(entry, true));
     const length = view.getUint32(entry + 8, true);
     if (offset + length > BOX_DISK_BYTES || data + length > template.byteLength) {
-      throw new Error("the disk template is cut short");
+      throw new Error("the disk template is truncated");
     }
     extents.push({ offset, bytes: template.subarray(data, data + length) });
     data += length;

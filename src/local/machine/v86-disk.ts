@@ -102,7 +102,7 @@ export class V86Disk {
     if (this.underWayBytes + bytes > MAX_UNDER_WAY_BYTES) {
       const most = MAX_UNDER_WAY_BYTES / 2 ** 20;
       return this.onFailure(
-        new Error(`the guest gave a drive more than ${most} MB to read and write at once`),
+        new Error(`the guest asked a drive to read and write more than ${most} MB at once`),
       );
     }
     try {

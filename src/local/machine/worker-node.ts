@@ -6,7 +6,7 @@ import type { ToMachine } from "./messages.js";
 import { serveMachine } from "./worker.js";
 
 const port = parentPort;
-if (!port) throw new Error("this file runs as a worker thread");
+if (!port) throw new Error("this file must run as a worker thread");
 
 const serve = serveMachine({
   post: (message, transfer) => port.postMessage(message, transfer),

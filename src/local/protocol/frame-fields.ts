@@ -75,12 +75,12 @@ export class Payload {
 
   check(value: number, min: number, max: number): number {
     if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw this.error(`must be ${min} to ${max}, got ${value}`);
+    throw this.error(`must be from ${min} to ${max}, got ${value}`);
   }
 
   private checkLength(bytes: number, min: number, max: number): number {
     if (bytes >= min && bytes <= max) return bytes;
-    throw this.error(`must take ${min} to ${max} bytes, got ${bytes}`);
+    throw this.error(`must be from ${min} to ${max} bytes, got ${bytes}`);
   }
 
   error(what: string): FrameError {
@@ -124,7 +124,7 @@ export const bytes = (min: number, max: number): Field<Uint8Array> => ({
 });
 
 const withoutZero = (value: Uint8Array, payload: Payload): Uint8Array => {
-  if (value.includes(0)) throw payload.error("must not contain a zero byte");
+  if (value.includes(0)) throw payload.error("must not contain a null byte");
   return value;
 };
 

@@ -129,7 +129,7 @@ export class FrameReader<S extends Side = Side> {
     fields.check(view.getUint16(10, true), 0, 0);
     fields.field = "channel";
     const name = code === DATA ? CHANNELS_FROM[this.from].get(channel) : undefined;
-    if (code === DATA && !name) throw fields.error(`${channel} is not one of the ${this.from}'s`);
+    if (code === DATA && !name) throw fields.error(`${channel} is not a channel of the ${this.from}`);
     if (code !== DATA) fields.check(channel, 0, 0);
     return { shape, stream, channel: name, end: FRAME_HEADER + length };
   }

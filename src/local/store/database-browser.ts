@@ -37,7 +37,7 @@ export async function databaseNames(): Promise<string[]> {
     const databases = await within(ASK_AGAIN_MS, indexedDB.databases());
     if (databases) return databases.map(({ name = "" }) => name);
   }
-  throw new BoxRunError("RUNTIME_ERROR", `the browser has not said ${WITHIN} which databases there are`, {
+  throw new BoxRunError("RUNTIME_ERROR", `the browser did not list its databases ${WITHIN}`, {
     retryable: true,
   });
 }
@@ -66,7 +66,7 @@ export async function openDatabase(
     const stop = startTimer(DEADLINE_MS, () => {
       late = true;
       reject(
-        new BoxRunError("RUNTIME_ERROR", `the browser has not opened the database ${name} ${WITHIN}`, {
+        new BoxRunError("RUNTIME_ERROR", `the browser did not open the database ${name} ${WITHIN}`, {
           retryable: true,
           hint: "if another page of this site hangs, close it",
         }),
@@ -141,7 +141,7 @@ export function committed(transaction: IDBTransaction): Promise<void> {
     };
     transaction.oncomplete = () => resolve();
     transaction.onabort = () =>
-      reject(transaction.error ?? failed ?? new DOMException("the transaction was cut off", "AbortError"));
+      reject(transaction.error ?? failed ?? new DOMException("the transaction was aborted", "AbortError"));
   });
 }
 
@@ -155,9 +155,9 @@ export function deleteDatabase(name: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = startTimer(DEADLINE_MS, () =>
       reject(
-        new BoxRunError("BOX_LOCKED", `another page has not let go of the database ${name} ${WITHIN}`, {
+        new BoxRunError("BOX_LOCKED", `another page did not release the database ${name} ${WITHIN}`, {
           retryable: true,
-          hint: "close other pages of this site: it is removed then",
+          hint: "close other pages of this site; it is removed then",
         }),
       ),
     );
@@ -174,20 +174,24 @@ export function deleteDatabase(name: string): Promise<void> {
 
 /** Creates the error for a database that no longer exists. */
 export function goneError(name: string, options?: ErrorOptions): BoxRunError {
-  return new BoxRunError("STATE_MISMATCH", `the box is gone: the browser has no database ${name} any more`, {
-    hint: "browsers may evict what a site stores, unless its user lets it stay (navigator.storage.persist)",
-    ...options,
-  });
+  return new BoxRunError(
+    "STATE_MISMATCH",
+    `the box is gone: the browser no longer has the database ${name}`,
+    {
+      hint: "browsers may evict a site's storage, unless the user lets it persist (navigator.storage.persist)",
+      ...options,
+    },
+  );
 }
 
 /** Creates the error for a transaction that never gets its turn: WebKit never ends those of a Worker that was ended while it wrote. */
 function stuckError(name: string): BoxRunError {
   return new BoxRunError(
     "RUNTIME_ERROR",
-    `the browser has not read or written the database ${name} ${WITHIN}`,
+    `the browser did not read or write the database ${name} ${WITHIN}`,
     {
       retryable: true,
-      hint: "close all pages of this site, and open them again",
+      hint: "close all pages of this site, then reopen them",
     },
   );
 }
@@ -196,7 +200,7 @@ function stuckError(name: string): BoxRunError {
 function storageError(error: unknown): unknown {
   if (!(error instanceof DOMException)) return error;
   if (error.name === "QuotaExceededError") {
-    return new BoxRunError("STORAGE_FULL", "the browser gives this site no more storage", {
+    return new BoxRunError("STORAGE_FULL", "the browser allows this site no more storage", {
       retryable: true,
       hint: "remove boxes, or free space on the device",
       cause: error,
@@ -204,7 +208,7 @@ function storageError(error: unknown): unknown {
   }
   if (error.name === "VersionError") {
     return new BoxRunError("STATE_MISMATCH", "the box was made by a newer version of boxrun", {
-      hint: "update this one",
+      hint: "update boxrun",
       cause: error,
     });
   }

@@ -6,15 +6,15 @@ export function fileSystemError(error: unknown): unknown {
   if (refused) return refused;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === "ENOSPC" || code === "EDQUOT") {
-    return new BoxRunError("STORAGE_FULL", `there is no space left where boxes are kept: ${message}`, {
+    return new BoxRunError("STORAGE_FULL", `no space left for the state folder: ${message}`, {
       retryable: true,
       hint: "free some space, or remove boxes",
       cause: error,
     });
   }
   if (typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return error;
-  return new BoxRunError("RUNTIME_ERROR", `the folder of boxes cannot be used: ${message}`, {
-    hint: "name another with local.state or $BOXRUN_STATE_DIR, or keep nothing with local.persistent: false",
+  return new BoxRunError("RUNTIME_ERROR", `cannot use the state folder: ${message}`, {
+    hint: "set another with local.state or $BOXRUN_STATE_DIR, or store nothing with local.persistent: false",
     cause: error,
   });
 }

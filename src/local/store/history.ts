@@ -108,7 +108,7 @@ export function decodeEntries(boxId: string, entries: readonly unknown[]): Finis
     if (!parsed.success || parsed.data.info.boxId !== boxId) continue;
     const { output, exitSeq } = parsed.data;
     const { createdAt, finishedAt, ...rest } = parsed.data.info;
-    const cutOff = { status: "error", errorMessage: "the box ended while this ran", exitCode: null };
+    const cutOff = { status: "error", errorMessage: "the box ended while the command ran", exitCode: null };
     const info: ExecInfo = {
       ...rest,
       ...(finishedAt === null && cutOff),

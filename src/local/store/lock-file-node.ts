@@ -61,11 +61,11 @@ export async function describeLock(folder: string): Promise<LockOwner | undefine
     const seen = await canSee(owner);
     const name = `process ${pid}${command === undefined ? "" : ` (${command})`} on ${host}`;
     return {
-      who: seen && pid === process.pid ? "another client of this process" : name,
+      who: seen && pid === process.pid ? "another client in this process" : name,
       since: Number.isNaN(time.getTime()) ? null : time,
       ...(owner.brief === true && { brief: true }),
       // An owner that cannot be seen counts as alive. The file is to be emptied, not deleted, since numbers only grow.
-      ...(!seen && { hint: `if that process no longer runs, empty the file ${file}` }),
+      ...(!seen && { hint: `if that process is gone, empty the file ${file}` }),
     };
   } catch {
     return undefined;

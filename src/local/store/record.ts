@@ -73,11 +73,11 @@ export function parseRecord(id: string, stored: unknown): BoxRecord {
   const version = record?.["version"];
   if (typeof version === "number" && version > FORMAT_VERSION) {
     throw new BoxRunError("STATE_MISMATCH", `box ${id} was made by a newer version of boxrun`, {
-      hint: "update this one",
+      hint: "update boxrun",
     });
   }
   throw new BoxRunError("STATE_MISMATCH", `the record of box ${id} is damaged`, {
-    hint: "the disk beside it may be whole: save it before you remove the box",
+    hint: "the disk beside it may be intact: save it before you remove the box",
   });
 }
 

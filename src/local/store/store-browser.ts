@@ -27,13 +27,13 @@ const MAX_TITLE_LENGTH = 80;
 /** Creates a store in IndexedDB, with a database for each box; or in memory if the page can store nothing, for which the store gives the reason. */
 export async function browserStore(prefix: string): Promise<BoxStore> {
   if (!isSecureContext || !("locks" in navigator)) {
-    return memoryStore("this page is not served over https, or from localhost: boxes end with it");
+    return memoryStore("this page is not served over https or from localhost, so boxes end with it");
   }
   try {
     await databaseNames();
   } catch (error) {
     if (isBoxRunError(error)) throw error;
-    return memoryStore(`the browser refuses storage to this page (${(error as Error).message})`);
+    return memoryStore(`the browser does not let this page store data (${(error as Error).message})`);
   }
   return new DatabaseStore(prefix);
 }
@@ -55,7 +55,7 @@ class DatabaseStore implements BoxStore {
 
   async create(id: string, record: object): Promise<Release> {
     const release = await this.lock(id);
-    if (!release) throw new Error(`${id} is new and has an owner`);
+    if (!release) throw new Error(`new box ${id} already has an owner`);
     try {
       const database = await openDatabase(this.databaseName(id), { create: true, durability: "relaxed" });
       await put(database!, record);
@@ -113,7 +113,7 @@ class DatabaseStore implements BoxStore {
       `${this.prefix}:names`,
       work,
       () =>
-        new BoxRunError("BOX_LOCKED", "the names of boxes are held by another page", {
+        new BoxRunError("BOX_LOCKED", "box names are locked by another page", {
           retryable: true,
           hint: "if a page of this site hangs, close it",
         }),

@@ -130,7 +130,7 @@ class FolderStore implements BoxStore {
         if (release) return work().finally(release);
         if (Date.now() > deadline) {
           const { who, hint } = (await describeLock(names)) ?? { who: "another process", hint: undefined };
-          throw new BoxRunError("BOX_LOCKED", `the names of boxes are held by ${who}`, {
+          throw new BoxRunError("BOX_LOCKED", `box names are locked by ${who}`, {
             retryable: true,
             ...(hint !== undefined && { hint }),
           });

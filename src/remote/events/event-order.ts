@@ -102,7 +102,7 @@ export class EventOrder {
       if (cut > this.runs.length / 2) break;
     }
     if (cut === 0)
-      throw protocolError("the server numbers its events so that those that come again cannot be told");
+      throw protocolError("the server's event numbers do not tell repeated events from new ones");
     this.settled = settled;
     this.runs.splice(0, cut);
   }

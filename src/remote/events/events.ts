@@ -71,7 +71,7 @@ export async function* followEvents(
             if (isLast) {
               // All events should be on their way. Without the "exit" there is no telling what is missing.
               if (!hasCome) {
-                broken = interrupted(source.what, "nothing but keep-alives came");
+                broken = interrupted(source.what, "only keep-alives arrived");
                 break;
               }
               hasCome = false;
@@ -120,8 +120,7 @@ export async function* followEvents(
         good = false;
       }
       failures = good ? 0 : failures + 1;
-      if (failures >= MAX_FAILURES)
-        throw interrupted(source.what, "its stream broke off again and again", broken);
+      if (failures >= MAX_FAILURES) throw interrupted(source.what, "its stream kept breaking off", broken);
       await pause(source.backoffMs(failures + 1), signal);
     }
   } finally {
@@ -202,7 +201,7 @@ async function exitCodeOf(
     if (isFinal) {
       throw interrupted(
         source.what,
-        "its stream ended without an exit code, and the server says that it runs",
+        "its stream ended without an exit code, but the server says that it is running",
       );
     }
     await pause(source.backoffMs(attempt), signal);

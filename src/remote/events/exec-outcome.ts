@@ -60,8 +60,8 @@ function failed(info: ExecInfo, message: string): Outcome {
 }
 
 function lost(info: ExecInfo, box: BoxInfo): Outcome {
-  const message = `the box ended while this ran${info.errorMessage === null ? "" : `: ${info.errorMessage}`}`;
-  const now = box.status === "running" ? "was started again since" : `is in status ${box.status}`;
+  const message = `the box ended while the command ran${info.errorMessage === null ? "" : `: ${info.errorMessage}`}`;
+  const now = box.status === "running" ? "was restarted since" : `has status ${box.status}`;
   return {
     info: { ...info, status: "error", exitCode: null, errorMessage: message },
     failure: new BoxRunError("BOX_NOT_RUNNING", `execution ${info.id}: ${message}; box ${box.id} ${now}`),

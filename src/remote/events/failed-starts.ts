@@ -47,7 +47,7 @@ export class FailedStarts {
       createdAt: now,
       finishedAt: now,
     };
-    this.known.set(info.id, { info, reason: `${cmd[0]}: ${words || "it could not be started"}\n` });
+    this.known.set(info.id, { info, reason: `${cmd[0]}: ${words || "could not be started"}\n` });
     const oldest = this.known.keys().next().value as string;
     if (this.known.size > MAX_REMEMBERED) this.known.delete(oldest);
     return { ...info };

@@ -48,7 +48,7 @@ export class RemoteExecutions {
       const listed = this.http.json("listExecs", wireExecs, { params: at(boxId) }).catch(() => []);
       const { status } = await this.askBox(boxId);
       if (status !== "running")
-        throw new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} is in status ${status}`, { cause: error });
+        throw new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} has status ${status}`, { cause: error });
       const info = rules.failedStarts.add(boxId, spec, error, await listed);
       if (!info) throw error;
       return info;
@@ -114,7 +114,7 @@ export class RemoteExecutions {
   async cancel(boxId: string, execId: string): Promise<ExecInfo> {
     // Not awaited: this client may be closing, and the request has to be sent before that.
     if (this.published?.failedStarts.get(boxId, execId))
-      throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended already (failed)`);
+      throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has already ended (failed)`);
     const params = at(boxId, execId);
     const withinMs = this.http.clocks.lifecycleMs;
     const canceled = this.http.json("cancelExec", wireExec, { params, withinMs, outlives: true });
@@ -193,7 +193,7 @@ export class RemoteExecutions {
     const start = await body.read();
     void body.cancel();
     throw protocolError(
-      `events of ${execId}: the server's answer is no event stream: ${excerptOf(new TextDecoder().decode(start))}`,
+      `events of ${execId}: the server's answer is not an event stream: ${excerptOf(new TextDecoder().decode(start))}`,
     );
   }
 }

@@ -37,7 +37,7 @@ export class ReplayNumbering implements EventNumbering {
     if (position === undefined || this.held.has(position)) return [];
     if (position <= this.seen) {
       if (this.passed.some(([from, to]) => position >= from && position <= to))
-        throw protocolError(`${this.what}: event number ${event.seq} came too late to be put in order`);
+        throw protocolError(`${this.what}: event ${event.seq} arrived too late to be put in order`);
       return [];
     }
     this.held.set(position, { ...event, seq: position });
@@ -87,7 +87,7 @@ export class ReplayNumbering implements EventNumbering {
   private pass(): LogEvent[] {
     const next = Math.min(...this.held.keys());
     if (this.passed.length >= MAX_PASSED)
-      throw protocolError(`${this.what}: the server leaves out too many of its events`);
+      throw protocolError(`${this.what}: the server omits too many events`);
     this.passed.push([this.seen + 1, next - 1]);
     this.seen = next - 1;
     return this.release();

@@ -47,7 +47,7 @@ export class BodyReader {
     const { signal } = this.broken;
     const stop = startTimer(silenceMs, () => {
       this.silent = true;
-      this.broken.abort(this.interrupted(`nothing came for ${silenceMs} ms`));
+      this.broken.abort(this.interrupted(`no data arrived for ${silenceMs} ms`));
     });
     try {
       const { done, value } = await untilAborted(this.reader.read(), signal);

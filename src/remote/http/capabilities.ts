@@ -12,13 +12,13 @@ export interface ServerInfo {
 /** Names of extensions, with the reasons that are given on a server without them. */
 const EXTENSIONS = {
   bytes:
-    "this server sends output as text: bytes that are no UTF-8 arrive as replacement characters; download a file, or use base64",
-  cursor: "this server replays the whole log to each reader; what was seen is dropped here",
-  stdin: "this server gives commands no stdin: upload the input, and have the command read the file",
-  signal: "this server sends no signals: use cancel(), or kill in another command",
-  usage: "this server does not tell: run df in the box",
+    "this server sends output as text: bytes that are not UTF-8 arrive as replacement characters; download a file, or use base64",
+  cursor: "this server replays the whole log to each reader; this client drops what it has seen",
+  stdin: "this server has no stdin for commands; upload the input and have the command read the file",
+  signal: "this server cannot send signals; use cancel(), or run kill in another command",
+  usage: "this server does not report usage; run df in the box",
   files: "box.files runs commands in the box",
-  stderr: "a shell of the box joins them",
+  stderr: "a shell in the box joins the outputs",
 } as const;
 
 /** Returns true for servers of this project, which have extensions to the published API. */

@@ -33,7 +33,7 @@ export interface RequestLine {
 
 /** Returns the details of an error for a missing answer: whether the same call may be made again. */
 export function lostDetails(line: RequestLine): ErrorDetails {
-  const hint = "it may have run: look before you send it again";
+  const hint = "it may have run: check before you repeat it";
   return { ...line, retryable: line.again, ...(!line.again && { hint }) };
 }
 
@@ -49,8 +49,8 @@ export function connectionFailed(line: RequestLine, server: string, cause: unkno
   const details: ErrorDetails = { ...lostDetails({ ...line, again: line.again || unsent }), cause };
   if (isInPage() && line.again) {
     details.hint =
-      "a browser does not tell why. If the server runs, it is another origin, and sends no CORS headers. " +
-      "Let the page's own server pass /v1 on to it, Host header kept, and use that as the baseUrl";
+      "a browser does not say why. If the server is running, it is another origin and sends no CORS headers. " +
+      "Have the page's own server forward /v1 to it, with the Host header unchanged, and use that as baseUrl";
   }
   return new BoxRunError(
     "CONNECTION_FAILED",
@@ -77,15 +77,15 @@ export function errorOfResponse(
   };
   if (response.type === "opaqueredirect" || (status >= 300 && status < 400)) {
     const to = response.headers.get("location");
-    details.hint = "make the address it redirects to the baseUrl";
+    details.hint = "use the redirect's target as baseUrl";
     return new BoxRunError(
       "PROTOCOL_ERROR",
       `${what}: the server redirects${to ? ` to ${to}` : ""}`,
       details,
     );
   }
-  if (status === 413) details.hint = "the server, or what stands before it, takes no body of this size";
-  if (status === 401 && !renewed) details.hint = "the option token must be the server's token";
+  if (status === 413) details.hint = "the server, or a proxy before it, does not accept a body of this size";
+  if (status === 401 && !renewed) details.hint = "set the option token to the server's token";
   const told = errorOfText(line, text, details);
   if (told) return told;
   const excerpt = excerptOf(text);
@@ -120,10 +120,7 @@ export function read<T extends z.ZodMiniType>(
 ): z.infer<T> {
   const result = schema.safeParse(value, PARSE_OPTIONS);
   if (result.success) return result.data;
-  throw protocolError(
-    `${what}: the server's answer is not what it should be: ${describeIssue(result.error)}`,
-    line,
-  );
+  throw protocolError(`${what}: unexpected answer from the server: ${describeIssue(result.error)}`, line);
 }
 
 /** Reads a body of JSON. */
@@ -143,7 +140,7 @@ export function readJson<T extends z.ZodMiniType>(schema: T, text: string, line:
 export function protocolError(message: string, line?: RequestLine): BoxRunError {
   return new BoxRunError("PROTOCOL_ERROR", message, {
     ...line,
-    hint: "is it a BoxRun server, the baseUrl without /v1, and nothing that answers in its place?",
+    hint: "check that this is a BoxRun server, that baseUrl has no /v1, and that nothing else answers in its place",
   });
 }
 
@@ -162,7 +159,7 @@ export function unknownEnd(
 /** Creates the error for a stream of events that cannot be continued. */
 export function interrupted(what: string, why: string, cause?: unknown): BoxRunError {
   const details = {
-    hint: "box.execution(id) tells its state, once the server can",
+    hint: "box.execution(id) tells its state once the server can",
     cause,
   };
   return new BoxRunError("STREAM_INTERRUPTED", `${what}: ${why}`, details);

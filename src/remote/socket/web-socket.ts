@@ -32,7 +32,7 @@ export function opened(socket: WebSocketLike, what: string): Promise<void> {
       reject(
         new BoxRunError("CONNECTION_FAILED", `${what}: the server did not accept the WebSocket`, {
           retryable: true,
-          hint: "what stands between, or your fetch, passes no WebSockets on",
+          hint: "a proxy on the way, or your fetch, does not forward WebSockets",
         }),
       );
     socket.addEventListener("open", resolve);

@@ -26,7 +26,7 @@ export async function download(
         received += chunk?.byteLength ?? 0;
         if (chunk) return controller.enqueue(chunk);
         if (size !== null && received !== size) {
-          const message = `${path}: ${received} of ${size} bytes came`;
+          const message = `download of ${path}: got ${received} of ${size} bytes`;
           throw new BoxRunError("STREAM_INTERRUPTED", message, { retryable: true });
         }
         controller.close();

@@ -21,7 +21,7 @@ export const REFUSALS: Readonly<Record<number, { code: string; text: string }>> 
   70: { code: "EISDIR", text: "is a directory" },
   71: {
     code: "EINVAL",
-    text: "not a regular file but a FIFO or socket, which nobody may ever read (EINVAL)",
+    text: "not a regular file but a FIFO or socket, which may never have a reader (EINVAL)",
   },
   72: { code: "ELOOP", text: "too many levels of symbolic links" },
 };

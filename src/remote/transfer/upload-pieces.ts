@@ -44,7 +44,7 @@ export async function inspect(
   if (code === CODES.isThere) return "beside";
   if (code === CODES.isInPlace) return "elsewhere";
   if (code !== null && NO_SHELL.includes(code)) return "unknown";
-  throw refusal(path, code) ?? failed(path, `the box could not look at it (exit code ${code})`);
+  throw refusal(path, code) ?? failed(path, `the box could not inspect it (exit code ${code})`);
 }
 
 /**
@@ -65,7 +65,7 @@ export async function uploadInPieces(
     if (prepared !== 0)
       throw (
         refusal(path, prepared) ??
-        failed(path, `the box could not make the directory ${parts} (exit code ${prepared})`)
+        failed(path, `the box could not create the directory ${parts} (exit code ${prepared})`)
       );
     for await (const piece of pieces) {
       await sendPiece(server, run, { path, parts, piece, before: sent });
@@ -78,7 +78,7 @@ export async function uploadInPieces(
     if (code === CODES.inPlaceNoRoom)
       throw inPlaceFailed("STORAGE_FULL", path, "no space left on the box's disk");
     if (code !== 0)
-      throw refusal(path, code) ?? failed(path, `the box could not put it together (exit code ${code})`);
+      throw refusal(path, code) ?? failed(path, `the box could not assemble it (exit code ${code})`);
   } catch (error) {
     // Without the caller's signal, which may be the reason of the failure.
     await within(CLEAN_UP_MS, runScript(server, DISCARD, [path, parts], undefined)).catch(() => {});
@@ -103,7 +103,7 @@ async function sendPiece(
     if (code === 0) return;
     if (code !== CODES.wrongPiece)
       throw refusal(path, code) ?? failed(path, `the box could not append it (exit code ${code})`);
-    if (attempt === MAX_TRIES) throw failed(path, "it arrived damaged, time after time");
+    if (attempt === MAX_TRIES) throw failed(path, `it arrived damaged ${MAX_TRIES} times`);
   }
 }
 
@@ -158,7 +158,7 @@ function refusal(path: string, code: number | null): BoxRunError | undefined {
 }
 
 function inPlaceFailed(code: ErrorCode, path: string, why: string): BoxRunError {
-  return new BoxRunError(code, `writing in place, of which a part may have been done, to ${path}: ${why}`);
+  return new BoxRunError(code, `upload in place to ${path} (it may be partly written): ${why}`);
 }
 
 function failed(path: string, why: string): BoxRunError {

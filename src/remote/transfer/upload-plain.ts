@@ -39,7 +39,7 @@ export async function uploadPlain(
     if (isPlain) return put(path, first.value as Uint8Array);
     if (place === "unknown")
       throw unsupported(
-        `upload to ${path}: the box has no shell, without which this server takes at most ${PIECE_BYTES} bytes, and gives them the mode 644`,
+        `upload to ${path}: the box has no shell, without which this server accepts at most ${PIECE_BYTES} bytes, with mode 644`,
         "use an image with /bin/sh, or a server of this package",
       );
     const all = async function* () {

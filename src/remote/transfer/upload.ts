@@ -79,7 +79,7 @@ export function multipart(fields: Record<string, string>): {
 }
 
 function silent(silenceMs: number): BoxRunError {
-  return new BoxRunError("STREAM_INTERRUPTED", `the server took nothing of the upload for ${silenceMs} ms`, {
+  return new BoxRunError("STREAM_INTERRUPTED", `the server accepted no upload data for ${silenceMs} ms`, {
     retryable: true,
   });
 }

@@ -171,7 +171,7 @@ function listen(server: Server, where: { host: string; port: number } | { path: 
       reject(
         new BoxRunError("RUNTIME_ERROR", `cannot listen on ${name}: ${error.message}`, {
           ...(error.code === "EADDRINUSE" && {
-            hint: "another server is there: stop it, or choose another port",
+            hint: "the address is in use: stop the other server, or choose another port",
           }),
           cause: error,
         }),

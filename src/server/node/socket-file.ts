@@ -12,7 +12,7 @@ export function requireSocketPath(path: unknown): void {
   }
   const bytes = Buffer.byteLength(path);
   if (bytes <= MAX_PATH_BYTES) return;
-  const why = `the path of a socket has at most ${MAX_PATH_BYTES} bytes, and this has ${bytes}: ${path}`;
+  const why = `the path of a socket must be at most ${MAX_PATH_BYTES} bytes, got ${bytes}: ${path}`;
   throw invalid(why, "choose a shorter one");
 }
 
@@ -35,7 +35,7 @@ export async function clearSocket(path: string): Promise<void> {
 function identityOf(path: string): string | undefined {
   const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   if (stats && !stats.isSocket()) {
-    throw new BoxRunError("RUNTIME_ERROR", `cannot listen on ${path}: it is there, and is no socket`, {
+    throw new BoxRunError("RUNTIME_ERROR", `cannot listen on ${path}: it exists and is not a socket`, {
       hint: "choose another path, or remove it yourself",
     });
   }

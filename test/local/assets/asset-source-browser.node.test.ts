@@ -150,7 +150,7 @@ describe("assets in a browser", () => {
     );
     expect(error).toMatchObject({
       code: "IMAGE_PULL_FAILED",
-      message: expect.stringMatching(/chunks\/.*(cannot be inflated|other bytes in it)/),
+      message: expect.stringMatching(/chunks\/.*(cannot be decompressed|does not match its hash)/),
     });
   });
 });

@@ -66,7 +66,7 @@ describe("assets", () => {
   flipped[12]! ^= 1;
   const swapped = new Uint8Array(gzipSync(new TextEncoder().encode("THE contents")));
   it.each([
-    ["there is no manifest", {}, /manifest\.json could not be read from memory:/],
+    ["there is no manifest", {}, /cannot read manifest\.json from memory:/],
     ["the manifest is a page of HTML", { "manifest.json": "<!doctype html>" }, /is not JSON/],
     ["the manifest is of another form", { "manifest.json": '{"version":1}' }, /manifest\.json .*version/],
     [
@@ -77,29 +77,33 @@ describe("assets", () => {
     [
       "the manifest has a name that every object has",
       { "manifest.json": manifest().replace("thing", "constructor") },
-      /wrong files\.constructor/,
+      /invalid files\.constructor/,
     ],
-    ["the file is missing", { "manifest.json": manifest() }, /thing\.bin could not be read/],
-    ["the file is damaged", { "manifest.json": manifest(), "thing.bin": flipped }, /thing\.bin .*inflated/],
+    ["the file is missing", { "manifest.json": manifest() }, /cannot read thing\.bin/],
+    [
+      "the file is damaged",
+      { "manifest.json": manifest(), "thing.bin": flipped },
+      /thing\.bin .*decompressed/,
+    ],
     [
       "the file is cut short",
       { "manifest.json": manifest(), "thing.bin": packed.subarray(0, 10) },
-      /thing\.bin .*inflated/,
+      /thing\.bin .*decompressed/,
     ],
     [
       "the file is whole and holds something else",
       { "manifest.json": manifest(), "thing.bin": swapped },
-      /thing\.bin .*other bytes/,
+      /thing\.bin .*does not match its hash/,
     ],
     [
       "the file inflates to more than the manifest says",
       { "manifest.json": manifest({ ...entry, rawBytes: 3 }), "thing.bin": packed },
-      /thing\.bin .*inflated/,
+      /thing\.bin .*decompressed/,
     ],
     [
       "the file inflates to less than the manifest says",
       { "manifest.json": manifest({ ...entry, rawBytes: 100 }), "thing.bin": packed },
-      /thing\.bin .*has 12 bytes in it, not 100/,
+      /thing\.bin .*has 12 bytes when decompressed, expected 100/,
     ],
   ])("are refused when %s", async (_what, files, why) => {
     const error = await load(files).catch((caught) => caught);
@@ -123,7 +127,7 @@ describe("assets", () => {
       },
     };
     const assets = new Assets(source, await readManifest(source));
-    await expect(assets.load("thing")).rejects.toThrow(/inflated/);
+    await expect(assets.load("thing")).rejects.toThrow(/decompressed/);
     const limits = readings.map(({ until }) => until);
     expect(limits).toEqual([limits[0], limits[0]]);
     expect(limits[0]).toBeLessThan(performance.now() + 30_000);
@@ -164,7 +168,7 @@ describe("assets", () => {
 
     it("are read no further than their length", async () => {
       const endless = { file: "endless", bytes: 10, rawBytes: 10, rawSha256: "0".repeat(64) };
-      await expect(loadVerified(source, endless)).rejects.toThrow(/endless .*inflated/);
+      await expect(loadVerified(source, endless)).rejects.toThrow(/endless .*decompressed/);
       await left;
     });
   });

@@ -55,8 +55,8 @@ it("a list of chunks says how much to read of each, and how much is in it", asyn
 });
 
 it.each([
-  ["is too short", [1], /not as many chunks/],
-  ["is too long", [1, 1, 1], /not as many chunks/],
+  ["is too short", [1], /does not have as many chunks/],
+  ["is too long", [1, 1, 1], /does not have as many chunks/],
   ["has a chunk of 4 GB", [1, 0xffff_ffff], /too large/],
 ])("a list of chunks that %s is refused by name", async (_what, lengths, why) => {
   const loading = loadChunkList(assetsWith(lengths), IMAGE);

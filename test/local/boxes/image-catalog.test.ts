@@ -32,8 +32,8 @@ it("a box goes with the image that it was made of, however its record names the 
 });
 
 it.each([
-  [false, "there are: tiny, tiny:1, for alpine, busybox"],
-  [true, "there are: tiny, tiny:1"],
+  [false, "the local images are: tiny, tiny:1, for alpine, busybox"],
+  [true, "the local images are: tiny, tiny:1"],
 ])(
   "a name that is no image is told which there are, and what they stand in for (strict: %s)",
   (strict, hint) => {

@@ -161,7 +161,7 @@ it("a command that is being ended can be canceled again, and killed at once", as
   expect(await killed).toMatchObject({ stream, signal: 9 });
   await expect(backend.writeStdin(id, execId, new Uint8Array(1))).rejects.toMatchObject({
     code: "EXEC_ALREADY_FINISHED",
-    message: expect.stringMatching(/is being ended/),
+    message: expect.stringMatching(/is ending/),
   });
   machine.send({ type: "exit", stream, how: "signaled", value: 9 });
   for (const cancel of canceled) expect(await cancel).toMatchObject({ status: "canceled" });

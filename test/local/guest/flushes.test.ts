@@ -81,7 +81,7 @@ describe("a process with a box", () => {
     const { backend, id, machine } = await storedBox();
     await heldAfter(machine, flush, { ...flushed, errno: 5 }, flush, { ...flushed, errno: 5 });
     expect((await backend.getBox(id)).local!.warnings).toEqual([
-      "what was written last could not be stored: input/output error (EIO)",
+      "the latest writes could not be stored: input/output error (EIO)",
     ]);
   });
 

@@ -97,7 +97,10 @@ describe("a guest that lies about files", () => {
       await Promise.resolve();
     }
     const error = await failure(answer);
-    expect(error).toMatchObject({ code: "RUNTIME_ERROR", message: "list /srv: it holds too much" });
+    expect(error).toMatchObject({
+      code: "RUNTIME_ERROR",
+      message: "list /srv: the directory has too many entries",
+    });
     machine.send(data(stream, piece), { type: "fail", stream, stage: 8, errno: 125, detail: "abort" });
     expect(await backend.getBox(id)).toMatchObject({ status: "running" });
   });
@@ -109,7 +112,7 @@ describe("a guest that lies about files", () => {
       machine.send(data(stream, piece));
       await Promise.resolve();
     }
-    expect(await failure(answer)).toMatchObject({ message: "list /srv: it holds too much" });
+    expect(await failure(answer)).toMatchObject({ message: "list /srv: the directory has too many entries" });
   });
 
   it("is ended for going on with a list that was given up, beyond its credit", async () => {

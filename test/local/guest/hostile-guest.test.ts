@@ -166,7 +166,7 @@ describe("a guest that does not answer", () => {
     );
     const failed = rejection(backend.createBox(SPEC, {}));
     await vi.advanceTimersByTimeAsync(61_000);
-    expect((await failed).message).toMatch(/did not make the box within/);
+    expect((await failed).message).toMatch(/did not set up the box within/);
   });
 
   it("fails the creation when the machine never starts", async () => {
@@ -182,7 +182,7 @@ describe("a guest that does not answer", () => {
     vi.useFakeTimers();
     const starting = rejection(backend.startExec(id, EXEC));
     await vi.advanceTimersByTimeAsync(61_000);
-    expect((await starting).message).toMatch(/does not start a command/);
+    expect((await starting).message).toMatch(/did not start the command/);
     expect(await backend.getBox(id)).toMatchObject({ status: "error" });
   });
 
@@ -201,7 +201,7 @@ describe("a guest that does not answer", () => {
     vi.useFakeTimers();
     const canceling = rejection(backend.cancelExec(id, execId));
     await vi.advanceTimersByTimeAsync(32_000);
-    expect((await canceling).message).toMatch(/does not end a killed command/);
+    expect((await canceling).message).toMatch(/did not end the killed command/);
     expect(machine.frames.at(-1)).toMatchObject({ type: "terminate", graceMs: 1000 });
     expect(await backend.getBox(id)).toMatchObject({ status: "error" });
   });

@@ -13,7 +13,7 @@ const stat = (path: string) =>
   ({ op: "stat", path: new TextEncoder().encode(path), followLinks: true }) as const;
 
 const asked: [string, (backend: LocalBackend, id: string) => Promise<unknown>, RegExp][] = [
-  ["a terminal", (backend, id) => backend.attach(id, TERMINAL, {}), /does not start a terminal/],
+  ["a terminal", (backend, id) => backend.attach(id, TERMINAL, {}), /did not start a terminal/],
   [
     "a download",
     (backend, id) => backend.download(id, "/f", {}),

@@ -101,7 +101,7 @@ describe("boot images", () => {
   it("are refused with bytes left over", () => {
     const longer = new Uint8Array(whole.byteLength + 1);
     longer.set(whole);
-    expect(() => decodeBootImage(longer, id, 1)).toThrow("cut short");
+    expect(() => decodeBootImage(longer, id, 1)).toThrow("truncated");
   });
 
   it.each([[[0, 1, 0, 1]], [[255, 2]], [[-1, 1]], [[0, 1.5]], [[0]], [[5, 2, 0, 1]]])(

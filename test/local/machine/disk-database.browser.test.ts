@@ -98,7 +98,7 @@ it("a disk that a Worker does not let go of is BOX_LOCKED after a while", async 
   expect(await opening).toMatchObject({
     code: "BOX_LOCKED",
     retryable: true,
-    message: expect.stringContaining(`${NAME} is still open in the Worker that had it before`),
+    message: expect.stringContaining(`${NAME} is still open in the previous Worker`),
   });
   worker.terminate();
 });

@@ -128,7 +128,7 @@ describe("boxes of another page", () => {
     expect(who).toBe(`the page "Lesson 3" at http://127.0.0.1:${profile.port}/test/pages/boxes.html`);
     expect(since).toBeGreaterThanOrEqual(begun);
     expect(since).toBeLessThanOrEqual(Date.now());
-    expect(message).toContain(`is run by ${who}, since ${new Date(since).toISOString()}`);
+    expect(message).toContain(`is in use by ${who}, since ${new Date(since).toISOString()}`);
   });
 
   it("are another's, too, where two clients of one page have them", async () => {

@@ -238,7 +238,7 @@ describe("a page that may keep nothing", () => {
         before:
           "IDBFactory.prototype.databases = async () => { throw new DOMException('no', 'SecurityError') }",
       },
-      /refuses storage/,
+      /does not let this page store data/,
     ],
   ])("and %s has boxes all the same, and is told that they end with it", async (_, options, why) => {
     const page = await profile.open(options);

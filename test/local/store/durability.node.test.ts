@@ -191,8 +191,8 @@ describe("what is kept of a box", () => {
   });
 
   it.each([
-    ["cut short", (disk: string) => truncateSync(disk, 5_000_000), /5000000 bytes instead of 8589934592/],
-    ["gone", (disk: string) => rmSync(disk), /is gone/],
+    ["cut short", (disk: string) => truncateSync(disk, 5_000_000), /5000000 bytes, expected 8589934592/],
+    ["gone", (disk: string) => rmSync(disk), /does not exist/],
   ])("is refused when its disk is %s, and left as it is", async (_, spoil, why) => {
     const id = await stoppedBox();
     spoil(join(boxFolder(id), "disk"));

@@ -103,7 +103,7 @@ it("names that another page keeps to itself are BOX_LOCKED after a while, and ca
   expect(await failed).toMatchObject({
     code: "BOX_LOCKED",
     retryable: true,
-    message: expect.stringContaining("names of boxes are held by another page"),
+    message: expect.stringContaining("box names are locked by another page"),
   });
   theirs.resolve();
   await held;

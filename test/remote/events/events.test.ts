@@ -104,7 +104,7 @@ describe("the events of an execution", () => {
     [{ status: "error", error_message: "the machine is gone" }, "RUNTIME_ERROR", /the machine is gone/],
     [{ status: "succeeded" }, "STREAM_INTERRUPTED", /status succeeded/],
     [{ status: "lost-in-restart" }, "STREAM_INTERRUPTED", /lost-in-restart/],
-    [{ status: "running" }, "STREAM_INTERRUPTED", /says that it runs/],
+    [{ status: "running" }, "STREAM_INTERRUPTED", /says that it is running/],
   ])("never make up a code: %j", async (state, code, message) => {
     for (const events of [exit(2, null), ""]) {
       if (events === "" && state.status === "running") continue;

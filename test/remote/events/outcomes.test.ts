@@ -60,7 +60,7 @@ describe("an exit code", () => {
       { exit_code: -1, error_message: "no connection" },
       SINCE,
       "BOX_NOT_RUNNING",
-      /the box ended.*no connection.*started again/,
+      /the box ended.*no connection.*restarted/,
     ],
     [
       "of a box that runs, with a reason",
@@ -175,7 +175,7 @@ describe("a command that a server could not start", () => {
 
   it.each([
     ["Failed to start execution: no such file", 127, "x: no such file\n"],
-    ["Failed to start execution", 127, "x: it could not be started\n"],
+    ["Failed to start execution", 127, "x: could not be started\n"],
     [
       "Failed to start execution: spawn: Permission denied (os error 13)",
       126,

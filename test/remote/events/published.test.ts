@@ -192,7 +192,7 @@ describe("the end of a command on a published server", () => {
     await (await newClient().getBox(box.id)).stop();
     for (const error of [await running, await reading, await waiting]) {
       expect(error).toMatchObject({ code: "BOX_NOT_RUNNING" });
-      expect(error.message).toMatch(/ended while this ran.*stopped/);
+      expect(error.message).toMatch(/ended while the command ran.*stopped/);
     }
     expect(await execution.info()).toMatchObject({
       status: "error",

@@ -171,7 +171,7 @@ describe.skipIf(process.platform !== "linux").each(["sh", "busybox"])(
       symlinkSync("/dev/full", at("full"));
       expect(await failure(upload("full"))).toMatchObject({
         code: "STORAGE_FULL",
-        message: expect.stringContaining("in place, of which a part may have been done"),
+        message: expect.stringContaining("full (it may be partly written)"),
       });
       expect(names()).toEqual(["full", "mount", "null", "source"]);
     });
@@ -214,7 +214,7 @@ describe.skipIf(process.platform !== "linux").each(["sh", "busybox"])(
         ["stat", "exit 127"],
       ] as const) {
         path = `${instead(program, script)}:${system}`;
-        expect((await failure(upload("old"))).message).toMatch(/could not put it together/);
+        expect((await failure(upload("old"))).message).toMatch(/could not assemble it/);
         expect(names()).toEqual(["old"]);
         expect(text("old")).toBe("old");
       }

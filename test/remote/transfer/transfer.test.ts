@@ -120,7 +120,7 @@ describe("an upload", () => {
     await send();
     expect(server.seen.filter(({ path }) => path.endsWith("/upload"))).toHaveLength(2);
     [damaged, asked] = [Number.POSITIVE_INFINITY, 0];
-    expect((await failure(send())).message).toMatch(/damaged, time after time/);
+    expect((await failure(send())).message).toMatch(/damaged 3 times/);
     // What was there of it is taken away.
     expect(server.seen.filter(({ method }) => method === "POST").at(-1)!.body).toContain("rm -f");
   });
@@ -222,7 +222,7 @@ describe("a download", () => {
 
   it("is an error when it breaks off, or falls silent", async () => {
     const broken = [
-      [() => {}, /nothing came for 60 ms/],
+      [() => {}, /no data arrived for 60 ms/],
       [(socket: { resetAndDestroy(): void }) => socket.resetAndDestroy(), /lost/],
     ] as const;
     for (const [end, message] of broken) {

@@ -65,7 +65,7 @@ it.each(["file", "empty file", "folder", "link"])(
     else writeFileSync(path, what === "file" ? "mine" : "");
     await expect(start({ socketPath: path })).rejects.toMatchObject({
       code: "RUNTIME_ERROR",
-      message: expect.stringMatching(new RegExp(`${path}.*no socket.*choose another`)),
+      message: expect.stringMatching(new RegExp(`${path}.*not a socket.*choose another`)),
     });
     const stats = lstatSync(path);
     expect([stats.isDirectory(), stats.isSymbolicLink()]).toEqual([what === "folder", what === "link"]);

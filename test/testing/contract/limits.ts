@@ -111,7 +111,7 @@ export function limitCases(newClient: (local?: object) => BoxRunClient): void {
       const error = await failure(client.create("tiny", { name: "three", memoryMb: 256 }));
       expect(error).toMatchObject({ code: "RESOURCE_EXCEEDED", retryable: true });
       expect(error.message).toMatch(
-        /256 MB.*600 MB.* 88 are free; one has 256, two has 256 .*local\.memoryMb/,
+        /256 MB, 88 of 600 MB available; one uses 256, two uses 256 .*local\.memoryMb/,
       );
       await one.stop();
       await client.create("tiny", { name: "three", memoryMb: 256 });
