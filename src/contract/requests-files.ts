@@ -18,7 +18,7 @@ function pathOf(context: { issues: unknown[] }, key: string, text: WireName, bas
     fault = pathFault(path);
     if (!fault) return path;
   } catch {
-    fault = "must be text without half a surrogate pair, or base64";
+    fault = "must be a string without half a surrogate pair, or base64";
   }
   context.issues.push({ code: "custom", path: [key], message: fault, input: text });
   return z.NEVER;

@@ -77,7 +77,8 @@ export class ScriptedFiles {
   private async list(path: BoxPath, options: FileOptions): Promise<FileEntry[]> {
     const limit = { maxOutputBytes: MAX_LIST_BYTES, warning: scripts.VANISHED };
     const result = await this.run("list", scripts.LIST, [path], [], { ...options, ...limit });
-    if (result.truncated) throw new BoxRunError("RUNTIME_ERROR", `list ${showPath(path)}: the directory has too many entries`);
+    if (result.truncated)
+      throw new BoxRunError("RUNTIME_ERROR", `list ${showPath(path)}: the directory has too many entries`);
     // Each name comes after "./".
     return parseStats(result.stdoutBytes).map((entry) => ({ ...entry, name: entry.name.slice(2) }));
   }

@@ -124,7 +124,7 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
     const ask = (name: string) => (settings.extensions ? url.searchParams.get(name) : null);
     const after = Number(ask("after") ?? 0);
     if (!Number.isSafeInteger(after) || after < 0)
-      throw new HttpError(400, "after must be the seq of an event");
+      throw new HttpError(400, "after must be an integer of at least 0");
     const encoding = { bytes: ask("bytes") === "1", after, keepAliveMs: settings.keepAliveMs };
     return eventResponse(backend, { boxId: id, execId }, encoding);
   },
@@ -228,7 +228,8 @@ async function operate(call: Call, op: FileOperation["op"]): Promise<Response> {
       return json(200, toWireFile(files[0]!));
     case "list": {
       const text = new TextEncoder().encode(JSON.stringify(files.map(toWireFile)));
-      if (text.byteLength > MAX_LIST_BYTES) throw new BoxRunError("RUNTIME_ERROR", "list: the directory has too many entries");
+      if (text.byteLength > MAX_LIST_BYTES)
+        throw new BoxRunError("RUNTIME_ERROR", "list: the directory has too many entries");
       return jsonText(200, text);
     }
     default:
