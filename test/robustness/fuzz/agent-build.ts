@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../../root.js";
@@ -14,11 +14,6 @@ const FLAGS = [
     " ",
   ),
 ];
-const FILES =
-  "main dispatch streams frames exec ends sessions terminal pipes files operations box flush port give-up".split(
-    " ",
-  );
-
 /** The agent, watched by sanitizers. */
 export interface Watched {
   path: string;
@@ -26,7 +21,10 @@ export interface Watched {
   skipped?: string;
 }
 
-/** Builds the agent for this machine, or says why that cannot be done. */
+/**
+ * Builds the agent for this machine, or says why that cannot be done.
+ * @throws {Error} if gcc can build for i386 with sanitizers, and yet not this
+ */
 export function buildWatched(sources: string = SOURCES): Watched {
   if (process.platform !== "linux" || process.arch !== "x64")
     return {
@@ -36,13 +34,27 @@ export function buildWatched(sources: string = SOURCES): Watched {
   const folder = mkdtempSync(join(tmpdir(), "boxrun-watched-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   const path = join(folder, "agent");
-  const files = FILES.map((name) => join(sources, `${name}.c`));
+  const empty = join(folder, "empty.c");
+  writeFileSync(empty, "int main(void) { return 0; }\n");
+  const missing = compile(path, [empty]);
+  if (missing !== undefined) {
+    rmSync(folder, { recursive: true });
+    return {
+      path: "",
+      skipped: `gcc here cannot build for i386 with sanitizers (Debian: gcc-multilib): ${missing.trim().split("\n").at(-1)}`,
+    };
+  }
+  const files = readdirSync(sources).filter((name) => name.endsWith(".c"));
+  const failure = compile(
+    path,
+    files.map((name) => join(sources, name)),
+  );
+  if (failure !== undefined) throw new Error(`the agent does not compile with sanitizers: ${failure}`);
+  return { path };
+}
+
+/** Compiles and links a program. Returns what went wrong, if anything did. */
+function compile(path: string, files: string[]): string | undefined {
   const { status, stderr, error } = spawnSync("gcc", [...FLAGS, "-o", path, ...files], { encoding: "utf8" });
-  if (status === 0) return { path };
-  rmSync(folder, { recursive: true });
-  const why = error?.message ?? stderr.trim().split("\n").at(-1);
-  return {
-    path: "",
-    skipped: `gcc here cannot build for i386 with sanitizers (Debian: gcc-multilib): ${why}`,
-  };
+  return status === 0 ? undefined : (error?.message ?? stderr);
 }
