@@ -1,147 +1,61 @@
-/* What each frame of the host does: whether it is in its place, and whom it is for. */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "dispatch.h"
 
 #include <errno.h>
-#include <signal.h>
 
-/* After KILL, for processes that hang in the kernel. */
-#define KILL_GRACE_MS 2000
+#include "box.h"
+#include "cgroup.h"
+#include "ends.h"
+#include "exec.h"
+#include "get.h"
+#include "lifecycle.h"
+#include "operations.h"
+#include "pipes.h"
+#include "put.h"
+#include "quiet.h"
+#include "send.h"
+#include "terminal.h"
+#include "transfers.h"
+#include "util.h"
 
-static enum { IN_BASE, PREPARED, SERVING, TERMINATING, KILLING, DOWN } state;
-int64_t shutdown_deadline;
-
-bool shutting_down(void)
+static bool start_command(const struct frame *frame)
 {
-    return state == TERMINATING || state == KILLING;
-}
-
-/* Half a box is none: nothing is served from here on. */
-static bool half_made(const char *step)
-{
-    send_fail(0, STAGE_SETUP, errno, step);
-    state = DOWN;
-    return true;
-}
-
-static bool prepare_frame(void)
-{
-    if (state != IN_BASE)
+    enum phase phase = lifecycle_phase();
+    /*
+     * What runs before SETUP warms the page cache for a boot image, at first in the base image alone. It must not be
+     * charged to the box, so it is not in the box's control group.
+     */
+    const char *root = in_guest && phase == IN_BASE ? "/base" : NULL;
+    int cgroup = phase == SERVING ? box_cgroup : -1;
+    if (!exec_frame(frame, root, cgroup))
         return false;
-    const char *failed = in_guest ? box_prepare() : NULL;
-    if (failed)
-        return half_made(failed);
-    send_u64(F_DONE, 0, 0);
-    state = PREPARED;
+    /* Only if no other stream has to wait, and there is no stdin, whose sender waits for the first CREDIT. */
+    if (frame->payload[0] == 0 && stream_count == 1 && streams[0]->id == frame->stream)
+        quiet_after_start();
     return true;
-}
-
-static bool setup_frame(const struct frame *frame)
-{
-    struct setup setup;
-    struct reader reader = read_payload(frame);
-    setup.clock = read_u64(&reader);
-    setup.entropy = read_bytes(&reader, MIN_ENTROPY, MAX_ENTROPY, &setup.entropy_length);
-    setup.hostname = read_str(&reader, MAX_HOSTNAME);
-    setup.disk_size = read_u64(&reader);
-    setup.memory_limit = read_u64(&reader);
-    setup.process_limit = read_u32(&reader);
-    setup.workdir = read_str(&reader, MAX_PATH);
-    if (!read_all(&reader) || setup.clock > INT64_MAX || state > PREPARED)
-        return false;
-    uint64_t size = setup.disk_size;
-    const char *failed = NULL;
-    if (setup.workdir[0] != '/') {
-        errno = EINVAL;
-        return half_made("working directory");
-    }
-    if (in_guest && state == IN_BASE)
-        failed = box_prepare();
-    if (in_guest && !failed)
-        failed = box_setup(&setup, &size);
-    if (failed)
-        return half_made(failed);
-    send_u64(F_READY, 0, size);
-    state = SERVING;
-    flush_serve();
-    return true;
-}
-
-/* Test mode runs on somebody's machine: there it may only reach what it started. */
-static void signal_all(int number)
-{
-    if (in_guest) {
-        kill(-1, number);
-        return;
-    }
-    for (int i = 0; i < stream_count; i++)
-        if (streams[i]->kind == COMMAND)
-            exec_signal(streams[i], number);
-}
-
-static void shut_down(uint32_t grace_ms)
-{
-    for (int i = stream_count - 1; i >= 0; i--) {
-        if (streams[i]->kind == COMMAND)
-            continue;
-        file_give_up(streams[i], STAGE_LIMIT, ESHUTDOWN, "shutdown");
-    }
-    signal_all(SIGTERM);
-    signal_all(SIGCONT);
-    for (int i = 0; i < stream_count; i++)
-        late_over(streams[i]);
-    /* Unmounting writes out what is left. */
-    flush_stop();
-    state = TERMINATING;
-    shutdown_deadline = now_ms() + grace_ms;
-}
-
-void shutdown_step(enum reaped children_left)
-{
-    if (children_left != NO_CHILDREN && now_ms() < shutdown_deadline)
-        return;
-    if (children_left != NO_CHILDREN && state == TERMINATING) {
-        signal_all(SIGKILL);
-        state = KILLING;
-        shutdown_deadline = now_ms() + KILL_GRACE_MS;
-        return;
-    }
-    const char *failed = in_guest ? box_unmount() : NULL;
-    if (failed)
-        send_fail(0, STAGE_WRITE, errno, failed);
-    else
-        send_u64(F_DONE, 0, 0);
-    state = DOWN;
 }
 
 static bool open_frame(const struct frame *frame)
 {
-    if (stream_find(frame->stream) || (frame->type != F_EXEC && state < SERVING))
+    enum phase phase = lifecycle_phase();
+    if (stream_find(frame->stream) || (frame->type != F_EXEC && phase < SERVING))
         return false;
-    if (state > SERVING || stream_count == MAX_STREAMS) {
-        send_fail(frame->stream, STAGE_LIMIT, state > SERVING ? ESHUTDOWN : EAGAIN, "streams");
+    if (phase > SERVING || stream_count == MAX_STREAMS) {
+        send_fail(frame->stream, STAGE_LIMIT, phase > SERVING ? ESHUTDOWN : EAGAIN, "streams");
         return true;
     }
-    if (frame->type == F_PUT)
+    switch (frame->type) {
+    case F_PUT:
         return put_frame(frame);
-    if (frame->type == F_GET)
+    case F_GET:
         return get_frame(frame);
-    if (frame->type == F_FILE)
+    case F_FILE:
         return operation_frame(frame);
-    if (frame->type == F_TERMINAL)
+    case F_TERMINAL:
         return terminal_frame(frame, box_cgroup);
-    /*
-     * Before the box is somebody's, what runs warms the page cache, at first in the base image alone. It must not
-     * be charged to the box: so it is not in the box's cgroup.
-     */
-    const char *root = in_guest && state == IN_BASE ? "/base" : NULL;
-    int cgroup = state == SERVING ? box_cgroup : -1;
-    if (!exec_frame(frame, root, cgroup))
-        return false;
-    /* Not to the cost of others; and whoever wants to send input waits for the first CREDIT. */
-    if (frame->payload[0] == 0 && stream_count == 1 && streams[0]->id == frame->stream)
-        quiet_start();
-    return true;
+    default: /* F_EXEC */
+        return start_command(frame);
+    }
 }
 
 static bool data_frame(struct stream *stream, const struct frame *frame)
@@ -150,12 +64,27 @@ static bool data_frame(struct stream *stream, const struct frame *frame)
         || stream->eof || frame->length > stream->granted)
         return false;
     stream->granted -= frame->length;
-    /* Somebody may be waiting for the answer to it. */
+    /* The sender may be waiting for the answer to it. */
     quiet_end();
     if (stream->kind == COMMAND)
         stdin_data(stream, frame->payload, frame->length);
     else
         put_data(stream, frame->payload, frame->length);
+    return true;
+}
+
+static bool eof_frame(struct stream *stream)
+{
+    /* A stream without a window takes no DATA, and so no EOF. */
+    if (!stream->window || stream->eof)
+        return false;
+    stream->eof = true;
+    if (stream->terminal)
+        command_hang_up(stream);
+    else if (stream->kind == COMMAND)
+        stdin_eof(stream);
+    else
+        put_eof(stream);
     return true;
 }
 
@@ -169,7 +98,7 @@ static bool stream_frame(const struct frame *frame)
     struct stream *stream = stream_find(frame->stream);
     if (frame->type == F_RESIZE)
         return terminal_resize(frame, stream);
-    /* It has ended, and this frame crossed its end on the way. */
+    /* The stream has ended, and this frame crossed its end on the way. */
     if (!stream)
         return true;
     switch (frame->type) {
@@ -178,12 +107,12 @@ static bool stream_frame(const struct frame *frame)
     case F_SIGNAL:
         if (stream->kind != COMMAND)
             return false;
-        exec_signal(stream, number);
+        command_signal(stream, number);
         return true;
     case F_TERMINATE:
         if (stream->kind != COMMAND)
             return false;
-        exec_terminate(stream, number);
+        command_terminate(stream, number);
         return true;
     case F_CREDIT:
         if (stream->kind == PUT || number > MAX_WINDOW - stream->credit)
@@ -195,41 +124,36 @@ static bool stream_frame(const struct frame *frame)
             return false;
         file_give_up(stream, stream->kind == PUT ? STAGE_WRITE : STAGE_READ, ECANCELED, "abort");
         return true;
-    default: /* F_EOF; only a stream that was granted something has a window */
-        if (!stream->window || stream->eof)
-            return false;
-        stream->eof = true;
-        if (stream->terminal)
-            exec_hang_up(stream);
-        else if (stream->kind == COMMAND)
-            stdin_eof(stream);
-        else
-            put_eof(stream);
-        return true;
+    default: /* F_EOF */
+        return eof_frame(stream);
     }
+}
+
+static bool clock_frame(uint64_t clock)
+{
+    if (clock > INT64_MAX)
+        return false;
+    if (in_guest && clock_set(clock) < 0)
+        report("clock", errno);
+    return true;
 }
 
 bool dispatch(const struct frame *frame)
 {
     struct reader reader = read_payload(frame);
-    uint64_t clock;
     switch (frame->type) {
     case F_SETUP:
         return setup_frame(frame);
     case F_PREPARE:
         return prepare_frame();
     case F_SHUTDOWN:
-        if (!shutting_down())
-            shut_down(read_u32(&reader));
+        shutdown_begin(read_u32(&reader));
         return true;
     case F_PING:
         send_u32(F_PONG, 0, read_u32(&reader));
         return true;
     case F_CLOCK:
-        clock = read_u64(&reader);
-        if (clock <= INT64_MAX && in_guest && clock_set(clock) < 0)
-            report("clock", errno);
-        return clock <= INT64_MAX;
+        return clock_frame(read_u64(&reader));
     case F_EXEC: case F_TERMINAL: case F_PUT: case F_GET: case F_FILE:
         return open_frame(frame);
     default:

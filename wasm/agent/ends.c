@@ -1,56 +1,63 @@
-/* The end of commands: their signals, their graces, and what is left of them. */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "ends.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Zombies reaped in one turn, so that a fork bomb's remains do not keep the port waiting. */
+#include "cgroup.h"
+#include "flush.h"
+#include "late.h"
+#include "pipes.h"
+#include "send.h"
+#include "sessions.h"
+#include "util.h"
+
+/* Zombies reaped in one turn, so that those of a fork bomb do not keep the port waiting. */
 #define MAX_REAPED 64
-/* For a shell whose terminal was closed, to end its jobs and itself. */
+/* The time that a shell has to end its jobs and itself after its terminal is closed. */
 #define HANG_UP_GRACE_MS 1000
 
-/* Commands that are to end: those with a `kill_at`. */
+/* The number of commands that are to end: those with a `kill_at`. */
 static int terminating;
 
-/* Before the turn is over: see exec_end_overdue. */
+/* Has the session killed before the turn is over, by commands_end_overdue(). */
 static void kill_session(struct stream *stream)
 {
     terminating += !stream->kill_at;
     stream->kill_at = INT64_MAX;
     stream->sweep = SWEEP_KILL;
-    stream->turns = 0;
+    stream->sweep_turns = 0;
 }
 
 /*
- * Its process has ended, and what it left behind prints. Their number is theirs for as long as anybody is in the session
- * or the group: whoever has it as a process now is a stranger, and nobody is left.
+ * Signals the processes that a late command has left behind. The kernel gives their number to no new process as long as
+ * one of them is in the session or the group. So if a process has it now, none of them is left.
  */
-static void signal_left(struct stream *stream, int number)
+static void signal_left_behind(struct stream *stream, int number)
 {
-    bool lives = getsid(stream->left) < 0;
-    if (lives)
-        kill(-stream->left, number);
+    bool any = getsid(stream->left_behind) < 0;
+    if (any)
+        kill(-stream->left_behind, number);
     if (number != SIGKILL)
         return;
-    late_over(stream);
-    if (!lives)
+    late_finish(stream);
+    if (!any)
         return;
-    stream->session = stream->left;
+    stream->session = stream->left_behind;
     kill_session(stream);
 }
 
-void exec_signal(struct stream *stream, int number)
+void command_signal(struct stream *stream, int number)
 {
     if (stream->late) {
-        signal_left(stream, number);
+        signal_left_behind(stream, number);
         return;
     }
     if (stream->pid)
         kill(-stream->pid, number);
-    /* A program that has made groups of its own can pass on any signal but this. */
+    /* A program with process groups of its own can pass on any signal but KILL. */
     if (stream->session && number == SIGKILL)
         kill_session(stream);
 }
@@ -61,32 +68,32 @@ static void kill_after(struct stream *stream, uint32_t grace_ms)
     stream->kill_at = now_ms() + grace_ms;
 }
 
-void exec_terminate(struct stream *stream, uint32_t grace_ms)
+void command_terminate(struct stream *stream, uint32_t grace_ms)
 {
-    /* There is no exit code to wait for any more. */
+    /* The main process has ended, so there is no exit code to wait for. */
     if (stream->late)
-        exec_signal(stream, SIGKILL);
+        command_signal(stream, SIGKILL);
     if (!stream->pid)
         return;
     kill_after(stream, grace_ms);
-    exec_signal(stream, SIGTERM);
-    /* A stopped one would not see it. */
-    exec_signal(stream, SIGCONT);
+    command_signal(stream, SIGTERM);
+    /* A stopped process would not act on TERM. */
+    command_signal(stream, SIGCONT);
     if (stream->sweep != SWEEP_KILL)
         stream->sweep = SWEEP_TERM;
 }
 
-void exec_hang_up(struct stream *stream)
+void command_hang_up(struct stream *stream)
 {
     pipes_close(stream);
     if (!stream->pid)
         return;
     kill_after(stream, HANG_UP_GRACE_MS);
-    /* The kernel has told its foreground group, and itself, by SIGHUP. */
-    exec_signal(stream, SIGCONT);
+    /* The kernel has sent SIGHUP to the shell and the foreground group. A stopped process would not act on it. */
+    command_signal(stream, SIGCONT);
 }
 
-int64_t exec_deadline(void)
+int64_t commands_deadline(void)
 {
     int64_t next = INT64_MAX;
     for (int i = 0; terminating && i < stream_count; i++) {
@@ -98,8 +105,8 @@ int64_t exec_deadline(void)
     return next;
 }
 
-/* Nobody of its session is waited for any more. */
-static void session_over(struct stream *stream)
+/* Waits for the command's session no longer. */
+static void forget_session(struct stream *stream)
 {
     terminating -= stream->kill_at != 0;
     stream->kill_at = 0;
@@ -107,26 +114,26 @@ static void session_over(struct stream *stream)
     stream->sweep = NO_SWEEP;
 }
 
-void exec_end_overdue(void)
+void commands_end_overdue(void)
 {
     int64_t now = terminating ? now_ms() : 0;
     for (int i = 0; terminating && i < stream_count; i++)
         if (streams[i]->kill_at && streams[i]->kill_at <= now)
-            exec_signal(streams[i], SIGKILL);
+            command_signal(streams[i], SIGKILL);
     if (terminating)
         sessions_sweep();
     for (int i = 0; terminating && i < stream_count; i++)
         if (streams[i]->kill_at == INT64_MAX && !streams[i]->pid && !streams[i]->sweep)
-            session_over(streams[i]);
+            forget_session(streams[i]);
 }
 
-/* Its terminal is closed, and the grace of that runs: for its whole session, not for its main process alone. */
+/* Whether the grace period of a closed terminal runs, which is for the whole session and not just the main process. */
 static bool hangs_up(const struct stream *stream)
 {
     return stream->terminal && stream->eof && stream->kill_at && stream->kill_at != INT64_MAX;
 }
 
-/* By KILL, its own end or that of a shell's command, while the kernel killed for want of memory. */
+/* Whether it, or a shell's command, ended by KILL, and the kernel killed a process of the box for lack of memory. */
 static bool ran_out_of_memory(const struct stream *stream)
 {
     bool killed = stream->how == SIGNALED ? stream->code == SIGKILL : stream->code == 128 + SIGKILL;
@@ -135,7 +142,7 @@ static bool ran_out_of_memory(const struct stream *stream)
 
 static void command_ended(struct stream *stream, int status)
 {
-    stream->left = stream->pid;
+    stream->left_behind = stream->pid;
     stream->pid = 0;
     stream->how = WIFSIGNALED(status) ? SIGNALED : EXITED;
     stream->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
@@ -143,19 +150,31 @@ static void command_ended(struct stream *stream, int status)
         stream->how = OUT_OF_MEMORY;
         stream->code = 128 + SIGKILL;
     }
-    /* The kernel hangs up a terminal by itself, and who ends a command does not want to hear more of it. */
-    if (stream->terminal || stream->kill_at || shutting_down())
-        pipes_count_left(stream);
+    /* The kernel hangs up a terminal by itself, and after TERMINATE or KILL more output is not wanted. */
+    if (stream->terminal || stream->kill_at)
+        pipes_count_remaining(stream);
     else
         late_begin(stream);
     if (!hangs_up(stream))
-        session_over(stream);
+        forget_session(stream);
 }
 
-void exec_close(struct stream *stream)
+uint32_t command_pump(struct stream *stream)
 {
-    session_over(stream);
-    late_over(stream);
+    uint32_t sent = pipes_pump(stream);
+    if (stream->pid || stream->session || late_waits(stream, sent) || pipes_remaining(stream))
+        return sent;
+    send_exit(stream->id, stream->how, stream->code);
+    flush_after_end();
+    pipes_discard(stream);
+    command_close(stream);
+    return sent;
+}
+
+void command_close(struct stream *stream)
+{
+    forget_session(stream);
+    late_finish(stream);
     pipes_close(stream);
     stream_close(stream);
 }
@@ -168,23 +187,23 @@ static struct stream *find_command(pid_t pid)
     return NULL;
 }
 
-/* Of a command under TERMINATE nobody is left behind: whoever outlives its main process is killed now. */
+/* A command that was sent TERMINATE leaves no process behind: those that outlive the main one are killed first. */
 static bool may_reap(struct stream *stream)
 {
     if (!stream->kill_at || hangs_up(stream))
         return true;
     if (stream->kill_at != INT64_MAX)
-        exec_signal(stream, SIGKILL);
+        command_signal(stream, SIGKILL);
     if (stream->sweep)
         sessions_sweep();
     return !stream->sweep;
 }
 
 /*
- * While a command is being terminated, the next zombie is looked at first: as long as it is one, the number of its
- * group and session cannot be anybody else's. EAGAIN: it has to stay one for another turn.
+ * Reaps a zombie. While a command is being terminated, it is looked at first: as long as it is a zombie, its group and
+ * session keep their number. EAGAIN means that it has to stay a zombie for another turn.
  */
-static pid_t next_zombie(int *status)
+static pid_t reap_zombie(int *status)
 {
     siginfo_t zombie = { 0 };
     if (!terminating)
@@ -204,7 +223,7 @@ static enum reaped reap_zombies(void)
 {
     for (int reaped = 0; reaped < MAX_REAPED; reaped++) {
         int status;
-        pid_t pid = next_zombie(&status);
+        pid_t pid = reap_zombie(&status);
         if (pid < 0 && errno == EAGAIN)
             break;
         if (pid <= 0)
@@ -217,11 +236,11 @@ static enum reaped reap_zombies(void)
 }
 
 /*
- * Those whose shell ended when it was hung up, while others of its session have the rest of the grace. Its number is
- * theirs for as long as they are there; to be another's before the grace is over, all numbers would have to be used
- * up within it.
+ * Forgets the sessions of closed terminals in which no process is left. The shell has ended, and the others have the
+ * rest of the grace period. The session keeps its number as long as they exist; for it to be given to another before
+ * the period is over, all numbers would have to be used up in that time.
  */
-static void look_after_hung_up(void)
+static void forget_empty_sessions(void)
 {
     bool any = false;
     for (int i = 0; i < stream_count; i++) {
@@ -235,13 +254,13 @@ static void look_after_hung_up(void)
     sessions_sweep();
     for (int i = 0; i < stream_count; i++)
         if (streams[i]->session && !streams[i]->pid && !streams[i]->sweep && !streams[i]->found)
-            session_over(streams[i]);
+            forget_session(streams[i]);
 }
 
-enum reaped exec_reap(void)
+enum reaped commands_reap(void)
 {
     enum reaped reaped = reap_zombies();
     if (terminating)
-        look_after_hung_up();
+        forget_empty_sessions();
     return reaped;
 }

@@ -1,6 +1,5 @@
-/* Commands: their start, without a shell or a fork of the agent's memory. */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "exec.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,17 +11,23 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cgroup.h"
+#include "flush.h"
+#include "pipes.h"
+#include "send.h"
+#include "util.h"
+
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 #define PAGE_STRINGS (PAGE / sizeof(char *))
-/* A list and the NULL that ends it, in whole pages. */
+/* Room for a list and the NULL that ends it, in whole pages. */
 #define LIST_STRINGS ((MAX_ARGS + 1 + PAGE_STRINGS - 1) / PAGE_STRINGS * PAGE_STRINGS)
-/* Of a list, what stays once its command has started. */
+/* What is kept of a list's memory once its command has started. */
 #define KEPT_STRINGS (4 * PAGE_STRINGS)
 
-/* One command is started at a time: the agent stands still until its child has executed the program. */
+/* One set for all commands: the agent waits until its child has executed the program. */
 static _Alignas(PAGE) char *argv[LIST_STRINGS], *envp[LIST_STRINGS];
-/* As many strings one of the lists has had since memory was last given back. */
+/* The most strings in a list since memory was last given back. */
 static uint32_t longest;
 static struct {
     const struct command *command;
@@ -30,6 +35,13 @@ static struct {
 } start;
 static uint8_t child_stack[8192] __attribute__((aligned(16)));
 static char candidate[MAX_PATH + 1];
+static int dev_null = -1;
+
+bool exec_init(void)
+{
+    dev_null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    return dev_null >= 0;
+}
 
 static _Noreturn void child_fails(enum fail_stage stage, int error)
 {
@@ -38,7 +50,7 @@ static _Noreturn void child_fails(enum fail_stage stage, int error)
     _exit(127);
 }
 
-/* As execvp does it, but asking access() first: a failing execve has built half an address space by then. */
+/* Like execvp(3), but with access() before execve(), which builds half an address space before it fails. */
 static void execute(void)
 {
     const char *file = argv[0];
@@ -77,9 +89,7 @@ static void execute(void)
     errno = found;
 }
 
-/*
- * Runs in the agent's memory on a stack of its own. It may change nothing there but `start` and `candidate`.
- */
+/* Runs in the agent's memory, on a stack of its own. It may change nothing there but `start` and `candidate`. */
 static _Noreturn void child(void)
 {
     const struct command *command = start.command;
@@ -93,15 +103,15 @@ static _Noreturn void child(void)
         child_fails(STAGE_CWD, errno);
     if (chdir(command->cwd) < 0)
         child_fails(STAGE_CWD, errno);
-    /* The agent handles no signal and ignores none, it only blocks: this is all there is to reset. */
+    /* The agent neither handles nor ignores signals but only blocks them, so nothing else has to be reset. */
     sigprocmask(SIG_SETMASK, &none, NULL);
     execute();
     child_fails(STAGE_EXEC, errno);
 }
 
 /*
- * vfork with a stack of its own, straight into the box's cgroup: moving a process there afterwards waits for
- * all CPUs to pass a grace period. Both clone calls are made here because the child must not return through a
+ * Like vfork(2), but with a stack of its own, and straight into the box's control group: moving a process there
+ * afterwards waits until all CPUs have passed a grace period. In assembly, because the child must not return through a
  * C frame.
  */
 static pid_t spawn(int cgroup)
@@ -137,7 +147,7 @@ static pid_t spawn(int cgroup)
     return pid;
 }
 
-/* Blocking for the command, not for the agent. `agent` is the index of the agent's end. */
+/* Makes a pipe that blocks for the command but not for the agent. `agent` is the index of the agent's end. */
 static bool make_pipe(int ends[2], int agent)
 {
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -159,8 +169,8 @@ bool exec_read(struct reader *reader, struct command *command)
     return read_all(reader) && argc > 0;
 }
 
-/* A long command line is seldom: the memory of its lists is not kept. */
-static void forget_lists(void)
+/* Long command lines are rare, so the memory of their lists is given back. */
+static void release_lists(void)
 {
     const size_t rest = sizeof argv - KEPT_STRINGS * sizeof *argv;
     if (longest >= KEPT_STRINGS) {
@@ -180,10 +190,10 @@ struct stream *exec_start(uint32_t id, uint32_t window, const struct command *co
             send_fail(id, STAGE_LIMIT, errno, argv[0]);
         else
             send_fail(id, start.stage, start.error, start.stage == STAGE_CWD ? command->cwd : argv[0]);
-        forget_lists();
+        release_lists();
         return NULL;
     }
-    forget_lists();
+    release_lists();
     struct stream *stream = stream_open(id, COMMAND);
     stream->pid = stream->session = pid;
     stream->credit = window;
@@ -204,7 +214,8 @@ bool exec_frame(const struct frame *frame, const char *root, int cgroup)
 
     int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 };
     struct stream *stream = NULL;
-    if (make_pipe(out, 0) && (flags & EXEC_JOINED || make_pipe(err, 0)) && (!(flags & EXEC_STDIN) || make_pipe(in, 1))) {
+    if (make_pipe(out, 0) && (flags & EXEC_JOINED || make_pipe(err, 0))
+        && (!(flags & EXEC_STDIN) || make_pipe(in, 1))) {
         command.in = flags & EXEC_STDIN ? in[0] : dev_null;
         command.out = out[1];
         command.err = flags & EXEC_JOINED ? out[1] : err[1];

@@ -1,9 +1,5 @@
-/*
- * Flushes: what the box writes reaches its disk soon after. syncfs(2) waits for the disk, so a thread calls it. Being
- * one of PID 1, the thread is outside the box's control group, and no signal from the box ends it.
- */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "flush.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,43 +9,51 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* After a command or a file has ended, before a flush begins: more of them often follow at once. */
+#include "cgroup.h"
+#include "send.h"
+#include "util.h"
+
+/* From the end of a command or a file to the flush, because more of them often follow at once. */
 #define CALM_MS 40
-/* From the first write that no flush covers to the flush that does. */
+/* From the first write that no flush covers to the flush. */
 #define INTERVAL_MS 500
+/* As nice(2) has it: above everything in the box. */
+#define PRIORITY (-20)
+
 int flush_fd = -1;
-/* The thread's end of the connection to it. */
+/* The thread's end of the connection between the two. */
 static int thread_fd = -1;
+/* Set before the thread is asked for anything; -1 in test mode, where the disk is not a box's. */
+static int disk_fd = -1;
 static bool serving;
-/* The thread is at work, and the host knows. */
+/* A flush is under way; and the host has been told, and waits for its end. */
 static bool under_way, announced;
-/* Since when something may have been written that no flush covers, 0: nothing has. */
-static int64_t since;
-/* When the last command or file since the last flush ended, 0: none has. */
-static int64_t ended;
+/* When something may have been written that no flush covers; 0 if nothing has. */
+static int64_t unflushed_since;
+/* When the last command or file ended since the last flush; 0 if none has. */
+static int64_t ended_at;
 /* The agent itself has written since the last flush began. */
 static bool wrote;
 /* The processor time that the box had used when the last flush began. */
-static uint64_t used;
+static uint64_t processor_time;
 
-static void *work(void *unused)
+static void *flush_on_request(void *unused)
 {
     uint32_t error;
-    if (in_guest && setpriority(PRIO_PROCESS, 0, FLUSH_PRIORITY) < 0)
+    if (in_guest && setpriority(PRIO_PROCESS, 0, PRIORITY) < 0)
         report("priority of flushes", errno);
     while (read(thread_fd, &error, sizeof error) == sizeof error) {
-        /* In test mode the disk is somebody else's. */
-        error = in_guest && syncfs(box_disk) < 0 ? errno : 0;
+        error = disk_fd >= 0 && syncfs(disk_fd) < 0 ? errno : 0;
         if (write(thread_fd, &error, sizeof error) != sizeof error)
             break;
     }
     report("flushes have ended", errno);
-    /* The agent is told by a hang-up. */
+    /* Tells the agent by a hang-up. */
     close(thread_fd);
     return unused;
 }
 
-bool flush_open(void)
+bool flush_init(void)
 {
     int ends[2];
     pthread_t thread;
@@ -57,21 +61,34 @@ bool flush_open(void)
         return false;
     flush_fd = ends[0];
     thread_fd = ends[1];
-    errno = pthread_create(&thread, NULL, work, NULL);
+    errno = pthread_create(&thread, NULL, flush_on_request, NULL);
     return errno == 0;
 }
 
-void flush_serve(void)
+void flush_raise_kernel_priority(void)
 {
+    char digits[24] = "";
+    int fd = open("/sys/fs/ext4/sdb/journal_task", O_RDONLY | O_CLOEXEC);
+    uint64_t journal = fd >= 0 && read(fd, digits, sizeof digits - 1) > 0 ? parse_decimal(digits) : 0;
+    close_fd(&fd);
+    if (!journal || setpriority(PRIO_PROCESS, journal, PRIORITY) < 0)
+        report("priority of the journal", errno);
+    if (write_file("/sys/devices/virtual/workqueue/writeback/nice", "-20") < 0)
+        report("priority of writing", errno);
+}
+
+void flush_start(int disk)
+{
+    disk_fd = disk;
     serving = true;
-    /* Making the box has written. */
+    /* SETUP itself has written. */
     flush_after_write();
 }
 
 void flush_stop(void)
 {
     serving = false;
-    since = ended = 0;
+    unflushed_since = ended_at = 0;
 }
 
 void flush_disconnected(void)
@@ -81,8 +98,8 @@ void flush_disconnected(void)
 
 void flush_after_start(void)
 {
-    if (serving && !since)
-        since = now_ms();
+    if (serving && !unflushed_since)
+        unflushed_since = now_ms();
 }
 
 void flush_after_write(void)
@@ -95,15 +112,15 @@ void flush_after_end(void)
 {
     flush_after_start();
     if (serving)
-        ended = now_ms();
+        ended_at = now_ms();
 }
 
-int64_t flush_due(void)
+int64_t flush_deadline(void)
 {
-    if (!since || under_way || !tx_has(TX_RESERVE))
+    if (!unflushed_since || under_way || !tx_has_room(TX_RESERVE))
         return INT64_MAX;
-    int64_t due = since + INTERVAL_MS;
-    return ended && ended + CALM_MS < due ? ended + CALM_MS : due;
+    int64_t due = unflushed_since + INTERVAL_MS;
+    return ended_at && ended_at + CALM_MS < due ? ended_at + CALM_MS : due;
 }
 
 static void finish(uint32_t error)
@@ -114,7 +131,7 @@ static void finish(uint32_t error)
     announced = false;
 }
 
-/* False: it could not be asked for, and may be later. */
+/* False if the thread could not be asked, and may be asked later. */
 static bool begin(void)
 {
     const uint32_t request = 0;
@@ -123,14 +140,14 @@ static bool begin(void)
         return false;
     under_way = announced = true;
     send_empty(F_FLUSH, 0);
-    /* Without its thread nothing is flushed, and nobody is to wait for it. */
+    /* Without its thread there is no flush to wait for. */
     if (flush_fd < 0)
         finish(EIO);
     return true;
 }
 
-/* The thread has told how a flush ended, or has ended itself. */
-static void hear(void)
+/* Receives how a flush ended, or that the thread has. */
+static void receive_result(void)
 {
     uint32_t error;
     ssize_t got = recv(flush_fd, &error, sizeof error, MSG_DONTWAIT);
@@ -145,18 +162,18 @@ static void hear(void)
 void flush_step(short events)
 {
     if (events)
-        hear();
-    int64_t now = since ? now_ms() : 0;
-    if (flush_due() > now)
+        receive_result();
+    int64_t now = unflushed_since ? now_ms() : 0;
+    if (flush_deadline() > now)
         return;
-    /* In this order: once nobody is left, nobody uses more. */
-    bool runs = box_runs();
-    uint64_t now_used = box_used();
-    bool written = ended || wrote || now_used != used;
-    /* Where it could not begin, another try follows an interval later. */
+    /* In this order: a box that has no process will not use more processor time. */
+    bool runs = box_has_processes();
+    uint64_t used = box_processor_time();
+    bool written = ended_at || wrote || used != processor_time;
+    /* If it could not begin, another try follows an interval later. */
     bool failed = written && !begin();
-    used = now_used;
-    ended = 0;
+    processor_time = used;
+    ended_at = 0;
     wrote = failed;
-    since = runs || failed ? now : 0;
+    unflushed_since = runs || failed ? now : 0;
 }

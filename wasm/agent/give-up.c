@@ -1,13 +1,17 @@
-/* The end of an agent that cannot serve: PID 1 must not end, and orphans are still its to reap. */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "give-up.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Leaves no zombie. -1 when it cannot be told of new ones. */
+#include "port.h"
+#include "send.h"
+#include "util.h"
+
+/* A descriptor that is readable when a child ends; -1 if there is none. */
 static int watch_children(void)
 {
     sigset_t signals;
@@ -21,7 +25,7 @@ static int watch_children(void)
 _Noreturn void give_up(int port, const char *step, int error)
 {
     report(step, error);
-    /* Negative descriptors are ignored by poll(). */
+    /* poll() ignores negative descriptors. */
     struct pollfd children = { .fd = watch_children(), .events = POLLIN };
     if (port < 0)
         port = port_open();
@@ -30,15 +34,15 @@ _Noreturn void give_up(int port, const char *step, int error)
         struct signalfd_siginfo information;
         while (waitpid(-1, NULL, WNOHANG) > 0)
             ;
-        if (port >= 0 && (!tx_flush(port) || tx_empty()))
+        if (port >= 0 && (!tx_write(port) || tx_empty()))
             port = -1;
         struct pollfd both[] = { children, { .fd = port, .events = POLLOUT } };
         if (poll(both, 2, -1) < 0)
             continue;
-        /* One that is gone would be reported at once for ever. */
+        /* poll() would report a port that is gone at once, again and again. */
         if (both[1].revents & (POLLHUP | POLLERR | POLLNVAL))
             port = -1;
-        /* Before the next look: what ends after it tells again. */
+        /* Read before the next waitpid(), so that a child that ends after it is reported again. */
         if (both[0].revents && read(children.fd, &information, sizeof information) < 0)
             continue;
     }

@@ -1,17 +1,20 @@
-/* /etc/hosts, by which a box finds itself. */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "hosts.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Longer than any that people write. */
+#include "protocol.h"
+#include "util.h"
+
+/* Longer than any that people write. A longer one is left alone. */
 #define MAX_HOSTS 65536
 
-/* Whether a line of /etc/hosts has the name, which is not its first word. */
+/* Whether a line has the name, other than as its first word. */
 static bool has_name(const char *hosts, const char *name)
 {
     size_t length = strlen(name);
@@ -34,7 +37,7 @@ static bool has_name(const char *hosts, const char *name)
 static bool open_hosts(int flags, int *fd)
 {
     struct stat status;
-    /* It is the box's own, and may be anything: nothing is waited for. */
+    /* The box may have put anything there, so this must not wait. */
     *fd = open("/etc/hosts", flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (*fd >= 0 && fstat(*fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size < MAX_HOSTS)
         return true;
@@ -42,10 +45,6 @@ static bool open_hosts(int flags, int *fd)
     return false;
 }
 
-/*
- * Programs look up the name of the machine they are on. What is in the file stays as it is; one that is missing or
- * cannot be written is the box's own affair.
- */
 void hosts_add(const char *name)
 {
     static char hosts[MAX_HOSTS + 1];

@@ -1,25 +1,30 @@
-/*
- * What a command's children print after its main process has ended, as `cmd > >(tee log)` has it: it is the command's
- * output for as long as it comes soon.
- */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "late.h"
 
-/* Of silence, after which nothing more is expected. */
+#include "pipes.h"
+#include "sessions.h"
+#include "util.h"
+
+/* The silence after which no more output is expected. */
 #define QUIET_MS 100
 /*
- * How often a silence goes on when somebody of the session is at work at its end: on a slow host one line may take
- * longer than QUIET_MS. Counted, not measured: a host that stands still for a second gives nobody time to work.
+ * How often a silence is extended because a process of the session is working at its end: on a slow host, one line may
+ * take longer than QUIET_MS. A count and not a time, because no process works while the host stands still.
  */
 #define MAX_LOOKS 10
-/* From the end of the main process, however much is printed. */
+/* From the end of the main process, whatever is printed. */
 #define LATE_MS 5000
 
-/* Streams that are late. */
+/* The number of streams that are late. */
 static int waiting;
+static bool stopped;
 
 void late_begin(struct stream *stream)
 {
+    if (stopped) {
+        pipes_count_remaining(stream);
+        return;
+    }
     int64_t now = now_ms();
     waiting += !stream->late;
     stream->late = true;
@@ -29,13 +34,20 @@ void late_begin(struct stream *stream)
     stream->late_stalled = 0;
 }
 
-void late_over(struct stream *stream)
+void late_finish(struct stream *stream)
 {
     if (!stream->late)
         return;
     waiting--;
     stream->late = false;
-    pipes_count_left(stream);
+    pipes_count_remaining(stream);
+}
+
+void late_stop(void)
+{
+    stopped = true;
+    for (int i = 0; i < stream_count; i++)
+        late_finish(streams[i]);
 }
 
 static bool all_closed(const struct stream *stream)
@@ -43,10 +55,10 @@ static bool all_closed(const struct stream *stream)
     return stream->out.fd < 0 && stream->err.fd < 0;
 }
 
-/* No clock runs while it is the reader who is waited for. True: so it is. */
-static bool stalled(struct stream *stream, int64_t now)
+/* Whether output waits for credit. The timeouts do not run meanwhile. */
+static bool waits_for_credit(struct stream *stream, int64_t now)
 {
-    if (!stream->credit && pipes_stand(stream)) {
+    if (!stream->credit && pipes_have_output(stream)) {
         if (!stream->late_stalled)
             stream->late_stalled = now;
         return true;
@@ -69,19 +81,19 @@ bool late_waits(struct stream *stream, uint32_t sent)
         stream->late_quiet = now + QUIET_MS;
         stream->late_looks = 0;
     }
-    if (stalled(stream, now))
+    if (waits_for_credit(stream, now))
         return true;
     if (!all_closed(stream) && now < stream->late_end) {
         if (now < stream->late_quiet)
             return true;
-        /* It is read in the next turn; or the silence goes on, for those who are about to end it. */
-        if (pipes_stand(stream)
-            || (!all_closed(stream) && stream->late_looks++ < MAX_LOOKS && session_works(stream->left))) {
+        /* Output is read in the next turn; without any, a working session may be about to print some. */
+        if (pipes_have_output(stream)
+            || (!all_closed(stream) && stream->late_looks++ < MAX_LOOKS && session_works(stream->left_behind))) {
             stream->late_quiet = now + QUIET_MS;
             return true;
         }
     }
-    late_over(stream);
+    late_finish(stream);
     return false;
 }
 

@@ -1,6 +1,5 @@
-/* Operations on files: some system calls each. LIST goes on for as long as there is credit. */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "operations.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,11 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Entries of one turn: each costs a stat, perhaps a read of the disk, and every other stream waits meanwhile. */
+#include "flush.h"
+#include "send.h"
+#include "transfers.h"
+#include "util.h"
+
+/* Entries of one turn. Each costs a stat and perhaps a read of the disk, for which every other stream waits. */
 #define LIST_TURN 64
-/* What the kernel gives of a directory at a time. */
+/* Bytes that are read of a directory at a time. */
 #define DIRENTS 4096
-/* What a Date of JavaScript holds, in seconds. */
+/* The range of a JavaScript Date, in seconds. */
 #define MAX_SECONDS 8640000000000ll
 
 static _Alignas(struct dirent) uint8_t dirents[MAX_STREAMS][DIRENTS];
@@ -29,8 +33,8 @@ static int64_t milliseconds(const struct timespec *time)
     return seconds * 1000 + time->tv_nsec / 1000000;
 }
 
-/* The bytes of an entry. `to` has room for MAX_ENTRY. */
-static uint32_t put_entry(uint8_t *to, const struct stat *status, const char *name)
+/* Writes an entry to `to`, which has room for MAX_ENTRY bytes, and returns its length. */
+static uint32_t encode_entry(uint8_t *to, const struct stat *status, const char *name)
 {
     uint64_t size = status->st_size;
     int64_t mtime = milliseconds(&status->st_mtim);
@@ -46,7 +50,7 @@ static int make_directory(const char *path, uint32_t mode)
 {
     if (mkdir(path, mode & 0777) < 0)
         return -1;
-    /* The umask has taken some of it, and other bits mkdir does not set. */
+    /* mkdir() applies the umask and does not set all bits. */
     return chmod(path, mode);
 }
 
@@ -56,7 +60,8 @@ static bool is_directory(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-static int make_all(char *path, uint32_t mode)
+/* mkdir -p, with this mode for the last directory. */
+static int make_directory_and_parents(char *path, uint32_t mode)
 {
     for (size_t length = strlen(path); length > 1 && path[length - 1] == '/'; )
         path[--length] = 0;
@@ -73,7 +78,7 @@ static int make_all(char *path, uint32_t mode)
     if (make_directory(path, mode) == 0)
         return 0;
     int error = errno;
-    /* Another has made it meanwhile; or "/new/.", whose upper part is the directory itself. */
+    /* Another process has made it meanwhile; or the path is "/new/.", whose upper part is the directory itself. */
     if (error == EEXIST && is_directory(path))
         return 0;
     errno = error;
@@ -86,17 +91,26 @@ static int stat_path(uint32_t id, const char *path, int flags, uint64_t *bytes)
     uint8_t entry[MAX_ENTRY];
     if (fstatat(AT_FDCWD, path, &status, flags) < 0)
         return -1;
-    *bytes = put_entry(entry, &status, "");
+    *bytes = encode_entry(entry, &status, "");
     send_file_data(id, entry, *bytes);
     return 0;
 }
 
-/* -1: it failed. Else the operation is done, but for a LIST, which is then open. */
+static int open_list(uint32_t id, uint32_t window, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    struct stream *stream = stream_open(id, LIST);
+    stream->fd = fd;
+    stream->credit = window;
+    return 0;
+}
+
+/* Does the operation, or opens the stream of a LIST. -1 with errno if it failed. */
 static int operate(const struct frame *frame, uint8_t operation, uint32_t mode, uint32_t window, char *path,
                    const char *second, uint64_t *bytes)
 {
-    int fd;
-    struct stream *stream;
     errno = EINVAL;
     if (path[0] != '/' || (operation == FILE_RENAME && second[0] != '/'))
         return -1;
@@ -108,19 +122,13 @@ static int operate(const struct frame *frame, uint8_t operation, uint32_t mode, 
     case FILE_MKDIR:
         return make_directory(path, mode);
     case FILE_MKDIRS:
-        return make_all(path, mode);
+        return make_directory_and_parents(path, mode);
     case FILE_RENAME:
         return rename(path, second);
     case FILE_REMOVE:
         return unlink(path);
     default: /* FILE_LIST */
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-            return -1;
-        stream = stream_open(frame->stream, LIST);
-        stream->fd = fd;
-        stream->credit = window;
-        return 0;
+        return open_list(frame->stream, window, path);
     }
 }
 
@@ -141,7 +149,7 @@ bool operation_frame(const struct frame *frame)
         send_fail(frame->stream, STAGE_OPEN, errno, path);
     else if (operation != FILE_LIST)
         send_u64(F_DONE, frame->stream, bytes);
-    /* One that fails may have made directories. */
+    /* Even if it failed: it may have made directories. */
     if (operation >= FILE_MKDIR)
         flush_after_end();
     return true;
@@ -152,7 +160,7 @@ bool list_ready(const struct stream *stream)
     return stream->kind == LIST && stream->credit >= MAX_ENTRY;
 }
 
-/* The next entry but the directory itself and the one above it. NULL at the end, with errno 0, and on failure. */
+/* The next entry other than "." and "..". NULL at the end, with errno 0, and on failure. */
 static const struct dirent *next_entry(struct stream *stream)
 {
     uint8_t *buffer = dirents[stream->slot];
@@ -172,8 +180,11 @@ static const struct dirent *next_entry(struct stream *stream)
     }
 }
 
-/* Puts entries until there is no room, no credit, or none left. Returns their bytes; `*ended`: no more come. */
-static uint32_t put_entries(struct stream *stream, uint8_t *to, bool *ended)
+/*
+ * Writes entries to `to` as far as this turn, the credit and the directory go, and returns their bytes. Sets `*ended`
+ * at the end of the directory, with errno 0, and on failure.
+ */
+static uint32_t encode_entries(struct stream *stream, uint8_t *to, bool *ended)
 {
     uint32_t used = 0, most = stream->credit < MAX_DATA ? stream->credit : MAX_DATA;
     for (int i = 0; i < LIST_TURN && most - used >= MAX_ENTRY; i++) {
@@ -183,7 +194,7 @@ static uint32_t put_entries(struct stream *stream, uint8_t *to, bool *ended)
         if (!entry)
             return used;
         if (fstatat(stream->fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
-            used += put_entry(to + used, &status, entry->d_name);
+            used += encode_entry(to + used, &status, entry->d_name);
         else if (errno != ENOENT) { /* removed meanwhile */
             *ended = true;
             return used;
@@ -198,7 +209,7 @@ void list_pump(struct stream *stream)
     uint8_t *at = tx_data();
     if (!list_ready(stream) || !at)
         return;
-    uint32_t used = put_entries(stream, at, &ended);
+    uint32_t used = encode_entries(stream, at, &ended);
     int error = errno;
     if (used)
         tx_data_done(stream->id, CH_FILE, used);

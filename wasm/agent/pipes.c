@@ -1,6 +1,5 @@
-/* The pipes of commands: input and output under credit, and what is left of them after the end. */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "pipes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,29 +8,36 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* A pipe found full is enlarged to this, which saves switches between a flood's writer and the agent. */
+#include "polls.h"
+#include "send.h"
+#include "util.h"
+
+/* Granted to a sender of stdin, and kept here while the command does not read. */
+#define STDIN_WINDOW (256u << 10)
+/* Granted instead while MAX_BIG_STDIN streams have the full window, so that all together hold at most 12 MB. */
+#define STDIN_WINDOW_SMALL (16u << 10)
+#define MAX_BIG_STDIN 32
+/* A pipe that is found full is enlarged to this, which saves switches between a flood's writer and the agent. */
 #define PIPE_LARGE (1 << 20)
-/* What a terminal may still hold when its shell has ended: more than the kernel keeps in one. */
+/* Read at most of a terminal after its shell has ended: more than the kernel keeps in one. */
 #define TERMINAL_LEFT (128 << 10)
-/* Enlarged at most at one time: what they hold is kernel memory. */
+/* The number of pipes enlarged at a time, because what they hold is kernel memory. */
 #define MAX_LARGE 32
 
-/* In whole pages, which are given back. */
-static _Alignas(4096) uint8_t stdin_ring[MAX_STREAMS][STDIN_WINDOW];
+/* In whole pages, so that they can be given back. */
+static _Alignas(PAGE) uint8_t stdin_ring[MAX_STREAMS][STDIN_WINDOW];
 static int big_stdin, large_pipes;
 static int discarded[MAX_DISCARDED], discarded_polled[MAX_DISCARDED], discarded_count;
 
 void stdin_grant(struct stream *stream)
 {
-    stream->window = big_stdin < BIG_STDIN ? STDIN_WINDOW : STDIN_WINDOW_SMALL;
+    stream->window = big_stdin < MAX_BIG_STDIN ? STDIN_WINDOW : STDIN_WINDOW_SMALL;
     big_stdin += stream->window == STDIN_WINDOW;
     stream_grant(stream, stream->window);
 }
 
-/*
- * Bytes the command took, or zero when its pipe is full. A command that reads no more takes all and loses it.
- */
-static uint32_t feed(struct stream *stream, const uint8_t *data, uint32_t length)
+/* Returns the bytes that the pipe took: fewer if it is full, all if the command has closed it, which loses them. */
+static uint32_t write_stdin(struct stream *stream, const uint8_t *data, uint32_t length)
 {
     uint32_t taken = 0;
     while (taken < length && stream->in.fd >= 0) {
@@ -48,9 +54,9 @@ static uint32_t feed(struct stream *stream, const uint8_t *data, uint32_t length
 
 void stdin_data(struct stream *stream, const uint8_t *data, uint32_t length)
 {
-    uint32_t taken = stream->held ? 0 : feed(stream, data, length);
+    uint32_t taken = stream->held ? 0 : write_stdin(stream, data, length);
     uint8_t *ring = stdin_ring[stream->slot];
-    /* The credit given out never exceeds the ring, so what is left has room in it. */
+    /* The ring is as large as the most credit, so there is room for the rest. */
     for (uint32_t done = taken; done < length; ) {
         uint32_t tail = (stream->head + stream->held) % STDIN_WINDOW;
         uint32_t part = length - done < STDIN_WINDOW - tail ? length - done : STDIN_WINDOW - tail;
@@ -68,7 +74,7 @@ void stdin_eof(struct stream *stream)
         close_fd(&stream->in.fd);
 }
 
-static void feed_held(struct stream *stream)
+static void write_held_stdin(struct stream *stream)
 {
     uint8_t *ring = stdin_ring[stream->slot];
     uint32_t before = stream->held;
@@ -76,7 +82,7 @@ static void feed_held(struct stream *stream)
         uint32_t part = STDIN_WINDOW - stream->head;
         if (part > stream->held)
             part = stream->held;
-        uint32_t taken = feed(stream, ring + stream->head, part);
+        uint32_t taken = write_stdin(stream, ring + stream->head, part);
         stream->head = (stream->head + taken) % STDIN_WINDOW;
         stream->held -= taken;
         if (taken < part)
@@ -90,8 +96,8 @@ static void feed_held(struct stream *stream)
 static void poll_output(const struct stream *stream, struct pipe_end *pipe, bool readable)
 {
     pipe->polled = -1;
-    /* A pipe that may not be read now stays out: its hang-up would be reported for ever. */
-    if (readable && pipe->fd >= 0 && stream->credit && (stream->pid || stream->late || pipe->left))
+    /* A pipe that may not be read now is left out, because poll() would report its hang-up at once, again and again. */
+    if (readable && pipe->fd >= 0 && stream->credit && (stream->pid || stream->late || pipe->remaining))
         pipe->polled = poll_add(pipe->fd, POLLIN);
 }
 
@@ -102,7 +108,7 @@ void pipes_poll(struct stream *stream, bool outputs)
     stream->in.polled = stream->held ? poll_add(stream->in.fd, POLLOUT) : -1;
 }
 
-static short seen(const struct pipe_end *pipe)
+static short polled_events(const struct pipe_end *pipe)
 {
     return pipe->polled < 0 ? 0 : polls[pipe->polled].revents;
 }
@@ -111,7 +117,7 @@ static void close_output(struct pipe_end *pipe)
 {
     large_pipes -= pipe->enlarged;
     pipe->enlarged = false;
-    pipe->left = 0;
+    pipe->remaining = 0;
     close_fd(&pipe->fd);
 }
 
@@ -128,11 +134,11 @@ static void enlarge(struct pipe_end *pipe)
 
 static uint32_t read_output(struct stream *stream, struct pipe_end *pipe, enum channel channel)
 {
-    /* Of a command that is over, no more than what was counted then. */
+    /* If the command is over, no more is read than was counted then. */
     bool counted = !stream->pid && !stream->late;
     uint32_t want = stream->credit < MAX_DATA ? stream->credit : MAX_DATA;
-    if (counted && pipe->left < want)
-        want = pipe->left;
+    if (counted && pipe->remaining < want)
+        want = pipe->remaining;
     uint8_t *at = tx_data();
     if (!want || !at)
         return 0;
@@ -140,47 +146,46 @@ static uint32_t read_output(struct stream *stream, struct pipe_end *pipe, enum c
     if (got > 0) {
         tx_data_done(stream->id, channel, got);
         stream->credit -= got;
-        pipe->left -= counted ? got : 0;
+        pipe->remaining -= counted ? got : 0;
         if (got == MAX_DATA)
             enlarge(pipe);
     } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
         close_output(pipe);
     } else if (counted) {
-        /* Somebody else has read what was counted here. */
-        pipe->left = 0;
+        /* Another process has read what was counted. */
+        pipe->remaining = 0;
     }
     return got > 0 ? got : 0;
 }
 
 static uint32_t pump_output(struct stream *stream, struct pipe_end *pipe, enum channel channel)
 {
-    short events = seen(pipe);
-    if (pipe->fd < 0 || !(events || (!stream->pid && (stream->late || pipe->left))))
+    short events = polled_events(pipe);
+    if (pipe->fd < 0 || !(events || (!stream->pid && (stream->late || pipe->remaining))))
         return 0;
     if (events && !(events & POLLIN)) {
         close_output(pipe);
         return 0;
     }
     uint32_t sent = read_output(stream, pipe, channel);
-    /* Most commands leave nobody behind: to see that at once saves them another turn. */
+    /* Most commands leave no process behind. Seeing the end of the pipe at once saves them a turn. */
     if (stream->late && sent && sent < MAX_DATA && pipe->fd >= 0)
         sent += read_output(stream, pipe, channel);
     return sent;
 }
 
-static uint8_t waste[32768];
-
-/* False: nobody is left to write to it. */
-static bool waste_output(int fd)
+/* False if nothing can write to the pipe any more. */
+static bool drop_output(int fd)
 {
-    ssize_t got = read(fd, waste, sizeof waste);
+    static uint8_t dropped[32768];
+    ssize_t got = read(fd, dropped, sizeof dropped);
     return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
 static void discard(struct pipe_end *pipe)
 {
-    /* Asked at once, because of most commands nothing is left: that saves them another turn. */
-    if (pipe->fd < 0 || !waste_output(pipe->fd)) {
+    /* Most commands leave no process behind. Seeing the end of the pipe at once saves them a turn. */
+    if (pipe->fd < 0 || !drop_output(pipe->fd)) {
         close_output(pipe);
         return;
     }
@@ -190,7 +195,7 @@ static void discard(struct pipe_end *pipe)
         close(discarded[0]);
         memmove(discarded, discarded + 1, --discarded_count * sizeof *discarded);
     }
-    /* Not looked at before its first poll. */
+    /* Not in the poll set before the next turn. */
     discarded_polled[discarded_count] = -1;
     discarded[discarded_count++] = pipe->fd;
     pipe->fd = -1;
@@ -211,24 +216,21 @@ void pipes_close(struct stream *stream)
 uint32_t pipes_pump(struct stream *stream)
 {
     uint32_t sent = 0;
-    if (seen(&stream->in))
-        feed_held(stream);
+    if (polled_events(&stream->in))
+        write_held_stdin(stream);
     if (stream->stderr_first)
         sent = pump_output(stream, &stream->err, CH_STDERR);
     sent += pump_output(stream, &stream->out, CH_STDOUT);
     if (!stream->stderr_first)
         sent += pump_output(stream, &stream->err, CH_STDERR);
     stream->stderr_first = !stream->stderr_first;
-
-    if (!stream->pid && !stream->session && !late_waits(stream, sent) && !stream->out.left
-        && !stream->err.left) {
-        send_exit(stream->id, stream->how, stream->code);
-        flush_after_end();
-        discard(&stream->out);
-        discard(&stream->err);
-        exec_close(stream);
-    }
     return sent;
+}
+
+void pipes_discard(struct stream *stream)
+{
+    discard(&stream->out);
+    discard(&stream->err);
 }
 
 void pipes_poll_discarded(void)
@@ -242,7 +244,7 @@ void pipes_pump_discarded(void)
     int kept = 0;
     for (int i = 0; i < discarded_count; i++) {
         bool ready = discarded_polled[i] >= 0 && polls[discarded_polled[i]].revents;
-        if (ready && !waste_output(discarded[i]))
+        if (ready && !drop_output(discarded[i]))
             close(discarded[i]);
         else
             discarded[kept++] = discarded[i];
@@ -250,28 +252,32 @@ void pipes_pump_discarded(void)
     discarded_count = kept;
 }
 
-/* What stands in the pipe now is the command's; what comes later is thrown away. */
-static void count_left(struct pipe_end *pipe)
+static void count_remaining(struct pipe_end *pipe)
 {
     int waiting = 0;
     if (pipe->fd < 0)
         return;
-    if (seen(pipe) == POLLHUP || ioctl(pipe->fd, FIONREAD, &waiting) < 0 || waiting < 0)
+    if (polled_events(pipe) == POLLHUP || ioctl(pipe->fd, FIONREAD, &waiting) < 0 || waiting < 0)
         waiting = 0;
-    pipe->left = waiting;
+    pipe->remaining = waiting;
 }
 
-void pipes_count_left(struct stream *stream)
+void pipes_count_remaining(struct stream *stream)
 {
-    /* The kernel does not tell how much stands in a terminal, but hangs it up with its session: it has an end. */
+    /* The kernel does not tell how much a terminal holds, but hangs it up with its session, so its output ends. */
     if (stream->terminal)
-        stream->out.left = stream->out.fd < 0 ? 0 : TERMINAL_LEFT;
+        stream->out.remaining = stream->out.fd < 0 ? 0 : TERMINAL_LEFT;
     else
-        count_left(&stream->out);
-    count_left(&stream->err);
+        count_remaining(&stream->out);
+    count_remaining(&stream->err);
 }
 
-static bool stands(struct pipe_end *pipe)
+bool pipes_remaining(const struct stream *stream)
+{
+    return stream->out.remaining || stream->err.remaining;
+}
+
+static bool has_output(struct pipe_end *pipe)
 {
     struct pollfd now = { .fd = pipe->fd, .events = POLLIN };
     if (pipe->fd < 0 || poll(&now, 1, 0) <= 0)
@@ -282,8 +288,8 @@ static bool stands(struct pipe_end *pipe)
     return false;
 }
 
-bool pipes_stand(struct stream *stream)
+bool pipes_have_output(struct stream *stream)
 {
-    bool out = stands(&stream->out), err = stands(&stream->err);
+    bool out = has_output(&stream->out), err = has_output(&stream->err);
     return out || err;
 }

@@ -1,16 +1,19 @@
-/* The console port to the host. */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "port.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "util.h"
+
 #define PORT_NAME "virtio-1"
-/* The host answers the port's opening within milliseconds; a slow machine gets this much. */
+/* The host connects the port within milliseconds. This is for slow machines. */
 #define PORT_WAIT_MS 20000
 #define PORT_STEP_MS 10
 
@@ -25,7 +28,7 @@ static bool has_name(const char *entry)
     return same;
 }
 
-/* Opens it. Its number depends on the devices there are, its name does not. */
+/* Opens the port by its name, because its number depends on the other devices. */
 static int find_port(void)
 {
     DIR *dir = opendir(PORT_CLASS);
@@ -44,7 +47,7 @@ static int find_port(void)
     return fd;
 }
 
-/* A port whose host end is not there yet opens, and hangs up. */
+/* Fails if the host's end is not there yet: such a port can be opened, and hangs up. */
 static int open_connected(void)
 {
     int fd = find_port();

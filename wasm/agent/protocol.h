@@ -1,106 +1,112 @@
 /*
  * The frames that the guest's agent and the host exchange.
  *
- * This header is the specification; src/local/protocol/frame-types.ts is the other half. Both are tested on
+ * This header is the specification; src/local/protocol/frame-types.ts is the other half. Both are tested with
  * test/fixtures/frames.json. A change here is a change of PROTOCOL_VERSION.
  *
- * Transport. A raw virtio console port: a byte stream each way. The host may deliver a frame in pieces of any
- * size, and several frames in one piece. The port has no flow control of its own, so every payload that can
- * grow is covered by credit (below).
+ * Transport. A raw virtio console port: a byte stream each way. The host may deliver a frame in pieces of any size, and
+ * several frames in one piece. The port has no flow control of its own, so every payload that can grow is covered by
+ * credit (below).
  *
- * Frame. A header of 12 bytes, then the payload; every integer is little-endian:
+ * Frame. A header of 12 bytes, then the payload. Every integer is little-endian:
  *
  *     u32 length    bytes of payload, at most MAX_PAYLOAD
- *     u32 stream    0: the connection itself; else an id the host chose, in use by no other stream
+ *     u32 stream    0: the connection itself; else an id that the host chose, and that no other stream has
  *     u8  type      enum frame_type
  *     u8  channel   DATA: enum channel; every other frame: 0
  *     u16 reserved  0
  *
- * Payload notation. "str" is a u32 length and that many bytes, without a terminating zero and without a zero
- * inside; "bytes" is the same for any bytes; "list" is a u32 count and that many str. A payload has exactly
- * the fields given for its type: what is missing or left over is a protocol error, and so is a value outside
- * the range that is given in parentheses.
+ * Payload notation. "str" is a u32 length and that many bytes, without a terminating zero and without a zero inside;
+ * "bytes" is the same for any bytes; "list" is a u32 count and that many str. A payload has exactly the fields given
+ * for its type. It is a protocol error if a field is missing, if anything is left over, or if a value is outside the
+ * range in parentheses.
  *
- * Life of the connection. The agent opens the port and sends HELLO as soon as the base image is mounted. The
- * host may send PREPARE, which makes the disk the root, and sends SETUP once, which makes the box and does first
- * what PREPARE would have done; the agent answers READY. FAIL on stream 0 instead of an answer: no stream is served any more.
- * A snapshot is taken after HELLO, or after PREPARE for boxes that begin with an empty disk; a restored guest
- * has sent its answers long ago. From READY on, streams. Before SETUP only EXEC is served, before PREPARE
- * chrooted into the read-only base image: that is how the build warms the page cache of a snapshot. When
- * starting fails before HELLO, the agent sends FAIL on stream 0 (STAGE_SETUP) instead of it.
+ * Life of the connection. The agent opens the port and sends HELLO as soon as the base image is mounted. The host may
+ * send PREPARE, which makes the disk the root and is answered by DONE. It sends SETUP once, which makes the box and is
+ * answered by READY; SETUP first does what PREPARE does, if that was not sent. If either is answered by FAIL on stream 0
+ * instead, the agent serves no stream from then on. From READY on, the host may open streams.
  *
- * Life of a stream. The host opens it with EXEC, TERMINAL, PUT, GET or FILE. The agent ends it with exactly
- * one of EXIT, DONE or FAIL, after which the id is free. Frames for a stream that has ended are ignored: they
- * crossed its end on the way.
+ * If starting fails before HELLO, the agent sends FAIL on stream 0 (STAGE_SETUP) instead of HELLO.
+ *
+ * Boot image. It is taken after HELLO; for boxes that begin with an empty disk, after PREPARE. A guest that is restored
+ * from it has already sent these answers. Before SETUP only EXEC is served; before PREPARE the command is chrooted into
+ * the read-only base image. With such commands, the build warms the page cache of a boot image.
+ *
+ * Life of a stream. The host opens it with EXEC, TERMINAL, PUT, GET or FILE. The agent ends it with exactly one of
+ * EXIT, DONE or FAIL, after which the id is free. Frames for a stream that has ended are ignored: they crossed its end
+ * on the way.
  *
  *     EXEC      -> STARTED, DATA (stdout and stderr) ..., EXIT    or FAIL (nothing was started)
  *     TERMINAL  -> STARTED, DATA (stdout) ..., EXIT               or FAIL (nothing was started)
- *     PUT       -> CREDIT ..., DONE                               or FAIL (nothing was changed under the path,
- *                                                                    but for STAGE_PARTLY)
+ *     PUT       -> CREDIT ..., DONE                               or FAIL (nothing was changed under the path, unless
+ *                                                                    the stage is STAGE_PARTLY)
  *     GET       -> STAT, DATA (file) ..., DONE                    or FAIL
  *     FILE      -> DATA (file) ..., DONE                          or FAIL
  *
- * On an EXEC the host may send SIGNAL, TERMINATE, CREDIT, and with EXEC_STDIN also DATA (CH_STDIN) and one
- * EOF. On a TERMINAL all of these, and RESIZE. On a PUT: DATA (CH_FILE), then one EOF; or ABORT. On a GET and
- * a FILE: CREDIT, ABORT. Anything else on an open stream, DATA after EOF included, is a protocol error.
+ * On an EXEC the host may send SIGNAL, TERMINATE and CREDIT; with EXEC_STDIN also DATA (CH_STDIN) and one EOF. On a
+ * TERMINAL it may send all of these and RESIZE; on a PUT, DATA (CH_FILE) and then one EOF, or ABORT; on a GET and a
+ * FILE, CREDIT and ABORT. Anything else on an open stream, including DATA after EOF, is a protocol error.
  *
- * A command. A session and process group of its own, led by its main process; no shell. A program name
- * without a slash is looked up in the PATH of the given environment, or in the usual folders where it has
- * none. STARTED may wait some milliseconds for what follows it.
- * Whoever makes a session of its own (setsid), as daemons do, is not of the command any more.
+ * A command. It is a session and process group of its own, led by its main process. No shell is involved. A program
+ * name without a slash is looked up in the PATH of the given environment, or in the usual folders if that has none.
+ * STARTED may be delayed by some milliseconds, to be sent with what follows it. A process that makes a session of its
+ * own (setsid), as daemons do, no longer belongs to the command.
  *
- * Its end. EXIT follows all that stood in its pipes when the main process ended, and what those print whom it has
- * left behind: until nobody has the pipes open any more, or has printed for 100 ms, at most 5 s in all. Silence while
- * somebody of the session runs, or waits for the disk, goes on, up to ten times. The time in which
- * output stands in a pipe and there is no credit for it does not count. What is printed later is thrown away. SIGNAL
- * goes to those left behind meanwhile; TERMINATE, like KILL, kills what is left of the session, and EXIT follows
- * what stands in the pipes then. A command that was sent TERMINATE or KILL before its end is not waited for.
+ * A command's end. EXIT follows all output that was in the pipes when the main process ended, and the late output of
+ * the processes that it left behind. The wait for late output ends when no process has the pipes open, after 100 ms of
+ * silence, or after 5 s in all. A silence is extended, up to ten times, while a process of the session runs or waits
+ * for the disk. The time in which output waits for credit does not count. Later output is thrown away. During the wait,
+ * SIGNAL goes to the processes left behind; TERMINATE, like KILL, kills what is left of the session, and EXIT follows
+ * the output that is in the pipes then. After TERMINATE or KILL before the command's end, there is no wait.
  *
- * A terminal. A command whose standard streams are a pseudoterminal of its own, which controls its session: DATA
+ * A terminal. A command whose standard streams are a pseudoterminal of its own, which controls its session. DATA
  * (CH_STDIN) is what is typed, DATA (CH_STDOUT) what is shown. EOF hangs it up: the kernel sends SIGHUP to the
- * session's leader and its foreground group, what is shown from then on is lost, and what is left of the session
- * a second later is killed. EXIT comes in any case, and then when nobody of the session is left.
+ * session's leader and its foreground group, what is shown from then on is lost, and what is left of the session a
+ * second later is killed. EXIT comes in any case, once no process of the session is left.
  *
- * A file. Its path is absolute, else FAIL (EINVAL). PUT makes missing directories (0755) and follows symbolic
- * links at the path. A regular file appears whole, by a rename, with the owner of the one that it replaces, and
- * with PUT_KEEP_MODE its mode; other hard links to that one keep the old contents. What cannot be replaced is
- * written in place, from its first byte on: a device, a file that is a mount, and one in a directory that takes
- * no new files, as under /proc and /sys. A directory is EISDIR, a FIFO or socket EINVAL; a device that
- * takes no more at the moment is EAGAIN. DONE means that the guest's programs see it, not that it has reached
- * the disk. GET reads regular files (EISDIR, EINVAL), those of /proc included, to their end; its DONE needs no
- * credit. A file that would have it wait for more, like /proc/kmsg, is FAIL (EAGAIN, STAGE_READ) after the data
- * there was.
+ * A file. Its path is absolute, else FAIL (EINVAL).
  *
- * An operation on files, FILE: what a few system calls do, so that no other stream waits for it. Paths are
- * absolute, else FAIL (EINVAL). A failed operation is FAIL (STAGE_OPEN) with the errno of the call, and has
- * changed nothing; but FILE_MKDIRS may have made some of the directories.
+ *     PUT makes missing directories (0755) and follows symbolic links at the path. A regular file appears whole, by a
+ *     rename, with the owner of the file that it replaces, and with PUT_KEEP_MODE its mode; other hard links to the old
+ *     file keep the old contents. What cannot be replaced is written in place, from its first byte on: a device, a file
+ *     that is a mount, and a file in a directory that takes no new files, as under /proc and /sys. A directory is
+ *     EISDIR, a FIFO or socket EINVAL; a device that takes no more at the moment is EAGAIN. DONE means that the guest's
+ *     programs see the file, not that it has reached the disk.
+ *
+ *     GET reads regular files (else EISDIR, EINVAL), including those of /proc, to their end. Its DONE needs no credit.
+ *     A file whose read would have to wait, like /proc/kmsg, is FAIL (EAGAIN, STAGE_READ) after the data there was.
+ *
+ * An operation on files, FILE: what takes a few system calls, so that no other stream waits for it. Paths are absolute,
+ * else FAIL (EINVAL). A failed operation is FAIL (STAGE_OPEN) with the errno of the call, and has changed nothing,
+ * except that FILE_MKDIRS may have made some of the directories.
  *
  *     FILE_STAT, FILE_LSTAT      one entry, without a name; LSTAT follows no link at the end of the path
  *     FILE_LIST                  an entry for everything in the directory but "." and "..", in no order;
  *                                follows a link at the end of the path. FAIL (STAGE_READ) may follow entries
- *     FILE_MKDIR, FILE_MKDIRS    makes a directory with exactly this mode; MKDIRS also those above it (0755),
- *                                and is done where there is one already
+ *     FILE_MKDIR, FILE_MKDIRS    makes a directory with exactly this mode; MKDIRS also makes missing directories above
+ *                                it (0755), and succeeds if the directory exists
  *     FILE_RENAME                rename(2), from the path to the second: EXDEV between file systems
  *     FILE_REMOVE                unlink(2): a directory is EISDIR
  *
- * Entries are the payload of DATA on CH_FILE, each in one piece: u64 size (bytes), i64 mtime (ms since 1970, at
- * most 8640000000000000 either way, which a JavaScript Date holds), u32 mode (all of st_mode), u32 uid, u32
- * gid, str name (0..MAX_NAME). The next one is sent when there is credit for the largest, MAX_ENTRY bytes.
- * DONE tells the bytes of all entries.
+ * Entries are the payload of DATA on CH_FILE, each in one piece: u64 size (bytes), i64 mtime (ms since 1970, at most
+ * 8640000000000000 either way, the range of a JavaScript Date), u32 mode (all of st_mode), u32 uid, u32 gid, str name
+ * (0..MAX_NAME). An entry is sent only if there is credit for the largest one, MAX_ENTRY bytes. DONE has the number of
+ * bytes of all entries.
  *
- * Credit. A sender of DATA may have at most as many payload bytes under way as the receiver has granted for
- * that stream. EXEC, TERMINAL, GET and FILE carry the host's first grant in `window`; the agent grants stdin and
- * file data with CREDIT. A grant adds to what is left. The sum of what is outstanding never exceeds MAX_WINDOW. So a
- * flood never outruns the reader, and a reader that stops holds up nothing but its own stream. A command that
- * reads no more input has the rest of it thrown away, with credit still granted.
+ * Credit. A sender of DATA may have at most as many payload bytes under way as the receiver has granted for that
+ * stream. EXEC, TERMINAL, GET and FILE carry the host's first grant in `window`; the agent grants stdin and file data
+ * with CREDIT. A grant adds to what is left, and the sum never exceeds MAX_WINDOW. So a flood never outruns the reader,
+ * and a reader that stops holds up nothing but its own stream. If a command has closed its stdin, the rest of the input
+ * is thrown away, and credit is still granted.
  *
- * Trust. The agent checks every frame, and on a malformed one sends FAIL (stream 0, EPROTO) and reads nothing
- * more. The host does the same and ends the machine: everything inside the guest is untrusted.
+ * Trust. The agent checks every frame. On a malformed one it sends FAIL (stream 0, EPROTO) and reads nothing more. The
+ * host checks every frame, too, and ends the machine: everything inside the guest is untrusted.
  *
- * Flushes. From READY on the agent writes out what the box's file system holds in memory: soon after a command, a PUT or
- * a FILE that changes something has ended, and at least every second of the guest's time while processes of the box
- * use the processor. It sends FLUSH as it begins and FLUSHED as it is done; they alternate. All that was written before FLUSH was sent, thus by commands whose output or EXIT and by files whose
- * DONE came before it, is on the disk when FLUSHED says so. A box in which nothing runs and nothing ends sends neither.
+ * Flushes. From READY on, the agent writes out what the box's file system holds in memory: soon after the end of a
+ * command, of a PUT or of a FILE that changes something, and at least every second of the guest's time while processes
+ * of the box use the processor. It sends FLUSH when it begins and FLUSHED when it is done; the two alternate. FLUSHED
+ * says that everything is on the disk that was written before FLUSH was sent, by commands whose output or EXIT came
+ * before FLUSH and by files whose DONE did. A box in which nothing runs and nothing ends sends neither.
  */
 #ifndef BOXRUN_PROTOCOL_H
 #define BOXRUN_PROTOCOL_H
@@ -109,31 +115,31 @@
 
 #define FRAME_HEADER 12
 /*
- * Bytes of a command's arguments and environment together that Linux takes, with 8 MB of stack: each string with its
- * zero and a pointer of 4 bytes. Each string has at most MAX_STRING bytes without its zero. Linux counts the program's
- * path, too, which is found only here: the host keeps MAX_PATH + 1 bytes free for it, and refuses more.
+ * The bytes of a command's arguments and environment together that Linux takes, with 8 MB of stack: each string with
+ * its zero and a pointer of 4 bytes. A string has at most MAX_STRING bytes without its zero. Linux also counts the
+ * program's path, which is found only in the guest, so the host keeps MAX_PATH + 1 bytes free for it and refuses more.
  */
 #define MAX_STRINGS (2u << 20)
 #define MAX_STRING 131071
-/* The longest EXEC: the length of a string takes less than its zero and pointer. No other frame is as long. */
+/* The longest EXEC, in which a string's length takes less than its zero and pointer. No other frame is as long. */
 #define MAX_PAYLOAD (MAX_STRINGS + 8192u)
-/* A frame of DATA fits one message of the console port (32 KiB, its header included). */
+/* A frame of DATA fits into one message of the console port (32 KiB, including the header). */
 #define MAX_DATA (32768u - FRAME_HEADER)
 #define MAX_WINDOW (16u << 20)
-/* Streams open at once; one more is answered by FAIL (EAGAIN, STAGE_LIMIT). */
+/* Streams that are open at once. One more is answered by FAIL (EAGAIN, STAGE_LIMIT). */
 #define MAX_STREAMS 256
-/* Longest path, host name and error text, without a terminating zero. */
+/* The longest path, host name and error text, without a terminating zero. */
 #define MAX_PATH 4095
 #define MAX_HOSTNAME 64
 #define MAX_DETAIL 1024
-/* Strings in one list: as many as MAX_STRINGS holds, when all are empty and take 5 bytes each. */
+/* Strings in one list: as many as MAX_STRINGS holds if all are empty and take 5 bytes each. */
 #define MAX_ARGS 419430
 #define MIN_ENTROPY 16
 #define MAX_ENTROPY 512
 #define MAX_SIGNAL 64
 #define MAX_MODE 07777
 #define MAX_TERMINAL_SIZE 1000
-/* Longest name in a directory, and the largest entry. */
+/* The longest name in a directory, and the largest entry. */
 #define MAX_NAME 255
 #define MAX_ENTRY (32u + MAX_NAME)
 
@@ -142,14 +148,14 @@ enum frame_type {
     F_SETUP = 0x01,     /* u64 clock (ns since 1970, < 2^63), bytes entropy (16..512), str hostname, u64 disk
                            size wanted (bytes, 0: as it is), u64 memory limit for the box's processes (bytes,
                            0: none), u32 process limit (0: none), str workdir (absolute, else FAIL (EINVAL);
-                           made when missing) */
+                           made if missing) */
     F_SHUTDOWN = 0x02,  /* u32 grace (ms): TERM to all, KILL after the grace, unmount the disk; open PUTs,
                            GETs and FILEs and later streams FAIL (ESHUTDOWN, STAGE_LIMIT); answered by DONE or
                            FAIL on stream 0 */
     F_PING = 0x03,      /* u32 token */
     F_CLOCK = 0x04,     /* u64 clock (ns since 1970, < 2^63) */
-    F_PREPARE = 0x05,   /* (empty), before SETUP: mount the disk and make it the root, all that needs to know
-                           nothing of the box; answered by DONE or FAIL on stream 0. SETUP does it if need be */
+    F_PREPARE = 0x05,   /* (empty), only before SETUP: mount the disk and make it the root, which is the same
+                           for every box; answered by DONE or FAIL on stream 0 */
 
     /* host -> guest, on a stream */
     F_EXEC = 0x10,      /* u8 flags (EXEC_*), u32 window (0..MAX_WINDOW), str working directory,
@@ -157,7 +163,7 @@ enum frame_type {
     F_SIGNAL = 0x11,    /* u32 signal number (1..64), to the command's whole process group; KILL to its session */
     F_PUT = 0x12,       /* u8 flags (PUT_*), u32 mode (permission bits, 0..07777), str path (not empty) */
     F_GET = 0x13,       /* u32 window (0..MAX_WINDOW), str path (not empty) */
-    F_ABORT = 0x14,     /* (empty) a PUT, GET or FILE is given up; answered by FAIL (ECANCELED) unless it ended
+    F_ABORT = 0x14,     /* (empty): gives up a PUT, GET or FILE; answered by FAIL (ECANCELED) unless it ended
                            first */
     F_TERMINATE = 0x15, /* u32 grace (ms): TERM to the command's session, KILL after the grace, and KILL to what
                            is left of the session when its main process ends (before that one is reaped, so that
@@ -178,17 +184,18 @@ enum frame_type {
     F_HELLO = 0x81,     /* u32 PROTOCOL_VERSION, u32 MAX_PAYLOAD */
     F_READY = 0x82,     /* u64 size of the box's file system (bytes) */
     F_PONG = 0x83,      /* u32 token */
-    F_FLUSH = 0x84,     /* (empty) a flush begins; none is under way */
-    F_FLUSHED = 0x85,   /* u32 errno (0: it is all on the disk) of the flush that began last */
+    F_FLUSH = 0x84,     /* (empty): a flush begins; no other is under way */
+    F_FLUSHED = 0x85,   /* u32 errno of the flush that began last (0: everything is on the disk) */
 
     /* guest -> host, on a stream (FAIL and DONE on stream 0 too) */
     F_STARTED = 0x90,   /* u32 process id */
     F_EXIT = 0x91,      /* u8 how (EXITED, SIGNALED, OUT_OF_MEMORY), u32 exit code (0..255) or signal number (1..64) */
-    F_STAT = 0x92,      /* u64 size (bytes, of the file as it stands now; 0 where the kernel makes it as it is
-                           read), u32 mode (permission bits, 0..07777), u64 mtime (ms since 1970, 0 for anything earlier) */
+    F_STAT = 0x92,      /* u64 size (bytes, at this moment; 0 if the kernel makes the contents as they are
+                           read), u32 mode (permission bits, 0..07777), u64 mtime (ms since 1970, 0 for anything
+                           earlier) */
     F_DONE = 0x93,      /* u64 bytes written or read; 0 on stream 0 */
     F_FAIL = 0x94,      /* u8 stage (STAGE_*), u32 errno (Linux numbers), str detail (0..MAX_DETAIL): the path
-                           or step it failed on, cut where it is longer */
+                           or step that failed, cut if it is longer */
 };
 
 enum channel { CH_STDIN = 0, CH_STDOUT = 1, CH_STDERR = 2, CH_FILE = 3 };
@@ -199,7 +206,7 @@ enum exec_flags {
 };
 
 enum put_flags {
-    PUT_KEEP_MODE = 1, /* the mode is that of a new file alone: one that is there keeps its own */
+    PUT_KEEP_MODE = 1, /* the mode is only for a new file: an existing one keeps its own */
 };
 
 enum file_operation {
@@ -216,22 +223,22 @@ enum exit_how {
     EXITED = 0,
     SIGNALED = 1,
     /*
-     * The command was ended by KILL, or exited with the code of a shell whose command was, 137; and the kernel killed
-     * a process of the box meanwhile since its memory was used up. The number is the exit code.
+     * The command was ended by KILL, or exited with 137, the code of a shell whose command was; and meanwhile the
+     * kernel killed a process of the box because memory was used up. The number is the exit code.
      */
     OUT_OF_MEMORY = 2,
 };
 
 enum fail_stage {
     STAGE_PROTOCOL = 1, /* a frame made no sense */
-    STAGE_SETUP = 2,    /* making the box failed; detail names the step */
+    STAGE_SETUP = 2,    /* making the box failed; the detail names the step */
     STAGE_LIMIT = 3,    /* MAX_STREAMS, the process limit, no memory, or the box is shutting down */
     STAGE_CWD = 4,      /* the working directory could not be entered */
     STAGE_EXEC = 5,     /* the program could not be executed */
-    STAGE_OPEN = 6,     /* the file or its directory could not be opened or made; an operation failed */
+    STAGE_OPEN = 6,     /* the file or its directory could not be opened or made; or an operation failed */
     STAGE_WRITE = 7,    /* writing the file, or unmounting the disk */
     STAGE_READ = 8,
-    STAGE_PARTLY = 9, /* writing into what cannot be replaced: its old contents may be gone */
+    STAGE_PARTLY = 9, /* writing in place: the old contents may be gone */
 };
 
 #endif

@@ -1,9 +1,5 @@
-/*
- * Sessions of commands: everybody in them, whatever process group they have made for themselves. No signal goes to a
- * session, so its processes are looked for in /proc.
- */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "sessions.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,21 +8,24 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Over all processes, in one turn: one that reaches everybody, one that finds nobody new, one for a race. */
+#include "streams.h"
+#include "util.h"
+
+/* Passes over all processes in one turn: one reaches all, one finds nothing new, and one is for a race. */
 #define MAX_PASSES 3
 /*
- * In which KILL looks for more. One that a debugger holds at its end is found for ever, and nobody can run while the
- * agent looks.
+ * Turns in which SWEEP_KILL looks for more. A process that a debugger holds at its end is found forever, and no process
+ * can run while the agent looks.
  */
 #define MAX_TURNS 8
-/* Of the kernel's flags of a process: it is ending. */
+/* The flag of a process that is ending, as the kernel numbers them. */
 #define PF_EXITING 4
 #define PENDING_KILL (1u << (SIGKILL - 1))
-/* In /proc/PID/stat, counted from the first field behind the name. */
+/* Fields of /proc/PID/stat, counted from the first one behind the name. */
 #define FIELD_FLAGS 6
 #define FIELD_PENDING 28
 
-/* Open from the beginning: what the box does with its mounts does not matter. */
+/* Kept open from the start, so that nothing the box does to its mounts matters. */
 static int proc = -1;
 
 bool sessions_open(void)
@@ -35,15 +34,7 @@ bool sessions_open(void)
     return proc >= 0;
 }
 
-static uint32_t number(const char *digits)
-{
-    uint32_t value = 0;
-    while (*digits >= '0' && *digits <= '9')
-        value = value * 10 + (*digits++ - '0');
-    return value;
-}
-
-/* The field that is so many behind `at`, or an empty one. */
+/* The field `index` fields behind `at`; an empty string if there are fewer. */
 static const char *field(const char *at, int index)
 {
     for (; index > 0 && *at; at++)
@@ -53,7 +44,7 @@ static const char *field(const char *at, int index)
 
 #define STAT_SIZE 1024
 
-/* What /proc/PID/stat says of a process from its state on; NULL: it is not there any more. */
+/* Reads /proc/PID/stat, and returns the text from the state on; NULL if there is no such process any more. */
 static const char *read_state(const char *pid, char stat[STAT_SIZE])
 {
     char path[32];
@@ -66,21 +57,21 @@ static const char *read_state(const char *pid, char stat[STAT_SIZE])
     if (got <= 0)
         return NULL;
     stat[got] = 0;
-    /* Its name may hold anything, parentheses and spaces too; behind it are numbers. */
+    /* The name may contain anything, including parentheses and spaces. Behind it are numbers. */
     const char *name_end = strrchr(stat, ')');
     return name_end ? field(name_end, 1) : NULL;
 }
 
 /*
- * Whether there is no more to fear of a process: it has ended, is ending, or KILL waits for it, with which it cannot
- * fork any more. In the guest nobody dies before the agent sleeps, so it is this that a pass can see of another.
+ * Whether a process has ended, is ending or has KILL pending, and so cannot fork any more. In the guest no process dies
+ * before the agent sleeps, so a pending KILL is all that a pass can see of the one before it.
  */
-static bool is_over(const char *pid)
+static bool is_ending(const char *pid)
 {
     char stat[STAT_SIZE];
     const char *state = read_state(pid, stat);
-    return !state || *state == 'Z' || *state == 'X' || number(field(state, FIELD_FLAGS)) & PF_EXITING
-        || number(field(state, FIELD_PENDING)) & PENDING_KILL;
+    return !state || *state == 'Z' || *state == 'X' || parse_decimal(field(state, FIELD_FLAGS)) & PF_EXITING
+        || parse_decimal(field(state, FIELD_PENDING)) & PENDING_KILL;
 }
 
 static struct stream *find_sweep(pid_t session)
@@ -91,36 +82,36 @@ static struct stream *find_sweep(pid_t session)
     return NULL;
 }
 
-static void reach(struct stream *stream, pid_t pid, const char *name)
+static void sweep_process(struct stream *stream, pid_t pid, const char *name)
 {
-    bool over;
+    bool ending;
     switch (stream->sweep) {
     case SWEEP_TERM:
-        /* The command's own group has got it. */
+        /* The command's own group has already received it. */
         if (getpgid(pid) == stream->session)
             return;
         kill(pid, SIGTERM);
         kill(pid, SIGCONT);
         return;
     case SWEEP_KILL:
-        /* Whatever it looks like: a process whose first thread has ended looks like a zombie, and runs. */
-        over = is_over(name);
-        stream->found |= kill(pid, SIGKILL) == 0 && !over;
+        /* Killed in any case: a process whose first thread has ended looks like a zombie but runs. */
+        ending = is_ending(name);
+        stream->found |= kill(pid, SIGKILL) == 0 && !ending;
         return;
     default:
-        stream->found |= !is_over(name);
+        stream->found |= !is_ending(name);
     }
 }
 
-/* Every process, by its number, its session and its name in /proc. */
-static void for_each(void (*found)(pid_t pid, pid_t session, const char *name))
+/* Calls back for every process, with its number, its session and its name in /proc. */
+static void for_each_process(void (*found)(pid_t pid, pid_t session, const char *name))
 {
     static _Alignas(struct dirent) uint8_t entries[4096];
     int got = lseek(proc, 0, SEEK_SET) < 0 ? -1 : getdents(proc, (struct dirent *)entries, sizeof entries);
     for (; got > 0; got = getdents(proc, (struct dirent *)entries, sizeof entries)) {
         for (int at = 0; at < got; ) {
             const struct dirent *entry = (const struct dirent *)(entries + at);
-            pid_t pid = number(entry->d_name), session = pid > 0 ? getsid(pid) : -1;
+            pid_t pid = parse_decimal(entry->d_name), session = pid > 0 ? getsid(pid) : -1;
             if (session > 0)
                 found(pid, session, entry->d_name);
             at += entry->d_reclen;
@@ -130,11 +121,11 @@ static void for_each(void (*found)(pid_t pid, pid_t session, const char *name))
         report("/proc", errno);
 }
 
-static void sweep(pid_t pid, pid_t session, const char *name)
+static void sweep_if_wanted(pid_t pid, pid_t session, const char *name)
 {
     struct stream *stream = find_sweep(session);
     if (stream)
-        reach(stream, pid, name);
+        sweep_process(stream, pid, name);
 }
 
 static struct {
@@ -142,7 +133,7 @@ static struct {
     bool works;
 } looked_at;
 
-static void look(pid_t pid, pid_t session, const char *name)
+static void look_if_working(pid_t pid, pid_t session, const char *name)
 {
     (void)pid;
     char stat[STAT_SIZE];
@@ -156,7 +147,7 @@ bool session_works(pid_t session)
 {
     looked_at.session = session;
     looked_at.works = false;
-    for_each(look);
+    for_each_process(look_if_working);
     return looked_at.works;
 }
 
@@ -170,12 +161,12 @@ void sessions_sweep(void)
         }
         if (!wanted)
             return;
-        for_each(sweep);
+        for_each_process(sweep_if_wanted);
         for (int i = 0; i < stream_count; i++)
             if (streams[i]->sweep != SWEEP_KILL || !streams[i]->found)
                 streams[i]->sweep = NO_SWEEP;
     }
     for (int i = 0; i < stream_count; i++)
-        if (streams[i]->sweep && ++streams[i]->turns == MAX_TURNS)
+        if (streams[i]->sweep && ++streams[i]->sweep_turns == MAX_TURNS)
             streams[i]->sweep = NO_SWEEP;
 }

@@ -1,39 +1,16 @@
-/* The pool of streams, the poll set of a turn, and the clock: what every part of the agent uses. */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "streams.h"
 
 #include <stddef.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "send.h"
+
+/* All of the pool: the open streams come first, and the one closed last is opened next. */
 struct stream *streams[MAX_STREAMS];
 int stream_count;
-struct pollfd polls[MAX_POLL];
-int poll_count;
 
-/* streams[] holds all of it: the open ones first, and the one closed last is opened next. */
 static struct stream pool[MAX_STREAMS];
-
-void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
-int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int poll_add(int fd, short events)
-{
-    polls[poll_count] = (struct pollfd){ .fd = fd, .events = events };
-    return poll_count++;
-}
 
 void streams_init(void)
 {

@@ -1,11 +1,15 @@
-/* Terminals: a command on a pseudoterminal of its own, whose two directions are its stream's stdin and stdout. */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "terminal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+
+#include "exec.h"
+#include "pipes.h"
+#include "send.h"
+#include "util.h"
 
 static bool read_size(struct reader *reader, struct winsize *size)
 {
@@ -14,9 +18,7 @@ static bool read_size(struct reader *reader, struct winsize *size)
     return columns >= 1 && columns <= MAX_TERMINAL_SIZE && rows >= 1 && rows <= MAX_TERMINAL_SIZE;
 }
 
-/*
- * The command's side by a call of the kernel, not by its name: what the box has at /dev/pts does not matter.
- */
+/* Opens the command's side by an ioctl and not by its name, so that the box's /dev/pts does not matter. */
 static int open_peer(int terminal, const struct winsize *size)
 {
     int locked = 0;
@@ -28,7 +30,7 @@ static int open_peer(int terminal, const struct winsize *size)
         return -1;
     if (ioctl(peer, TIOCSWINSZ, size) < 0 || tcgetattr(peer, &settings) < 0)
         goto fail;
-    /* So that erasing takes a whole character. */
+    /* Backspace then erases a whole character. */
     settings.c_iflag |= IUTF8;
     if (tcsetattr(peer, TCSANOW, &settings) == 0)
         return peer;
@@ -76,7 +78,7 @@ bool terminal_resize(const struct frame *frame, struct stream *stream)
     struct winsize size;
     if (!read_size(&reader, &size) || !read_all(&reader))
         return false;
-    /* It may have ended, or be about to: that is told by its EXIT. */
+    /* An error means that the command is ending, which its EXIT will tell. */
     if (stream && stream->out.fd >= 0)
         ioctl(stream->out.fd, TIOCSWINSZ, &size);
     return !stream || stream->terminal;

@@ -1,0 +1,19 @@
+/* What PUT, GET and LIST have in common: their end. */
+#ifndef BOXRUN_TRANSFERS_H
+#define BOXRUN_TRANSFERS_H
+
+#include "streams.h"
+
+/* The name of a PUT's temporary file in the directory, valid until the next call. */
+const char *temporary_name(uint32_t number);
+
+/* Closes the files and the stream, without an answer. */
+void file_close(struct stream *stream);
+/* Does that, and removes what an unfinished PUT has written beside its target. */
+void file_abort(struct stream *stream);
+/* Sends FAIL, and aborts. The stage is STAGE_PARTLY, whatever is given, if something was written in place. */
+void file_give_up(struct stream *stream, enum fail_stage stage, int error, const char *why);
+/* Sends FAIL with errno and exactly this stage, and aborts. */
+void file_fail(struct stream *stream, enum fail_stage stage, const char *detail);
+
+#endif
