@@ -23,8 +23,8 @@
  *
  * Life of the connection. The agent opens the port and sends HELLO as soon as the base image is mounted. The host may
  * send PREPARE, which makes the disk the root and is answered by DONE. It sends SETUP once, which makes the box and is
- * answered by READY; SETUP first does what PREPARE does, if that was not sent. If either is answered by FAIL on stream 0
- * instead, the agent serves no stream from then on. From READY on, the host may open streams.
+ * answered by READY; SETUP first does what PREPARE does, if that was not sent. If either is answered by FAIL on
+ * stream 0 instead, the agent serves no stream from then on. From READY on, the host may open streams.
  *
  * If starting fails before HELLO, the agent sends FAIL on stream 0 (STAGE_SETUP) instead of HELLO.
  *
