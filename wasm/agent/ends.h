@@ -9,7 +9,7 @@
 /* What a reaping found: living children, no children at all, or more zombies than one turn takes. */
 enum reaped { CHILDREN_LEFT, NO_CHILDREN, MORE_TO_REAP };
 
-/* Signals the command's whole process group, as long as the group's number is certainly its own; KILL its session. */
+/* Signals the command's process group, while its number is certainly its own. KILL goes to the whole session. */
 void command_signal(struct stream *stream, int number);
 void command_terminate(struct stream *stream, uint32_t grace_ms);
 /* Closes the command's terminal. What has not ended after a grace period is killed. */
@@ -21,7 +21,7 @@ void command_close(struct stream *stream);
 
 /* Reaps children, and notes the end of commands. */
 enum reaped commands_reap(void);
-/* Kills commands whose grace period is over, and signals the sessions that are to end. Belongs into every turn. */
+/* Kills commands whose grace period is over, and signals the sessions that are to end. Called in every turn. */
 void commands_end_overdue(void);
 /* When the next grace period ends; INT64_MAX if there is none; 0 if this turn could not reach all of a session. */
 int64_t commands_deadline(void);

@@ -18,7 +18,7 @@ void late_finish(struct stream *stream);
 void late_stop(void);
 /* Whether the wait goes on after a turn in which so many bytes were sent. */
 bool late_waits(struct stream *stream, uint32_t sent);
-/* When a wait may end that no event ends; INT64_MAX if none may. */
+/* When a silence or a wait runs out; INT64_MAX if no command is late, or all wait for credit. */
 int64_t late_deadline(void);
 
 #endif

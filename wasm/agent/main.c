@@ -161,7 +161,7 @@ static _Noreturn void serve(void)
     enum reaped reaped = CHILDREN_LEFT;
     send_hello();
     for (;;) {
-        bool quiet = quiet_now();
+        bool quiet = quiet_is_on();
         if ((!quiet && !tx_only_flush()) || tx_urgent()) {
             if (!tx_write(port)) {
                 handle_disconnect();

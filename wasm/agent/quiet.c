@@ -25,7 +25,7 @@ void quiet_end(void)
     quiet_until = 0;
 }
 
-bool quiet_now(void)
+bool quiet_is_on(void)
 {
     if (quiet_until && now_ms() >= quiet_until)
         quiet_until = 0;

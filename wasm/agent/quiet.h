@@ -18,7 +18,7 @@ void quiet_after_output(void);
 /* Something has happened that the host or a command may be waiting for. */
 void quiet_end(void);
 /* Whether a quiet time is on. Ends one that is over. */
-bool quiet_now(void);
+bool quiet_is_on(void);
 /* When the quiet time ends; INT64_MAX if none is on. */
 int64_t quiet_deadline(void);
 
