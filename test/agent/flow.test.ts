@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { MAX_DATA } from "../../src/local/protocol/frame-types.js";
-import { AgentProcess, whySkipped } from "./agent-process.js";
+import { AgentProcess, processStat, whySkipped } from "./agent-process.js";
 
 const SIGKILL = 9;
 
@@ -50,7 +50,14 @@ describe.skipIf(whySkipped)(
       test("two floods share the connection", async () => {
         await using agent = await AgentProcess.start();
         const received = [0, 0, 0];
-        for (const stream of [1, 2]) agent.exec(stream, ["yes"], { window: 8 << 20 });
+        // Both pipes are full before either is read: else the kernel may let one program run long before the other.
+        for (const stream of [1, 2]) {
+          agent.exec(stream, ["yes"], { window: 1 });
+          const { pid } = await agent.next(stream, "started");
+          await agent.next(stream, "data");
+          while (processStat(pid)?.state !== "S") await agent.settled();
+        }
+        for (const stream of [1, 2]) agent.send({ type: "credit", stream, bytes: 8 << 20 });
         for (let i = 0; i < 100; i++) {
           const at = agent.frames.findIndex((frame) => frame.type === "data");
           const stream = at >= 0 ? agent.frames[at]!.stream : 1;
