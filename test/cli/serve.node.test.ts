@@ -354,7 +354,7 @@ describe("boxrun serve", () => {
     );
     for (const [token, why] of [
       ["", "requires a token: set --token or BOXRUN_TOKEN"],
-      ["wrong", "does not take this token"],
+      ["wrong", "refused the token"],
     ] as const) {
       const { stderr, ...rest } = await run({ BOXRUN_TOKEN: token });
       expect(rest).toEqual({ code: 0, stdout: "up\n" });
