@@ -77,10 +77,17 @@ export function requireOptions<T extends object>(options: T, names: Record<keyof
 
 const MAX_MODE = 0o7777;
 
+/** Returns a wrong argument as an error shows it. */
+export function shown(value: unknown): string {
+  return typeof value === "number" ? String(value) : typeof value;
+}
+
 /** Checks permission bits. */
 export function requireMode(mode: number): void {
   if (!Number.isInteger(mode) || mode < 0 || mode > MAX_MODE)
-    throw invalid(`mode must be permission bits, such as 0o644, got ${mode}`);
+    throw invalid(
+      `mode must be permission bits, such as 0o644, got ${Number.isInteger(mode) ? `0o${mode.toString(8)}` : shown(mode)}`,
+    );
 }
 
 function parse<T extends z.ZodMiniType>(schema: T, input: unknown): z.infer<T> {

@@ -7,8 +7,7 @@ export const MAX_PORT = 65_535;
 export function parseInteger(name: string, text: string, max = Number.MAX_SAFE_INTEGER): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value <= max) return value;
-  const range = max === Number.MAX_SAFE_INTEGER ? "" : ` from 0 to ${max}`;
-  throw new UsageError(`${name} must be an integer${range}, got ${text}`);
+  throw new UsageError(`${name} must be an integer from 0 to ${max}, got ${text}`);
 }
 
 /** Checks the address of a server. @throws {UsageError} */

@@ -1,5 +1,6 @@
 import { constants } from "node:os";
 import type { Execution } from "../index.js";
+import { whenAborted } from "../util/abort.js";
 import type { RunCommand } from "./command-line.js";
 import { openClient } from "./connection.js";
 import { print, printable } from "./output.js";
@@ -17,7 +18,7 @@ export const EXIT = {
   brokenPipe: bySignal("SIGPIPE"),
 } as const;
 
-/** Exit codes from this one on may come from a command that its machine ended, or that never ran. */
+/** From this exit code up, the machine may have ended the command, or it never ran. */
 const NOT_BY_ITSELF = 126;
 const EXPLAIN_MS = 2000;
 
@@ -42,7 +43,7 @@ export async function runCommand(command: RunCommand): Promise<number> {
       ...(timeoutMs !== undefined && { timeoutMs }),
     });
     const onAbort = () => execution.cancel().catch(() => {});
-    interrupt.signal.addEventListener("abort", onAbort, { once: true });
+    whenAborted(interrupt.signal, onAbort);
     if (interrupt.signal.aborted) onAbort();
     const stopInput = passInput(execution);
     try {

@@ -8,7 +8,7 @@ import type {
   VolumeSpec,
 } from "../backend/backend.js";
 import { invalid } from "../backend/errors.js";
-import { parseBoxSpec, requireOptions } from "../backend/validate.js";
+import { parseBoxSpec, requireOptions, shown } from "../backend/validate.js";
 import { DEFAULT_GC_SECONDS } from "../contract/schemas.js";
 import type { Command, ExecOptions } from "../exec/exec.js";
 import type { ExecResult } from "../exec/execution.js";
@@ -237,7 +237,7 @@ export class Client {
     requireOptions(options, { olderThan: true });
     const { olderThan = DEFAULT_GC_SECONDS } = options;
     if (typeof olderThan !== "number" || !(olderThan >= 0))
-      throw invalid(`olderThan must be a number of seconds of at least 0, got ${olderThan}`);
+      throw invalid(`olderThan must be a number of seconds of at least 0, got ${shown(olderThan)}`);
     return (await this.backend()).gc({ olderThan });
   }
 

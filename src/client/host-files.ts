@@ -93,7 +93,7 @@ function requireRegular(path: string, stat: Stat): void {
   throw invalid(`cannot read ${path} on this machine: it is not a regular file${why}`);
 }
 
-/** Checks for a file system before anything is fetched in vain. @throws {BoxRunError} UNSUPPORTED where there is none */
+/** Checks for a file system before fetching anything. @throws {BoxRunError} UNSUPPORTED where there is none */
 export function requireLocalFiles(): void {
   host("download to a path needs a file system", "in a page, use blob()");
 }

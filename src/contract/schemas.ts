@@ -31,7 +31,9 @@ export const optional = <T extends z.ZodMiniType>(schema: T) =>
     z.optional(z.nullable(schema)),
     z.transform((value) => value ?? null),
   );
-const text = z.string().check(matching(/^[^\0]*$/, "must not contain a null character"));
+const text = z
+  .string()
+  .check(matching(/^[^\0\p{Cs}]*$/u, "must not contain a null character or half a surrogate pair"));
 const nonEmpty = text.check(matching(/./s, "must not be empty"));
 /** Schema of a whole number. */
 export const wholeNumber = z.number().check(z.refine(Number.isSafeInteger, "must be an integer"));

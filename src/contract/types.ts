@@ -22,7 +22,8 @@ export interface LocalBoxInfo {
   /** False when the box's disk ends with the process or page. */
   persistent: boolean;
   /**
-   * Way the machine came up: from a boot image, by booting the kernel, or started ahead (`local.warm`). Null while it does not run, and while it runs elsewhere.
+   * Way the machine came up: "snapshot", from a boot image; "cold", by booting the kernel; "warm", started ahead (`local.warm`). Null while it does not run,
+   * and while it runs elsewhere.
    */
   boot: "snapshot" | "cold" | "warm" | (string & {}) | null;
   /** Messages for the owner of the box, such as the reason why no boot image was used. Empty when nothing is wrong, and while no machine runs. */

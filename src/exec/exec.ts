@@ -1,6 +1,6 @@
 import type { Backend, Capabilities, ExecInfo, ExecSpec } from "../backend/backend.js";
 import { invalid, isBoxRunError } from "../backend/errors.js";
-import { parseExecSpec } from "../backend/validate.js";
+import { parseExecSpec, shown } from "../backend/validate.js";
 import { type Source, toStream } from "./byte-source.js";
 import { type ExecResult, Execution, ExitError, Overdue } from "./execution.js";
 import { whileFeeding } from "./feed-input.js";
@@ -103,7 +103,7 @@ export async function runToEnd(
 ): Promise<ExecResult> {
   const { stdin, onStdout, onStderr, maxOutputBytes = DEFAULT_MAX_OUTPUT_BYTES, check, ...rest } = options;
   if (!Number.isSafeInteger(maxOutputBytes) || maxOutputBytes < 0) {
-    throw invalid(`maxOutputBytes must be an integer of at least 0, got ${maxOutputBytes}`);
+    throw invalid(`maxOutputBytes must be an integer of at least 0, got ${shown(maxOutputBytes)}`);
   }
   // Checked before anything runs.
   const input = stdin === undefined ? undefined : toStream(stdin).stream;

@@ -173,7 +173,7 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
       onEnd();
       if (!ended && !this.detached) {
         const canceled = this.cancelIfRunning();
-        // An error is told at once: where it comes from, the cancel may take long.
+        // Errors are reported at once, because the cancel may take long.
         if (!failed) await canceled;
       }
     }
@@ -255,7 +255,7 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
     if (!this.detached) await this.cancelIfRunning();
   }
 
-  /** Ends the command when its caller's signal aborts, or when it is long over its time and nobody else has ended it. */
+  /** Ends the command when its caller's signal aborts, or when it is well past its time limit and still running. */
   private watch({ signal, timeoutMs }: ExecutionOptions): void {
     const giveUp = (reason: unknown) => {
       this.stopWatching();

@@ -18,7 +18,7 @@ export const ERRORS: Readonly<Record<number, { code: string; text: string }>> = 
 
 const FORMAT = "%f %s %Y %u %g";
 
-/** Ends with what is wrong with a path that is not there: something above it is no directory, or nothing. */
+/** Fails with the reason why a path does not exist: ENOTDIR or ENOENT. */
 const ABSENT = `below() {
   p=$1
   while p=\${p%/*} && [ -n "$p" ]; do
@@ -39,7 +39,7 @@ exec stat -L -c '/${FORMAT} .' -- "$a"`;
 export const LSTAT = `${IS_THERE}
 exec stat -c '/${FORMAT} .' -- "$a"`;
 
-/** Complaints of a list in which something is removed meanwhile. */
+/** Errors for entries that vanish during a listing. */
 export const VANISHED = /: No such file or directory$/;
 
 /** A name holds no slash, so that one at the beginning of a line begins an entry, whatever the name before it holds. */
@@ -89,8 +89,8 @@ exec rm -rf -- "$a"`;
 export const COPY_WARNING = /^cp: can(?:not|'t) (?:stat|open|access) .*: No such file or directory$/;
 
 /**
- * `$1`: "r" for directories with what is in them, which join what is in the target. A copy into a FIFO, or over a link to one, would wait for a reader: these
- * are looked for first. A device keeps the mode it has.
+ * `$1`: "r" for directories with what is in them, which join what is in the target. A copy into a FIFO, or over a link to one, would wait for a reader, so
+ * these are checked first. A device keeps the mode it has.
  */
 export const COPY = `${EXISTS}
 export LC_ALL=C
@@ -139,8 +139,8 @@ exit "$code"`;
 export const LINK = 'exec ln -s -- "$a" "$b"';
 
 /**
- * A script with its paths before it. They come as octal numbers: an argument is text, which holds no names that are no UTF-8, and nothing of them can be taken
- * for shell.
+ * A script with its paths before it. They are written as octal numbers: arguments are text and cannot hold names that are not UTF-8, and digits need no
+ * quoting.
  */
 export function withPaths(script: string, paths: readonly Uint8Array[]): string {
   const set = paths.map((path, i) => {

@@ -1,7 +1,7 @@
 import { HttpError } from "./http-error.js";
 import type { Settings } from "./options.js";
 
-/** Advice for people who run both the page and its server. Others can follow neither part of it. */
+/** Advice for people who run both the page and its server. Nobody else can act on it. */
 const ADVICE =
   "a proxy before it must keep the Host header, as with changeOrigin: false; other origins need the server's option allowOrigins, or --allow-origin";
 

@@ -7,7 +7,7 @@ export interface HandlerOptions {
   /**
    * Host names that a request may have in its Host header, without ports. Others are refused with 403, which keeps a web page from reaching the server under a
    * name of its own (DNS rebinding).
-   * @default any, for a handler that is called in this process or behind a server that checks; in `serve` on a loopback address the names of that
+   * @default any, for a handler that is called in this process or behind a server that checks; for `serve` on a loopback address, that address's names
    */
   hosts?: readonly string[];
   /** Origins of other pages that may use this server ("https://example.com"), and get CORS headers. Requests of all others are refused with 403. @default none */

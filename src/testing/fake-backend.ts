@@ -18,6 +18,7 @@ import { BoxRunError, invalid } from "../backend/errors.js";
 import { inStatus, newestFirst } from "../backend/lists.js";
 import { requireFilePath } from "../backend/transfers.js";
 import { DEFAULT_FILE_MODE } from "../contract/schemas.js";
+import { whenAborted } from "../util/abort.js";
 import { newId } from "../util/ids.js";
 import { FakeExecution, type FakeFiles, type FakeProgram } from "./fake-execution.js";
 import { FakeTree, refusal } from "./fake-files.js";
@@ -227,11 +228,10 @@ export class FakeBackend implements Backend {
     signal?.throwIfAborted();
     const terminal = new FakeTerminal(info, spec, files, (cmd) => this.program(cmd));
     terminals.add(terminal);
-    const onAbort = () => terminal.fail(signal?.reason);
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const ignoreSignal = whenAborted(signal, (reason) => terminal.fail(reason));
     const forget = () => {
       terminals.delete(terminal);
-      signal?.removeEventListener("abort", onAbort);
+      ignoreSignal();
     };
     terminal.exited.then(forget, forget);
     return terminal;

@@ -1,3 +1,5 @@
+import { whenAborted } from "./abort.js";
+
 /**
  * Starts a timer that does not keep a Node process alive by itself. Returns a function that stops it.
  */
@@ -11,14 +13,13 @@ export function startTimer(ms: number, onElapsed: () => void): () => void {
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
     const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", onAbort);
+      ignoreSignal();
       resolve();
     }, ms);
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const ignoreSignal = whenAborted(signal, (reason) => {
+      clearTimeout(timer);
+      reject(reason);
+    });
   });
 }

@@ -6,8 +6,8 @@ import { ROOT } from "../root.js";
 const SRC = join(ROOT, "src");
 
 /**
- * The rooms of src, highest first. A file may import from lower rows and from its own room; rooms of one row never import each other. Type imports count, and so do imports of
- * this package by its own name. A room is a folder without those in it; the files beside them are the package's entries.
+ * The folders of src, highest first. A file may import from lower rows and from its own folder; folders of one row never import each other. Type imports count, and so do imports of
+ * this package by its own name. A folder counts without those in it; the files beside them are the package's entries.
  */
 const ROWS: string[][] = [
   ["testing.ts"],

@@ -60,7 +60,7 @@ export class ImageChunks {
   onTrouble: (trouble: ImageTrouble) => void = () => {};
   private readonly trouble: ImageTrouble = { offline: null, damaged: null };
   /**
-   * True when a chunk could not be fetched for want of a network, and nothing has arrived since. The guest reads on page by page, and must not wait as long for
+   * True when a chunk could not be fetched because there was no network, and nothing has arrived since. The guest reads on page by page, and must not wait as long for
    * each.
    */
   private offline = false;

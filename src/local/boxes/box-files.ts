@@ -88,7 +88,7 @@ export async function operateOnFiles(
   signal?: AbortSignal,
 ): Promise<FileEntry[]> {
   pathBytes(operation.path);
-  if ("to" in operation) pathBytes(operation.to);
+  if (operation.op === "rename") pathBytes(operation.to);
   try {
     return await hold(() => operateInGuest(guest, operation, signal));
   } catch (error) {

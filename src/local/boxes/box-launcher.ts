@@ -1,5 +1,6 @@
 import type { BoxInfo, BoxSpec, CreateProgress } from "../../backend/backend.js";
 import { BoxRunError, invalid } from "../../backend/errors.js";
+import { shown } from "../../backend/validate.js";
 import { DEFAULT_DISK_GB } from "../../contract/schemas.js";
 import { untilAborted } from "../../util/abort.js";
 import { deferred } from "../../util/deferred.js";
@@ -45,10 +46,13 @@ export class BoxLauncher {
   ) {
     this.logLimitBytes = options.logLimitBytes ?? DEFAULT_LOG_LIMIT_BYTES;
     if (!Number.isSafeInteger(this.logLimitBytes) || this.logLimitBytes < 0) {
-      throw invalid(`local.logLimitBytes must be an integer of at least 0, got ${options.logLimitBytes}`);
+      throw invalid(
+        `local.logLimitBytes must be an integer of at least 0, got ${shown(options.logLimitBytes)}`,
+      );
     }
     this.memoryMb = totalMemoryMb(options.memoryMb, host.memoryMb);
-    if (!(this.memoryMb > 0)) throw invalid(`local.memoryMb must be greater than 0, got ${this.memoryMb}`);
+    if (!(this.memoryMb > 0))
+      throw invalid(`local.memoryMb must be greater than 0, got ${shown(this.memoryMb)}`);
     this.pool = new WarmPool(
       host,
       options.warm ?? [],

@@ -81,7 +81,7 @@ export class ExecutionLog {
     this.wake();
   }
 
-  /** Stops waiting for readers: the command is being ended, which output that nobody takes must not delay. */
+  /** Stops waiting for readers: the command is being ended, and unread output must not delay that. */
   stopPacing(): void {
     this.pacing = false;
     for (const event of this.passing.splice(0).slice(this.passed)) this.drop(event);

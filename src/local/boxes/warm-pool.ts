@@ -121,7 +121,7 @@ export class WarmPool {
   private async warmUp(kind: Kind, machine: GuestMachine): Promise<void> {
     const { config, emulator } = await this.startOf(kind.image, kind.memoryMb);
     const mine = () => this.waiting.get(kind)?.has(machine);
-    // Whoever has taken it meanwhile starts it.
+    // If it was taken in the meantime, its new owner starts it.
     if (!mine()) return;
     machine.warm = true;
     const started = machine.handle.start(config, emulator);

@@ -86,7 +86,7 @@ class Put implements GuestStream {
     this.done.reject(error);
   }
 
-  /** Sends a chunk. The silence timer runs only meanwhile: between two chunks the source is waited for, which may take its own time. */
+  /** Sends a chunk. The silence timer runs only during a write, because the source may be slow. */
   async write(chunk: Uint8Array): Promise<void> {
     if (!this.open) return;
     this.sending = true;

@@ -55,10 +55,9 @@ class Operation implements GuestStream {
       type: "file",
       stream,
       operation: numberOf(operation),
-      mode: "mode" in operation ? operation.mode : 0,
       window: WINDOW_BYTES,
       path: operation.path,
-      second: "to" in operation ? operation.to : "",
+      ...argumentsOf(operation),
     }));
     this.silence = new SilenceClock(guest.clock, () => this.abort(this.error("the guest does not answer")));
     this.silence.start(SILENCE_MS);
@@ -120,6 +119,20 @@ class Operation implements GuestStream {
 
   private isOnly(entries: FileEntry[]): boolean {
     return this.entries.length === 0 && entries.length === 1 && entries[0]!.name.byteLength === 0;
+  }
+}
+
+/** Returns what an operation has beside its path. */
+function argumentsOf(operation: FileOperation): { mode: number; second: Uint8Array | "" } {
+  switch (operation.op) {
+    case "mkdir":
+      return { mode: operation.mode, second: "" };
+    case "rename":
+      return { mode: 0, second: operation.to };
+    case "stat":
+    case "list":
+    case "remove":
+      return { mode: 0, second: "" };
   }
 }
 

@@ -13,7 +13,7 @@ const DATABASE_VERSION = 1;
  * do without a limit.
  */
 const DEADLINE_MS = 30_000;
-/** Time after which an answer that Chromium still owes will never come. */
+/** After this long, Chromium will not answer any more. */
 const ASK_AGAIN_MS = 1000;
 /** Names of the errors of transactions that the browser aborts, for one reason or another. */
 const CUT_OFF = ["AbortError", "UnknownError"];

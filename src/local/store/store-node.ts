@@ -194,7 +194,7 @@ class FolderStore implements BoxStore {
     });
   }
 
-  /** Ids come from callers. Text that does not look like an id is no box, whatever path it would be. */
+  /** Ids come from callers. Text that does not look like an id never names a folder. */
   private boxFolder(id: string): string {
     return join(this.boxes, OWN_BOX_ID.test(id) ? id : "none");
   }

@@ -1,5 +1,5 @@
 import { BoxRunError } from "../../backend/errors.js";
-import { untilAborted } from "../../util/abort.js";
+import { untilAborted, whenAborted } from "../../util/abort.js";
 import { startTimer } from "../../util/timer.js";
 import { describeRequest, lostDetails, type RequestLine } from "./failures.js";
 
@@ -26,7 +26,7 @@ export class BodyReader {
   private readonly reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   /** Aborts with the reason that cuts the body short: silence, or the signal. One controller serves all reads, of which there may be many. */
   private readonly broken = new AbortController();
-  private readonly onAbort = () => this.broken.abort(this.options.signal.reason);
+  private readonly ignoreSignal: () => void;
   private ended = false;
   /** True when nothing arrived for too long. */
   silent = false;
@@ -36,8 +36,9 @@ export class BodyReader {
     private readonly options: IncomingOptions,
   ) {
     this.reader = body?.getReader();
-    if (options.signal.aborted) this.onAbort();
-    else options.signal.addEventListener("abort", this.onAbort, { once: true });
+    const { signal } = options;
+    if (signal.aborted) this.broken.abort(signal.reason);
+    this.ignoreSignal = whenAborted(signal, (reason) => this.broken.abort(reason));
   }
 
   /** Resolves to the next bytes; undefined at the end. */
@@ -77,7 +78,7 @@ export class BodyReader {
   async cancel(): Promise<void> {
     if (this.ended) return;
     this.ended = true;
-    this.options.signal.removeEventListener("abort", this.onAbort);
+    this.ignoreSignal();
     this.options.onEnd();
     await this.reader?.cancel().catch(() => {});
   }

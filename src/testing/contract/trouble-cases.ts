@@ -49,7 +49,7 @@ export function troubleCases(context: Context): void {
       if (bytes > 2 * 2 ** 20) break;
     }
     expect((await read.info()).status).toBe("canceled");
-    // More than is kept of it. Where nobody tells so, there is an end to the waiting.
+    // More than is kept of it. If truncation is not reported, stop after 20 tries.
     for (let i = 0; i < 20 && !(await unread.info()).truncated; i++) await box.exec("sleep 0.5");
     expect(await unread.cancel()).toMatchObject({ status: "canceled", truncated: true });
   });
