@@ -85,9 +85,7 @@ export function shown(value: unknown): string {
 /** Checks permission bits. */
 export function requireMode(mode: number): void {
   if (!Number.isInteger(mode) || mode < 0 || mode > MAX_MODE)
-    throw invalid(
-      `mode must be permission bits, such as 0o644, got ${Number.isInteger(mode) ? `0o${mode.toString(8)}` : shown(mode)}`,
-    );
+    throw invalid(`mode must be permission bits, such as 0o644, got ${shown(mode)}`);
 }
 
 function parse<T extends z.ZodMiniType>(schema: T, input: unknown): z.infer<T> {

@@ -237,7 +237,7 @@ export class Client {
     requireOptions(options, { olderThan: true });
     const { olderThan = DEFAULT_GC_SECONDS } = options;
     if (typeof olderThan !== "number" || !(olderThan >= 0))
-      throw invalid(`olderThan must be a number of seconds of at least 0, got ${shown(olderThan)}`);
+      throw invalid(`olderThan must be seconds of at least 0, got ${shown(olderThan)}`);
     return (await this.backend()).gc({ olderThan });
   }
 

@@ -33,7 +33,7 @@ export const optional = <T extends z.ZodMiniType>(schema: T) =>
   );
 const text = z
   .string()
-  .check(matching(/^[^\0\p{Cs}]*$/u, "must not contain a null character or half a surrogate pair"));
+  .check(matching(/^[^\0\p{Cs}]*$/u, "must not contain null characters or half surrogate pairs"));
 const nonEmpty = text.check(matching(/./s, "must not be empty"));
 /** Schema of a whole number. */
 export const wholeNumber = z.number().check(z.refine(Number.isSafeInteger, "must be an integer"));

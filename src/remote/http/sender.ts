@@ -184,7 +184,7 @@ export class Sender {
     if (token !== undefined) {
       const value = typeof token === "function" ? await token({ refused }) : token;
       // Checked here, because the error of `Headers` would show the token.
-      if (!isToken(value)) throw invalid("the token must be a string of visible ASCII characters");
+      if (!isToken(value)) throw invalid("token must be a string of visible ASCII characters");
       headers.set("authorization", `Bearer ${value}`);
     }
     if (this.extended) headers.set(CLIENT_HEADER, "1");
