@@ -15,21 +15,30 @@ source /build/arithmetic.sh
 fixed=/usr/share/dpkg/no-pie
 version=$(sed -n '1s/.*(\(.*\)).*/\1/p' python/debian/changelog)
 
-# configure FOLDER CFLAGS [ARGUMENT...]: as Debian configures it, less what cannot matter in a box (dtrace).
+# For the program and the library: Debian's configuration, less what cannot matter in a box (dtrace)
+code="-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64 -fwrapv -O3 -flto=auto -g0 -ffile-prefix-map=/build/python=."
+program="-specs=$fixed-compile.specs"
+variables=(CFLAGS="$arithmetic" LIBFFI_CFLAGS= LIBFFI_LIBS=-lffi ac_cv_sizeof_time_t=8 ac_cv_gcc_asm_for_x87=no ac_cv_broken_nice=no)
+options=(--build=i686-linux-gnu --prefix=/usr --libdir=/usr/lib/i386-linux-gnu --enable-ipv6
+  --enable-loadable-sqlite-extensions --with-dbmliborder=bdb:gdbm --with-computed-gotos --without-ensurepip
+  --with-system-expat --with-ssl-default-suites=openssl --with-system-libmpdec=no
+  --with-wheel-pkg-dir=/usr/share/python-wheels/)
 # The system's libm is behind ours: extensions of Debian's that are not linked with libm find it in the program
+libm="/build/libm.a -Wl,--push-state,--no-as-needed -lm -Wl,--pop-state"
+
+# Prints what determines how the program is compiled, but not what it is linked with: a profile is valid only for the same
+compilation() {
+  printf '%s\n' "Python $version" "gcc $(gcc -dumpfullversion)" "CFLAGS_NODIST=$code $program" "${variables[@]}" "${options[@]}"
+  (cd /build && sha256sum -- *.patch)
+}
+
+# configure FOLDER CFLAGS [ARGUMENT...]
 configure() {
   local folder=$1 cflags=$2
   shift 2
   mkdir -p "python/$folder"
   cd "python/$folder"
-  env CFLAGS="$arithmetic" \
-    CFLAGS_NODIST="-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64 -fwrapv -O3 -flto=auto -g0 -ffile-prefix-map=/build/python=. $cflags" \
-    LIBFFI_CFLAGS= LIBFFI_LIBS=-lffi \
-    ac_cv_sizeof_time_t=8 ac_cv_gcc_asm_for_x87=no ac_cv_broken_nice=no \
-    ../configure --build=i686-linux-gnu --prefix=/usr --libdir=/usr/lib/i386-linux-gnu --enable-ipv6 \
-    --enable-loadable-sqlite-extensions --with-dbmliborder=bdb:gdbm --with-computed-gotos --without-ensurepip \
-    --with-system-expat --with-ssl-default-suites=openssl --with-system-libmpdec=no \
-    --with-wheel-pkg-dir=/usr/share/python-wheels/ --with-libm="/build/libm.a -Wl,--push-state,--no-as-needed -lm -Wl,--pop-state" MKDIR_P="/bin/mkdir -p" "$@" > configure.log
+  env "${variables[@]}" CFLAGS_NODIST="$code $cflags" ../configure "${options[@]}" --with-libm="$libm" MKDIR_P="/bin/mkdir -p" "$@" > configure.log
 
   # Modules that are in the program itself, as Debian has them
   local builtin
@@ -59,12 +68,17 @@ ar rcD libm.a musl-objects/*.lo
 
 if [ "$mode" = --record ]; then
   # As it is compiled with the profile, up to the passes that count; what comes after takes minutes
-  configure program "-specs=$fixed-compile.specs -fno-lto -fprofile-generate -fprofile-update=single" LDFLAGS_NODIST="-specs=$fixed-link.specs -fprofile-generate"
+  configure program "$program -fno-lto -fprofile-generate -fprofile-update=single" LDFLAGS_NODIST="-specs=$fixed-link.specs -fprofile-generate"
   cd python/program
   quietly make -s -j"$(nproc)"
   find . -name '*.gcda' -delete
   export PYTHONHASHSEED=0
-  ./python -m test --pgo --timeout=600 > train.log 2>&1 || true
+  ./python -m test --pgo --timeout=600 > train.log 2>&1 || {
+    status=$?
+    tail -n 40 train.log >&2
+    echo "no profile is recorded: the tests that are part of the training ended with $status" >&2
+    exit 1
+  }
   # Starts are what a box does most, so most of what is counted is starts: what is seldom run is compiled for size
   for _ in $(seq 500); do
     ./python -c 'print(42)'
@@ -74,7 +88,7 @@ if [ "$mode" = --record ]; then
   for _ in $(seq 50); do
     ./python -c 'import argparse, asyncio, collections, csv, datetime, pathlib, random, subprocess, typing, urllib.request'
   done
-  printf '%s\n' "$version" > profile-of
+  compilation > profile-of
   { echo ./profile-of; find . -name '*.gcda' -print; } | LC_ALL=C sort | tar --create --xz --file=/build/profile.tar.xz --files-from=- --sort=name --owner=0 --group=0 --numeric-owner --mode=0644 --mtime="@$SOURCE_DATE_EPOCH"
   exit
 fi
@@ -82,9 +96,12 @@ fi
 # --- The program
 mkdir -p python/program
 tar -xf profile.tar.xz -C python/program
-recorded=$(cat python/program/profile-of)
-[ "$recorded" = "$version" ] || { echo "profile.tar.xz is of Python $recorded, and this is $version: run npm run image -- --profile" >&2; exit 1; }
-configure program "-specs=$fixed-compile.specs -fprofile-use -fprofile-correction -Wno-missing-profile" LDFLAGS_NODIST="-specs=$fixed-link.specs"
+compilation > compilation
+diff python/program/profile-of compilation >&2 || {
+  echo 'profile.tar.xz was recorded for another compilation (above: < the recorded one, > this one): run npm run image -- --profile' >&2
+  exit 1
+}
+configure program "$program -fprofile-use -fprofile-correction -Wno-missing-profile" LDFLAGS_NODIST="-specs=$fixed-link.specs"
 (cd python/program && quietly make -s -j"$(nproc)")
 rm -rf installed
 (cd python/program && quietly make -s install DESTDIR=/build/installed)
