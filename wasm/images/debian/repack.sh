@@ -7,7 +7,7 @@
 #   CONTROL    the image's release's package, whose dependencies these are
 #   INSTALLED  the folder in which our programs are under their paths
 #   OUT        a folder; gets NAME_VERSION_i386.deb
-#   CHANGE     a program that changes other files, called with INSTALLED in the tree of the package
+#   CHANGE     a program that changes other files, called with the package's name and INSTALLED in the tree of the package
 # needs: SOURCE_DATE_EPOCH
 set -euo pipefail
 
@@ -20,7 +20,7 @@ tree=$work/tree
 dpkg-deb -R "$template" "$tree"
 cd "$tree"
 
-[ -z "$change" ] || "$change" "$installed"
+[ -z "$change" ] || "$change" "$(dpkg-deb -f "$template" Package)" "$installed"
 
 # --- Programs and libraries
 "$here/elf-files.sh" . | while IFS= read -r -d '' file; do
