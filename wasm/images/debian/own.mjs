@@ -97,7 +97,7 @@ const PARTS = {
 };
 
 /** What decides bytes beside the files of a build. */
-const COMPILING = ["build/arithmetic.sh", `${HERE}buildflags.sh`];
+const COMPILING = ["build/arithmetic.sh", `${HERE}buildflags.sh`, `${HERE}quietly.sh`];
 const PACKING = [
   "build/arithmetic.sh",
   "build/check-x87.sh",

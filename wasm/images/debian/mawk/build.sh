@@ -6,7 +6,8 @@ cd /build/mawk
 
 DEB_BUILD_MAINT_OPTIONS=hardening=+all
 source /build/buildflags.sh
-./configure --build=i686-linux-gnu --prefix=/usr > configure.log 2>&1
-make -s mawk > make.log 2>&1
-make -s mawk_test fpe_test > test.log 2>&1
+source /build/quietly.sh
+quietly ./configure --build=i686-linux-gnu --prefix=/usr
+quietly make -s mawk
+quietly make -s mawk_test fpe_test
 install -D mawk /build/installed/usr/bin/mawk

@@ -11,6 +11,7 @@ mode=${1:-}
 
 # What extensions of users are compiled with, too
 source /build/arithmetic.sh
+source /build/quietly.sh
 # Like Debian, the program itself is at a fixed address
 fixed=/usr/share/dpkg/no-pie
 version=$(sed -n '1s/.*(\(.*\)).*/\1/p' python/debian/changelog)
@@ -38,7 +39,7 @@ configure() {
   shift 2
   mkdir -p "python/$folder"
   cd "python/$folder"
-  env "${variables[@]}" CFLAGS_NODIST="$code $cflags" ../configure "${options[@]}" --with-libm="$libm" MKDIR_P="/bin/mkdir -p" "$@" > configure.log
+  quietly env "${variables[@]}" CFLAGS_NODIST="$code $cflags" ../configure "${options[@]}" --with-libm="$libm" MKDIR_P="/bin/mkdir -p" "$@"
 
   # Modules that are in the program itself, as Debian has them
   local builtin
@@ -51,11 +52,6 @@ configure() {
   # The one module that names libm by itself, before what needs it
   sed -i 's|^MODULE__DECIMAL_LDFLAGS=-lm \(.*\)|MODULE__DECIMAL_LDFLAGS=\1 /build/libm.a|' Makefile
   cd /build
-}
-
-# quietly COMMAND...: what it prints goes to make.log, whose end is shown when it fails
-quietly() {
-  "$@" > make.log 2>&1 || { tail -n 40 make.log >&2; return 1; }
 }
 
 # --- libm, into each program and extension that uses it, and seen by no other
@@ -73,12 +69,8 @@ if [ "$mode" = --record ]; then
   quietly make -s -j"$(nproc)"
   find . -name '*.gcda' -delete
   export PYTHONHASHSEED=0
-  ./python -m test --pgo --timeout=600 > train.log 2>&1 || {
-    status=$?
-    tail -n 40 train.log >&2
-    echo "no profile is recorded: the tests that are part of the training ended with $status" >&2
-    exit 1
-  }
+  # A run that fails in the middle would give a profile of half a run
+  quietly ./python -m test --pgo --timeout=600
   # Starts are what a box does most, so most of what is counted is starts: what is seldom run is compiled for size
   for _ in $(seq 500); do
     ./python -c 'print(42)'
