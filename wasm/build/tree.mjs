@@ -5,6 +5,7 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { basename } from "node:path";
 import { fetchPackages, readTreePackages } from "../images/debian/packages.mjs";
 import { once } from "./once.mjs";
+import { WASM } from "./results.mjs";
 import { run } from "./run.mjs";
 
 /**
@@ -18,18 +19,19 @@ export function buildTree(work) {
     const files = fetchPackages(`${work}downloads/`, packages);
     // base-files has the links of a merged /usr, which all others go through.
     files.sort((a, b) => Number(isBase(b)) - Number(isBase(a)));
-    for (const file of files)
-      run("sh", ["-c", 'dpkg-deb --fsys-tarfile "$0" | tar -xC "$1" --keep-directory-symlink', file, tree]);
+    for (const file of files) run("bash", ["-o", "pipefail", "-c", UNPACK, file, tree]);
     // What the scripts of its packages would have made.
     symlinkSync("mawk", `${tree}/usr/bin/awk`);
     mkdirSync(`${tree}/build`);
   });
 }
 
+const UNPACK = 'dpkg-deb --fsys-tarfile "$0" | tar -xC "$1" --keep-directory-symlink';
+
 const isBase = (/** @type {string} */ file) => basename(file).startsWith("base-files_");
 
 /**
- * Runs a script in the tree, as root, with mounts, processes and a network of its own. The tree's /build is a folder outside it, under a path that is the same for whoever builds.
+ * Runs a script in the tree: see in-tree.sh. The tree's /build is a folder outside it.
  * @param {string} tree
  * @param {string} folder what is /build there
  * @param {string[]} command
@@ -37,21 +39,6 @@ const isBase = (/** @type {string} */ file) => basename(file).startsWith("base-f
  */
 export function runInTree(tree, folder, command, env) {
   mkdirSync(folder, { recursive: true });
-  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  const enter = `mount --bind "$1" "$0/build" && mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev"
-tree=$0; shift
-exec setarch i686 chroot "$tree" /usr/bin/env -i PATH=/usr/sbin:/usr/bin LC_ALL=C TZ=UTC HOME=/build "$@"`;
-  run("unshare", [
-    "--mount",
-    "--pid",
-    "--fork",
-    "--net",
-    "sh",
-    "-ec",
-    enter,
-    tree,
-    folder,
-    ...variables,
-    ...command,
-  ]);
+  const variables = Object.entries({ HOME: "/build", ...env }).map(([name, value]) => `${name}=${value}`);
+  run(`${WASM}build/in-tree.sh`, ["--build", folder, tree, ...variables, ...command]);
 }

@@ -97,6 +97,7 @@ const PARTS = {
 };
 
 /** What decides bytes beside the files of a build. */
+const IN_TREE = "build/in-tree.sh";
 const COMPILING = ["build/arithmetic.sh", `${HERE}buildflags.sh`, `${HERE}quietly.sh`];
 const PACKING = [
   "build/arithmetic.sh",
@@ -226,7 +227,7 @@ function compilingInputs({ folder, source, parts = [] }, lock) {
   return [
     ...readTreePackages().map((locked) => locked.sha256),
     ...lockLines(keys, lock),
-    ...hashLines([...COMPILING, ...filesOf(folder), ...used.flatMap(({ files }) => files)]),
+    ...hashLines([IN_TREE, ...COMPILING, ...filesOf(folder), ...used.flatMap(({ files }) => files)]),
   ].join("\n");
 }
 
