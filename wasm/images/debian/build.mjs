@@ -12,7 +12,10 @@ const FOLDER = new URL(".", import.meta.url).pathname;
 const RESULT = `${FOLDER}debian.erofs.br`;
 const RECORD = `${FOLDER}record.json`;
 /** Everything here that decides the image's bytes, beside the files in root/; of image.json only the names of the packages do. */
-const INPUTS = ["build.sh", "dpkg.cfg", "imprecise.txt", "packages.lock.json", "../../build/erofs.sh"];
+const INPUTS = [
+  ...["build.sh", "dpkg.cfg", "imprecise.txt", "packages.lock.json"],
+  ...["erofs.sh", "in-tree.sh"].map((name) => `../../build/${name}`),
+];
 /** Every version stays in git's history. */
 const LIMIT_BYTES = 48 * 2 ** 20;
 

@@ -13,6 +13,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 umask 022
 root=$work/root
+# Byte code that an import writes has time stamps in it, and compileall would not replace it
+export PYTHONDONTWRITEBYTECODE=1
 
 # --- A repository of these packages alone: what is not locked cannot come in
 mkdir "$work/repository"
@@ -42,13 +44,15 @@ mkdir -p "$own"
 cp "$offered"/*.deb "$own/"
 chmod 0644 "$own"/*.deb
 (cd "$own" && dpkg-scanpackages --multiversion . > Packages 2> /dev/null)
-chroot "$root" apt-get update -qq -o Dir::Etc::SourceList=/etc/apt/sources.list.d/boxrun.list -o Dir::Etc::SourceParts=/dev/null
+"$here/../../build/in-tree.sh" "$root" apt-get update -qq -o Dir::Etc::SourceList=/etc/apt/sources.list.d/boxrun.list -o Dir::Etc::SourceParts=/dev/null
 rm -f "$root"/var/cache/apt/*.bin
+# apt made this file when it ran here without a /dev. A box mounts its own /dev over it, and without it the image would have other bytes
+: > "$root/dev/null"
 
 # --- Python's byte code, beside its sources as Python wants it, and checked against nothing: the image is read-only, and its time stamps are all one
 find "$root/usr/lib" -name __pycache__ -type d -prune -exec rm -rf {} +
-env PYTHONHASHSEED=0 chroot "$root" /usr/bin/python3 -m compileall -q --invalidation-mode unchecked-hash \
-  /usr/lib/python3.13 /usr/lib/python3/dist-packages
+"$here/../../build/in-tree.sh" "$root" PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 \
+  /usr/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /usr/lib/python3.13 /usr/lib/python3/dist-packages
 
 # --- What computes imprecisely in the emulator is what docs/internals/arithmetic.md says: where this list changes, so must that
 "$here/elf-files.sh" "$root" | while IFS= read -r -d '' file; do
