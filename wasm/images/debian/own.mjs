@@ -52,6 +52,7 @@ const BUILDS = [
   { folder: "boxrun-libm", parts: ["musl"] },
   { folder: "boxrun-qjs", parts: ["qjs"] },
 ];
+const OFFERED = new Set(BUILDS.flatMap(({ offered = [] }) => offered));
 
 /**
  * @typedef {object} Part
@@ -121,8 +122,7 @@ export function buildOwnPackages(context) {
     once(out, packingInputs(build, context.lock), () => pack(build, installed, out, context));
     return readdirSync(out).map((name) => `${out}/${name}`);
   });
-  const offered = new Set(BUILDS.flatMap((build) => build.offered ?? []));
-  const isOffered = (/** @type {string} */ path) => offered.has(nameOf(path));
+  const isOffered = (/** @type {string} */ path) => OFFERED.has(nameOf(path));
   return { installed: paths.filter((path) => !isOffered(path)), offered: paths.filter(isOffered) };
 }
 
@@ -143,10 +143,11 @@ export function recordProfile(context) {
 
 /**
  * @param {Lock} lock
- * @returns {string} a hash over everything that decides the bytes of the packages
+ * @returns {string} a hash over everything that decides the bytes of the packages, and which of them are only offered: the image holds those as files
  */
 export function fingerprintOwn(lock) {
-  return sha256(BUILDS.map((build) => packingInputs(build, lock)).join("\n"));
+  const inputs = BUILDS.map((build) => packingInputs(build, lock));
+  return sha256([...inputs, `offered ${[...OFFERED].join(" ")}`].join("\n"));
 }
 
 /** @returns {string[]} the locked inputs whose code is in the packages: what their licences are about */
