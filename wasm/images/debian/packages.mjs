@@ -146,7 +146,8 @@ APT::Install-Recommends "false";
 APT::Sandbox::User "root";
 `,
   );
-  const apt = (/** @type {string[]} */ ...args) => ask("env", [`APT_CONFIG=${state}apt.conf`, ...args]);
+  const apt = (/** @type {string[]} */ ...args) =>
+    capture("env", [`APT_CONFIG=${state}apt.conf`, ...args]).toString();
   apt("apt-get", "update", "-qq");
   const hashes = readHashes(readFileSync(`${lists}Packages`, "utf8"));
   const resolve = (/** @type {string[]} */ names) => {
@@ -154,7 +155,7 @@ APT::Sandbox::User "root";
     const paths = [...wanted.matchAll(/^'file:\S+?\/repository\/(pool\/[^']+)'/gm)].map(([, path]) =>
       decodeURIComponent(path),
     );
-    if (paths.length === 0) throw new Error(`apt could not resolve ${names.join(" ")}`);
+    if (paths.length === 0) throw new Error(`apt found no packages for ${names.join(" ")}`);
     return paths.sort().map(locked);
   };
   const locked = (/** @type {string | undefined} */ path) => {
