@@ -105,7 +105,7 @@ const PACKING = [
   "build/check-x87.sh",
   ...["elf-files.sh", "pack.sh", "repack.sh"].map((name) => HERE + name),
 ];
-/** Tells our packages from Debian's, and is newer than each of the same version. */
+/** Of the versions of our packages: tells them from Debian's, and is newer than each of the same version. */
 const SUFFIX = "+sse2boxrun1";
 /** Of Python, beside its build.sh. */
 const PROFILE = "profile.tar.xz";
@@ -194,7 +194,7 @@ function prepare({ folder, source, parts = [] }, made, context) {
 function pack({ folder, source, packages, offered = [] }, installed, out, context) {
   const env = epochOf(context.lock);
   if (!source || !packages) {
-    run(`${WASM}${HERE}pack.sh`, [installed, out], { env });
+    run(`${WASM}${HERE}pack.sh`, [installed, out, SUFFIX], { env });
     return;
   }
   const change = `${WASM}${HERE}${folder}/change.sh`;

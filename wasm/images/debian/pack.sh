@@ -2,14 +2,15 @@
 # Makes a package of a tree, the same bytes each time. Adds what follows from the files: sizes, sums, the list of what is in /etc. Fails when a program in it uses an instruction that
 # the emulator computes imprecisely.
 #
-# usage: pack.sh TREE OUT
-#   TREE   the files, and DEBIAN/ with the control fields, less Installed-Size
-#   OUT    a folder; gets NAME_VERSION_ARCHITECTURE.deb
+# usage: pack.sh TREE OUT [SUFFIX]
+#   TREE     the files, and DEBIAN/ with the control fields, less Installed-Size
+#   OUT      a folder; gets NAME_VERSION_ARCHITECTURE.deb
+#   SUFFIX   is added to the version
 # needs: SOURCE_DATE_EPOCH
 set -euo pipefail
 export LC_ALL=C
 
-tree=$(realpath "$1") out=$(realpath "$2")
+tree=$(realpath "$1") out=$(realpath "$2") suffix=${3:-}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -21,7 +22,7 @@ cd "$work"
 
 # As dpkg-gencontrol counts: whole kilobytes, and one for each folder or link
 size=$(find . -mindepth 1 ! -path './DEBIAN*' -printf '%y %s\n' | awk '{ n += $1 == "f" ? int(($2 + 1023) / 1024) : 1 } END { print n }')
-sed -i "/^Architecture:/a Installed-Size: $size" DEBIAN/control
+sed -i -e "/^Architecture:/a Installed-Size: $size" -e "s/^Version: .*/&$suffix/" DEBIAN/control
 if [ -d etc ] && [ ! -f DEBIAN/conffiles ]; then find etc -type f -printf '/%p\n' | sort > DEBIAN/conffiles; fi
 # The files in /etc are the user's to change
 find . -type f ! -path './DEBIAN/*' ! -path './etc/*' -printf '%P\0' | sort -z | xargs -0 md5sum > DEBIAN/md5sums

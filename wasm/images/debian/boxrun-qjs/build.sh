@@ -6,7 +6,7 @@ doc=installed/usr/share/doc/boxrun-qjs
 mkdir -p installed/DEBIAN $doc
 
 # The lock names the version that was compiled
-version=$(sed -n 's/^Version: \(.*\)+sse2boxrun.*/\1/p' control)
+version=$(sed -n 's/^Version: //p' control)
 found=$(qjs/qjs --version)
 if [ "$found" != "$version" ]; then
   echo "boxrun-qjs: control has the version $version, the program is $found" >&2
