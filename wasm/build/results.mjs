@@ -20,7 +20,7 @@ const CONFIG_TOOLS = ["build/merge-config.sh", "build/check-config.sh"];
 /** What all static programs are built against: see sysroot.sh. */
 export const SYSROOT = {
   lock: ["deb:musl-dev", "src:musl", "deb:linux-source-6.1"],
-  files: ["build/sysroot.sh", "libm/musl.patch", "libm/objects.sh"],
+  files: ["build/sysroot.sh", "build/arithmetic.sh", "libm/musl.patch", "libm/objects.sh"],
 };
 
 /** By name; the file of a result is wasm/prebuilt/NAME.br. @type {Record<string, Result>} */

@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { once } from "./once.mjs";
 import { sha256 } from "./packed.mjs";
-import { RESULTS, WASM } from "./results.mjs";
+import { RESULTS, SYSROOT, WASM } from "./results.mjs";
 import { ask, run } from "./run.mjs";
 import { readSparse } from "./sparse.mjs";
 
@@ -85,8 +85,7 @@ function linuxTree(context) {
 function sysroot(context) {
   const [deb] = context.fetch("deb:musl-dev");
   const tree = linuxTree(context);
-  const own = ["build/sysroot.sh", "libm/musl.patch", "libm/objects.sh"];
-  const hashes = own.map((path) => sha256(readFileSync(WASM + path)));
+  const hashes = SYSROOT.files.map((path) => sha256(readFileSync(WASM + path)));
   const key = [deb, ...context.fetch("src:musl"), readFileSync(`${tree}.from`), ...hashes].join(" ");
   return once(`${context.work}sysroot`, key, (out) => {
     const musl = sourceTree("src:musl", "musl", "libm", context);

@@ -1,16 +1,17 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Builds libm.so.6 of the image `debian`: a library that the loader finds before Debian's, and that has Debian's behind it for all other names.
 #
-# usage: shared.sh MUSL_TREE OUT      in the tree of build/tree.mjs, beside this folder's files
+# usage: shared.sh MUSL_TREE OUT      in the tree of build/tree.mjs, beside this folder's files, with build/arithmetic.sh in /build
 # needs: a tree with musl.patch applied
-set -eu
+set -euo pipefail
 
+source /build/arithmetic.sh
 tree=$1 out=$2
 here=$(dirname "$(realpath "$0")")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-"$here/objects.sh" "$tree" "$work/musl" gcc -fPIC -fvisibility=hidden
+"$here/objects.sh" "$tree" "$work/musl" gcc $arithmetic -fPIC -fvisibility=hidden
 cd "$work"
 
 # musl's names are out of the way of those that wrappers.c gives to others
@@ -49,6 +50,6 @@ C
 echo 'GLIBC_2.0 { global: signgam; local: *; }; GLIBC_2.23 { global: __signgam; } GLIBC_2.0;' > behind.map
 gcc -shared -nostdlib -Wl,-soname,/lib/i386-linux-gnu/libm.so.6 -Wl,--version-script=behind.map -o behind.so behind.c
 
-gcc -shared -fPIC -O2 -std=gnu11 -Wall -Wextra -Werror -march=i686 -msse2 -mfpmath=sse -frounding-math -fexcess-precision=standard -ffreestanding -fno-builtin \
+gcc -shared -fPIC -O2 -std=gnu11 -Wall -Wextra -Werror $arithmetic -frounding-math -fexcess-precision=standard -ffreestanding -fno-builtin \
   -fvisibility=default -Wl,-soname,libm.so.6 -Wl,--version-script=versions.map -Wl,-Bsymbolic -Wl,-z,now -Wl,--gc-sections -Wl,--no-as-needed \
   -s -o "$out" library.c all.o behind.so

@@ -55,7 +55,7 @@ configure() {
 }
 
 # --- libm, into each program and extension that uses it, and seen by no other
-libm/objects.sh musl musl-objects gcc -fPIC -fvisibility=hidden
+libm/objects.sh musl musl-objects gcc $arithmetic -fPIC -fvisibility=hidden
 rm -f libm.a
 ar rcD libm.a musl-objects/*.lo
 
