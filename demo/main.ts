@@ -119,7 +119,7 @@ async function create(): Promise<void> {
       ...(name.value && { name: name.value }),
     });
     name.value = "";
-    say(`${nameOf(made.info)} runs, after ${Math.round(performance.now() - begun)} ms`);
+    say(`${nameOf(made.info)} started in ${Math.round(performance.now() - begun)} ms`);
     await choose(made.id);
   } finally {
     progress.hide();

@@ -1,5 +1,5 @@
 /**
- * `npm start`: makes a box on this machine, runs a few commands in it, then serves a page that does the same in the browser.
+ * `npm start`: makes a box on this machine, runs a few commands in it, then serves a page in which you create boxes.
  * With --once it ends after the first part.
  */
 import { once } from "node:events";
@@ -31,7 +31,7 @@ if (!onlyOnce) {
     console.error(`cannot serve the page on port ${wantedPort} (${error.code}): try --port N`);
     process.exit(1);
   });
-  console.log(`The same in a browser: http://127.0.0.1:${server.address().port}/demo/`);
+  console.log(`Boxes in a browser: http://127.0.0.1:${server.address().port}/demo/`);
   console.log("Ctrl-C ends it.");
 }
 

@@ -10,8 +10,8 @@ export const USAGE = `Usage: boxrun run [OPTIONS] IMAGE -- COMMAND [ARGUMENT...]
   images   list the images
 
 Options of run:
-  --memory MB           memory of the box in MiB (default 1024; 256 and 1024 start fastest)
-  --disk GB             size of the disk in GiB (default 8)
+  --memory MIB          memory of the box in MiB (default 1024; 256 and 1024 start fastest)
+  --disk GIB            size of the disk in GiB (default 8)
   -e, --env NAME=VALUE  set an environment variable; can be repeated
   -w, --workdir DIR     working directory of COMMAND (default /root)
   --timeout MS          end COMMAND after this many milliseconds
@@ -26,13 +26,14 @@ executed, 127 COMMAND was not found.
 Options of serve:
   --host HOST           address to listen on (default $BOXRUN_HOST, else 127.0.0.1)
   --port PORT           port to listen on, 0 for a free one (default $BOXRUN_PORT, else 9090)
-  --socket PATH         Unix socket to listen on (default $BOXRUN_SOCKET)
+  --socket PATH         Unix socket to listen on (default $BOXRUN_SOCKET); its folder is created
   --token TOKEN         token that clients must send (default $BOXRUN_TOKEN)
-  --state DIR           directory that keeps the boxes
+  --state DIR           directory that keeps the boxes (default $BOXRUN_STATE_DIR/local, else
+                        ~/.local/share/boxrun)
   --allow-origin ORIGIN let web pages of ORIGIN (https://example.com) use the server; can be repeated
 
 serve ends on Ctrl-C. It stops the boxes and keeps their disks.
 
-  -h, --help            print this text
+  -h, --help            print this help
   --version             print the version of boxrun
 `;

@@ -1,5 +1,6 @@
 import { BoxRunError, invalid, isBoxRunError, unsupported } from "../backend/errors.js";
 import { untilAborted } from "../util/abort.js";
+import { makeFolders } from "../util/make-folders.js";
 import { pause } from "../util/timer.js";
 import { isWellFormed } from "../util/well-formed.js";
 
@@ -11,7 +12,7 @@ interface NodeFiles {
   lstat(path: string): Promise<Stat>;
   readlink(path: string): Promise<string>;
   realpath(path: string): Promise<string>;
-  mkdir(path: string, options: { recursive: true }): Promise<unknown>;
+  mkdir(path: string, options: { mode?: number }): Promise<unknown>;
   rename(from: string, to: string): Promise<void>;
   rm(path: string, options: { force: boolean }): Promise<void>;
 }
@@ -134,7 +135,7 @@ async function save(path: string, source: Source, { newMode, signal }: SaveOptio
   if (found && (!found.isFile() || OF_SYSTEM.test(paths.resolve(path))))
     return writeInto(files, path, source, signal);
   const target = found ? await files.realpath(path) : await leadsTo(files, paths, path);
-  if (!found) await files.mkdir(paths.dirname(target), { recursive: true });
+  if (!found) await makeFolders(paths.dirname(target), files, paths.dirname);
   const mode = found ? 0o600 : (await newMode()) & 0o777;
   // The name does not contain that of the target, which may be as long as names can be.
   const partial = `${paths.dirname(target)}/.boxrun-${crypto.randomUUID()}.part`;

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
@@ -18,7 +18,12 @@ let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "boxrun-serve-"));
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+/** Servers that run, which a test that fails would leave behind. */
+const running = new Set<ChildProcess>();
+afterAll(() => {
+  for (const child of running) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true });
+});
 
 /** Starts `boxrun serve`; `line` is what it prints first, on either output. */
 async function start(...args: string[]) {
@@ -29,7 +34,13 @@ async function startWith(env: Record<string, string>, ...args: string[]) {
   const child = spawn(process.execPath, [CLI, "serve", "--state", join(folder, "state"), ...args], {
     env: { ...process.env, ...env },
   });
-  const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+  running.add(child);
+  const ended = new Promise<number | null>((resolve) =>
+    child.once("exit", (code) => {
+      running.delete(child);
+      resolve(code);
+    }),
+  );
   const line = await new Promise<string>((resolve) => {
     for (const output of [child.stdout, child.stderr]) {
       output.setEncoding("utf8").once("data", (text: string) => resolve(text));
@@ -317,6 +328,7 @@ describe("boxrun serve", () => {
       [["--socket", folder], /not a socket.*RUNTIME_ERROR\]/],
       [["--socket", join(folder, "x".repeat(200))], /at most \d+ bytes.*VALIDATION_ERROR\]/],
       [["--socket", join(file, "s")], /cannot listen.*RUNTIME_ERROR\]/],
+      [["--socket", "/proc/x/s"], /cannot listen.*RUNTIME_ERROR\]/],
     ] as const;
     for (const [args, why] of refusals) {
       const refused = await start(...args);

@@ -139,6 +139,7 @@ describe("a download to a path", () => {
 
   it("refuses a directory, and a socket", async () => {
     expect((await failure(box.download("/f", folder))).message).toMatch(/is a directory/);
+    expect((await failure(box.download("/f", "/proc/no-folder/x"))).message).toMatch(/ENOENT/);
     const server = createServer().listen(at("socket"));
     await once(server, "listening");
     const error = await failure(box.download("/f", at("socket")));

@@ -1,8 +1,9 @@
-import { access, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
+import { makeFolders } from "../../util/make-folders.js";
 import type { AssetSource } from "./asset-source.js";
 import { type AssetCache, webAssetSource } from "./asset-source-web.js";
 
@@ -44,7 +45,7 @@ function folderCache(folder: string): AssetCache {
     has: (file) => exists(file).catch(() => false),
     put: async (file, bytes) => {
       const draft = `${path(file)}.${crypto.randomUUID()}`;
-      await mkdir(dirname(draft), { recursive: true });
+      await makeFolders(dirname(draft), { mkdir, stat }, dirname);
       await writeFile(draft, bytes);
       await rename(draft, path(file));
     },

@@ -105,7 +105,10 @@ export function startFailure(
 ): { exitCode: number; stderr: string; hint: string | null } | BoxRunError {
   const why = describeErrno(failure.errno);
   if (failure.stage === STAGES.cwd)
-    return invalid(`workdir ${workdir}: ${why}`, "create it in the box first");
+    return invalid(
+      `workdir ${workdir}: ${why}`,
+      failure.errno === ENOENT ? "create it in the box first" : undefined,
+    );
   if (failure.stage === STAGES.exec) {
     return {
       exitCode: failure.errno === ENOENT ? 127 : 126,

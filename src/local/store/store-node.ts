@@ -1,10 +1,11 @@
 import { watch as watchFolder } from "node:fs";
 import { appendFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { BoxRunError } from "../../backend/errors.js";
 import { OWN_BOX_ID } from "../../util/ids.js";
+import { makeFolders } from "../../util/make-folders.js";
 import type { BoxStore, LockOwner, Release } from "./box-store.js";
 import { fileSystemError } from "./failures-node.js";
 import { flushFolder, writeFlushed } from "./flush-node.js";
@@ -20,7 +21,8 @@ const NEW = ".new-";
 const REMOVED = ".removed-";
 const DRAFT_AGE_MS = 60_000;
 /** Options of folders that only their owner may read: environments and outputs of commands may hold secrets. */
-const PRIVATE = { recursive: true, mode: 0o700 } as const;
+const PRIVATE = { mode: 0o700 };
+const makePrivate = (folder: string) => makeFolders(folder, { mkdir, stat }, dirname, PRIVATE);
 /** Time for other processes to finish with names, which takes milliseconds. Beyond it, a process hangs. */
 const EXCLUSIVE_DEADLINE_MS = 10_000;
 const EXCLUSIVE_RETRY_MS = 5;
@@ -63,7 +65,7 @@ class FolderStore implements BoxStore {
     return guarded(async () => {
       // Created under another name and then moved, so that nobody ever sees a box without its record and its lock.
       const draft = join(this.boxes, `${NEW}${id}`);
-      await mkdir(draft, PRIVATE);
+      await makePrivate(draft);
       let path = draft;
       let release: ((folder: string) => Promise<void>) | undefined;
       try {
@@ -107,7 +109,7 @@ class FolderStore implements BoxStore {
       timer ??= setInterval(onChange, BLIND_WATCH_MS);
     };
     try {
-      await mkdir(this.changes, PRIVATE);
+      await makePrivate(this.changes);
       const watcher = watchFolder(this.changes, onChange).on("error", watchBlindly);
       return () => {
         watcher.close();
@@ -123,7 +125,7 @@ class FolderStore implements BoxStore {
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     return guarded(async () => {
       const names = join(this.root, "names");
-      await mkdir(names, PRIVATE);
+      await makePrivate(names);
       const deadline = Date.now() + EXCLUSIVE_DEADLINE_MS;
       for (;;) {
         const release = await takeLock(names);
@@ -214,7 +216,7 @@ class FolderStore implements BoxStore {
     try {
       await writeFile(last, id).catch(async (error) => {
         if (error.code !== "ENOENT") throw error;
-        await mkdir(this.changes, PRIVATE);
+        await makePrivate(this.changes);
         await writeFile(last, id);
       });
     } catch {

@@ -1,4 +1,5 @@
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync } from "node:fs";
+import { mkdir, stat } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname } from "node:path";
@@ -6,6 +7,7 @@ import { finished } from "node:stream/promises";
 import { getRequestListener } from "@hono/node-server";
 import type { Backend } from "../../backend/backend.js";
 import { BoxRunError, invalid, isBoxRunError } from "../../backend/errors.js";
+import { makeFolders } from "../../util/make-folders.js";
 import { createHandler } from "../handler.js";
 import { type HandlerOptions, requireBackend, settingsOf } from "../options.js";
 import type { RunningServer, ServeOptions } from "../serve-types.js";
@@ -59,7 +61,7 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
       const listener = makeServer(backend, open, headersTimeoutMs);
       const { server } = listener;
       servers.push(listener);
-      mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
+      await makeFolders(dirname(socketPath), { mkdir, stat }, dirname, { mode: 0o700 });
       // The umask belongs to the whole process, and others may create files while this waits. The socket exists before `listen` returns.
       const before = process.umask(0o177);
       const listening = listen(server, { path: socketPath }, socketPath);
