@@ -1,4 +1,4 @@
-import { chmodSync } from "node:fs";
+import { chmodSync, existsSync } from "node:fs";
 import { mkdir, stat } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -61,7 +61,8 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
       const listener = makeServer(backend, open, headersTimeoutMs);
       const { server } = listener;
       servers.push(listener);
-      await makeFolders(dirname(socketPath), { mkdir, stat }, dirname, { mode: 0o700 });
+      const folder = dirname(socketPath);
+      if (!existsSync(folder)) await makeFolders(folder, { mkdir, stat }, dirname, { mode: 0o700 });
       // The umask belongs to the whole process, and others may create files while this waits. The socket exists before `listen` returns.
       const before = process.umask(0o177);
       const listening = listen(server, { path: socketPath }, socketPath);
