@@ -80,7 +80,13 @@ export async function mayLive(folder: string, owner: Partial<Owner>): Promise<bo
   }
   // A boot id identifies a machine, which may have been renamed. Process numbers of another container mean nothing here.
   if (theirs.namespace !== ours.namespace) return (await knock(folder, owner)) !== "refused";
-  if (typeof owner.pid !== "number" || (await startOf(owner.pid)) !== owner.started) return false;
+  if (typeof owner.pid !== "number") return false;
+  const started = await startOf(owner.pid);
+  if (
+    started === undefined ||
+    (started !== UNKNOWN && owner.started !== UNKNOWN && started !== owner.started)
+  )
+    return false;
   // A process may outlive the thread that was the owner. Node removes the sockets of such a thread, unless their folder has another name by then.
   const heard = await knock(folder, owner);
   return heard !== "refused" && heard !== "missing";
@@ -109,7 +115,7 @@ async function identify() {
   ]);
   const where = `${machine}/${boot}/${namespace}`;
   const command = [basename(process.execPath), process.argv[1]].filter(Boolean).join(" ");
-  return { pid: process.pid, command, started: started ?? "", where, host: hostname() };
+  return { pid: process.pid, command, started: started ?? UNKNOWN, where, host: hostname() };
 }
 
 function placeOf(where: unknown) {
@@ -129,23 +135,36 @@ async function machineName(): Promise<string> {
   return /"IOPlatformUUID" = "([^"/]+)"/.exec(text)?.[1] ?? hostname();
 }
 
-/** Returns the start time of a process; undefined when there is none. */
+/** Start time of a process that exists, or may exist, but cannot be looked at: where too many files are open, say. */
+const UNKNOWN = "";
+
+/** Returns the start time of a process, or {@link UNKNOWN}; undefined when there is no such process. */
 async function startOf(pid: number): Promise<string | undefined> {
   if (process.platform === "linux") {
-    const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+    let stat: string;
+    try {
+      stat = await readFile(`/proc/${pid}/stat`, "utf8");
+    } catch (error) {
+      return isOneOf(error, ["ENOENT", "ESRCH"]) ? undefined : UNKNOWN;
+    }
     // The second field is a name in parentheses that may itself contain spaces and parentheses; the start is field 22.
-    const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     // A dead process that its parent has not waited for is still listed.
-    return fields?.[0] === "Z" ? undefined : fields?.[19];
+    return fields[0] === "Z" ? undefined : (fields[19] ?? UNKNOWN);
   }
-  if (process.platform !== "win32")
-    return (await outputOf("ps", "-o", "lstart=", "-p", String(pid))) || undefined;
   try {
+    if (process.platform !== "win32")
+      return (await execute("ps", ["-o", "lstart=", "-p", String(pid)])).stdout.trim() || undefined;
     process.kill(pid, 0);
-    return "";
+    return UNKNOWN;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM" ? "" : undefined;
+    // ps exits with 1 when there is no such process.
+    return isOneOf(error, ["ESRCH", 1]) ? undefined : UNKNOWN;
   }
+}
+
+function isOneOf(error: unknown, codes: readonly (string | number)[]): boolean {
+  return codes.includes((error as { code: string | number }).code);
 }
 
 /** Returns the output of a command; empty if it fails. */
