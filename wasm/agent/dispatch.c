@@ -22,7 +22,7 @@ static bool start_command(const struct frame *frame)
 {
     enum phase phase = lifecycle_phase();
     /*
-     * What runs before SETUP warms the page cache for a boot image, at first in the base image alone. It must not be
+     * Commands before SETUP warm the page cache for a boot image, at first in the base image alone. It must not be
      * charged to the box, so it is not in the box's control group.
      */
     const char *root = in_guest && phase == IN_BASE ? "/base" : NULL;

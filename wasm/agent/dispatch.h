@@ -1,4 +1,4 @@
-/* What each frame of the host does: checks whether it may come now, and passes it on. */
+/* Handlers of the host's frames: each checks whether its frame may come now, and passes it on. */
 #ifndef BOXRUN_DISPATCH_H
 #define BOXRUN_DISPATCH_H
 

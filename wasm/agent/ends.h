@@ -6,7 +6,7 @@
 
 #include "streams.h"
 
-/* What a reaping found: living children, no children at all, or more zombies than one turn takes. */
+/* Result of a reaping: living children, no children at all, or more zombies than one turn takes. */
 enum reaped { CHILDREN_LEFT, NO_CHILDREN, MORE_TO_REAP };
 
 /* Signals the command's process group, while its number is certainly its own. KILL goes to the whole session. */

@@ -22,7 +22,7 @@
 #define PAGE_STRINGS (PAGE / sizeof(char *))
 /* Room for a list and the NULL that ends it, in whole pages. */
 #define LIST_STRINGS ((MAX_ARGS + 1 + PAGE_STRINGS - 1) / PAGE_STRINGS * PAGE_STRINGS)
-/* What is kept of a list's memory once its command has started. */
+/* Bytes of a list's memory that are kept once its command has started. */
 #define KEPT_STRINGS (4 * PAGE_STRINGS)
 
 /* One set for all commands: the agent waits until its child has executed the program. */

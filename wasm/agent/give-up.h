@@ -1,4 +1,4 @@
-/* What an agent does that cannot serve: PID 1 must not end, and must still reap orphans. */
+/* Last state of an agent that cannot serve: PID 1 must not end, and must still reap orphans. */
 #ifndef BOXRUN_GIVE_UP_H
 #define BOXRUN_GIVE_UP_H
 

@@ -8,7 +8,7 @@
 
 /* The agent's ends of the pipes of ended commands, whose background processes may still print. */
 #define MAX_DISCARDED 64
-/* The main loop has 3 descriptors, and a stream at most 3: a command's stdin, stdout and stderr. */
+/* The main loop has 3 descriptors open, and a stream at most 3, polled or not: a command's stdin, stdout and stderr. */
 #define MAX_POLLS (3 + 3 * MAX_STREAMS + MAX_DISCARDED)
 
 extern struct pollfd polls[MAX_POLLS];

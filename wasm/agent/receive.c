@@ -17,7 +17,7 @@
 #define RX_CHUNK 65536u
 /* One buffer of the port's driver. A read that returns less has emptied the port. */
 #define PORT_READ 4096
-/* What is kept of the buffer's memory while the buffer is empty: more than any frame but a long EXEC takes. */
+/* Bytes of the buffer's memory that are kept while the buffer is empty: more than any frame but a long EXEC takes. */
 #define RX_KEPT (4 * RX_CHUNK)
 
 static _Alignas(PAGE) uint8_t rx[(FRAME_HEADER + MAX_PAYLOAD + RX_CHUNK + PAGE - 1) / PAGE * PAGE];

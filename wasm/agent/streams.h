@@ -10,7 +10,7 @@
 
 enum kind { COMMAND, PUT, GET, LIST };
 
-/* What the next pass over all processes does with those of a command's session: see sessions.h. */
+/* Action of the next pass over all processes on those of a command's session: see sessions.h. */
 enum sweep { NO_SWEEP, SWEEP_LOOK, SWEEP_TERM, SWEEP_KILL };
 
 /* The agent's end of one of a command's pipes. */

@@ -1,4 +1,4 @@
-/* What PUT, GET and LIST have in common: their end. */
+/* End of a transfer, which PUT, GET and LIST have in common. */
 #ifndef BOXRUN_TRANSFERS_H
 #define BOXRUN_TRANSFERS_H
 
