@@ -10,9 +10,7 @@ const SLASH = 47;
 export function requireAbsolute(path: string, name = "path"): void {
   if (typeof path !== "string") throw invalid(`${name} must be a string, got ${typeof path}`);
   const fault = pathFault(path);
-  if (!fault) return;
-  const hint = /pair/.test(fault) ? "box.files takes names as bytes" : undefined;
-  throw invalid(`${name} ${fault}, got ${JSON.stringify(path)}`, hint);
+  if (fault) throw invalid(`${name} ${fault}, got ${JSON.stringify(path)}`);
 }
 
 /** Returns a path as bytes, without slashes at its end. @throws {BoxRunError} VALIDATION_ERROR when it is not an absolute path */

@@ -1,69 +1,23 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { BoxRunClient } from "boxrun";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createViteServer } from "vitest/node";
 import { ROOT } from "../root.js";
+import { ServeProcesses } from "./serve-processes.js";
 
 const GUIDE = join(ROOT, "docs/guide/servers.md");
-const CLI = join(ROOT, "dist/node/cli.js");
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "boxrun-serve-"));
-});
-/** Servers that run, which a test that fails would leave behind. */
-const running = new Set<ChildProcess>();
-afterAll(() => {
-  for (const child of running) child.kill("SIGKILL");
-  rmSync(folder, { recursive: true, force: true });
-});
-
-/** Starts `boxrun serve`; `line` is what it prints first, on either output. */
-async function start(...args: string[]) {
-  return startWith({}, ...args);
-}
-
-async function startWith(env: Record<string, string>, ...args: string[]) {
-  const child = spawn(process.execPath, [CLI, "serve", "--state", join(folder, "state"), ...args], {
-    env: { ...process.env, ...env },
-  });
-  running.add(child);
-  const ended = new Promise<number | null>((resolve) =>
-    child.once("exit", (code) => {
-      running.delete(child);
-      resolve(code);
-    }),
-  );
-  const line = await new Promise<string>((resolve) => {
-    for (const output of [child.stdout, child.stderr]) {
-      output.setEncoding("utf8").once("data", (text: string) => resolve(text));
-    }
-  });
-  const stop = () => {
-    child.kill("SIGTERM");
-    return ended;
-  };
-  return { child, ended, line, url: line.trim().split(" ").at(-1)!, stop };
-}
-
-/** Another command than serve, to its end; boxes of its own would be in a folder of their own. */
-async function boxrun(env: Record<string, string>, ...args: string[]) {
-  const own = { BOXRUN_STATE_DIR: join(folder, "own"), BOXRUN_SOCKET: "", BOXRUN_HOST: "" };
-  const child = spawn(process.execPath, [CLI, ...args], {
-    env: { ...process.env, ...own, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const ended = once(child, "close");
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  return { code: (await ended)[0], stdout, stderr };
-}
+const processes = new ServeProcesses();
+const { folder } = processes;
+const start = (...args: string[]) => processes.start({}, ...args);
+const boxrun = (env: Record<string, string>, ...args: string[]) => processes.boxrun(env, ...args);
+afterAll(() => processes.end());
 
 /** One request with headers that `fetch` does not let through. */
 function ask(
@@ -340,7 +294,7 @@ describe("boxrun serve", () => {
   });
 
   it("says in one line that $BOXRUN_PORT is not a port", async () => {
-    const refused = await startWith({ BOXRUN_PORT: "http" });
+    const refused = await processes.start({ BOXRUN_PORT: "http" });
     expect(refused.line).toMatch(/^boxrun: BOXRUN_PORT must be an integer from 0 to 65535, got http\n/);
     expect(await refused.ended).toBe(2);
   });

@@ -17,16 +17,8 @@ const sent = (body: unknown): unknown => JSON.parse(JSON.stringify(body));
 
 const BOX: BoxInfo = {
   id: "box_0123456789ab",
-  name: null,
+  ...boxSpecSchema.parse({ image: "tiny" }),
   status: "configured",
-  image: "tiny",
-  cpu: 2,
-  memoryMb: 1024,
-  diskSizeGb: 8,
-  network: false,
-  workdir: "/root",
-  env: null,
-  volumes: null,
   errorCode: null,
   errorMessage: null,
   createdAt: TIME,

@@ -209,27 +209,27 @@ export function execCases(context: Context): void {
       expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
       return error.message;
     };
-    expect(await message(["echo", "fine", "x".repeat(131_072)])).toMatch(
-      /cmd\[2\] .*131071 bytes.*131072.* 1 /,
+    expect(await message(["echo", "fine", "x".repeat(131_072)])).toContain(
+      "cmd[2] must be at most 131071 bytes (128 KiB with the terminating null), got 131072, 1 too many",
     );
     expect(await message(["true"], { LONG: "ü".repeat(65_536) })).toMatch(
-      /"LONG" .*131071 bytes.*131077.* 6 /,
+      /"LONG" must be at most 131071 bytes .*, got 131077, 6 too many/,
     );
     expect(await message(["echo", ...Array<string>(21).fill("x".repeat(100_000))])).toMatch(
-      /command and its environment .*2093056 bytes.*2100\d\d\d.* 7\d\d\d /,
+      /command and its environment together must be at most 2093056 bytes .*, got 2100\d\d\d, 7\d\d\d too many/,
     );
-    expect(await message(["true"], { A: "b\0" })).toMatch(/^env\.A /);
+    expect(await message(["true"], { A: "b\0" })).toContain("env.A must not contain null");
     expect((await context.box.exec(["echo", "fine"])).stdout).toBe("fine\n");
   });
 
   it("says in words of the API what is wrong with a path", async () => {
     const path = `/${"x".repeat(5000)}`;
     expect((await failure(context.box.exec(["pwd"], { workdir: path }))).message).toMatch(
-      /workdir .*4095 bytes.*5001/,
+      /workdir must be from 0 to 4095 bytes, got 5001/,
     );
     const error = await failure(context.client.create(context.target.image, { workdir: path }));
     expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
-    expect(error.message).toMatch(/workdir .*4095 bytes.*5001/);
+    expect(error.message).toMatch(/workdir must be at most 4095 bytes, got 5001/);
   });
 
   it("gives both outputs as one, in the order they were printed, when it is asked to", async () => {
