@@ -113,7 +113,7 @@ export default defineConfig([
   {
     ...shared,
     platform: "browser",
-    outDir: "dist/demo",
+    outDir: "dist/site",
     entry: {
       main: "demo/main.ts",
       worker: "demo/worker.ts",

@@ -273,18 +273,8 @@ followOthers().catch(showError);
 // Without one the page still works, but not after a reload without a network.
 if ("serviceWorker" in navigator) {
   navigator.serviceWorker
-    .register("/dist/demo/worker.js", { scope: "/" })
+    .register("worker.js")
     .then(() => navigator.serviceWorker.ready)
-    .then(({ active }) => {
-      const loaded = performance.getEntriesByType("resource").map(({ name }) => new URL(name));
-      const own = loaded.filter(
-        (url) => url.origin === location.origin && !url.pathname.startsWith("/dist/assets/"),
-      );
-      active?.postMessage([
-        location.pathname,
-        ...own.map(({ pathname }) => pathname),
-        "/dist/browser/machine-worker.js",
-      ]);
-    })
+    .then(({ active }) => active?.postMessage("loaded"))
     .catch((error) => console.info(`no reload without a network: ${error.message}`));
 }

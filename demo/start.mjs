@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { BoxRunClient } from "boxrun";
 import { COMMANDS } from "./commands.mjs";
-import { serveFolder } from "./static-server.mjs";
+import { SITE, serveFolder } from "./static-server.mjs";
 
 const { port: wantedPort, once: onlyOnce } = readArguments(process.argv.slice(2));
 
@@ -25,13 +25,13 @@ for (const cmd of COMMANDS) {
 await client.close();
 
 if (!onlyOnce) {
-  const server = serveFolder(new URL("..", import.meta.url));
+  const server = serveFolder(new URL("..", import.meta.url), SITE);
   server.listen(wantedPort, "127.0.0.1");
   await once(server, "listening").catch((error) => {
     console.error(`cannot serve the page on port ${wantedPort} (${error.code}): try --port N`);
     process.exit(1);
   });
-  console.log(`Boxes in a browser: http://127.0.0.1:${server.address().port}/demo/`);
+  console.log(`Boxes in a browser: http://127.0.0.1:${server.address().port}/`);
   console.log("Ctrl-C ends it.");
 }
 

@@ -11,32 +11,34 @@ const TYPES = {
   ".json": "application/json",
   ".svg": "image/svg+xml",
 };
-/** What the demo page needs of this project; nothing else is served. */
-const DEMO = ["/demo/", "/dist/browser/", "/dist/demo/", "/dist/assets/"];
+/** The demo page as `boxrun site` lays it out: where each of its folders is in this project. Nothing else is served. */
+export const SITE = { "/": "dist/site/", "/browser/": "dist/browser/", "/assets/": "dist/assets/" };
 /** Assets carry their hash in their name: they never change. */
 const FOR_EVER = "public, max-age=31536000, immutable";
 
 /**
  * A server of static files, for the demo, the bench and the tests: text compressed, as any host does it. The caller makes it listen, and closes it.
  * @param {URL} root a file: URL that ends in "/"
- * @param {string[]} served beginnings of the paths that are served
+ * @param {Record<string, string>} folders the folders that are served, below `root`, by the beginnings of their paths; all of them end in "/"
  */
-export function serveFolder(root, served = DEMO) {
+export function serveFolder(root, folders) {
+  // The longest beginning that fits is meant.
+  const beginnings = Object.keys(folders).sort((a, b) => b.length - a.length);
   const server = createServer(async (request, response) => {
-    // "//" is a path, and no URL: what is thrown here would end the process.
-    const { pathname } = new URL(`http://localhost${request.url?.startsWith("/") ? request.url : "/"}`);
-    if (pathname === "/") return response.writeHead(302, { location: "/demo/" }).end();
+    // What is no path would throw here, and end the process.
+    const { pathname } = new URL(
+      `http://localhost${/^\/(?!\/)/.test(request.url ?? "") ? request.url : "/404"}`,
+    );
     const path = pathname.endsWith("/") ? `${pathname}index.html` : pathname;
-    const known =
-      served.some((prefix) => path.startsWith(prefix)) && /^(GET|HEAD)$/.test(request.method ?? "");
-    const file = known ? await load(new URL(`.${path}`, root)).catch(() => undefined) : undefined;
+    const beginning = beginnings.find((text) => path.startsWith(text));
+    const known = beginning !== undefined && /^(GET|HEAD)$/.test(request.method ?? "");
+    const place = known && `./${folders[beginning]}${path.slice(beginning.length)}`;
+    const file = place ? await load(new URL(place, root)).catch(() => undefined) : undefined;
     if (!file) return response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
 
     const headers = {
       etag: file.etag,
-      // The worker's script lies below the page that it serves.
-      "service-worker-allowed": "/",
-      "cache-control": path.startsWith("/dist/assets/") && !path.endsWith(".json") ? FOR_EVER : "no-cache",
+      "cache-control": beginning?.endsWith("/assets/") && /\.bin$/.test(path) ? FOR_EVER : "no-cache",
     };
     if (request.headers["if-none-match"] === file.etag) return response.writeHead(304, headers).end();
     const type = TYPES[extname(path)];

@@ -1,9 +1,12 @@
 /**
- * Keeps the page's own files for the times without a network: the network first, what was kept when it is not there. The parts of images are
- * the SDK's to keep.
+ * The page's service worker: it keeps the page's own files for the times without a network. The network comes first; a file that was kept answers when the network
+ * does not. Images are not kept here: the SDK keeps them itself.
  */
-const CACHE = "boxrun-demo";
-const KEPT = /^\/(demo\/|dist\/browser\/|dist\/demo\/|$)/;
+const CACHE = "boxrun-site";
+/** List of the page's files with their hashes, which the build writes. */
+const LIST = "files.json";
+/** Folder of the images, below the page. */
+const ASSETS = "assets/";
 
 const scope = globalThis as unknown as ServiceWorkerScope;
 interface ServiceWorkerScope {
@@ -17,27 +20,39 @@ interface WorkerEvent extends Event {
   respondWith(response: Promise<Response>): void;
 }
 
-scope.addEventListener("install", (event) => event.waitUntil(scope.skipWaiting()));
+/** Address of the page's folder, which ends in "/". */
+const home = new URL("./", location.href).href;
+
+scope.addEventListener("install", (event) => event.waitUntil(keepAll().then(() => scope.skipWaiting())));
 scope.addEventListener("activate", (event) => event.waitUntil(scope.clients.claim()));
+// The page sends a message each time it has loaded, so that a new version of the site is kept as a whole.
+scope.addEventListener("message", (event) => event.waitUntil(keepAll().catch(() => {})));
 scope.addEventListener("fetch", (event) => {
-  const url = new URL(event.request.url);
-  if (event.request.method !== "GET" || url.origin !== location.origin || !KEPT.test(url.pathname)) return;
+  const { url, method } = event.request;
+  if (method !== "GET" || !url.startsWith(home) || url.startsWith(home + ASSETS)) return;
   event.respondWith(answer(event.request));
 });
-// What the page has loaded before this worker was there.
-scope.addEventListener("message", (event) => {
-  const { data } = event as unknown as MessageEvent<string[]>;
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(data)));
-});
+
+/** Fetches every file of the page, unless those that are kept are the same. */
+async function keepAll(): Promise<void> {
+  const cache = await caches.open(CACHE);
+  const list = await fetch(home + LIST, { cache: "no-cache" });
+  if (!list.ok) throw new Error(`${list.url} answered ${list.status}`);
+  const text = await list.clone().text();
+  if ((await (await cache.match(home + LIST))?.text()) === text) return;
+  const files = Object.keys(JSON.parse(text) as Record<string, string>);
+  await cache.addAll(files.map((file) => new Request(home + file, { cache: "no-cache" })));
+  // Last, since it stands for all of them.
+  await cache.put(home + LIST, list);
+  const wanted = new Set([LIST, ...files].map((file) => home + file));
+  for (const request of await cache.keys()) if (!wanted.has(request.url)) await cache.delete(request);
+}
 
 async function answer(request: Request): Promise<Response> {
-  const cache = await caches.open(CACHE);
   try {
-    const response = await fetch(request);
-    if (response.ok) await cache.put(request, response.clone());
-    return response;
+    return await fetch(request);
   } catch (error) {
-    const kept = await cache.match(request);
+    const kept = await (await caches.open(CACHE)).match(request, { ignoreSearch: true });
     if (kept) return kept;
     throw error;
   }

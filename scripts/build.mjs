@@ -1,5 +1,5 @@
 /**
- * Builds the package: bundles into dist/node and dist/browser, declarations into dist/types, then the assets that boxes are made of into dist/assets.
+ * Builds the package: bundles into dist/node and dist/browser, declarations into dist/types, the demo page into dist/site, then the assets that boxes are made of into dist/assets.
  * The boot images among them are made by running the emulator, so they take some seconds; they are made again only when something
  * they depend on has changed.
  */
@@ -7,6 +7,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { buildAssets } from "./assets.mjs";
+import { buildSite } from "./site.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -16,7 +17,7 @@ if (!existsSync(`${root}node_modules`)) {
 }
 const started = Date.now();
 console.log("building, which takes a minute or two the first time ...");
-for (const folder of ["node", "browser", "demo"])
+for (const folder of ["node", "browser", "site"])
   rmSync(`${root}dist/${folder}`, { recursive: true, force: true });
 execFileSync(process.execPath, [`${root}node_modules/tsup/dist/cli-default.js`, "--silent"], {
   cwd: root,
@@ -26,5 +27,6 @@ execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, "-b", 
   cwd: root,
   stdio: "inherit",
 });
+await buildSite(root);
 await buildAssets(root);
 console.log(`built in ${((Date.now() - started) / 1000).toFixed(1)} s`);

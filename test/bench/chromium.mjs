@@ -11,7 +11,12 @@ import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
  * @param {URL} root the folder that is served
  */
 export async function openChromium(root) {
-  const server = serveFolder(root, ["/test/bench/", "/dist/browser/", "/dist/assets/", "/node_modules/v86/"]);
+  const server = serveFolder(root, {
+    "/test/bench/": "test/bench/",
+    "/dist/browser/": "dist/browser/",
+    "/dist/assets/": "dist/assets/",
+    "/node_modules/v86/": "node_modules/v86/",
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${server.address().port}/test/bench/page.html`;

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { COMMANDS } from "../../demo/commands.mjs";
-import { serveFolder } from "../../demo/static-server.mjs";
+import { SITE, serveFolder } from "../../demo/static-server.mjs";
 import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
 import { ROOT } from "../root.js";
 
@@ -39,7 +39,7 @@ it("npm start says in one line that its port is taken", async () => {
 });
 
 it("the demo's server goes on when it is asked for what is no address", async () => {
-  const server = serveFolder(new URL(`file://${ROOT}/`)).listen(0, "127.0.0.1");
+  const server = serveFolder(new URL(`file://${ROOT}/`), SITE).listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   for (const path of ["//", "//[", "*"]) {
@@ -50,7 +50,7 @@ it("the demo's server goes on when it is asked for what is no address", async ()
 });
 
 describe("the demo page", () => {
-  const server = serveFolder(new URL(`file://${ROOT}/`));
+  const server = serveFolder(new URL(`file://${ROOT}/`), SITE);
   let browser: Browser;
   let context: BrowserContext;
   let page: Page;

@@ -47,11 +47,11 @@ export class BrowserProfile {
   ) {}
 
   static async create(...args: string[]): Promise<BrowserProfile> {
-    const files = serveFolder(pathToFileURL(join(ROOT, "/")), [
-      "/test/pages/",
-      "/dist/browser/",
-      "/dist/assets/",
-    ]);
+    const files = serveFolder(pathToFileURL(join(ROOT, "/")), {
+      "/test/pages/": "test/pages/",
+      "/dist/browser/": "dist/browser/",
+      "/dist/assets/": "dist/assets/",
+    });
     const [answer] = files.listeners("request") as ((
       request: IncomingMessage,
       response: ServerResponse,

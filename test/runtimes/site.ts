@@ -6,13 +6,11 @@ import { pathToFileURL } from "node:url";
 import { serveFolder } from "../../demo/static-server.mjs";
 import { passOn, passOnUpgrade } from "../testing/contract/pass-on.js";
 
-const SERVED = [
-  "/page.html",
-  "/in-page.js",
-  "/kept.js",
-  "/node_modules/boxrun/dist/browser/",
-  "/node_modules/boxrun/dist/assets/",
-];
+const FOLDERS = {
+  "/": "./",
+  "/node_modules/boxrun/dist/browser/": "node_modules/boxrun/dist/browser/",
+  "/node_modules/boxrun/dist/assets/": "node_modules/boxrun/dist/assets/",
+};
 
 /** Takes reports; and is the site of the page that makes them, with the server's API at its own origin. */
 export async function openSite<Report>(options: {
@@ -24,7 +22,7 @@ export async function openSite<Report>(options: {
   take: (report: Report) => void;
 }): Promise<{ url: string; close(): void }> {
   const { project, server, settings, take } = options;
-  const files = serveFolder(pathToFileURL(`${project}/`), SERVED);
+  const files = serveFolder(pathToFileURL(`${project}/`), FOLDERS);
   const site = createServer(async (request, response) => {
     const { url = "/" } = request;
     if (server && url.startsWith("/v1/")) passOn(server, request, response);
