@@ -4,7 +4,7 @@ import { CHROMIUM_ARGS } from "./scripts/chromium.mjs";
 
 // The contract is run against the built package: what users import is what is tested.
 const built = (host: "node" | "browser") =>
-  ["local", "server", "testing", "index"].map((name) => ({
+  ["local", "remote", "server", "testing", "index"].map((name) => ({
     find: name === "index" ? /^boxrun$/ : `boxrun/${name}`,
     replacement: new URL(`./dist/${host}/${name}.js`, import.meta.url).pathname,
   }));

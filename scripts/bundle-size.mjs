@@ -1,6 +1,7 @@
 /** What bundlers make of the package, for its size. */
 import { builtinModules } from "node:module";
 import { build } from "esbuild";
+import { forPages } from "./for-pages.mjs";
 
 /** Loaded when it is first used, by programs that use it: not part of what every program with a server loads. */
 export const ON_FIRST_USE = [
@@ -30,7 +31,7 @@ export async function bundle(folder, entry, { without = [] } = {}) {
     target: "es2022",
     platform: "browser",
     logLevel: "error",
-    alias: { "boxrun/unix-agent": "./src/remote/socket/unix-agent-browser.ts" },
+    plugins: [forPages],
     external: ["boxrun/local", "node:*", ...builtinModules, ...without.map((file) => `*/${file}.js`)],
   });
   return outputFiles[0].contents;

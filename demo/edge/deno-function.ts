@@ -1,6 +1,6 @@
 /** A function for `deno serve` and Deno Deploy. Its server is named by the environment variables BOXRUN_URL and BOXRUN_TOKEN. */
-import { BoxRunClient } from "boxrun";
-import { runInBox } from "./run-in-box.js";
+import { BoxRunClient } from "boxrun/remote";
+import { runInBox } from "./run-in-box.ts";
 
 declare const Deno: { env: { get(name: string): string | undefined } };
 
@@ -13,7 +13,6 @@ const env = (name: string) => {
 export default {
   async fetch(request: Request): Promise<Response> {
     const client = new BoxRunClient({
-      backend: "remote",
       baseUrl: env("BOXRUN_URL"),
       token: env("BOXRUN_TOKEN"),
     });

@@ -1,4 +1,4 @@
-import { type BoxRunClient, type Execution, isBoxRunError } from "boxrun";
+import { type BoxRunClient, type Execution, isBoxRunError } from "boxrun/remote";
 
 const LIMIT_MS = 60_000;
 /** Some platforms notice that a reader has left only when they write to it. */

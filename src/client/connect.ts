@@ -1,18 +1,10 @@
 import type { Backend } from "../backend/backend.js";
 import { BoxRunError, isBoxRunError } from "../backend/errors.js";
-import { parseBaseUrl } from "../backend/validate.js";
 import type { LocalOptions } from "../local/boxes/options.js";
-import type { RemoteOptions } from "../remote/http/options.js";
 import { isNodeLike } from "../util/runtime.js";
 import type { Connection, Tried } from "./client.js";
 import { ownOrigin, type Place, placesToTry } from "./discovery.js";
-
-/** Options of the client that name its server and how to connect to it. */
-export type ConnectionOptions = Partial<
-  Omit<RemoteOptions, "name" | "backoffMs" | "openSocket" | "onClose">
-> & {
-  socketPath?: string;
-};
+import { type ConnectionOptions, namedServer, openNamed, openServer } from "./open-server.js";
 
 const PROBE_MS = 500;
 const EXPLICIT_PROBE_MS = 5000;
@@ -27,14 +19,14 @@ export async function connect(
     return { backend, kind: "custom", reason: "the backend option is a Backend object", tried: [] };
   }
   if (backend === "local") return openLocal(local, 'the backend option is "local"', []);
-  const explicit = explicitPlace(options);
+  const explicit = namedServer(options);
   if (explicit && backend === "remote") return openNamed(explicit, options);
   const places = explicit ? [explicit] : searched(backend, options);
   const tried: Tried[] = [];
   for (const place of places) {
     try {
       const probeMs = options.timeouts?.probeMs ?? (explicit ? EXPLICIT_PROBE_MS : PROBE_MS);
-      const found = await openRemote(place, options, probeMs);
+      const found = await openServer(place, options, probeMs);
       tried.push({ place: place.name, outcome: "connected" });
       return { backend: found, kind: "remote", reason: `a BoxRun server answers at ${place.name}`, tried };
     } catch (error) {
@@ -69,35 +61,6 @@ function searched(backend: "auto" | "remote", options: ConnectionOptions): Place
   const places = placesToTry();
   // A custom `fetch` cannot reach a socket.
   return options.fetch ? places.filter(({ socketPath }) => socketPath === undefined) : places;
-}
-
-function explicitPlace({ baseUrl, socketPath }: ConnectionOptions): Place | undefined {
-  if (socketPath !== undefined)
-    return { name: `unix:${socketPath}`, baseUrl: "http://localhost", socketPath };
-  if (baseUrl === undefined) return undefined;
-  const { href } = parseBaseUrl(baseUrl);
-  return { name: href.replace(/\/$/, ""), baseUrl: href };
-}
-
-async function openNamed(place: Place, options: ConnectionOptions): Promise<Connection> {
-  const backend = await openRemote(place, options);
-  const reason = `the options name the server at ${place.name}`;
-  return { backend, kind: "remote", reason, tried: [{ place: place.name, outcome: "connected" }] };
-}
-
-async function openRemote(place: Place, options: ConnectionOptions, probeMs?: number): Promise<Backend> {
-  const { socketPath: _, baseUrl: __, ...rest } = options;
-  const { connectRemote } = await import("../remote/index.js");
-  const socket = place.socketPath === undefined ? {} : await openSocket(place.socketPath);
-  return connectRemote(
-    { ...rest, ...socket, baseUrl: place.baseUrl, name: place.name },
-    probeMs === undefined ? {} : { probeMs },
-  );
-}
-
-async function openSocket(path: string) {
-  const { openSocketFetch } = await import("../remote/unix-socket.js");
-  return openSocketFetch(path);
 }
 
 async function openLocal(local: LocalOptions, reason: string, tried: Tried[]): Promise<Connection> {

@@ -39,6 +39,7 @@ export function exampleSnippets(): { place: string; code: string }[] {
     // Other exports of a lower-case name are schemas, named like the fields of results.
     const calls = (name: string) => new RegExp(`(?<![.\\w])${name}\\(`).test(code);
     const imports = [...entryOf]
+      .filter(([name]) => !code.includes(`import { ${name} }`))
       .filter(([name]) => (/^[A-Z]/.test(name) ? uses(name) : calls(name)))
       .map(([name, entry]) => `import { ${name} } from "${entry}";`);
     const given = Object.entries(GIVEN)

@@ -11,7 +11,7 @@ const SRC = join(ROOT, "src");
  */
 const ROWS: string[][] = [
   ["testing.ts"],
-  ["cli", "testing/contract"],
+  ["cli", "remote.ts", "testing/contract"],
   ["testing"],
   ["index.ts", "node.ts"],
   ["client", "server/node"],

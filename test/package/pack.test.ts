@@ -50,6 +50,7 @@ import { type Backend, BoxRunClient, type Execution, type ExecutionWithStdin } f
 import { type RouteName, wireBox } from "boxrun/contract";
 import { createLocalBackend } from "boxrun/local";
 import { serve } from "boxrun/node";
+import { BoxRunClient as RemoteClient, type BoxHandle } from "boxrun/remote";
 import { createHandler } from "boxrun/server";
 import { FakeBackend } from "boxrun/testing";
 
@@ -69,6 +70,14 @@ export const read = wireBox.parse({});
 read.noSuchField;
 // @ts-expect-error: the same of a route.
 export const route: RouteName = "noSuchRoute";
+const edge: BoxRunClient = new RemoteClient({ baseUrl: "http://127.0.0.1:9090", token: async () => "secret" });
+export const edgeBox: BoxHandle = await edge.create("tiny");
+// @ts-expect-error: it does not look for a server.
+export const nowhere = new RemoteClient({ token: "secret" });
+// @ts-expect-error: one or the other.
+export const both = new RemoteClient({ baseUrl: "http://127.0.0.1:9090", socketPath: "/run/boxrun.sock" });
+// @ts-expect-error: it has no local boxes.
+export const local = new RemoteClient({ baseUrl: "http://127.0.0.1:9090", local: {} });
 export const all = [serve, createHandler, FakeBackend];
 `;
 
@@ -153,7 +162,7 @@ describe("the package", () => {
     [{ platform: "browser" }, "browser"],
     [{ platform: "node" }, "node"],
   ] as const)("gives a bundler for %o the build for %s", async (target, folder) => {
-    const entries = ["", "/local", "/server", "/contract", "/testing"];
+    const entries = ["", "/remote", "/local", "/server", "/contract", "/testing"];
     const { metafile } = await build({
       ...(target as object),
       stdin: {
@@ -170,6 +179,23 @@ describe("the package", () => {
     });
     const builds = Object.keys(metafile.inputs).map((file) => /boxrun\/dist\/(\w+)\//.exec(file)?.[1]);
     expect([...new Set(builds.filter(Boolean))]).toEqual([folder]);
+  });
+
+  it("leaves local boxes, and what needs Node, out of an edge function with boxrun/remote", async () => {
+    const { outputFiles } = await build({
+      stdin: { contents: 'export * from "boxrun/remote";', resolveDir: project },
+      conditions: ["workerd", "worker", "browser"],
+      platform: "neutral",
+      bundle: true,
+      write: false,
+      format: "esm",
+      absWorkingDir: project,
+      // An import that is not in the bundle is an error.
+      logLevel: "silent",
+    });
+    const code = outputFiles[0]!.text;
+    expect(code).toContain("/v1/boxes");
+    expect(code).not.toMatch(/createLocalBackend|machine-worker|BOXRUN_SOCKET|O_NONBLOCK|node:/);
   });
 
   it("runs a box from where it is installed, with nothing installed beside it", () => {

@@ -22,6 +22,7 @@ const PLACES = {
   Deno: [npm("@deno/linux-x64-glibc/deno"), npm(".bin/deno")],
   Bun: [npm("@oven/bun-linux-x64/bin/bun"), npm(".bin/bun")],
   workerd: [npm("miniflare/dist/src/index.js")],
+  Wrangler: [npm("wrangler/bin/wrangler.js")],
   Chromium: [
     process.env["BOXRUN_CHROMIUM"] ?? "/usr/bin/chromium",
     "/usr/bin/chromium-browser",
@@ -38,6 +39,7 @@ export const node24 = find("Node 24");
 export const deno = find("Deno");
 export const bun = find("Bun");
 export const workerd = find("workerd");
+export const wrangler = find("Wrangler");
 export const chromium = find("Chromium");
 export const firefox = find("Firefox");
 export const webkit = find("WebKit");
@@ -85,13 +87,19 @@ export function installRuntimes() {
   process.exit(1);
 }
 
-/** True when what npm has put there is what the lock file says. */
+/** True when what npm has put there is what the lock file says, and none is missing that is for this machine. */
 function isInstalled() {
   const read = (/** @type {string} */ path) => JSON.parse(readFileSync(join(folder, path), "utf8")).packages;
   try {
-    const locked = read("package-lock.json");
-    return Object.entries(read("node_modules/.package-lock.json")).every(
-      ([path, { version }]) => locked[path]?.version === version,
+    const { "": ours, ...locked } = read("package-lock.json");
+    const installed = read("node_modules/.package-lock.json");
+    const isThere = (/** @type {string} */ name) => {
+      const path = `node_modules/${name}`;
+      return path in installed || locked[path].os !== undefined;
+    };
+    return (
+      Object.entries(installed).every(([path, { version }]) => locked[path]?.version === version) &&
+      Object.keys(ours.optionalDependencies).every(isThere)
     );
   } catch {
     return false;
