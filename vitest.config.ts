@@ -15,6 +15,20 @@ const SIDE_BY_SIDE = [
   "test/images/debian-{files,image,packages,wheels}.node.test.ts",
 ];
 
+/** Tests of the sources that take many seconds each: the agent's processes, fuzzing, the packed package. */
+const LONG = [
+  "test/{agent,package,robustness}/**/*.test.ts",
+  "test/remote/events/events.test.ts",
+  "test/local/machine/disk-model.test.ts",
+];
+const sources = {
+  alias: {
+    "boxrun/local": new URL("./dist/node/local.js", import.meta.url).pathname,
+    "boxrun/unix-agent": new URL("./src/remote/socket/unix-agent-node.ts", import.meta.url).pathname,
+  },
+};
+const OTHER_HOSTS = ["test/**/*.{node,browser}.test.ts", "test/runtimes"];
+
 /** A cold boot on a loaded machine takes seconds; a hang is still found. */
 const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
 
@@ -25,18 +39,17 @@ export default defineConfig({
     fileParallelism: false,
     projects: [
       {
-        resolve: {
-          alias: {
-            "boxrun/local": new URL("./dist/node/local.js", import.meta.url).pathname,
-            "boxrun/unix-agent": new URL("./src/remote/socket/unix-agent-node.ts", import.meta.url).pathname,
-          },
-        },
+        resolve: sources,
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/**/*.{node,browser}.test.ts", "test/runtimes"],
+          exclude: [...OTHER_HOSTS, ...LONG],
           ...timeouts,
         },
+      },
+      {
+        resolve: sources,
+        test: { name: "long", include: LONG, exclude: OTHER_HOSTS, ...timeouts },
       },
       {
         resolve: { alias: built("node") },
