@@ -27,15 +27,12 @@ export type {
   UploadOptions,
 } from "./client/box-options.js";
 export type { CreateOptions, RunOptions, Tried } from "./client/client.js";
+export type { Command } from "./exec/arguments.js";
 export type { Source } from "./exec/byte-source.js";
-export type { Command, CommandOptions, ExecOptions, ExecStreamOptions } from "./exec/exec.js";
-export {
-  type ExecEvent,
-  type ExecResult,
-  Execution,
-  type ExecutionWithStdin,
-  ExitError,
-} from "./exec/execution.js";
+export type { CommandOptions, ExecOptions, ExecStreamOptions } from "./exec/exec.js";
+export { type ExecEvent, Execution, type ExecutionWithStdin } from "./exec/execution.js";
+export type { ExecutionPromise } from "./exec/execution-promise.js";
+export { type ExecResult, ExitError } from "./exec/result.js";
 export type {
   BoxFiles,
   BoxPath,

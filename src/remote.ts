@@ -14,7 +14,8 @@ export {
   isBoxRunError,
 } from "./backend/errors.js";
 export { BoxHandle } from "./client/box.js";
-export { Execution, ExitError } from "./exec/execution.js";
+export { Execution } from "./exec/execution.js";
+export { ExitError } from "./exec/result.js";
 export type * from "./index.js";
 
 /** Options of {@link BoxRunClient} that are the same for either way to name its server. */

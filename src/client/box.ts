@@ -1,14 +1,11 @@
 import type { Backend, BoxInfo, BoxUsage, ExecInfo, Terminal, TerminalSpec } from "../backend/backend.js";
 import { parseTerminalSpec, requireOptions } from "../backend/validate.js";
+import { type Command, type CommandArguments, commandAndOptions } from "../exec/arguments.js";
 import type { Source } from "../exec/byte-source.js";
-import {
-  type Command,
-  type ExecOptions,
-  type ExecStreamOptions,
-  runToEnd,
-  startExecution,
-} from "../exec/exec.js";
-import { type ExecResult, Execution, type ExecutionWithStdin } from "../exec/execution.js";
+import { type ExecOptions, type ExecStreamOptions, runToEnd, startExecution } from "../exec/exec.js";
+import { Execution, type ExecutionWithStdin } from "../exec/execution.js";
+import { ExecutionPromise } from "../exec/execution-promise.js";
+import type { ExecResult } from "../exec/result.js";
 import type { BoxFiles } from "../files/file-types.js";
 import { filesOf } from "../files/files.js";
 import { untilAborted } from "../util/abort.js";
@@ -55,8 +52,8 @@ export class BoxHandle {
   }
 
   /**
-   * Runs a command and waits for its end. An array is argv, run without a shell; a string is run by `/bin/sh -c`. An exit code other than 0 is returned, unless
-   * `check: true` is set. Rejects with the signal's reason when `signal` aborts, and with the error of the `stdin` source when that fails; the command is
+   * Runs a command and waits for its end. An array is argv, run without a shell, and so is a program with an array of its arguments; a string alone is run by
+   * `/bin/sh -c`. An exit code other than 0 is returned, unless `check: true` is set. Rejects with the signal's reason when `signal` aborts, and with the error of the `stdin` source when that fails; the command is
    * canceled then.
    *
    * @throws {ExitError} TIMEOUT when it ran longer than `timeoutMs`; the partial result is in `result`, as for the next two
@@ -70,14 +67,19 @@ export class BoxHandle {
    *
    * @example
    * const { exitCode, stdout, stderr } = await box.exec("ls -l /etc | wc -l", { timeoutMs: 10_000 });
+   * const listing = await box.exec("ls", ["-l", "a file"], { cwd: "/etc" });
    */
-  exec(cmd: Command, options: ExecOptions = {}): Promise<ExecResult> {
+  exec(cmd: Command, options?: ExecOptions): Promise<ExecResult>;
+  exec(file: string, args: readonly string[], options?: ExecOptions): Promise<ExecResult>;
+  async exec(first: Command, ...rest: CommandArguments<ExecOptions>): Promise<ExecResult> {
+    const [cmd, options] = commandAndOptions(first, rest);
     return untilAborted(runToEnd(this.backend, this.id, cmd, options), options.signal);
   }
 
   /**
-   * Starts a command and resolves as soon as it runs. Use it to read output as it arrives, to write to stdin, or to leave a command in the background.
-   * Rejects with the signal's reason when `signal` aborts.
+   * Starts a command, in the same forms as {@link BoxHandle.exec}. Iterate over the result to read the output as it arrives, or await it for an
+   * {@link Execution}, which resolves as soon as the command runs: to write to stdin, or to leave the command in the background. Rejects with the signal's
+   * reason when `signal` aborts.
    *
    * @throws {BoxRunError} VALIDATION_ERROR when an argument is wrong or the workdir does not exist
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
@@ -85,16 +87,34 @@ export class BoxHandle {
    * @throws {BoxRunError} UNSUPPORTED when `stdin` is true and the server has no stdin for commands
    *
    * @example
-   * const execution = await box.execStream(["cat"], { stdin: true });
+   * for await (const event of box.execStream("make")) console.log(event);
+   *
+   * @example
+   * const execution = await box.execStream("cat", [], { stdin: true });
    * const writer = execution.stdin.getWriter();
    * await writer.write("hello\n");
    * await writer.close();
    * for await (const event of execution) console.log(event);
    */
-  execStream(cmd: Command, options: ExecStreamOptions & { stdin: true }): Promise<ExecutionWithStdin>;
-  execStream(cmd: Command, options?: ExecStreamOptions): Promise<Execution>;
-  execStream(cmd: Command, options: ExecStreamOptions = {}): Promise<Execution> {
-    return untilAborted(startExecution(this.backend, this.id, cmd, options), options.signal);
+  execStream(cmd: Command, options: StreamWithStdin): ExecutionPromise<ExecutionWithStdin>;
+  execStream(cmd: Command, options?: ExecStreamOptions): ExecutionPromise;
+  execStream(
+    file: string,
+    args: readonly string[],
+    options: StreamWithStdin,
+  ): ExecutionPromise<ExecutionWithStdin>;
+  execStream(file: string, args: readonly string[], options?: ExecStreamOptions): ExecutionPromise;
+  execStream(first: Command, ...rest: CommandArguments<ExecStreamOptions>): ExecutionPromise {
+    const start = async () => {
+      const [cmd, options] = commandAndOptions(first, rest);
+      return untilAborted(startExecution(this.backend, this.id, cmd, options), options.signal);
+    };
+    return new ExecutionPromise((resolve) => resolve(start()));
+  }
+
+  /** Does the same as {@link BoxHandle.execStream}. */
+  get spawn(): BoxHandle["execStream"] {
+    return this.execStream;
   }
 
   /**
@@ -274,3 +294,6 @@ export class BoxHandle {
 
 /** Loads the code for transfers, which programs that only run commands do not need. */
 const transfers = () => import("./box-transfers.js");
+
+/** Options of an execution with a `stdin`. */
+type StreamWithStdin = ExecStreamOptions & { stdin: true };

@@ -10,8 +10,9 @@ import type {
 import { invalid } from "../backend/errors.js";
 import { parseBoxSpec, requireOptions, shown } from "../backend/validate.js";
 import { DEFAULT_GC_SECONDS } from "../contract/schemas.js";
-import type { Command, ExecOptions } from "../exec/exec.js";
-import type { ExecResult } from "../exec/execution.js";
+import { type Command, type CommandArguments, commandAndOptions } from "../exec/arguments.js";
+import { directoryOf, type ExecOptions } from "../exec/exec.js";
+import type { ExecResult } from "../exec/result.js";
 import { following, untilAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
 import { asyncDispose } from "../util/dispose.js";
@@ -49,7 +50,7 @@ export interface CreateOptions {
   onProgress?: (progress: CreateProgress) => void;
 }
 
-/** Options of {@link BoxRunClient.run}: those of the box and those of the command. `env` and `workdir` are set on the box. */
+/** Options of {@link BoxRunClient.run}: those of the box and those of the command. `env` and `workdir`, or `cwd`, are set on the box. */
 export type RunOptions = CreateOptions & Omit<ExecOptions, "env" | "workdir">;
 
 /** A place where the client looked for a server. */
@@ -135,11 +136,16 @@ export class Client {
    *
    * @example
    * const { stdout } = await client.run("tiny", "seq 10 | awk '{ sum += $1 } END { print sum }'");   // "55\n"
+   * const listing = await client.run("tiny", "ls", ["-l", "/etc"], { memoryMb: 256 });
    */
-  async run(image: string, cmd: Command, options: RunOptions = {}): Promise<ExecResult> {
+  run(image: string, cmd: Command, options?: RunOptions): Promise<ExecResult>;
+  run(image: string, file: string, args: readonly string[], options?: RunOptions): Promise<ExecResult>;
+  async run(image: string, first: Command, ...rest: CommandArguments<RunOptions>): Promise<ExecResult> {
+    const [cmd, { cwd, workdir, ...options }] = commandAndOptions(first, rest);
     const { timeoutMs, stdin, stderr, onStdout, onStderr, maxOutputBytes, check, encoding, ...create } =
       options;
-    const box = await this.create(image, create);
+    const directory = withoutUndefined({ workdir: directoryOf(cwd, workdir) });
+    const box = await this.create(image, { ...create, ...directory });
     const exec = {
       timeoutMs,
       stdin,

@@ -1,10 +1,12 @@
 import type { Backend, Capabilities, ExecInfo, ExecSpec } from "../backend/backend.js";
 import { invalid, isBoxRunError } from "../backend/errors.js";
 import { parseExecSpec, shown } from "../backend/validate.js";
+import type { Command } from "./arguments.js";
 import { type Source, toStream } from "./byte-source.js";
-import { type ExecResult, Execution, ExitError, Overdue } from "./execution.js";
+import { Execution, Overdue } from "./execution.js";
 import { whileFeeding } from "./feed-input.js";
 import { OutputCollector } from "./output-collector.js";
+import { createResult, type ExecResult, ExitError, shownCommand } from "./result.js";
 import { mayBeWrapped } from "./wrapped-command.js";
 
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 2 ** 20;
@@ -15,6 +17,8 @@ export interface CommandOptions {
   env?: Record<string, string>;
   /** Absolute path of the directory to start in, which must exist. @default the `workdir` of the box */
   workdir?: string;
+  /** Another name of `workdir`. Only one of them may be given. @default `workdir` */
+  cwd?: string;
   /** Time limit in milliseconds, at most 2^31 - 1. The command and all of its session are ended then. @default none */
   timeoutMs?: number;
   /** Aborting it cancels the command. The call rejects at once with the signal's reason. */
@@ -56,9 +60,6 @@ export interface ExecStreamOptions extends CommandOptions {
   detached?: boolean;
 }
 
-/** A command: an array is argv, run without a shell; a string is run by `/bin/sh -c`. */
-export type Command = readonly string[] | string;
-
 /** Starts a command. Used by `BoxHandle`, which documents it. */
 export async function startExecution(
   backend: Backend,
@@ -66,10 +67,11 @@ export async function startExecution(
   cmd: Command,
   options: ExecStreamOptions,
 ): Promise<Execution> {
-  const { signal, detached = false, encoding = "text", ...rest } = options;
+  const { signal, detached = false, encoding = "text", cwd, workdir, ...rest } = options;
   if (encoding !== "text" && encoding !== "bytes") throw invalid('encoding must be "text" or "bytes"');
   const asked: ExecSpec = parseExecSpec({
     ...rest,
+    workdir: directoryOf(cwd, workdir),
     cmd: typeof cmd === "string" ? ["/bin/sh", "-c", cmd] : cmd,
   });
   const spec = await wrapped(asked, backend.capabilities, encoding);
@@ -81,6 +83,14 @@ export async function startExecution(
     ...(signal && { signal }),
     ...(spec.timeoutMs !== null && { timeoutMs: spec.timeoutMs }),
   });
+}
+
+/** Returns the `workdir` of options in which it may be called `cwd`. @throws {BoxRunError} VALIDATION_ERROR when both are given, or `cwd` is wrong */
+export function directoryOf(cwd: string | undefined, workdir: string | undefined): string | undefined {
+  if (cwd === undefined) return workdir;
+  if (workdir !== undefined) throw invalid("give cwd or workdir, not both");
+  if (typeof cwd !== "string" || !cwd.startsWith("/")) throw invalid("cwd must be an absolute path");
+  return cwd;
 }
 
 /** Wraps a command in a shell of the box that joins or encodes its outputs, when the backend cannot. */
@@ -113,6 +123,7 @@ export async function runToEnd(
     await input?.cancel().catch(() => {});
     throw error;
   });
+  const startedAt = performance.now();
   const collector = new OutputCollector(maxOutputBytes, { stdout: onStdout, stderr: onStderr });
   const collected = collector.read(execution);
   const ended = input === undefined ? collected : whileFeeding(execution, input, collected);
@@ -131,26 +142,18 @@ export async function runToEnd(
     if (!(error instanceof Overdue)) throw error;
     return { ...execution.started, status: "timeout", errorMessage: error.message };
   });
-  const outputs = collector.outputs();
-  const result: ExecResult = {
-    ...info,
-    cmd: mayBeWrapped(info.cmd) ? (await import("./base64-output.js")).userCommand(info.cmd) : info.cmd,
-    ...outputs,
-    truncated: outputs.truncated || info.truncated === true,
-  };
-  const what = JSON.stringify(result.cmd.join(" ").slice(0, 200));
+  const measuredMs = performance.now() - startedAt;
+  const known = mayBeWrapped(info.cmd)
+    ? { ...info, cmd: (await import("./base64-output.js")).userCommand(info.cmd) }
+    : info;
+  const result = createResult(known, collector.outputs(), measuredMs);
   if (info.status === "timeout") {
-    throw new ExitError("TIMEOUT", `${what} ${info.errorMessage ?? "timed out"}`, result);
+    const how = info.errorMessage ?? "timed out";
+    throw new ExitError("TIMEOUT", `${shownCommand(result)} ${how}`, result);
   }
-  if (info.status === "canceled") throw new ExitError("CANCELED", `${what} was canceled`, result);
-  if (check && info.exitCode !== 0) {
-    throw new ExitError(
-      "COMMAND_FAILED",
-      `${what} exited with code ${info.exitCode}${lastWords(result)}`,
-      result,
-    );
-  }
-  return result;
+  if (info.status === "canceled")
+    throw new ExitError("CANCELED", `${shownCommand(result)} was canceled`, result);
+  return check ? result.check() : result;
 }
 
 /** A server may tell a stream of the end a moment before it has written it down, or have forgotten it since. */
@@ -158,15 +161,4 @@ function endedBy(info: ExecInfo, exitCode: number | null): ExecInfo {
   if (info.exitCode !== null || exitCode === null) return info;
   const status = exitCode === 0 ? "succeeded" : "failed";
   return { ...info, exitCode, status: info.status === "running" ? status : info.status };
-}
-
-function lastWords({ errorMessage, stderr }: ExecResult): string {
-  if (errorMessage !== null) return `: ${errorMessage}`;
-  // What is indented explains a line before it: JavaScript's stacks do.
-  const line =
-    stderr
-      .split("\n")
-      .filter((text) => /^\S/.test(text))
-      .at(-1) ?? stderr.trim();
-  return line === "" ? "" : `: ${line.slice(0, 300)}`;
 }

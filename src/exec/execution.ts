@@ -26,51 +26,6 @@ export type ExecEvent =
       seq: number;
     };
 
-/** Result of a finished command, with up to `maxOutputBytes` of each output. */
-export interface ExecResult extends ExecInfo {
-  /** Standard output as UTF-8 text; bytes that are not UTF-8 are replacement characters. */
-  stdout: string;
-  /** Standard error as UTF-8 text; bytes that are not UTF-8 are replacement characters. */
-  stderr: string;
-  /** Standard output as bytes. */
-  stdoutBytes: Uint8Array;
-  /** Standard error as bytes. */
-  stderrBytes: Uint8Array;
-  /** True when the command printed more than this result has. */
-  truncated: boolean;
-}
-
-/**
- * The error of a command that did not end as its caller wanted. `code` is COMMAND_FAILED when its exit code was not 0 and `check` was true, TIMEOUT when it ran
- * longer than `timeoutMs`, and CANCELED when somebody else canceled it or stopped its box.
- *
- * @example
- * try {
- *   await box.exec("make", { check: true });
- * } catch (error) {
- *   if (isBoxRunError(error) && error.code === "COMMAND_FAILED") console.error((error as ExitError).result.stderr);
- * }
- */
-export class ExitError extends BoxRunError {
-  /** "ExitError". */
-  override readonly name = "ExitError";
-
-  /** Creates an error for a command that has ended. */
-  constructor(
-    code: "COMMAND_FAILED" | "TIMEOUT" | "CANCELED",
-    message: string,
-    /** Result of the command, with the output that it had printed. */
-    readonly result: ExecResult,
-  ) {
-    super(code, message);
-  }
-
-  /** Returns the error as plain data, the result included. See {@link BoxRunError.toJSON}. */
-  override toJSON(): Record<string, unknown> {
-    return { ...super.toJSON(), result: this.result };
-  }
-}
-
 /** Reason to stop an iteration when its reader has left. */
 const LEFT = new Error("the reader has left");
 /** Time that a backend has to end a command after its time limit. */
@@ -138,10 +93,23 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
     const { life: stop, end } = following(this.life.signal);
     const events = this.iterate(stop.signal, end);
     // A generator would let a reader leave only at the next event, which a silent command may never bring.
-    const leave = events.return.bind(events);
-    events.return = (value) => {
+    let begun = false;
+    const { next, return: leave } = events;
+    events.next = () => {
+      begun = true;
+      return next.call(events);
+    };
+    events.return = async (value) => {
       stop.abort(LEFT);
-      return leave(value);
+      const isNew = !begun;
+      begun = true;
+      const left = await leave.call(events, value);
+      // A generator that has not begun does not run its `finally`.
+      if (isNew) {
+        end();
+        if (!this.detached) await this.cancelIfRunning();
+      }
+      return left;
     };
     return events;
   }

@@ -1,8 +1,10 @@
 import type { FileStat } from "../backend/backend.js";
 import type { BoxPath } from "../backend/file-paths.js";
+import type { Command } from "../exec/arguments.js";
 import type { Source } from "../exec/byte-source.js";
-import type { Command, ExecOptions, ExecStreamOptions } from "../exec/exec.js";
-import type { ExecResult, Execution } from "../exec/execution.js";
+import type { ExecOptions, ExecStreamOptions } from "../exec/exec.js";
+import type { Execution } from "../exec/execution.js";
+import type { ExecResult } from "../exec/result.js";
 
 export type { FileEntry, FileOperation, FileStat } from "../backend/backend.js";
 export type { BoxPath } from "../backend/file-paths.js";

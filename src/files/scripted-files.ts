@@ -1,7 +1,7 @@
 import { BoxRunError, errnoCause } from "../backend/errors.js";
 import { pathBytes, showPath } from "../backend/file-paths.js";
 import type { ExecOptions } from "../exec/exec.js";
-import type { ExecResult } from "../exec/execution.js";
+import type { ExecResult } from "../exec/result.js";
 import * as scripts from "./file-scripts.js";
 import type { BoxPath, FileBox, FileEntry, FileOperation, FileOptions } from "./file-types.js";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { BoxRunError, isBoxRunError } from "../../src/backend/errors.js";
-import { ExitError } from "../../src/exec/execution.js";
+import { ExitError } from "../../src/exec/result.js";
 
 const error = new BoxRunError("BOX_NOT_FOUND", "there is no box x", {
   status: 404,

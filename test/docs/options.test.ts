@@ -37,7 +37,7 @@ it.each([
   ["timeouts", ["Timeouts"]],
   ["local", ["LocalOptions"]],
   ["client.create and client.run", ["CreateOptions"]],
-  ["box.exec and box.execStream", ["ExecOptions", "ExecStreamOptions"]],
+  ["box.exec, box.execStream and box.spawn", ["ExecOptions", "ExecStreamOptions"]],
   ["box.attach", ["AttachOptions"]],
   ["createHandler and serve", ["ServeOptions"]],
 ])(

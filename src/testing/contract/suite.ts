@@ -1,4 +1,5 @@
 import { boxCases } from "./box-cases.js";
+import { commandCases } from "./command-cases.js";
 import { directoryCases } from "./directory-cases.js";
 import { execCases } from "./exec-cases.js";
 import { fileCases } from "./file-cases.js";
@@ -44,6 +45,7 @@ export function contractSuite(runner: Runner, target: Target): void {
     describe("boxes", () => boxCases(context));
     describe("life", () => lifeCases(context));
     describe("exec", () => execCases(context));
+    describe("commands", () => commandCases(context));
     describe("execStream", () => streamCases(context));
     describe("files", () => fileCases(context));
     describe("directories", () => directoryCases(context));
