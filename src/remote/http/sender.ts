@@ -1,3 +1,4 @@
+import ky, { HTTPError } from "ky";
 import { invalid, isBoxRunError } from "../../backend/errors.js";
 import { tokenProtocols } from "../../contract/attach-token.js";
 import { ROUTES, type RouteName, routePath } from "../../contract/routes.js";
@@ -6,7 +7,7 @@ import { CLIENT_HEADER } from "../../contract/wire.js";
 import { untilAborted, whenAborted } from "../../util/abort.js";
 import { concatBytes } from "../../util/bytes.js";
 import { retryAfterMs } from "../../util/retry-after.js";
-import { pause, startTimer } from "../../util/timer.js";
+import { startTimer } from "../../util/timer.js";
 import type { WebSocketLike } from "../socket/web-socket-types.js";
 import { BodyReader } from "./body-reader.js";
 import { type Call, DEFAULT_RETRIES, lineOf } from "./call.js";
@@ -17,10 +18,6 @@ const BACKOFF_MS = 300;
 const MAX_BACKOFF_MS = 5000;
 /** Longest pause before a retry that is waited for. If the server asks for a longer one, the caller gets the error at once. */
 const MAX_RETRY_AFTER_MS = 30_000;
-/** Statuses of answers that a retry may improve. */
-const MAY_PASS = [408, 425, 429, 500, 502, 503, 504];
-/** Those of them whose Retry-After is kept to. */
-const ASK_FOR_PAUSE = [429, 503];
 /** Limit far above any answer of the API that is not a stream. */
 const MAX_JSON_BYTES = 64 * 2 ** 20;
 const NO_BODY_STATUS = new Set([101, 204, 205, 304]);
@@ -54,7 +51,7 @@ export class Sender {
     const url = this.base + routePath(name, call.params) + (query && `?${query}`);
     const attempt = () => this.attempt(url, name, call, signal, whole);
     const { retries = ROUTES[name].method === "GET" ? DEFAULT_RETRIES : 0 } = call;
-    const response = await (retries ? this.retrying(retries, signal, attempt) : attempt());
+    const response = await (retries ? this.retrying(url, retries, signal, attempt) : attempt());
     if (!response.ok) throw errorOfResponse(lineOf(name, call), response, await response.text());
     return response;
   }
@@ -81,23 +78,34 @@ export class Sender {
     );
   }
 
-  /** Sends a request that changes nothing, and up to `limit` times more while a retry may help. */
   private async retrying(
+    url: string,
     limit: number,
     signal: AbortSignal,
     attempt: () => Promise<Response>,
   ): Promise<Response> {
-    for (let retry = 1; ; retry++) {
-      let askedMs: number | undefined;
-      try {
-        const response = await attempt();
-        askedMs = ASK_FOR_PAUSE.includes(response.status) ? retryAfterMs(response) : undefined;
-        const mayPass = MAY_PASS.includes(response.status) && (askedMs ?? 0) <= MAX_RETRY_AFTER_MS;
-        if (retry > limit || !mayPass) return response;
-      } catch (error) {
-        if (retry > limit || signal.aborted || !isLost(error)) throw error;
-      }
-      await pause(askedMs ?? this.backoffMs(retry), signal);
+    try {
+      return await ky(url, {
+        signal,
+        // ky's timeout is ten seconds by default, and stops at the headers. Ours is in `attempt`.
+        timeout: false,
+        fetch: attempt,
+        retry: {
+          limit,
+          // ky takes any request for a GET, even a POST: the request itself is made by `attempt`.
+          methods: ["get"],
+          statusCodes: [408, 425, 429, 500, 502, 503, 504],
+          afterStatusCodes: [429, 503],
+          maxRetryAfter: MAX_RETRY_AFTER_MS,
+          delay: (attempt) => this.backoffMs(attempt),
+          shouldRetry: ({ error }) => (signal.aborted || !mayPass(error) ? false : undefined),
+        },
+      });
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      // ky's error never becomes a cause: it holds the request, and so the token.
+      if (error instanceof HTTPError) return error.response;
+      throw error;
     }
   }
 
@@ -195,8 +203,11 @@ export class TooLate extends Error {
   }
 }
 
-/** Returns true for a connection that was lost or not made. A timeout is not one, since the next try would time out, too. */
-function isLost(error: unknown): boolean {
+/**
+ * Returns true for an error that a retry may fix: a lost connection, or a status that ky retries. A timeout is not one, since the next try would time out, too.
+ */
+function mayPass(error: Error): boolean {
+  if (error instanceof HTTPError) return (retryAfterMs(error.response) ?? 0) <= MAX_RETRY_AFTER_MS;
   return isBoxRunError(error) && error.code === "CONNECTION_FAILED" && !(error.cause instanceof TooLate);
 }
 
