@@ -17,6 +17,8 @@ const imageSelect = byId<HTMLSelectElement>("image");
 const path = byId<HTMLInputElement>("path");
 
 let images: ImageInfo[] = [];
+/** Names of the images that work without a network, as far as this visit knows. */
+const kept = new Set<string>();
 let box: BoxHandle | undefined;
 let busy = false;
 let refreshing: Promise<unknown> = Promise.resolve();
@@ -32,6 +34,19 @@ async function attempt(work: () => Promise<void>): Promise<void> {
   } finally {
     await refresh().catch(showError);
   }
+}
+
+/** Images of at most this size are kept without being asked for, so that the page works without a network once it has been there. */
+const KEPT_UNASKED_BYTES = 16 * 2 ** 20;
+
+/** Keeps the smallest image, unless it is large or the browser has been told to save data. */
+async function keepSmallest(): Promise<void> {
+  const [smallest] = images;
+  const { connection } = navigator as { connection?: { saveData?: boolean } };
+  if (!smallest || smallest.totalBytes > KEPT_UNASKED_BYTES || connection?.saveData) return;
+  await client.pull(smallest.name);
+  kept.add(smallest.name);
+  showImage();
 }
 
 /** Boxes are made, started, stopped and removed in other tabs, too. */
@@ -234,6 +249,8 @@ on("pull", "click", async () => {
       onProgress: ({ loadedBytes, totalBytes }) =>
         progress.showBytes(`Fetching ${imageSelect.value}`, loadedBytes, totalBytes),
     });
+    kept.add(imageSelect.value);
+    showImage();
     say(`${imageSelect.value} works without a network now`);
   } finally {
     progress.hide();
@@ -252,11 +269,15 @@ byId("box").addEventListener("drop", (event) => {
   void attempt(() => upload([...(event.dataTransfer?.files ?? [])]).finally(() => progress.hide()));
 });
 
+function sizeOf({ name, downloadBytes, totalBytes }: ImageInfo): string {
+  return kept.has(name)
+    ? `${megabytes(totalBytes)}, kept for offline use.`
+    : `${megabytes(downloadBytes)} to begin with, ${megabytes(totalBytes)} in all.`;
+}
+
 function showImage(): void {
   const image = images.find(({ name }) => name === imageSelect.value);
-  byId("image-note").textContent = image
-    ? `${image.description}. ${megabytes(image.downloadBytes)} to begin with, ${megabytes(image.totalBytes)} in all.`
-    : "";
+  byId("image-note").textContent = image ? `${image.description}. ${sizeOf(image)}` : "";
 }
 
 await attempt(async () => {
@@ -269,6 +290,8 @@ await attempt(async () => {
 });
 document.documentElement.dataset["ready"] = "yes";
 followOthers().catch(showError);
+// Where nothing can be kept, each part is fetched when a box first needs it.
+keepSmallest().catch(() => {});
 
 // Without one the page still works, but not after a reload without a network.
 if ("serviceWorker" in navigator) {

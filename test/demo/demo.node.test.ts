@@ -102,7 +102,7 @@ describe("the demo page", () => {
 
   it("offers its images, smallest first, with what they are and cost", async () => {
     expect(await page.locator("#image option").allTextContents()).toEqual(["tiny", "debian"]);
-    expect(await page.locator("#image-note").textContent()).toMatch(/^BusyBox.* [\d.]+ MB to begin with/);
+    expect(await page.locator("#image-note").textContent()).toMatch(/^BusyBox.* [\d.]+ MB/);
     expect(await page.locator("#empty").isVisible()).toBe(true);
   });
 
@@ -268,6 +268,27 @@ describe("the demo page", () => {
     );
     expect(width).toBe(360);
     expect(contrast).toBeGreaterThan(4.5);
+  });
+
+  it("has boxes without a network after one visit that created none", async () => {
+    const fresh = await browser.newContext();
+    const visit = await open(fresh);
+    await visit.evaluate("navigator.serviceWorker.ready.then(() => true)");
+    await visit.getByText("kept for offline use").waitFor();
+    await fresh.setOffline(true);
+    await visit.reload();
+    await visit.locator("html[data-ready]").waitFor();
+    for (const memoryMb of ["1024", "256"]) {
+      await visit.locator("#memory").selectOption(memoryMb);
+      await visit.locator("#create [type=submit]").click();
+      await visit.locator("#box-facts").getByText("running").waitFor();
+      await visit.locator("#command:enabled").fill("uname -m");
+      await visit.keyboard.press("Enter");
+      await visit.locator("#log li").last().getByText("exit code 0").waitFor();
+      await visit.locator("#stop").click();
+      await visit.locator("#start:visible").waitFor();
+    }
+    await fresh.close();
   });
 
   it("runs commands where the browser refuses storage, and walks through them", async () => {

@@ -6,12 +6,16 @@ import { Assets } from "../assets/assets.js";
 import { fetchAll, loadChunkList } from "../assets/image-chunks.js";
 import { type ImageManifest, readManifest } from "../assets/manifest.js";
 import type { Host } from "../host/host.js";
+import { COLD_BOOT_ASSETS } from "../machine/needed-assets.js";
 import type { BoxRecord } from "../store/record.js";
 import type { LocalOptions } from "./options.js";
 
 /** File system templates: one of the default size, and a small one that the guest grows. */
 export const DEFAULT_DISK = "disk-8g";
 export const GROWING_DISK = "disk-1g";
+
+/** The emulator, and what a machine without a boot image boots from. */
+const MACHINE_ASSETS = ["v86.wasm", ...COLD_BOOT_ASSETS];
 
 /** SHA-256 of images by that of their packed list of chunks, which early records of boxes have. Only for images that have not changed since. */
 const BASE_OF_CHUNK_LIST: Readonly<Record<string, string>> = {
@@ -65,12 +69,11 @@ export class ImageCatalog {
     await fetchAll(source, [...files, ...chunks], { ...(signal && { signal }), onBytes });
   }
 
-  /** Returns the files that boxes of the default sizes need, beside the chunks of their image. */
+  /** Returns the files that boxes of any size need, beside the chunks of their image. */
   private pullFiles({ manifest }: Assets, image: ImageManifest) {
-    const bootImages = image.bootImages.filter(({ memoryMb }) => memoryMb === DEFAULT_MEMORY_MB);
     // A boot image of two machines is listed for each of them.
-    const names = new Set(bootImages.map(({ name }) => name));
-    for (const name of ["v86.wasm", DEFAULT_DISK, GROWING_DISK, image.base]) names.add(name);
+    const bootImages = image.bootImages.map(({ name }) => name);
+    const names = new Set([...MACHINE_ASSETS, DEFAULT_DISK, GROWING_DISK, image.base, ...bootImages]);
     const files = [...names].flatMap((name) => manifest.files[name] ?? []);
     return { files, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
   }

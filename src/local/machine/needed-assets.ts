@@ -4,11 +4,14 @@ import type { MachineConfig } from "./messages.js";
 /** A boot image as the manifest lists it. */
 export type ListedBootImage = ImageManifest["bootImages"][number];
 
+/** Names of the assets from which a machine boots that has no boot image. */
+export const COLD_BOOT_ASSETS = ["kernel", "agent", "bios", "vgabios"];
+
 /** Returns the names of the assets that a machine loads before it runs, beside the emulator and its image's chunks. */
 export function neededAssets(config: MachineConfig): string[] {
   const { base } = imageOf(config.manifest, config.image);
   const listed = config.forBootImage ? undefined : findBootImage(config);
-  const boot = listed ? [listed.name] : ["kernel", "agent", "bios", "vgabios"];
+  const boot = listed ? [listed.name] : COLD_BOOT_ASSETS;
   return [base, ...boot, ...(config.disk !== null && listed?.disk !== config.disk ? [config.disk] : [])];
 }
 
