@@ -41,7 +41,7 @@ export type {
   FileStat,
   WriteOptions,
 } from "./files/file-types.js";
-export type { LocalOptions } from "./local/boxes/options.js";
+export type { ImagePackage, LocalOptions } from "./local/boxes/options.js";
 export type { Timeouts, TokenSource } from "./remote/http/options.js";
 export type { WebSocketClass, WebSocketLike } from "./remote/socket/web-socket-types.js";
 

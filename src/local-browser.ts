@@ -4,7 +4,7 @@ import { LocalBackend } from "./local/boxes/local-backend.js";
 import type { LocalOptions } from "./local/boxes/options.js";
 import { browserHost } from "./local/host/host-browser.js";
 
-export type { LocalOptions } from "./local/boxes/options.js";
+export type { ImagePackage, LocalOptions } from "./local/boxes/options.js";
 
 /**
  * Creates the local backend: its boxes are Linux machines that are emulated here, each in a module Worker. `BoxRunClient` loads it by itself;

@@ -3,7 +3,7 @@ import { LocalBackend } from "./local/boxes/local-backend.js";
 import type { LocalOptions } from "./local/boxes/options.js";
 import { nodeHost } from "./local/host/host-node.js";
 
-export type { LocalOptions } from "./local/boxes/options.js";
+export type { ImagePackage, LocalOptions } from "./local/boxes/options.js";
 
 /**
  * Creates the local backend: its boxes are Linux machines that are emulated here, each in a worker thread. `BoxRunClient` loads it by itself;

@@ -149,9 +149,15 @@ const warmBoxes = z.strictObject({
   warmUp: z.optional(execFields.cmd),
 });
 
+const imagePackage = z.object({
+  name: z.string().check(matching(/^[a-z0-9][a-z0-9.-]{0,99}$/, "must be the name of an image")),
+  assets: nonEmpty,
+});
+
 /** Schema of the options of the local backend. */
 export const localOptionsSchema = z.strictObject({
   assets: z.optional(text),
+  images: z.optional(z.array(imagePackage)),
   state: z.optional(nonEmpty),
   cache: z.optional(nonEmpty),
   persistent: z.optional(z.boolean()),

@@ -17,10 +17,13 @@ export function defaultCacheFolder(env: NodeJS.ProcessEnv): string {
   return join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "boxrun");
 }
 
-/** Creates a source for assets below a URL that ends in "/": in a folder (file:), or on a web server, and then kept below the folder `cache`. */
-export function nodeAssetSource(location: string, cache: string): AssetSource {
+/**
+ * Creates a source for assets below a URL that ends in "/": in a folder (file:), or on a web server, and then kept below the folder `cache`. `part` names a part of
+ * the cache for a location of its own.
+ */
+export function nodeAssetSource(location: string, cache: string, part = ""): AssetSource {
   if (!location.startsWith("file:"))
-    return webAssetSource(location, inflateBytes, folderCache(join(cache, OWN_FOLDER)));
+    return webAssetSource(location, inflateBytes, folderCache(join(cache, OWN_FOLDER, part)));
   const read: AssetSource["read"] = async (file, { onBytes } = {}) => {
     const bytes = plain(await readFile(new URL(file, location)));
     onBytes?.(bytes.byteLength);

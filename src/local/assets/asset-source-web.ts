@@ -68,8 +68,8 @@ export function webAssetSource(
         });
         if (!cached || !sameBytes(cached, bytes)) {
           keep(file, bytes);
-          // Chunks are named by their contents and shared by versions; other files belong to one version.
-          await kept?.prune((other) => other === file || other.startsWith("chunks/")).catch(() => {});
+          // Chunks are named by their contents and shared by versions, and an image's folder may be below this one; other files belong to one version.
+          await kept?.prune((other) => other === file || other.includes("/")).catch(() => {});
         }
         return bytes;
       } catch (error) {

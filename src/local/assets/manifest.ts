@@ -11,6 +11,8 @@ const bytes = z.int().check(z.minimum(0), z.maximum(MAX_ASSET_BYTES));
 
 const manifestSchema = z.object({
   version: z.literal(4),
+  /** Version of the package that these assets belong to. Early manifests do not say. */
+  boxrun: z.optional(z.string()),
   /** All files by name: gzip, `bytes` long, of `rawBytes` bytes whose SHA-256 is `rawSha256`. */
   files: z.record(name, z.object({ file: name, bytes, rawBytes: bytes, rawSha256: sha256 })),
   images: z.array(
@@ -21,6 +23,8 @@ const manifestSchema = z.object({
       /** References that it stands in for: a similar image, refused under `strictImages`. */
       standsFor: z.array(z.string()),
       description: z.string(),
+      /** Name of the package that has the image's files, where they may not be beside this manifest. */
+      package: z.optional(z.string().check(z.regex(/^(@[a-z0-9-]+\/)?[a-z0-9-]{1,99}$/))),
       /** Name of the list of its base disk's chunks, and size and SHA-256 of that disk: see image-chunks.ts. */
       base: name,
       baseBytes: bytes,

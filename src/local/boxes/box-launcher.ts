@@ -5,8 +5,6 @@ import { DEFAULT_DISK_GB } from "../../contract/schemas.js";
 import { untilAborted } from "../../util/abort.js";
 import { deferred } from "../../util/deferred.js";
 import { newId } from "../../util/ids.js";
-import type { Assets } from "../assets/assets.js";
-import type { ImageManifest } from "../assets/manifest.js";
 import { GuestMachine } from "../host/guest-machine.js";
 import type { Host } from "../host/host.js";
 import type { MachineConfig } from "../machine/messages.js";
@@ -16,6 +14,7 @@ import { type BoxRecord, newRecord } from "../store/record.js";
 import type { BoxRegistry } from "./box-registry.js";
 import { freeMemoryMb, requireRoom, totalMemoryMb } from "./capabilities.js";
 import { DEFAULT_DISK, GROWING_DISK, type ImageCatalog } from "./image-catalog.js";
+import type { FoundImage } from "./image-search.js";
 import { LocalBox } from "./local-box.js";
 import type { LocalOptions } from "./options.js";
 import { type MachineStart, WarmPool } from "./warm-pool.js";
@@ -186,13 +185,13 @@ export class BoxLauncher {
     };
     const boot = async () => {
       report({ phase: "download" });
-      const assets = await this.catalog.open();
-      const image = this.catalog.imageOf(assets, record);
+      const found = await this.catalog.imageOf(record);
+      const { assets, image } = found;
       const { name, description, baseSha256 } = image;
       box.describeImage({ name, description, baseSha256 });
       const { memoryMb, diskSizeGb } = record.spec;
       const disk = newDiskGb === null ? null : diskSizeGb === newDiskGb ? DEFAULT_DISK : GROWING_DISK;
-      const config = this.configOf(assets, image, { memoryMb, disk, diskSizeGb });
+      const config = this.configOf(found, { memoryMb, disk, diskSizeGb });
       const totalBytes = assets.downloadBytes(neededAssets(config));
       let loadedBytes = 0;
       const onLoaded = (bytes: number) => {
@@ -206,8 +205,7 @@ export class BoxLauncher {
   }
 
   private configOf(
-    { manifest }: Assets,
-    image: ImageManifest,
+    { assets: { manifest }, image, places, notes }: FoundImage,
     { memoryMb, disk, diskSizeGb }: { memoryMb: number; disk: string | null; diskSizeGb: number },
   ): MachineConfig {
     return {
@@ -216,16 +214,16 @@ export class BoxLauncher {
       disk,
       diskBytes: diskSizeGb * 2 ** 30,
       manifest,
-      assets: this.catalog.location,
+      ...places,
+      ...(notes.length > 0 && { notes }),
       ...(this.options.cache !== undefined && { cache: this.options.cache }),
     };
   }
 
   private async startOf(image: string, memoryMb: number): Promise<MachineStart> {
-    const assets = await this.catalog.open();
-    const found = this.catalog.find(assets, image);
+    const found = await this.catalog.find(image);
     const disk = { disk: DEFAULT_DISK, diskSizeGb: DEFAULT_DISK_GB };
-    const config = this.configOf(assets, found, { memoryMb, ...disk });
-    return { config, emulator: this.catalog.compileEmulator(assets) };
+    const config = this.configOf(found, { memoryMb, ...disk });
+    return { config, emulator: this.catalog.compileEmulator(found.assets) };
   }
 }

@@ -2,12 +2,13 @@ import type { ImageInfo, TransferProgress } from "../../backend/backend.js";
 import { BoxRunError, unsupported } from "../../backend/errors.js";
 import { DEFAULT_MEMORY_MB } from "../../contract/schemas.js";
 import { retryLater } from "../../util/retry-later.js";
-import { Assets } from "../assets/assets.js";
+import type { Assets } from "../assets/assets.js";
 import { fetchAll, loadChunkList } from "../assets/image-chunks.js";
-import { type ImageManifest, readManifest } from "../assets/manifest.js";
+import type { ImageManifest } from "../assets/manifest.js";
 import type { Host } from "../host/host.js";
 import { COLD_BOOT_ASSETS } from "../machine/needed-assets.js";
 import type { BoxRecord } from "../store/record.js";
+import { type FoundImage, ImageSearch } from "./image-search.js";
 import type { LocalOptions } from "./options.js";
 
 /** File system templates: one of the default size, and a small one that the guest grows. */
@@ -26,21 +27,16 @@ const BASE_OF_CHUNK_LIST: Readonly<Record<string, string>> = {
 
 /** The images that boxes can be created from, by all their names, and the emulator that they run in. */
 export class ImageCatalog {
-  readonly location: string;
-  private assets: Promise<Assets> | undefined;
+  private readonly search: ImageSearch;
   private emulator: Promise<WebAssembly.Module> | undefined;
 
-  constructor(
-    private readonly host: Host,
-    private readonly options: LocalOptions,
-  ) {
-    this.location = host.assetsLocation(options.assets);
+  constructor(host: Host, options: LocalOptions) {
+    this.search = new ImageSearch(host, options);
   }
 
-  /** Lists the images. */
+  /** Lists the images that are there. */
   async list(): Promise<ImageInfo[]> {
-    const assets = await this.open();
-    return assets.manifest.images.map((image) => ({
+    return (await this.search.all()).map(({ image, assets }) => ({
       name: image.name,
       aliases: [...image.aliases, ...image.standsFor],
       description: image.description,
@@ -54,9 +50,8 @@ export class ImageCatalog {
     name: string,
     { signal, onProgress }: { signal?: AbortSignal; onProgress?: (progress: TransferProgress) => void },
   ): Promise<void> {
-    const assets = await this.open();
+    const { assets, image } = await this.find(name);
     const { source } = assets;
-    const image = this.find(assets, name);
     if (source.keeps !== true) throw unsupported(`pull: ${source.keeps}`);
     const { files, bytes } = this.pullFiles(assets, image);
     const totalBytes = bytes + image.baseDownloadBytes;
@@ -78,19 +73,6 @@ export class ImageCatalog {
     return { files, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
   }
 
-  /** Opens the assets and reads their manifest, once. @throws {BoxRunError} IMAGE_PULL_FAILED */
-  open(): Promise<Assets> {
-    this.assets ??= retryLater(this.readAssets(), () => {
-      this.assets = undefined;
-    });
-    return this.assets;
-  }
-
-  private async readAssets(): Promise<Assets> {
-    const source = this.host.openSource(this.location, this.options.cache);
-    return new Assets(source, await readManifest(source));
-  }
-
   /** Compiles the emulator, once for all boxes. */
   compileEmulator(assets: Assets): Promise<WebAssembly.Module> {
     this.emulator ??= retryLater(assets.compile("v86.wasm"), () => {
@@ -100,35 +82,17 @@ export class ImageCatalog {
   }
 
   /** Finds an image by one of its names. @throws {BoxRunError} IMAGE_PULL_FAILED */
-  find({ manifest }: Assets, asked: string): ImageManifest {
-    const { images } = manifest;
-    const found = images.find(({ name, aliases }) => name === asked || aliases.includes(asked));
-    if (found) return found;
-    const standIn = images.find(({ standsFor }) => standsFor.includes(asked));
-    if (standIn && !this.options.strictImages) return standIn;
-    if (standIn) {
-      throw new BoxRunError(
-        "IMAGE_PULL_FAILED",
-        `there is no local image ${JSON.stringify(asked)}, only a stand-in: ${standIn.description}`,
-        { hint: `use ${JSON.stringify(standIn.name)}, or leave out local.strictImages` },
-      );
-    }
-    const names = images.map(({ name, aliases, standsFor }) => {
-      const others =
-        this.options.strictImages || standsFor.length === 0 ? "" : `, for ${standsFor.join(", ")}`;
-      return `${[name, ...aliases].join(", ")}${others}`;
-    });
-    throw new BoxRunError("IMAGE_PULL_FAILED", `there is no local image ${JSON.stringify(asked)}`, {
-      hint: `the local images are: ${names.join("; ")}`,
-    });
+  find(asked: string): Promise<FoundImage> {
+    return this.search.find(asked);
   }
 
   /** Returns the image of a box. @throws {BoxRunError} IMAGE_PULL_FAILED, STATE_MISMATCH */
-  imageOf(assets: Assets, { spec, image: made, id }: BoxRecord): ImageManifest {
-    const image = this.find(assets, made?.name ?? spec.image);
+  async imageOf({ spec, image: made, id }: BoxRecord): Promise<FoundImage> {
+    const found = await this.find(made?.name ?? spec.image);
+    const { image } = found;
     // A record without a hash belongs to the first image of that name, or to a box that is being created.
     const base = made?.baseSha256 ?? (made?.base && BASE_OF_CHUNK_LIST[made.base]) ?? made?.base;
-    if (!base || base === image.baseSha256) return image;
+    if (!base || base === image.baseSha256) return found;
     throw new BoxRunError(
       "STATE_MISMATCH",
       `box ${id} was made from another build of the image ${image.name}, and its disk works only with that build`,

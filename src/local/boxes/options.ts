@@ -14,6 +14,14 @@ export interface WarmBoxes {
   warmUp?: readonly string[];
 }
 
+/** An image that has a package of its own, as that package exports it. */
+export interface ImagePackage {
+  /** Name of the image. */
+  name: string;
+  /** Folder of the image's files: a URL, or a path in Node. */
+  assets: string;
+}
+
 /** Options of the local backend, and of `local` in {@link ClientOptions}. */
 export interface LocalOptions {
   /**
@@ -21,6 +29,15 @@ export interface LocalOptions {
    * @default `dist/assets` of the package, relative to the module
    */
   assets?: string;
+  /**
+   * Images beside those that are in `assets`. In Node, Deno and Bun, an image package that is installed is found without this.
+   * @default none
+   *
+   * @example
+   * const debian = { name: "debian", assets: "https://example.com/boxrun-debian/" };
+   * const client = new BoxRunClient({ local: { images: [debian] } });
+   */
+  images?: readonly ImagePackage[];
   /**
    * Place where boxes are kept: a folder in Node, and in a page the prefix of the names of its databases.
    * @default in Node `$BOXRUN_STATE_DIR/local`, else `$XDG_DATA_HOME/boxrun`, else `~/.local/share/boxrun`; in a page "boxrun"

@@ -3,6 +3,7 @@ import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { refusedPermission } from "../../backend/errors.js";
 import { defaultCacheFolder, nodeAssetSource } from "../assets/asset-source-node.js";
+import { findPackage } from "../assets/find-package-node.js";
 import type { FromMachine } from "../machine/messages.js";
 import { defaultStateFolder, folderStore } from "../store/store-node.js";
 import type { Host } from "./host.js";
@@ -36,8 +37,9 @@ export const nodeHost: Host = {
     const url = /^(file|https?):/.test(given) ? given : pathToFileURL(given).href;
     return url.endsWith("/") ? url : `${url}/`;
   },
-  openSource: (location, cache) =>
-    allowed(() => nodeAssetSource(location, cache ?? defaultCacheFolder(process.env))),
+  openSource: (location, cache, part) =>
+    allowed(() => nodeAssetSource(location, cache ?? defaultCacheFolder(process.env), part)),
+  findPackage,
   openStore: async (state) => allowed(() => folderStore(state ?? defaultStateFolder(process.env))),
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(new URL("./machine-worker.js", import.meta.url), {

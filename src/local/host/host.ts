@@ -19,7 +19,10 @@ export interface Host {
   readonly memoryMb: number | undefined;
   /** Returns the URL of the folder of assets: `given`, resolved, or the one that came with the package. */
   assetsLocation(given: string | undefined): string;
-  openSource(location: string, cache: string | undefined): AssetSource;
+  /** Opens a folder of assets. `part` names a part of the cache for a folder that is not the package's. */
+  openSource(location: string, cache: string | undefined, part?: string): AssetSource;
+  /** Returns the URL of an installed package's folder, ending in "/". Absent where packages are not installed. */
+  findPackage?(name: string): string | undefined;
   /** Opens the place where boxes are kept. `state` is the option, undefined for the host's own place. */
   openStore(state: string | undefined): Promise<BoxStore>;
   /** Calls `onChange` when the page is hidden or visible again, until the function that it returns is called. Absent where there is no page. */

@@ -1,8 +1,9 @@
 import type { ImageTrouble } from "../assets/image-chunks.js";
+import type { MachinePlaces } from "../assets/joined-source.js";
 import type { AssetManifest } from "../assets/manifest.js";
 
 /** Parameters of a machine. */
-export interface MachineConfig {
+export interface MachineConfig extends MachinePlaces {
   /** Name of the image in the manifest. */
   image: string;
   memoryMb: number;
@@ -11,12 +12,12 @@ export interface MachineConfig {
   /** Size of the file system that the box asked for. */
   diskBytes: number;
   manifest: AssetManifest;
-  /** URL of the assets. */
-  assets: string;
   /** Folder for fetched assets, where the browser does not cache them. */
   cache?: string;
   /** Whether this is a boot of the build: never from a boot image, and with freed memory zeroed so that a boot image of it is small. */
   forBootImage?: boolean;
+  /** Warnings about the image, known before the start. */
+  notes?: string[];
 }
 
 /** Place of the box's disk. It is sent once the box is locked. */

@@ -10,7 +10,8 @@ if (!port) throw new Error("this file must run as a worker thread");
 
 const serve = serveMachine({
   post: (message, transfer) => port.postMessage(message, transfer),
-  openSource: (location, cache) => nodeAssetSource(location, cache ?? defaultCacheFolder(process.env)),
+  openSource: (location, cache, part) =>
+    nodeAssetSource(location, cache ?? defaultCacheFolder(process.env), part),
   openDisk: openFileDisk,
 });
 port.on("message", (message: ToMachine) => serve(message));

@@ -6,6 +6,7 @@ import { deferred } from "../../util/deferred.js";
 import type { AssetSource } from "../assets/asset-source.js";
 import { Assets } from "../assets/assets.js";
 import { IMAGE_CHUNK_BYTES, ImageChunks } from "../assets/image-chunks.js";
+import { openMachineSource } from "../assets/joined-source.js";
 import { encodeBootImage } from "./boot-image.js";
 import { bootImageFingerprint, loadBootImage, loadColdBoot } from "./boot-parts.js";
 import type { StoredDisk } from "./disk.js";
@@ -20,7 +21,7 @@ import { Machine, type MachineEvents } from "./v86-machine.js";
 /** The host's side of a Worker. */
 export interface WorkerHost {
   post(message: FromMachine, transfer: ArrayBuffer[]): void;
-  openSource(location: string, cache: string | undefined): AssetSource;
+  openSource(location: string, cache: string | undefined, part?: string): AssetSource;
   /** Opens the disk of a box; `create` is true if it does not exist yet. */
   openDisk(
     location: string,
@@ -101,9 +102,12 @@ class MachineWorker {
   private async start(config: MachineConfig): Promise<void> {
     this.config = config;
     const { owner } = this;
-    const source = this.host.openSource(config.assets, config.cache);
+    const image = imageOf(config.manifest, config.image);
+    const source = openMachineSource(config, config.manifest, image, (location, part) =>
+      this.host.openSource(location, config.cache, part),
+    );
     const assets = new Assets(source, config.manifest, (bytes) => owner.noteLoaded(bytes));
-    const warnings: string[] = [];
+    const warnings = [...(config.notes ?? [])];
     const listed = config.forBootImage ? undefined : findBootImage(config);
     const loading = listed && loadBootImage(config, assets, listed);
     // A boot image for a new disk contains its template.
@@ -113,7 +117,7 @@ class MachineWorker {
     loading?.catch(() => {});
     template?.catch(() => {});
     const [chunks, emulator, disk] = await Promise.all([
-      ImageChunks.open(assets, imageOf(config.manifest, config.image)),
+      ImageChunks.open(assets, image),
       this.emulator.promise,
       this.diskConfig.promise.then((where) => this.openDisk(config, where)),
     ]);

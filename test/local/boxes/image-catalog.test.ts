@@ -1,10 +1,14 @@
+import { createHash } from "node:crypto";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
 import type { BoxSpec } from "../../../src/backend/backend.js";
-import type { Assets } from "../../../src/local/assets/assets.js";
-import type { ImageManifest } from "../../../src/local/assets/manifest.js";
+import type { AssetSource } from "../../../src/local/assets/asset-source.js";
+import type { AssetManifest, ImageManifest } from "../../../src/local/assets/manifest.js";
 import { ImageCatalog } from "../../../src/local/boxes/image-catalog.js";
+import type { LocalOptions } from "../../../src/local/boxes/options.js";
 import type { Host } from "../../../src/local/host/host.js";
 import { newRecord, parseRecord } from "../../../src/local/store/record.js";
+import { VERSION } from "../../../src/util/version.js";
 import { SPEC } from "../fake-machine.js";
 
 const TINY = "8932564797a6dcb5ea62d60cc4f8a3191c084317831da8143d2ff1ab65197bf4";
@@ -13,22 +17,75 @@ const TINY_LIST = "4f501e23d650cbbd071604c4da5d8fbe475c1323fcced8317cfca176559d3
 const ID = "box_aaaaaaaaaaaa";
 const spec: BoxSpec = { ...SPEC, image: "tiny" };
 
+/** An image of these contents, which differ by `text`. */
+function image(name: string, fields: Partial<ImageManifest> = {}): ImageManifest {
+  const base = `${name}.chunks`;
+  const sizes = { baseBytes: 0, baseDownloadBytes: 0 };
+  const names = { aliases: [], standsFor: [], description: `the image ${name}` };
+  return { name, ...names, base, ...sizes, baseSha256: TINY, bootImages: [], ...fields };
+}
+
+/** Returns a manifest of images, and the files that it lists, but for those of the images that are missing. */
+function folder(images: ImageManifest[], { missing = [] as string[], boxrun = VERSION } = {}) {
+  const files: AssetManifest["files"] = {};
+  const contents: Record<string, Uint8Array> = {};
+  for (const { name, base } of images) {
+    const raw = Buffer.from(name);
+    const packed = new Uint8Array(gzipSync(raw));
+    const rawSha256 = createHash("sha256").update(raw).digest("hex");
+    files[base] = { file: `${base}.bin`, bytes: packed.length, rawBytes: raw.length, rawSha256 };
+    if (!missing.includes(name)) contents[`${base}.bin`] = packed;
+  }
+  contents["manifest.json"] = Buffer.from(JSON.stringify({ version: 4, boxrun, files, images }));
+  return contents;
+}
+
+type Folders = Record<string, ReturnType<typeof folder>>;
+
+/** A catalogue over folders, of which "core:/" is the package's, and over installed packages. */
+function catalogOf(folders: Folders, options: LocalOptions = {}, packages: Record<string, string> = {}) {
+  const openSource = (location: string): AssetSource => {
+    const read = async (file: string) => {
+      const found = folders[location]?.[file];
+      if (!found) throw new Error("404");
+      return found;
+    };
+    return {
+      location,
+      keeps: true,
+      isHere: async () => true,
+      read,
+      readLatest: read,
+      gunzip: async (bytes) => new Uint8Array(gunzipSync(bytes)),
+    };
+  };
+  const host = {
+    assetsLocation: (given = "core:/") => given,
+    openSource,
+    findPackage: (name: string) => packages[name],
+  } as unknown as Host;
+  return new ImageCatalog(host, options);
+}
+
+const nameAndPlaces = async (catalog: ImageCatalog, asked: string) => {
+  const { image: found, places, notes } = await catalog.find(asked);
+  return { name: found.name, ...places, notes };
+};
+
 /** The image that a box with this in its record is started on, where images are of these contents. */
-function imageOf(image: object | null, baseSha256 = TINY): string {
-  const catalog = new ImageCatalog({ assetsLocation: () => "memory:" } as unknown as Host, {});
-  const found = { name: "tiny", aliases: [], standsFor: [], baseSha256 } as unknown as ImageManifest;
-  const assets = { manifest: { images: [found] } } as unknown as Assets;
-  const stored: unknown = JSON.parse(JSON.stringify({ ...newRecord(ID, spec), image }));
-  return catalog.imageOf(assets, parseRecord(ID, stored)).name;
+async function imageOf(made: object | null, baseSha256 = TINY): Promise<string> {
+  const catalog = catalogOf({ "core:/": folder([image("tiny", { baseSha256 })]) });
+  const stored: unknown = JSON.parse(JSON.stringify({ ...newRecord(ID, spec), image: made }));
+  return (await catalog.imageOf(parseRecord(ID, stored))).image.name;
 }
 
 const made = { name: "tiny", description: "tiny" };
 
-it("a box goes with the image that it was made of, however its record names the contents", () => {
-  expect(imageOf({ ...made, baseSha256: TINY })).toBe("tiny");
-  expect(imageOf({ ...made, base: TINY_LIST })).toBe("tiny");
-  expect(imageOf({ ...made, base: null })).toBe("tiny");
-  expect(imageOf(null)).toBe("tiny");
+it("a box goes with the image that it was made of, however its record names the contents", async () => {
+  expect(await imageOf({ ...made, baseSha256: TINY })).toBe("tiny");
+  expect(await imageOf({ ...made, base: TINY_LIST })).toBe("tiny");
+  expect(await imageOf({ ...made, base: null })).toBe("tiny");
+  expect(await imageOf(null)).toBe("tiny");
 });
 
 it.each([
@@ -36,14 +93,10 @@ it.each([
   [true, "the local images are: tiny, tiny:1"],
 ])(
   "a name that is no image is told which there are, and what they stand in for (strict: %s)",
-  (strict, hint) => {
-    const host = { assetsLocation: () => "memory:" } as unknown as Host;
-    const catalog = new ImageCatalog(host, { strictImages: strict });
-    const tiny = { name: "tiny", aliases: ["tiny:1"], standsFor: ["alpine", "busybox"] };
-    const assets = { manifest: { images: [tiny] } } as unknown as Assets;
-    expect(() => catalog.find(assets, "fedora")).toThrowError(
-      expect.objectContaining({ code: "IMAGE_PULL_FAILED", hint }),
-    );
+  async (strictImages, hint) => {
+    const tiny = image("tiny", { aliases: ["tiny:1"], standsFor: ["alpine", "busybox"] });
+    const catalog = catalogOf({ "core:/": folder([tiny]) }, { strictImages });
+    await expect(catalog.find("fedora")).rejects.toMatchObject({ code: "IMAGE_PULL_FAILED", hint });
   },
 );
 
@@ -51,8 +104,79 @@ it.each([
   ["another image", { baseSha256: TINY }, "0".repeat(64)],
   ["another image, by its list of chunks", { base: TINY_LIST }, "0".repeat(64)],
   ["a list of chunks that nobody knows", { base: "f".repeat(64) }, TINY],
-])("a box made of %s is refused", (_what, base, here) => {
-  expect(() => imageOf({ ...made, ...base }, here)).toThrowError(
-    expect.objectContaining({ code: "STATE_MISMATCH", message: expect.stringContaining("another build") }),
-  );
+])("a box made of %s is refused", async (_what, base, here) => {
+  await expect(imageOf({ ...made, ...base }, here)).rejects.toMatchObject({
+    code: "STATE_MISMATCH",
+    message: expect.stringContaining("another build"),
+  });
+});
+
+const debian = image("debian", { standsFor: ["python"], package: "@boxrun/image-debian" });
+/** What the package contains: it lists an image that is not in it. */
+const core = folder([image("tiny"), debian], { missing: ["debian"] });
+
+it("an image with a package of its own is named with the command that installs it, and is not listed", async () => {
+  const catalog = catalogOf({ "core:/": core });
+  for (const asked of ["python", "debian"])
+    await expect(catalog.find(asked)).rejects.toMatchObject({
+      code: "IMAGE_PULL_FAILED",
+      hint: `npm i @boxrun/image-debian@${VERSION}`,
+    });
+  await expect(catalog.pull("python", {})).rejects.toMatchObject({ code: "IMAGE_PULL_FAILED" });
+  expect((await catalog.list()).map(({ name }) => name)).toEqual(["tiny"]);
+  const strict = catalogOf({ "core:/": core }, { strictImages: true });
+  await expect(strict.find("python")).rejects.toThrow(/only a stand-in/);
+});
+
+it("an image is found in the package's folder, else where local.images says, else as an installed package", async () => {
+  const other = folder([debian]);
+  const packages = { "@boxrun/image-debian": "installed:/" };
+  const everywhere = { "core:/": core, "given:/": other, "installed:/assets/": other };
+  const images = [{ name: "debian", assets: "given:/" }];
+  const at = (imageAssets?: string) => ({
+    name: "debian",
+    assets: "core:/",
+    ...(imageAssets && { imageAssets }),
+    notes: [],
+  });
+
+  const whole = catalogOf({ ...everywhere, "core:/": folder([image("tiny"), debian]) }, { images }, packages);
+  expect(await nameAndPlaces(whole, "python")).toEqual(at());
+  const given = catalogOf(everywhere, { images }, packages);
+  expect(await nameAndPlaces(given, "python")).toEqual(at("given:/"));
+  const installed = catalogOf(everywhere, {}, packages);
+  expect(await nameAndPlaces(installed, "debian")).toEqual(at("installed:/assets/"));
+  for (const catalog of [whole, given, installed])
+    expect((await catalog.list()).map(({ name }) => name)).toEqual(["tiny", "debian"]);
+});
+
+it("an image that the package has never heard of is found where local.images says", async () => {
+  const images = [{ name: "alpine", assets: "given:/" }];
+  const catalog = catalogOf({ "core:/": core, "given:/": folder([image("alpine")]) }, { images });
+  expect(await nameAndPlaces(catalog, "alpine")).toMatchObject({ name: "alpine", imageAssets: "given:/" });
+  const { assets } = await catalog.find("alpine");
+  expect(Buffer.from(await assets.load("alpine.chunks")).toString()).toBe("alpine");
+  expect(Buffer.from(await assets.load("tiny.chunks")).toString()).toBe("tiny");
+});
+
+it("a folder that does not have the image it is given for is named", async () => {
+  const images = [{ name: "debian", assets: "given:/" }];
+  const catalog = catalogOf({ "core:/": core, "given:/": folder([image("alpine")]) }, { images });
+  await expect(catalog.find("debian")).rejects.toThrow("manifest.json at given:/ has no image debian");
+});
+
+it("an image of another version is used, and its boxes say so", async () => {
+  const images = [{ name: "debian", assets: "given:/" }];
+  const older = folder([debian], { boxrun: "0.0.9" });
+  const catalog = catalogOf({ "core:/": core, "given:/": older }, { images });
+  const { notes } = await catalog.find("debian");
+  expect(notes).toEqual([
+    `the image debian is of version 0.0.9 of boxrun, and this is ${VERSION}: npm i @boxrun/image-debian@${VERSION}`,
+  ]);
+});
+
+it("a package's image that is damaged is not taken for one that is missing", async () => {
+  const damaged = { ...folder([image("tiny"), debian]), "debian.chunks.bin": new Uint8Array(3) };
+  const { image: found } = await catalogOf({ "core:/": damaged }).find("debian");
+  expect(found.name).toBe("debian");
 });

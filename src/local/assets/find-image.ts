@@ -1,0 +1,39 @@
+import { BoxRunError } from "../../backend/errors.js";
+import { VERSION } from "../../util/version.js";
+import type { AssetManifest, ImageManifest } from "./manifest.js";
+
+/** Returns true when an image has this name, or stands in for it. */
+export function hasName({ name, aliases, standsFor }: ImageManifest, asked: string): boolean {
+  return name === asked || aliases.includes(asked) || standsFor.includes(asked);
+}
+
+/** Returns the command that installs the package of an image. */
+export function installLine(name: string): string {
+  return `npm i ${name}${VERSION === undefined ? "" : `@${VERSION}`}`;
+}
+
+/** Finds an image by one of its names. `strict` refuses those that it only stands in for. @throws {BoxRunError} IMAGE_PULL_FAILED */
+export function findImage(
+  { images }: Pick<AssetManifest, "images">,
+  asked: string,
+  strict = false,
+): ImageManifest {
+  const found = images.find(({ name, aliases }) => name === asked || aliases.includes(asked));
+  if (found) return found;
+  const standIn = images.find(({ standsFor }) => standsFor.includes(asked));
+  if (standIn && !strict) return standIn;
+  if (standIn) {
+    throw new BoxRunError(
+      "IMAGE_PULL_FAILED",
+      `there is no local image ${JSON.stringify(asked)}, only a stand-in: ${standIn.description}`,
+      { hint: `use ${JSON.stringify(standIn.name)}, or leave out local.strictImages` },
+    );
+  }
+  const names = images.map(({ name, aliases, standsFor }) => {
+    const others = strict || standsFor.length === 0 ? "" : `, for ${standsFor.join(", ")}`;
+    return `${[name, ...aliases].join(", ")}${others}`;
+  });
+  throw new BoxRunError("IMAGE_PULL_FAILED", `there is no local image ${JSON.stringify(asked)}`, {
+    hint: `the local images are: ${names.join("; ")}`,
+  });
+}
