@@ -39,6 +39,9 @@ export type {
   DirectoryEntry,
   FileOptions,
   FileStat,
+  FilesToWrite,
+  FileToWrite,
+  TextEncoding,
   WriteOptions,
 } from "./files/file-types.js";
 export type { ImagePackage, LocalOptions } from "./local/boxes/options.js";

@@ -15,9 +15,13 @@ import type {
   FileOperation,
   FileOptions,
   FileStat,
+  FilesToWrite,
+  TextEncoding,
   WriteOptions,
 } from "./file-types.js";
+import { filesToWrite } from "./files-to-write.js";
 import { Complaints, ScriptedFiles, scriptCommand, scriptError } from "./scripted-files.js";
+import { writeTogether } from "./write-together.js";
 
 /** Names of errno that mean that a path does not exist. */
 const ABSENT = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"];
@@ -37,25 +41,37 @@ export class FileCommands implements BoxFiles {
   }
 
   read(path: BoxPath, options?: FileOptions): Promise<Uint8Array>;
-  read(path: BoxPath, encoding: "utf8", options?: FileOptions): Promise<string>;
+  read(path: BoxPath, encoding: TextEncoding, options?: FileOptions): Promise<string>;
   async read(
     path: BoxPath,
-    given?: "utf8" | FileOptions,
+    given?: TextEncoding | FileOptions,
     options: FileOptions = typeof given === "object" ? given : {},
   ): Promise<Uint8Array | string> {
-    if (given !== undefined && typeof given !== "object" && given !== "utf8")
-      throw invalid(`the encoding must be "utf8", got ${JSON.stringify(given)}`, "leave it out for bytes");
+    const isText = given === "utf8" || given === "utf-8";
+    if (given !== undefined && typeof given !== "object" && !isText)
+      throw invalid(
+        `the encoding must be "utf8" or "utf-8", got ${JSON.stringify(given)}`,
+        "leave it out for bytes",
+      );
     requireOptions(options, { signal: true });
     const bytes = await this.underName(path, async (name) =>
       (await this.box.download(name, options)).bytes(),
     );
-    return given === "utf8" ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : bytes;
+    return isText ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : bytes;
   }
 
   async write(path: BoxPath, data: Source, options: WriteOptions = {}): Promise<void> {
     requireOptions(options, { mode: true, signal: true });
     const source = typeof data === "string" ? new TextEncoder().encode(data) : data;
     await this.underName(path, (name) => this.box.upload(source, name, options));
+  }
+
+  async writeAll(files: FilesToWrite, options: FileOptions = {}): Promise<void> {
+    requireOptions(options, { signal: true });
+    const entries = filesToWrite(files);
+    await writeTogether(entries, options.signal, ({ path, data, ...rest }, signal) =>
+      this.write(path, data, { ...rest, signal }),
+    );
   }
 
   async list(path: BoxPath, options: FileOptions = {}): Promise<DirectoryEntry[]> {

@@ -38,6 +38,20 @@ export interface WriteOptions extends FileOptions {
   mode?: number;
 }
 
+/** Encoding of {@link BoxFiles.read}: UTF-8, under either of its usual names. */
+export type TextEncoding = "utf8" | "utf-8";
+
+/** A file to write, with its permission bits. */
+export interface FileToWrite {
+  /** Contents of the file. A string is its text, not a local path. */
+  data: Source;
+  /** Permission bits. @default those of the existing file; 0o644 for a new one */
+  mode?: number;
+}
+
+/** Files to write, by their absolute paths in the box: contents, or contents and permission bits. */
+export type FilesToWrite = Readonly<Record<string, Source | FileToWrite>>;
+
 /**
  * The files of a box. Names and shapes are those of `node:fs/promises`. Links are followed, except by `lstat`, `rename` and `remove`, and by `list` and `copy`
  * for the entries of a directory.
@@ -57,15 +71,35 @@ export interface WriteOptions extends FileOptions {
  * for (const { name, type, size } of await box.files.list("/root")) console.log(name, type, size);
  */
 export interface BoxFiles {
-  /** Reads a file, as bytes or, with "utf8", as text. */
+  /**
+   * Reads a file, as bytes or, with "utf8" or "utf-8", as text.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR for any other encoding
+   *
+   * @example
+   * const text = await box.files.read("/etc/os-release", "utf-8");
+   */
   read(path: BoxPath, options?: FileOptions): Promise<Uint8Array>;
-  read(path: BoxPath, encoding: "utf8", options?: FileOptions): Promise<string>;
+  read(path: BoxPath, encoding: TextEncoding, options?: FileOptions): Promise<string>;
   /**
    * Writes a file, completely or not at all. A string is its text, not a local path. Creates the directories of the path. An existing file keeps its owner and,
    * unless `mode` is given, its mode; its other hard links keep the old contents. Devices, kernel files (as under /proc) and files that are mounts are written
    * in place, and an error says so if a part may have been written.
    */
   write(path: BoxPath, data: Source, options?: WriteOptions): Promise<void>;
+  /**
+   * Writes several files, each as `write` does, some of them at a time. All paths, contents and modes are checked before the first is written. When one cannot
+   * be written, the others are given up: those that are complete stay, and none is written in part. The error names the path.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR when a path is not absolute, or one of the paths would have to be a directory for another one
+   *
+   * @example
+   * await box.files.writeAll({
+   *   "/srv/app/main.py": "print(42)",
+   *   "/srv/app/run": { data: "#!/bin/sh\npython3 main.py", mode: 0o755 },
+   * });
+   */
+  writeAll(files: FilesToWrite, options?: FileOptions): Promise<void>;
   /** Lists a directory, sorted by name, without "." and "..". */
   list(path: BoxPath, options?: FileOptions): Promise<DirectoryEntry[]>;
   /** Describes a file, or the file that a link leads to. */

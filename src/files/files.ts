@@ -6,6 +6,7 @@ import type { BoxFiles, FileBox } from "./file-types.js";
 const CALLS: Record<keyof BoxFiles, true> = {
   read: true,
   write: true,
+  writeAll: true,
   list: true,
   stat: true,
   lstat: true,

@@ -19,6 +19,7 @@ describe("an option that is misspelt", () => {
     ["download", async () => (await box).download("/a", wrong)],
     ["read", async () => (await box).files.read("/a", wrong)],
     ["write", async () => (await box).files.write("/a", "text", wrong)],
+    ["writeAll", async () => (await box).files.writeAll({ "/a": "text" }, wrong)],
     ["list", async () => (await box).files.list("/", wrong)],
     ["stat", async () => (await box).files.stat("/", wrong)],
     ["lstat", async () => (await box).files.lstat("/", wrong)],
@@ -56,8 +57,10 @@ describe("an option that is misspelt", () => {
         code: "VALIDATION_ERROR",
         message: expect.stringMatching(/^options must be an object \(the options are .*signal/),
       });
-    const error = await failure(files.read("/a", "utf-8" as "utf8"));
-    expect(error.message).toBe('the encoding must be "utf8", got "utf-8" (leave it out for bytes)');
+    const error = await failure(files.read("/a", "latin1" as "utf8"));
+    expect(error.message).toBe(
+      'the encoding must be "utf8" or "utf-8", got "latin1" (leave it out for bytes)',
+    );
     const nowhere = undefined as unknown as string;
     for (const call of [
       async () => (await box).upload(new Uint8Array(1), nowhere),

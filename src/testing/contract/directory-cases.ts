@@ -25,10 +25,33 @@ export function directoryCases(context: Context): void {
   it("reads and writes files, as bytes and as text", async () => {
     await files().write("/srv/rw/text", "größe");
     expect(await files().read("/srv/rw/text", "utf8")).toBe("größe");
+    expect(await files().read("/srv/rw/text", "utf-8")).toBe("größe");
     expect(await files().read("/srv/rw/text")).toEqual(new TextEncoder().encode("größe"));
     await files().write("/srv/rw/run", new Blob(["#!/bin/sh\necho ran"]), { mode: 0o750 });
     expect((await context.box.exec(["/srv/rw/run"])).stdout).toBe("ran\n");
     expect((await failure(files().read("/srv/rw/none"))).message).toContain("/srv/rw/none");
+  });
+
+  it("writes several files at once, with their modes", async () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 20 }, (_, i) => [`/srv/all/${i}/file`, `file ${i}`]),
+    );
+    await files().writeAll({
+      ...many,
+      "/srv/all/bytes": Uint8Array.of(0, 255),
+      "/srv/all/run": { data: "#!/bin/sh\necho ran", mode: 0o750 },
+    });
+    expect((await context.box.exec("/srv/all/run; cat /srv/all/7/file; ls /srv/all | wc -l")).stdout).toBe(
+      "ran\nfile 722\n",
+    );
+    expect(await files().read("/srv/all/bytes")).toEqual(Uint8Array.of(0, 255));
+    await files().writeAll({});
+  });
+
+  it("names the file of several that cannot be written", async () => {
+    const error = await failure(files().writeAll({ "/srv/some/a": "1", "/etc/passwd/x": "2" }));
+    expect(error).toMatchObject({ code: "RUNTIME_ERROR" });
+    expect(error.message).toContain("/etc/passwd/x");
   });
 
   it("lists what is in a directory, links and hidden files too", async () => {
