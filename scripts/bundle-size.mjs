@@ -15,7 +15,9 @@ export const ON_FIRST_USE = [
   "box-transfers",
   "file-commands",
   "file-operation",
+  "get-or-create",
   "host-files",
+  "initial-files",
   "unix-socket",
   "published-rules",
 ];

@@ -13,6 +13,7 @@ import { DEFAULT_GC_SECONDS } from "../contract/schemas.js";
 import { type Command, type CommandArguments, commandAndOptions } from "../exec/arguments.js";
 import { directoryOf, type ExecOptions } from "../exec/exec.js";
 import type { ExecResult } from "../exec/result.js";
+import type { FilesToWrite } from "../files/file-types.js";
 import { following, untilAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
 import { asyncDispose } from "../util/dispose.js";
@@ -44,6 +45,11 @@ export interface CreateOptions {
   env?: Record<string, string>;
   /** Directories of the server's machine that are mounted in the box. Local boxes have no volumes, and `create` rejects with UNSUPPORTED. @default none */
   volumes?: VolumeSpec[];
+  /**
+   * Files to write before `create` resolves, by their absolute paths in the box: contents, or contents and permission bits. They are checked before a box is
+   * created. When one cannot be written, the box is removed and `create` rejects with the error of {@link BoxFiles.writeAll}. @default none
+   */
+  files?: FilesToWrite;
   /** Aborts the creation, which then rejects at once with the signal's reason. No box is left behind. */
   signal?: AbortSignal;
   /** Called at each step of the creation. */
@@ -102,7 +108,7 @@ export class Client {
   }
 
   /**
-   * Creates a box and starts it.
+   * Creates a box, starts it and writes its `files`.
    *
    * Rejects with the signal's reason when `signal` aborts.
    *
@@ -115,10 +121,12 @@ export class Client {
    *
    * @example
    * await using box = await client.create("tiny", { memoryMb: 256, env: { GREETING: "hello" } });
+   * await using other = await client.create("tiny", { files: { "/srv/a.sh": "echo a" } });
    */
   async create(image: string, options: CreateOptions = {}): Promise<BoxHandle> {
-    const { signal, onProgress, ...rest } = options;
+    const { signal, onProgress, files, ...rest } = options;
     const spec = parseBoxSpec({ ...rest, image });
+    const fill = files === undefined ? undefined : (await import("./initial-files.js")).initialFiles(files);
     signal?.throwIfAborted();
     const backend = await this.backend();
     const created = backend.createBox(spec, { ...(signal && { signal }), ...(onProgress && { onProgress }) });
@@ -127,7 +135,39 @@ export class Client {
       if (signal?.aborted) await backend.removeBox(info.id, { force: true });
     };
     created.then(removeLate).catch(() => {});
-    return new BoxHandle(backend, await untilAborted(created, signal), true);
+    const box = new BoxHandle(backend, await untilAborted(created, signal), true);
+    await fill?.(box, signal);
+    return box;
+  }
+
+  /**
+   * Finds the box of a name, and starts it if it is stopped; creates it if there is none. Of several callers that do so at once, in any page or process, one
+   * creates the box and the others get it. `files` are written only by the one who creates it, and the others do not wait for them. Only options that are given
+   * are compared with those of a box that exists. `await using` removes the box only if this call created it.
+   *
+   * Rejects as {@link BoxRunClient.create} and {@link BoxHandle.start} do, and with the signal's reason when `signal` aborts.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR when the box has another image or other options than these; the message names the differences
+   * @throws {BoxRunError} BOX_LOCKED when somebody else has been creating the box for five minutes
+   *
+   * @example
+   * const box = await client.getOrCreate("notebook", "tiny", { memoryMb: 256 });
+   */
+  async getOrCreate(
+    name: string,
+    image: string,
+    options: Omit<CreateOptions, "name"> = {},
+  ): Promise<BoxHandle> {
+    const { signal, onProgress: _onProgress, files, ...rest } = options;
+    if ("name" in rest) throw invalid("the name of the box is the first argument, and no option");
+    parseBoxSpec({ ...rest, image, name });
+    if (files !== undefined) (await import("./initial-files.js")).initialFiles(files);
+    signal?.throwIfAborted();
+    const { getOrCreate } = await import("./get-or-create.js");
+    const backend = await untilAborted(this.backend(), signal);
+    const create = () => this.create(image, { ...options, name });
+    const handle = (info: BoxInfo) => new BoxHandle(backend, info, false);
+    return getOrCreate(backend, name, image, options, create, handle);
   }
 
   /**

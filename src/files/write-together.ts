@@ -19,12 +19,15 @@ export async function writeTogether(
   const work = async () => {
     for (let entry = left.shift(); entry; entry = left.shift()) {
       const { path } = entry;
-      await write(entry, life.signal).catch((error) => {
+      // Each has a signal of its own: runtimes warn of many listeners on one.
+      const own = following(life.signal);
+      const written = write(entry, own.life.signal).catch((error) => {
         // The others fail with what this one failed with.
         const reason = life.signal.aborted ? life.signal.reason : withPath(error, path);
         life.abort(reason);
         throw reason;
       });
+      await written.finally(own.end);
     }
   };
   try {

@@ -36,7 +36,7 @@ it.each([
   ["new BoxRunClient", ["ClientOptions"]],
   ["timeouts", ["Timeouts"]],
   ["local", ["LocalOptions"]],
-  ["client.create and client.run", ["CreateOptions"]],
+  ["client.create, client.getOrCreate and client.run", ["CreateOptions"]],
   ["box.exec, box.execStream and box.spawn", ["ExecOptions", "ExecStreamOptions"]],
   ["box.attach", ["AttachOptions"]],
   ["createHandler and serve", ["ServeOptions"]],

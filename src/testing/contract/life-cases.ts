@@ -30,6 +30,44 @@ export function lifeCases(context: Context): void {
     expect((await context.client.getBox("keeper")).id).toBe(box.id);
   });
 
+  it("creates a box with files in it", async () => {
+    await using box = await create({
+      workdir: "/srv/app",
+      files: {
+        "/srv/app/main.sh": "echo from main; ./lib",
+        "/srv/app/lib": { data: "#!/bin/sh\necho from lib", mode: 0o755 },
+      },
+    });
+    expect((await box.exec("sh main.sh")).stdout).toBe("from main\nfrom lib\n");
+  });
+
+  it("leaves no box whose files cannot be written", async () => {
+    const before = await ids();
+    const files = { "/srv/a": "1", "/etc/passwd/x": "2" };
+    const error = await failure(create({ files }));
+    expect(error).toMatchObject({ code: "RUNTIME_ERROR" });
+    expect(error.message).toContain("/etc/passwd/x");
+    expect(await ids()).toEqual(before);
+  });
+
+  it("gives the box of a name to all who ask for it at once, and starts it", async () => {
+    const get = (options = {}) =>
+      context.client.getOrCreate("wanted", context.target.image, { memoryMb: 256, ...options });
+    const boxes = await Promise.all([get(), get(), get()]);
+    const [box] = boxes;
+    try {
+      expect(new Set(boxes.map(({ id }) => id)).size).toBe(1);
+      await box.exec("echo kept > /root/kept");
+      await box.stop();
+      expect((await (await get()).exec("cat /root/kept")).stdout).toBe("kept\n");
+      const error = await failure(get({ memoryMb: 512 }));
+      expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+      expect(error.message).toContain("memoryMb 256, asked for 512");
+    } finally {
+      await box.remove({ force: true });
+    }
+  });
+
   it("keeps what was written a moment before the stop, time after time", async () => {
     await using box = await create();
     for (let round = 1; round <= 3; round++) {

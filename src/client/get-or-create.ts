@@ -1,0 +1,136 @@
+import type { Backend, BoxInfo, VolumeSpec } from "../backend/backend.js";
+import { BoxRunError, invalid, isBoxRunError } from "../backend/errors.js";
+import { parseBoxSpec } from "../backend/validate.js";
+import { untilAborted } from "../util/abort.js";
+import { pause } from "../util/timer.js";
+import type { CreateOptions } from "./client.js";
+
+/** Interval of the polls of a box that somebody else is creating. */
+const LOOK_AGAIN_MS = 250;
+/** Longest wait for a box that somebody else is creating. */
+const CREATING_MS = 5 * 60_000;
+/** Number of times that a name may be taken, and then belong to no box. */
+const MAX_TRIES = 5;
+
+/**
+ * Implements `Client.getOrCreate`. `create` creates the box, and is called only when there is none of the name; the box that is found otherwise becomes a
+ * handle by `handle`.
+ */
+export async function getOrCreate<Handle>(
+  backend: Backend,
+  name: string,
+  image: string,
+  options: Omit<CreateOptions, "name">,
+  create: () => Promise<Handle>,
+  handle: (info: BoxInfo) => Handle,
+): Promise<Handle> {
+  const { signal } = options;
+  const until = Date.now() + CREATING_MS;
+  for (let tries = 1; ; ) {
+    signal?.throwIfAborted();
+    const info = await untilAborted(find(backend, name), signal);
+    if (!info) {
+      try {
+        return await create();
+      } catch (error) {
+        if (!isCode(error, "NAME_ALREADY_EXISTS") || tries++ >= MAX_TRIES) throw error;
+      }
+    } else if (info.status === "creating") {
+      if (Date.now() > until)
+        throw new BoxRunError("BOX_LOCKED", `box ${name} is still being created by another page or process`);
+      await pause(LOOK_AGAIN_MS, signal);
+    } else {
+      await untilAborted(requireSame(backend, info, name, image, options), signal);
+      if (info.status === "running") return handle(info);
+      const started = await start(backend, info, options);
+      if (started) return handle(started);
+    }
+  }
+}
+
+/** Finds the box of a name. A name may look like an id, which finds a box, too. */
+async function find(backend: Backend, name: string): Promise<BoxInfo | undefined> {
+  try {
+    const info = await backend.getBox(name);
+    return info.name === name ? info : undefined;
+  } catch (error) {
+    if (isCode(error, "BOX_NOT_FOUND")) return undefined;
+    throw error;
+  }
+}
+
+/** Starts a box, unless somebody else has done so. Resolves to undefined when the box has been removed meanwhile. */
+async function start(
+  backend: Backend,
+  { id }: BoxInfo,
+  { signal, onProgress }: Omit<CreateOptions, "name">,
+): Promise<BoxInfo | undefined> {
+  const options = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
+  try {
+    return await untilAborted(backend.startBox(id, options), signal);
+  } catch (error) {
+    if (isCode(error, "BOX_NOT_FOUND")) return undefined;
+    if (!isCode(error, "BOX_ALREADY_RUNNING") && !isCode(error, "BOX_LOCKED")) throw error;
+    const info = await untilAborted(backend.getBox(id), signal);
+    // The lock of a box that does not run is held by somebody who is removing it, say.
+    if (info.status !== "running") throw error;
+    return info;
+  }
+}
+
+/** Compares a box with what the caller asks for: the image, and those options that are given. */
+async function requireSame(
+  backend: Backend,
+  info: BoxInfo,
+  name: string,
+  image: string,
+  options: Omit<CreateOptions, "name">,
+): Promise<void> {
+  const { signal: _signal, onProgress: _onProgress, files: _files, ...asked } = options;
+  const spec = parseBoxSpec({ ...asked, image, name });
+  const faults: string[] = [];
+  if (!(await isSameImage(backend, info.image, image)))
+    faults.push(`image ${JSON.stringify(info.image)}, asked for ${JSON.stringify(image)}`);
+  for (const key of ["cpu", "memoryMb", "diskSizeGb", "network", "workdir"] as const) {
+    const [is, wanted] = [JSON.stringify(info[key]), JSON.stringify(spec[key])];
+    if (asked[key] !== undefined && is !== wanted) faults.push(`${key} ${is}, asked for ${wanted}`);
+  }
+  if (asked.env !== undefined) {
+    const names = differing(info.env ?? {}, spec.env ?? {});
+    // Values may be secret.
+    if (names.length > 0) faults.push(`other values of env than asked for: ${names.join(", ")}`);
+  }
+  if (asked.volumes !== undefined && volumes(info.volumes) !== volumes(spec.volumes))
+    faults.push(`volumes ${volumes(info.volumes)}, asked for ${volumes(spec.volumes)}`);
+  if (faults.length > 0)
+    throw invalid(
+      `box ${name} exists with ${faults.join("; ")}`,
+      "use another name, remove the box, or leave out what need not be so",
+    );
+}
+
+/** Returns true for two names of one image, as far as the backend knows its images. */
+async function isSameImage(backend: Backend, one: string, other: string): Promise<boolean> {
+  if (one === other) return true;
+  const images = await backend.images().catch((error) => {
+    if (isCode(error, "UNSUPPORTED")) return [];
+    throw error;
+  });
+  return images.some(({ name, aliases }) => [one, other].every((is) => is === name || aliases.includes(is)));
+}
+
+/** Returns the names whose values differ. */
+function differing(one: Record<string, string>, other: Record<string, string>): string[] {
+  const names = new Set([...Object.keys(one), ...Object.keys(other)]);
+  return [...names].filter((name) => one[name] !== other[name]).sort();
+}
+
+function volumes(list: readonly VolumeSpec[] | null): string {
+  return JSON.stringify(
+    (list ?? []).map(({ hostPath, guestPath, readonly = false }) => ({ hostPath, guestPath, readonly })),
+  );
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return isBoxRunError(error) && error.code === code;
+}

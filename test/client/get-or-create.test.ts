@@ -1,0 +1,162 @@
+import { describe, expect, it, vi } from "vitest";
+import { BoxRunError } from "../../src/backend/errors.js";
+import { type BoxInfo, BoxRunClient, type CreateOptions } from "../../src/index.js";
+import { failure } from "../../src/testing/contract/tools.js";
+import { FakeBackend } from "../../src/testing/fake-backend.js";
+
+function setUp(changes: Partial<FakeBackend> = {}) {
+  const backend = Object.assign(new FakeBackend(), changes);
+  return { backend, client: new BoxRunClient({ backend }) };
+}
+
+describe("getOrCreate", () => {
+  it("creates a box of the name, and finds it from then on, running or stopped", async () => {
+    const { client } = setUp();
+    const first = await client.getOrCreate("demo", "fake", { memoryMb: 256, files: { "/a": "1" } });
+    await first.files.write("/a", "2");
+    const second = await client.getOrCreate("demo", "fake", { memoryMb: 256, files: { "/a": "1" } });
+    expect(second.id).toBe(first.id);
+    await second.stop();
+    const third = await client.getOrCreate("demo", "fake");
+    expect(third.info).toMatchObject({ id: first.id, status: "running" });
+    expect(await third.files.read("/a", "utf-8")).toBe("2");
+  });
+
+  it.each<[CreateOptions, RegExp]>([
+    [{ memoryMb: 1024 }, /^box demo exists with memoryMb 256, asked for 1024 \(/],
+    [{ workdir: "/srv", cpu: 4 }, /cpu 2, asked for 4; workdir "\/root", asked for "\/srv"/],
+    [{ env: { A: "1", B: "secret" } }, /other values of env than asked for: B/],
+    [{ volumes: [{ hostPath: "/x", guestPath: "/y" }] }, /volumes \[\], asked for \[\{"hostPath":"\/x"/],
+  ])("refuses %j for a box that has other options, and names the difference", async (options, message) => {
+    const { client } = setUp();
+    await client.create("fake", { name: "demo", memoryMb: 256, env: { A: "1" } });
+    const error = await failure(client.getOrCreate("demo", "fake", options));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR", message: expect.stringMatching(message) });
+    expect(error.message).not.toContain("secret");
+  });
+
+  it("takes names of one image as the same, and refuses another image", async () => {
+    const image = { name: "fake", aliases: ["alias"], description: "", downloadBytes: 0, totalBytes: 0 };
+    const { client } = setUp({ images: async () => [image] });
+    const box = await client.create("fake", { name: "demo" });
+    expect((await client.getOrCreate("demo", "alias")).id).toBe(box.id);
+    const error = await failure(client.getOrCreate("demo", "other"));
+    expect(error).toMatchObject({
+      code: "VALIDATION_ERROR",
+      message: expect.stringContaining('image "fake", asked for "other"'),
+    });
+  });
+
+  it("gives one box to callers at once", async () => {
+    const { client } = setUp();
+    const boxes = await Promise.all(
+      Array.from({ length: 10 }, () => client.getOrCreate("demo", "fake", { files: { "/a": "1" } })),
+    );
+    expect(new Set(boxes.map(({ id }) => id)).size).toBe(1);
+    await boxes[0]!.stop();
+    await Promise.all(boxes.map(() => client.getOrCreate("demo", "fake")));
+    expect(await client.listBoxes()).toHaveLength(1);
+  });
+
+  it("removes with await using only what it created", async () => {
+    const { client } = setUp();
+    const kept = await client.create("fake", { name: "kept" });
+    {
+      await using found = await client.getOrCreate("kept", "fake");
+      await using made = await client.getOrCreate("made", "fake");
+      expect(found.id).toBe(kept.id);
+      expect(made.name).toBe("made");
+    }
+    expect((await client.listBoxes()).map(({ name }) => name)).toEqual(["kept"]);
+  });
+
+  it("waits for a box that somebody else is creating, and creates it when that is given up", async () => {
+    const { backend, client } = setUp();
+    const made = await client.create("fake", { name: "demo" });
+    const creating: BoxInfo = { ...made.info, status: "creating" };
+    const look = vi.spyOn(backend, "getBox").mockResolvedValueOnce(creating);
+    expect((await client.getOrCreate("demo", "fake")).id).toBe(made.id);
+    expect(look).toHaveBeenCalledTimes(2);
+    look.mockResolvedValueOnce(creating);
+    const again = client.getOrCreate("demo", "fake");
+    await made.remove({ force: true });
+    expect((await again).id).not.toBe(made.id);
+  });
+
+  it("gives up its wait when the signal aborts", async () => {
+    const { backend, client } = setUp();
+    const { info } = await client.create("fake", { name: "demo" });
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    vi.spyOn(backend, "getBox").mockImplementation(async () => {
+      controller.abort(reason);
+      return { ...info, status: "creating" };
+    });
+    expect(await failure(client.getOrCreate("demo", "fake", { signal: controller.signal }))).toBe(reason);
+  });
+
+  it("takes a box that somebody else starts meanwhile, and passes other failures on", async () => {
+    const { backend, client } = setUp();
+    const box = await client.create("fake", { name: "demo" });
+    await box.stop();
+    const start = vi.spyOn(backend, "startBox");
+    start.mockImplementationOnce(async (id) => {
+      await FakeBackend.prototype.startBox.call(backend, id);
+      throw new BoxRunError("BOX_LOCKED", "box is in use by another process");
+    });
+    expect((await client.getOrCreate("demo", "fake")).info.status).toBe("running");
+    await box.stop();
+    const full = new BoxRunError("RESOURCE_EXCEEDED", "too much memory");
+    start.mockRejectedValueOnce(full);
+    expect(await failure(client.getOrCreate("demo", "fake"))).toBe(full);
+  });
+
+  it.each<[string, CreateOptions, RegExp]>([
+    ["not a name", {}, /name/],
+    ["demo", { name: "other" }, /the first argument/],
+    ["demo", { memoryMb: -1 }, /memoryMb/],
+    ["demo", { files: { a: "" } }, /absolute path, got "a"/],
+  ])("refuses %j with %j before anything happens", async (name, options, message) => {
+    const { client } = setUp();
+    const error = await failure(client.getOrCreate(name, "fake", options));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR", message: expect.stringMatching(message) });
+    expect(await client.listBoxes()).toEqual([]);
+  });
+});
+
+describe("create with files", () => {
+  it("removes the box when a file cannot be written, and rejects with the reason", async () => {
+    const full = new BoxRunError("STORAGE_FULL", "no room for /srv/a");
+    const { client } = setUp({ upload: () => Promise.reject(full) });
+    expect(await failure(client.create("fake", { files: { "/srv/a": "1" } }))).toBe(full);
+    expect(await client.listBoxes()).toEqual([]);
+  });
+
+  it("removes the box when the signal aborts while files are written", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const upload = () => {
+      controller.abort(reason);
+      return new Promise<void>(() => {});
+    };
+    const { client } = setUp({ upload });
+    const creating = client.create("fake", { files: { "/srv/a": "1" }, signal: controller.signal });
+    expect(await failure(creating)).toBe(reason);
+    await vi.waitFor(async () => expect(await client.listBoxes()).toEqual([]));
+  });
+
+  it("checks the files before it creates a box", async () => {
+    const { backend, client } = setUp();
+    const create = vi.spyOn(backend, "createBox");
+    for (const files of [{ "a.py": "" }, { "/a": 5 as unknown as string }])
+      expect(await failure(client.create("fake", { files }))).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(create).not.toHaveBeenCalled();
+  });
+
+  it("tells the backend nothing of them", async () => {
+    const { backend, client } = setUp();
+    const create = vi.spyOn(backend, "createBox");
+    await client.create("fake", { files: { "/a": "1" } });
+    expect(create.mock.calls[0]![0]).not.toHaveProperty("files");
+  });
+});
