@@ -57,7 +57,7 @@ export interface ClientOptions {
    */
   backend?: "auto" | "remote" | "local" | Backend;
   /**
-   * URL of the server: "http://127.0.0.1:9090". In a page it may be relative: "/". Cannot be combined with `socketPath`.
+   * URL of the server: "http://127.0.0.1:9090". In a page it may be relative: "/". A "/v1" at its end is dropped. Cannot be combined with `socketPath`.
    * @default the Unix socket `$BOXRUN_SOCKET`, else `$BOXRUN_STATE_DIR/boxrun.sock`, else `~/.boxrun/boxrun.sock`, if there is one; then
    * `http://$BOXRUN_HOST:$BOXRUN_PORT`, for which 127.0.0.1 and 9090 stand in. A page tries its own origin, and under "auto" only if that is this machine
    */

@@ -1,10 +1,10 @@
 import type * as z from "zod/mini";
 import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
+import { localOptionsSchema } from "../contract/local-schemas.js";
 import {
   boxSpecSchema,
   connectionOptionsSchema,
   execSpecSchema,
-  localOptionsSchema,
   terminalSpecSchema,
 } from "../contract/schemas.js";
 import { isToken } from "../contract/token.js";
@@ -63,6 +63,8 @@ export function parseBaseUrl(baseUrl: string): URL {
   if (url.protocol !== "http:" && url.protocol !== "https:") throw invalid("baseUrl must use http or https");
   if (url.username || url.password) throw invalid("baseUrl must not contain a user or password", "use token");
   if (url.search || url.hash) throw invalid("baseUrl must not contain a query or fragment");
+  // Each request adds it.
+  url.pathname = url.pathname.replace(/\/v1\/*$/, "/");
   return url;
 }
 
@@ -79,7 +81,8 @@ const MAX_MODE = 0o7777;
 
 /** Returns a wrong argument as an error shows it. */
 export function shown(value: unknown): string {
-  return typeof value === "number" ? String(value) : typeof value;
+  if (Array.isArray(value)) return "array";
+  return typeof value === "number" || value === null ? String(value) : typeof value;
 }
 
 /** Checks permission bits. */

@@ -41,7 +41,8 @@ export type CliCommand =
   | ServeCommand
   | { name: "pull"; image: string }
   | ({ name: "images" } & ServerOptions)
-  | { name: "help" | "version" };
+  | { name: "help"; of?: string }
+  | { name: "version" };
 
 /** All options, whichever command takes them: they may stand before its name. */
 const OPTIONS = {
@@ -86,7 +87,7 @@ export function parseCommandLine(args: string[]): CliCommand {
   const rest = separator < 0 ? undefined : args.slice(separator + 1);
   const { values, positionals } = parseOptions(rest ? args.slice(0, separator) : args, rest !== undefined);
   const [name, ...operands] = positionals;
-  if (values.help || name === "help") return { name: "help" };
+  if (values.help || name === "help") return helpOf(name === "help" ? operands[0] : name);
   if (values.version) return { name: "version" };
   if (name === undefined) throw new UsageError("expected a command: run, serve, pull or images");
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
@@ -98,6 +99,11 @@ export function parseCommandLine(args: string[]): CliCommand {
     if (value === "") throw new UsageError(`--${option} must not be empty`);
   }
   return command.parse({ values, operands, rest });
+}
+
+/** Returns the command that prints the help of one command, or of all when there is no such command. */
+function helpOf(name: string | undefined): CliCommand {
+  return name !== undefined && Object.hasOwn(COMMANDS, name) ? { name: "help", of: name } : { name: "help" };
 }
 
 function parseOptions(args: string[], separated: boolean) {

@@ -1,29 +1,27 @@
 #!/usr/bin/env node
 import { readFile } from "node:fs/promises";
-import { isBoxRunError } from "../index.js";
+import { type ImageInfo, isBoxRunError } from "../index.js";
 import { parseCommandLine } from "./command-line.js";
 import { openClient } from "./connection.js";
+import { inFlags } from "./flags.js";
 import { UsageError } from "./option-values.js";
 import { OutputError, print, printable } from "./output.js";
 import { pullCommand } from "./pull.js";
 import { EXIT, runCommand } from "./run.js";
-import { USAGE } from "./usage.js";
+import { usageOf } from "./usage.js";
 
 async function main(args: string[]): Promise<number> {
   const command = parseCommandLine(args);
   switch (command.name) {
     case "help":
-      await print(process.stdout, USAGE);
+      await print(process.stdout, usageOf(command.of));
       return 0;
     case "version":
       await print(process.stdout, `${await readVersion()}\n`);
       return 0;
     case "images": {
       await using client = await openClient(command);
-      for (const { name, aliases, description } of await client.images()) {
-        const line = `${[name, ...aliases].join(", ")}\t${description}`;
-        await print(process.stdout, `${printable(line)}\n`);
-      }
+      await listImages(await client.images());
       return 0;
     }
     case "pull":
@@ -41,6 +39,16 @@ async function readVersion(): Promise<string> {
   return version;
 }
 
+/** Prints a line for each image: its names, those of images that it stands in for with a star, and what is in it. */
+async function listImages(images: ImageInfo[]): Promise<void> {
+  for (const { name, aliases, standsFor = [], description } of images) {
+    const names = [name, ...aliases].map((one) => (standsFor.includes(one) ? `${one}*` : one));
+    await print(process.stdout, `${printable(`${names.join(", ")}\t${description}`)}\n`);
+  }
+  if (images.some(({ standsFor }) => standsFor?.length))
+    await print(process.stderr, "* not that image itself: this one stands in for it\n");
+}
+
 /** Prints an error in one line. Returns the exit code for it. */
 function report(thrown: unknown): number {
   const error = firstOf(thrown);
@@ -55,7 +63,8 @@ function report(thrown: unknown): number {
     return EXIT.failed;
   }
   if (isBoxRunError(error)) {
-    process.stderr.write(`boxrun: ${printable(error.message)} [${error.code}]\n`);
+    const socket = process.argv.includes("serve") ? "--socket" : "--server";
+    process.stderr.write(`boxrun: ${printable(inFlags(error.message, socket))} [${error.code}]\n`);
     return EXIT.failed;
   }
   // An error of the system, or of boxrun itself.

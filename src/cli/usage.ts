@@ -1,29 +1,42 @@
-/** Output of `boxrun --help`. */
-export const USAGE = `Usage: boxrun run [OPTIONS] IMAGE -- COMMAND [ARGUMENT...]
-       boxrun serve [OPTIONS]
-       boxrun pull IMAGE
-       boxrun images [--server SERVER] [--token TOKEN]
+/** A command as its help describes it. */
+interface CommandUsage {
+  /** Its arguments, after the name of the program. */
+  line: string;
+  /** What it does, in one line. */
+  does: string;
+  /** Its options; empty for none. */
+  options: string;
+  /** What else there is to know. */
+  more: string;
+}
 
-  run      run COMMAND in a new box of IMAGE, then remove the box
-  serve    serve the BoxRun HTTP API for boxes that are emulated on this machine
-  pull     download a whole image, so that boxes on this machine need no network
-  images   list the images
+const SERVER = `\
+  --server SERVER       use this server: http://HOST:PORT, https://HOST or unix:PATH
+                        (default: a BoxRun server on this machine; without one, this machine)
+  --token TOKEN         token of the server; BOXRUN_TOKEN keeps it out of the process list
+`;
 
-Options of run:
+/** The commands, in the order of the help. */
+const COMMANDS: Readonly<Record<string, CommandUsage>> = {
+  run: {
+    line: "run [OPTIONS] IMAGE -- COMMAND [ARGUMENT...]",
+    does: "run COMMAND in a new box of IMAGE, then remove the box",
+    options: `\
   --memory MIB          memory of the box in MiB (default 1024; 256 and 1024 start fastest)
   --disk GIB            size of the disk in GiB (default 8)
   -e, --env NAME=VALUE  set an environment variable; can be repeated
   -w, --workdir DIR     working directory of COMMAND (default /root)
   --timeout MS          end COMMAND after this many milliseconds
-  --server SERVER       use this server: http://HOST:PORT, https://HOST or unix:PATH
-                        (default: a BoxRun server on this machine; without one, emulate the box)
-  --token TOKEN         token of the server; BOXRUN_TOKEN keeps it out of the process list
-
-run connects COMMAND to this terminal's input and outputs, and exits with its exit code. Ctrl-C
+${SERVER}`,
+    more: `run connects COMMAND to this terminal's input and outputs, and exits with its exit code. Ctrl-C
 cancels COMMAND. Other exit codes: 124 COMMAND timed out, 125 boxrun failed, 126 COMMAND could not be
 executed, 127 COMMAND was not found.
-
-Options of serve:
+`,
+  },
+  serve: {
+    line: "serve [OPTIONS]",
+    does: "serve the BoxRun HTTP API for boxes that are emulated on this machine",
+    options: `\
   --host HOST           address to listen on (default $BOXRUN_HOST, else 127.0.0.1)
   --port PORT           port to listen on, 0 for a free one (default $BOXRUN_PORT, else 9090)
   --socket PATH         Unix socket to listen on (default $BOXRUN_SOCKET); its folder is created
@@ -31,9 +44,47 @@ Options of serve:
   --state DIR           directory that keeps the boxes (default $BOXRUN_STATE_DIR/local, else
                         ~/.local/share/boxrun)
   --allow-origin ORIGIN let web pages of ORIGIN (https://example.com) use the server; can be repeated
+`,
+    more: "serve ends on Ctrl-C. It stops the boxes and keeps their disks.\n",
+  },
+  pull: {
+    line: "pull IMAGE",
+    does: "download a whole image, so that boxes on this machine need no network",
+    options: "",
+    more: "",
+  },
+  images: {
+    line: "images [--server SERVER] [--token TOKEN]",
+    does: "list the images",
+    options: SERVER,
+    more: "A star marks the name of another image, which this one stands in for.\n",
+  },
+};
 
-serve ends on Ctrl-C. It stops the boxes and keeps their disks.
-
-  -h, --help            print this help
+const GENERAL = `\
+  -h, --help            print this help, or that of a command: boxrun run --help
   --version             print the version of boxrun
 `;
+
+/** Returns the output of `boxrun --help`, or of `boxrun COMMAND --help`. */
+export function usageOf(name: string | undefined): string {
+  const command = name === undefined ? undefined : COMMANDS[name];
+  if (command === undefined) return usageOfAll();
+  const { line, does, options, more } = command;
+  const parts = [`Usage: boxrun ${line}\n`, `${does[0]!.toUpperCase()}${does.slice(1)}.\n`];
+  if (options) parts.push(`Options:\n${options}`);
+  if (more) parts.push(more);
+  return parts.join("\n");
+}
+
+function usageOfAll(): string {
+  const all = Object.entries(COMMANDS);
+  const lines = all.map(([, { line }], i) => `${i === 0 ? "Usage: " : "       "}boxrun ${line}\n`);
+  const tasks = all.map(([name, { does }]) => `  ${name.padEnd(8)} ${does}\n`);
+  const parts = [lines.join(""), tasks.join("")];
+  for (const [name, { options, more }] of all) {
+    if (options) parts.push(`Options of ${name}:\n${options}`);
+    if (more) parts.push(more);
+  }
+  return [...parts, GENERAL].join("\n");
+}

@@ -34,7 +34,7 @@ export interface CreateOptions {
   /** Size of the box's own disk, in GiB. A local box takes 1 to 64, and uses storage only for data that is written. @default 8 */
   diskSizeGb?: number;
   /**
-   * Whether the box can reach the network. Local boxes cannot yet, and `create` rejects with UNSUPPORTED: only the box's own loopback works, and names fail to
+   * Whether the box can reach the network. Local boxes cannot, and `create` rejects with UNSUPPORTED: only the box's own loopback works, and names fail to
    * resolve at once. `capabilities.network` says whether the backend has a network.
    * @default false
    */
@@ -214,7 +214,9 @@ export class Client {
    * @throws {BoxRunError} BOX_NOT_FOUND when there is none
    */
   async getBox(idOrName: string): Promise<BoxHandle> {
-    if (typeof idOrName !== "string" || idOrName === "") throw invalid("a box id or name must not be empty");
+    if (typeof idOrName !== "string")
+      throw invalid(`a box id or name must be a string, got ${shown(idOrName)}`);
+    if (idOrName === "") throw invalid("a box id or name must not be empty");
     const backend = await this.backend();
     return new BoxHandle(backend, await backend.getBox(idOrName), false);
   }

@@ -35,8 +35,10 @@ export async function connect(
       // An error of the call itself, such as a token function that throws, is the same everywhere.
       if (!isBoxRunError(error) || (error.code === "VALIDATION_ERROR" && error.status === undefined))
         throw error;
-      const { message, status } = error;
-      tried.push({ place: place.name, outcome: message, ...(status && { status }) });
+      const { message, hint, status } = error;
+      // The address is told once, and what to do about it by the last error.
+      const outcome = message.replace(` (${place.name})`, "").replace(` (${hint})`, "");
+      tried.push({ place: place.name, outcome, ...(status && { status }) });
     }
   }
   const outcomes = tried.map(({ place, outcome }) => `${place}: ${outcome}`).join("; ");

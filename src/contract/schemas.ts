@@ -13,9 +13,12 @@ export const DEFAULT_GC_SECONDS = 3600;
 const BOX_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 
 // Checks are of one kind, and defaults are made of what the wire's schemas are made of: each of zod's own for it would make the root entry larger.
-const matching = (pattern: RegExp, message: string) =>
+/** Check of a text by a pattern. */
+export const matching = (pattern: RegExp, message: string) =>
   z.refine<string>((value) => pattern.test(value), message);
-const atLeast = (least: number) => z.refine<number>((value) => value >= least, `must be at least ${least}`);
+/** Check of a number against its lower limit. */
+export const atLeast = (least: number) =>
+  z.refine<number>((value) => value >= least, `must be at least ${least}`);
 const atMost = (most: number, words = "") =>
   z.refine<number>((value) => value <= most, `must be at most ${most}${words}`);
 /** Schema with a default for a value that is absent or undefined. */
@@ -31,15 +34,18 @@ export const optional = <T extends z.ZodMiniType>(schema: T) =>
     z.optional(z.nullable(schema)),
     z.transform((value) => value ?? null),
   );
-const text = z
+/** Schema of a text that a box can have. */
+export const text = z
   .string()
   .check(matching(/^[^\0\p{Cs}]*$/u, "must not contain null characters or half surrogate pairs"));
-const nonEmpty = text.check(matching(/./s, "must not be empty"));
+/** Schema of a text that is not empty. */
+export const nonEmpty = text.check(matching(/./s, "must not be empty"));
 /** Schema of a whole number. */
 export const wholeNumber = z.number().check(z.refine(Number.isSafeInteger, "must be an integer"));
 /** Schema of permission bits. */
 export const permissions = wholeNumber.check(atLeast(0), atMost(0o7777));
-const positive = wholeNumber.check(z.refine((value) => value > 0, "must be greater than 0"));
+/** Schema of a whole number above 0. */
+export const positive = wholeNumber.check(z.refine((value) => value > 0, "must be greater than 0"));
 // As pathFault in paths.ts, which would make the root entry larger.
 const absolutePath = text.check(matching(/^\//, "must be an absolute path"));
 const environment = z.record(text.check(matching(/^[^=]+$/, "must be a non-empty name without '='")), text);
@@ -140,33 +146,6 @@ export const terminalSpecSchema = z.strictObject({
     z.string().check(matching(/^[A-Za-z0-9._+-]{1,64}$/, 'must be a terminal type such as "xterm"')),
     DEFAULT_TERM,
   ),
-});
-
-const warmBoxes = z.strictObject({
-  image: nonEmpty,
-  memoryMb: z.optional(positive),
-  count: z.optional(wholeNumber.check(atLeast(0))),
-  warmUp: z.optional(execFields.cmd),
-});
-
-const imagePackage = z.object({
-  name: z.string().check(matching(/^[a-z0-9][a-z0-9.-]{0,99}$/, "must be the name of an image")),
-  assets: nonEmpty,
-});
-
-/** Schema of the options of the local backend. */
-export const localOptionsSchema = z.strictObject({
-  assets: z.optional(text),
-  images: z.optional(z.array(imagePackage)),
-  state: z.optional(nonEmpty),
-  cache: z.optional(nonEmpty),
-  persistent: z.optional(z.boolean()),
-  durability: z.optional(z.string().check(matching(/^(relaxed|strict)$/, 'must be "relaxed" or "strict"'))),
-  strictImages: z.optional(z.boolean()),
-  warm: z.optional(z.array(warmBoxes)),
-  memoryMb: z.optional(positive),
-  pauseHidden: z.optional(z.boolean()),
-  logLimitBytes: z.optional(wholeNumber.check(atLeast(0))),
 });
 
 const milliseconds = z.optional(execFields.timeoutMs);

@@ -254,6 +254,8 @@ export interface ImageInfo {
   name: string;
   /** Other names that `create` takes for it, including those of images that it stands in for ("ubuntu:24.04"). */
   aliases: string[];
+  /** Those of `aliases` that name other images, which this one stands in for. Absent on servers that do not tell. */
+  standsFor?: string[];
   /** Description of its contents. */
   description: string;
   /** Compressed bytes to fetch before a first box can run. Whatever its commands read later comes on top. */

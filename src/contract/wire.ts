@@ -239,14 +239,16 @@ export const wireImages = z.array(
     z.object({
       name: z.string(),
       aliases: z.array(z.string()),
+      stands_for: z.optional(z.array(z.string())),
       description: z.string(),
       download_bytes: z.number(),
       total_bytes: z.number(),
     }),
     z.transform(
-      ({ name, aliases, description, download_bytes, total_bytes }): ImageInfo => ({
+      ({ name, aliases, stands_for, description, download_bytes, total_bytes }): ImageInfo => ({
         name,
         aliases,
+        ...(stands_for && { standsFor: stands_for }),
         description,
         downloadBytes: download_bytes,
         totalBytes: total_bytes,
@@ -256,8 +258,16 @@ export const wireImages = z.array(
 );
 
 /** Writes one image of the answer to `GET /v1/images`. */
-export function toWireImage({ name, aliases, description, downloadBytes, totalBytes }: ImageInfo): object {
-  return { name, aliases, description, download_bytes: downloadBytes, total_bytes: totalBytes };
+export function toWireImage(image: ImageInfo): object {
+  const { name, aliases, standsFor, description, downloadBytes, totalBytes } = image;
+  return {
+    name,
+    aliases,
+    ...(standsFor && { stands_for: standsFor }),
+    description,
+    download_bytes: downloadBytes,
+    total_bytes: totalBytes,
+  };
 }
 
 /** Schema of the answer to `GET .../usage`. */

@@ -1,4 +1,5 @@
 import { invalid } from "../backend/errors.js";
+import { shown } from "../backend/validate.js";
 
 /** Bytes from the caller, in any of the forms that JavaScript has for them. Text is sent as UTF-8; for {@link BoxHandle.upload} a string is a local path. */
 export type Source = string | Uint8Array | ArrayBuffer | Blob | ReadableStream<Uint8Array>;
@@ -13,7 +14,9 @@ export function toStream(source: Source): { stream: ReadableStream<Uint8Array>; 
   if (source instanceof ArrayBuffer) return fromBytes(new Uint8Array(source));
   if (source instanceof Blob) return { stream: inPieces(source.stream()), size: source.size };
   if (source instanceof ReadableStream) return { stream: source, size: null };
-  throw invalid("an upload or stdin must be a string, bytes, a Blob or a ReadableStream");
+  throw invalid(
+    `an upload or stdin must be a string, bytes, a Blob or a ReadableStream, got ${shown(source)}`,
+  );
 }
 
 function fromBytes(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; size: number } {

@@ -1,6 +1,7 @@
 import type * as z from "zod/mini";
 import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
 import { concatBytes } from "../util/bytes.js";
+import { closest } from "../util/closest.js";
 import { HttpError } from "./http-error.js";
 
 /** Reads the whole body of a request. Answers 413 beyond `maxBytes`, whether or not the request announces its length. */
@@ -39,8 +40,27 @@ export async function readJson<T extends z.ZodMiniType>(
     throw new HttpError(400, `the body is not JSON: ${(error as Error).message}`);
   }
   const parsed = schema.safeParse(body, PARSE_OPTIONS);
-  if (parsed.success) return parsed.data;
-  throw new HttpError(422, describeIssue(parsed.error));
+  if (!parsed.success) throw new HttpError(422, describeIssue(parsed.error));
+  refuseMisspelt(body as object, fieldsOf(schema));
+  return parsed.data;
+}
+
+/**
+ * Refuses a field that is almost one of the schema's, whose value would have no effect. Any other unknown field is ignored, as every BoxRun server does: a
+ * client of a later version may send it.
+ */
+function refuseMisspelt(body: object, fields: readonly string[]): void {
+  for (const given of Object.keys(body)) {
+    const meant = fields.includes(given) ? undefined : closest(given, fields);
+    if (meant !== undefined) throw new HttpError(422, `unknown field ${given}: did you mean ${meant}?`);
+  }
+}
+
+/** Returns the names of the fields of an object's schema, whatever becomes of the object afterwards. */
+function fieldsOf(schema: z.ZodMiniType): string[] {
+  let { def } = schema._zod as { def: { in?: z.ZodMiniType; shape?: object } };
+  while (def.in) ({ def } = def.in._zod as { def: typeof def });
+  return Object.keys(def.shape ?? {});
 }
 
 /** Checks the type of a body. Answers 415 for another one. */

@@ -1,6 +1,11 @@
 import { pause } from "../util/timer.js";
 import type { FakeProgram } from "./fake-execution.js";
 
+/** What the scripts of `box.files` have as their name. */
+const NAME_OF_SCRIPTS = "boxrun";
+const NO_SCRIPTS =
+  "/bin/sh: not found: FakeBackend has no shell for copies, archives and the removal of directories: test those with a local box\n";
+
 /** The programs that every fake box has. */
 export const PROGRAMS: Readonly<Record<string, FakeProgram>> = {
   true: () => 0,
@@ -27,5 +32,11 @@ export const PROGRAMS: Readonly<Record<string, FakeProgram>> = {
   },
 
   /** Not a shell: it runs the words of its script as one command. */
-  sh: ({ cmd, run }) => run((cmd[1] === "-c" ? (cmd[2] ?? "") : cmd.slice(1).join(" ")).trim().split(/\s+/)),
+  sh: ({ cmd, run, write }) => {
+    if (cmd[3] === NAME_OF_SCRIPTS) {
+      write(NO_SCRIPTS, "stderr");
+      return 127;
+    }
+    return run((cmd[1] === "-c" ? (cmd[2] ?? "") : cmd.slice(1).join(" ")).trim().split(/\s+/));
+  },
 };

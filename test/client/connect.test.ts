@@ -110,12 +110,29 @@ describe("choosing a backend", () => {
       response.writeHead(404, { "content-type": "text/html" });
       response.end("<!doctype html><h1>No such file");
     });
-    const error = await failure(ready({ backend: "remote", baseUrl: `${baseUrl}/v1` }));
+    const error = await failure(ready({ backend: "remote", baseUrl: `${baseUrl}/v2` }));
     expect(error).toMatchObject({ code: "PROTOCOL_ERROR", status: 404 });
     expect(error.message).toMatch(
-      /status 404 \(check that this is a BoxRun server, that baseUrl has no \/v1/,
+      /status 404 \(check that this is a BoxRun server, and that nothing else answers/,
     );
     expect(error.message).not.toContain("No such file");
+  });
+
+  it.each(["/v1", "/v1/"])("takes a baseUrl that ends in %s for the server's", async (end) => {
+    const { baseUrl, seen } = await info();
+    const { tried } = await ready({ backend: "remote", baseUrl: baseUrl + end });
+    expect(tried).toEqual([{ place: baseUrl, outcome: "connected" }]);
+    expect(seen.map(({ path }) => path)).toEqual(["/v1/info"]);
+  });
+
+  it("says once where nobody listens, and how to start a server", async () => {
+    const error = await failure(ready({ backend: "remote", baseUrl: CLOSED }));
+    expect(error.message).toBe(
+      `GET /v1/info (${CLOSED}): connection refused (ECONNREFUSED) (is the server running? npx boxrun serve starts one)`,
+    );
+    expect((await ready({ baseUrl: CLOSED })).tried).toEqual([
+      { place: CLOSED, outcome: "GET /v1/info: connection refused (ECONNREFUSED)" },
+    ]);
   });
 
   it("finds a Unix socket first, then a port, then none", async () => {

@@ -28,6 +28,34 @@ it("makes the folders of a download's path", async () => {
   expect(readFileSync(join(folder, "deep/er/x"), "utf8")).toBe("x");
 });
 
+it("says what kind of value stands in place of a name, a path or contents", async () => {
+  const box = await client.create("tiny");
+  const wrong = async (call: () => Promise<unknown>) => (await failure(call())).message;
+  expect(await wrong(() => client.getBox(5 as never))).toBe("a box id or name must be a string, got 5");
+  expect(await wrong(() => client.getBox({} as never))).toBe("a box id or name must be a string, got object");
+  expect(await wrong(() => box.files.write(5 as never, "x"))).toBe(
+    "path must be a string or bytes, got number",
+  );
+  const contents = "an upload or stdin must be a string, bytes, a Blob or a ReadableStream, got";
+  expect(await wrong(() => box.files.write("/a", 5 as never))).toBe(`${contents} 5`);
+  expect(await wrong(() => box.files.write("/a", null as never))).toBe(`${contents} null`);
+  expect(await wrong(() => box.exec(["cat"], { stdin: ["x"] as never }))).toBe(`${contents} array`);
+  expect(await box.executions()).toEqual([]);
+});
+
+it("says that a fake box has no shell for copies and archives", async () => {
+  const box = await client.create("tiny");
+  await box.files.write("/a", "x");
+  for (const call of [
+    () => box.files.copy("/a", "/b"),
+    async () => new Response(await box.files.pack("/a")).blob(),
+    () => box.files.remove("/a", { recursive: true }),
+  ])
+    expect((await failure(call())).message).toMatch(
+      / \/a: .*FakeBackend has no shell for copies, archives and/,
+    );
+});
+
 it("says that a string is a path, and that a download is taken once", async () => {
   const box = await client.create("tiny");
   const error = await failure(box.upload("print(42)", "/root/main.py"));

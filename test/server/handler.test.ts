@@ -220,12 +220,24 @@ describe("bad input", () => {
     ],
     ["a name like an id", { json: { image: "x", name: "box_000000000000" } }, 422, /^name /],
     ["a body that is no object", { json: [] }, 422, /object/],
+    [
+      "a misspelt field",
+      { json: { image: "x", memory_MB: 512 } },
+      422,
+      /^unknown field memory_MB: did you mean memory_mb\?$/,
+    ],
+    ["a field of the SDK", { json: { image: "x", diskSizeGb: 1 } }, 422, /did you mean disk_size_gb/],
   ] as [string, Asked, number, RegExp][])("to create: %s", async (_, asked, status, message) => {
     const answer = await ask("/v1/boxes", asked);
     expect(answer.status).toBe(status);
     expect(answer.json.code).toBe("VALIDATION_ERROR");
     expect(answer.json.message).toMatch(message);
     expect(backend.boxes.size).toBe(0);
+  });
+
+  it("never to fields that a later client may send", async () => {
+    const answer = await ask("/v1/boxes", { json: { image: "tiny", ports: [8080], auto_remove: true } });
+    expect(answer.status).toBe(201);
   });
 
   it("to exec: an empty command, a time limit of 0", async () => {

@@ -1,4 +1,5 @@
 import { BoxRunError } from "../../backend/errors.js";
+import { closest } from "../../util/closest.js";
 import { VERSION } from "../../util/version.js";
 import type { AssetManifest, ImageManifest } from "./manifest.js";
 
@@ -29,11 +30,14 @@ export function findImage(
       { hint: `use ${JSON.stringify(standIn.name)}, or leave out local.strictImages` },
     );
   }
-  const names = images.map(({ name, aliases, standsFor }) => {
-    const others = strict || standsFor.length === 0 ? "" : `, for ${standsFor.join(", ")}`;
-    return `${[name, ...aliases].join(", ")}${others}`;
-  });
+  const names = images.flatMap(({ name, aliases, standsFor }) => [
+    name,
+    ...aliases,
+    ...(strict ? [] : standsFor),
+  ]);
+  const meant = closest(asked, names);
+  const main = images.map(({ name }) => name).join(" and ");
   throw new BoxRunError("IMAGE_PULL_FAILED", `there is no local image ${JSON.stringify(asked)}`, {
-    hint: `the local images are: ${names.join("; ")}`,
+    hint: `${meant === undefined ? "" : `did you mean ${JSON.stringify(meant)}? `}the images are ${main}; client.images() and npx boxrun images list their other names`,
   });
 }

@@ -39,6 +39,7 @@ export class ImageCatalog {
     return (await this.search.all()).map(({ image, assets }) => ({
       name: image.name,
       aliases: [...image.aliases, ...image.standsFor],
+      standsFor: image.standsFor,
       description: image.description,
       downloadBytes: assets.downloadBytes(["v86.wasm", image.base, defaultBootImage(image)]),
       totalBytes: this.pullFiles(assets, image).bytes + image.baseDownloadBytes,

@@ -110,9 +110,10 @@ export function startFailure(
       failure.errno === ENOENT ? "create it in the box first" : undefined,
     );
   if (failure.stage === STAGES.exec) {
+    const isSearched = failure.errno === ENOENT && !cmd[0]!.includes("/");
     return {
       exitCode: failure.errno === ENOENT ? 127 : 126,
-      stderr: `${cmd[0]}: ${why}\n`,
+      stderr: `${cmd[0]}: ${isSearched ? `command not found, ${why}` : why}\n`,
       hint: failure.errno === ENOEXEC ? FORMAT_HINT : null,
     };
   }

@@ -23,6 +23,14 @@ const NO_SUCH_ROUTE = [400, 404, 405, 501];
 /** Error codes of connections that were never made: nothing was sent. */
 const UNSENT = /REFUSED|NOTFOUND|AI_AGAIN|NOENT|CONNECT_TIMEOUT/i;
 
+/** Error codes of a place where nobody listens. */
+const DOWN = /^(ECONNREFUSED|ConnectionRefused|ENOENT|FailedToOpenSocket)$/;
+/** What common ones mean, for messages that name the address already. */
+const PLAIN_WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ENOTFOUND: "no such host",
+};
+
 /** A request, as errors describe it. */
 export interface RequestLine {
   method: string;
@@ -45,8 +53,10 @@ export function describeRequest({ method, path }: RequestLine): string {
 /** Creates the error for a missing answer: no connection, no answer in time, or a lost connection. */
 export function connectionFailed(line: RequestLine, server: string, cause: unknown): BoxRunError {
   const reason = innermost(cause);
-  const unsent = UNSENT.test(`${(reason as { code?: unknown })?.code}`);
+  const errno = `${(reason as { code?: unknown })?.code}`;
+  const unsent = UNSENT.test(errno);
   const details: ErrorDetails = { ...lostDetails({ ...line, again: line.again || unsent }), cause };
+  if (DOWN.test(errno)) details.hint = "is the server running? npx boxrun serve starts one";
   if (isInPage() && line.again) {
     details.hint =
       "a browser does not say why. If the server is running, it is another origin and sends no CORS headers. " +
@@ -140,7 +150,7 @@ export function readJson<T extends z.ZodMiniType>(schema: T, text: string, line:
 export function protocolError(message: string, line?: RequestLine): BoxRunError {
   return new BoxRunError("PROTOCOL_ERROR", message, {
     ...line,
-    hint: "check that this is a BoxRun server, that baseUrl has no /v1, and that nothing else answers in its place",
+    hint: "check that this is a BoxRun server, and that nothing else answers in its place",
   });
 }
 
@@ -194,5 +204,7 @@ function reasonOf(reason: unknown): string {
   if (!(reason instanceof Error)) return String(reason);
   const { code } = reason as { code?: unknown };
   // A connection that is refused at every address of a host is an AggregateError without a message.
+  const words = typeof code === "string" ? PLAIN_WORDS[code] : undefined;
+  if (words !== undefined) return `${words} (${code})`;
   return reason.message || (typeof code === "string" ? code : reason.name);
 }

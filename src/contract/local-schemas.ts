@@ -1,0 +1,30 @@
+/** Schemas of the options of the local backend. Apart from the others: a client of servers alone needs none of them. */
+import * as z from "zod/mini";
+import { atLeast, execFields, matching, nonEmpty, positive, text, wholeNumber } from "./schemas.js";
+
+const warmBoxes = z.strictObject({
+  image: nonEmpty,
+  memoryMb: z.optional(positive),
+  count: z.optional(wholeNumber.check(atLeast(0))),
+  warmUp: z.optional(execFields.cmd),
+});
+
+const imagePackage = z.object({
+  name: z.string().check(matching(/^[a-z0-9][a-z0-9.-]{0,99}$/, "must be the name of an image")),
+  assets: nonEmpty,
+});
+
+/** Schema of the options of the local backend. */
+export const localOptionsSchema = z.strictObject({
+  assets: z.optional(text),
+  images: z.optional(z.array(imagePackage)),
+  state: z.optional(nonEmpty),
+  cache: z.optional(nonEmpty),
+  persistent: z.optional(z.boolean()),
+  durability: z.optional(z.string().check(matching(/^(relaxed|strict)$/, 'must be "relaxed" or "strict"'))),
+  strictImages: z.optional(z.boolean()),
+  warm: z.optional(z.array(warmBoxes)),
+  memoryMb: z.optional(positive),
+  pauseHidden: z.optional(z.boolean()),
+  logLimitBytes: z.optional(wholeNumber.check(atLeast(0))),
+});
