@@ -11,7 +11,10 @@ const history = new History();
 const progress = new Progress();
 const transcript = new Transcript(byId("log"));
 const list = new BoxList(byId("boxes"), (id) => void attempt(() => choose(id)));
-const terminal = new TerminalView(byId("terminal"), () => void refresh().catch(showError));
+const terminal = new TerminalView(byId("terminal"), {
+  onEnd: () => void refresh().catch(showError),
+  onLeave: () => byId("terminal-toggle").focus(),
+});
 const command = byId<HTMLInputElement>("command");
 const imageSelect = byId<HTMLSelectElement>("image");
 const path = byId<HTMLInputElement>("path");
@@ -21,6 +24,7 @@ let images: ImageInfo[] = [];
 const kept = new Set<string>();
 let box: BoxHandle | undefined;
 let busy = false;
+let creating = false;
 let refreshing: Promise<unknown> = Promise.resolve();
 let nextRefresh: Promise<void> | undefined;
 
@@ -90,8 +94,9 @@ async function show(): Promise<void> {
   byId("start").hidden = running;
   byId("stop").hidden = !running;
   const isBusy = transcript.current !== undefined || busy;
+  // What is typed while a command runs waits for its end.
   for (const id of ["command", "run", "path", "upload"]) {
-    byId<HTMLInputElement>(id).disabled = !running || (isBusy && (id === "run" || id === "command"));
+    byId<HTMLInputElement>(id).disabled = !running || (isBusy && id === "run");
   }
   byId("run").hidden = isBusy;
   byId("cancel").hidden = !isBusy;
@@ -100,7 +105,7 @@ async function show(): Promise<void> {
 
 /** Instead of the commands: one of the two is what people work with. */
 function showTerminal(running: boolean, open = terminal.isOpen): void {
-  byId("terminal").hidden = !open;
+  byId("terminal").hidden = byId("terminal-note").hidden = !open;
   byId("log").hidden = byId("composer").hidden = open;
   byId("terminal-toggle").hidden = !running;
   byId("terminal-toggle").ariaPressed = String(open);
@@ -120,11 +125,14 @@ async function choose(id: string): Promise<void> {
   box = await client.getBox(id);
   location.hash = id;
   await refresh();
+  byId("box").scrollIntoView({ block: "nearest" });
   await transcript.show(box);
   if (!command.disabled) command.focus({ preventScroll: true });
 }
 
 async function create(): Promise<void> {
+  if (creating) return;
+  setCreating(true);
   const name = byId<HTMLInputElement>("name");
   const begun = performance.now();
   try {
@@ -137,8 +145,16 @@ async function create(): Promise<void> {
     say(`${nameOf(made.info)} started in ${Math.round(performance.now() - begun)} ms`);
     await choose(made.id);
   } finally {
+    setCreating(false);
     progress.hide();
   }
+}
+
+function setCreating(now: boolean): void {
+  creating = now;
+  const button = byId<HTMLButtonElement>("create-button");
+  button.disabled = now;
+  button.textContent = now ? "Creating…" : "Create";
 }
 
 async function run(): Promise<void> {
@@ -152,12 +168,14 @@ async function run(): Promise<void> {
     // It may fail before it is awaited below.
     running.catch(() => {});
     await refresh();
-    byId("cancel").focus({ preventScroll: true });
     await running;
   } finally {
     busy = false;
     await refresh();
-    if (!command.disabled) command.focus({ preventScroll: true });
+    const { activeElement } = document;
+    // Whoever works elsewhere in the page meanwhile stays there.
+    const isElsewhere = activeElement !== document.body && activeElement !== byId("cancel");
+    if (!command.disabled && !isElsewhere) command.focus({ preventScroll: true });
   }
 }
 
@@ -259,6 +277,9 @@ on("pull", "click", async () => {
 imageSelect.addEventListener("change", showImage);
 command.addEventListener("keydown", (event) => {
   if (event.key === "Escape") command.value = "";
+  // As in a terminal, unless it copies what is selected.
+  if (event.key === "c" && event.ctrlKey && command.selectionStart === command.selectionEnd)
+    void attempt(async () => void (await transcript.current?.cancel()));
   if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
   event.preventDefault();
   command.value = event.key === "ArrowUp" ? history.back(command.value) : history.forward(command.value);

@@ -5,13 +5,16 @@ import { say } from "./dom.js";
 
 type Shell = Awaited<ReturnType<BoxHandle["attach"]>>;
 
+/** Keys that leave the terminal. All others, Tab among them, are for the programs in it. */
+const isLeave = ({ key, ctrlKey, shiftKey }: KeyboardEvent) => key === "Enter" && ctrlKey && shiftKey;
+
 /** A shell in a box, on a screen in the page. One at a time; it ends with its shell. */
 export class TerminalView {
   private shell: Shell | undefined;
 
   constructor(
     private readonly place: HTMLElement,
-    private readonly onEnd: () => void,
+    private readonly on: { onEnd: () => void; onLeave: () => void },
   ) {}
 
   get isOpen(): boolean {
@@ -23,6 +26,11 @@ export class TerminalView {
     const screen = new Screen({ fontSize: 14, fontFamily: getComputedStyle(this.place).fontFamily });
     const fit = new FitAddon();
     screen.loadAddon(fit);
+    screen.attachCustomKeyEventHandler((event) => {
+      if (!isLeave(event)) return true;
+      if (event.type === "keydown") this.on.onLeave();
+      return false;
+    });
     screen.open(this.place);
     fit.fit();
     let shell: Shell;
@@ -52,7 +60,7 @@ export class TerminalView {
       screen.dispose();
       if (this.shell === shell) this.shell = undefined;
       say(status === "fulfilled" ? "The terminal has ended" : "The terminal was lost");
-      this.onEnd();
+      this.on.onEnd();
     });
   }
 

@@ -19,8 +19,9 @@ const hashOf = (bytes) => createHash("sha256").update(bytes).digest("hex");
  * which lists them. The names end in .bin, because some servers undo what ends in .gz. Contents that come packed are checked
  * against their record first, and each gzip file is inflated again: what is listed is what was made.
  * @param {string} root the project's folder, ending in "/"
+ * @param {(step: string) => void} [tell] called before each step that takes some seconds
  */
-export async function buildAssets(root) {
+export async function buildAssets(root, tell = () => {}) {
   const out = `${root}dist/assets/`;
   const prebuilt = process.env.BOXRUN_PREBUILT ?? `${root}wasm/prebuilt/`;
   await mkdir(out, { recursive: true });
@@ -53,6 +54,7 @@ export async function buildAssets(root) {
   const kept = new Set();
   for (const image of await readImages(root)) {
     const { name, aliases, standsFor = [], description, warmUp } = image;
+    tell(`the image ${name}`);
     const { list, downloadBytes, chunks } = await cutOnce(name, prebuilt, root);
     for (const file of chunks) kept.add(file);
     const base = `${name}.chunks`;
@@ -68,6 +70,7 @@ export async function buildAssets(root) {
     const { warmUp } = image;
     delete image.warmUp;
     for (const memoryMb of BOOT_IMAGE_MEMORY_MB) {
+      tell(`the boot image of ${image.name} with ${memoryMb} MB`);
       const assets = pathToFileURL(out).href;
       const options = { assets, image: image.name, memoryMb, disk: DEFAULT_DISK, warmUp: warmUp ?? [] };
       const bytes = await makeBootImages(options);

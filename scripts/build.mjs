@@ -17,16 +17,20 @@ if (!existsSync(`${root}node_modules`)) {
 }
 const started = Date.now();
 console.log("building, which takes a minute or two the first time ...");
+const step = (what) => console.log(`- ${what}`);
+step("the code, for Node and for pages");
 for (const folder of ["node", "browser", "site"])
   rmSync(`${root}dist/${folder}`, { recursive: true, force: true });
 execFileSync(process.execPath, [`${root}node_modules/tsup/dist/cli-default.js`, "--silent"], {
   cwd: root,
   stdio: "inherit",
 });
+step("the types");
 execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, "-b", "tsconfig.core.json"], {
   cwd: root,
   stdio: "inherit",
 });
+step("the demo page");
 await buildSite(root);
-await buildAssets(root);
+await buildAssets(root, step);
 console.log(`built in ${((Date.now() - started) / 1000).toFixed(1)} s`);

@@ -49,6 +49,11 @@ export function findChromium() {
   process.exit(1);
 }
 
+/** True when {@link findChromium} has nothing to install. */
+export function hasChromium() {
+  return search() !== undefined;
+}
+
 function search() {
   return [...INSTALLED, chromium.executablePath()].find((path) => path && existsSync(path));
 }

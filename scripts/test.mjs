@@ -7,12 +7,13 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { installRuntimes } from "../test/runtimes/runtimes.mjs";
-import { findChromium } from "./chromium.mjs";
+import { installRuntimes, toInstall } from "../test/runtimes/runtimes.mjs";
+import { findChromium, hasChromium } from "./chromium.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const bin = (name) => join(root, "node_modules", ...name.split("/"));
 
+tellInstalls();
 installRuntimes();
 step("build", process.execPath, [join(root, "scripts/build.mjs")]);
 step("types", process.execPath, [bin("typescript/bin/tsc"), "-b"]);
@@ -79,6 +80,17 @@ if (impossible.length > 0)
   console.log(`${impossible.length} that cannot pass where they were run (named above)`);
 console.log(`${numPassedTests - impossible.length} passed, ${failed} failed`);
 process.exitCode = success && run.status === 0 ? 0 : 1;
+
+/** Says what comes onto this machine before anything does. */
+function tellInstalls() {
+  const wanted = [
+    ...(hasChromium() ? [] : ["Chromium (a package of the system, or Playwright's)"]),
+    ...toInstall(),
+  ];
+  if (wanted.length === 0) return;
+  console.log("The tests need what is not on this machine, and install it now:");
+  for (const what of wanted) console.log(`- ${what}`);
+}
 
 function firstLines(message) {
   return message.split("\n").slice(0, 12).join("\n  ").slice(0, 1500);

@@ -119,17 +119,51 @@ describe("the demo page", () => {
     expect(await page.locator("#said").textContent()).toContain("exit code 3");
   });
 
+  it("makes one box however often Create is pressed, and says that it does", async () => {
+    const before = await page.locator("#boxes li").count();
+    const seen = await page.locator("#create").evaluate((form) => {
+      form.requestSubmit();
+      form.requestSubmit();
+      const { disabled, textContent } = form.querySelector("#create-button");
+      return { disabled, textContent };
+    });
+    expect(seen).toEqual({ disabled: true, textContent: "Creating…" });
+    await page.locator("#create-button:enabled").getByText("Create", { exact: true }).waitFor();
+    expect(await page.locator("#boxes li").count()).toBe(before + 1);
+    await page.getByRole("button", { name: "Remove" }).click();
+    await page.getByRole("button", { name: "Remove it and its files?" }).click();
+    await page.locator("#empty").waitFor();
+    await page.locator("#boxes button").first().click();
+    await page.locator("#command:focus").waitFor();
+  });
+
   it("cancels a command, and walks through what was typed", async () => {
     await run("echo up; sleep 600");
     await last().getByText("up", { exact: true }).waitFor();
+    await page.locator("#cancel").waitFor();
+    // Enter once more, or in haste the next command: neither ends the one that runs.
+    await page.keyboard.press("Enter");
+    await page.keyboard.type("echo next");
+    await page.keyboard.press("Enter");
+    expect(await page.locator("#command").inputValue()).toBe("echo next");
+    expect(await last().getByText("running…").isVisible()).toBe(true);
+    await page.keyboard.press("Tab");
     await page.locator("#cancel:focus").waitFor();
     await page.keyboard.press("Enter");
     await last().getByText("canceled").waitFor();
     await page.locator("#command:focus").waitFor();
+    await page.keyboard.press("Enter");
+    await last().getByText("exit code 0").waitFor();
+    expect(await last().locator("pre").textContent()).toBe("next\n");
+    await run("sleep 601");
+    await page.keyboard.press("Control+c");
+    await last().getByText("canceled").waitFor();
     await page.keyboard.type("dra");
-    await page.keyboard.press("ArrowUp");
-    expect(await page.locator("#command").inputValue()).toBe("echo up; sleep 600");
-    await page.keyboard.press("ArrowDown");
+    for (const earlier of ["sleep 601", "echo next", "echo up; sleep 600"]) {
+      await page.keyboard.press("ArrowUp");
+      expect(await page.locator("#command").inputValue()).toBe(earlier);
+    }
+    for (let i = 0; i < 3; i++) await page.keyboard.press("ArrowDown");
     expect(await page.locator("#command").inputValue()).toBe("dra");
     await page.keyboard.press("Escape");
     expect(await page.locator("#command").inputValue()).toBe("");
@@ -153,6 +187,13 @@ describe("the demo page", () => {
     await page.locator("#terminal textarea").waitFor({ state: "attached" });
     const rows = page.locator("#terminal .xterm-rows");
     const shows = (text: string | RegExp) => rows.getByText(text).first().waitFor();
+    expect(await page.locator("#terminal-note").textContent()).toContain("Ctrl+Shift+Enter");
+    // Tab belongs to the shell; there is a way out without a mouse.
+    await page.keyboard.press("Tab");
+    await page.locator("#terminal textarea:focus").waitFor();
+    await page.keyboard.press("Control+Shift+Enter");
+    await page.locator("#terminal-toggle:focus").waitFor();
+    await page.locator("#terminal textarea").focus();
     await page.keyboard.type("tty; stty size\n");
     await shows("/dev/pts/0");
     const size = await page.locator("#terminal").evaluate(({ clientWidth }) => clientWidth);
@@ -289,6 +330,14 @@ describe("the demo page", () => {
       await visit.locator("#start:visible").waitFor();
     }
     await fresh.close();
+  });
+
+  it("has the command line in view on a phone", async () => {
+    await page.setViewportSize({ width: 390, height: 664 });
+    await page.locator("#name").press("Enter");
+    await page.locator("#command:focus").waitFor();
+    expect(await isInView("#command")).toBe(true);
+    expect(await isInView("#run")).toBe(true);
   });
 
   it("runs commands where the browser refuses storage, and walks through them", async () => {

@@ -61,6 +61,22 @@ function find(name) {
   return { name, path: "", missing };
 }
 
+/** Returns what {@link installRuntimes} would put on this machine, in words. */
+export function toInstall() {
+  if (process.platform === "win32") return [];
+  const { optionalDependencies } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  const runtimes = Object.entries(optionalDependencies).map(([name, version]) => `${name} ${version}`);
+  const wanted = isInstalled() ? [] : [`from npm, into ${folder}node_modules: ${runtimes.join(", ")}`];
+  if (needsPackages()) wanted.push(`from apt-get: ${PACKAGES.join(", ")}`);
+  return wanted;
+}
+
+function needsPackages() {
+  if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) return false;
+  const needed = [find("Firefox"), find("WebKit")];
+  return needed.some(({ missing }) => missing) || !existsSync("/usr/bin/xvfb-run");
+}
+
 /**
  * Installs what is not there. What cannot be had on this kind of machine is left out, and its tests say so, each by name; ends the process when something is missing where all of
  * them can be had: on Linux on x64, as root.
@@ -72,8 +88,7 @@ export function installRuntimes() {
     run("npm", ["ci", "--no-audit", "--no-fund", "--prefix", folder]);
   }
   if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) return;
-  const needed = [find("Firefox"), find("WebKit")];
-  if (needed.some(({ missing }) => missing) || !existsSync("/usr/bin/xvfb-run")) {
+  if (needsPackages()) {
     run("apt-get", ["update", "-qq"]);
     run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...PACKAGES]);
   }

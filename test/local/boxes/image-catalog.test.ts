@@ -88,15 +88,19 @@ it("a box goes with the image that it was made of, however its record names the 
   expect(await imageOf(null)).toBe("tiny");
 });
 
+const LIST = "the images are tiny; client.images() and npx boxrun images list their other names";
+
 it.each([
-  [false, "the local images are: tiny, tiny:1, for alpine, busybox"],
-  [true, "the local images are: tiny, tiny:1"],
+  [false, "fedora", LIST],
+  [false, "alpin", `did you mean "alpine"? ${LIST}`],
+  [true, "alpin", LIST],
+  [true, "tiny1", `did you mean "tiny:1"? ${LIST}`],
 ])(
-  "a name that is no image is told which there are, and what they stand in for (strict: %s)",
-  async (strictImages, hint) => {
+  "a name that is no image is told which there are, and the closest (strict: %s, %s)",
+  async (strictImages, asked, hint) => {
     const tiny = image("tiny", { aliases: ["tiny:1"], standsFor: ["alpine", "busybox"] });
     const catalog = catalogOf({ "core:/": folder([tiny]) }, { strictImages });
-    await expect(catalog.find("fedora")).rejects.toMatchObject({ code: "IMAGE_PULL_FAILED", hint });
+    await expect(catalog.find(asked)).rejects.toMatchObject({ code: "IMAGE_PULL_FAILED", hint });
   },
 );
 
