@@ -9,6 +9,7 @@ export const ON_FIRST_USE = [
   "web-socket",
   "download",
   "base64-output",
+  "shell-template",
   "stdin",
   "upload",
   "upload-plain",

@@ -33,6 +33,7 @@ export type { CommandOptions, ExecOptions, ExecStreamOptions } from "./exec/exec
 export { type ExecEvent, Execution, type ExecutionWithStdin } from "./exec/execution.js";
 export type { ExecutionPromise } from "./exec/execution-promise.js";
 export { type ExecResult, ExitError } from "./exec/result.js";
+export type { Shell, ShellTag, ShellValue, ShellWord } from "./exec/shell.js";
 export type {
   BoxFiles,
   BoxPath,

@@ -6,6 +6,7 @@ import { type ExecOptions, type ExecStreamOptions, runToEnd, startExecution } fr
 import { Execution, type ExecutionWithStdin } from "../exec/execution.js";
 import { ExecutionPromise } from "../exec/execution-promise.js";
 import type { ExecResult } from "../exec/result.js";
+import { type Shell, shellOf } from "../exec/shell.js";
 import type { BoxFiles } from "../files/file-types.js";
 import { filesOf } from "../files/files.js";
 import { untilAborted } from "../util/abort.js";
@@ -74,6 +75,27 @@ export class BoxHandle {
   async exec(first: Command, ...rest: CommandArguments<ExecOptions>): Promise<ExecResult> {
     const [cmd, options] = commandAndOptions(first, rest);
     return untilAborted(runToEnd(this.backend, this.id, cmd, options), options.signal);
+  }
+
+  /**
+   * Runs a template as a command of `/bin/sh`, each value quoted as one word, and an array as several: nothing in a value is taken for shell syntax. The text of
+   * the template is used as it is written, so `\\n` stays two characters. Values do not go into quotes; one that stands in quotes, a comment or a here-document
+   * is refused. In `$((...))`, values are integers. A program may still take a value that begins with "-" for an option.
+   *
+   * `` sh({ check: true }) `` returns a tag with options of {@link BoxHandle.exec}, and rejections are as there.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR when a value is undefined, null or an object, has a null character in it, or stands where no word can be
+   *
+   * @example
+   * const word = "it's; rm -rf $HOME", paths = ["a file", "another"];
+   * const { stdout } = await box.sh`grep -e ${word} ${paths} | sort`;
+   *
+   * @example
+   * const $ = box.sh({ cwd: "/src", check: true });
+   * await $`make -j${2}`;
+   */
+  get sh(): Shell {
+    return shellOf((cmd, options) => this.exec(cmd, options));
   }
 
   /**

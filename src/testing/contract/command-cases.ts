@@ -20,6 +20,36 @@ export function commandCases(context: Context): void {
     expect(stdout).toBe("$HOME\n");
   });
 
+  it("takes the values of a shell template as words, whatever is in them", async () => {
+    const words = [
+      "$(id)",
+      "`id`",
+      "$HOME",
+      "'",
+      '"',
+      "a\nb\n",
+      "-n",
+      "\\",
+      "*",
+      "; id",
+      "#",
+      "if",
+      "é\u{1f600}",
+      "",
+    ];
+    const all = await context.box.sh`printf '%s|' ${words}`;
+    expect(all).toMatchObject({ stdout: words.map((word) => `${word}|`).join(""), stderr: "", exitCode: 0 });
+    const inEtc = context.box.sh({ cwd: "/etc", env: { A: "it's" }, check: true });
+    const { stdout } =
+      await inEtc`printf '%s|' "$(pwd)" "$A" --x=${"a  b"}c ${[]} $((${2} + 1)) | tr a-c A-C`;
+    expect(stdout).toBe("/etC|it's|--x=A  BC|3|");
+    expect(await failure(inEtc`exit ${7}`)).toMatchObject({ code: "COMMAND_FAILED" });
+    const before = (await context.box.executions()).length;
+    for (const call of [context.box.sh`echo ${"a\0b"}`, context.box.sh`echo "hello ${"$(id)"}"`])
+      expect(await failure(call)).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect((await context.box.executions()).length).toBe(before);
+  });
+
   it("starts a command in cwd, and refuses cwd beside workdir", async () => {
     expect((await context.box.exec("pwd", { cwd: "/etc" })).stdout).toBe("/etc\n");
     expect(await text(context.box.execStream("pwd", [], { cwd: "/tmp" }))).toBe("/tmp\n");
