@@ -20,7 +20,10 @@ import type {
   TransferProgress,
 } from "../contract/types.js";
 
+import type { CallOptions } from "./call.js";
+
 export type * from "../contract/types.js";
+export type { CallOptions } from "./call.js";
 
 /** Description of a backend. */
 export interface BackendInfo {
@@ -127,6 +130,8 @@ export interface Terminal {
  *
  * Every method rejects with a {@link BoxRunError} and nothing else, except for the reason of a `signal` that aborts. Boxes and executions are named by the `id`
  * of {@link BoxInfo} and {@link ExecInfo}; a call that names one that does not exist rejects with BOX_NOT_FOUND or EXEC_NOT_FOUND.
+ *
+ * Handles leave a call when its caller's signal aborts. A method that only asks for something gets the signal as well, and may end its work; it need not.
  */
 export interface Backend {
   /** Features that work, and the reasons why others do not. */
@@ -135,13 +140,13 @@ export interface Backend {
   readonly keepsTimeLimits?: boolean;
 
   /** Describes the backend and its limits. */
-  info(): Promise<BackendInfo>;
+  info(options?: CallOptions): Promise<BackendInfo>;
   /**
    * Lists the images that boxes can be created from.
    *
    * @throws {BoxRunError} UNSUPPORTED when the backend cannot list them
    */
-  images(): Promise<ImageInfo[]>;
+  images(options?: CallOptions): Promise<ImageInfo[]>;
   /**
    * Fetches a whole image, so that boxes of it need no network.
    *
@@ -170,13 +175,13 @@ export interface Backend {
    *
    * @throws {BoxRunError} BOX_NOT_FOUND when there is none
    */
-  getBox(idOrName: string): Promise<BoxInfo>;
+  getBox(idOrName: string, options?: CallOptions): Promise<BoxInfo>;
   /**
    * Lists boxes, newest first; those of the same millisecond are sorted by id. The status "all" is no filter.
    *
    * @throws {BoxRunError} VALIDATION_ERROR for a status that no box can have
    */
-  listBoxes(filter: { status?: string }): Promise<BoxInfo[]>;
+  listBoxes(filter: { status?: string }, options?: CallOptions): Promise<BoxInfo[]>;
   /**
    * Calls `onChange` whenever a box may have changed, whoever changed it, until the function that it resolves to is called. Ask `listBoxes` what changed.
    * Absent when the backend cannot watch: then the client polls the list.
@@ -214,7 +219,7 @@ export interface Backend {
    *
    * @throws {BoxRunError} UNSUPPORTED without the capability "usage"
    */
-  usage(id: string): Promise<BoxUsage>;
+  usage(id: string, options?: CallOptions): Promise<BoxUsage>;
 
   /**
    * Starts a command. Resolves once it runs, or has ended because it could not be run.
@@ -228,9 +233,9 @@ export interface Backend {
    *
    * @throws {BoxRunError} EXEC_NOT_FOUND when there is none, or it has been forgotten
    */
-  getExec(boxId: string, execId: string): Promise<ExecInfo>;
+  getExec(boxId: string, execId: string, options?: CallOptions): Promise<ExecInfo>;
   /** Lists executions, newest first; those of the same millisecond are sorted by id. */
-  listExecs(boxId: string): Promise<ExecInfo[]>;
+  listExecs(boxId: string, options?: CallOptions): Promise<ExecInfo[]>;
   /** Yields every event whose `seq` is greater than `after` (0: all of them), then live ones, up to and including "exit". */
   execEvents(
     boxId: string,

@@ -1,4 +1,5 @@
 import type { Backend, BoxInfo, BoxUsage, ExecInfo, Terminal, TerminalSpec } from "../backend/backend.js";
+import { type CallOptions, callOptions, withSignal } from "../backend/call.js";
 import { parseTerminalSpec, requireOptions } from "../backend/validate.js";
 import { type Command, type CommandArguments, commandAndOptions } from "../exec/arguments.js";
 import type { Source } from "../exec/byte-source.js";
@@ -144,14 +145,18 @@ export class BoxHandle {
    *
    * @throws {BoxRunError} EXEC_NOT_FOUND when there is none, or it has been forgotten
    */
-  async execution(id: string): Promise<Execution> {
-    const info = await this.backend.getExec(this.id, id);
+  async execution(id: string, options: CallOptions = {}): Promise<Execution> {
+    requireOptions(options, { signal: true });
+    const { signal } = options;
+    const info = await withSignal(signal, () => this.backend.getExec(this.id, id, callOptions(signal)));
     return new Execution(this.backend, info, { stdin: false, detached: true });
   }
 
   /** Lists the executions of this box that are remembered, newest first; those of the same millisecond are sorted by id. A local box remembers 1,000. */
-  executions(): Promise<ExecInfo[]> {
-    return this.backend.listExecs(this.id);
+  async executions(options: CallOptions = {}): Promise<ExecInfo[]> {
+    requireOptions(options, { signal: true });
+    const { signal } = options;
+    return withSignal(signal, () => this.backend.listExecs(this.id, callOptions(signal)));
   }
 
   /**
@@ -171,16 +176,14 @@ export class BoxHandle {
    */
   attach(options: AttachOptions = {}): Promise<Terminal> {
     const { signal, ...spec } = options;
-    return untilAborted(this.startTerminal(spec, signal), signal);
+    return withSignal(signal, () => this.startTerminal(spec, signal));
   }
 
   private async startTerminal(
     spec: Partial<TerminalSpec>,
     signal: AbortSignal | undefined,
   ): Promise<Terminal> {
-    const checked = parseTerminalSpec(spec);
-    signal?.throwIfAborted();
-    return this.backend.attach(this.id, checked, signal ? { signal } : {});
+    return this.backend.attach(this.id, parseTerminalSpec(spec), callOptions(signal));
   }
 
   /**
@@ -241,8 +244,10 @@ export class BoxHandle {
    *
    * @throws {BoxRunError} BOX_NOT_FOUND when the box has been removed
    */
-  async refresh(): Promise<BoxInfo> {
-    this.current = await this.backend.getBox(this.id);
+  async refresh(options: CallOptions = {}): Promise<BoxInfo> {
+    requireOptions(options, { signal: true });
+    const { signal } = options;
+    this.current = await withSignal(signal, () => this.backend.getBox(this.id, callOptions(signal)));
     return this.current;
   }
 
@@ -258,8 +263,9 @@ export class BoxHandle {
    * await box.stop();
    * await box.start();   // the files are still there
    */
-  async stop(): Promise<BoxInfo> {
-    this.current = await this.backend.stopBox(this.id);
+  async stop(options: CallOptions = {}): Promise<BoxInfo> {
+    requireOptions(options, { signal: true });
+    this.current = await withSignal(options.signal, () => this.backend.stopBox(this.id));
     return this.current;
   }
 
@@ -273,8 +279,7 @@ export class BoxHandle {
    */
   async start(options: StartOptions = {}): Promise<BoxInfo> {
     requireOptions(options, { signal: true, onProgress: true });
-    options.signal?.throwIfAborted();
-    this.current = await untilAborted(this.backend.startBox(this.id, options), options.signal);
+    this.current = await withSignal(options.signal, () => this.backend.startBox(this.id, options));
     return this.current;
   }
 
@@ -283,8 +288,10 @@ export class BoxHandle {
    *
    * @throws {BoxRunError} UNSUPPORTED when the server does not report it
    */
-  usage(): Promise<BoxUsage> {
-    return this.backend.usage(this.id);
+  async usage(options: CallOptions = {}): Promise<BoxUsage> {
+    requireOptions(options, { signal: true });
+    const { signal } = options;
+    return withSignal(signal, () => this.backend.usage(this.id, callOptions(signal)));
   }
 
   /**
@@ -293,9 +300,10 @@ export class BoxHandle {
    * @throws {BoxRunError} BOX_ALREADY_RUNNING when it is running and `force` is not true
    * @throws {BoxRunError} BOX_LOCKED when another page or process runs it
    */
-  async remove(options: { force?: boolean } = {}): Promise<void> {
-    requireOptions(options, { force: true });
-    return this.backend.removeBox(this.id, { force: options.force ?? false });
+  async remove(options: CallOptions & { force?: boolean } = {}): Promise<void> {
+    requireOptions(options, { force: true, signal: true });
+    const { force = false, signal } = options;
+    return withSignal(signal, () => this.backend.removeBox(this.id, { force }));
   }
 
   /** Returns the data that JSON.stringify writes. `client.fromJSON` turns it into a handle again. */

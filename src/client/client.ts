@@ -2,11 +2,13 @@ import type {
   Backend,
   BackendInfo,
   BoxInfo,
+  BoxStatus,
   CreateProgress,
   ImageInfo,
   TransferProgress,
   VolumeSpec,
 } from "../backend/backend.js";
+import { type CallOptions, callOptions, withSignal } from "../backend/call.js";
 import { invalid } from "../backend/errors.js";
 import { parseBoxSpec, requireOptions, shown } from "../backend/validate.js";
 import { DEFAULT_GC_SECONDS } from "../contract/schemas.js";
@@ -56,6 +58,12 @@ export interface CreateOptions {
   onProgress?: (progress: CreateProgress) => void;
 }
 
+/** Options of {@link BoxRunClient.listBoxes}. */
+export interface ListOptions extends CallOptions {
+  /** Status of the boxes to list. "all" is no filter. @default "all" */
+  status?: BoxStatus | "all";
+}
+
 /** Options of {@link BoxRunClient.run}: those of the box and those of the command. `env` and `workdir`, or `cwd`, are set on the box. */
 export type RunOptions = CreateOptions & Omit<ExecOptions, "env" | "workdir">;
 
@@ -102,8 +110,9 @@ export class Client {
    * @example
    * const { kind, reason, tried } = await client.ready();   // "remote", "a BoxRun server answers at http://127.0.0.1:9090", [...]
    */
-  async ready(): Promise<Omit<Connection, "backend">> {
-    const { kind, reason, tried } = await this.open();
+  async ready(options: CallOptions = {}): Promise<Omit<Connection, "backend">> {
+    requireOptions(options, { signal: true });
+    const { kind, reason, tried } = await withSignal(options.signal, () => this.open());
     return { kind, reason, tried };
   }
 
@@ -127,9 +136,9 @@ export class Client {
     const { signal, onProgress, files, ...rest } = options;
     const spec = parseBoxSpec({ ...rest, image });
     const fill = files === undefined ? undefined : (await import("./initial-files.js")).initialFiles(files);
+    const backend = await withSignal(signal, () => this.backend());
     signal?.throwIfAborted();
-    const backend = await this.backend();
-    const created = backend.createBox(spec, { ...(signal && { signal }), ...(onProgress && { onProgress }) });
+    const created = backend.createBox(spec, { ...callOptions(signal), ...(onProgress && { onProgress }) });
     // A box that is created after its caller has gone is removed.
     const removeLate = async (info: BoxInfo) => {
       if (signal?.aborted) await backend.removeBox(info.id, { force: true });
@@ -213,12 +222,14 @@ export class Client {
    *
    * @throws {BoxRunError} BOX_NOT_FOUND when there is none
    */
-  async getBox(idOrName: string): Promise<BoxHandle> {
+  async getBox(idOrName: string, options: CallOptions = {}): Promise<BoxHandle> {
+    requireOptions(options, { signal: true });
     if (typeof idOrName !== "string")
       throw invalid(`a box id or name must be a string, got ${shown(idOrName)}`);
     if (idOrName === "") throw invalid("a box id or name must not be empty");
-    const backend = await this.backend();
-    return new BoxHandle(backend, await backend.getBox(idOrName), false);
+    return this.call(options, async (backend, call) => {
+      return new BoxHandle(backend, await backend.getBox(idOrName, call), false);
+    });
   }
 
   /**
@@ -227,9 +238,11 @@ export class Client {
    *
    * @throws {BoxRunError} VALIDATION_ERROR for any other status
    */
-  async listBoxes(filter: { status?: string } = {}): Promise<BoxInfo[]> {
-    requireOptions(filter, { status: true });
-    return (await this.backend()).listBoxes(filter);
+  async listBoxes(options: ListOptions = {}): Promise<BoxInfo[]> {
+    requireOptions(options, { status: true, signal: true });
+    const { status } = options;
+    const filter = status === undefined ? {} : { status };
+    return this.call(options, (backend, call) => backend.listBoxes(filter, call));
   }
 
   /**
@@ -240,10 +253,10 @@ export class Client {
    * @example
    * for await (const boxes of client.watchBoxes()) console.log(boxes.map(({ name, status }) => `${name}: ${status}`));
    */
-  async *watchBoxes(options: { signal?: AbortSignal } = {}): AsyncGenerator<BoxInfo[], void, undefined> {
+  async *watchBoxes(options: CallOptions = {}): AsyncGenerator<BoxInfo[], void, undefined> {
     requireOptions(options, { signal: true });
     const { signal } = options;
-    const backend = await this.backend();
+    const backend = await withSignal(signal, () => this.backend());
     const closed = this.closing.signal;
     const { life, end } = following(signal, closed);
     const until = life.signal;
@@ -281,17 +294,18 @@ export class Client {
    * @example
    * const removed = await client.gc({ olderThan: 7 * 24 * 3600 });
    */
-  async gc(options: { olderThan?: number } = {}): Promise<number> {
-    requireOptions(options, { olderThan: true });
+  async gc(options: CallOptions & { olderThan?: number } = {}): Promise<number> {
+    requireOptions(options, { olderThan: true, signal: true });
     const { olderThan = DEFAULT_GC_SECONDS } = options;
     if (typeof olderThan !== "number" || !(olderThan >= 0))
       throw invalid(`olderThan must be seconds of at least 0, got ${shown(olderThan)}`);
-    return (await this.backend()).gc({ olderThan });
+    return this.call(options, (backend) => backend.gc({ olderThan }));
   }
 
   /** Describes the backend, its limits and its capabilities. */
-  async info(): Promise<BackendInfo> {
-    return (await this.backend()).info();
+  async info(options: CallOptions = {}): Promise<BackendInfo> {
+    requireOptions(options, { signal: true });
+    return this.call(options, (backend, call) => backend.info(call));
   }
 
   /**
@@ -299,8 +313,9 @@ export class Client {
    *
    * @throws {BoxRunError} UNSUPPORTED when the server does not list its images
    */
-  async images(): Promise<ImageInfo[]> {
-    return (await this.backend()).images();
+  async images(options: CallOptions = {}): Promise<ImageInfo[]> {
+    requireOptions(options, { signal: true });
+    return this.call(options, (backend, call) => backend.images(call));
   }
 
   /**
@@ -315,12 +330,10 @@ export class Client {
    */
   async pull(
     image: string,
-    options: { signal?: AbortSignal; onProgress?: (progress: TransferProgress) => void } = {},
+    options: CallOptions & { onProgress?: (progress: TransferProgress) => void } = {},
   ): Promise<void> {
     requireOptions(options, { signal: true, onProgress: true });
-    options.signal?.throwIfAborted();
-    const backend = await this.backend();
-    return untilAborted(backend.pullImage(image, options), options.signal);
+    return this.call(options, (backend) => backend.pullImage(image, options));
   }
 
   /**
@@ -328,8 +341,8 @@ export class Client {
    *
    * @throws {BoxRunError} BOX_NOT_FOUND when it has been removed
    */
-  fromJSON(json: { id: string }): Promise<BoxHandle> {
-    return this.getBox(json.id);
+  fromJSON(json: { id: string }, options: CallOptions = {}): Promise<BoxHandle> {
+    return this.getBox(json.id, options);
   }
 
   /**
@@ -345,6 +358,18 @@ export class Client {
   /** Does the same as {@link BoxRunClient.close}. For `await using`. */
   [asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Makes one call of a backend, which its caller can leave. It is not made when the caller has left before a backend is chosen. */
+  private call<T>(
+    { signal }: CallOptions,
+    work: (backend: Backend, options: CallOptions) => Promise<T>,
+  ): Promise<T> {
+    return withSignal(signal, async () => {
+      const backend = await this.backend();
+      signal?.throwIfAborted();
+      return work(backend, callOptions(signal));
+    });
   }
 
   private async backend(): Promise<Backend> {

@@ -1,7 +1,40 @@
 /** The nouns of the BoxRun API, in this SDK's names. wire.ts has their names on the wire. */
 
-/** Status of a box. A newer server may send other values; they are passed on unchanged. */
-export type BoxStatus = "creating" | "running" | "stopped" | "error" | (string & {});
+/** Status of a box. A server of a later version may send another one, which is passed on as it is. */
+export type BoxStatus = "creating" | "running" | "stopped" | "error";
+
+/** Name of a signal of Linux on x86, which every box runs, whatever its host is. */
+export type Signal =
+  | "SIGHUP"
+  | "SIGINT"
+  | "SIGQUIT"
+  | "SIGILL"
+  | "SIGTRAP"
+  | "SIGABRT"
+  | "SIGBUS"
+  | "SIGFPE"
+  | "SIGKILL"
+  | "SIGUSR1"
+  | "SIGSEGV"
+  | "SIGUSR2"
+  | "SIGPIPE"
+  | "SIGALRM"
+  | "SIGTERM"
+  | "SIGCHLD"
+  | "SIGCONT"
+  | "SIGSTOP"
+  | "SIGTSTP"
+  | "SIGTTIN"
+  | "SIGTTOU"
+  | "SIGURG"
+  | "SIGXCPU"
+  | "SIGXFSZ"
+  | "SIGVTALRM"
+  | "SIGPROF"
+  | "SIGWINCH"
+  | "SIGIO"
+  | "SIGPWR"
+  | "SIGSYS";
 
 /** A directory of the host that is mounted in a box. */
 export interface VolumeSpec {
@@ -25,7 +58,7 @@ export interface LocalBoxInfo {
    * Way the machine came up: "snapshot", from a boot image; "cold", by booting the kernel; "warm", started ahead (`local.warm`). Null while it does not run,
    * and while it runs elsewhere.
    */
-  boot: "snapshot" | "cold" | "warm" | (string & {}) | null;
+  boot: "snapshot" | "cold" | "warm" | null;
   /** Messages for the owner of the box, such as the reason why no boot image was used. Empty when nothing is wrong, and while no machine runs. */
   warnings: string[];
 }
@@ -72,8 +105,11 @@ export interface BoxInfo extends BoxSpec {
   local?: LocalBoxInfo;
 }
 
-/** Status of an execution. Any other value is final, and passed on unchanged. */
-export type ExecStatus = "running" | "succeeded" | "failed" | "canceled" | "timeout" | (string & {});
+/**
+ * Status of an execution. All but "running" are final: "error" is that of a command which was cut off when its box ended, and some servers say "completed" for
+ * "succeeded". A server of a later version may send another one, which is passed on as it is.
+ */
+export type ExecStatus = "running" | "succeeded" | "failed" | "completed" | "canceled" | "timeout" | "error";
 
 /** State of an execution at the time it was asked for. */
 export interface ExecInfo {

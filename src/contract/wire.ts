@@ -4,7 +4,16 @@
  */
 import * as z from "zod/mini";
 import { type BoxSpecInput, type ExecSpecInput, optional } from "./schemas.js";
-import type { BoxInfo, BoxUsage, ExecInfo, ImageInfo, LocalBoxInfo, VolumeSpec } from "./types.js";
+import type {
+  BoxInfo,
+  BoxStatus,
+  BoxUsage,
+  ExecInfo,
+  ExecStatus,
+  ImageInfo,
+  LocalBoxInfo,
+  VolumeSpec,
+} from "./types.js";
 
 /** Request header of a client that understands the fields which this project adds to the published API. */
 export const CLIENT_HEADER = "boxrun-client";
@@ -44,7 +53,10 @@ const localInfo = z.object({
   image: z.string(),
   cpus: z.number(),
   persistent: z.boolean(),
-  boot: z.nullable(z.string()),
+  boot: z.pipe(
+    z.nullable(z.string()),
+    z.transform((boot) => boot as LocalBoxInfo["boot"]),
+  ),
   warnings: z.array(z.string()),
 });
 
@@ -73,7 +85,7 @@ export const wireBox = z.pipe(
     (box): BoxInfo => ({
       id: box.id,
       name: box.name,
-      status: box.status,
+      status: box.status as BoxStatus,
       image: box.image,
       cpu: box.cpu,
       memoryMb: box.memory_mb,
@@ -144,7 +156,7 @@ export const wireExec = z.pipe(
     (exec): ExecInfo => ({
       id: exec.id,
       boxId: exec.box_id,
-      status: exec.status,
+      status: exec.status as ExecStatus,
       cmd: exec.cmd,
       env: exec.env,
       workdir: exec.workdir,

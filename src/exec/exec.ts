@@ -140,7 +140,7 @@ export async function runToEnd(
     // The command has run, so a repeated call would run it twice.
     if (isBoxRunError(error) && error.method) Object.assign(error, { retryable: false });
     if (!(error instanceof Overdue)) throw error;
-    return { ...execution.started, status: "timeout", errorMessage: error.message };
+    return { ...execution.started, status: "timeout" as const, errorMessage: error.message };
   });
   const measuredMs = performance.now() - startedAt;
   const known = mayBeWrapped(info.cmd)

@@ -1,5 +1,7 @@
-import type { Backend, BackendEvent, ExecInfo, OutputStream } from "../backend/backend.js";
+import type { Backend, BackendEvent, ExecInfo, OutputStream, Signal } from "../backend/backend.js";
+import { type CallOptions, callOptions, withSignal } from "../backend/call.js";
 import { BoxRunError } from "../backend/errors.js";
+import { requireOptions } from "../backend/validate.js";
 import { following, whenAborted } from "../util/abort.js";
 import { asyncDispose } from "../util/dispose.js";
 import { startTimer } from "../util/timer.js";
@@ -173,8 +175,10 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   }
 
   /** Asks for the current state of the command. */
-  info(): Promise<ExecInfo> {
-    return this.backend.getExec(this.boxId, this.id);
+  async info(options: CallOptions = {}): Promise<ExecInfo> {
+    requireOptions(options, { signal: true });
+    const { signal } = options;
+    return withSignal(signal, () => this.backend.getExec(this.boxId, this.id, callOptions(signal)));
   }
 
   /**
@@ -183,8 +187,12 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
    *
    * @throws {BoxRunError} STREAM_INTERRUPTED when the server cannot say how the command ended
    */
-  async wait({ signal }: { signal?: AbortSignal } = {}): Promise<ExecInfo> {
-    const info = await this.backend.waitExec(this.boxId, this.id, signal ? { signal } : {});
+  async wait(options: CallOptions = {}): Promise<ExecInfo> {
+    requireOptions(options, { signal: true });
+    const { signal } = options;
+    const info = await withSignal(signal, () =>
+      this.backend.waitExec(this.boxId, this.id, callOptions(signal)),
+    );
     this.stopWatching();
     return info;
   }
@@ -195,8 +203,9 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
    *
    * @throws {BoxRunError} EXEC_ALREADY_FINISHED when it has ended
    */
-  async cancel(): Promise<ExecInfo> {
-    const info = await this.backend.cancelExec(this.boxId, this.id);
+  async cancel(options: CallOptions = {}): Promise<ExecInfo> {
+    requireOptions(options, { signal: true });
+    const info = await withSignal(options.signal, () => this.backend.cancelExec(this.boxId, this.id));
     this.stopWatching();
     return info;
   }
@@ -208,8 +217,9 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
    * @throws {BoxRunError} VALIDATION_ERROR when there is no signal of this name
    * @throws {BoxRunError} UNSUPPORTED when the server cannot send signals
    */
-  kill(signal = "SIGKILL"): Promise<void> {
-    return this.backend.signalExec(this.boxId, this.id, signal);
+  async kill(signal: Signal = "SIGKILL", options: CallOptions = {}): Promise<void> {
+    requireOptions(options, { signal: true });
+    return withSignal(options.signal, () => this.backend.signalExec(this.boxId, this.id, signal));
   }
 
   /** Returns the data that JSON.stringify writes. Find the execution again with `box.execution(id)`, and its box with `client.getBox(boxId)`. */

@@ -5,6 +5,7 @@ import type {
   BoxInfo,
   BoxSpec,
   BoxUsage,
+  CallOptions,
   Capabilities,
   DownloadResult,
   ExecInfo,
@@ -62,14 +63,14 @@ export class RemoteBackend implements Backend {
     };
   }
 
-  async images(): Promise<ImageInfo[]> {
+  async images(options: CallOptions = {}): Promise<ImageInfo[]> {
     if (!this.server.capabilities.includes("images")) {
       throw unsupported(
         "this server does not list its images",
         'any image reference may work, and "default", "ubuntu", "python", "node", "golang", "rust" and "alpine" are aliases',
       );
     }
-    return this.http.json("images", wireImages);
+    return this.http.json("images", wireImages, options);
   }
 
   async pullImage(): Promise<void> {
@@ -86,17 +87,14 @@ export class RemoteBackend implements Backend {
     return this.unlessGivenUp(created, signal);
   }
 
-  async getBox(idOrName: string): Promise<BoxInfo> {
-    return this.http.json("getBox", wireBox, { params: at(idOrName) });
+  async getBox(idOrName: string, options: CallOptions = {}): Promise<BoxInfo> {
+    return this.http.json("getBox", wireBox, { ...options, params: at(idOrName) });
   }
 
-  async listBoxes({ status }: { status?: string }): Promise<BoxInfo[]> {
+  async listBoxes({ status }: { status?: string }, options: CallOptions = {}): Promise<BoxInfo[]> {
     requireStatus(status);
-    const boxes = await this.http.json(
-      "listBoxes",
-      wireBoxes,
-      status === undefined ? {} : { query: { status } },
-    );
+    const query = status !== undefined && { query: { status } };
+    const boxes = await this.http.json("listBoxes", wireBoxes, { ...options, ...query });
     // The published API only knows "running", "stopped" and "all" here.
     return newestFirst(inStatus(boxes, status));
   }
@@ -134,9 +132,9 @@ export class RemoteBackend implements Backend {
     return (await this.http.json("gc", wireRemoved, call)).removed;
   }
 
-  async usage(id: string): Promise<BoxUsage> {
+  async usage(id: string, options: CallOptions = {}): Promise<BoxUsage> {
     this.require("usage");
-    return this.http.json("usage", wireUsage, { params: at(id) });
+    return this.http.json("usage", wireUsage, { ...options, params: at(id) });
   }
 
   async startExec(boxId: string, spec: ExecSpec): Promise<ExecInfo> {
@@ -145,12 +143,12 @@ export class RemoteBackend implements Backend {
     return this.executions.start(boxId, spec);
   }
 
-  async getExec(boxId: string, execId: string): Promise<ExecInfo> {
-    return this.executions.get(boxId, execId);
+  async getExec(boxId: string, execId: string, options: CallOptions = {}): Promise<ExecInfo> {
+    return this.executions.get(boxId, execId, options);
   }
 
-  async listExecs(boxId: string): Promise<ExecInfo[]> {
-    return this.executions.list(boxId);
+  async listExecs(boxId: string, options: CallOptions = {}): Promise<ExecInfo[]> {
+    return this.executions.list(boxId, options);
   }
 
   execEvents(

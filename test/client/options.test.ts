@@ -9,11 +9,21 @@ describe("an option that is misspelt", () => {
   const wrong = { sginal: new AbortController().signal } as object;
 
   it.each<[string, () => Promise<unknown>]>([
+    ["ready", () => client.ready(wrong)],
+    ["info", () => client.info(wrong)],
+    ["images", () => client.images(wrong)],
+    ["getBox", () => client.getBox("a", wrong)],
+    ["fromJSON", () => client.fromJSON({ id: "a" }, wrong)],
     ["listBoxes", () => client.listBoxes(wrong)],
     ["watchBoxes", () => client.watchBoxes(wrong).next()],
     ["gc", () => client.gc(wrong)],
     ["pull", () => client.pull("fake", wrong)],
     ["start", async () => (await box).start(wrong)],
+    ["stop", async () => (await box).stop(wrong)],
+    ["refresh", async () => (await box).refresh(wrong)],
+    ["usage", async () => (await box).usage(wrong)],
+    ["execution", async () => (await box).execution("a", wrong)],
+    ["executions", async () => (await box).executions(wrong)],
     ["remove", async () => (await box).remove(wrong)],
     ["upload", async () => (await box).upload(new Uint8Array(1), "/a", wrong)],
     ["download", async () => (await box).download("/a", wrong)],
@@ -83,7 +93,7 @@ describe("a list of boxes", () => {
     const client = new BoxRunClient({ backend: new FakeBackend() });
     await client.create("fake");
     expect(await client.listBoxes({ status: "running" })).toHaveLength(1);
-    const error = await failure(client.listBoxes({ status: "runing" }));
+    const error = await failure(client.listBoxes({ status: "runing" as "running" }));
     expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
     expect(error.message).toBe('status must be one of all, creating, running, stopped, error, got "runing"');
   });

@@ -2,7 +2,14 @@ import { describe, expect, it } from "vitest";
 import { createRequest, execRequest } from "../../src/contract/requests.js";
 import { fileRequests } from "../../src/contract/requests-files.js";
 import { boxSpecSchema, execSpecSchema } from "../../src/contract/schemas.js";
-import type { BoxInfo, ExecInfo, FileEntry, FileOperation } from "../../src/contract/types.js";
+import type {
+  BoxInfo,
+  BoxStatus,
+  ExecInfo,
+  ExecStatus,
+  FileEntry,
+  FileOperation,
+} from "../../src/contract/types.js";
 import * as wire from "../../src/contract/wire.js";
 import { toFileRequest, toWireFile, wireFile } from "../../src/contract/wire-files.js";
 
@@ -18,7 +25,7 @@ const sent = (body: unknown): unknown => JSON.parse(JSON.stringify(body));
 const BOX: BoxInfo = {
   id: "box_0123456789ab",
   ...boxSpecSchema.parse({ image: "tiny" }),
-  status: "configured",
+  status: "configured" as BoxStatus,
   errorCode: null,
   errorMessage: null,
   createdAt: TIME,
@@ -77,7 +84,7 @@ describe("the client reads what the server wrote", () => {
       "of which all is set",
       {
         ...EXEC,
-        status: "exited",
+        status: "exited" as ExecStatus,
         env: { A: "1" },
         workdir: "/srv",
         timeoutMs: 5,

@@ -1,7 +1,8 @@
+import type { Signal } from "../../backend/backend.js";
 import { invalid } from "../../backend/errors.js";
 
 /** Signal numbers of Linux on x86, which the guest uses whatever the host is. */
-const SIGNALS: Readonly<Record<string, number>> = {
+const SIGNALS: Readonly<Record<Signal, number>> = {
   SIGHUP: 1,
   SIGINT: 2,
   SIGQUIT: 3,
@@ -36,7 +37,7 @@ const SIGNALS: Readonly<Record<string, number>> = {
 
 /** Returns the number of a signal by its name. @throws {BoxRunError} VALIDATION_ERROR for an unknown name */
 export function signalNumber(name: string): number {
-  const number = Object.hasOwn(SIGNALS, name) ? SIGNALS[name] : undefined;
+  const number = Object.hasOwn(SIGNALS, name) ? SIGNALS[name as Signal] : undefined;
   if (number === undefined)
     throw invalid(`${JSON.stringify(name)} is not a signal`, 'use a name such as "SIGINT"');
   return number;

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import type { BackendEvent, ExecInfo } from "../../backend/backend.js";
+import type { BackendEvent, ExecInfo, ExecStatus } from "../../backend/backend.js";
 
 /** Number of bytes of each command's output that outlive the run of its box: the first ones. */
 export const HISTORY_OUTPUT_BYTES = 64 * 1024;
@@ -108,9 +108,10 @@ export function decodeEntries(boxId: string, entries: readonly unknown[]): Finis
     if (!parsed.success || parsed.data.info.boxId !== boxId) continue;
     const { output, exitSeq } = parsed.data;
     const { createdAt, finishedAt, ...rest } = parsed.data.info;
-    const cutOff = { status: "error", errorMessage: "the box ended while the command ran", exitCode: null };
+    const cutOff = { errorMessage: "the box ended while the command ran", exitCode: null };
     const info: ExecInfo = {
       ...rest,
+      status: finishedAt === null ? "error" : (rest.status as ExecStatus),
       ...(finishedAt === null && cutOff),
       createdAt: new Date(createdAt),
       finishedAt: new Date(finishedAt ?? createdAt),

@@ -1,4 +1,11 @@
-import type { BackendEvent, BoxInfo, Capabilities, ExecInfo, ExecSpec } from "../../backend/backend.js";
+import type {
+  BackendEvent,
+  BoxInfo,
+  CallOptions,
+  Capabilities,
+  ExecInfo,
+  ExecSpec,
+} from "../../backend/backend.js";
 import { BoxRunError, isBoxRunError } from "../../backend/errors.js";
 import { newestFirst } from "../../backend/lists.js";
 import { toExecRequest, wireBox, wireExec, wireExecs } from "../../contract/wire.js";
@@ -56,18 +63,18 @@ export class RemoteExecutions {
   }
 
   /** Resolves to the state of an execution. */
-  async get(boxId: string, execId: string): Promise<ExecInfo> {
-    return (await this.ask(boxId, execId)).info;
+  async get(boxId: string, execId: string, { signal }: CallOptions = {}): Promise<ExecInfo> {
+    return (await this.ask(boxId, execId, signal)).info;
   }
 
   /** Resolves to the executions of a box, newest first. */
-  async list(boxId: string): Promise<ExecInfo[]> {
-    const told = await this.http.json("listExecs", wireExecs, { params: at(boxId) });
+  async list(boxId: string, options: CallOptions = {}): Promise<ExecInfo[]> {
+    const told = await this.http.json("listExecs", wireExecs, { ...options, params: at(boxId) });
     const rules = await this.rules();
     if (!rules) return newestFirst(told);
     let box: Promise<BoxInfo> | undefined;
     const askBox = () => {
-      box ??= this.askBox(boxId);
+      box ??= this.askBox(boxId, options.signal);
       return box;
     };
     const outcomes = await Promise.all(told.map((info) => rules.outcomeOf(info, askBox)));

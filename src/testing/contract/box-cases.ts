@@ -95,7 +95,7 @@ export function boxCases(context: Context): void {
     expect(ids(await context.client.listBoxes())).toContain(context.box.id);
     expect(ids(await context.client.listBoxes({ status: "running" }))).toContain(context.box.id);
     expect(await context.client.listBoxes({ status: "stopped" })).toEqual([]);
-    const error = await failure(context.client.listBoxes({ status: "runing" }));
+    const error = await failure(context.client.listBoxes({ status: "runing" as "running" }));
     expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
   });
 

@@ -1,4 +1,4 @@
-import type { BoxHandle } from "../../index.js";
+import type { BoxHandle, ListOptions } from "../../index.js";
 import type { Context } from "./target.js";
 import { failure, pattern, sha256 } from "./tools.js";
 
@@ -7,7 +7,7 @@ export function lifeCases(context: Context): void {
   const { it, expect } = context;
   const create = (options: object = {}) =>
     context.client.create(context.target.image, { memoryMb: 256, ...options });
-  const ids = async (status?: string) =>
+  const ids = async (status?: ListOptions["status"]) =>
     (await context.client.listBoxes(status === undefined ? {} : { status })).map(({ id }) => id);
 
   it("keeps a box's files, name, environment and workdir across stop and start", async () => {

@@ -1,4 +1,4 @@
-import type { ExecEvent, Execution } from "../../index.js";
+import type { ExecEvent, Execution, Signal } from "../../index.js";
 import type { Context } from "./target.js";
 import { failure, first, sha256 } from "./tools.js";
 
@@ -120,7 +120,7 @@ export function streamCases(context: Context): void {
     await firstLog(execution);
     await execution.kill("SIGINT");
     expect(await execution.wait()).toMatchObject({ status: "failed", exitCode: 9 });
-    const error = await failure((await context.box.execStream(["sleep", "7031"])).kill("SIGWHAT"));
+    const error = await failure((await context.box.execStream(["sleep", "7031"])).kill("SIGWHAT" as Signal));
     expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
     await context.box.exec("pkill -f 'sleep 7031'");
   });

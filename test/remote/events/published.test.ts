@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import { BoxRunClient } from "../../../src/index.js";
+import { BoxRunClient, type ListOptions } from "../../../src/index.js";
 import { failure } from "../../../src/testing/contract/tools.js";
 import { FakeBackend, type FakeProcess } from "../../../src/testing.js";
 import { deferred } from "../../../src/util/deferred.js";
@@ -261,7 +261,7 @@ describe("lists of a published server", () => {
     const second = await client.create("fake", { network: true });
     expect(second.info).toMatchObject({ network: true, volumes: null });
     await second.stop();
-    const ids = async (status?: string) =>
+    const ids = async (status?: ListOptions["status"]) =>
       (await client.listBoxes(status === undefined ? {} : { status })).map(({ id }) => id);
     expect(await ids()).toEqual([second.id, box.id]);
     expect(await ids("all")).toEqual([second.id, box.id]);
