@@ -103,7 +103,7 @@ export class BoxRunClient extends Client {
     if (typeof options !== "object" || options === null) throw invalid("options must be an object");
     const { backend = "auto", local = {}, ...connection } = options;
     requireConnectionOptions(connection);
-    requireLocalOptions(local);
+    requireLocalOptions(local, "local");
     const isBackend = typeof backend === "object" && backend !== null;
     if (!isBackend && backend !== "auto" && backend !== "remote" && backend !== "local")
       throw invalid('backend must be "auto", "remote", "local" or a backend');

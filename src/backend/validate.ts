@@ -1,6 +1,7 @@
 import type * as z from "zod/mini";
 import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
 import { localOptionsSchema } from "../contract/local-schemas.js";
+import { describeUnknown } from "../contract/option-names.js";
 import {
   boxSpecSchema,
   connectionOptionsSchema,
@@ -26,9 +27,13 @@ export function parseTerminalSpec(input: unknown): TerminalSpec {
   return parse(terminalSpecSchema, input);
 }
 
-/** Checks the options of the local backend. @throws {BoxRunError} VALIDATION_ERROR, naming the option that is wrong */
-export function requireLocalOptions(input: unknown): void {
-  parse(localOptionsSchema, input);
+/**
+ * Checks the options of the local backend. `root` is the name of the option that they are in.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR, naming the option that is wrong
+ */
+export function requireLocalOptions(input: unknown, root?: string): void {
+  parse(localOptionsSchema, input, root);
 }
 
 /** Checks the options that name a server and how to connect to it. @throws {BoxRunError} VALIDATION_ERROR, naming the option that is wrong */
@@ -70,11 +75,12 @@ export function parseBaseUrl(baseUrl: string): URL {
 
 /** Checks the names of options. A misspelt one would be ignored, and so would a signal passed in place of the options. */
 export function requireOptions<T extends object>(options: T, names: Record<keyof T, true>): void {
+  const known = Object.keys(names);
+  const list = `the options are ${known.join(", ")}`;
   if (typeof options !== "object" || options === null || options instanceof AbortSignal)
-    throw invalid("options must be an object", `the options are ${Object.keys(names).join(", ")}`);
+    throw invalid("options must be an object", list);
   for (const name of Object.keys(withoutUndefined(options) as object))
-    if (!Object.hasOwn(names, name))
-      throw invalid(`unknown option ${name}`, `the options are ${Object.keys(names).join(", ")}`);
+    if (!known.includes(name)) throw invalid(describeUnknown(name, known), list);
 }
 
 const MAX_MODE = 0o7777;
@@ -91,10 +97,10 @@ export function requireMode(mode: number): void {
     throw invalid(`mode must be permission bits, such as 0o644, got ${shown(mode)}`);
 }
 
-function parse<T extends z.ZodMiniType>(schema: T, input: unknown): z.infer<T> {
+function parse<T extends z.ZodMiniType>(schema: T, input: unknown, root?: string): z.infer<T> {
   const result = schema.safeParse(withoutUndefined(input), PARSE_OPTIONS);
   if (result.success) return result.data;
-  throw invalid(describeIssue(result.error));
+  throw invalid(describeIssue(result.error, schema, root));
 }
 
 /** Drops options that are undefined, which is the same as leaving them out. */

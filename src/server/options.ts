@@ -1,5 +1,6 @@
 import type { Backend } from "../backend/backend.js";
 import { invalid } from "../backend/errors.js";
+import { describeUnknown } from "../contract/option-names.js";
 import { isToken } from "../contract/token.js";
 
 /** Options of {@link createHandler}. */
@@ -44,7 +45,7 @@ const OPTIONS = [...Object.keys(DEFAULTS), "hosts", "token"];
 /** Checks the options and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR for an unknown option, and for a token that nobody could send */
 export function settingsOf(options: HandlerOptions): Settings {
   for (const name of Object.keys(options)) {
-    if (!OPTIONS.includes(name)) throw invalid(`unknown option ${JSON.stringify(name)}`);
+    if (!OPTIONS.includes(name)) throw invalid(describeUnknown(name, OPTIONS));
   }
   const { token } = options;
   // The value itself must not be in the message.

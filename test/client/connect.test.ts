@@ -270,7 +270,7 @@ describe("options", () => {
     [{ baseUrl: "localhost:9090" }, /baseUrl must use http/],
     [{ baseUrl: "//" }, /baseUrl must be a URL/],
     [{ baseUrl: "" }, /baseUrl must not be empty/],
-    [{ baseUrl: 5 }, /baseUrl must be of type string/],
+    [{ baseUrl: 5 }, /baseUrl must be a string, got number/],
     [{ baseUrl: "http://me:pw@x" }, /baseUrl must not contain a user/],
     [{ baseUrl: "http://x?a" }, /baseUrl must not contain a query/],
     [{ baseUrl: "http://x", socketPath: "/x" }, /baseUrl or socketPath/],
@@ -284,7 +284,7 @@ describe("options", () => {
     [{ fetch: "x" }, /fetch must be a function/],
     [{ timeouts: { requestMs: 0 } }, /timeouts\.requestMs/],
     [{ timeouts: { connectMs: 5 } }, /connectMs/],
-    [{ url: "http://x" }, /unknown option url/],
+    [{ url: "http://x" }, /^unknown option url \(did you mean baseUrl\?\)$/],
   ])("are checked at once, by name: %j", (options, message) => {
     try {
       new BoxRunClient(options as ClientOptions);

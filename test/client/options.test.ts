@@ -98,3 +98,51 @@ describe("a list of boxes", () => {
     expect(error.message).toBe('status must be one of all, creating, running, stopped, error, got "runing"');
   });
 });
+
+describe("the message for wrong options", () => {
+  const client = new BoxRunClient({ backend: new FakeBackend() });
+  const secret = "sk-secret";
+  const create = (options: object) => () => client.create("fake", options);
+  const make = (options: object) => async () => new BoxRunClient(options);
+  const exec = (options: object) => async () => (await client.create("fake")).exec(["true"], options);
+
+  it.each<[string, () => Promise<unknown>, string]>([
+    ["a misspelt one", create({ memoryMB: 256 }), "unknown option memoryMB (did you mean memoryMb?)"],
+    ["a word of other SDKs", create({ environment: {} }), "unknown option environment (did you mean env?)"],
+    ["one of a command", exec({ timeout: 5 }), "unknown option timeout (did you mean timeoutMs?)"],
+    [
+      "two at once",
+      create({ disk: 1, foo: 2 }),
+      "unknown option disk (did you mean diskSizeGb?), unknown option foo",
+    ],
+    ["one like nothing", create({ secrets: secret }), "unknown option secrets"],
+    [
+      "one in a list",
+      create({ volumes: [{ hostpath: "/a", guestPath: "/b" }] }),
+      "volumes[0].hostPath is missing",
+    ],
+    [
+      "a misspelt one in a list",
+      create({ volumes: [{ hostPath: "/a", guestPath: "/b", readOnly: true }] }),
+      "unknown option volumes[0].readOnly (did you mean readonly?)",
+    ],
+    ["a secret of the wrong kind", create({ env: secret }), "env must be an object, got string"],
+    [
+      "a wrong text in a list",
+      make({ local: { warm: [{ image: "" }] } }),
+      "local.warm[0].image must not be empty",
+    ],
+    [
+      "a misspelt one of a part",
+      make({ local: { warm: [{ image: "tiny", cuont: 2 }] } }),
+      "unknown option local.warm[0].cuont (did you mean count?)",
+    ],
+    [
+      "a misspelt time limit",
+      make({ timeouts: { requestMS: 5 } }),
+      "unknown option timeouts.requestMS (did you mean requestMs?)",
+    ],
+  ])("names %s by its path, and what was meant", async (_what, call, message) => {
+    expect(await failure(call())).toMatchObject({ code: "VALIDATION_ERROR", message });
+  });
+});

@@ -46,7 +46,11 @@ it.each<[string, unknown, RegExp]>([
     /^boxrun\/remote has no option local \(import BoxRunClient from boxrun/,
   ],
   ["a backend", { baseUrl: CLOSED, backend: "local" }, /^boxrun\/remote has no option backend/],
-  ["an option that is misspelt", { baseUrl: CLOSED, tokn: "secret" }, /^unknown option tokn/],
+  [
+    "an option that is misspelt",
+    { baseUrl: CLOSED, tokn: "secret" },
+    /^unknown option tokn \(did you mean token\?\)$/,
+  ],
 ])("says what is wrong with %s", (_what, options, message) => {
   // Found by the root entry, but not named.
   vi.stubEnv("BOXRUN_PORT", "59871");

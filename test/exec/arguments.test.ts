@@ -41,7 +41,7 @@ describe("a command", () => {
       ["x", ["-a"], new AbortController().signal],
       "options must be an object",
     ],
-    ["an argument that is no string", ["x", [1]], "cmd.1 must be of type string"],
+    ["an argument that is no string", ["x", [1]], "cmd[1] must be a string, got number"],
     ["an empty program", ["", ["-a"]], "cmd must begin with a program name"],
   ])("is refused with %s, before anything happens", async (_what, args, message) => {
     const { client, box, started } = await fakeBox();

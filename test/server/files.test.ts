@@ -104,7 +104,7 @@ describe("operations on files over HTTP", () => {
     ["stat", {}, /^path must be an absolute path/],
     ["stat", { path: "relative" }, /^path must be/],
     ["stat", { path: "/a\0b" }, /^path must not contain a null/],
-    ["stat", { path: 5 }, /^path must be of type string/],
+    ["stat", { path: 5 }, /^path must be a string, got number/],
     ["stat", { path_b64: "no base64!" }, /^path must be/],
     ["stat", { path: "/a", path_b64: btoa("a") }, /^path must be/],
     ["stat", { path: "/a", follow_links: 1 }, /^follow_links/],

@@ -186,9 +186,12 @@ describe("answers that are errors", () => {
   it.each([
     ["<!doctype html><p>Log in", /not JSON: <!doctype html>/],
     ["", /id is missing/],
-    ["[]", /must be of type object/],
+    ["[]", /must be an object, got array/],
     [JSON.stringify({ ...BOX, created_at: "yesterday" }), /created_at must be a time/],
-    [JSON.stringify({ ...BOX, volumes: [{ host_path: 5 }] }), /volumes\.0\.host_path/],
+    [
+      JSON.stringify({ ...BOX, volumes: [{ host_path: 5 }] }),
+      /volumes\[0\]\.host_path must be a string, got number/,
+    ],
   ])("are what breaks the schema, with the path: %s", async (body, message) => {
     const error = await answer(201, body);
     expect(error).toMatchObject({ code: "PROTOCOL_ERROR" });
