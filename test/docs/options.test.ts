@@ -98,7 +98,6 @@ it("docs/reference/options.md lists the options of every other call", () => {
   );
   const rest = rows.get(OTHERS);
   rows.delete(OTHERS);
-  for (const [call] of calls)
-    if (!rows.has(call)) rows.set(call, rest ?? []);
+  for (const [call] of calls) if (!rows.has(call)) rows.set(call, rest ?? []);
   expect(Object.fromEntries(rows)).toEqual(Object.fromEntries(calls));
 });
