@@ -26,7 +26,7 @@ export type {
   StartOptions,
   UploadOptions,
 } from "./client/box-options.js";
-export type { CreateOptions, ListOptions, RunOptions, Tried } from "./client/client.js";
+export type { CreateOptions, ListOptions, RunOptions, Tried } from "./client/client-options.js";
 export type { Command } from "./exec/arguments.js";
 export type { Source } from "./exec/byte-source.js";
 export type { CommandOptions, ExecOptions, ExecStreamOptions } from "./exec/exec.js";

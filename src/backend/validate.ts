@@ -9,7 +9,7 @@ import {
   terminalSpecSchema,
 } from "../contract/schemas.js";
 import { isToken } from "../contract/token.js";
-import type { BoxSpec, ExecSpec, TerminalSpec } from "./backend.js";
+import type { BoxSpec, ExecSpec, TerminalSpec } from "../contract/types.js";
 import { invalid } from "./errors.js";
 
 /** Checks the description of a box and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR, naming the field that is wrong */

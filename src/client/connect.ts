@@ -2,7 +2,7 @@ import type { Backend } from "../backend/backend.js";
 import { BoxRunError, isBoxRunError } from "../backend/errors.js";
 import type { LocalOptions } from "../local/boxes/options.js";
 import { isNodeLike } from "../util/runtime.js";
-import type { Connection, Tried } from "./client.js";
+import type { Connection, Tried } from "./client-options.js";
 import { ownOrigin, type Place, placesToTry } from "./discovery.js";
 import { type ConnectionOptions, namedServer, openNamed, openServer } from "./open-server.js";
 

@@ -3,7 +3,7 @@ import { BoxRunError, invalid, isBoxRunError } from "../backend/errors.js";
 import { parseBoxSpec } from "../backend/validate.js";
 import { untilAborted } from "../util/abort.js";
 import { pause } from "../util/timer.js";
-import type { CreateOptions } from "./client.js";
+import type { CreateOptions } from "./client-options.js";
 
 /** Interval of the polls of a box that somebody else is creating. */
 const LOOK_AGAIN_MS = 250;

@@ -1,7 +1,7 @@
 import type { Backend } from "../backend/backend.js";
 import { parseBaseUrl } from "../backend/validate.js";
 import type { RemoteOptions } from "../remote/http/options.js";
-import type { Connection } from "./client.js";
+import type { Connection } from "./client-options.js";
 import type { Place } from "./discovery.js";
 
 /** Options of the client that name its server and how to connect to it. */
