@@ -12,6 +12,8 @@ const DEFAULT_DISK = "disk-8g";
 
 /** The form of the manifest: see src/local/assets/manifest.ts. */
 const MANIFEST_VERSION = 4;
+/** Images that are part of the package boxrun. All others have packages of their own, whose names the manifest has. */
+const IN_PACKAGE = ["tiny"];
 const hashOf = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
 /**
@@ -31,6 +33,7 @@ export async function buildAssets(root, tell = () => {}) {
   if ((await readFile(keyFile, "utf8").catch(() => "")) === key) return;
   await rm(keyFile, { force: true });
 
+  const { version } = JSON.parse(await readFile(`${root}package.json`, "utf8"));
   const files = {};
   const add = async (name, raw) => {
     const compressed = gzipSync(raw, { level: constants.Z_BEST_COMPRESSION });
@@ -43,7 +46,7 @@ export async function buildAssets(root, tell = () => {}) {
   const writeManifest = () =>
     writeFile(
       `${out}manifest.json`,
-      `${JSON.stringify({ version: MANIFEST_VERSION, files, images }, null, 1)}\n`,
+      `${JSON.stringify({ version: MANIFEST_VERSION, boxrun: version, files, images }, null, 1)}\n`,
     );
 
   await add("v86.wasm", await readFile(`${root}node_modules/v86/build/v86.wasm`));
@@ -51,17 +54,21 @@ export async function buildAssets(root, tell = () => {}) {
     await add(name, readResult(name, prebuilt));
   }
   const images = [];
-  const kept = new Set();
+  /** Chunks, and whether only images with packages of their own have them. */
+  const kept = new Map();
   for (const image of await readImages(root)) {
     const { name, aliases, standsFor = [], description, warmUp } = image;
     tell(`the image ${name}`);
     const { list, downloadBytes, chunks } = await cutOnce(name, prebuilt, root);
-    for (const file of chunks) kept.add(file);
+    const isApart = !IN_PACKAGE.includes(name);
+    for (const file of chunks) kept.set(file, isApart && kept.get(file) !== false);
     const base = `${name}.chunks`;
     await add(base, list);
     const { rawSize, rawSha256 } = packedImage(name, prebuilt).record;
     const contents = { baseBytes: rawSize, baseSha256: rawSha256, baseDownloadBytes: downloadBytes };
-    images.push({ name, aliases, standsFor, description, base, ...contents, bootImages: [], warmUp });
+    const names = { name, aliases, standsFor, description };
+    const apart = isApart ? { package: `@boxrun/image-${name}` } : {};
+    images.push({ ...names, ...apart, base, ...contents, bootImages: [], warmUp });
   }
   await writeManifest();
 
@@ -82,10 +89,27 @@ export async function buildAssets(root, tell = () => {}) {
     }
   }
   await writeManifest();
-  const wanted = new Set(["manifest.json", "chunks", ...Object.values(files).map(({ file }) => file)]);
+  await writeFile(`${out}${IGNORED}`, ignored(images, files, kept));
+  const wanted = new Set([
+    "manifest.json",
+    "chunks",
+    IGNORED,
+    ...Object.values(files).map(({ file }) => file),
+  ]);
   await removeOthers(out, wanted);
   await removeOthers(`${out}chunks/`, kept);
   await writeFile(keyFile, key);
+}
+
+/** File by which npm knows what of the assets is not in the package boxrun. */
+const IGNORED = ".npmignore";
+
+function ignored(images, files, chunks) {
+  const apart = images.filter((image) => image.package !== undefined);
+  const names = apart.flatMap(({ base, bootImages }) => [base, ...bootImages.map(({ name }) => name)]);
+  const own = [...new Set(names)].map((name) => `/${files[name].file}`);
+  const ownChunks = [...chunks].flatMap(([file, isApart]) => (isApart ? [`/chunks/${file}`] : []));
+  return `${[...own, ...ownChunks].sort().join("\n")}\n`;
 }
 
 /**

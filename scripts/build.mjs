@@ -8,6 +8,7 @@ import { existsSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { buildAssets } from "./assets.mjs";
 import { buildSite } from "./site.mjs";
+import { buildTypes } from "./types.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -30,6 +31,7 @@ execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, "-b", 
   cwd: root,
   stdio: "inherit",
 });
+await buildTypes(root);
 step("the demo page");
 await buildSite(root);
 await buildAssets(root, step);

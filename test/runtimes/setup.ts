@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import type { TestProject } from "vitest/node";
+import { pack, unpackTo } from "../package/packages.js";
 import { ROOT } from "../root.js";
 
 declare module "vitest" {
@@ -26,13 +26,9 @@ export default async function setUp(project: TestProject): Promise<() => void> {
 }
 
 function install(folder: string): void {
-  const installed = join(folder, "node_modules/boxrun");
-  mkdirSync(installed, { recursive: true });
-  const run = (command: string, args: string[]) => execFileSync(command, args, { cwd: ROOT, stdio: "pipe" });
-  run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder]);
-  const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz")) as string;
-  run("tar", ["xzf", join(folder, tarball), "-C", installed, "--strip-components=1"]);
-  rmSync(join(folder, tarball));
+  const tarball = pack(folder);
+  unpackTo(tarball, join(folder, "node_modules/boxrun"));
+  rmSync(tarball);
   writeFileSync(join(folder, "package.json"), '{"type":"module","dependencies":{"boxrun":"*"}}');
 }
 

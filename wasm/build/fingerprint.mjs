@@ -45,7 +45,10 @@ export function fingerprintInputs(name) {
   }
   const paths = result.files.flatMap((path) => (path.endsWith("/") ? listFiles(path) : [path]));
   for (const path of paths.sort()) {
-    if (!result.except?.includes(path)) lines.push(`file ${path} ${sha256(readFileSync(WASM + path))}`);
+    const isExcepted = result.except?.some((one) =>
+      one.endsWith("/") ? path.startsWith(one) : path === one,
+    );
+    if (!isExcepted) lines.push(`file ${path} ${sha256(readFileSync(WASM + path))}`);
   }
   return sha256(lines.join("\n"));
 }

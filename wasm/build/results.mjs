@@ -10,7 +10,7 @@ export const PREBUILT = `${WASM}prebuilt/`;
  * @property {string} group the name that `npm run image -- GROUP` builds it by
  * @property {string[]} lock the locked inputs it is made of
  * @property {string[]} files the files and folders (ending in "/") below wasm/ that decide its bytes
- * @property {string[]} [except] files in these folders that do not
+ * @property {string[]} [except] files and folders in these folders that do not
  * @property {string} licence SPDX
  * @property {string[]} sources the locked inputs whose code is in it: what its licence is about
  * @property {string} [argument] what the step is told beside all that
@@ -50,7 +50,9 @@ export const RESULTS = {
       ...CONFIG_TOOLS,
       ...SYSROOT.files,
     ],
-    except: ["images/tiny/image.json"],
+    except: ["image.json", "package.json", "README.md", "index.js", "index.d.ts", "assets/"].map(
+      (path) => `images/tiny/${path}`,
+    ),
     licence: "GPL-2.0-only AND MIT AND (GPL-3.0-or-later WITH GCC-exception-3.1)",
     sources: ["src:busybox", "deb:qjs-src", "src:quickjs", "src:musl"],
   },

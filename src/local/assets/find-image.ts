@@ -13,11 +13,16 @@ export function installLine(name: string): string {
   return `npm i ${name}${VERSION === undefined ? "" : `@${VERSION}`}`;
 }
 
-/** Finds an image by one of its names. `strict` refuses those that it only stands in for. @throws {BoxRunError} IMAGE_PULL_FAILED */
+/**
+ * Finds an image by one of its names. `strict` refuses those that it only stands in for; `missing` are those that could be installed.
+ *
+ * @throws {BoxRunError} IMAGE_PULL_FAILED
+ */
 export function findImage(
   { images }: Pick<AssetManifest, "images">,
   asked: string,
   strict = false,
+  missing: readonly ImageManifest[] = [],
 ): ImageManifest {
   const found = images.find(({ name, aliases }) => name === asked || aliases.includes(asked));
   if (found) return found;
@@ -30,14 +35,17 @@ export function findImage(
       { hint: `use ${JSON.stringify(standIn.name)}, or leave out local.strictImages` },
     );
   }
-  const names = images.flatMap(({ name, aliases, standsFor }) => [
+  const names = [...images, ...missing].flatMap(({ name, aliases, standsFor }) => [
     name,
     ...aliases,
     ...(strict ? [] : standsFor),
   ]);
   const meant = closest(asked, names);
   const main = images.map(({ name }) => name).join(" and ");
+  const more = missing.map(
+    ({ name, package: from = name }) => `, and ${name} could be installed (${installLine(from)})`,
+  );
   throw new BoxRunError("IMAGE_PULL_FAILED", `there is no local image ${JSON.stringify(asked)}`, {
-    hint: `${meant === undefined ? "" : `did you mean ${JSON.stringify(meant)}? `}the images are ${main}; client.images() and npx boxrun images list their other names`,
+    hint: `${meant === undefined ? "" : `did you mean ${JSON.stringify(meant)}? `}the images are ${main}${more.join("")}; client.images() and npx boxrun images list their other names`,
   });
 }

@@ -35,12 +35,17 @@ export class ImageSearch {
   async find(asked: string): Promise<FoundImage> {
     const core = await this.open();
     const listed = core.manifest.images.find((image) => hasName(image, asked));
-    const choose = (images: ImageManifest[]) => findImage({ images }, asked, this.options.strictImages);
+    const choose = (images: ImageManifest[], missing?: ImageManifest[]) =>
+      findImage({ images }, asked, this.options.strictImages, missing);
     if (listed && (await this.isPresent(core, listed))) return this.ofCore(core, choose([listed]));
     const all = await this.all();
     const images = all.map(({ image }) => image);
     if (listed?.package === undefined || images.some((image) => hasName(image, asked))) {
-      const image = choose(images);
+      const names = images.map(({ name }) => name);
+      const image = choose(
+        images,
+        core.manifest.images.filter(({ name }) => !names.includes(name)),
+      );
       return all.find((found) => found.image === image)!;
     }
     choose([listed]);

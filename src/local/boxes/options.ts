@@ -34,7 +34,8 @@ export interface LocalOptions {
    * @default none
    *
    * @example
-   * const debian = { name: "debian", assets: "https://example.com/boxrun-debian/" };
+   * import debian from "@boxrun/image-debian";
+   *
    * const client = new BoxRunClient({ local: { images: [debian] } });
    */
   images?: readonly ImagePackage[];

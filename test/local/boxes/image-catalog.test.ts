@@ -126,6 +126,11 @@ it("an image with a package of its own is named with the command that installs i
       code: "IMAGE_PULL_FAILED",
       hint: `npm i @boxrun/image-debian@${VERSION}`,
     });
+  await expect(catalog.find("fedora")).rejects.toMatchObject({
+    hint: expect.stringMatching(
+      /^the images are tiny, and debian could be installed \(npm i @boxrun\/image-debian@[\d.]+\);/,
+    ),
+  });
   await expect(catalog.pull("python", {})).rejects.toMatchObject({ code: "IMAGE_PULL_FAILED" });
   expect((await catalog.list()).map(({ name }) => name)).toEqual(["tiny"]);
   const strict = catalogOf({ "core:/": core }, { strictImages: true });
