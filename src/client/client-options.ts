@@ -9,7 +9,7 @@ export interface CreateOptions {
   name?: string;
   /** Number of processors. A local box has one, whatever this says. @default 2 */
   cpu?: number;
-  /** Memory of the machine, in MiB. A local box takes 96 to 2000, and starts fastest with 256 or 1024. @default 1024 */
+  /** Memory of the machine, in MiB. A local box takes 96 to 2048, of which its machine gets 2000 at most, and starts fastest with 256 or 1024. @default 1024 */
   memoryMb?: number;
   /** Size of the box's own disk, in GiB. A local box takes 1 to 64, and uses storage only for data that is written. @default 8 */
   diskSizeGb?: number;

@@ -24,6 +24,7 @@ export const localOptionsSchema = z.strictObject({
   durability: z.optional(z.string().check(matching(/^(relaxed|strict)$/, 'must be "relaxed" or "strict"'))),
   strictImages: z.optional(z.boolean()),
   warm: z.optional(z.array(warmBoxes)),
+  maxTotalMemoryMb: z.optional(positive),
   memoryMb: z.optional(positive),
   pauseHidden: z.optional(z.boolean()),
   logLimitBytes: z.optional(wholeNumber.check(atLeast(0))),

@@ -52,6 +52,8 @@ export interface LocalBoxInfo {
   image: string;
   /** Processors of the emulated machine: always 1. */
   cpus: number;
+  /** Memory of the emulated machine, in MiB: at most 2000, where up to 2048 may be asked for. Absent when a server of an older version runs the box. */
+  memoryMb?: number;
   /** False when the box's disk ends with the process or page. */
   persistent: boolean;
   /**

@@ -49,16 +49,25 @@ const wireVolume = z.pipe(
   ),
 );
 
-const localInfo = z.object({
-  image: z.string(),
-  cpus: z.number(),
-  persistent: z.boolean(),
-  boot: z.pipe(
-    z.nullable(z.string()),
-    z.transform((boot) => boot as LocalBoxInfo["boot"]),
+const localInfo = z.pipe(
+  z.object({
+    image: z.string(),
+    cpus: z.number(),
+    memory_mb: z.exactOptional(z.number()),
+    persistent: z.boolean(),
+    boot: z.pipe(
+      z.nullable(z.string()),
+      z.transform((boot) => boot as LocalBoxInfo["boot"]),
+    ),
+    warnings: z.array(z.string()),
+  }),
+  z.transform(
+    ({ memory_mb, ...local }): LocalBoxInfo => ({
+      ...local,
+      ...(memory_mb !== undefined && { memoryMb: memory_mb }),
+    }),
   ),
-  warnings: z.array(z.string()),
-});
+);
 
 /** Schema of a box. Reads it as {@link BoxInfo}. */
 export const wireBox = z.pipe(
@@ -108,7 +117,7 @@ export const wireBoxes = z.array(wireBox);
 
 /** Writes a box: all 17 keys, null where empty. `extended` adds `local`, for clients that send {@link CLIENT_HEADER}. */
 export function toWireBox(box: BoxInfo, { extended }: { extended: boolean }): object {
-  const local: LocalBoxInfo | undefined = extended ? box.local : undefined;
+  const { memoryMb, ...local } = (extended && box.local) || {};
   return {
     id: box.id,
     name: box.name,
@@ -132,7 +141,8 @@ export function toWireBox(box: BoxInfo, { extended }: { extended: boolean }): ob
     created_at: box.createdAt.toISOString(),
     started_at: box.startedAt?.toISOString() ?? null,
     stopped_at: box.stoppedAt?.toISOString() ?? null,
-    ...(local && { local }),
+    ...(extended &&
+      box.local && { local: { ...local, ...(memoryMb !== undefined && { memory_mb: memoryMb }) } }),
   };
 }
 

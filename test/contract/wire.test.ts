@@ -69,7 +69,14 @@ describe("the client reads what the server wrote", () => {
         errorMessage: "it broke",
         startedAt: TIME,
         stoppedAt: LATER,
-        local: { image: "tiny", cpus: 1, persistent: true, boot: "snapshot", warnings: ["w"] },
+        local: {
+          image: "tiny",
+          cpus: 1,
+          memoryMb: 1024,
+          persistent: true,
+          boot: "snapshot",
+          warnings: ["w"],
+        },
       },
     ],
   ])("a box %s", (_, box) => {

@@ -10,7 +10,7 @@ import type { Host } from "../host/host.js";
 import type { MachineConfig } from "../machine/messages.js";
 import { neededAssets } from "../machine/needed-assets.js";
 import type { Release } from "../store/box-store.js";
-import { type BoxRecord, newRecord } from "../store/record.js";
+import { type BoxRecord, machineMemoryMb, newRecord } from "../store/record.js";
 import type { BoxRegistry } from "./box-registry.js";
 import { freeMemoryMb, requireRoom, totalMemoryMb } from "./capabilities.js";
 import { DEFAULT_DISK, GROWING_DISK, type ImageCatalog } from "./image-catalog.js";
@@ -49,9 +49,9 @@ export class BoxLauncher {
         `local.logLimitBytes must be an integer of at least 0, got ${shown(options.logLimitBytes)}`,
       );
     }
-    this.memoryMb = totalMemoryMb(options.memoryMb, host.memoryMb);
+    this.memoryMb = totalMemoryMb(options, host.memoryMb);
     if (!(this.memoryMb > 0))
-      throw invalid(`local.memoryMb must be greater than 0, got ${shown(this.memoryMb)}`);
+      throw invalid(`local.maxTotalMemoryMb must be greater than 0, got ${shown(this.memoryMb)}`);
     this.pool = new WarmPool(
       host,
       options.warm ?? [],
@@ -210,7 +210,7 @@ export class BoxLauncher {
   ): MachineConfig {
     return {
       image: image.name,
-      memoryMb,
+      memoryMb: machineMemoryMb(memoryMb),
       disk,
       diskBytes: diskSizeGb * 2 ** 30,
       manifest,

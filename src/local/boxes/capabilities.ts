@@ -1,10 +1,11 @@
 import type { BoxInfo, BoxSpec, Capabilities } from "../../backend/backend.js";
 import { BoxRunError, invalid, unsupported } from "../../backend/errors.js";
 import { MAX_PATH } from "../protocol/frame-types.js";
+import type { LocalOptions } from "./options.js";
 
-/** Limits of a machine's memory: the least with which it boots, and the most that v86 can address. */
+/** Limits of the memory that a box may ask for: the least with which a machine boots, and the round number next to the most that one can have. */
 const MIN_MEMORY_MB = 96;
-const MAX_MEMORY_MB = 2000;
+const MAX_MEMORY_MB = 2048;
 /**
  * Boxes may have this multiple of the device's memory together, unless the options say otherwise. A machine only takes the memory that its guest has touched:
  * an idle box of 1024 MB has some 60 to 150 MB, a busy one rarely more than a third.
@@ -36,13 +37,22 @@ export const CAPABILITIES: Capabilities = {
 export function requireMemory(memoryMb: number): void {
   if (Number.isSafeInteger(memoryMb) && memoryMb >= MIN_MEMORY_MB && memoryMb <= MAX_MEMORY_MB) return;
   throw invalid(
-    `memoryMb must be from ${MIN_MEMORY_MB} to ${MAX_MEMORY_MB} for a local box, got ${memoryMb}`,
+    `memoryMb must be an integer from ${MIN_MEMORY_MB} to ${MAX_MEMORY_MB} for a local box, got ${memoryMb}`,
   );
 }
 
-/** Returns the memory in MiB that boxes may have together: the option, else a multiple of the device's. */
-export function totalMemoryMb(option: number | undefined, deviceMb: number | undefined): number {
-  return option ?? SHARE_OF_DEVICE * (deviceMb ?? USUAL_DEVICE_MB);
+/**
+ * Returns the memory in MiB that boxes may have together: the option, else a multiple of the device's.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR when the option is given under both of its names
+ */
+export function totalMemoryMb(
+  { maxTotalMemoryMb, memoryMb }: LocalOptions,
+  deviceMb: number | undefined,
+): number {
+  if (maxTotalMemoryMb !== undefined && memoryMb !== undefined)
+    throw invalid("give local.maxTotalMemoryMb or its old name local.memoryMb, not both");
+  return maxTotalMemoryMb ?? memoryMb ?? SHARE_OF_DEVICE * (deviceMb ?? USUAL_DEVICE_MB);
 }
 
 type Running = readonly Pick<BoxInfo, "id" | "name" | "memoryMb">[];
@@ -62,7 +72,7 @@ export function requireRoom(askedMb: number, totalMb: number, running: Running):
     `the box needs ${askedMb} MB, ${Math.max(0, freeMb)} of ${totalMb} MB available${taken.length > 0 ? `; ${taken.join(", ")}` : ""}`,
     {
       retryable: true,
-      hint: "stop a box, lower memoryMb, or raise local.memoryMb",
+      hint: "stop a box, lower memoryMb, or raise local.maxTotalMemoryMb",
     },
   );
 }

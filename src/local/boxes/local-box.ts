@@ -22,7 +22,7 @@ import type { GuestMachine } from "../host/guest-machine.js";
 import type { MachineHandle } from "../host/machine-handle.js";
 import type { MachineConfig } from "../machine/messages.js";
 import type { BoxStore, Release } from "../store/box-store.js";
-import { type BoxRecord, describeRecord } from "../store/record.js";
+import { type BoxRecord, describeRecord, machineMemoryMb } from "../store/record.js";
 import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
 import { BoxWarnings } from "./box-warnings.js";
@@ -154,7 +154,7 @@ export class LocalBox {
     if (boot === "cold") await this.guest.awaitHello();
     onProgress({ phase: "setup" });
     await this.owned.endWarmUp();
-    const memoryBytes = spec.memoryMb * 2 ** 20;
+    const memoryBytes = machineMemoryMb(spec.memoryMb) * 2 ** 20;
     await this.guest.setup({
       hostname: spec.name ?? this.id.replace("_", "-"),
       entropy: crypto.getRandomValues(new Uint8Array(ENTROPY_BYTES)),

@@ -62,7 +62,7 @@ export interface LocalOptions {
   /**
    * Machines that are started ahead of time: when the client chooses the local backend, and again whenever one has become a box. A `create` with the same image
    * and memory and the default disk size takes one of them, and its first command prints after some 50 ms (`tiny`) or 130 ms (`debian`), measured in Node;
-   * `info.local.boot` is then "warm". Each takes the memory of a box from the part of `memoryMb` that boxes leave free, and is ended when a box needs it.
+   * `info.local.boot` is then "warm". Each takes the memory of a box from the part of `maxTotalMemoryMb` that boxes leave free, and is ended when a box needs it.
    * @default none
    *
    * @example
@@ -73,6 +73,12 @@ export interface LocalOptions {
   /**
    * Limit, in MiB, for the sum of `memoryMb` of the boxes that this client runs. `create` and `start` reject with RESOURCE_EXCEEDED beyond it.
    * @default twice the memory of the device, since a box only takes the memory that it has used; 16384 where the device's memory is not known: in some browsers, and in Deno without permission to ask
+   */
+  maxTotalMemoryMb?: number;
+  /**
+   * Old name of `maxTotalMemoryMb`. Only one of them may be given.
+   * @default `maxTotalMemoryMb`
+   * @deprecated Use `maxTotalMemoryMb`.
    */
   memoryMb?: number;
   /**

@@ -96,6 +96,14 @@ export function newRecord(id: string, spec: BoxSpec): BoxRecord {
   };
 }
 
+/** Most memory that a machine can have, in MiB: all that v86 can address. */
+const MAX_MACHINE_MB = 2000;
+
+/** Returns the memory in MiB that the machine of a box gets, which may be a little less than what was asked for. */
+export function machineMemoryMb(askedMb: number): number {
+  return Math.min(askedMb, MAX_MACHINE_MB);
+}
+
 /** Describes a box from its record and its lock. */
 export function describeRecord(record: BoxRecord, locked: boolean, persistent: boolean): BoxInfo {
   const { spec, id, image, made, error } = record;
@@ -110,7 +118,14 @@ export function describeRecord(record: BoxRecord, locked: boolean, persistent: b
     createdAt: date(record.createdAt) ?? new Date(0),
     startedAt: date(record.startedAt),
     stoppedAt: date(record.stoppedAt),
-    local: { image: image?.description ?? "", cpus: 1, persistent, boot: null, warnings: [] },
+    local: {
+      image: image?.description ?? "",
+      cpus: 1,
+      memoryMb: machineMemoryMb(spec.memoryMb),
+      persistent,
+      boot: null,
+      warnings: [],
+    },
   };
 }
 

@@ -59,7 +59,7 @@ export function boxCases(context: Context): void {
 
   it.each([
     { memoryMb: 95 },
-    { memoryMb: 2001 },
+    { memoryMb: 2049 },
     { memoryMb: 256.5 },
     { diskSizeGb: 0 },
     { diskSizeGb: 65 },

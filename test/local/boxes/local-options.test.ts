@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { LocalBackend } from "../../../src/local/boxes/local-backend.js";
 import { nodeHost } from "../../../src/local/host/host-node.js";
+import type { HostFrame } from "../../../src/local/protocol/frame-types.js";
+import { bootFake, type FakeMachine, fakeBackend, SPEC } from "../fake-machine.js";
 
 describe("the options of a local backend", () => {
   it.each([
@@ -12,4 +14,37 @@ describe("the options of a local backend", () => {
       expect.objectContaining({ code: "VALIDATION_ERROR" }),
     );
   });
+});
+
+it("the memory of all boxes has one name and an old one, of which only one may be given", async () => {
+  const totalOf = async (options: object) => (await new LocalBackend(nodeHost, options).info()).maxMemoryMb;
+  expect(await totalOf({ maxTotalMemoryMb: 3000 })).toBe(3000);
+  expect(await totalOf({ memoryMb: 3000 })).toBe(3000);
+  expect(() => new LocalBackend(nodeHost, { maxTotalMemoryMb: 1, memoryMb: 1 })).toThrow(
+    expect.objectContaining({
+      code: "VALIDATION_ERROR",
+      message: "give local.maxTotalMemoryMb or its old name local.memoryMb, not both",
+    }),
+  );
+});
+
+it("a box of up to 2048 MiB gets a machine of 2000, and says so", async () => {
+  let machine: FakeMachine | undefined;
+  const backend = fakeBackend((made) => {
+    machine ??= made;
+    void bootFake(made);
+  });
+  const box = await backend.createBox({ ...SPEC, memoryMb: 2048 }, {});
+  expect(box).toMatchObject({ memoryMb: 2048, local: { memoryMb: 2000 } });
+  const setup = machine?.frames.find(({ type }) => type === "setup");
+  const { memoryLimitBytes } = setup as Extract<HostFrame, { type: "setup" }>;
+  expect(memoryLimitBytes).toBeGreaterThan(1500 * 2 ** 20);
+  expect(memoryLimitBytes).toBeLessThan(2000 * 2 ** 20);
+  await backend.removeBox(box.id, { force: true });
+  expect(await backend.createBox({ ...SPEC, memoryMb: 256 }, {})).toMatchObject({ local: { memoryMb: 256 } });
+  await expect(backend.createBox({ ...SPEC, memoryMb: 2049 }, {})).rejects.toMatchObject({
+    code: "VALIDATION_ERROR",
+    message: "memoryMb must be an integer from 96 to 2048 for a local box, got 2049",
+  });
+  await backend.close();
 });

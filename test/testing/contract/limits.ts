@@ -104,14 +104,14 @@ export function limitCases(newClient: (local?: object) => BoxRunClient): void {
 
   describe("boxes that run together", () => {
     it("have a limit of memory; who does not fit is told what is free and who has the rest", async () => {
-      const client = open({ memoryMb: 600 });
+      const client = open({ maxTotalMemoryMb: 600 });
       const one = await client.create("tiny", { name: "one", memoryMb: 256 });
       await client.create("tiny", { name: "two", memoryMb: 256 });
       expect(await client.info()).toMatchObject({ maxMemoryMb: 600 });
       const error = await failure(client.create("tiny", { name: "three", memoryMb: 256 }));
       expect(error).toMatchObject({ code: "RESOURCE_EXCEEDED", retryable: true });
       expect(error.message).toMatch(
-        /256 MB, 88 of 600 MB available; one uses 256, two uses 256 .*local\.memoryMb/,
+        /256 MB, 88 of 600 MB available; one uses 256, two uses 256 .*local\.maxTotalMemoryMb/,
       );
       await one.stop();
       await client.create("tiny", { name: "three", memoryMb: 256 });
