@@ -18,6 +18,7 @@
 #include "flush.h"
 #include "hosts.h"
 #include "protocol.h"
+#include "reserve.h"
 #include "util.h"
 
 #define EXT4_RESIZE _IOW('f', 16, uint64_t)
@@ -204,14 +205,23 @@ static int enter_box(void)
 /* Without redirect_dir, rename(2) of a directory of the base image would fail. */
 #define OVERLAY "lowerdir=/base,upperdir=/disk/upper,workdir=/disk/work,redirect_dir=on,xino=on"
 
+static int mount_overlay(void)
+{
+    if ((mkdir("/disk/upper", 0755) < 0 && errno != EEXIST) || (mkdir("/disk/work", 0755) < 0 && errno != EEXIST))
+        return -1;
+    return mount_at("overlay", "/box", "overlay", 0, OVERLAY);
+}
+
 const char *box_prepare(void)
 {
     if (mount_disk() < 0)
         return "disk";
     flush_raise_kernel_priority();
-    if ((mkdir("/disk/upper", 0755) < 0 && errno != EEXIST)
-        || (mkdir("/disk/work", 0755) < 0 && errno != EEXIST)
-        || mount_at("overlay", "/box", "overlay", 0, OVERLAY) < 0)
+    /* The mount makes a directory. Without a block for that, it would be read-only, and nothing could be removed. */
+    reserve_open();
+    int mounted = mount_overlay();
+    reserve_restore();
+    if (mounted < 0)
         return "overlay";
     if (move_into_box("/proc") < 0 || move_into_box("/sys") < 0 || move_into_box("/dev") < 0
         || move_into_box("/run") < 0 || enter_box() < 0)
@@ -235,8 +245,12 @@ const char *box_setup(const struct setup *setup, uint64_t *size)
         return "process limit";
     if (size_disk(setup->disk_size, size) < 0)
         return "disk size";
+    /* A full disk is no reason not to start: only a started box can remove something. */
+    reserve_open();
     hosts_add(setup->hostname);
-    return make_directories(setup->workdir) < 0 ? "working directory" : NULL;
+    int made = make_directories(setup->workdir);
+    reserve_restore();
+    return made < 0 ? "working directory" : NULL;
 }
 
 const char *box_unmount(void)

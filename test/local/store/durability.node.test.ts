@@ -351,6 +351,52 @@ describe("a guest that fills its disk", () => {
   });
 });
 
+describe("a box that has filled its disk, and whose file system has used some of what it keeps for itself", () => {
+  /** Prints what is free, and what ext4 would like to keep. */
+  const left = 'echo "$(stat -f -c %f /) of $(cat /sys/fs/ext4/sdb/reserved_clusters)"';
+  // Each of these writes splits the space that it falls into, and ext4 notes the parts in blocks of that reserve.
+  const split = `
+    fallocate -l 2G /root/ballast 2> /dev/null
+    cat /dev/zero > /root/fill 2> /dev/null
+    cat > /dev/shm/split.js <<END
+      const file = std.open("/root/ballast", "r+");
+      for (let at = 0; at < 800e6; at += 262144) { file.seek(at); file.puts("x"); }
+      file.close();
+END
+    qjs --std /dev/shm/split.js && sync && ${left}`;
+  const blocks = (text: string) => {
+    const [, free, reserve] = text.match(/^(\d+) of (\d+)$/m)!;
+    return { free: Number(free), reserve: Number(reserve) };
+  };
+
+  it("starts after a kill and after a stop with all that it needs, writable once files are removed", async () => {
+    const owner = new ProcessOwner(state);
+    owners.push(owner);
+    const id = await owner.call<string>("create", "split", { diskSizeGb: 1, workdir: "/srv/work" });
+    const lost = "rm -r /srv/work; echo > /etc/hosts; cd /";
+    const { free, reserve } = blocks(await owner.call("exec", "split", `${lost}; ${split}`));
+    expect(reserve).toBe(4096);
+    expect(free).toBeLessThan(reserve - 1);
+    await owner.kill();
+
+    const box = await newClient().getBox("split");
+    const still = `touch /root/new; echo more > /root/new; pwd; grep -c split /etc/hosts; ${left}`;
+    for (const end of [() => box.stop(), () => {}]) {
+      await box.start();
+      const { stdout, stderr } = await box.exec(still);
+      expect(stdout).toMatch(/^\/srv\/work\n1\n/);
+      // What the start was lent is not for the box's programs.
+      expect(stderr).toContain("No space left on device");
+      expect(blocks(stdout).reserve).toBe(reserve);
+      await end();
+    }
+    const made = await box.exec("rm /root/ballast && echo fits > /root/new && cat /root/new");
+    expect(made).toMatchObject({ stdout: "fits\n", stderr: "" });
+    await box.stop();
+    checkDisk(join(boxFolder(id), "disk"), state);
+  });
+});
+
 describe("a full disk", () => {
   it("stops the box with STORAGE_FULL and its data whole, and it goes on once there is room", async () => {
     expect(await onOwnFileSystem("size=24m", "full-disk.mjs")).toEqual({
