@@ -158,7 +158,7 @@ describe("boxrun", () => {
   });
 
   it.each([
-    [["--memory", "64", "tiny"], "boxrun: --memory must be from 96 to 2000 for a local box, got 64"],
+    [["--memory", "64", "tiny"], "boxrun: --memory must be an integer from 96 to 2048 for a local box, got 64"],
     [["--disk", "0", "tiny"], "boxrun: --disk must be greater than 0, got 0"],
     [["--workdir", "etc", "tiny"], "boxrun: --workdir must be an absolute path"],
     [["--server", "http://me:pw@127.0.0.1", "tiny"], "boxrun: --server must not contain a user or password"],
@@ -181,7 +181,7 @@ describe("boxrun", () => {
   it.each([
     [["pull", "windows"], 125, /IMAGE_PULL_FAILED/],
     [["run", "windows", "--", "true"], 125, /IMAGE_PULL_FAILED/],
-    [["run", "--memory", "5", "tiny", "--", "true"], 125, /--memory must be from 96/],
+    [["run", "--memory", "5", "tiny", "--", "true"], 125, /--memory must be an integer from 96/],
     [["run", "tiny"], 2, /run needs a command/],
     [["run", "tiny", "true"], 2, /put -- before the command/],
     [["run", "tiny", "ls", "-l"], 2, /put -- before the command/],

@@ -246,7 +246,9 @@ describe("boxrun serve", () => {
 
   it("stops its boxes when it is asked to end, and has them again afterwards", async () => {
     const running = await client.getBox("served");
-    const { id, boxId } = await running.execStream("echo up; sleep 7000", { detached: true });
+    const execution = await running.execStream("echo up; sleep 7000", { detached: true });
+    for await (const { type } of execution) if (type === "log") break;
+    const { id, boxId } = execution;
     const followed = await fetch(new URL(`/v1/boxes/${boxId}/exec/${id}/events`, server.url));
     const events = followed.text();
     expect(await server.stop()).toBe(0);
