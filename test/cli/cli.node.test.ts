@@ -158,7 +158,10 @@ describe("boxrun", () => {
   });
 
   it.each([
-    [["--memory", "64", "tiny"], "boxrun: --memory must be an integer from 96 to 2048 for a local box, got 64"],
+    [
+      ["--memory", "64", "tiny"],
+      "boxrun: --memory must be an integer from 96 to 2048 for a local box, got 64",
+    ],
     [["--disk", "0", "tiny"], "boxrun: --disk must be greater than 0, got 0"],
     [["--workdir", "etc", "tiny"], "boxrun: --workdir must be an absolute path"],
     [["--server", "http://me:pw@127.0.0.1", "tiny"], "boxrun: --server must not contain a user or password"],
