@@ -106,10 +106,10 @@ describe("machines that are kept ready", () => {
     expect(await failure(client.ready())).toMatchObject({ code: "VALIDATION_ERROR" });
     for (const [warm, what] of [
       [{ image: "tiny" }, "warm"],
-      [[{ image: "" }], "warm.0.image"],
-      [[{ image: "tiny", count: -1 }], "warm.0.count"],
-      [[{ image: "tiny", size: 1 }], "size"],
-      [[{ image: "tiny", warmUp: [] }], "warm.0.warmUp"],
+      [[{ image: "" }], "local.warm[0].image"],
+      [[{ image: "tiny", count: -1 }], "local.warm[0].count"],
+      [[{ image: "tiny", size: 1 }], "local.warm[0].size"],
+      [[{ image: "tiny", warmUp: [] }], "local.warm[0].warmUp"],
     ]) {
       const make = () => new BoxRunClient({ local: { warm } as never });
       expect(make).toThrow(expect.objectContaining({ message: expect.stringContaining(what as string) }));
