@@ -62,7 +62,7 @@ const NO_LAST_WORDS = "the published server does not tell what ended a box: its 
 const OVER_PUBLISHED = {
   ...OVER_PLAIN_HTTP,
   'refuses {"memoryMb":95} and names the option': NO_CREATE_CODES,
-  'refuses {"memoryMb":2001} and names the option': NO_CREATE_CODES,
+  'refuses {"memoryMb":2049} and names the option': NO_CREATE_CODES,
   'refuses {"diskSizeGb":65} and names the option': NO_CREATE_CODES,
   "lists the images there are when asked for one there is not": NO_CREATE_CODES,
   "says so when the workdir cannot be made": NO_CREATE_CODES,
