@@ -2,11 +2,11 @@
 interface CommandUsage {
   /** Its arguments, after the name of the program. */
   line: string;
-  /** What it does, in one line. */
+  /** Description in one line. */
   does: string;
   /** Its options; empty for none. */
   options: string;
-  /** What else there is to know. */
+  /** Further facts, shown below the options. */
   more: string;
 }
 

@@ -38,7 +38,7 @@ interface HereDocument {
  * the place is "unclear" from then on. It knows no parameters in braces: in a template, these are values.
  */
 export class ShellScanner {
-  /** What is open, the innermost last: a key of {@link TOKENS}, "(", or "((" for each parenthesis of an arithmetic expansion. */
+  /** Open quotes and brackets, the innermost last: a key of {@link TOKENS}, "(", or "((" for each parenthesis of an arithmetic expansion. */
   private readonly open: string[] = [];
   /** Here-documents whose text begins with the next line. */
   private announced: HereDocument[] = [];

@@ -1,7 +1,7 @@
 import { pause } from "../util/timer.js";
 import type { FakeProgram } from "./fake-execution.js";
 
-/** What the scripts of `box.files` have as their name. */
+/** Name of the scripts of `box.files`. */
 const NAME_OF_SCRIPTS = "boxrun";
 const NO_SCRIPTS =
   "/bin/sh: not found: FakeBackend has no shell for copies, archives and the removal of directories: test those with a local box\n";

@@ -25,7 +25,7 @@ const UNSENT = /REFUSED|NOTFOUND|AI_AGAIN|NOENT|CONNECT_TIMEOUT/i;
 
 /** Error codes of a place where nobody listens. */
 const DOWN = /^(ECONNREFUSED|ConnectionRefused|ENOENT|FailedToOpenSocket)$/;
-/** What common ones mean, for messages that name the address already. */
+/** Meanings of common codes, for messages that name the address already. */
 const PLAIN_WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
   ENOTFOUND: "no such host",
