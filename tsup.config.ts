@@ -23,7 +23,7 @@ const browser = {
 
 /** undici and ws are CommonJS, and ask for Node's modules while they run. */
 const REQUIRE = {
-  js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+  js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);',
 };
 
 const unixAgentBeside = {
@@ -93,9 +93,12 @@ export default defineConfig([
   { ...browser, entry: { remote: "src/remote.ts" }, esbuildPlugins: [forPages] },
   {
     ...browser,
+    // Among the assets in the end, which are found where no bundler would put it: see scripts/assets.mjs.
+    outDir: "dist/worker",
     entry: { "machine-worker": "src/local/machine/worker-browser.ts" },
     // In one file: a Worker starts when the last of its script has come.
     splitting: false,
+    sourcemap: false,
     // v86 starts a Worker of its own for timers, from a blob: URL, where it sees that there is such a thing. We give it other timers.
     define: { Worker: "undefined" },
     esbuildPlugins: [

@@ -38,7 +38,7 @@ export function serveFolder(root, folders) {
 
     const headers = {
       etag: file.etag,
-      "cache-control": beginning?.endsWith("/assets/") && /\.bin$/.test(path) ? FOR_EVER : "no-cache",
+      "cache-control": beginning?.endsWith("/assets/") && /\.(bin|js)$/.test(path) ? FOR_EVER : "no-cache",
     };
     if (request.headers["if-none-match"] === file.etag) return response.writeHead(304, headers).end();
     const type = TYPES[extname(path)];

@@ -30,7 +30,7 @@ export async function buildAssets(root, tell = () => {}) {
 
   const key = await inputsKey(root, prebuilt);
   const keyFile = `${root}dist/assets.key`;
-  if ((await readFile(keyFile, "utf8").catch(() => "")) === key) return;
+  if ((await readFile(keyFile, "utf8").catch(() => "")) === key) return addWorker(root);
   await rm(keyFile, { force: true });
 
   const { version } = JSON.parse(await readFile(`${root}package.json`, "utf8"));
@@ -99,6 +99,25 @@ export async function buildAssets(root, tell = () => {}) {
   await removeOthers(out, wanted);
   await removeOthers(`${out}chunks/`, kept);
   await writeFile(keyFile, key);
+  await addWorker(root);
+}
+
+/**
+ * Puts the Worker's script for pages among the assets, as it is, and what the package's version is into the manifest. Boot images do not depend on either, so
+ * this is done each time.
+ */
+async function addWorker(root) {
+  const out = `${root}dist/assets/`;
+  const script = await readFile(`${root}dist/worker/machine-worker.js`);
+  const rawSha256 = hashOf(script);
+  const worker = { file: `machine-worker.${rawSha256.slice(0, 12)}.js`, bytes: script.byteLength, rawSha256 };
+  const { version: boxrun } = JSON.parse(await readFile(`${root}package.json`, "utf8"));
+  const { version, files, images } = JSON.parse(await readFile(`${out}manifest.json`, "utf8"));
+  await writeFile(out + worker.file, script);
+  const manifest = { version, boxrun, worker, files, images };
+  await writeFile(`${out}manifest.json`, `${JSON.stringify(manifest, null, 1)}\n`);
+  for (const name of await readdir(out))
+    if (name.startsWith("machine-worker.") && name !== worker.file) await rm(out + name);
 }
 
 /** File by which npm knows what of the assets is not in the package boxrun. */

@@ -1,5 +1,5 @@
 /**
- * Builds the package: bundles into dist/node and dist/browser, declarations into dist/types, the demo page into dist/site, then the assets that boxes are made of into dist/assets.
+ * Builds the package: bundles into dist/node, dist/browser and dist/worker, declarations into dist/types, the demo page into dist/site, then the assets that boxes are made of into dist/assets.
  * The boot images among them are made by running the emulator, so they take some seconds; they are made again only when something
  * they depend on has changed.
  */
@@ -20,7 +20,7 @@ const started = Date.now();
 console.log("building, which takes a minute or two the first time ...");
 const step = (what) => console.log(`- ${what}`);
 step("the code, for Node and for pages");
-for (const folder of ["node", "browser", "site"])
+for (const folder of ["node", "browser", "worker", "site"])
   rmSync(`${root}dist/${folder}`, { recursive: true, force: true });
 execFileSync(process.execPath, [`${root}node_modules/tsup/dist/cli-default.js`, "--silent"], {
   cwd: root,

@@ -35,10 +35,18 @@ export interface ServeCommand {
   allowOrigins?: string[];
 }
 
+/** Parsed arguments of `boxrun assets`. */
+export interface AssetsCommand {
+  name: "assets";
+  folder: string;
+  images: string[];
+}
+
 /** A parsed command line. */
 export type CliCommand =
   | RunCommand
   | ServeCommand
+  | AssetsCommand
   | { name: "pull"; image: string }
   | ({ name: "images" } & ServerOptions)
   | { name: "help"; of?: string }
@@ -57,6 +65,7 @@ const OPTIONS = {
   server: { type: "string" },
   token: { type: "string" },
   state: { type: "string" },
+  image: { type: "string", multiple: true },
   "allow-origin": { type: "string", multiple: true },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
@@ -77,6 +86,7 @@ interface Arguments {
 const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Arguments) => CliCommand }> = {
   run: { takes: ["memory", "disk", "env", "workdir", "timeout", "server", "token"], parse: parseRun },
   serve: { takes: ["host", "port", "socket", "token", "state", "allow-origin"], parse: parseServe },
+  assets: { takes: ["image"], parse: parseAssets },
   pull: { takes: [], parse: parsePull },
   images: { takes: ["server", "token"], parse: parseImages },
 };
@@ -89,7 +99,7 @@ export function parseCommandLine(args: string[]): CliCommand {
   const [name, ...operands] = positionals;
   if (values.help || name === "help") return helpOf(name === "help" ? operands[0] : name);
   if (values.version) return { name: "version" };
-  if (name === undefined) throw new UsageError("expected a command: run, serve, pull or images");
+  if (name === undefined) throw new UsageError("expected a command: run, serve, assets, pull or images");
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) throw new UsageError(`there is no command ${name}`);
   for (const [option, value] of Object.entries(values)) {
@@ -152,6 +162,16 @@ function parseServe(args: Arguments): ServeCommand {
     ...(state !== undefined && { state }),
     ...(origins && { allowOrigins: origins.map(parseOrigin) }),
   };
+}
+
+function parseAssets({ values, operands, rest = [] }: Arguments): AssetsCommand {
+  const [folder, ...beyond] = [...operands, ...rest];
+  if (!folder) throw new UsageError("assets needs a folder: boxrun assets public/boxrun");
+  if (beyond.length > 0)
+    throw new UsageError(
+      `assets takes one folder, got also ${beyond.join(" ")}; images are named by --image`,
+    );
+  return { name: "assets", folder, images: values.image ?? ["tiny"] };
 }
 
 function parsePull({ operands, rest = [] }: Arguments): CliCommand {

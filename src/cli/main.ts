@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { readFile } from "node:fs/promises";
 import { type ImageInfo, isBoxRunError } from "../index.js";
+import { VERSION } from "../util/version.js";
 import { parseCommandLine } from "./command-line.js";
 import { openClient } from "./connection.js";
 import { inFlags } from "./flags.js";
@@ -17,13 +17,15 @@ async function main(args: string[]): Promise<number> {
       await print(process.stdout, usageOf(command.of));
       return 0;
     case "version":
-      await print(process.stdout, `${await readVersion()}\n`);
+      await print(process.stdout, `${VERSION}\n`);
       return 0;
     case "images": {
       await using client = await openClient(command);
       await listImages(await client.images());
       return 0;
     }
+    case "assets":
+      return (await import("./assets.js")).assetsCommand(command);
     case "pull":
       return pullCommand(command);
     case "run":
@@ -31,12 +33,6 @@ async function main(args: string[]): Promise<number> {
     case "serve":
       return (await import("./serve.js")).serveCommand(command, process.env);
   }
-}
-
-/** Reads the version of the package. The built program is dist/node/cli.js, two folders below package.json. */
-async function readVersion(): Promise<string> {
-  const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
-  return version;
 }
 
 /** Prints a line for each image: its names, those of images that it stands in for with a star, and what is in it. */

@@ -23,3 +23,8 @@ export function print(output: NodeJS.WritableStream, text: Uint8Array | string):
 export function printable(text: string): string {
   return text.replace(/(?![\t\n])[\p{Cc}\p{Bidi_Control}]/gu, "\ufffd");
 }
+
+/** Returns a size as people read it: "3.4". */
+export function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(1);
+}

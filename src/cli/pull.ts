@@ -1,5 +1,5 @@
 import { BoxRunClient } from "../index.js";
-import { print } from "./output.js";
+import { megabytes, print } from "./output.js";
 
 const CLEAR_LINE = "\r\x1b[K";
 
@@ -26,8 +26,4 @@ export async function pullCommand({ image }: { image: string }): Promise<number>
   }
   await print(process.stderr, `boxrun: downloaded ${image}, ${megabytes(loaded)} MB\n`);
   return 0;
-}
-
-function megabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(1);
 }

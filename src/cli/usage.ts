@@ -47,6 +47,14 @@ executed, 127 COMMAND was not found.
 `,
     more: "serve ends on Ctrl-C. It stops the boxes and keeps their disks.\n",
   },
+  assets: {
+    line: "assets FOLDER [--image IMAGE]...",
+    does: "copy what web pages need of images into FOLDER, to be served with them",
+    options: `\
+  --image IMAGE         image to copy (default tiny); can be repeated
+`,
+    more: "What an earlier run has written and this one has not is removed; other files are left alone.\n",
+  },
   pull: {
     line: "pull IMAGE",
     does: "download a whole image, so that boxes on this machine need no network",

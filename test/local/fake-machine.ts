@@ -76,7 +76,7 @@ export function fakeBackend(
   const host: Host = {
     description: "a test",
     memoryMb: undefined,
-    assetsLocation: () => "memory:",
+    assetPlaces: () => ({ locations: ["memory:"], hint: "" }),
     openSource: () => ({
       location: "memory:",
       keeps: true,

@@ -33,7 +33,7 @@ export function nodeAssetSource(location: string, cache: string, part = ""): Ass
     location,
     keeps: true,
     read,
-    readLatest: read,
+    readLatest: (file) => read(file),
     isHere: async () => true,
     gunzip: inflateBytes,
   };

@@ -55,7 +55,7 @@ export function webAssetSource(
       return bytes;
     },
 
-    readLatest: async (file) => {
+    readLatest: async (file, isRight) => {
       const cached = await kept?.get(file).catch(() => undefined);
       const limit = AbortSignal.timeout(cached ? LATEST_DEADLINE_MS : READ_LIMIT_MS);
       try {
@@ -66,6 +66,8 @@ export function webAssetSource(
           bytes: MAX_LATEST_BYTES,
           tries,
         });
+        // A server that is not the usual one, as in a hotel, answers with a page of its own.
+        if (!isRight(bytes)) return cached ?? bytes;
         if (!cached || !sameBytes(cached, bytes)) {
           keep(file, bytes);
           // Chunks are named by their contents and shared by versions, and an image's folder may be below this one; other files belong to one version.
@@ -164,11 +166,28 @@ async function fetchOnce(
     if (cause === refused || cause instanceof FetchFailure) throw cause;
     const notAllowed = refusedPermission(cause);
     if (notAllowed) throw notAllowed;
+    if (await isHidden(url, signal)) {
+      throw new Error(
+        `${url.href} is on another origin, which does not let pages of ${globalThis.location.origin} read it: it sends no access-control-allow-origin`,
+        { cause },
+      );
+    }
     const why = stalled.signal.aborted ? (stalled.signal.reason as Error).message : (cause as Error).message;
     throw new FetchFailure(`${url.href}: ${why}`, { cause });
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Returns true for a file that there is, but which its server does not show to pages of this origin. Browsers do not tell that from a lost connection. */
+async function isHidden(url: URL, signal: AbortSignal): Promise<boolean> {
+  const { location } = globalThis;
+  if (location === undefined || location.origin === url.origin || signal.aborted) return false;
+  const asked = fetch(url, { mode: "no-cors", method: "HEAD", signal });
+  return asked.then(
+    () => true,
+    () => false,
+  );
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

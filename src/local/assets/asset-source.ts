@@ -1,4 +1,5 @@
 import { BoxRunError, isBoxRunError, refusedPermission } from "../../backend/errors.js";
+import { COPY_HINT } from "./asset-places.js";
 
 /** Options for reading a file. */
 export interface ReadOptions {
@@ -27,8 +28,11 @@ export interface AssetSource {
    * reason; every try and wait inside has a limit.
    */
   read(file: string, options?: ReadOptions): Promise<Uint8Array>;
-  /** Reads a file that changes under its name. A cached one is used only when no newer one can be read. */
-  readLatest(file: string): Promise<Uint8Array>;
+  /**
+   * Reads a file that changes under its name. A cached one is used only when no newer one can be read that `isRight` accepts; only such files are cached. Without
+   * a cached one, the result is what there is, right or wrong.
+   */
+  readLatest(file: string, isRight: (bytes: Uint8Array) => boolean): Promise<Uint8Array>;
   /** Resolves to true when the file would be read without the network. */
   isHere(file: string): Promise<boolean>;
   /** Inflates gzip. Rejects when the result would be larger than `maxBytes`. */
@@ -43,7 +47,12 @@ export interface AssetSource {
 }
 
 /** Creates the error for a file that cannot be read. */
-export function unreachable(source: AssetSource, file: string, cause: unknown): BoxRunError {
+export function unreachable(
+  source: AssetSource,
+  file: string,
+  cause: unknown,
+  hint = COPY_HINT,
+): BoxRunError {
   if (isBoxRunError(cause)) return cause;
   const refused = refusedPermission(cause);
   if (refused) return refused;
@@ -52,7 +61,7 @@ export function unreachable(source: AssetSource, file: string, cause: unknown): 
     retryable: true,
     hint: isPassing(cause)
       ? "connect to the network and try again; client.pull fetches an image ahead of time, for use offline"
-      : "serve the package's dist/assets folder there, or set local.assets to another location",
+      : hint,
     cause,
   });
 }
@@ -70,9 +79,14 @@ function isPassing(cause: unknown): boolean {
 }
 
 /** Creates the error for a file with the wrong contents. */
-export function damaged(source: AssetSource, file: string, what: string, cause?: unknown): BoxRunError {
-  return new BoxRunError("IMAGE_PULL_FAILED", `${file} at ${source.location} ${what}`, {
-    hint: "use the unmodified assets of this version of the package",
+export function damaged(
+  source: AssetSource,
+  file: string,
+  what: string,
+  {
+    hint = `use the unmodified assets of this version of the package: ${COPY_HINT}`,
     cause,
-  });
+  }: { hint?: string; cause?: unknown } = {},
+): BoxRunError {
+  return new BoxRunError("IMAGE_PULL_FAILED", `${file} at ${source.location} ${what}`, { hint, cause });
 }

@@ -1,4 +1,4 @@
-import { isBoxRunError } from "../../backend/errors.js";
+import { BoxRunError, isBoxRunError } from "../../backend/errors.js";
 import { toHex } from "../../util/bytes.js";
 import { type AssetSource, damaged, READ_LIMIT_MS, type ReadOptions, unreachable } from "./asset-source.js";
 import type { AssetManifest } from "./manifest.js";
@@ -15,6 +15,8 @@ export interface VerifiedFile {
   rawBytes: number;
   /** SHA-256 of its contents, in hex. It verifies them after transport, caches and inflation. */
   rawSha256: string;
+  /** True for a file that is served as it is. @default false */
+  isPlain?: boolean;
 }
 
 /** Loads the assets of one manifest, and never returns bytes other than those that it names. */
@@ -42,9 +44,16 @@ export class Assets {
     return contents;
   }
 
-  /** Compiles one asset. */
+  /** Compiles one asset. @throws {BoxRunError} IMAGE_PULL_FAILED; UNSUPPORTED when the page's policy does not permit WebAssembly */
   async compile(assetName: string): Promise<WebAssembly.Module> {
-    return WebAssembly.compile((await this.load(assetName)) as Uint8Array<ArrayBuffer>);
+    const code = (await this.load(assetName)) as Uint8Array<ArrayBuffer>;
+    return WebAssembly.compile(code).catch((cause) => {
+      // The code is what was built: it is not the code that is refused.
+      throw new BoxRunError("UNSUPPORTED", `WebAssembly is refused here: ${(cause as Error).message}`, {
+        hint: "a Content-Security-Policy needs script-src 'wasm-unsafe-eval'",
+        cause,
+      });
+    });
   }
 
   /** Returns the compressed size of the named assets together. */
@@ -73,20 +82,23 @@ function limited({ bytes }: VerifiedFile, options: ReadOptions): ReadOptions {
 }
 
 async function loadOnce(source: AssetSource, entry: VerifiedFile, options: ReadOptions): Promise<Uint8Array> {
-  const { file, rawBytes, rawSha256 } = entry;
-  const compressed = await read(source, file, options);
-  const contents = await source.gunzip(compressed, rawBytes).catch((cause) => {
-    throw damaged(source, file, `cannot be decompressed to ${rawBytes} bytes`, cause);
-  });
+  const { file, rawBytes, rawSha256, isPlain } = entry;
+  const read = await readOnce(source, file, options);
+  const contents = isPlain
+    ? read
+    : await source.gunzip(read, rawBytes).catch((cause) => {
+        throw damaged(source, file, `cannot be decompressed to ${rawBytes} bytes`, { cause });
+      });
   if (contents.byteLength !== rawBytes) {
-    throw damaged(source, file, `has ${contents.byteLength} bytes when decompressed, expected ${rawBytes}`);
+    const when = isPlain ? "" : " when decompressed";
+    throw damaged(source, file, `has ${contents.byteLength} bytes${when}, expected ${rawBytes}`);
   }
   if ((await sha256Hex(contents)) === rawSha256) return contents;
   throw damaged(source, file, "does not match its hash in the manifest");
 }
 
 /** Reads a file once. @throws {BoxRunError} IMAGE_PULL_FAILED when it cannot be read; rejects with the signal's reason */
-async function read(source: AssetSource, file: string, options: ReadOptions): Promise<Uint8Array> {
+async function readOnce(source: AssetSource, file: string, options: ReadOptions): Promise<Uint8Array> {
   try {
     return await source.read(file, options);
   } catch (cause) {

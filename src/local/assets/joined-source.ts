@@ -44,7 +44,7 @@ export function joinSources(
     keeps: core.keeps === true ? image.keeps : core.keeps,
     gunzip: core.gunzip,
     read: (file, options) => of(file).read(file, options),
-    readLatest: (file) => of(file).readLatest(file),
+    readLatest: (file, isRight) => of(file).readLatest(file, isRight),
     isHere: (file) => of(file).isHere(file),
     inflated: {
       get: async (file) => of(file).inflated?.get(file),

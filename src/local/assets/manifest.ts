@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { COPY_HINT } from "./asset-places.js";
 import { type AssetSource, damaged, unreachable } from "./asset-source.js";
 
 const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
@@ -13,6 +14,8 @@ const manifestSchema = z.object({
   version: z.literal(4),
   /** Version of the package that these assets belong to. Early manifests do not say. */
   boxrun: z.optional(z.string()),
+  /** Script of the Worker in pages, as it is. */
+  worker: z.optional(z.object({ file: name, bytes, rawSha256: sha256 })),
   /** All files by name: gzip, `bytes` long, of `rawBytes` bytes whose SHA-256 is `rawSha256`. */
   files: z.record(name, z.object({ file: name, bytes, rawBytes: bytes, rawSha256: sha256 })),
   images: z.array(
@@ -51,22 +54,35 @@ export type AssetManifest = z.infer<typeof manifestSchema>;
 /** An image in the manifest. */
 export type ImageManifest = AssetManifest["images"][number];
 
-/** Reads and checks `manifest.json`. @throws {BoxRunError} IMAGE_PULL_FAILED when it is missing or malformed */
-export async function readManifest(source: AssetSource): Promise<AssetManifest> {
+/** Reads and checks `manifest.json`. `hint` is advice for when it is missing or malformed. @throws {BoxRunError} IMAGE_PULL_FAILED */
+export async function readManifest(source: AssetSource, hint = COPY_HINT): Promise<AssetManifest> {
   const file = "manifest.json";
-  const text = new TextDecoder().decode(
-    await source.readLatest(file).catch((cause) => {
-      throw unreachable(source, file, cause);
-    }),
-  );
+  const contents = await source
+    .readLatest(file, (bytes) => parseManifest(bytes).manifest !== undefined)
+    .catch((cause) => {
+      throw unreachable(source, file, cause, hint);
+    });
+  const { manifest, problem, cause } = parseManifest(contents);
+  if (manifest) return manifest;
+  throw damaged(source, file, problem, { cause, hint });
+}
+
+type Parsed =
+  | { manifest: AssetManifest; problem?: never; cause?: never }
+  | { manifest?: never; problem: string; cause: unknown };
+
+function parseManifest(contents: Uint8Array): Parsed {
+  const text = new TextDecoder().decode(contents);
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (cause) {
-    throw damaged(source, file, "is not JSON: the package's dist/assets folder is not served there", cause);
+    // Servers of single-page applications answer any path with the page.
+    const what = /^\s*</.test(text) ? "is not JSON but a page of HTML" : "is not JSON";
+    return { problem: `${what}: no assets are served there`, cause };
   }
   const parsed = manifestSchema.safeParse(json);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return { manifest: parsed.data };
   const issue = parsed.error.issues[0];
-  throw damaged(source, file, `has an invalid ${issue?.path.join(".") || "format"}`, parsed.error);
+  return { problem: `has an invalid ${issue?.path.join(".") || "format"}`, cause: parsed.error };
 }

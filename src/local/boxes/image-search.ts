@@ -3,6 +3,7 @@ import { retryLater } from "../../util/retry-later.js";
 import { VERSION } from "../../util/version.js";
 import { isOffline } from "../assets/asset-source.js";
 import { Assets } from "../assets/assets.js";
+import { findAssets } from "../assets/find-assets.js";
 import { findImage, hasName, installLine } from "../assets/find-image.js";
 import { joinManifests, type MachinePlaces, openMachineSource } from "../assets/joined-source.js";
 import { type ImageManifest, readManifest } from "../assets/manifest.js";
@@ -75,8 +76,10 @@ export class ImageSearch {
   }
 
   private async readCore(): Promise<Assets> {
-    const source = this.host.openSource(this.host.assetsLocation(this.options.assets), this.options.cache);
-    return new Assets(source, await readManifest(source));
+    const { assets, cache } = this.options;
+    const places = this.host.assetPlaces(assets);
+    const { source, manifest } = await findAssets(places, (place) => this.host.openSource(place, cache));
+    return new Assets(source, manifest);
   }
 
   private ofCore(assets: Assets, image: ImageManifest): FoundImage {
@@ -103,7 +106,7 @@ export class ImageSearch {
   }
 
   private openOther(core: Assets, given: ImagePackage): Promise<FoundImage> {
-    const location = this.host.assetsLocation(given.assets);
+    const location = this.host.assetPlaces(given.assets).locations[0]!;
     const known = this.others.get(location);
     if (known) return known;
     const opened = retryLater(this.readOther(core, given.name, location), () => this.others.delete(location));

@@ -25,8 +25,12 @@ export interface ImagePackage {
 /** Options of the local backend, and of `local` in {@link ClientOptions}. */
 export interface LocalOptions {
   /**
-   * Place of the package's assets (images, kernel, emulator): a URL, or a path in Node. Bundlers do not copy them, so name the place that you serve them from.
-   * @default `dist/assets` of the package, relative to the module
+   * Place of the package's assets (images, kernel, emulator, and in pages the Worker's script): a URL, which may be of another origin, or a path in Node. "cdn" is
+   * jsDelivr, with the assets of exactly this version. `npx boxrun assets` makes a folder of them.
+   * @default `dist/assets` of the package; in a page the first that is there: `assets/` beside the package's `browser/`, `boxrun/` below the page's address
+   *
+   * @example
+   * const client = new BoxRunClient({ local: { assets: "/static/boxrun/" } });
    */
   assets?: string;
   /**

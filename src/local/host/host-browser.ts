@@ -1,9 +1,13 @@
+import { invalid } from "../../backend/errors.js";
+import { shown } from "../../backend/validate.js";
 import { deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
+import { COPY_HINT, givenPlace, pagePlaces } from "../assets/asset-places.js";
 import { browserAssetSource } from "../assets/asset-source-browser.js";
-import type { FromMachine, ToMachine } from "../machine/messages.js";
+import type { MachineConfig, ToMachine } from "../machine/messages.js";
 import { browserStore } from "../store/store-browser.js";
 import type { Host } from "./host.js";
+import { startMachineWorker } from "./machine-script-browser.js";
 
 /** Time for a Worker to close its disk. It does that between two slices of emulation: soon, unless it hangs or the machine is very busy. */
 const LEAVE_MS = 10_000;
@@ -18,10 +22,8 @@ export const browserHost: Host = {
     const { deviceMemory } = navigator as { deviceMemory?: number };
     return deviceMemory === undefined ? undefined : deviceMemory * 1024;
   },
-  assetsLocation: (given) => {
-    const url = new URL(given ?? "../assets/", given === undefined ? import.meta.url : location.href).href;
-    return url.endsWith("/") ? url : `${url}/`;
-  },
+  assetPlaces: (given) =>
+    given === undefined ? pagePlaces(import.meta.url, baseUrl()) : givenPlace(given, resolved, COPY_HINT),
   openSource: browserAssetSource,
   openStore: (state) => browserStore(state ?? "boxrun"),
   watchHidden: (onChange) => {
@@ -32,18 +34,35 @@ export const browserHost: Host = {
     return () => document?.removeEventListener("visibilitychange", tell);
   },
   startWorker: (onMessage, onFailure) => {
-    const worker = new Worker(workerUrl(), { type: "module", name: "boxrun-machine" });
+    const ended = new AbortController();
     const left = deferred<void>();
-    worker.onmessage = ({ data }: MessageEvent<FromMachine>) =>
-      "type" in data && data.type === "left" ? left.resolve() : onMessage(data);
-    worker.onerror = (event) => {
-      event.preventDefault();
-      left.resolve();
-      onFailure(new Error(event.message || "the machine's Worker could not be started"));
+    /** Messages for a Worker that is not there yet. The first that matters says where its script is. */
+    const waiting: [ToMachine, ArrayBuffer[]][] = [];
+    let worker: Worker | undefined;
+
+    const begin = async (config: MachineConfig) => {
+      const started = await startMachineWorker(config, {
+        signal: ended.signal,
+        onMessage: (message) =>
+          "type" in message && message.type === "left" ? left.resolve() : onMessage(message),
+        onFailure: (error) => {
+          left.resolve();
+          onFailure(error);
+        },
+      });
+      worker = started;
+      for (const [message, transfer] of waiting.splice(0)) started.postMessage(message, transfer);
     };
     return {
-      post: (message, transfer) => worker.postMessage(message, transfer ?? []),
+      post: (message, transfer = []) => {
+        if (worker) return worker.postMessage(message, transfer);
+        waiting.push([message, transfer]);
+        if ("type" in message && message.type === "start")
+          begin(message.config).catch((error) => ended.signal.aborted || onFailure(error));
+      },
       terminate: async () => {
+        ended.abort();
+        if (!worker) return;
         // WebKit never closes the database of a Worker that ends while it writes, and then nobody can remove it.
         worker.postMessage({ type: "leave" } satisfies ToMachine);
         const stop = startTimer(LEAVE_MS, left.resolve);
@@ -56,18 +75,15 @@ export const browserHost: Host = {
   },
 };
 
-/**
- * Returns the URL for a Worker. Pages may only start Workers of their own origin; for a script on a CDN, the Worker starts from a script of the page's own that
- * imports it.
- */
-function workerUrl(): URL | string {
-  const url = new URL("./machine-worker.js", import.meta.url);
-  if (url.origin === location.origin) return url;
-  localScript ??= URL.createObjectURL(
-    new Blob([`import ${JSON.stringify(url.href)};`], { type: "text/javascript" }),
-  );
-  return localScript;
+/** Returns the URL of the page. That of a Worker's script says little of where its page is, except for the origin. */
+function baseUrl(): string {
+  return globalThis.document?.baseURI ?? `${location.origin}/`;
 }
 
-/** Script that all Workers of the page share. It is never revoked, since nothing reports when a Worker has loaded it. */
-let localScript: string | undefined;
+function resolved(given: string): string {
+  try {
+    return new URL(given, baseUrl()).href;
+  } catch {
+    throw invalid(`local.assets must be a URL or "cdn", got ${shown(given)}`);
+  }
+}

@@ -2,6 +2,8 @@ import { totalmem } from "node:os";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { refusedPermission } from "../../backend/errors.js";
+import { assetFolders, besideBuild } from "../assets/asset-folders-node.js";
+import { COPY_HINT, givenPlace } from "../assets/asset-places.js";
 import { defaultCacheFolder, nodeAssetSource } from "../assets/asset-source-node.js";
 import { findPackage } from "../assets/find-package-node.js";
 import type { FromMachine } from "../machine/messages.js";
@@ -19,6 +21,10 @@ function allowed<T>(work: () => T): T {
 
 const { deno, bun, node } = process.versions;
 
+/** Advice for code of the package that has lost its own files. */
+const UNBUNDLED_HINT =
+  "keep boxrun out of the bundle of a server: serverExternalPackages in Next.js, external in others; or set local.assets";
+
 /** Host of the local backend in Node, Deno and Bun. */
 export const nodeHost: Host = {
   description: deno ? `Deno ${deno}` : bun ? `Bun ${bun}` : `Node ${node}`,
@@ -32,17 +38,20 @@ export const nodeHost: Host = {
       return undefined;
     }
   },
-  assetsLocation: (given) => {
-    if (given === undefined) return new URL("../assets/", import.meta.url).href;
-    const url = /^(file|https?):/.test(given) ? given : pathToFileURL(given).href;
-    return url.endsWith("/") ? url : `${url}/`;
+  assetPlaces: (given) => {
+    if (given === undefined) return { locations: assetFolders(), hint: UNBUNDLED_HINT };
+    return givenPlace(
+      given,
+      (place) => (/^(file|https?):/.test(place) ? place : pathToFileURL(place).href),
+      COPY_HINT,
+    );
   },
   openSource: (location, cache, part) =>
     allowed(() => nodeAssetSource(location, cache ?? defaultCacheFolder(process.env), part)),
   findPackage,
   openStore: async (state) => allowed(() => folderStore(state ?? defaultStateFolder(process.env))),
   startWorker: (onMessage, onFailure) => {
-    const worker = new Worker(new URL("./machine-worker.js", import.meta.url), {
+    const worker = new Worker(besideBuild("./machine-worker.js"), {
       name: "boxrun-machine",
       // The flags of the process are for its own script, and some of them refuse any other.
       execArgv: [],

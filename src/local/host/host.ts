@@ -1,3 +1,4 @@
+import type { AssetPlaces } from "../assets/asset-places.js";
 import type { AssetSource } from "../assets/asset-source.js";
 import type { FromMachine, ToMachine } from "../machine/messages.js";
 import type { BoxStore } from "../store/box-store.js";
@@ -17,12 +18,12 @@ export interface Host {
   readonly description: string;
   /** Memory of the device in MiB; undefined where that is not known. */
   readonly memoryMb: number | undefined;
-  /** Returns the URL of the folder of assets: `given`, resolved, or the one that came with the package. */
-  assetsLocation(given: string | undefined): string;
   /** Opens a folder of assets. `part` names a part of the cache for a folder that is not the package's. */
   openSource(location: string, cache: string | undefined, part?: string): AssetSource;
   /** Returns the URL of an installed package's folder, ending in "/". Absent where packages are not installed. */
   findPackage?(name: string): string | undefined;
+  /** Returns where to look for the assets: at `given`, the option, or else where those are that came with the package. @throws {BoxRunError} VALIDATION_ERROR */
+  assetPlaces(given: string | undefined): AssetPlaces;
   /** Opens the place where boxes are kept. `state` is the option, undefined for the host's own place. */
   openStore(state: string | undefined): Promise<BoxStore>;
   /** Calls `onChange` when the page is hidden or visible again, until the function that it returns is called. Absent where there is no page. */

@@ -69,7 +69,7 @@ export class MachineHandle {
   ) {
     const fail = (cause: Error) =>
       this.end(
-        refusedPermission(cause) ??
+        (isBoxRunError(cause) ? cause : refusedPermission(cause)) ??
           new BoxRunError("RUNTIME_ERROR", `the machine's Worker failed: ${cause.message}`, { cause }),
       );
     try {

@@ -52,6 +52,8 @@ export type ToMachine =
 /** Messages from a machine's Worker to its owner. A list of bytes is from the agent. */
 export type FromMachine =
   | Uint8Array[]
+  /** Reports, first of all, that the Worker's script runs. Only in pages, where it may be refused. */
+  | { type: "here" }
   /** Compressed bytes of assets that have arrived since the last such message. */
   | { type: "loaded"; bytes: number }
   | { type: "starting" }

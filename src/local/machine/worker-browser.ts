@@ -1,7 +1,7 @@
 /** The Worker entry in browsers. */
 import { browserAssetSource } from "../assets/asset-source-browser.js";
 import { openDatabaseDisk } from "./disk-database-browser.js";
-import type { ToMachine } from "./messages.js";
+import type { FromMachine, ToMachine } from "./messages.js";
 import { serveMachine } from "./worker.js";
 
 const scope = globalThis as unknown as {
@@ -15,3 +15,4 @@ const serve = serveMachine({
   openDisk: openDatabaseDisk,
 });
 scope.onmessage = (event) => serve(event.data);
+scope.postMessage({ type: "here" } satisfies FromMachine, []);

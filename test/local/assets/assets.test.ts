@@ -29,7 +29,7 @@ function sourceOf(files: Record<string, Uint8Array | string>): AssetSource {
     keeps: true,
     isHere: async () => true,
     read,
-    readLatest: read,
+    readLatest: (file) => read(file),
     gunzip: async (bytes, maxBytes) => new Uint8Array(gunzipSync(bytes, { maxOutputLength: maxBytes })),
   };
 }

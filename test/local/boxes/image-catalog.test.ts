@@ -60,7 +60,7 @@ function catalogOf(folders: Folders, options: LocalOptions = {}, packages: Recor
     };
   };
   const host = {
-    assetsLocation: (given = "core:/") => given,
+    assetPlaces: (given = "core:/") => ({ locations: [given], hint: "" }),
     openSource,
     findPackage: (name: string) => packages[name],
   } as unknown as Host;

@@ -106,7 +106,10 @@ function sourceOf(
 }
 
 const host = (source: AssetSource): Host =>
-  ({ assetsLocation: () => source.location, openSource: () => source }) as unknown as Host;
+  ({
+    assetPlaces: () => ({ locations: [source.location], hint: "" }),
+    openSource: () => source,
+  }) as unknown as Host;
 
 /** What a caller does with assets: looks at all, loads one, reads an image. Rejects with what refuses any of it. */
 async function use(source: AssetSource, { random }: Mutator): Promise<number> {

@@ -1,0 +1,55 @@
+import { loadChunkList } from "../local/assets/image-chunks.js";
+import { ownFiles } from "../local/assets/joined-source.js";
+import type { AssetManifest } from "../local/assets/manifest.js";
+import { type FoundImage, ImageSearch } from "../local/boxes/image-search.js";
+import { nodeHost } from "../local/host/host-node.js";
+
+/** Files to copy for some images. */
+export interface AssetPlan {
+  /** Names of the images. */
+  images: string[];
+  /** Files by their path below the folder, with where each comes from. */
+  files: Map<string, URL>;
+  /** Size of all files, in bytes. */
+  bytes: number;
+  /** Contents of manifest.json. */
+  manifest: string;
+}
+
+/**
+ * Plans a copy of the named images, and of what all images need, out of the package and the installed packages of images.
+ *
+ * @throws {BoxRunError} IMAGE_PULL_FAILED when there is no such image
+ */
+export async function planCopy(asked: readonly string[]): Promise<AssetPlan> {
+  const search = new ImageSearch(nodeHost, {});
+  const found = new Map<string, FoundImage>();
+  for (const name of asked) {
+    const one = await search.find(name);
+    found.set(one.image.name, one);
+  }
+  const { manifest: core, source } = await search.open();
+  const files = new Map<string, URL>();
+  let bytes = 0;
+  const add = (folder: string, file: { file: string; bytes: number }) => {
+    if (!files.has(file.file)) bytes += file.bytes;
+    files.set(file.file, new URL(file.file, folder));
+  };
+
+  const ofImages = new Set(core.images.flatMap((image) => ownFiles(core, image).map(([name]) => name)));
+  const shared = Object.entries(core.files).filter(([name]) => !ofImages.has(name));
+  const listed: AssetManifest["files"] = Object.fromEntries(shared);
+  for (const [, file] of shared) add(source.location, file);
+  if (core.worker) add(source.location, core.worker);
+  for (const { image, assets, places } of found.values()) {
+    const folder = places.imageAssets ?? places.assets;
+    for (const [name, file] of ownFiles(assets.manifest, image)) {
+      listed[name] = file;
+      add(folder, file);
+    }
+    for (const chunk of await loadChunkList(assets, image)) add(folder, chunk);
+  }
+  const images = [...found.values()].map(({ image }) => image);
+  const manifest = { ...core, files: listed, images };
+  return { images: [...found.keys()], files, bytes, manifest: `${JSON.stringify(manifest, null, 1)}\n` };
+}

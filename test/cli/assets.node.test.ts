@@ -1,0 +1,94 @@
+import { spawnSync } from "node:child_process";
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BoxRunClient } from "boxrun";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { ROOT } from "../root.js";
+
+const CLI = join(ROOT, "dist/node/cli.js");
+
+let folder: string;
+beforeEach(() => {
+  folder = join(mkdtempSync(join(tmpdir(), "boxrun-assets-")), "public/boxrun");
+});
+afterEach(() => rmSync(join(folder, "../.."), { recursive: true }));
+
+function assets(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, "assets", ...args], {
+    encoding: "utf8",
+  });
+  return { status, stdout, stderr };
+}
+const files = () => readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
+const manifest = () => JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
+
+it("copies what boxes of an image need, and says where a client finds it", async () => {
+  const { status, stdout, stderr } = assets(folder);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(stdout).toMatch(/public\/boxrun: tiny in \d+ files, \d+\.\d MB\n.*served as boxrun\//);
+  const bytes = files().reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+  expect(bytes).toBeLessThan(12e6);
+  expect(manifest().images.map(({ name }: { name: string }) => name)).toEqual(["tiny"]);
+  expect(files()).toContain(manifest().worker.file);
+  // Nothing that the manifest names is missing: a box starts from the copy alone, and reads all of its image.
+  const client = new BoxRunClient({ backend: "local", local: { assets: folder, persistent: false } });
+  const all = "cat $(find /bin /usr/bin -type f) | wc -c";
+  const { exitCode, stdout: size } = await client.run("tiny", all, { memoryMb: 256 });
+  await client.close();
+  expect(exitCode).toBe(0);
+  expect(Number(size)).toBeGreaterThan(1e6);
+});
+
+it("copies several images with one manifest, by any of their names, and without what only others need", () => {
+  assets(folder, "--image", "alpine", "--image", "python", "--image", "tiny");
+  expect(manifest().images.map(({ name }: { name: string }) => name)).toEqual(["tiny", "debian"]);
+  const withBoth = files().length;
+  const { stdout } = assets(folder, "--image", "tiny");
+  expect(stdout).toMatch(/removed \d{3} of an earlier run/);
+  expect(files().length).toBeLessThan(withBoth - 100);
+  expect(files().filter((name) => name.includes("debian"))).toEqual([]);
+});
+
+it("run again, changes nothing, mends what is damaged, and leaves the files of others alone", () => {
+  assets(folder);
+  const script = join(folder, manifest().worker.file);
+  const whole = readFileSync(script);
+  const before = files();
+  const { mtimeMs } = statSync(script);
+  expect(assets(folder).status).toBe(0);
+  expect(files()).toEqual(before);
+  expect(statSync(script).mtimeMs).toBe(mtimeMs);
+
+  writeFileSync(script, "half");
+  // A file that it wrote in an earlier version, two of somebody else's, and a record that names what is outside.
+  for (const name of ["old.0123.bin", "other.txt", "../outside.txt"]) writeFileSync(join(folder, name), "");
+  appendFileSync(join(folder, ".boxrun-assets"), "old.0123.bin\n../outside.txt\n");
+  expect(assets(folder).stdout).toMatch(/removed 1 of an earlier run/);
+  expect(readFileSync(script)).toEqual(whole);
+  expect(files()).toEqual([...before, "other.txt"].sort());
+  expect(existsSync(join(folder, "../outside.txt"))).toBe(true);
+});
+
+it("writes nothing when there is no such image, and tells which there are", () => {
+  const { status, stderr } = assets(folder, "--image", "tiny", "--image", "fedora");
+  expect(status).toBe(125);
+  expect(stderr).toMatch(/^boxrun: there is no local image "fedora" .*tiny.*\[IMAGE_PULL_FAILED\]\n$/);
+  expect(existsSync(folder)).toBe(false);
+});
+
+it.each([[[]], [["a", "b"]], [["a", "--memory", "256"]]])("takes one folder, not %j", (args) => {
+  expect(assets(...args)).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/^boxrun: assets .*\n.*--help/),
+  });
+});
