@@ -27,7 +27,7 @@ const sources = {
     "boxrun/unix-agent": new URL("./src/remote/socket/unix-agent-node.ts", import.meta.url).pathname,
   },
 };
-const OTHER_HOSTS = ["test/**/*.{node,browser}.test.ts", "test/runtimes"];
+const OTHER_HOSTS = ["test/**/*.{node,browser}.test.ts", "test/runtimes", "test/bundlers"];
 
 /** A cold boot on a loaded machine takes seconds; a hang is still found. */
 const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
@@ -70,6 +70,16 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
           server: { deps: { external: [/\/dist\/node\//] } },
           ...timeouts,
+        },
+      },
+      {
+        test: {
+          name: "bundlers",
+          include: ["test/bundlers/*.test.ts"],
+          sequence: { groupOrder: 1 },
+          // A production build, and a box.
+          testTimeout: 180_000,
+          hookTimeout: 60_000,
         },
       },
       {

@@ -7,6 +7,7 @@
  *   npm run soak -- --only faults --seed 381    one seed again, as a failure names it; with --real 1, on real boxes
  *   npm run soak -- --suite cpython             CPython's own tests, which take hours; --modules test_os,test_io are some of them
  *   npm run soak -- --suite libm                functions of <math.h> in boxes against MPFR; needs gcc and Debian's libmpfr-dev
+ *   npm run soak -- --suite bundlers            applications with the bundlers that are not part of every test run, after node test/bundlers/install.mjs
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { cpus } from "node:os";
@@ -27,6 +28,7 @@ const CAMPAIGNS = {
 const SUITES = {
   cpython: "test/robustness/suites/cpython-campaign.ts",
   libm: "test/robustness/suites/libm-campaign.ts",
+  bundlers: "test/bundlers/bundlers-campaign.ts",
 };
 const CONCURRENCY = 24;
 /** Some 8 kills each. */

@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundlersToInstall, installBundlers } from "../test/bundlers/install.mjs";
 import { installRuntimes, toInstall } from "../test/runtimes/runtimes.mjs";
 import { findChromium, hasChromium } from "./chromium.mjs";
 
@@ -15,6 +16,7 @@ const bin = (name) => join(root, "node_modules", ...name.split("/"));
 
 tellInstalls();
 installRuntimes();
+installBundlers();
 step("build", process.execPath, [join(root, "scripts/build.mjs")]);
 step("types", process.execPath, [bin("typescript/bin/tsc"), "-b"]);
 step("style", process.execPath, [bin("@biomejs/biome/bin/biome"), "check", "."]);
@@ -86,6 +88,7 @@ function tellInstalls() {
   const wanted = [
     ...(hasChromium() ? [] : ["Chromium (a package of the system, or Playwright's)"]),
     ...toInstall(),
+    ...bundlersToInstall(),
   ];
   if (wanted.length === 0) return;
   console.log("The tests need what is not on this machine, and install it now:");
