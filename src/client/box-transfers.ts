@@ -1,5 +1,6 @@
 import type { Backend, TransferProgress, UploadSpec } from "../backend/backend.js";
-import { invalid } from "../backend/errors.js";
+import { invalid, isBoxRunError } from "../backend/errors.js";
+import { pathBytes } from "../backend/file-paths.js";
 import { requireMode, requireOptions } from "../backend/validate.js";
 import { DEFAULT_FILE_MODE } from "../contract/schemas.js";
 import { type Source, toStream } from "../exec/byte-source.js";
@@ -9,16 +10,36 @@ import { concatBytes } from "../util/bytes.js";
 import type { Download, DownloadOptions, UploadOptions } from "./box-options.js";
 
 /** Implements `BoxHandle.upload`. */
-export async function uploadFile(
+export async function upload(to: RemoteFile, source: Source, options: UploadOptions): Promise<void> {
+  requireOptions(options, { mode: true, signal: true, onProgress: true });
+  options.signal?.throwIfAborted();
+  if (typeof source === "string" && (await (await localFiles()).isLocalFolder(source)))
+    return uploadFolder(to, source, options);
+  return uploadFile(to.backend, to.id, source, to.path, options);
+}
+
+async function uploadFolder(to: RemoteFile, source: string, options: UploadOptions): Promise<void> {
+  const { mode, signal, onProgress } = options;
+  if (mode !== undefined)
+    throw invalid(`mode is for one file, and ${source} is a directory`, "its files keep their own");
+  pathBytes(to.path);
+  const archive = await (await localFiles()).packLocalFolder(source);
+  const body = onProgress ? archive.pipeThrough(reporting(null, onProgress)) : archive;
+  try {
+    await to.files.unpack(body, to.path, signal ? { signal } : {});
+  } finally {
+    if (!body.locked) await body.cancel().catch(() => {});
+  }
+}
+
+async function uploadFile(
   backend: Backend,
   boxId: string,
   source: Source,
   path: string,
   options: UploadOptions,
 ): Promise<void> {
-  requireOptions(options, { mode: true, signal: true, onProgress: true });
   const { mode, signal, onProgress } = options;
-  signal?.throwIfAborted();
   if (mode !== undefined) requireMode(mode);
   const file =
     typeof source === "string"
@@ -55,9 +76,38 @@ export async function downloadFile(file: RemoteFile, options: DownloadOptions): 
 /** Implements `BoxHandle.download` with a local path. */
 export async function saveFile(file: RemoteFile, localPath: string, options: DownloadOptions): Promise<void> {
   const { signal } = options;
-  const { mode, body } = await open(file, options, async () => (await localFiles()).requireLocalFiles());
+  if (file.path?.endsWith?.("/")) return saveFolder(file, localPath, options);
+  const check = async () => (await localFiles()).requireLocalFiles();
+  const opened = await open(file, options, check).catch(async (error) => {
+    if (await isFolder(file, error, signal)) return undefined;
+    throw error;
+  });
+  if (!opened) return saveFolder(file, localPath, options);
+  const { mode, body } = opened;
   const newMode = async () => mode ?? (await modeOf(file, signal));
   return (await localFiles()).saveLocalFile(localPath, body, { newMode, ...(signal && { signal }) });
+}
+
+/** Implements `BoxHandle.download` of a directory. */
+async function saveFolder(file: RemoteFile, localPath: string, options: DownloadOptions): Promise<void> {
+  requireOptions(options, { signal: true, onProgress: true });
+  const { signal, onProgress } = options;
+  const local = await localFiles();
+  local.requireLocalFiles();
+  const archive = await file.files.pack(file.path, signal ? { signal } : {});
+  const body = onProgress ? archive.pipeThrough(reporting(null, onProgress)) : archive;
+  return local.unpackLocalFolder(localPath, body, signal);
+}
+
+/** Returns true if a file could not be downloaded because it is a directory. */
+async function isFolder(
+  { files, path }: RemoteFile,
+  error: unknown,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  if (!isBoxRunError(error) || error.code !== "RUNTIME_ERROR") return false;
+  const stat = await files.stat(path, signal ? { signal } : {}).catch(() => undefined);
+  return stat?.type === "directory";
 }
 
 /** Begins a download, unless `check` throws. */

@@ -188,13 +188,15 @@ export class BoxHandle {
 
   /**
    * Writes one file of the box: completely, or not at all. Creates the directories of its path and follows links at its end. A string as `source` is a path on
-   * this machine.
+   * this machine. If that is a directory, what is in it joins what is in the directory `path`, which is created if it does not exist; links, permission bits and
+   * times are kept, everything belongs to root, and FIFOs, sockets and devices are left out. When that fails, a part of it stays.
    *
    * An existing file keeps its owner, and its mode unless `mode` is given; its other hard links keep the old contents. Devices, kernel files (as under /proc)
    * and files that are mounts are written in place; if that fails, a part may have been written, and the error says so. Rejects with the signal's reason when
    * `signal` aborts.
    *
-   * @throws {BoxRunError} VALIDATION_ERROR when `path` is not absolute or has half a surrogate pair in it, or a local path is not a regular file
+   * @throws {BoxRunError} VALIDATION_ERROR when `path` is not absolute or has half a surrogate pair in it, or a local path is neither a regular file nor a
+   * directory, or has a `mode` and is a directory
    * @throws {BoxRunError} UNSUPPORTED when `source` is a local path and this is a page
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
    * @throws {BoxRunError} BOX_LOCKED when another page or process runs the box
@@ -204,13 +206,20 @@ export class BoxHandle {
    * @example
    * await box.upload(new TextEncoder().encode("print(42)"), "/root/main.py");
    * await box.upload("./data.csv", "/root/data.csv");
+   * await box.upload("./project", "/srv/project");
    */
   async upload(source: Source, path: string, options: UploadOptions = {}): Promise<void> {
-    return (await transfers()).uploadFile(this.backend, this.id, source, path, options);
+    const to = { backend: this.backend, id: this.id, files: this.files, path };
+    return (await transfers()).upload(to, source, options);
   }
 
   /**
-   * Reads one regular file of the box, or with `localPath` writes it to this machine. If the file grows meanwhile, only as much is read as it had at first; if
+   * Reads one regular file of the box, or with `localPath` writes it to this machine. With `localPath`, `path` may also be a directory: what is in it joins what
+   * is in the local one, which is created if it does not exist. Links, permission bits (without set-user-ID) and times are kept, files belong to the caller, and
+   * FIFOs, sockets and devices are left out. Nothing is written outside of the local directory, and no link in it is followed; links of the box are created as
+   * they are, wherever they lead. When that fails, the files that are complete stay.
+   *
+   * If the file grows meanwhile, only as much is read as it had at first; if
    * it is truncated, the download fails.
    *
    * A new local file gets the mode of the one in the box, subject to the umask. An existing one is replaced, completely or not at all, and keeps its mode, and
@@ -221,11 +230,13 @@ export class BoxHandle {
    * @throws {BoxRunError} UNSUPPORTED when there is a local path and this is a page
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
    * @throws {BoxRunError} BOX_LOCKED when another page or process runs the box
-   * @throws {BoxRunError} RUNTIME_ERROR when there is no such file, or it is not a regular one
+   * @throws {BoxRunError} RUNTIME_ERROR when there is no such file, or it is neither a regular one nor, with a local path, a directory
+   * @throws {BoxRunError} PROTOCOL_ERROR when what a box sends for a directory would lead out of the local one
    * @throws {BoxRunError} STORAGE_FULL when this machine has no room for the local file
    *
    * @example
    * const text = await (await box.download("/etc/os-release")).text();
+   * await box.download("/var/log", "./log");   // a directory
    */
   download(path: string, options?: DownloadOptions): Promise<Download>;
   download(path: string, localPath: string, options?: DownloadOptions): Promise<void>;

@@ -1,47 +1,18 @@
-import { BoxRunError, invalid, isBoxRunError, unsupported } from "../backend/errors.js";
+import { invalid, isBoxRunError } from "../backend/errors.js";
 import { untilAborted } from "../util/abort.js";
 import { makeFolders } from "../util/make-folders.js";
 import { pause } from "../util/timer.js";
-import { isWellFormed } from "../util/well-formed.js";
-
-/** The few calls of `node:fs/promises` that are used here. */
-interface NodeFiles {
-  constants: { O_RDONLY: number; O_WRONLY: number; O_NONBLOCK?: number; O_NOCTTY?: number };
-  open(path: string, flags: string | number, mode?: number): Promise<FileHandle>;
-  stat(path: string): Promise<Stat>;
-  lstat(path: string): Promise<Stat>;
-  readlink(path: string): Promise<string>;
-  realpath(path: string): Promise<string>;
-  mkdir(path: string, options: { mode?: number }): Promise<unknown>;
-  rename(from: string, to: string): Promise<void>;
-  rm(path: string, options: { force: boolean }): Promise<void>;
-}
-interface Stat {
-  size: number;
-  mode: number;
-  uid: number;
-  gid: number;
-  isFile(): boolean;
-  isDirectory(): boolean;
-  isSymbolicLink(): boolean;
-  isFIFO(): boolean;
-  isSocket(): boolean;
-}
-interface FileHandle {
-  stat(): Promise<Stat>;
-  chmod(mode: number): Promise<void>;
-  chown(uid: number, gid: number): Promise<void>;
-  truncate(length: number): Promise<void>;
-  read(buffer: Uint8Array, offset: number, length: number): Promise<{ bytesRead: number }>;
-  write(data: Uint8Array, offset: number, length: number): Promise<{ bytesWritten: number }>;
-  close(): Promise<void>;
-}
-/** The few functions of `node:path` that are used here. None of them normalizes: the kernel must resolve ".." after a linked directory. */
-interface NodePath {
-  dirname(path: string): string;
-  isAbsolute(path: string): boolean;
-  resolve(...paths: string[]): string;
-}
+import {
+  type FileHandle,
+  host,
+  isOneOf,
+  localError,
+  type NodeFiles,
+  type NodePath,
+  requireName,
+  type Stat,
+  unlessAbsent,
+} from "./host.js";
 
 const READ_BYTES = 256 * 1024;
 /** Limit of the links in a path, as kernels count them. */
@@ -52,10 +23,31 @@ const IDLE_MS = 60_000;
 const RETRY_MS = 5;
 /** Errors of a file that exists and cannot be replaced, but perhaps written in place. */
 const NOT_REPLACED = ["EACCES", "EPERM", "EROFS", "EBUSY", "EXDEV", "ENOENT", "ENOTSUP", "EOPNOTSUPP"];
-/** Errors of a disk, or a user's quota, that is full. */
-const NO_ROOM = ["ENOSPC", "EDQUOT"];
 /** Names that lead to open files, or files of the kernel, which cannot be replaced. */
 const OF_SYSTEM = /^\/(?:proc\/|sys\/|dev\/fd\/|dev\/std(?:in|out|err)$)/;
+
+/** Returns true for a directory of this machine, or a link to one. @throws {BoxRunError} UNSUPPORTED where there is no file system */
+export async function isLocalFolder(path: string): Promise<boolean> {
+  const { files } = host("upload by path needs a file system", "in a page, pass a Blob or bytes");
+  requireName(path);
+  // Whatever is wrong with it is told when it is opened.
+  const stat = await files.stat(path).catch(() => undefined);
+  return stat?.isDirectory() === true;
+}
+
+/** Streams a directory of this machine as a tar archive. */
+export async function packLocalFolder(path: string): Promise<ReadableStream<Uint8Array>> {
+  return (await import("./pack-folder.js")).packFolder(path);
+}
+
+/** Writes what is in a tar archive of a box to a directory of this machine. */
+export async function unpackLocalFolder(
+  path: string,
+  archive: ReadableStream<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  return (await import("./unpack-folder.js")).unpackFolder(path, archive, signal);
+}
 
 /** Opens a file of this machine as a stream. @throws {BoxRunError} UNSUPPORTED where there is no file system */
 export async function openLocalFile(
@@ -69,7 +61,11 @@ export async function openLocalFile(
   return { stream, size: stat.size > 0 ? stat.size : null, mode: stat.mode & 0o777 };
 }
 
-async function openSource(files: NodeFiles, path: string): Promise<{ handle: FileHandle; stat: Stat }> {
+/** Opens a regular file of this machine. @throws {BoxRunError} VALIDATION_ERROR for any other */
+export async function openSource(
+  files: NodeFiles,
+  path: string,
+): Promise<{ handle: FileHandle; stat: Stat }> {
   const { O_RDONLY, O_NONBLOCK = 0 } = files.constants;
   try {
     // Checked before it is opened: opening a device may have an effect, and a FIFO without a writer would block.
@@ -174,7 +170,10 @@ async function save(path: string, source: Source, { newMode, signal }: SaveOptio
  * Gives a file the mode of another one, and its owner: user and group if this process may, else the group alone, else neither. If the group is not the old one,
  * its members get no more rights than everybody has.
  */
-async function resemble(handle: FileHandle, { mode, uid, gid }: Stat): Promise<void> {
+export async function resemble(
+  handle: FileHandle,
+  { mode, uid, gid }: Pick<Stat, "mode" | "uid" | "gid">,
+): Promise<void> {
   const now = await handle.stat();
   const may = (work: Promise<void>) =>
     work.then(
@@ -239,7 +238,8 @@ async function writeAll(handle: FileHandle, source: Source, signal: AbortSignal 
     await writeChunk(handle, chunk, signal);
 }
 
-async function writeChunk(
+/** Writes all of a chunk, however often the target takes nothing for a while. */
+export async function writeChunk(
   handle: FileHandle,
   chunk: Uint8Array,
   signal: AbortSignal | undefined,
@@ -259,7 +259,7 @@ async function writeChunk(
 }
 
 /** A stream that is being read, and the error that it failed with, which the caller gets whatever became of the file. */
-class Source {
+export class Source {
   failure: unknown;
   private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
   private isCanceled = false;
@@ -286,7 +286,7 @@ class Source {
 }
 
 /** Streams the contents of a file, and closes it. */
-function streamOf(handle: FileHandle, path: string): ReadableStream<Uint8Array> {
+export function streamOf(handle: FileHandle, path: string): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(
     {
       pull: async (controller) => {
@@ -316,40 +316,4 @@ async function leadsTo(files: NodeFiles, paths: NodePath, path: string): Promise
     target = paths.isAbsolute(to) ? to : `${paths.dirname(target)}/${to}`;
   }
   throw new Error("too many levels of symbolic links");
-}
-
-function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> {
-  return work.catch((error) => {
-    if (isOneOf(error, ["ENOENT"])) return undefined;
-    throw error;
-  });
-}
-
-function isOneOf(error: unknown, codes: readonly string[]): boolean {
-  return codes.includes((error as { code?: string }).code ?? "");
-}
-
-function requireName(path: string): void {
-  if (isWellFormed(path)) return;
-  throw invalid(
-    `the local path ${JSON.stringify(path)} contains half a surrogate pair, which no file name can`,
-  );
-}
-
-/** Looks modules up at run time instead of importing them: bundles for browsers and edge runtimes have no `node:`. */
-function host(what: string, hint: string): { files: NodeFiles; paths: NodePath } {
-  const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
-  const files = process?.getBuiltinModule?.("node:fs/promises");
-  const paths = process?.getBuiltinModule?.("node:path");
-  if (!files || !paths) throw unsupported(what, `${hint}; in Node, use 20.16 or later`);
-  return { files: files as NodeFiles, paths: paths as NodePath };
-}
-
-function localError(action: string, path: string, cause: unknown, hint = ""): BoxRunError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const code = isOneOf(cause, NO_ROOM) ? "STORAGE_FULL" : "VALIDATION_ERROR";
-  return new BoxRunError(code, `cannot ${action} ${path} on this machine: ${why}`, {
-    cause,
-    hint,
-  });
 }
