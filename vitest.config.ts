@@ -76,6 +76,7 @@ export default defineConfig({
         test: {
           name: "bundlers",
           include: ["test/bundlers/*.test.ts"],
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
           // A production build, and a box.
           testTimeout: 180_000,
