@@ -42,6 +42,7 @@ export default defineConfig([
       index: "src/index.ts",
       remote: "src/remote.ts",
       local: "src/local-node.ts",
+      backend: "src/backend.ts",
       server: "src/server.ts",
       testing: "src/testing.ts",
       "machine-worker": "src/local/machine/worker-node.ts",
@@ -80,6 +81,7 @@ export default defineConfig([
     entry: {
       index: "src/index.ts",
       local: "src/local-browser.ts",
+      backend: "src/backend.ts",
       server: "src/server.ts",
       testing: "src/testing.ts",
       contract: "src/contract.ts",

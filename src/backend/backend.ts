@@ -9,6 +9,7 @@ import type {
   BackendEvent,
   BoxInfo,
   BoxSpec,
+  BoxStatus,
   BoxUsage,
   CreateProgress,
   ExecInfo,
@@ -40,7 +41,7 @@ export interface BackendInfo {
 }
 
 /**
- * Features that not every backend has: true, or the reason why not.
+ * Name of a feature that not every backend has:
  *
  * - `bytes`: output arrives as exact bytes, not as text
  * - `cursor`: a reader of output can start after a given event
@@ -53,27 +54,27 @@ export interface BackendInfo {
  * - `usage`: the backend reports how much storage a box uses
  * - `pull`: whole images can be fetched ahead of time
  * - `files`: small file operations need no command in the box
- * - `stderr`: a command's stderr can go where its stdout goes
+ * - `stderr`: a command's stderr can go where its stdout goes ({@link ExecSpec.stderr})
  */
-export type Capabilities = Readonly<
-  Record<
-    | "bytes"
-    | "cursor"
-    | "stdin"
-    | "signal"
-    | "network"
-    | "volumes"
-    | "attach"
-    | "persistence"
-    | "usage"
-    | "pull"
-    | "files",
-    true | string
-  >
-> & {
-  /** Support for {@link ExecSpec.stderr}. Absent when the backend does not know the option. */
-  readonly stderr?: true | string;
-};
+export type Capability =
+  | "bytes"
+  | "cursor"
+  | "stdin"
+  | "signal"
+  | "network"
+  | "volumes"
+  | "attach"
+  | "persistence"
+  | "usage"
+  | "pull"
+  | "files"
+  | "stderr";
+
+/**
+ * Features that a backend has: true, or the reason why not. An absent one is missing, without a reason: a backend need not know the features that later versions
+ * add.
+ */
+export type Capabilities = { readonly [name in Capability]?: true | string | undefined };
 
 /** A file that is being read out of a box. Canceling the stream ends the transfer. */
 export interface DownloadResult {
@@ -131,6 +132,9 @@ export interface Terminal {
  * Every method rejects with a {@link BoxRunError} and nothing else, except for the reason of a `signal` that aborts. Boxes and executions are named by the `id`
  * of {@link BoxInfo} and {@link ExecInfo}; a call that names one that does not exist rejects with BOX_NOT_FOUND or EXEC_NOT_FOUND.
  *
+ * Required members are those of the published API and of this first version of the interface. What later versions add is an optional member, so that an implementation
+ * goes on working: without it, handles do without, or reject with UNSUPPORTED.
+ *
  * Handles leave a call when its caller's signal aborts. A method that only asks for something gets the signal as well, and may end its work; it need not.
  */
 export interface Backend {
@@ -181,7 +185,7 @@ export interface Backend {
    *
    * @throws {BoxRunError} VALIDATION_ERROR for a status that no box can have
    */
-  listBoxes(filter: { status?: string }, options?: CallOptions): Promise<BoxInfo[]>;
+  listBoxes(filter: { status?: BoxStatus | "all" }, options?: CallOptions): Promise<BoxInfo[]>;
   /**
    * Calls `onChange` whenever a box may have changed, whoever changed it, until the function that it resolves to is called. Ask `listBoxes` what changed.
    * Absent when the backend cannot watch: then the client polls the list.

@@ -1,4 +1,4 @@
-import type { Backend, BoxStatus, CreateProgress, VolumeSpec } from "../backend/backend.js";
+import type { Backend, BoxStatus, CreateProgress, NetworkOptions, VolumeSpec } from "../backend/backend.js";
 import type { CallOptions } from "../backend/call.js";
 import type { ExecOptions } from "../exec/exec.js";
 import type { FilesToWrite } from "../files/file-types.js";
@@ -14,11 +14,11 @@ export interface CreateOptions {
   /** Size of the box's own disk, in GiB. A local box takes 1 to 64, and uses storage only for data that is written. @default 8 */
   diskSizeGb?: number;
   /**
-   * Whether the box can reach the network. Local boxes cannot, and `create` rejects with UNSUPPORTED: only the box's own loopback works, and names fail to
-   * resolve at once. `capabilities.network` says whether the backend has a network.
+   * Whether the box can reach the network, or the rules by which it does. Local boxes cannot, and `create` rejects with UNSUPPORTED: only the box's own
+   * loopback works, and names fail to resolve at once. `capabilities.network` says whether the backend has a network.
    * @default false
    */
-  network?: boolean;
+  network?: boolean | NetworkOptions;
   /** Absolute path of the directory in which commands start that do not name one. Created if it does not exist. @default "/root" */
   workdir?: string;
   /** Environment variables of every command, on top of PATH, HOME, USER and LANG. @default none */

@@ -92,7 +92,7 @@ async function requireSame(
   if (!(await isSameImage(backend, info.image, image)))
     faults.push(`image ${JSON.stringify(info.image)}, asked for ${JSON.stringify(image)}`);
   for (const key of ["cpu", "memoryMb", "diskSizeGb", "network", "workdir"] as const) {
-    const [is, wanted] = [JSON.stringify(info[key]), JSON.stringify(spec[key])];
+    const [is, wanted] = [optionText(info[key]), optionText(spec[key])];
     if (asked[key] !== undefined && is !== wanted) faults.push(`${key} ${is}, asked for ${wanted}`);
   }
   if (asked.env !== undefined) {
@@ -123,6 +123,13 @@ async function isSameImage(backend: Backend, one: string, other: string): Promis
 function differing(one: Record<string, string>, other: Record<string, string>): string[] {
   const names = new Set([...Object.keys(one), ...Object.keys(other)]);
   return [...names].filter((name) => one[name] !== other[name]).sort();
+}
+
+/** Writes an option such that texts are equal if the options are. A network with no rules is one without restrictions. */
+function optionText(option: string | number | BoxInfo["network"]): string {
+  if (typeof option !== "object") return JSON.stringify(option);
+  const { allow, deny, lan } = option;
+  return JSON.stringify(allow || deny || lan ? { allow, deny, lan } : true);
 }
 
 function volumes(list: readonly VolumeSpec[] | null): string {

@@ -20,6 +20,12 @@ export function describeIssue(
     const names = Object.keys(schema ? shapeAt(schema, issue.path) : {});
     return issue.keys.map((key) => describeUnknown(key, names, where)).join(", ");
   }
+  if (issue.code === "invalid_union") {
+    // Of a value that may be an object or something else, the faults of the object's fields are of use.
+    const inner = issue.errors.flat().find(({ path }) => path.length > 0);
+    if (inner)
+      return describeIssue({ issues: [{ ...inner, path: [...issue.path, ...inner.path] }] }, schema, root);
+  }
   return where ? `${where} ${describe(issue)}` : describe(issue);
 }
 
@@ -33,13 +39,15 @@ interface Definition {
   in?: z.ZodMiniType;
   innerType?: z.ZodMiniType;
   element?: z.ZodMiniType;
+  options?: readonly z.ZodMiniType[];
   shape?: Readonly<Record<string, z.ZodMiniType>>;
 }
 
 /** Returns the fields of the object at a path of a schema, whatever wraps it. */
 function shapeAt(schema: z.ZodMiniType, path: readonly PropertyKey[]): NonNullable<Definition["shape"]> {
-  const { in: input, innerType, element, shape = {} } = schema._zod.def as unknown as Definition;
-  const wrapped = input ?? innerType;
+  const { in: input, innerType, options, element, shape = {} } = schema._zod.def as unknown as Definition;
+  // Of the schemas of a union, the last is that of the object.
+  const wrapped = input ?? innerType ?? options?.at(-1);
   if (wrapped) return shapeAt(wrapped, path);
   const [key, ...rest] = path;
   if (key === undefined) return shape;
@@ -50,6 +58,12 @@ function shapeAt(schema: z.ZodMiniType, path: readonly PropertyKey[]): NonNullab
 function describe(issue: z.core.$ZodIssue): string {
   // The message for a key is one level down.
   if (issue.code === "invalid_key") return `${issue.issues[0]?.message}`;
+  if (issue.code === "invalid_union" && "input" in issue) {
+    const kinds = issue.errors.flatMap(([first]) =>
+      first?.code === "invalid_type" ? withArticle(first.expected) : [],
+    );
+    return `must be ${kinds.join(" or ")}, got ${kindOf(issue.input)}`;
+  }
   if (issue.code !== "invalid_type") {
     // Only numbers: text may be a secret.
     return typeof issue.input === "number" ? `${issue.message}, got ${issue.input}` : issue.message;

@@ -48,6 +48,12 @@ export const permissions = wholeNumber.check(atLeast(0), atMost(0o7777));
 export const positive = wholeNumber.check(z.refine((value) => value > 0, "must be greater than 0"));
 // As pathFault in paths.ts, which would make the root entry larger.
 const absolutePath = text.check(matching(/^\//, "must be an absolute path"));
+const rules = z.exactOptional(z.array(nonEmpty));
+/** Schema of a box's network: whether it has one, or its rules. */
+const network = z.union([
+  z.boolean(),
+  z.strictObject({ allow: rules, deny: rules, lan: z.exactOptional(nonEmpty) }),
+]);
 const environment = z.record(text.check(matching(/^[^=]+$/, "must be a non-empty name without '='")), text);
 
 /** Schemas of the fields of a box, without defaults. */
@@ -60,7 +66,7 @@ export const boxFields = {
   cpu: positive,
   memoryMb: positive,
   diskSizeGb: positive,
-  network: z.boolean(),
+  network,
   workdir: absolutePath,
   env: environment,
   hostPath: text,

@@ -46,6 +46,16 @@ export interface VolumeSpec {
   readonly?: boolean;
 }
 
+/** Rules for what a box with a network may connect to. `{}` is the same as `true`: every public address. */
+export interface NetworkOptions {
+  /** Names and addresses that the box may connect to, all others denied: "pypi.org", "*.example.com:443", "203.0.113.0/24". @default every public address */
+  allow?: string[];
+  /** Names and addresses that the box may not connect to, whatever `allow` says. @default none */
+  deny?: string[];
+  /** Name of a network of its own, on which boxes of one client reach each other by their names. @default none */
+  lan?: string;
+}
+
 /** Facts about a box of the local backend, beside the ones that were asked for. */
 export interface LocalBoxInfo {
   /** Description of the image that runs: "BusyBox 1.35 (musl), i386". */
@@ -77,8 +87,8 @@ export interface BoxSpec {
   memoryMb: number;
   /** Size of the box's own disk, in GiB. */
   diskSizeGb: number;
-  /** Whether the box can reach the network. */
-  network: boolean;
+  /** Whether the box can reach the network, or the rules by which it does. */
+  network: boolean | NetworkOptions;
   /** Absolute path of the directory in which commands start that do not name a `workdir`. */
   workdir: string;
   /** Environment variables of every command. Null is the same as none. */

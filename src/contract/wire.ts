@@ -12,6 +12,7 @@ import type {
   ExecStatus,
   ImageInfo,
   LocalBoxInfo,
+  NetworkOptions,
   VolumeSpec,
 } from "./types.js";
 
@@ -38,6 +39,20 @@ export const exitCode = z
   );
 const environment = z.record(z.string(), z.string());
 
+const wireRules = optional(z.array(z.string()));
+const wireNetwork = z.union([
+  z.boolean(),
+  z.pipe(
+    z.object({ allow: wireRules, deny: wireRules, lan: optional(z.string()) }),
+    z.transform(
+      ({ allow, deny, lan }): NetworkOptions => ({
+        ...(allow && { allow }),
+        ...(deny && { deny }),
+        ...(lan !== null && { lan }),
+      }),
+    ),
+  ),
+]);
 const wireVolume = z.pipe(
   z.object({ host_path: z.string(), guest_path: z.string(), readonly: z.optional(z.boolean()) }),
   z.transform(
@@ -79,7 +94,7 @@ export const wireBox = z.pipe(
     cpu: z.number(),
     memory_mb: z.number(),
     disk_size_gb: z.number(),
-    network: z.boolean(),
+    network: wireNetwork,
     workdir: z.string(),
     env: optional(environment),
     volumes: optional(z.array(wireVolume)),
@@ -115,7 +130,10 @@ export const wireBox = z.pipe(
 /** Schema of a list of boxes. */
 export const wireBoxes = z.array(wireBox);
 
-/** Writes a box: all 17 keys, null where empty. `extended` adds `local`, for clients that send {@link CLIENT_HEADER}. */
+/**
+ * Writes a box: all 17 keys, null where empty. `extended` adds `local` and the rules of the network, for clients that send {@link CLIENT_HEADER}; in the published
+ * API a box has a network or not.
+ */
 export function toWireBox(box: BoxInfo, { extended }: { extended: boolean }): object {
   const { memoryMb, ...local } = (extended && box.local) || {};
   return {
@@ -126,7 +144,7 @@ export function toWireBox(box: BoxInfo, { extended }: { extended: boolean }): ob
     cpu: box.cpu,
     memory_mb: box.memoryMb,
     disk_size_gb: box.diskSizeGb,
-    network: box.network,
+    network: extended ? box.network : box.network !== false,
     workdir: box.workdir,
     env: box.env,
     volumes:
@@ -211,7 +229,7 @@ export const wireInfo = z.pipe(
   z.transform(({ max_cpu, max_memory_mb, server, capabilities }) => ({
     maxCpu: max_cpu,
     maxMemoryMb: max_memory_mb,
-    /** "boxrun-ts/<version>" for servers of this project; null for others. */
+    /** Name and version of the server's program: "boxrun-ts/<version>"; null where it tells none. */
     server: server ?? null,
     capabilities: capabilities ?? [],
   })),

@@ -4,9 +4,11 @@ import type {
   BackendInfo,
   BoxInfo,
   BoxSpec,
+  BoxStatus,
   BoxUsage,
   CallOptions,
   Capabilities,
+  Capability,
   DownloadResult,
   ExecInfo,
   ExecSpec,
@@ -17,6 +19,7 @@ import type {
   TerminalSpec,
   UploadSpec,
 } from "../backend/backend.js";
+import { requireCapability } from "../backend/capabilities.js";
 import { BoxRunError, unsupported } from "../backend/errors.js";
 import { inStatus, newestFirst, requireStatus } from "../backend/lists.js";
 import { requireFilePath } from "../backend/transfers.js";
@@ -74,11 +77,13 @@ export class RemoteBackend implements Backend {
   }
 
   async pullImage(): Promise<void> {
-    throw unsupported(`pull: ${this.capabilities.pull}`, "create a box from the image");
+    this.require("pull", "create a box from the image");
   }
 
   async createBox(spec: BoxSpec, { signal }: { signal?: AbortSignal }): Promise<BoxInfo> {
     signal?.throwIfAborted();
+    if (typeof spec.network === "object" && !this.http.extended)
+      throw unsupported("network: this server has no rules for it", "use network: true");
     const withinMs = this.http.clocks.lifecycleMs;
     const call: Call = { json: toCreateRequest(spec), withinMs, outlives: true };
     // The request is never aborted: the server may have created the box, and nobody would know its id. The answer is awaited, and the box removed.
@@ -91,7 +96,7 @@ export class RemoteBackend implements Backend {
     return this.http.json("getBox", wireBox, { ...options, params: at(idOrName) });
   }
 
-  async listBoxes({ status }: { status?: string }, options: CallOptions = {}): Promise<BoxInfo[]> {
+  async listBoxes({ status }: { status?: BoxStatus | "all" }, options: CallOptions = {}): Promise<BoxInfo[]> {
     requireStatus(status);
     const query = status !== undefined && { query: { status } };
     const boxes = await this.http.json("listBoxes", wireBoxes, { ...options, ...query });
@@ -255,8 +260,7 @@ export class RemoteBackend implements Backend {
     return untilAborted(untilAborted(work, this.http.life), signal);
   }
 
-  private require(capability: keyof Capabilities): void {
-    const reason = this.capabilities[capability];
-    if (reason !== true) throw unsupported(reason ?? capability);
+  private require(capability: Capability, hint?: string): void {
+    requireCapability(this.capabilities, capability, hint);
   }
 }

@@ -1,5 +1,7 @@
 import type { Backend, BoxSpec, ExecSpec, FileOperation } from "../backend/backend.js";
-import { BoxRunError, unsupported } from "../backend/errors.js";
+import { requireCapability } from "../backend/capabilities.js";
+import { BoxRunError } from "../backend/errors.js";
+import { requireStatus } from "../backend/lists.js";
 import {
   createRequest,
   downloadRequest,
@@ -42,8 +44,8 @@ export interface Call {
 
 /** Shortest interval of the keep-alives that a client can ask for. */
 const MIN_ALIVE_MS = 50;
-/** Capabilities that the server's info lists. A client finds out about the others when the server refuses something. */
-const ADVERTISED = ["bytes", "cursor", "stdin", "signal", "usage", "attach", "files", "stderr"] as const;
+/** Capability of a backend that no route has: a server fetches images by itself. */
+const NOT_SERVED = "pull";
 /** Largest JSON list of a directory, since clients take no larger one. */
 const MAX_LIST_BYTES = 64 * 2 ** 20;
 
@@ -51,8 +53,10 @@ const MAX_LIST_BYTES = 64 * 2 ** 20;
 export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   info: async ({ backend, settings }) => {
     const { maxCpu, maxMemoryMb } = await backend.info();
-    const supported = ADVERTISED.filter((name) => backend.capabilities[name] === true);
-    const capabilities = [...supported, "images", "extended"];
+    const supported = Object.entries(backend.capabilities).filter(
+      ([name, has]) => has === true && name !== NOT_SERVED,
+    );
+    const capabilities = [...supported.map(([name]) => name), "images", "extended"];
     const info = { maxCpu, maxMemoryMb, server: `boxrun-ts/${VERSION}`, capabilities };
     return json(
       200,
@@ -69,8 +73,9 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   },
 
   listBoxes: async ({ backend, request, url }) => {
-    const status = url.searchParams.get("status");
-    const boxes = await backend.listBoxes(status === null ? {} : { status });
+    const status = url.searchParams.get("status") ?? "all";
+    requireStatus(status);
+    const boxes = await backend.listBoxes({ status });
     return json(
       200,
       boxes.map((box) => toWireBox(box, extended(request))),
@@ -97,8 +102,7 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
 
   startExec: async (call) => {
     const spec = await readJson(call.request, execRequest, call.settings.maxBodyBytes);
-    const { stderr = "this backend cannot join the outputs" } = call.backend.capabilities;
-    if (spec.stderr && stderr !== true) throw unsupported(`stderr: ${stderr}`);
+    if (spec.stderr) requireCapability(call.backend.capabilities, "stderr");
     const exec = await call.backend.startExec(await boxId(call), execSpec(spec));
     return json(201, toWireExec(exec, extended(call.request)));
   },
@@ -220,8 +224,7 @@ async function operate(call: Call, op: FileOperation["op"]): Promise<Response> {
     fileRequests[op],
     settings.maxBodyBytes,
   );
-  const reason = backend.capabilities.files;
-  if (reason !== true) throw unsupported(`files: ${reason}`);
+  requireCapability(backend.capabilities, "files");
   const files = await backend.fileOperation(await boxId(call), operation, { signal: request.signal });
   switch (op) {
     case "stat":

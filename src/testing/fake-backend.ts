@@ -3,7 +3,9 @@ import type {
   BackendEvent,
   BoxInfo,
   BoxSpec,
+  BoxStatus,
   BoxUsage,
+  Capabilities,
   DownloadResult,
   ExecInfo,
   ExecSpec,
@@ -53,7 +55,7 @@ interface FakeBox {
  * const client = new BoxRunClient({ baseUrl: "http://boxrun.internal", fetch: createHandler(backend) });
  */
 export class FakeBackend implements Backend {
-  readonly capabilities = {
+  readonly capabilities: Capabilities = {
     bytes: true,
     cursor: true,
     stdin: true,
@@ -66,7 +68,7 @@ export class FakeBackend implements Backend {
     pull: true,
     files: true,
     stderr: true,
-  } as const;
+  };
   private readonly boxes = new Map<string, FakeBox>();
   private readonly programs: Readonly<Record<string, FakeProgram>>;
   private closed = false;
@@ -128,7 +130,7 @@ export class FakeBackend implements Backend {
     return { ...this.box(idOrName).info };
   }
 
-  async listBoxes({ status }: { status?: string }): Promise<BoxInfo[]> {
+  async listBoxes({ status }: { status?: BoxStatus | "all" }): Promise<BoxInfo[]> {
     this.requireOpen();
     const all = [...this.boxes.values()].map(({ info }) => ({ ...info }));
     return inStatus(newestFirst(all), status);

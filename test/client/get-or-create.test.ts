@@ -25,14 +25,24 @@ describe("getOrCreate", () => {
   it.each<[CreateOptions, RegExp]>([
     [{ memoryMb: 1024 }, /^box demo exists with memoryMb 256, asked for 1024 \(/],
     [{ workdir: "/srv", cpu: 4 }, /cpu 2, asked for 4; workdir "\/root", asked for "\/srv"/],
+    [{ network: { allow: ["pypi.org"] } }, /network true, asked for \{"allow":\["pypi.org"\]\}/],
     [{ env: { A: "1", B: "secret" } }, /other values of env than asked for: B/],
     [{ volumes: [{ hostPath: "/x", guestPath: "/y" }] }, /volumes \[\], asked for \[\{"hostPath":"\/x"/],
   ])("refuses %j for a box that has other options, and names the difference", async (options, message) => {
     const { client } = setUp();
-    await client.create("fake", { name: "demo", memoryMb: 256, env: { A: "1" } });
+    await client.create("fake", { name: "demo", memoryMb: 256, network: true, env: { A: "1" } });
     const error = await failure(client.getOrCreate("demo", "fake", options));
     expect(error).toMatchObject({ code: "VALIDATION_ERROR", message: expect.stringMatching(message) });
     expect(error.message).not.toContain("secret");
+  });
+
+  it("takes equal rules of the network as the same, however they are written", async () => {
+    const { client } = setUp();
+    const open = await client.create("fake", { name: "open", network: true });
+    expect((await client.getOrCreate("open", "fake", { network: {} })).id).toBe(open.id);
+    const ruled = await client.create("fake", { name: "ruled", network: { allow: ["a.test"], lan: "shop" } });
+    const again = await client.getOrCreate("ruled", "fake", { network: { lan: "shop", allow: ["a.test"] } });
+    expect(again.id).toBe(ruled.id);
   });
 
   it("takes names of one image as the same, and refuses another image", async () => {

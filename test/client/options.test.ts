@@ -126,6 +126,22 @@ describe("the message for wrong options", () => {
       create({ volumes: [{ hostPath: "/a", guestPath: "/b", readOnly: true }] }),
       "unknown option volumes[0].readOnly (did you mean readonly?)",
     ],
+    [
+      "a misspelt rule of the network",
+      create({ network: { alow: ["pypi.org"] } }),
+      "unknown option network.alow (did you mean allow?)",
+    ],
+    [
+      "a rule of the wrong kind",
+      create({ network: { allow: ["pypi.org", 443] } }),
+      "network.allow[1] must be a string, got number",
+    ],
+    ["an empty rule", create({ network: { deny: [""] } }), "network.deny[0] must not be empty"],
+    [
+      "a network that is none",
+      create({ network: "yes" }),
+      "network must be a boolean or an object, got string",
+    ],
     ["a secret of the wrong kind", create({ env: secret }), "env must be an object, got string"],
     [
       "a wrong text in a list",

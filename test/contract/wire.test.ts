@@ -63,6 +63,7 @@ describe("the client reads what the server wrote", () => {
       {
         ...BOX,
         name: "demo",
+        network: { allow: ["pypi.org"], deny: ["10.0.0.0/8"], lan: "shop" },
         env: { A: "1", B: "" },
         volumes: [{ hostPath: "/srv", guestPath: "/mnt", readonly: true }],
         errorCode: "RUNTIME_ERROR",
@@ -81,7 +82,9 @@ describe("the client reads what the server wrote", () => {
     ],
   ])("a box %s", (_, box) => {
     expect(wire.wireBox.parse(sent(wire.toWireBox(box, EXTENDED)))).toEqual(box);
-    const { local: _local, ...published } = box;
+    const { local: _local, ...rest } = box;
+    // In the published API, a box has a network or not.
+    const published = { ...rest, network: box.network !== false };
     expect(wire.wireBox.parse(sent(wire.toWireBox(box, { extended: false })))).toEqual(published);
   });
 
@@ -145,6 +148,7 @@ describe("the server reads what the client wrote", () => {
         volumes: [{ hostPath: "/srv", guestPath: "/mnt", readonly: true }],
       },
     ],
+    ["with rules of its network", { image: "tiny", network: { allow: ["pypi.org"], lan: "shop" } }],
   ])("a box %s", (_, options) => {
     const spec = boxSpecSchema.parse(options);
     expect(boxSpecSchema.parse(createRequest.parse(sent(wire.toCreateRequest(spec))))).toEqual(spec);

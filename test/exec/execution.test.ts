@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { ExecSpec } from "../../src/backend/backend.js";
+import type { Capabilities, ExecSpec } from "../../src/backend/backend.js";
 import { BoxRunError } from "../../src/backend/errors.js";
 import { BoxRunClient } from "../../src/index.js";
 import { failure } from "../../src/testing/contract/tools.js";
@@ -71,7 +71,10 @@ describe("a command in a box of its own", () => {
   it("is run with exact output where that is asked for", async () => {
     const asked: string[][] = [];
     class AsText extends FakeBackend {
-      override readonly capabilities = { ...new FakeBackend().capabilities, bytes: "text alone" as never };
+      override readonly capabilities: Capabilities = {
+        ...new FakeBackend().capabilities,
+        bytes: "text alone",
+      };
       override startExec(boxId: string, spec: ExecSpec) {
         asked.push(spec.cmd);
         return super.startExec(boxId, { ...spec, cmd: ["x"] });
@@ -105,7 +108,7 @@ describe("a command with one output", () => {
     "has it by a shell of the box, where the capability is %j",
     async (why) => {
       class Apart extends FakeBackend {
-        override readonly capabilities = { ...new FakeBackend().capabilities, stderr: why as never };
+        override readonly capabilities: Capabilities = { ...new FakeBackend().capabilities, stderr: why };
       }
       const backend = new Apart({ programs: { sh: print } });
       const start = vi.spyOn(backend, "startExec");

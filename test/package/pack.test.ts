@@ -147,7 +147,7 @@ describe("the package", () => {
     [{ platform: "browser" }, "browser"],
     [{ platform: "node" }, "node"],
   ] as const)("gives a bundler for %o the build for %s", async (target, folder) => {
-    const entries = ["", "/remote", "/local", "/server", "/contract", "/testing"];
+    const entries = ["", "/remote", "/local", "/backend", "/server", "/contract", "/testing"];
     const { metafile } = await build({
       ...(target as object),
       stdin: {

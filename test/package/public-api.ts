@@ -3,7 +3,7 @@ import ts from "typescript";
 import { ROOT } from "../root.js";
 
 const SRC = join(ROOT, "src") + sep;
-const ENTRIES = ["index", "remote", "local", "server", "node", "contract", "testing"];
+const ENTRIES = ["index", "remote", "local", "backend", "server", "node", "contract", "testing"];
 
 const program = createProgram();
 export const checker = program.getTypeChecker();

@@ -30,7 +30,7 @@ export const PLAIN = { max_cpu: 8, max_memory_mb: 8192 };
 export const OURS = {
   ...PLAIN,
   server: "boxrun-ts/0.1.0",
-  capabilities: ["bytes", "cursor", "stdin", "signal", "usage", "images"],
+  capabilities: ["bytes", "cursor", "stdin", "signal", "usage", "images", "extended"],
 };
 
 export const BOX = {

@@ -1,5 +1,6 @@
 import type { BoxInfo, BoxSpec, Capabilities } from "../../backend/backend.js";
-import { BoxRunError, invalid, unsupported } from "../../backend/errors.js";
+import { requireCapability } from "../../backend/capabilities.js";
+import { BoxRunError, invalid } from "../../backend/errors.js";
 import { MAX_PATH } from "../protocol/frame-types.js";
 import type { LocalOptions } from "./options.js";
 
@@ -86,6 +87,6 @@ export function requireBuildable(spec: BoxSpec): void {
   const workdirBytes = new TextEncoder().encode(spec.workdir).byteLength;
   if (workdirBytes > MAX_PATH)
     throw invalid(`workdir must be at most ${MAX_PATH} bytes, got ${workdirBytes}`);
-  if (spec.network) throw unsupported(`network: ${CAPABILITIES.network}`);
-  if (spec.volumes?.length) throw unsupported(`volumes: ${CAPABILITIES.volumes}`);
+  if (spec.network !== false) requireCapability(CAPABILITIES, "network");
+  if (spec.volumes?.length) requireCapability(CAPABILITIES, "volumes");
 }

@@ -4,6 +4,7 @@ import type {
   BackendInfo,
   BoxInfo,
   BoxSpec,
+  BoxStatus,
   BoxUsage,
   DownloadResult,
   ExecInfo,
@@ -107,7 +108,7 @@ export class LocalBackend implements Backend {
     return (await this.openRegistry()).info(idOrName);
   }
 
-  async listBoxes({ status }: { status?: string }): Promise<BoxInfo[]> {
+  async listBoxes({ status }: { status?: BoxStatus | "all" }): Promise<BoxInfo[]> {
     this.requireOpen();
     return inStatus(await (await this.openRegistry()).list(), status);
   }

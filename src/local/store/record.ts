@@ -12,7 +12,14 @@ const specSchema = z.object({
   cpu: z.number(),
   memoryMb: z.int().check(z.positive()),
   diskSizeGb: z.int().check(z.positive()),
-  network: z.boolean(),
+  network: z.union([
+    z.boolean(),
+    z.object({
+      allow: z.exactOptional(z.array(z.string())),
+      deny: z.exactOptional(z.array(z.string())),
+      lan: z.exactOptional(z.string()),
+    }),
+  ]),
   workdir: z.string(),
   env: z.nullable(z.record(z.string(), z.string())),
   volumes: z.nullable(

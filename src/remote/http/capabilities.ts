@@ -4,9 +4,10 @@ import type { Capabilities } from "../../backend/backend.js";
 export interface ServerInfo {
   maxCpu: number;
   maxMemoryMb: number;
-  /** "boxrun-ts/<version>"; null for servers of the published API alone. */
+  /** Name and version of the server's program, for people: "boxrun-ts/<version>"; null where it has none. */
   server: string | null;
-  capabilities: string[];
+  /** Names of its extensions. Empty for a server of the published API alone. */
+  capabilities: readonly string[];
 }
 
 /** Names of extensions, with the reasons that are given on a server without them. */
@@ -21,18 +22,21 @@ const EXTENSIONS = {
   stderr: "a shell in the box joins the outputs",
 } as const;
 
-/** Returns true for servers of this project, which have extensions to the published API. */
-export function isExtended({ server }: ServerInfo): boolean {
-  return server?.startsWith("boxrun-ts/") ?? false;
+/**
+ * Returns true for a server that has the extensions which have no name of their own: it takes uploads in pieces, keep-alives and the header `boxrun-client`, and lists
+ * every other one that it has.
+ */
+export function isExtended({ capabilities }: ServerInfo): boolean {
+  return capabilities.includes("extended");
 }
 
-/** Returns the capabilities of a server. */
+/** Returns the capabilities of a server: what it lists is believed, whoever made it. */
 export function capabilitiesOf(info: ServerInfo): Capabilities {
-  const has = (name: string) => isExtended(info) && info.capabilities.includes(name);
+  const has = (name: string) => info.capabilities.includes(name);
   const extensions = Object.fromEntries(
     Object.entries(EXTENSIONS).map(([name, why]) => [name, has(name) || why]),
   ) as Record<keyof typeof EXTENSIONS, true | string>;
-  // The published API has these, but a server of this project may serve a backend without them.
+  // The published API has these, but an extended server may serve a backend without them.
   const published = (name: string, why: string) => !isExtended(info) || has(name) || why;
   return {
     ...extensions,

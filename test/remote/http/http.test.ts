@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { parseBoxSpec } from "../../../src/backend/validate.js";
 import { BoxRunClient } from "../../../src/index.js";
 import { connectRemote } from "../../../src/remote/index.js";
 import { failure, pattern, streamOf } from "../../../src/testing/contract/tools.js";
@@ -204,7 +205,7 @@ describe("operations on files", () => {
   const list = { op: "list", path } as const;
 
   it("are UNSUPPORTED over a server that does not name them, and nothing is sent", async () => {
-    for (const info of [PLAIN, OURS, { ...PLAIN, capabilities: ["files"] }]) {
+    for (const info of [PLAIN, OURS]) {
       const { backend, server } = await serve(info, (_request, response) => json(response, []));
       expect(backend.capabilities.files).toMatch(/runs commands/);
       expect(await failure(backend.fileOperation(BOX.id, list, {}))).toMatchObject({ code: "UNSUPPORTED" });
@@ -259,8 +260,27 @@ describe("what a plain server cannot do", () => {
     expect((await backend.info()).description).toContain(server.baseUrl);
   });
 
-  it("is not believed of a server that only claims to have it", async () => {
-    const { backend } = await serve({ ...PLAIN, capabilities: ["stdin"], server: "other/1" }, () => {});
-    expect(backend.capabilities.stdin).not.toBe(true);
+  it("is believed of a server that lists it, whoever made the server, and of no other", async () => {
+    const other = await serve({ ...PLAIN, capabilities: ["stdin"], server: "other/1" }, () => {});
+    expect(other.backend.capabilities).toMatchObject({
+      stdin: true,
+      signal: expect.any(String),
+      network: true,
+    });
+    const silent = await serve({ ...PLAIN, server: "boxrun-ts/9" }, () => {});
+    expect(silent.backend.capabilities.stdin).toMatch(/this server/);
+    const extended = await serve({ ...PLAIN, capabilities: ["extended", "volumes"] }, () => {});
+    expect(extended.backend.capabilities).toMatchObject({ network: expect.any(String), volumes: true });
+  });
+
+  it("is no set of rules for the network of a box", async () => {
+    const { backend, server } = await serve(PLAIN, (_request, response) => json(response, {}));
+    const spec = parseBoxSpec({ image: "alpine", network: { allow: ["pypi.org"] } });
+    expect(await failure(backend.createBox(spec, {}))).toMatchObject({
+      code: "UNSUPPORTED",
+      message: expect.stringMatching(/^network: this server has no rules for it/),
+      hint: "use network: true",
+    });
+    expect(server.seen).toHaveLength(1);
   });
 });
