@@ -1,9 +1,9 @@
-/** Returns the name that was probably meant: the same but for case and signs, or one to two letters away. Undefined when none is close. */
+/** Returns the name that was probably meant: the same but for case and signs, or one letter away, two in a long word. Undefined when none is close. */
 export function closest(given: string, names: Iterable<string>): string | undefined {
   const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
   const meant = plain(given);
   let best: string | undefined;
-  let least = meant.length > 4 ? 2 : 1;
+  let least = meant.length > 6 ? 2 : 1;
   for (const name of names) {
     const steps = distance(meant, plain(name));
     if (steps > least || (steps === least && best !== undefined)) continue;
