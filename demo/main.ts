@@ -93,7 +93,7 @@ async function show(): Promise<void> {
   showTerminal(running);
   byId("start").hidden = running;
   byId("stop").hidden = !running;
-  const isBusy = transcript.current !== undefined || busy;
+  const isBusy = transcript.isRunning || busy;
   // What is typed while a command runs waits for its end.
   for (const id of ["command", "run", "path", "upload"]) {
     byId<HTMLInputElement>(id).disabled = !running || (isBusy && id === "run");
@@ -234,7 +234,7 @@ function on(id: string, event: string, work: (event: Event) => Promise<void>): v
 on("create", "submit", create);
 on("composer", "submit", run);
 on("files", "submit", download);
-on("cancel", "click", async () => void (await transcript.current?.cancel()));
+on("cancel", "click", () => transcript.cancel());
 on("terminal-toggle", "click", toggleTerminal);
 on("stop", "click", async () => void (await box?.stop()));
 on("start", "click", async () => {
@@ -279,7 +279,7 @@ command.addEventListener("keydown", (event) => {
   if (event.key === "Escape") command.value = "";
   // As in a terminal, unless it copies what is selected.
   if (event.key === "c" && event.ctrlKey && command.selectionStart === command.selectionEnd)
-    void attempt(async () => void (await transcript.current?.cancel()));
+    void attempt(() => transcript.cancel());
   if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
   event.preventDefault();
   command.value = event.key === "ArrowUp" ? history.back(command.value) : history.forward(command.value);

@@ -1,4 +1,4 @@
-import type { BoxHandle, Execution } from "boxrun";
+import type { BoxHandle, ExecutionPromise } from "boxrun";
 import { make, say, seconds } from "./dom.js";
 import { OutputView } from "./output-view.js";
 
@@ -9,8 +9,8 @@ const EARLIER = 30;
 
 /** The commands of one box and what they printed. */
 export class Transcript {
-  /** The command that runs now, if one does. */
-  current: Execution | undefined;
+  /** The command that runs now, or is being started. */
+  private current: ExecutionPromise | undefined;
   private generation = 0;
 
   constructor(private readonly list: HTMLElement) {}
@@ -36,6 +36,16 @@ export class Transcript {
     }
   }
 
+  /** True from the call that starts a command to its end. */
+  get isRunning(): boolean {
+    return this.current !== undefined;
+  }
+
+  /** Ends the command that runs now, if one does, and does so once it runs if it is still being started. */
+  async cancel(): Promise<void> {
+    await (await this.current)?.cancel();
+  }
+
   /** Runs one command and shows its output as it comes. Rejects when it could not be run or watched to its end. */
   async run(box: BoxHandle, command: string): Promise<void> {
     const generation = this.generation;
@@ -43,11 +53,12 @@ export class Transcript {
     const begun = performance.now();
     const took = () => performance.now() - begun;
     try {
-      this.current = await box.execStream(command);
+      this.current = box.execStream(command);
+      const execution = await this.current;
       let turn = performance.now();
-      for await (const event of this.current) {
+      for await (const event of execution) {
         if (event.type === "exit") {
-          const { status } = await this.current.info();
+          const { status } = await execution.info();
           entry.end(describe(status, event.exitCode), event.exitCode !== 0, took());
           break;
         }

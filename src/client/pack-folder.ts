@@ -1,7 +1,7 @@
 import { createTarPacker, type TarHeader } from "modern-tar";
 import { invalid, isBoxRunError } from "../backend/errors.js";
 import { host, localError, type NodeFiles, type Stat, unlessAbsent } from "./host.js";
-import { openSource, Source, streamOf } from "./host-files.js";
+import { openSource, Source, streamOf } from "./host-io.js";
 
 /** Longest name, in bytes, that every `tar` reads from the header itself. */
 const MAX_NAME_BYTES = 100;

@@ -3,7 +3,7 @@ import { BoxRunError, invalid, isBoxRunError } from "../backend/errors.js";
 import { untilAborted } from "../util/abort.js";
 import { makeFolders } from "../util/make-folders.js";
 import { host, localError, type NodeFiles, type NodePath, requireName, unlessAbsent } from "./host.js";
-import { resemble, Source, writeChunk } from "./host-files.js";
+import { resemble, Source, writeChunk } from "./host-io.js";
 
 /** Most characters of names that are kept until the end, which a box must not make endless. */
 const MAX_KEPT = 64 * 2 ** 20;

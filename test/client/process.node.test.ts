@@ -142,11 +142,10 @@ describe("files of this machine", () => {
 
     expect(await failure(box.download("/no/such", target))).toMatchObject({ code: "RUNTIME_ERROR" });
     expect(statSync(target).size).toBe(3_000_000);
-    for (const path of [join(scratch, "missing"), scratch]) {
-      const error = await failure(box.upload(path, "/root/x"));
-      expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
-      expect(error.message).toContain(path);
-    }
+    const missing = join(scratch, "missing");
+    const error = await failure(box.upload(missing, "/root/x"));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(error.message).toContain(missing);
     const elsewhere = join(target, "under-a-file");
     expect(await failure(box.download("/root/copy", elsewhere))).toMatchObject({ code: "VALIDATION_ERROR" });
   });

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build, transformSync } from "esbuild";
@@ -195,6 +195,8 @@ describe("the package", () => {
 
   it.each(snippets().filter(({ runs }) => runs))("runs the snippet at $place", ({ place, code }) => {
     writeFileSync(join(project, "data.csv"), "a,b\n");
+    mkdirSync(join(project, "project/out"), { recursive: true });
+    writeFileSync(join(project, "project/out/result"), "done\n");
     writeFileSync(join(project, "setting.mjs"), SETTING);
     writeFileSync(
       join(project, `${nameOf(place)}.mjs`),
