@@ -121,6 +121,7 @@ export default defineConfig([
     ...shared,
     platform: "browser",
     outDir: "dist/site",
+    minify: true,
     entry: {
       main: "demo/main.ts",
       worker: "demo/worker.ts",

@@ -25,6 +25,8 @@ const kept = new Set<string>();
 let box: BoxHandle | undefined;
 let busy = false;
 let creating = false;
+/** Id of the box that starts: others see it running from the first moment, but it takes no command yet. */
+let starting: string | undefined;
 let refreshing: Promise<unknown> = Promise.resolve();
 let nextRefresh: Promise<void> | undefined;
 
@@ -81,17 +83,19 @@ async function show(): Promise<void> {
   byId("box").hidden = box === undefined;
   byId("storage").textContent = usage ? `${megabytes(usage)} kept in this browser` : "";
   if (!kept || !info) return;
-  const running = info.status === "running";
+  const starts = info.id === starting;
+  const running = info.status === "running" && !starts;
   byId("box-name").textContent = nameOf(info);
   byId("box-facts").textContent = [
     info.local?.image || info.image,
-    info.status,
+    starts ? "starting" : info.status,
     `${megabytes(kept.diskBytes)} of ${info.diskSizeGb} GB used`,
     ...(kept.persistent ? [] : ["ends with this page"]),
     ...(info.errorMessage ? [info.errorMessage] : []),
   ].join(" · ");
   showTerminal(running);
   byId("start").hidden = running;
+  byId<HTMLButtonElement>("start").disabled = starts;
   byId("stop").hidden = !running;
   const isBusy = transcript.isRunning || busy;
   // What is typed while a command runs waits for its end.
@@ -155,6 +159,19 @@ function setCreating(now: boolean): void {
   const button = byId<HTMLButtonElement>("create-button");
   button.disabled = now;
   button.textContent = now ? "Creating…" : "Create";
+}
+
+async function start(): Promise<void> {
+  if (!box || starting === box.id) return;
+  starting = box.id;
+  try {
+    await box.start({ onProgress: (step) => progress.showStep("Starting", step) });
+  } finally {
+    starting = undefined;
+    progress.hide();
+  }
+  await refresh();
+  command.focus({ preventScroll: true });
 }
 
 async function run(): Promise<void> {
@@ -237,15 +254,7 @@ on("files", "submit", download);
 on("cancel", "click", () => transcript.cancel());
 on("terminal-toggle", "click", toggleTerminal);
 on("stop", "click", async () => void (await box?.stop()));
-on("start", "click", async () => {
-  try {
-    await box?.start({ onProgress: (step) => progress.showStep("Starting", step) });
-  } finally {
-    progress.hide();
-  }
-  await refresh();
-  command.focus({ preventScroll: true });
-});
+on("start", "click", start);
 on("remove", "click", async (event) => {
   const button = event.currentTarget ?? event.target;
   if (!confirmed(button as HTMLButtonElement, "Remove it and its files?")) return;

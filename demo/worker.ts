@@ -53,7 +53,8 @@ async function answer(request: Request): Promise<Response> {
     return await fetch(request);
   } catch (error) {
     const kept = await (await caches.open(CACHE)).match(request, { ignoreSearch: true });
-    if (kept) return kept;
-    throw error;
+    if (!kept) throw error;
+    // Where a host redirects to addresses of its own making, a page may not be answered with what came from there.
+    return kept.redirected ? new Response(kept.body, { headers: kept.headers }) : kept;
   }
 }

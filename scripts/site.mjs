@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { copyFile, readdir, readFile, writeFile } from "node:fs/promises";
+import { relative } from "node:path";
+import { build } from "esbuild";
 
 /** Files of the page that are served as they are written. */
 const STATIC = ["index.html", "style.css"];
@@ -7,22 +9,41 @@ const STATIC = ["index.html", "style.css"];
 const FOLDER = "";
 
 /**
- * Completes dist/site, the static page that `npm start` serves and `boxrun site` copies: its markup, and files.json, by which its service worker knows what to keep.
+ * Completes dist/site, the static page that `npm start` serves and `boxrun site` copies: its markup, and files.json, by which its service worker knows what to keep,
+ * and `boxrun site` what to copy. Each file stands after those that it loads.
  * @param {string} root the project's folder, ending in "/"
  */
 export async function buildSite(root) {
   const site = `${root}dist/site/`;
   for (const file of STATIC) await copyFile(`${root}demo/${file}`, site + file);
-  const own = (await readdir(site)).filter((file) => /\.(css|html|js)$/.test(file) && file !== "worker.js");
-  const sdk = (await readdir(`${root}dist/browser`)).filter((file) => file.endsWith(".js"));
+  const own = (await readdir(site)).filter((file) => /\.(css|js)$/.test(file) && file !== "worker.js");
   const hash = async (path) =>
     createHash("sha256")
       .update(await readFile(path))
       .digest("hex")
       .slice(0, 12);
   const files = {};
-  files[FOLDER] = await hash(`${site}index.html`);
-  for (const file of own.sort()) files[file] = await hash(site + file);
-  for (const file of sdk.sort()) files[`browser/${file}`] = await hash(`${root}dist/browser/${file}`);
+  for (const file of await modulesOf(root)) files[file] = await hash(`${root}dist/${file}`);
+  for (const file of [...own.sort(), "index.html"]) files[file] = await hash(site + file);
+  files[FOLDER] = files["index.html"];
   await writeFile(`${site}files.json`, `${JSON.stringify(files, null, 1)}\n`);
+}
+
+/** Returns the package's modules that a page can load, below dist/: those that it imports, and those that these import. */
+async function modulesOf(root) {
+  const { metafile } = await build({
+    entryPoints: [`${root}dist/browser/index.js`],
+    absWorkingDir: root,
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    splitting: true,
+    metafile: true,
+    write: false,
+    outdir: ".",
+    logLevel: "error",
+  });
+  return Object.keys(metafile.inputs)
+    .map((path) => relative("dist", path).replaceAll("\\", "/"))
+    .sort();
 }

@@ -1,19 +1,18 @@
+import { besideBuild } from "../local/assets/asset-folders-node.js";
 import { loadChunkList } from "../local/assets/image-chunks.js";
 import { ownFiles } from "../local/assets/joined-source.js";
 import type { AssetManifest } from "../local/assets/manifest.js";
 import { type FoundImage, ImageSearch } from "../local/boxes/image-search.js";
 import { nodeHost } from "../local/host/host-node.js";
+import type { FolderFiles } from "./recorded-folder.js";
 
-/** Files to copy for some images. */
+/** A folder of assets for some images. */
 export interface AssetPlan {
   /** Names of the images. */
   images: string[];
-  /** Files by their path below the folder, with where each comes from. */
-  files: Map<string, URL>;
-  /** Size of all files, in bytes. */
+  files: FolderFiles;
+  /** Size of the assets, in bytes. */
   bytes: number;
-  /** Contents of manifest.json. */
-  manifest: string;
 }
 
 /**
@@ -21,7 +20,7 @@ export interface AssetPlan {
  *
  * @throws {BoxRunError} IMAGE_PULL_FAILED when there is no such image
  */
-export async function planCopy(asked: readonly string[]): Promise<AssetPlan> {
+export async function planAssets(asked: readonly string[]): Promise<AssetPlan> {
   const search = new ImageSearch(nodeHost, {});
   const found = new Map<string, FoundImage>();
   for (const name of asked) {
@@ -29,7 +28,7 @@ export async function planCopy(asked: readonly string[]): Promise<AssetPlan> {
     found.set(one.image.name, one);
   }
   const { manifest: core, source } = await search.open();
-  const files = new Map<string, URL>();
+  const files = new Map<string, URL | string>();
   let bytes = 0;
   const add = (folder: string, file: { file: string; bytes: number }) => {
     if (!files.has(file.file)) bytes += file.bytes;
@@ -49,7 +48,8 @@ export async function planCopy(asked: readonly string[]): Promise<AssetPlan> {
     }
     for (const chunk of await loadChunkList(assets, image)) add(folder, chunk);
   }
+  files.set("NOTICE", besideBuild("../../NOTICE"));
   const images = [...found.values()].map(({ image }) => image);
-  const manifest = { ...core, files: listed, images };
-  return { images: [...found.keys()], files, bytes, manifest: `${JSON.stringify(manifest, null, 1)}\n` };
+  files.set("manifest.json", `${JSON.stringify({ ...core, files: listed, images }, null, 1)}\n`);
+  return { images: [...found.keys()], files, bytes };
 }

@@ -35,9 +35,9 @@ export interface ServeCommand {
   allowOrigins?: string[];
 }
 
-/** Parsed arguments of `boxrun assets`. */
-export interface AssetsCommand {
-  name: "assets";
+/** Parsed arguments of `boxrun assets` and `boxrun site`. */
+export interface FolderCommand {
+  name: "assets" | "site";
   folder: string;
   images: string[];
 }
@@ -46,7 +46,7 @@ export interface AssetsCommand {
 export type CliCommand =
   | RunCommand
   | ServeCommand
-  | AssetsCommand
+  | FolderCommand
   | { name: "pull"; image: string }
   | ({ name: "images" } & ServerOptions)
   | { name: "help"; of?: string }
@@ -86,7 +86,8 @@ interface Arguments {
 const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Arguments) => CliCommand }> = {
   run: { takes: ["memory", "disk", "env", "workdir", "timeout", "server", "token"], parse: parseRun },
   serve: { takes: ["host", "port", "socket", "token", "state", "allow-origin"], parse: parseServe },
-  assets: { takes: ["image"], parse: parseAssets },
+  assets: { takes: ["image"], parse: (args) => parseFolder("assets", "public/boxrun", args) },
+  site: { takes: ["image"], parse: (args) => parseFolder("site", "./class", args) },
   pull: { takes: [], parse: parsePull },
   images: { takes: ["server", "token"], parse: parseImages },
 };
@@ -99,7 +100,8 @@ export function parseCommandLine(args: string[]): CliCommand {
   const [name, ...operands] = positionals;
   if (values.help || name === "help") return helpOf(name === "help" ? operands[0] : name);
   if (values.version) return { name: "version" };
-  if (name === undefined) throw new UsageError("expected a command: run, serve, assets, pull or images");
+  if (name === undefined)
+    throw new UsageError("expected a command: run, serve, assets, site, pull or images");
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) throw new UsageError(`there is no command ${name}`);
   for (const [option, value] of Object.entries(values)) {
@@ -164,14 +166,18 @@ function parseServe(args: Arguments): ServeCommand {
   };
 }
 
-function parseAssets({ values, operands, rest = [] }: Arguments): AssetsCommand {
+function parseFolder(
+  name: FolderCommand["name"],
+  example: string,
+  { values, operands, rest = [] }: Arguments,
+): FolderCommand {
   const [folder, ...beyond] = [...operands, ...rest];
-  if (!folder) throw new UsageError("assets needs a folder: boxrun assets public/boxrun");
+  if (!folder) throw new UsageError(`${name} needs a folder: boxrun ${name} ${example}`);
   if (beyond.length > 0)
     throw new UsageError(
-      `assets takes one folder, got also ${beyond.join(" ")}; images are named by --image`,
+      `${name} takes one folder, got also ${beyond.join(" ")}; images are named by --image`,
     );
-  return { name: "assets", folder, images: values.image ?? ["tiny"] };
+  return { name, folder, images: values.image ?? ["tiny"] };
 }
 
 function parsePull({ operands, rest = [] }: Arguments): CliCommand {

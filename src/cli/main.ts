@@ -26,6 +26,8 @@ async function main(args: string[]): Promise<number> {
     }
     case "assets":
       return (await import("./assets.js")).assetsCommand(command);
+    case "site":
+      return (await import("./site.js")).siteCommand(command);
     case "pull":
       return pullCommand(command);
     case "run":

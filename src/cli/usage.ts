@@ -55,6 +55,17 @@ executed, 127 COMMAND was not found.
 `,
     more: "What an earlier run has written and this one has not is removed; other files are left alone.\n",
   },
+  site: {
+    line: "site FOLDER [--image IMAGE]...",
+    does: "write a page with boxes of images into FOLDER, for any host of static files",
+    options: `\
+  --image IMAGE         image that the page offers (default tiny); can be repeated
+`,
+    more: `\
+The page has terminal, editor and files, and works without a network after the first visit. Files that
+site has not written itself are left alone: where one is in its way, it writes nothing.
+`,
+  },
   pull: {
     line: "pull IMAGE",
     does: "download a whole image, so that boxes on this machine need no network",

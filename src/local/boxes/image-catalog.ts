@@ -2,7 +2,7 @@ import type { ImageInfo, TransferProgress } from "../../backend/backend.js";
 import { BoxRunError, unsupported } from "../../backend/errors.js";
 import { DEFAULT_MEMORY_MB } from "../../contract/schemas.js";
 import { retryLater } from "../../util/retry-later.js";
-import type { Assets } from "../assets/assets.js";
+import type { Assets, VerifiedFile } from "../assets/assets.js";
 import { fetchAll, loadChunkList } from "../assets/image-chunks.js";
 import type { ImageManifest } from "../assets/manifest.js";
 import type { Host } from "../host/host.js";
@@ -30,7 +30,10 @@ export class ImageCatalog {
   private readonly search: ImageSearch;
   private emulator: Promise<WebAssembly.Module> | undefined;
 
-  constructor(host: Host, options: LocalOptions) {
+  constructor(
+    private readonly host: Host,
+    options: LocalOptions,
+  ) {
     this.search = new ImageSearch(host, options);
   }
 
@@ -41,7 +44,9 @@ export class ImageCatalog {
       aliases: [...image.aliases, ...image.standsFor],
       standsFor: image.standsFor,
       description: image.description,
-      downloadBytes: assets.downloadBytes(["v86.wasm", image.base, defaultBootImage(image)]),
+      downloadBytes:
+        assets.downloadBytes(["v86.wasm", image.base, defaultBootImage(image)]) +
+        (this.host.workerScript?.(assets.manifest)?.bytes ?? 0),
       totalBytes: this.pullFiles(assets, image).bytes + image.baseDownloadBytes,
     }));
   }
@@ -70,7 +75,9 @@ export class ImageCatalog {
     // A boot image of two machines is listed for each of them.
     const bootImages = image.bootImages.map(({ name }) => name);
     const names = new Set([...MACHINE_ASSETS, DEFAULT_DISK, GROWING_DISK, image.base, ...bootImages]);
-    const files = [...names].flatMap((name) => manifest.files[name] ?? []);
+    const listed = [...names].flatMap((name) => manifest.files[name] ?? []);
+    const script = this.host.workerScript?.(manifest);
+    const files: VerifiedFile[] = script ? [...listed, script] : listed;
     return { files, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
   }
 

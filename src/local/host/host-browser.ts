@@ -7,7 +7,7 @@ import { browserAssetSource } from "../assets/asset-source-browser.js";
 import type { MachineConfig, ToMachine } from "../machine/messages.js";
 import { browserStore } from "../store/store-browser.js";
 import type { Host } from "./host.js";
-import { startMachineWorker } from "./machine-script-browser.js";
+import { startMachineWorker, workerScript } from "./machine-script-browser.js";
 
 /** Time for a Worker to close its disk. It does that between two slices of emulation: soon, unless it hangs or the machine is very busy. */
 const LEAVE_MS = 10_000;
@@ -25,6 +25,7 @@ export const browserHost: Host = {
   assetPlaces: (given) =>
     given === undefined ? pagePlaces(import.meta.url, baseUrl()) : givenPlace(given, resolved, COPY_HINT),
   openSource: browserAssetSource,
+  workerScript,
   openStore: (state) => browserStore(state ?? "boxrun"),
   watchHidden: (onChange) => {
     const { document } = globalThis;

@@ -1,5 +1,7 @@
 import type { AssetPlaces } from "../assets/asset-places.js";
 import type { AssetSource } from "../assets/asset-source.js";
+import type { VerifiedFile } from "../assets/assets.js";
+import type { AssetManifest } from "../assets/manifest.js";
 import type { FromMachine, ToMachine } from "../machine/messages.js";
 import type { BoxStore } from "../store/box-store.js";
 
@@ -24,6 +26,8 @@ export interface Host {
   findPackage?(name: string): string | undefined;
   /** Returns where to look for the assets: at `given`, the option, or else where those are that came with the package. @throws {BoxRunError} VALIDATION_ERROR */
   assetPlaces(given: string | undefined): AssetPlaces;
+  /** Returns the script of the Workers in which machines run. Absent where it is not among the assets. */
+  workerScript?(manifest: AssetManifest): VerifiedFile | undefined;
   /** Opens the place where boxes are kept. `state` is the option, undefined for the host's own place. */
   openStore(state: string | undefined): Promise<BoxStore>;
   /** Calls `onChange` when the page is hidden or visible again, until the function that it returns is called. Absent where there is no page. */

@@ -3,6 +3,7 @@ import { deferred } from "../../util/deferred.js";
 import { COPY_HINT } from "../assets/asset-places.js";
 import { browserAssetSource } from "../assets/asset-source-browser.js";
 import { loadVerified, type VerifiedFile } from "../assets/assets.js";
+import type { AssetManifest } from "../assets/manifest.js";
 import type { FromMachine, MachineConfig } from "../machine/messages.js";
 
 /** Receiver of what a Worker says. */
@@ -45,9 +46,14 @@ export async function startMachineWorker(config: MachineConfig, listener: Worker
   }
 }
 
+/** Returns the script of the Workers that a manifest names. */
+export function workerScript({ worker }: AssetManifest): VerifiedFile | undefined {
+  return worker && { ...worker, rawBytes: worker.bytes, isPlain: true };
+}
+
 function scriptOf({ manifest, assets }: MachineConfig): VerifiedFile {
-  const { worker } = manifest;
-  if (worker) return { ...worker, rawBytes: worker.bytes, isPlain: true };
+  const script = workerScript(manifest);
+  if (script) return script;
   throw new BoxRunError(
     "IMAGE_PULL_FAILED",
     `manifest.json at ${assets} names no script for Workers: it is of an older version of boxrun`,
