@@ -46,13 +46,13 @@ async function keptForLater() {
 async function create() {
   find("#memory").value = "256";
   find("#create").requestSubmit();
-  await seen(() => find("#command:enabled") && find("#create-button:enabled"));
+  await seen(() => find("#box:not([hidden]) #command:enabled") && find("#create-button:enabled"));
 }
 
 async function start() {
   // Until the browser has noticed that the earlier visit is over, the box is that one's.
   (await seen(() => find("#box:not([hidden]) #start:not([hidden])"))).click();
-  await seen(() => find("#command:enabled"));
+  await seen(() => find("#box:not([hidden]) #command:enabled"));
 }
 
 /** Runs a command. Returns what it printed and how it ended. */

@@ -42,8 +42,13 @@ function folder(images: ImageManifest[], { missing = [] as string[], boxrun = VE
 
 type Folders = Record<string, ReturnType<typeof folder>>;
 
-/** A catalogue over folders, of which "core:/" is the package's, and over installed packages. */
-function catalogOf(folders: Folders, options: LocalOptions = {}, packages: Record<string, string> = {}) {
+/** A catalogue over folders, of which "core:/" is the package's, and over installed packages. `more` is what else the host can do. */
+function catalogOf(
+  folders: Folders,
+  options: LocalOptions = {},
+  packages: Record<string, string> = {},
+  more: Partial<Host> = {},
+) {
   const openSource = (location: string): AssetSource => {
     const read = async (file: string) => {
       const found = folders[location]?.[file];
@@ -53,7 +58,7 @@ function catalogOf(folders: Folders, options: LocalOptions = {}, packages: Recor
     return {
       location,
       keeps: true,
-      isHere: async () => true,
+      isHere: async () => options.cache === undefined,
       read,
       readLatest: read,
       gunzip: async (bytes) => new Uint8Array(gunzipSync(bytes)),
@@ -63,6 +68,7 @@ function catalogOf(folders: Folders, options: LocalOptions = {}, packages: Recor
     assetPlaces: (given = "core:/") => ({ locations: [given], hint: "" }),
     openSource,
     findPackage: (name: string) => packages[name],
+    ...more,
   } as unknown as Host;
   return new ImageCatalog(host, options);
 }
@@ -188,4 +194,29 @@ it("a package's image that is damaged is not taken for one that is missing", asy
   const damaged = { ...folder([image("tiny"), debian]), "debian.chunks.bin": new Uint8Array(3) };
   const { image: found } = await catalogOf({ "core:/": damaged }).find("debian");
   expect(found.name).toBe("debian");
+});
+
+it("a pull fetches the script of the Workers where they start from one, and the sizes count it", async () => {
+  const script = Buffer.from("postMessage(0);");
+  const sha256 = (bytes: string | Buffer) => createHash("sha256").update(bytes).digest("hex");
+  const manifest = JSON.parse(Buffer.from(folder([image("tiny")])["manifest.json"]!).toString());
+  manifest.files["tiny.chunks"] = { file: "none.bin", bytes: 20, rawBytes: 0, rawSha256: sha256("") };
+  const core = {
+    "manifest.json": Buffer.from(JSON.stringify(manifest)),
+    "none.bin": new Uint8Array(gzipSync("")),
+  };
+  const size = script.length;
+  const worker = { file: "worker.js", bytes: size, rawBytes: size, rawSha256: sha256(script), isPlain: true };
+  const inPage = { workerScript: () => worker };
+  const pull = (files: Folders[string], host: Partial<Host>) =>
+    catalogOf({ "core:/": files }, { cache: "empty" }, {}, host).pull("tiny", {});
+
+  await pull(core, {});
+  await expect(pull(core, inPage)).rejects.toThrow("cannot read worker.js");
+  await pull({ ...core, "worker.js": script }, inPage);
+  const sizes = async (host: Partial<Host>) => {
+    const [tiny] = await catalogOf({ "core:/": core }, {}, {}, host).list();
+    return [tiny!.downloadBytes, tiny!.totalBytes];
+  };
+  expect(await sizes(inPage)).toEqual((await sizes({})).map((bytes) => bytes! + size));
 });
