@@ -34,3 +34,22 @@ export function megabytes(bytes: number): string {
 export function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
+
+/** Asks in place, by a button: the second press before anything else is the one that counts. */
+export function confirmed(button: HTMLButtonElement, question: string): boolean {
+  const says = button.dataset["says"];
+  const reset = () => {
+    if (button.dataset["says"] !== undefined) button.textContent = button.dataset["says"];
+    delete button.dataset["says"];
+  };
+  if (says !== undefined) {
+    reset();
+    return true;
+  }
+  button.dataset["says"] = button.textContent;
+  button.textContent = question;
+  // It stays as wide when it says less again, or its neighbours move away from under the click that takes it back.
+  button.style.minWidth = `${button.offsetWidth}px`;
+  button.addEventListener("blur", reset, { once: true });
+  return false;
+}

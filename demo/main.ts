@@ -1,6 +1,7 @@
 import { type BoxHandle, BoxRunClient, type ImageInfo } from "boxrun";
 import { BoxList, nameOf } from "./box-list.js";
-import { byId, make, megabytes, say, showError } from "./dom.js";
+import { byId, confirmed, make, megabytes, say, showError } from "./dom.js";
+import { EditorView } from "./editor-view.js";
 import { History } from "./history.js";
 import { Progress } from "./progress.js";
 import { TerminalView } from "./terminal-view.js";
@@ -15,6 +16,7 @@ const terminal = new TerminalView(byId("terminal"), {
   onEnd: () => void refresh().catch(showError),
   onLeave: () => byId("terminal-toggle").focus(),
 });
+const editor = new EditorView(() => void attempt(() => editor.save()));
 const command = byId<HTMLInputElement>("command");
 const imageSelect = byId<HTMLSelectElement>("image");
 const path = byId<HTMLInputElement>("path");
@@ -74,7 +76,10 @@ function refresh(): Promise<void> {
 async function show(): Promise<void> {
   const boxes = await client.listBoxes();
   const info = boxes.find(({ id }) => id === box?.id);
-  if (!info) box = undefined;
+  if (!info) {
+    box = undefined;
+    editor.close();
+  }
   // All that is asked is asked first: the page changes in one go.
   const kept = await box?.usage();
   const { usage } = (await navigator.storage?.estimate().catch(() => undefined)) ?? {};
@@ -99,7 +104,7 @@ async function show(): Promise<void> {
   byId("stop").hidden = !running;
   const isBusy = transcript.isRunning || busy;
   // What is typed while a command runs waits for its end.
-  for (const id of ["command", "run", "path", "upload"]) {
+  for (const id of ["command", "run", "path", "upload", "edit", "download"]) {
     byId<HTMLInputElement>(id).disabled = !running || (isBusy && id === "run");
   }
   byId("run").hidden = isBusy;
@@ -125,7 +130,9 @@ async function toggleTerminal(): Promise<void> {
 }
 
 async function choose(id: string): Promise<void> {
+  if (id !== box?.id) editor.refuseLoss();
   await terminal.close();
+  if (id !== box?.id) editor.close();
   box = await client.getBox(id);
   location.hash = id;
   await refresh();
@@ -181,6 +188,7 @@ async function run(): Promise<void> {
   history.add(text);
   busy = true;
   try {
+    if (editor.hasUnsaved) await editor.save();
     const running = transcript.run(box, text);
     // It may fail before it is awaited below.
     running.catch(() => {});
@@ -208,37 +216,33 @@ async function upload(files: Iterable<File>): Promise<void> {
   }
 }
 
+/** Returns the path that was typed, below /root where it begins nowhere. */
+function typedPath(): string {
+  const typed = path.value.trim();
+  return typed.startsWith("/") ? typed : `/root/${typed}`;
+}
+
+async function edit(): Promise<void> {
+  if (box) await editor.open(box, typedPath());
+}
+
+async function closeEditor(): Promise<void> {
+  const button = byId<HTMLButtonElement>("editor-close");
+  if (editor.hasUnsaved && !confirmed(button, "Close without saving?")) return;
+  editor.close();
+  if (!command.disabled) command.focus({ preventScroll: true });
+}
+
 async function download(): Promise<void> {
-  if (!box || path.value === "") return;
-  const file = await box.download(path.value.trim());
+  if (!box || !byId<HTMLFormElement>("files").reportValidity()) return;
+  const from = typedPath();
+  const file = await box.download(from);
   const link = make("a", "");
   link.href = URL.createObjectURL(await file.blob());
-  link.download = path.value.slice(path.value.lastIndexOf("/") + 1);
+  link.download = from.slice(from.lastIndexOf("/") + 1);
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   say(`${link.download} was downloaded`);
-}
-
-/** Asked twice, in place: the second press within some seconds is the one that counts. */
-function confirmed(button: HTMLButtonElement, question: string): boolean {
-  if (button.dataset["asked"]) {
-    delete button.dataset["asked"];
-    button.textContent = "Remove";
-    return true;
-  }
-  button.dataset["asked"] = "yes";
-  button.textContent = question;
-  // It stays as wide when it says less again, or its neighbours move away from under the click that takes it back.
-  button.style.minWidth = `${button.offsetWidth}px`;
-  button.addEventListener(
-    "blur",
-    () => {
-      delete button.dataset["asked"];
-      button.textContent = "Remove";
-    },
-    { once: true },
-  );
-  return false;
 }
 
 function on(id: string, event: string, work: (event: Event) => Promise<void>): void {
@@ -250,7 +254,10 @@ function on(id: string, event: string, work: (event: Event) => Promise<void>): v
 
 on("create", "submit", create);
 on("composer", "submit", run);
-on("files", "submit", download);
+on("files", "submit", edit);
+on("download", "click", download);
+on("editor-save", "click", () => editor.save());
+on("editor-close", "click", closeEditor);
 on("cancel", "click", () => transcript.cancel());
 on("terminal-toggle", "click", toggleTerminal);
 on("stop", "click", async () => void (await box?.stop()));
@@ -308,6 +315,7 @@ function sizeOf({ name, downloadBytes, totalBytes }: ImageInfo): string {
 function showImage(): void {
   const image = images.find(({ name }) => name === imageSelect.value);
   byId("image-note").textContent = image ? `${image.description}. ${sizeOf(image)}` : "";
+  byId("pull").hidden = image !== undefined && kept.has(image.name);
 }
 
 await attempt(async () => {

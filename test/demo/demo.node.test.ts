@@ -233,6 +233,52 @@ describe("the demo page", () => {
     await page.locator("#message", { hasText: "/no/such" }).waitFor();
   });
 
+  it("edits a file: what was typed is saved before a command runs, and not lost by accident", async () => {
+    const text = page.locator("#editor-text");
+    const message = (said: RegExp) => page.locator("#message").filter({ hasText: said }).waitFor();
+    const edit = async (path: string) => {
+      await page.locator("#path").fill(path);
+      await page.keyboard.press("Enter");
+    };
+    await edit("main.js");
+    await page.locator("#editor-text:focus").waitFor();
+    await page.keyboard.type("if (true) {\n");
+    await page.keyboard.press("Tab");
+    await page.keyboard.type("const x = 6;\nprint(x * 7);");
+    expect(await text.inputValue()).toBe("if (true) {\n    const x = 6;\n    print(x * 7);");
+    await page.keyboard.type("\n");
+    for (let i = 0; i < 4; i++) await page.keyboard.press("Backspace");
+    await page.keyboard.type("}");
+    await page.keyboard.press("Control+s");
+    await page.locator("#editor-state").getByText("saved", { exact: true }).waitFor();
+    expect(await outputOf("qjs main.js; ls /root/main.js")).toBe("42\n/root/main.js\n");
+
+    await text.fill("print(43);");
+    expect(await page.locator("#editor-state").textContent()).toBe("not saved");
+    await edit("other.js");
+    await message(/save \/root\/main\.js first, or close it/);
+    expect(await outputOf("qjs main.js")).toBe("43\n");
+    for (const [path, said] of [
+      ["/bin/busybox", /is not text|too large/],
+      ["/root", /./],
+    ] as const) {
+      await edit(path);
+      await message(said);
+      expect(await text.inputValue()).toBe("print(43);");
+    }
+
+    // Escape is the way out by keyboard.
+    await text.focus();
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Tab");
+    await page.locator("#editor-text:not(:focus)").waitFor();
+    await text.fill("print(44);");
+    await page.getByRole("button", { name: "Close", exact: true }).click();
+    await page.getByRole("button", { name: "Close without saving?" }).click();
+    await page.locator("#editor").waitFor({ state: "hidden" });
+    expect(await outputOf("cat main.js")).toBe("print(43);");
+  });
+
   it("stops a box and starts it again, with its files", async () => {
     await page.getByRole("button", { name: "Stop" }).click();
     await page.locator("#boxes .state.stopped").waitFor();
