@@ -1,6 +1,6 @@
 import { besideBuild } from "../local/assets/asset-folders-node.js";
 import { loadChunkList } from "../local/assets/image-chunks.js";
-import { ownFiles } from "../local/assets/joined-source.js";
+import { ownFiles, sharedFiles } from "../local/assets/joined-source.js";
 import type { AssetManifest } from "../local/assets/manifest.js";
 import { type FoundImage, ImageSearch } from "../local/boxes/image-search.js";
 import { nodeHost } from "../local/host/host-node.js";
@@ -35,8 +35,7 @@ export async function planAssets(asked: readonly string[]): Promise<AssetPlan> {
     files.set(file.file, new URL(file.file, folder));
   };
 
-  const ofImages = new Set(core.images.flatMap((image) => ownFiles(core, image).map(([name]) => name)));
-  const shared = Object.entries(core.files).filter(([name]) => !ofImages.has(name));
+  const shared = sharedFiles(core);
   const listed: AssetManifest["files"] = Object.fromEntries(shared);
   for (const [, file] of shared) add(source.location, file);
   if (core.worker) add(source.location, core.worker);

@@ -7,8 +7,6 @@ import { resemble, Source, writeChunk } from "./host-io.js";
 
 /** Most characters of names that are kept until the end, which a box must not make endless. */
 const MAX_KEPT = 64 * 2 ** 20;
-/** What a name takes beside its characters. */
-const NAME_OVERHEAD = 100;
 /** Names that Windows understands in ways of its own. */
 const NOT_ON_WINDOWS = /[\\:*?"<>|]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i;
 
@@ -28,20 +26,15 @@ export async function unpackFolder(
   try {
     const { files, paths } = host("download to a path needs a file system", "in a page, use blob()");
     requireName(path);
-    await untilAborted(requireNoFile(path, files), signal);
+    const root = await untilAborted(rootOf(path, files, paths), signal);
     const pumping = pump(source, decoder.writable.getWriter());
     pumping.catch(() => {});
+    const tree = new Unpacking(root, files, paths, signal);
     const unpack = async () => {
-      // Not made before the box has sent something: for what is not there, nothing is made here.
-      const begin = async () => new Unpacking(await rootOf(path, files, paths), files, paths, signal);
-      let tree: Unpacking | undefined;
-      for (let next = await entries.read(); !next.done; next = await entries.read()) {
-        tree ??= await begin();
+      for (let next = await entries.read(); !next.done; next = await entries.read())
         await tree.place(next.value);
-      }
       // A box may find out at the end that it could not read everything.
       await pumping;
-      tree ??= await begin();
       await tree.finish();
     };
     await untilAborted(unpack(), signal);
@@ -53,16 +46,11 @@ export async function unpackFolder(
   }
 }
 
-async function requireNoFile(path: string, files: NodeFiles): Promise<void> {
-  const found = await unlessAbsent(files.stat(path));
-  if (found && !found.isDirectory())
-    throw invalid(`cannot write ${path} on this machine: it is not a directory`);
-}
-
 async function rootOf(path: string, files: NodeFiles, paths: NodePath): Promise<string> {
   await makeFolders(path, files, paths.dirname);
   const root = await files.realpath(path);
-  await requireNoFile(root, files);
+  if (!(await files.stat(root)).isDirectory())
+    throw invalid(`cannot write ${path} on this machine: it is not a directory`);
   return root;
 }
 
@@ -71,8 +59,7 @@ async function pump(source: Source, writer: WritableStreamDefaultWriter<Uint8Arr
     for (let chunk = await source.next(); chunk; chunk = await source.next()) await writer.write(chunk);
     await writer.close();
   } catch (error) {
-    // Not aborted, which would drop the files that have come before the error.
-    await writer.close().catch(() => {});
+    await writer.abort(error).catch(() => {});
     throw error;
   }
 }
@@ -209,7 +196,7 @@ class Unpacking {
   }
 
   private remember(length: number): void {
-    this.kept += length + NAME_OVERHEAD;
+    this.kept += length;
     if (this.kept > MAX_KEPT) throw lies("it has too many directories and links");
   }
 

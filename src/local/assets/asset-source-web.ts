@@ -21,6 +21,8 @@ const STALL_MS = 8_000;
 const TRIES = 4;
 const FIRST_DELAY_MS = 150;
 const MAX_DELAY_MS = 5_000;
+/** Time for a server to say that it is there, when it has not answered otherwise. */
+const PROBE_MS = 3_000;
 /** Time for the manifest when an older one is in the cache. */
 const LATEST_DEADLINE_MS = 4_000;
 
@@ -87,7 +89,20 @@ interface FetchOptions extends ReadOptions {
   latest?: boolean;
 }
 
+/** Fetches a file with retries. Names the reason where a server on another origin does not show it. */
 async function fetchWithRetries(url: URL, options: FetchOptions): Promise<Uint8Array> {
+  try {
+    return await tryRepeatedly(url, options);
+  } catch (error) {
+    if (!(error instanceof Unanswered) || !(await isThere(url, options.signal))) throw error;
+    // Either the server hides the file, or what was in the way has passed.
+    return fetchOnce(url, options).catch((cause) => {
+      throw cause instanceof Unanswered ? hidden(url, cause) : cause;
+    });
+  }
+}
+
+async function tryRepeatedly(url: URL, options: FetchOptions): Promise<Uint8Array> {
   const { signal, tries = TRIES } = options;
   let last: FetchFailure | undefined;
   for (let attempt = 1; ; attempt++) {
@@ -121,6 +136,9 @@ class FetchFailure extends PassingFailure {
   }
 }
 
+/** The error of a try that failed at once, before any answer. */
+class Unanswered extends FetchFailure {}
+
 async function fetchOnce(
   url: URL,
   { signal, fresh, latest, onBytes, bytes }: FetchOptions,
@@ -128,6 +146,7 @@ async function fetchOnce(
   const stalled = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let refused: Error | undefined;
+  let answered = false;
   const watch = () => {
     clearTimeout(timer);
     timer = setTimeout(() => stalled.abort(new Error(`no data arrived for ${STALL_MS} ms`)), STALL_MS);
@@ -138,6 +157,7 @@ async function fetchOnce(
       signal: AbortSignal.any([signal, stalled.signal]),
       cache: fresh ? "reload" : latest ? "no-cache" : "default",
     });
+    answered = true;
     const { status } = response;
     if (!response.ok) {
       await response.body?.cancel();
@@ -166,27 +186,29 @@ async function fetchOnce(
     if (cause === refused || cause instanceof FetchFailure) throw cause;
     const notAllowed = refusedPermission(cause);
     if (notAllowed) throw notAllowed;
-    if (await isHidden(url, signal)) {
-      throw new Error(
-        `${url.href} is on another origin, which does not let pages of ${globalThis.location.origin} read it: it sends no access-control-allow-origin`,
-        { cause },
-      );
-    }
     const why = stalled.signal.aborted ? (stalled.signal.reason as Error).message : (cause as Error).message;
-    throw new FetchFailure(`${url.href}: ${why}`, { cause });
+    const Failure = answered || stalled.signal.aborted ? FetchFailure : Unanswered;
+    throw new Failure(`${url.href}: ${why}`, { cause });
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** Returns true for a file that there is, but which its server does not show to pages of this origin. Browsers do not tell that from a lost connection. */
-async function isHidden(url: URL, signal: AbortSignal): Promise<boolean> {
+/** Returns true for a server on another origin that answers at all. Browsers do not tell pages whether it hides a file or the connection was lost. */
+async function isThere(url: URL, signal: AbortSignal): Promise<boolean> {
   const { location } = globalThis;
   if (location === undefined || location.origin === url.origin || signal.aborted) return false;
-  const asked = fetch(url, { mode: "no-cors", method: "HEAD", signal });
-  return asked.then(
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]);
+  return fetch(url, { mode: "no-cors", method: "HEAD", signal: limit }).then(
     () => true,
     () => false,
+  );
+}
+
+function hidden(url: URL, cause: unknown): Error {
+  return new Error(
+    `${url.href} is on another origin, which does not let pages of ${globalThis.location.origin} read it: it sends no access-control-allow-origin`,
+    { cause },
   );
 }
 

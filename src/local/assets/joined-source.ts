@@ -1,4 +1,4 @@
-import type { AssetSource } from "./asset-source.js";
+import { type AssetSource, damaged } from "./asset-source.js";
 import type { AssetManifest, ImageManifest } from "./manifest.js";
 
 /** Places of the files that one machine is made of: URLs that end in "/". */
@@ -9,25 +9,39 @@ export interface MachinePlaces {
   imageAssets?: string;
 }
 
-/** Joins the assets of the package with an image that lies in a folder of its own. What the package has itself stays as it is. */
-export function joinManifests(core: AssetManifest, other: AssetManifest): AssetManifest {
+/**
+ * Joins the assets of the package with images that lie in a folder of their own, `from`. The files that all images share, the emulator among them, stay the package's.
+ *
+ * @throws {BoxRunError} IMAGE_PULL_FAILED when an image has a file by the name of one of those
+ */
+export function joinManifests(core: AssetManifest, other: AssetManifest, from: AssetSource): AssetManifest {
+  const own = other.images.flatMap((image) => ownFiles(other, image));
+  const shared = new Set(sharedFiles(core).map(([name]) => name));
+  const taken = own.find(([name]) => shared.has(name));
+  if (taken)
+    throw damaged(from, "manifest.json", `has an image with a file ${taken[0]}, which is the package's own`);
   const names = new Set(other.images.map(({ name }) => name));
   return {
     ...core,
-    files: { ...core.files, ...Object.fromEntries(other.images.flatMap((image) => ownFiles(other, image))) },
+    files: { ...core.files, ...Object.fromEntries(own) },
     images: [...core.images.filter(({ name }) => !names.has(name)), ...other.images],
   };
 }
 
+type NamedFile = [string, AssetManifest["files"][string]];
+
+/** Returns the names and entries of the files that are not one image's own: the emulator, the kernel, the agent and the disk templates. */
+export function sharedFiles(manifest: AssetManifest): NamedFile[] {
+  const own = new Set(manifest.images.flatMap((image) => ownFiles(manifest, image).map(([name]) => name)));
+  return Object.entries(manifest.files).filter(([name]) => !own.has(name));
+}
+
 /** Returns the names and entries of the files that only this image needs, beside its chunks. */
-export function ownFiles(
-  { files }: AssetManifest,
-  image: ImageManifest,
-): [string, AssetManifest["files"][string]][] {
+export function ownFiles({ files }: AssetManifest, image: ImageManifest): NamedFile[] {
   const names = new Set([image.base, ...image.bootImages.map(({ name }) => name)]);
   return [...names].flatMap((name) => {
     const entry = files[name];
-    return entry ? [[name, entry] as [string, typeof entry]] : [];
+    return entry ? [[name, entry] as NamedFile] : [];
   });
 }
 

@@ -117,14 +117,15 @@ export class ImageSearch {
   private async readOther(core: Assets, name: string, location: string): Promise<FoundImage> {
     const { cache } = this.options;
     const open = (place: string, part?: string) => this.host.openSource(place, cache, part);
-    const theirs = await readManifest(open(location, name));
+    const source = open(location, name);
+    const theirs = await readManifest(source);
     const image = theirs.images.find((one) => one.name === name);
     if (!image) {
       throw new BoxRunError("IMAGE_PULL_FAILED", `manifest.json at ${location} has no image ${name}`, {
         hint: "give local.images the default export of an image's package",
       });
     }
-    const manifest = joinManifests(core.manifest, { ...theirs, images: [image] });
+    const manifest = joinManifests(core.manifest, { ...theirs, images: [image] }, source);
     const places = { assets: core.source.location, imageAssets: location };
     const assets = new Assets(openMachineSource(places, manifest, image, open), manifest);
     return { image, assets, places, notes: versionNotes(image, theirs.boxrun) };

@@ -40,6 +40,9 @@ function folder(images: ImageManifest[], { missing = [] as string[], boxrun = VE
   return contents;
 }
 
+const manifestOf = (files: Record<string, Uint8Array>): AssetManifest =>
+  JSON.parse(Buffer.from(files["manifest.json"]!).toString());
+
 type Folders = Record<string, ReturnType<typeof folder>>;
 
 /** A catalogue over folders, of which "core:/" is the package's, and over installed packages. `more` is what else the host can do. */
@@ -179,6 +182,36 @@ it("a folder that does not have the image it is given for is named", async () =>
   const catalog = catalogOf({ "core:/": core, "given:/": folder([image("alpine")]) }, { images });
   await expect(catalog.find("debian")).rejects.toThrow("manifest.json at given:/ has no image debian");
 });
+
+it.each(["v86.wasm", "kernel"])(
+  "an image that brings a file of the package's own is refused: %s",
+  async (taken) => {
+    const shared = folder([image("tiny")]);
+    const files = {
+      [taken]: { file: "emulator.bin", bytes: 3, rawBytes: 3, rawSha256: TINY },
+      "tiny.chunks": manifestOf(shared).files["tiny.chunks"],
+    };
+    const whole = {
+      ...shared,
+      "manifest.json": Buffer.from(JSON.stringify({ ...manifestOf(shared), files })),
+    };
+    const boot = { name: taken, memoryMb: 256, disk: null, fingerprint: TINY };
+    for (const hostile of [image("mine", { base: taken }), image("mine", { bootImages: [boot] })]) {
+      const images = [{ name: "mine", assets: "given:/" }];
+      const catalog = catalogOf(
+        { "core:/": whole, "given:/": folder([hostile, image(taken, { base: taken })]) },
+        { images },
+      );
+      await expect(catalog.find("mine")).rejects.toMatchObject({
+        code: "IMAGE_PULL_FAILED",
+        message: expect.stringContaining(
+          `manifest.json at given:/ has an image with a file ${taken}, which is the package's own`,
+        ),
+      });
+      expect((await catalog.find("tiny")).image.name).toBe("tiny");
+    }
+  },
+);
 
 it("an image of another version is used, and its boxes say so", async () => {
   const images = [{ name: "debian", assets: "given:/" }];

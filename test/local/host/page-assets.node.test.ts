@@ -151,6 +151,32 @@ describe("assets on another origin, as a CDN is", () => {
     expect(profile.asked.filter((path) => path.startsWith(BESIDE))).toEqual([]);
   });
 
+  it("run a box although each file breaks off at first", async () => {
+    const seen = new Set<string>();
+    cdn.fault = (path, _, response) => {
+      share(response);
+      if (seen.has(path)) return false;
+      seen.add(path);
+      response.writeHead(200, { "content-length": 1e6 });
+      response.write("cut", () => response.destroy());
+      return true;
+    };
+    const outcome = await (await profile.open()).evaluate(
+      (options) =>
+        outcomeOf(
+          (async () => {
+            const box = await newClient({ persistent: false, ...options }).create("tiny", { memoryMb: 256 });
+            const { boot, warnings } = box.info.local ?? {};
+            const { exitCode } = await box.exec("echo 3 > /proc/sys/vm/drop_caches; md5sum /usr/bin/busybox");
+            return { boot, warnings, exitCode };
+          })(),
+        ),
+      { assets },
+    );
+    expect(outcome).toEqual({ value: { boot: "snapshot", warnings: [], exitCode: 0 } });
+    expect([...seen].filter((path) => path.startsWith(`${BESIDE}chunks/`)).length).toBeGreaterThan(1);
+  });
+
   it("start no Worker from a script that is not the one in the manifest", async () => {
     cdn.fault = (path, _, response) => {
       share(response);
