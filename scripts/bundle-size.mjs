@@ -19,6 +19,7 @@ export const ON_FIRST_USE = [
   "get-or-create",
   "host-files",
   "initial-files",
+  "run-in-box",
   "unix-socket",
   "published-rules",
 ];

@@ -1,6 +1,5 @@
 import { untilAborted } from "../util/abort.js";
-import { invalid } from "./errors.js";
-import { shown } from "./validate.js";
+import { requireSignal } from "./validate.js";
 
 /** Options of every call that waits for a backend. */
 export interface CallOptions {
@@ -9,12 +8,6 @@ export interface CallOptions {
    * removal of a box, may still be made. @default none
    */
   signal?: AbortSignal;
-}
-
-/** Checks that a signal is one. Signals of other realms are, too. @throws {BoxRunError} VALIDATION_ERROR when it is not */
-export function requireSignal(signal: unknown): void {
-  if (signal === undefined || typeof (signal as AbortSignal | null)?.throwIfAborted === "function") return;
-  throw invalid(`signal must be an AbortSignal, got ${shown(signal)}`);
 }
 
 /** Makes a call that its caller can leave. `call` is not made at all when the signal has aborted. */

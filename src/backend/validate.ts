@@ -73,14 +73,26 @@ export function parseBaseUrl(baseUrl: string): URL {
   return url;
 }
 
-/** Checks the names of options. A misspelt one would be ignored, and so would a signal passed in place of the options. */
+/** Checks that options are an object. @throws {BoxRunError} VALIDATION_ERROR when they are not */
+export function requireObject(options: unknown, hint?: string): void {
+  if (typeof options !== "object" || options === null) throw invalid("options must be an object", hint);
+}
+
+/** Checks that a signal is one. Signals of other realms are, too. @throws {BoxRunError} VALIDATION_ERROR when it is not */
+export function requireSignal(signal: unknown): void {
+  if (signal === undefined || typeof (signal as AbortSignal | null)?.throwIfAborted === "function") return;
+  throw invalid(`signal must be an AbortSignal, got ${shown(signal)}`);
+}
+
+/** Checks the names of options, and their signal. A misspelt one would be ignored, and so would a signal passed in place of the options. */
 export function requireOptions<T extends object>(options: T, names: Record<keyof T, true>): void {
   const known = Object.keys(names);
   const list = `the options are ${known.join(", ")}`;
-  if (typeof options !== "object" || options === null || options instanceof AbortSignal)
-    throw invalid("options must be an object", list);
+  if (options instanceof AbortSignal) throw invalid("options must be an object", list);
+  requireObject(options, list);
   for (const name of Object.keys(withoutUndefined(options) as object))
     if (!known.includes(name)) throw invalid(describeUnknown(name, known), list);
+  if ("signal" in options) requireSignal(options.signal);
 }
 
 const MAX_MODE = 0o7777;

@@ -1,10 +1,9 @@
 import type { Backend, BackendInfo, BoxInfo, ImageInfo, TransferProgress } from "../backend/backend.js";
 import { type CallOptions, callOptions, withSignal } from "../backend/call.js";
 import { invalid } from "../backend/errors.js";
-import { parseBoxSpec, requireOptions, shown } from "../backend/validate.js";
+import { parseBoxSpec, requireObject, requireOptions, requireSignal, shown } from "../backend/validate.js";
 import { DEFAULT_GC_SECONDS } from "../contract/schemas.js";
 import { type Command, type CommandArguments, commandAndOptions } from "../exec/arguments.js";
-import { directoryOf } from "../exec/exec.js";
 import type { ExecResult } from "../exec/result.js";
 import { following, untilAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
@@ -60,9 +59,17 @@ export class Client {
    * await using other = await client.create("tiny", { files: { "/srv/a.sh": "echo a" } });
    */
   async create(image: string, options: CreateOptions = {}): Promise<BoxHandle> {
-    const { signal, onProgress, files, ...rest } = options;
+    requireObject(options);
+    const { files, ...rest } = options;
+    if (files === undefined) return this.createEmpty(image, rest);
+    const { createWithFiles } = await import("./initial-files.js");
+    return createWithFiles(files, options.signal, () => this.createEmpty(image, rest));
+  }
+
+  private async createEmpty(image: string, options: Omit<CreateOptions, "files">): Promise<BoxHandle> {
+    const { signal, onProgress, ...rest } = options;
+    requireSignal(signal);
     const spec = parseBoxSpec({ ...rest, image });
-    const fill = files === undefined ? undefined : (await import("./initial-files.js")).initialFiles(files);
     const backend = await withSignal(signal, () => this.backend());
     signal?.throwIfAborted();
     const created = backend.createBox(spec, { ...callOptions(signal), ...(onProgress && { onProgress }) });
@@ -71,9 +78,7 @@ export class Client {
       if (signal?.aborted) await backend.removeBox(info.id, { force: true });
     };
     created.then(removeLate).catch(() => {});
-    const box = new BoxHandle(backend, await untilAborted(created, signal), true);
-    await fill?.(box, signal);
-    return box;
+    return new BoxHandle(backend, await untilAborted(created, signal), true);
   }
 
   /**
@@ -94,16 +99,13 @@ export class Client {
     image: string,
     options: Omit<CreateOptions, "name"> = {},
   ): Promise<BoxHandle> {
-    const { signal, onProgress: _onProgress, files, ...rest } = options;
-    if ("name" in rest) throw invalid("the name of the box is the first argument, and no option");
-    parseBoxSpec({ ...rest, image, name });
-    if (files !== undefined) (await import("./initial-files.js")).initialFiles(files);
-    signal?.throwIfAborted();
+    requireObject(options);
     const { getOrCreate } = await import("./get-or-create.js");
-    const backend = await untilAborted(this.backend(), signal);
-    const create = () => this.create(image, { ...options, name });
-    const handle = (info: BoxInfo) => new BoxHandle(backend, info, false);
-    return getOrCreate(backend, name, image, options, create, handle);
+    return getOrCreate(name, image, options, {
+      backend: () => this.backend(),
+      create: (checked) => this.create(image, { ...checked, name }),
+      handle: (backend, info) => new BoxHandle(backend, info, false),
+    });
   }
 
   /**
@@ -117,31 +119,9 @@ export class Client {
   run(image: string, cmd: Command, options?: RunOptions): Promise<ExecResult>;
   run(image: string, file: string, args: readonly string[], options?: RunOptions): Promise<ExecResult>;
   async run(image: string, first: Command, ...rest: CommandArguments<RunOptions>): Promise<ExecResult> {
-    const [cmd, { cwd, workdir, ...options }] = commandAndOptions(first, rest);
-    const { timeoutMs, stdin, stderr, onStdout, onStderr, maxOutputBytes, check, encoding, ...create } =
-      options;
-    const directory = withoutUndefined({ workdir: directoryOf(cwd, workdir) });
-    const box = await this.create(image, { ...create, ...directory });
-    const exec = {
-      timeoutMs,
-      stdin,
-      stderr,
-      onStdout,
-      onStderr,
-      maxOutputBytes,
-      check,
-      encoding,
-      signal: create.signal,
-    };
-    try {
-      return await box.exec(cmd, withoutUndefined(exec));
-    } finally {
-      const remove = () => box.remove({ force: true });
-      const removed = remove()
-        .catch(remove)
-        .catch(() => {});
-      if (!create.signal?.aborted) await removed;
-    }
+    const [cmd, options] = commandAndOptions(first, rest);
+    const { runInBox } = await import("./run-in-box.js");
+    return runInBox((ofBox) => this.create(image, ofBox), cmd, options);
   }
 
   /**
@@ -314,8 +294,4 @@ export class Client {
     }
     return this.connection;
   }
-}
-
-function withoutUndefined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
 }

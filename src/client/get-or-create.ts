@@ -1,57 +1,83 @@
 import type { Backend, BoxInfo, VolumeSpec } from "../backend/backend.js";
+import { callOptions, withSignal } from "../backend/call.js";
 import { BoxRunError, invalid, isBoxRunError } from "../backend/errors.js";
-import { parseBoxSpec } from "../backend/validate.js";
+import { parseBoxSpec, requireSignal } from "../backend/validate.js";
 import { untilAborted } from "../util/abort.js";
 import { pause } from "../util/timer.js";
 import type { CreateOptions } from "./client-options.js";
+import { withSources } from "./initial-files.js";
 
 /** Interval of the polls of a box that somebody else is creating. */
 const LOOK_AGAIN_MS = 250;
 /** Longest wait for a box that somebody else is creating. */
 const CREATING_MS = 5 * 60_000;
-/** Number of times that a name may be taken, and then belong to no box. */
-const MAX_TRIES = 5;
+/** Ways of the client to its backend and its boxes. */
+interface ClientParts<Handle> {
+  backend(): Promise<Backend>;
+  /** Creates the box. Called only when there is none of the name. */
+  create(options: Options): Promise<Handle>;
+  /** Makes a handle of a box that was found. */
+  handle(backend: Backend, info: BoxInfo): Handle;
+}
 
-/**
- * Implements `Client.getOrCreate`. `create` creates the box, and is called only when there is none of the name; the box that is found otherwise becomes a
- * handle by `handle`.
- */
+type Options = Omit<CreateOptions, "name">;
+
+/** Implements `Client.getOrCreate`. */
 export async function getOrCreate<Handle>(
-  backend: Backend,
   name: string,
   image: string,
-  options: Omit<CreateOptions, "name">,
-  create: () => Promise<Handle>,
-  handle: (info: BoxInfo) => Handle,
+  options: Options,
+  client: ClientParts<Handle>,
+): Promise<Handle> {
+  const { signal, onProgress: _onProgress, files, ...rest } = options;
+  requireSignal(signal);
+  if ("name" in rest) throw invalid("the name of the box is the first argument, and no option");
+  parseBoxSpec({ ...rest, image, name });
+  if (files === undefined) return findOrCreate(name, image, options, client);
+  return withSources(files, (checked) => findOrCreate(name, image, { ...options, files: checked }, client));
+}
+
+async function findOrCreate<Handle>(
+  name: string,
+  image: string,
+  options: Options,
+  client: ClientParts<Handle>,
 ): Promise<Handle> {
   const { signal } = options;
-  const until = Date.now() + CREATING_MS;
-  for (let tries = 1; ; ) {
+  signal?.throwIfAborted();
+  const backend = await untilAborted(client.backend(), signal);
+  for (const until = Date.now() + CREATING_MS; ; ) {
     signal?.throwIfAborted();
-    const info = await untilAborted(find(backend, name), signal);
+    const info = await find(backend, name, signal);
     if (!info) {
       try {
-        return await create();
+        return await client.create(options);
       } catch (error) {
-        if (!isCode(error, "NAME_ALREADY_EXISTS") || tries++ >= MAX_TRIES) throw error;
+        // Some backends show a box only once it is created.
+        if (!isCode(error, "NAME_ALREADY_EXISTS") || Date.now() > until) throw error;
+        await pause(LOOK_AGAIN_MS, signal);
       }
     } else if (info.status === "creating") {
       if (Date.now() > until)
         throw new BoxRunError("BOX_LOCKED", `box ${name} is still being created by another page or process`);
       await pause(LOOK_AGAIN_MS, signal);
     } else {
-      await untilAborted(requireSame(backend, info, name, image, options), signal);
-      if (info.status === "running") return handle(info);
+      await requireSame(backend, info, name, image, options);
+      if (info.status === "running") return client.handle(backend, info);
       const started = await start(backend, info, options);
-      if (started) return handle(started);
+      if (started) return client.handle(backend, started);
     }
   }
 }
 
 /** Finds the box of a name. A name may look like an id, which finds a box, too. */
-async function find(backend: Backend, name: string): Promise<BoxInfo | undefined> {
+async function find(
+  backend: Backend,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<BoxInfo | undefined> {
   try {
-    const info = await backend.getBox(name);
+    const info = await withSignal(signal, () => backend.getBox(name, callOptions(signal)));
     return info.name === name ? info : undefined;
   } catch (error) {
     if (isCode(error, "BOX_NOT_FOUND")) return undefined;
@@ -63,7 +89,7 @@ async function find(backend: Backend, name: string): Promise<BoxInfo | undefined
 async function start(
   backend: Backend,
   { id }: BoxInfo,
-  { signal, onProgress }: Omit<CreateOptions, "name">,
+  { signal, onProgress }: Options,
 ): Promise<BoxInfo | undefined> {
   const options = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
   try {
@@ -71,7 +97,7 @@ async function start(
   } catch (error) {
     if (isCode(error, "BOX_NOT_FOUND")) return undefined;
     if (!isCode(error, "BOX_ALREADY_RUNNING") && !isCode(error, "BOX_LOCKED")) throw error;
-    const info = await untilAborted(backend.getBox(id), signal);
+    const info = await withSignal(signal, () => backend.getBox(id, callOptions(signal)));
     // The lock of a box that does not run is held by somebody who is removing it, say.
     if (info.status !== "running") throw error;
     return info;
@@ -84,12 +110,12 @@ async function requireSame(
   info: BoxInfo,
   name: string,
   image: string,
-  options: Omit<CreateOptions, "name">,
+  options: Options,
 ): Promise<void> {
-  const { signal: _signal, onProgress: _onProgress, files: _files, ...asked } = options;
+  const { signal, onProgress: _onProgress, files: _files, ...asked } = options;
   const spec = parseBoxSpec({ ...asked, image, name });
   const faults: string[] = [];
-  if (!(await isSameImage(backend, info.image, image)))
+  if (!(await isSameImage(backend, info.image, image, signal)))
     faults.push(`image ${JSON.stringify(info.image)}, asked for ${JSON.stringify(image)}`);
   for (const key of ["cpu", "memoryMb", "diskSizeGb", "network", "workdir"] as const) {
     const [is, wanted] = [optionText(info[key]), optionText(spec[key])];
@@ -110,9 +136,14 @@ async function requireSame(
 }
 
 /** Returns true for two names of one image, as far as the backend knows its images. */
-async function isSameImage(backend: Backend, one: string, other: string): Promise<boolean> {
+async function isSameImage(
+  backend: Backend,
+  one: string,
+  other: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   if (one === other) return true;
-  const images = await backend.images().catch((error) => {
+  const images = await withSignal(signal, () => backend.images(callOptions(signal))).catch((error) => {
     if (isCode(error, "UNSUPPORTED")) return [];
     throw error;
   });

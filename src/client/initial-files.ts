@@ -3,15 +3,20 @@ import { filesToWrite } from "../files/files-to-write.js";
 import type { BoxHandle } from "./box.js";
 
 /**
- * Checks the files of a box that is about to be created. Returns a function that writes them into the box, and removes it when that fails.
+ * Creates a box and writes its files. Removes it when that fails. Streams among the files are read, or canceled.
  *
- * @throws {BoxRunError} VALIDATION_ERROR when a path, the contents or a mode is wrong
+ * @throws {BoxRunError} VALIDATION_ERROR when a path, the contents or a mode is wrong; nothing is created then
  */
-export function initialFiles(files: FilesToWrite): (box: BoxHandle, signal?: AbortSignal) => Promise<void> {
-  filesToWrite(files);
-  return async (box, signal) => {
+export async function createWithFiles(
+  files: FilesToWrite,
+  signal: AbortSignal | undefined,
+  create: () => Promise<BoxHandle>,
+): Promise<BoxHandle> {
+  return withSources(files, async (checked) => {
+    const box = await create();
     try {
-      await box.files.writeAll(files, signal ? { signal } : {});
+      await box.files.writeAll(checked, signal ? { signal } : {});
+      return box;
     } catch (error) {
       const remove = () => box.remove({ force: true });
       const removed = remove()
@@ -20,5 +25,25 @@ export function initialFiles(files: FilesToWrite): (box: BoxHandle, signal?: Abo
       if (!signal?.aborted) await removed;
       throw error;
     }
-  };
+  });
+}
+
+/**
+ * Does `work` with files that have been checked, in a copy that nobody else can change. Cancels streams among the files that it has not read.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR when a path, the contents or a mode is wrong
+ */
+export async function withSources<T>(
+  files: FilesToWrite,
+  work: (checked: FilesToWrite) => Promise<T>,
+): Promise<T> {
+  try {
+    const entries = filesToWrite(files);
+    return await work(Object.fromEntries(entries.map(({ path, ...file }) => [path, file])));
+  } finally {
+    for (const file of Object.values(files ?? {})) {
+      const source: unknown = (file as { data?: unknown } | null)?.data ?? file;
+      if (source instanceof ReadableStream && !source.locked) source.cancel().catch(() => {});
+    }
+  }
 }

@@ -7,6 +7,8 @@ import { resemble, Source, writeChunk } from "./host-io.js";
 
 /** Most characters of names that are kept until the end, which a box must not make endless. */
 const MAX_KEPT = 64 * 2 ** 20;
+/** What a name takes beside its characters. */
+const NAME_OVERHEAD = 100;
 /** Names that Windows understands in ways of its own. */
 const NOT_ON_WINDOWS = /[\\:*?"<>|]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i;
 
@@ -26,15 +28,20 @@ export async function unpackFolder(
   try {
     const { files, paths } = host("download to a path needs a file system", "in a page, use blob()");
     requireName(path);
-    const root = await untilAborted(rootOf(path, files, paths), signal);
+    await untilAborted(requireNoFile(path, files), signal);
     const pumping = pump(source, decoder.writable.getWriter());
     pumping.catch(() => {});
-    const tree = new Unpacking(root, files, paths, signal);
     const unpack = async () => {
-      for (let next = await entries.read(); !next.done; next = await entries.read())
+      // Not made before the box has sent something: for what is not there, nothing is made here.
+      const begin = async () => new Unpacking(await rootOf(path, files, paths), files, paths, signal);
+      let tree: Unpacking | undefined;
+      for (let next = await entries.read(); !next.done; next = await entries.read()) {
+        tree ??= await begin();
         await tree.place(next.value);
+      }
       // A box may find out at the end that it could not read everything.
       await pumping;
+      tree ??= await begin();
       await tree.finish();
     };
     await untilAborted(unpack(), signal);
@@ -46,11 +53,16 @@ export async function unpackFolder(
   }
 }
 
+async function requireNoFile(path: string, files: NodeFiles): Promise<void> {
+  const found = await unlessAbsent(files.stat(path));
+  if (found && !found.isDirectory())
+    throw invalid(`cannot write ${path} on this machine: it is not a directory`);
+}
+
 async function rootOf(path: string, files: NodeFiles, paths: NodePath): Promise<string> {
   await makeFolders(path, files, paths.dirname);
   const root = await files.realpath(path);
-  if (!(await files.stat(root)).isDirectory())
-    throw invalid(`cannot write ${path} on this machine: it is not a directory`);
+  await requireNoFile(root, files);
   return root;
 }
 
@@ -59,7 +71,8 @@ async function pump(source: Source, writer: WritableStreamDefaultWriter<Uint8Arr
     for (let chunk = await source.next(); chunk; chunk = await source.next()) await writer.write(chunk);
     await writer.close();
   } catch (error) {
-    await writer.abort(error).catch(() => {});
+    // Not aborted, which would drop the files that have come before the error.
+    await writer.close().catch(() => {});
     throw error;
   }
 }
@@ -196,7 +209,7 @@ class Unpacking {
   }
 
   private remember(length: number): void {
-    this.kept += length;
+    this.kept += length + NAME_OVERHEAD;
     if (this.kept > MAX_KEPT) throw lies("it has too many directories and links");
   }
 

@@ -22,7 +22,9 @@ export function describeIssue(
   }
   if (issue.code === "invalid_union") {
     // Of a value that may be an object or something else, the faults of the object's fields are of use.
-    const inner = issue.errors.flat().find(({ path }) => path.length > 0);
+    const inner = issue.errors
+      .flat()
+      .find(({ code, path }) => path.length > 0 || code === "unrecognized_keys");
     if (inner)
       return describeIssue({ issues: [{ ...inner, path: [...issue.path, ...inner.path] }] }, schema, root);
   }

@@ -1,4 +1,5 @@
 import { invalid } from "../backend/errors.js";
+import { requireSignal } from "../backend/validate.js";
 
 /** A command: an array is argv, run without a shell; a string is run by `/bin/sh -c`. */
 export type Command = readonly string[] | string;
@@ -19,6 +20,7 @@ export function commandAndOptions<Options extends object>(
   // A signal in place of the options would be ignored.
   if (typeof options !== "object" || options === null || options instanceof AbortSignal)
     throw invalid("options must be an object", FORMS);
+  requireSignal((options as { signal?: unknown }).signal);
   return [isArgs ? [cmd as string, ...first] : cmd, options as Options];
 }
 

@@ -31,6 +31,8 @@ const PLACES: Readonly<Record<string, ShellPlace>> = {
 interface HereDocument {
   delimiter: string | undefined;
   dropsTabs: boolean;
+  /** Number of quotes and brackets that were open. */
+  depth: number;
 }
 
 /**
@@ -79,6 +81,9 @@ export class ShellScanner {
   /** Returns where the next token begins. */
   private accept(token: string, text: string, at: number): number {
     const { top } = this;
+    // The shell drops it before it looks for tokens, and may find one that goes over it.
+    if (token === "\\\n" && !(top === '"' ? this.last !== "$" : /^[\s;&|]$/.test(this.last)))
+      this.open.push("?");
     if (token === "\n" && PLACES[top] !== "quotes") return this.endLine(text, at);
     if (top === "'" || top === '"') this.acceptQuoted(token, top);
     else if (top === "" || top === "(" || top === "((") {
@@ -111,12 +116,18 @@ export class ShellScanner {
 
   private announce(token: string, text: string, at: number): void {
     const [, single, double, bare] = matchAt(DELIMITER, text, at) ?? [];
-    this.announced.push({ delimiter: single ?? double ?? bare, dropsTabs: token === "<<-" });
+    this.announced.push({
+      delimiter: single ?? double ?? bare,
+      dropsTabs: token === "<<-",
+      depth: this.open.length,
+    });
   }
 
   /** Ends a comment, and skips the here-documents that begin after a line. Returns where the command goes on. */
   private endLine(text: string, at: number): number {
     if (this.top === "#") this.open.pop();
+    // Shells differ in where the text of a document begins that was announced outside of these brackets.
+    if (this.announced.some(({ depth }) => depth < this.open.length)) this.open.push("?");
     let next: number | undefined = at;
     for (const document of this.announced) {
       next = endOfDocument(document, text, next);

@@ -22,10 +22,10 @@ export async function makeFolders(
     if (await isFolder(path)) return;
     const above = dirname(path);
     const isMissing = (error as { code?: unknown }).code === "ENOENT";
-    if (!isMissing || above === path || (await isFolder(above))) throw error;
-    await makeFolders(above, files, dirname, options);
+    if (!isMissing || above === path) throw error;
+    // Somebody else may have created the one above, or even this one, meanwhile.
+    if (!(await isFolder(above))) await makeFolders(above, files, dirname, options);
     await files.mkdir(path, options).catch(async (second) => {
-      // Somebody else may have created it meanwhile.
       if (!(await isFolder(path))) throw second;
     });
   }

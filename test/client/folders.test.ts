@@ -115,7 +115,7 @@ describe("the directory of a box that lies", () => {
     for (const bytes of [archive.subarray(0, 2000), new TextEncoder().encode("x".repeat(2000))]) {
       const error = await failure((await boxWith(bytes)).download("/srv", out));
       expect(error).toMatchObject({ code: "PROTOCOL_ERROR" });
-      expect(readdirSync(out)).toEqual([]);
+      expect(existsSync(out) ? readdirSync(out) : []).toEqual([]);
     }
   });
 

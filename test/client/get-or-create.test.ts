@@ -68,6 +68,22 @@ describe("getOrCreate", () => {
     expect(await client.listBoxes()).toHaveLength(1);
   });
 
+  it("waits for a box that its backend shows only once it is created", async () => {
+    vi.useFakeTimers();
+    try {
+      const { backend, client } = setUp();
+      const made = await client.create("fake", { name: "demo" });
+      const hidden = new BoxRunError("BOX_NOT_FOUND", "no box demo");
+      const look = vi.spyOn(backend, "getBox");
+      for (let i = 0; i < 20; i++) look.mockRejectedValueOnce(hidden);
+      const found = client.getOrCreate("demo", "fake");
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect((await found).id).toBe(made.id);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it("removes with await using only what it created", async () => {
     const { client } = setUp();
     const kept = await client.create("fake", { name: "kept" });
@@ -134,7 +150,54 @@ describe("getOrCreate", () => {
   });
 });
 
+describe("streams among the files", () => {
+  const source = () => {
+    const canceled = vi.fn();
+    return { canceled, stream: new ReadableStream<Uint8Array>({ cancel: canceled }) };
+  };
+
+  it.each<[string, (client: BoxRunClient, stream: ReadableStream<Uint8Array>) => Promise<unknown>]>([
+    [
+      "create, when a path is wrong",
+      (client, data) => client.create("fake", { files: { "/a": data, b: "" } }),
+    ],
+    [
+      "create, when it is refused",
+      (client, data) => client.create("fake", { name: "demo", files: { "/a": data } }),
+    ],
+    [
+      "getOrCreate, when the box exists",
+      (client, data) => client.getOrCreate("demo", "fake", { files: { "/a": { data } } }),
+    ],
+    ["run, when its box is refused", (client, stdin) => client.run("fake", "cat", { name: "demo", stdin })],
+    [
+      "run, when an option is wrong",
+      (client, stdin) => client.run("fake", "cat", { stdni: "", stdin } as object),
+    ],
+  ])("are canceled by %s", async (_what, call) => {
+    const { client } = setUp();
+    await client.create("fake", { name: "demo" });
+    const { canceled, stream } = source();
+    await call(client, stream).catch(() => {});
+    expect(canceled).toHaveBeenCalledOnce();
+    expect(await client.listBoxes()).toHaveLength(1);
+  });
+});
+
 describe("create with files", () => {
+  it("writes what was checked, whatever becomes of the object meanwhile", async () => {
+    const { backend, client } = setUp();
+    const files: Record<string, string> = { "/a": "1" };
+    const create = vi.spyOn(backend, "createBox");
+    create.mockImplementationOnce(async (spec) => {
+      delete files["/a"];
+      files["b"] = "2";
+      return FakeBackend.prototype.createBox.call(backend, spec);
+    });
+    const box = await client.create("fake", { files });
+    expect(await box.files.read("/a", "utf-8")).toBe("1");
+  });
+
   it("removes the box when a file cannot be written, and rejects with the reason", async () => {
     const full = new BoxRunError("STORAGE_FULL", "no room for /srv/a");
     const { client } = setUp({ upload: () => Promise.reject(full) });

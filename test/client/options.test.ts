@@ -8,45 +8,65 @@ describe("an option that is misspelt", () => {
   const box = client.create("fake");
   const wrong = { sginal: new AbortController().signal } as object;
 
-  it.each<[string, () => Promise<unknown>]>([
-    ["ready", () => client.ready(wrong)],
-    ["info", () => client.info(wrong)],
-    ["images", () => client.images(wrong)],
-    ["getBox", () => client.getBox("a", wrong)],
-    ["fromJSON", () => client.fromJSON({ id: "a" }, wrong)],
-    ["listBoxes", () => client.listBoxes(wrong)],
-    ["watchBoxes", () => client.watchBoxes(wrong).next()],
-    ["gc", () => client.gc(wrong)],
-    ["pull", () => client.pull("fake", wrong)],
-    ["start", async () => (await box).start(wrong)],
-    ["stop", async () => (await box).stop(wrong)],
-    ["refresh", async () => (await box).refresh(wrong)],
-    ["usage", async () => (await box).usage(wrong)],
-    ["execution", async () => (await box).execution("a", wrong)],
-    ["executions", async () => (await box).executions(wrong)],
-    ["remove", async () => (await box).remove(wrong)],
-    ["upload", async () => (await box).upload(new Uint8Array(1), "/a", wrong)],
-    ["download", async () => (await box).download("/a", wrong)],
-    ["read", async () => (await box).files.read("/a", wrong)],
-    ["write", async () => (await box).files.write("/a", "text", wrong)],
-    ["writeAll", async () => (await box).files.writeAll({ "/a": "text" }, wrong)],
-    ["list", async () => (await box).files.list("/", wrong)],
-    ["stat", async () => (await box).files.stat("/", wrong)],
-    ["lstat", async () => (await box).files.lstat("/", wrong)],
-    ["exists", async () => (await box).files.exists("/", wrong)],
-    ["mkdir", async () => (await box).files.mkdir("/b", wrong)],
-    ["rename", async () => (await box).files.rename("/", "/c", wrong)],
-    ["files.remove", async () => (await box).files.remove("/a", wrong)],
-    ["copy", async () => (await box).files.copy("/a", "/c", wrong)],
-    ["pack", async () => (await box).files.pack("/", wrong)],
-    ["unpack", async () => (await box).files.unpack(new Uint8Array(1024), "/d", wrong)],
-  ])("is refused by %s, which does nothing then", async (_call, work) => {
-    const error = await failure(work());
+  const calls: [string, (options: object) => Promise<unknown>][] = [
+    ["ready", (options) => client.ready(options)],
+    ["info", (options) => client.info(options)],
+    ["images", (options) => client.images(options)],
+    ["getBox", (options) => client.getBox("a", options)],
+    ["fromJSON", (options) => client.fromJSON({ id: "a" }, options)],
+    ["listBoxes", (options) => client.listBoxes(options)],
+    ["watchBoxes", (options) => client.watchBoxes(options).next()],
+    ["gc", (options) => client.gc(options)],
+    ["pull", (options) => client.pull("fake", options)],
+    ["start", async (options) => (await box).start(options)],
+    ["stop", async (options) => (await box).stop(options)],
+    ["refresh", async (options) => (await box).refresh(options)],
+    ["usage", async (options) => (await box).usage(options)],
+    ["execution", async (options) => (await box).execution("a", options)],
+    ["executions", async (options) => (await box).executions(options)],
+    ["remove", async (options) => (await box).remove(options)],
+    ["upload", async (options) => (await box).upload(new Uint8Array(1), "/a", options)],
+    ["download", async (options) => (await box).download("/a", options)],
+    ["read", async (options) => (await box).files.read("/a", options)],
+    ["write", async (options) => (await box).files.write("/a", "text", options)],
+    ["writeAll", async (options) => (await box).files.writeAll({ "/a": "text" }, options)],
+    ["list", async (options) => (await box).files.list("/", options)],
+    ["stat", async (options) => (await box).files.stat("/", options)],
+    ["lstat", async (options) => (await box).files.lstat("/", options)],
+    ["exists", async (options) => (await box).files.exists("/", options)],
+    ["mkdir", async (options) => (await box).files.mkdir("/b", options)],
+    ["rename", async (options) => (await box).files.rename("/", "/c", options)],
+    ["files.remove", async (options) => (await box).files.remove("/a", options)],
+    ["copy", async (options) => (await box).files.copy("/a", "/c", options)],
+    ["pack", async (options) => (await box).files.pack("/", options)],
+    ["unpack", async (options) => (await box).files.unpack(new Uint8Array(1024), "/d", options)],
+    ["exec", async (options) => (await box).exec(["true"], options)],
+    ["execStream", async (options) => (await box).execStream(["true"], options)],
+    ["create", (options) => client.create("fake", options)],
+    ["getOrCreate", (options) => client.getOrCreate("new", "fake", options)],
+    ["run", (options) => client.run("fake", ["true"], options)],
+  ];
+
+  it.each(calls)("is refused by %s, which does nothing then", async (_call, work) => {
+    const error = await failure(work(wrong));
     expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
     expect(error.message).toContain("unknown option sginal");
     expect(await client.listBoxes()).toHaveLength(1);
     expect(await (await box).executions()).toEqual([]);
     expect(await (await box).files.list("/")).toEqual([]);
+  });
+
+  it.each(calls)("is refused by %s when it is a signal that is none", async (_call, work) => {
+    const error = await failure(work({ signal: {} }));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(error.message).toMatch(/^signal must be an AbortSignal, got object/);
+    expect(await client.listBoxes()).toHaveLength(1);
+  });
+
+  it.each(calls)("is refused by %s when there are none", async (_call, work) => {
+    const error = await failure(work(null as unknown as object));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(error.message).toMatch(/options must be an object/);
   });
 
   it("is none of an object's own making either", async () => {
@@ -97,6 +117,18 @@ describe("a list of boxes", () => {
     expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
     expect(error.message).toBe('status must be one of all, creating, running, stopped, error, got "runing"');
   });
+});
+
+it("an option of run that is misspelt is compared with those of the box and of the command", async () => {
+  const client = new BoxRunClient({ backend: new FakeBackend() });
+  for (const [given, meant] of [
+    ["timeout", "timeoutMs"],
+    ["memory", "memoryMb"],
+    ["cwdd", "cwd"],
+  ] as const) {
+    const error = await failure(client.run("fake", ["true"], { [given]: 5 }));
+    expect(error.message).toContain(`unknown option ${given} (did you mean ${meant}?)`);
+  }
 });
 
 describe("the message for wrong options", () => {

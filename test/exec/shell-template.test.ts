@@ -25,6 +25,8 @@ const HOSTILE = [
   "",
 ];
 
+const UNSAFE = "stands where it cannot be quoted safely";
+
 describe("a command of a template", () => {
   it("has each value as one word, whatever is in it", () => {
     for (const value of HOSTILE) {
@@ -56,6 +58,13 @@ describe("a command of a template", () => {
     expect(output(command())).toBe(expected);
   });
 
+  it("takes values in a command of several lines", () => {
+    const lines = ["ls -l \\\n  ", " |\\\n  sort"];
+    expect(shellCommand(lines, ["a b"])).toBe(lines.join("'a b'"));
+    const document = ["x=$(cat <<E\ntext\nE\necho ", ")"];
+    expect(shellCommand(document, ["a b"])).toBe(document.join("'a b'"));
+  });
+
   it("takes values after a here-document and after a comment", () => {
     const script = made`# don't
 cat <<'E' <<-F | tr a-z A-Z # it's
@@ -84,6 +93,11 @@ printf '%s|' ${"a b"}`;
     ["must be an integer", () => made`echo $((1 + ${1.5}))`],
     ["stands where it cannot be quoted safely", () => made`echo $'it\'s' ${"x"}`],
     ["stands where it cannot be quoted safely", () => made`echo "$(case a in a) echo "${"x"}";; esac)"`],
+    // The shell drops the end of such a line before it looks for tokens.
+    [UNSAFE, () => shellCommand(['echo "$\\\n(echo "', '")"'], ["x"])],
+    [UNSAFE, () => shellCommand(['echo "$(ca\\\nse a in a) echo "', '";; esac)"'], ["x"])],
+    [UNSAFE, () => shellCommand(["cat <\\\n<E\n", "\nE\n"], ["x"])],
+    [UNSAFE, () => shellCommand(["cat <<E; echo $(\nE\necho ", ")"], ["x"])],
     ["is an array within a word (put spaces around it)", () => made`rm -rf ${[]}/`],
     ["is an array within a word", () => made`ls --x=${["a", "b"]}`],
     ["is an array within a word", () => made`ls ${["a", "b"]}${"c"}`],

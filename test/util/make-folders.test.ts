@@ -27,6 +27,21 @@ it("creates one folder for all who ask at once", async () => {
   expect(statSync(join(root, "at/once/2")).isDirectory()).toBe(true);
 });
 
+it("creates a folder whose parent somebody else has created meanwhile", async () => {
+  const path = join(root, "meanwhile/x");
+  const calls: string[] = [];
+  const late = async (folder: string) => {
+    calls.push(folder);
+    if (calls.length === 1) {
+      await mkdir(dirname(path));
+      throw Object.assign(new Error("ENOENT"), { code: "ENOENT" });
+    }
+    return mkdir(folder);
+  };
+  await makeFolders(path, { mkdir: late, stat }, dirname);
+  expect(statSync(path).isDirectory()).toBe(true);
+});
+
 it("follows links to folders", async () => {
   await make(join(root, "real"));
   symlinkSync(join(root, "real"), join(root, "link"));
