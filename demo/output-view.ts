@@ -1,5 +1,7 @@
 /** How much of a command's output stays on the page. */
 const SHOWN_CHARS = 200_000;
+/** After it was painted, the text rests for so many times as long as that took. */
+const PAUSE = 3;
 /** Text is laid out node by node: nodes of this size are cheap to append to, and to drop from the front. */
 const NODE_CHARS = 8_000;
 
@@ -11,6 +13,8 @@ export class OutputView {
   private pendingChars = 0;
   private shownChars = 0;
   private frame: number | undefined;
+  /** When the next frame may be used, as `performance.now()` counts. */
+  private nextPaint = 0;
 
   /** `scroller` is what `element` lies in; both follow the output while they are at their end. */
   constructor(
@@ -28,7 +32,7 @@ export class OutputView {
       this.markCut();
       this.pendingChars -= this.pending.shift()!.text.length;
     }
-    this.frame ??= requestAnimationFrame(() => this.paint());
+    this.frame ??= requestAnimationFrame((now) => this.onFrame(now));
   }
 
   /** Shows at once what still waits for its frame. */
@@ -38,7 +42,13 @@ export class OutputView {
     this.paint();
   }
 
+  private onFrame(now: number): void {
+    if (now >= this.nextPaint) this.paint();
+    else this.frame = requestAnimationFrame((later) => this.onFrame(later));
+  }
+
   private paint(): void {
+    const begun = performance.now();
     this.frame = undefined;
     const followed = [this.element, this.scroller].filter(isAtEnd);
     for (const { stream, text } of this.pending) this.show(stream, text);
@@ -52,6 +62,9 @@ export class OutputView {
       this.shownChars -= length;
     }
     for (const element of followed) element.scrollTop = element.scrollHeight;
+    // Long lines and many of them take longer than a frame: whoever types or cancels has most of the time.
+    const end = performance.now();
+    this.nextPaint = end + (end - begun) * PAUSE;
   }
 
   private show(stream: Stream, text: string): void {

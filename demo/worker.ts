@@ -20,6 +20,8 @@ interface WorkerEvent extends Event {
   respondWith(response: Promise<Response>): void;
 }
 
+/** Names of the page other than its folder: hosts redirect them to others, which may lie outside of the folder. */
+const PAGE = /^index(?:\.html)?(?:\?|$)/;
 /** Address of the page's folder, which ends in "/". */
 const home = new URL("./", location.href).href;
 
@@ -49,12 +51,14 @@ async function keepAll(): Promise<void> {
 }
 
 async function answer(request: Request): Promise<Response> {
-  try {
-    return await fetch(request);
-  } catch (error) {
-    const kept = await (await caches.open(CACHE)).match(request, { ignoreSearch: true });
-    if (!kept) throw error;
-    // Where a host redirects to addresses of its own making, a page may not be answered with what came from there.
-    return kept.redirected ? new Response(kept.body, { headers: kept.headers }) : kept;
-  }
+  const isPage = PAGE.test(request.url.slice(home.length));
+  const asked = isPage ? new Request(home, { cache: request.cache }) : request;
+  const found = await fetch(asked).catch(async (error) => {
+    const kept = await (await caches.open(CACHE)).match(asked, { ignoreSearch: true });
+    if (kept) return kept;
+    throw error;
+  });
+  if (!found.redirected) return found;
+  // Browsers do not take for a page what says that it came from another address.
+  return new Response(found.body, { status: found.status, headers: found.headers });
 }
