@@ -62,8 +62,8 @@ const next = (name: string, always: boolean, ...flags: string[]): App => ({
   name,
   folder: "next",
   assets: "public/boxrun",
-  // A client component, and a route handler.
-  pages: ["/", "/run"],
+  // A client component, the same at a path of two names, and a route handler.
+  pages: ["/", "/guide/intro", "/run"],
   always,
   start: async (folder) => {
     await bundle(folder, "next", "build", ...flags);

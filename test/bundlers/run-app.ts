@@ -63,8 +63,11 @@ export async function runApp(
       page.on("pageerror", (error) => complaints.push(error.message));
       page.on("console", (message) => {
         // Every browser asks for an icon by itself.
-        const isIcon = message.location().url.endsWith("/favicon.ico");
-        if (/error|warning/.test(message.type()) && !isIcon) complaints.push(message.text());
+        const { url: of } = message.location();
+        const isIcon = of.endsWith("/favicon.ico");
+        // A page that is not at the root is asked for assets of its own first.
+        const isMiss = path.lastIndexOf("/") > 0 && of.endsWith("/manifest.json");
+        if (/error|warning/.test(message.type()) && !isIcon && !isMiss) complaints.push(message.text());
       });
       await page.goto(url + path);
       const shown = page.locator("pre").filter({ hasText: /\w/ });

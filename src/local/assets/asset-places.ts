@@ -10,7 +10,7 @@ export interface AssetPlaces {
 
 /** Advice for assets that are missing or wrong where a page looks for them. */
 export const COPY_HINT =
-  "run npx boxrun assets public/boxrun --image NAME and serve that folder at boxrun/ below the page's address, or set local.assets to its URL";
+  "run npx boxrun assets public/boxrun --image NAME and serve that folder at boxrun/ below the page's address or at /boxrun/, or set local.assets to its URL";
 
 /** Value of `local.assets` for the assets of exactly this version on a public CDN. */
 const CDN = "cdn";
@@ -22,7 +22,8 @@ export function givenPlace(given: string, resolve: (given: string) => string, hi
 }
 
 /**
- * Returns the places where a page may have the assets: beside the package's own modules, and in `boxrun/` below the page's address.
+ * Returns the places where a page may have the assets: beside the package's own modules, in `boxrun/` below the page's address, and in `/boxrun/`, for pages that are not at the root of their
+ * application.
  *
  * @param moduleUrl URL of this code's module; of the bundle, where there is one
  * @param baseUrl URL of the page
@@ -33,7 +34,8 @@ export function pagePlaces(moduleUrl: string | undefined, baseUrl: string): Asse
   const places = beside === undefined ? [below] : [below, beside];
   // Modules in the folder "browser" are those of the package. A bundle is elsewhere, and has nothing beside it: asking there first would make the browser print an error.
   if (/\/browser\/[^/]+$/.test(moduleUrl ?? "")) places.reverse();
-  return { locations: [...new Set(places)], hint: COPY_HINT };
+  const root = new URL("/boxrun/", baseUrl).href;
+  return { locations: [...new Set([...places, root])], hint: COPY_HINT };
 }
 
 function besideModule(moduleUrl: string | undefined, baseUrl: string): string | undefined {

@@ -74,6 +74,20 @@ export function isOffline(error: unknown): boolean {
   return isBoxRunError(error) && isPassing(error.cause);
 }
 
+/** The cause of what is damaged where a server answers with a page of HTML, as those of single-page applications do for a file that they do not have. */
+export class HtmlPage extends Error {}
+
+/** Returns true for text that is a page of HTML. */
+export function isHtml(bytes: Uint8Array): boolean {
+  return /^\s*</.test(new TextDecoder().decode(bytes.subarray(0, 100)));
+}
+
+/** Returns true for the error of a file that is not there, as far as its server says. */
+export function isMissing(error: unknown): boolean {
+  if (!isBoxRunError(error) || error.code !== "IMAGE_PULL_FAILED") return false;
+  return error.cause instanceof HtmlPage || (error.retryable && !isOffline(error));
+}
+
 function isPassing(cause: unknown): boolean {
   return cause instanceof PassingFailure || (cause as Partial<Error> | undefined)?.name === "TimeoutError";
 }

@@ -1,6 +1,14 @@
 import { BoxRunError, isBoxRunError } from "../../backend/errors.js";
 import { toHex } from "../../util/bytes.js";
-import { type AssetSource, damaged, READ_LIMIT_MS, type ReadOptions, unreachable } from "./asset-source.js";
+import {
+  type AssetSource,
+  damaged,
+  HtmlPage,
+  isHtml,
+  READ_LIMIT_MS,
+  type ReadOptions,
+  unreachable,
+} from "./asset-source.js";
 import type { AssetManifest } from "./manifest.js";
 
 /** Size above which contents are also stored inflated, if the source can do that: inflating them again takes longer than reading them. */
@@ -87,6 +95,11 @@ async function loadOnce(source: AssetSource, entry: VerifiedFile, options: ReadO
   const contents = isPlain
     ? read
     : await source.gunzip(read, rawBytes).catch((cause) => {
+        if (isHtml(read)) {
+          throw damaged(source, file, `cannot be decompressed to ${rawBytes} bytes: it is a page of HTML`, {
+            cause: new HtmlPage(file, { cause }),
+          });
+        }
         throw damaged(source, file, `cannot be decompressed to ${rawBytes} bytes`, { cause });
       });
   if (contents.byteLength !== rawBytes) {

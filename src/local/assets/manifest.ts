@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { COPY_HINT } from "./asset-places.js";
-import { type AssetSource, damaged, unreachable } from "./asset-source.js";
+import { type AssetSource, damaged, isHtml, unreachable } from "./asset-source.js";
 
 const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 /** Schema of a name, which must not be one that every object has. */
@@ -78,7 +78,7 @@ function parseManifest(contents: Uint8Array): Parsed {
     json = JSON.parse(text);
   } catch (cause) {
     // Servers of single-page applications answer any path with the page.
-    const what = /^\s*</.test(text) ? "is not JSON but a page of HTML" : "is not JSON";
+    const what = isHtml(contents) ? "is not JSON but a page of HTML" : "is not JSON";
     return { problem: `${what}: no assets are served there`, cause };
   }
   const parsed = manifestSchema.safeParse(json);

@@ -1,7 +1,7 @@
-import { BoxRunError, isBoxRunError } from "../../backend/errors.js";
+import { BoxRunError } from "../../backend/errors.js";
 import { retryLater } from "../../util/retry-later.js";
 import { VERSION } from "../../util/version.js";
-import { isOffline } from "../assets/asset-source.js";
+import { isMissing } from "../assets/asset-source.js";
 import { Assets } from "../assets/assets.js";
 import { findAssets } from "../assets/find-assets.js";
 import { findImage, hasName, installLine } from "../assets/find-image.js";
@@ -93,8 +93,7 @@ export class ImageSearch {
       await core.load(image.base);
     } catch (error) {
       // Without a network nobody can tell; and a file that is damaged is there.
-      const isMissing = isBoxRunError(error) && error.code === "IMAGE_PULL_FAILED" && error.retryable;
-      return !isMissing || isOffline(error);
+      return !isMissing(error);
     }
     this.present.add(image);
     return true;
@@ -147,7 +146,7 @@ function notInstalled(asked: string, from: string, inRuntime: boolean): BoxRunEr
     {
       hint: inRuntime
         ? install
-        : `${install}, then npx boxrun assets public/boxrun --image ${JSON.stringify(asked)}; or give its default export to local.images`,
+        : `${install}, then npx boxrun assets public/boxrun --image ${JSON.stringify(asked)}`,
     },
   );
 }

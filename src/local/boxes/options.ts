@@ -27,14 +27,14 @@ export interface LocalOptions {
   /**
    * Place of the package's assets (images, kernel, emulator, and in pages the Worker's script): a URL, which may be of another origin, or a path in Node. "cdn" is
    * jsDelivr, with the assets of exactly this version. `npx boxrun assets` makes a folder of them.
-   * @default `dist/assets` of the package; in a page the first that is there: `assets/` beside the package's `browser/`, `boxrun/` below the page's address
+   * @default `dist/assets` of the package; in a page the first that is there: `assets/` beside the package's `browser/`, `boxrun/` below the page's address, `/boxrun/` of its host
    *
    * @example
    * const client = new BoxRunClient({ local: { assets: "/static/boxrun/" } });
    */
   assets?: string;
   /**
-   * Images beside those that are in `assets`. In Node, Deno and Bun, an image package that is installed is found without this.
+   * Images beside those that are in `assets`. In Node, Deno and Bun, an image package that is installed is found without this. In a bundled page, name the URL: `{ name: "debian", assets: "/images/debian/" }`.
    * @default none
    *
    * @example

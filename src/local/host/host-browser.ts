@@ -82,9 +82,15 @@ function baseUrl(): string {
 }
 
 function resolved(given: string): string {
+  let url: URL;
   try {
-    return new URL(given, baseUrl()).href;
+    url = new URL(given, baseUrl());
   } catch {
     throw invalid(`local.assets must be a URL or "cdn", got ${shown(given)}`);
   }
+  if (url.protocol !== "file:" || location.protocol === "file:") return url.href;
+  throw invalid(
+    `no page can read ${url.href}, a folder of the machine that bundled it`,
+    'serve a copy of that folder, and name its URL: { name: "debian", assets: "/images/debian/" }',
+  );
 }

@@ -1,10 +1,14 @@
 import { BoxRunError } from "../../backend/errors.js";
 import { deferred } from "../../util/deferred.js";
+import { startTimer } from "../../util/timer.js";
 import { COPY_HINT } from "../assets/asset-places.js";
 import { browserAssetSource } from "../assets/asset-source-browser.js";
 import { loadVerified, type VerifiedFile } from "../assets/assets.js";
 import type { AssetManifest } from "../assets/manifest.js";
 import type { FromMachine, MachineConfig } from "../machine/messages.js";
+
+/** Time for a Worker's script to arrive and run. A server that is slower than that is asked for it as for all assets: with retries, and an error that names the URL. */
+const START_MS = 8_000;
 
 /** Receiver of what a Worker says. */
 export interface WorkerListener {
@@ -27,20 +31,22 @@ export async function startMachineWorker(config: MachineConfig, listener: Worker
   const policy = watchPolicy();
   try {
     if (url.origin === location.origin) {
-      const started = await startFrom(url.href, listener);
+      const started = await startFrom(url.href, listener, START_MS);
       if (!(started instanceof Error)) {
         // For a start without a network. The browser's own cache has it by now.
         loadVerified(source, script).catch(() => {});
         return started;
       }
     }
-    const bytes = await loadVerified(source, script, { signal: listener.signal });
+    // Past the browser's own cache, where this request would wait for the Worker's, which may never be answered.
+    const fresh = url.origin === location.origin && !(await source.isHere(script.file));
+    const bytes = await loadVerified(source, script, { signal: listener.signal, fresh });
     const copy = URL.createObjectURL(
       new Blob([bytes as Uint8Array<ArrayBuffer>], { type: "text/javascript" }),
     );
     const started = await startFrom(copy, listener).finally(() => URL.revokeObjectURL(copy));
     if (!(started instanceof Error)) return started;
-    throw policy.refusalOf(url) ?? started;
+    throw policy.refusalOf(url, started) ?? started;
   } finally {
     policy.end();
   }
@@ -65,9 +71,15 @@ function scriptOf({ manifest, assets }: MachineConfig): VerifiedFile {
 async function startFrom(
   url: string,
   { onMessage, onFailure, signal }: WorkerListener,
+  limitMs?: number,
 ): Promise<Worker | Error> {
   signal.throwIfAborted();
-  const worker = new Worker(url, { type: "module", name: "boxrun-machine" });
+  let worker: Worker;
+  try {
+    worker = new Worker(url, { type: "module", name: "boxrun-machine" });
+  } catch (error) {
+    return error as Error;
+  }
   const outcome = deferred<Worker | Error>();
   let runs = false;
   worker.onmessage = ({ data }: MessageEvent<FromMachine>) => {
@@ -83,9 +95,12 @@ async function startFrom(
   };
   const abort = () => outcome.reject(signal.reason);
   signal.addEventListener("abort", abort);
+  const late = () => outcome.resolve(new Error(`${url} did not run within ${limitMs} ms`));
+  const stopTimer = limitMs === undefined ? undefined : startTimer(limitMs, late);
   try {
     return await outcome.promise;
   } finally {
+    stopTimer?.();
     signal.removeEventListener("abort", abort);
     if (!runs) worker.terminate();
   }
@@ -93,26 +108,41 @@ async function startFrom(
 
 /** Listens for what the page's Content-Security-Policy refuses. */
 function watchPolicy() {
-  let refused: SecurityPolicyViolationEvent | undefined;
-  const onViolation = (event: SecurityPolicyViolationEvent) => {
-    if (/^(worker|child|script)-src/.test(event.effectiveDirective)) refused = event;
+  let refused: string | undefined;
+  const onViolation = ({ effectiveDirective }: SecurityPolicyViolationEvent) => {
+    if (/^(worker|child|script)-src|^require-trusted-types-for/.test(effectiveDirective))
+      refused = effectiveDirective;
   };
   const target = globalThis.document ?? globalThis;
   target.addEventListener("securitypolicyviolation", onViolation as EventListener);
   return {
-    /** Returns the error for the script at `url`, if the policy refused something. */
-    refusalOf: (url: URL) =>
-      refused &&
-      new BoxRunError(
-        "UNSUPPORTED",
-        `the page's Content-Security-Policy refuses the machine's Worker, ${url.href}: its directive ${refused.effectiveDirective} does not permit it`,
-        {
-          hint:
-            url.origin === location.origin
-              ? "it needs worker-src 'self' and script-src 'wasm-unsafe-eval'"
-              : "it needs worker-src blob: for assets on another origin, and script-src 'wasm-unsafe-eval'",
-        },
-      ),
+    /** Returns the error for the script at `url`, whose Worker could not be started. */
+    refusalOf: (url: URL, cause: Error) => {
+      const directive = refused ?? directiveOf(cause);
+      return (
+        directive &&
+        new BoxRunError(
+          "UNSUPPORTED",
+          `the page's Content-Security-Policy refuses the machine's Worker, ${url.href}: its directive ${directive} does not permit it`,
+          { hint: policyHint(directive, url), cause },
+        )
+      );
+    },
     end: () => target.removeEventListener("securitypolicyviolation", onViolation as EventListener),
   };
+}
+
+/** Returns the directive that made the browser throw instead of reporting a violation. */
+function directiveOf({ message }: Error): string | undefined {
+  if (globalThis.origin === "null") return "sandbox";
+  return /TrustedScriptURL/.test(message) ? "require-trusted-types-for" : undefined;
+}
+
+function policyHint(directive: string, url: URL): string {
+  if (directive === "sandbox") return "it needs sandbox allow-scripts allow-same-origin, or none";
+  if (directive === "require-trusted-types-for")
+    return `leave out require-trusted-types-for 'script', or create a Trusted Types policy named "default" whose createScriptURL returns ${url.href} and blob: URLs as they are`;
+  return url.origin === location.origin
+    ? "it needs worker-src 'self' and script-src 'wasm-unsafe-eval'"
+    : "it needs worker-src blob: for assets on another origin, and script-src 'wasm-unsafe-eval'";
 }

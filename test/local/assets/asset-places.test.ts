@@ -3,6 +3,7 @@ import { givenPlace, pagePlaces } from "../../../src/local/assets/asset-places.j
 
 const PAGE = "https://app.example/team/index.html";
 const BELOW = "https://app.example/team/boxrun/";
+const ROOT = "https://app.example/boxrun/";
 const places = (moduleUrl: string | undefined) => pagePlaces(moduleUrl, PAGE).locations;
 
 describe("a page looks for its assets", () => {
@@ -10,10 +11,12 @@ describe("a page looks for its assets", () => {
     expect(places("https://app.example/sdk/browser/chunk-A.js")).toEqual([
       "https://app.example/sdk/assets/",
       BELOW,
+      ROOT,
     ]);
     expect(places("https://cdn.example/npm/boxrun@0.1.0/dist/browser/local.js")).toEqual([
       "https://cdn.example/npm/boxrun@0.1.0/dist/assets/",
       BELOW,
+      ROOT,
     ]);
   });
 
@@ -21,6 +24,7 @@ describe("a page looks for its assets", () => {
     expect(places("https://app.example/team/assets/index-abc.js")).toEqual([
       BELOW,
       "https://app.example/team/assets/",
+      ROOT,
     ]);
   });
 
@@ -28,9 +32,14 @@ describe("a page looks for its assets", () => {
     undefined,
     "file:///home/me/app/node_modules/boxrun/dist/browser/chunk-A.js",
     "blob:https://app.example/1",
-  ])("below its own address only, where a bundle says that its module is %s", (moduleUrl) =>
-    expect(places(moduleUrl)).toEqual([BELOW]),
+  ])("below its own address and at the root only, where a bundle says that its module is %s", (moduleUrl) =>
+    expect(places(moduleUrl)).toEqual([BELOW, ROOT]),
   );
+});
+
+it("a page in no folder has one place for both", () => {
+  const found = pagePlaces(undefined, "https://app.example/").locations;
+  expect(found).toEqual([ROOT]);
 });
 
 it("a place that is named is the only one, with or without a slash at its end", () => {

@@ -146,6 +146,25 @@ it("an image with a package of its own is named with the command that installs i
   await expect(strict.find("python")).rejects.toThrow(/only a stand-in/);
 });
 
+it("an image is not there where the server answers with a page for what it does not have", async () => {
+  const html = Buffer.from("\n<!doctype html><title>The app</title>");
+  const catalog = catalogOf({ "core:/": { ...core, "debian.chunks.bin": html } });
+  await expect(catalog.find("debian")).rejects.toMatchObject({
+    code: "IMAGE_PULL_FAILED",
+    hint: `npm i @boxrun/image-debian@${VERSION}`,
+  });
+  expect((await catalog.list()).map(({ name }) => name)).toEqual(["tiny"]);
+});
+
+it("a page is told to copy an image that is not there, not to import what names a folder of the build's machine", async () => {
+  const catalog = catalogOf({ "core:/": core }, {}, {}, {
+    findPackage: undefined,
+  } as unknown as Partial<Host>);
+  await expect(catalog.find("python")).rejects.toMatchObject({
+    hint: `npm i @boxrun/image-debian@${VERSION}, then npx boxrun assets public/boxrun --image "python"`,
+  });
+});
+
 it("an image is found in the package's folder, else where local.images says, else as an installed package", async () => {
   const other = folder([debian]);
   const packages = { "@boxrun/image-debian": "installed:/" };

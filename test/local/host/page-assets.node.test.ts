@@ -77,6 +77,15 @@ describe("assets that a page is not told of", () => {
   });
 });
 
+it("an image in a folder of the machine that bundled the page is refused, with what to do", async () => {
+  const outcome = await (await profile.open()).evaluate(() => {
+    const images = [{ name: "debian", assets: "file:///build/node_modules/image/assets/" }];
+    return outcomeOf(newClient({ persistent: false, images }).images());
+  });
+  expect(outcome.error?.code).toBe("VALIDATION_ERROR");
+  expect(outcome.error?.message).toMatch(/file:\/\/\/build.*serve a copy of that folder/);
+});
+
 describe("assets that are not those of this version are refused, with what to do", () => {
   it.each([
     [
@@ -124,10 +133,44 @@ describe("a Content-Security-Policy", () => {
       `${SCRIPTS} 'wasm-unsafe-eval'; worker-src 'none'`,
       /Content-Security-Policy refuses the machine's Worker, http.*machine-worker.*worker-src 'self'/,
     ],
+    [
+      "Workers from plain URLs",
+      "require-trusted-types-for 'script'",
+      /Content-Security-Policy refuses the machine's Worker, http.*machine-worker.*require-trusted-types-for.*"default".*createScriptURL/,
+    ],
   ])("that does not permit %s is named, with what it lacks", async (_what, policy, message) => {
     const { error } = await run(await openWith(policy));
     expect(error).toMatchObject({ code: "UNSUPPORTED", message: expect.stringMatching(message) });
   });
+});
+
+it("a page whose sandbox has no origin is told that no Worker can be started there", async () => {
+  profile.fault = (_, __, response) => {
+    response.setHeader("content-security-policy", "sandbox allow-scripts");
+    response.setHeader("access-control-allow-origin", "*");
+    return false;
+  };
+  expect((await run(await profile.open())).error).toMatchObject({
+    code: "UNSUPPORTED",
+    message: expect.stringMatching(
+      /Content-Security-Policy refuses the machine's Worker, http.*its directive sandbox .*allow-same-origin/,
+    ),
+  });
+});
+
+it("a Worker's script that the server never sends ends in an error that names it and may be tried again", async () => {
+  answer(BESIDE + WORKER, () => {});
+  const { error } = await run(await profile.open());
+  expect(error).toMatchObject({ code: "IMAGE_PULL_FAILED", retryable: true });
+  expect(error?.message).toMatch(`${BESIDE}${WORKER}: no data arrived for 8000 ms`);
+});
+
+it("a Worker's script whose first request hangs is fetched again", async () => {
+  let asked = 0;
+  answer(BESIDE + WORKER, (response) => {
+    if (asked++ > 0) response.end(readFileSync(join(ROOT, "dist/assets", WORKER)));
+  });
+  expect(await run(await profile.open())).toEqual({ value: "here\n" });
 });
 
 describe("assets on another origin, as a CDN is", () => {
