@@ -13,6 +13,8 @@ const built = (host: "node" | "browser") =>
 const SIDE_BY_SIDE = [
   "test/testing/contract/{local,remote-handler,remote-plain,published}.node.test.ts",
   "test/images/debian-{files,image,packages,wheels}.node.test.ts",
+  "test/robustness/suites/cpython.node.test.ts",
+  "test/client/folders.node.test.ts",
 ];
 
 /** Tests of the sources that take many seconds each: the agent's processes, fuzzing, the packed package. */
