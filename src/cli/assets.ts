@@ -7,8 +7,8 @@ import { RecordedFolder } from "./recorded-folder.js";
 export const ASSETS_RECORD = ".boxrun-assets";
 
 /** Copies what pages need of some images into a folder that is served with them. */
-export async function assetsCommand({ folder, images }: FolderCommand): Promise<number> {
-  const plan = await planAssets(images);
+export async function assetsCommand({ folder, images, memoryMb }: FolderCommand): Promise<number> {
+  const plan = await planAssets(images, memoryMb);
   const target = await RecordedFolder.open(folder, ASSETS_RECORD, plan.files);
   await print(process.stdout, summary(folder, plan, await target.write()));
   return 0;

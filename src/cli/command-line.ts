@@ -40,6 +40,8 @@ export interface FolderCommand {
   name: "assets" | "site";
   folder: string;
   images: string[];
+  /** Sizes of boxes, in MiB, whose boot images are copied; undefined: all. */
+  memoryMb?: number[];
 }
 
 /** A parsed command line. */
@@ -54,7 +56,7 @@ export type CliCommand =
 
 /** All options, whichever command takes them: they may stand before its name. */
 const OPTIONS = {
-  memory: { type: "string" },
+  memory: { type: "string", multiple: true },
   disk: { type: "string" },
   env: { type: "string", short: "e", multiple: true },
   workdir: { type: "string", short: "w" },
@@ -86,7 +88,7 @@ interface Arguments {
 const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Arguments) => CliCommand }> = {
   run: { takes: ["memory", "disk", "env", "workdir", "timeout", "server", "token"], parse: parseRun },
   serve: { takes: ["host", "port", "socket", "token", "state", "allow-origin"], parse: parseServe },
-  assets: { takes: ["image"], parse: (args) => parseFolder("assets", "public/boxrun", args) },
+  assets: { takes: ["image", "memory"], parse: (args) => parseFolder("assets", "public/boxrun", args) },
   site: { takes: ["image"], parse: (args) => parseFolder("site", "./class", args) },
   pull: { takes: [], parse: parsePull },
   images: { takes: ["server", "token"], parse: parseImages },
@@ -108,7 +110,8 @@ export function parseCommandLine(args: string[]): CliCommand {
     if (!command.takes.includes(option as keyof Values))
       throw new UsageError(`${name} does not take --${option}`);
     // Usually a variable of the shell that is not set.
-    if (value === "") throw new UsageError(`--${option} must not be empty`);
+    if (value === "" || (Array.isArray(value) && value.includes("")))
+      throw new UsageError(`--${option} must not be empty`);
   }
   return command.parse({ values, operands, rest });
 }
@@ -144,7 +147,7 @@ function parseRun({ values, operands, rest = [] }: Arguments): RunCommand {
     ...serverOptions(values),
     box: {
       env: Object.fromEntries(env.map(parseVariable)),
-      ...(memory !== undefined && { memoryMb: parseInteger("--memory", memory) }),
+      ...(memory !== undefined && { memoryMb: parseInteger("--memory", memory.at(-1)!) }),
       ...(disk !== undefined && { diskSizeGb: parseInteger("--disk", disk) }),
       ...(workdir !== undefined && { workdir }),
     },
@@ -177,7 +180,8 @@ function parseFolder(
     throw new UsageError(
       `${name} takes one folder, got also ${beyond.join(" ")}; images are named by --image`,
     );
-  return { name, folder, images: values.image ?? ["tiny"] };
+  const memoryMb = values.memory?.map((size) => parseInteger("--memory", size));
+  return { name, folder, images: values.image ?? ["tiny"], ...(memoryMb && { memoryMb }) };
 }
 
 function parsePull({ operands, rest = [] }: Arguments): CliCommand {

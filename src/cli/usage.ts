@@ -48,10 +48,12 @@ executed, 127 COMMAND was not found.
     more: "serve ends on Ctrl-C. It stops the boxes and keeps their disks.\n",
   },
   assets: {
-    line: "assets FOLDER [--image IMAGE]...",
+    line: "assets FOLDER [--image IMAGE]... [--memory MIB]...",
     does: "copy what web pages need of images into FOLDER, to be served with them",
     options: `\
   --image IMAGE         image to copy (default tiny); can be repeated
+  --memory MIB          copy only the boot images of boxes of this size, 256 or 1024 (default both);
+                        can be repeated; boxes of other sizes start slower
 `,
     more: "What an earlier run has written and this one has not is removed; other files are left alone.\n",
   },

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import {
   appendFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -49,6 +50,37 @@ it("copies what boxes of an image need, and says where a client finds it", async
   expect(Number(size)).toBeGreaterThan(1e6);
 });
 
+it("copies only the boot images of the sizes that are named, and boxes of others start without", async () => {
+  expect(assets(folder, "--memory", "256").status).toBe(0);
+  const bytes = files().reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+  expect(bytes).toBeLessThan(8e6);
+  const client = new BoxRunClient({ backend: "local", local: { assets: folder, persistent: false } });
+  const boots = [];
+  for (const memoryMb of [256, 1024])
+    boots.push((await client.create("tiny", { memoryMb })).info.local?.boot);
+  await client.close();
+  expect(boots).toEqual(["snapshot", "cold"]);
+  expect(assets(folder, "--memory", "256", "--memory", "1024").status).toBe(0);
+  expect(files().filter((name) => name.startsWith("boot-image-tiny")).length).toBe(2);
+});
+
+it("refuses a size that has no boot image, and writes nothing", () => {
+  const { status, stderr } = assets(folder, "--memory", "512");
+  expect(status).toBe(125);
+  expect(stderr).toMatch(/^boxrun: --memory must be 1024 or 256, .*got 512 .*\[VALIDATION_ERROR\]\n$/);
+  expect(existsSync(folder)).toBe(false);
+});
+
+it("leaves an application's own manifest.json alone, and writes nothing", () => {
+  const site = join(folder, "..");
+  mkdirSync(site, { recursive: true });
+  writeFileSync(join(site, "manifest.json"), '{"name":"My app"}');
+  const { status, stderr } = assets(site);
+  expect(status).toBe(125);
+  expect(stderr).toMatch(/^boxrun: will not overwrite .*manifest\.json, which boxrun has not written/);
+  expect(readdirSync(site)).toEqual(["manifest.json"]);
+});
+
 it("copies several images with one manifest, by any of their names, and without what only others need", () => {
   assets(folder, "--image", "alpine", "--image", "python", "--image", "tiny");
   expect(manifest().images.map(({ name }: { name: string }) => name)).toEqual(["tiny", "debian"]);
@@ -86,7 +118,7 @@ it("writes nothing when there is no such image, and tells which there are", () =
   expect(existsSync(folder)).toBe(false);
 });
 
-it.each([[[]], [["a", "b"]], [["a", "--memory", "256"]]])("takes one folder, not %j", (args) => {
+it.each([[[]], [["a", "b"]], [["a", "--disk", "8"]]])("takes one folder, not %j", (args) => {
   expect(assets(...args)).toMatchObject({
     status: 2,
     stderr: expect.stringMatching(/^boxrun: assets .*\n.*--help/),

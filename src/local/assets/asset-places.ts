@@ -6,6 +6,8 @@ export interface AssetPlaces {
   readonly locations: readonly string[];
   /** Advice for when none of them has the assets. */
   readonly hint: string;
+  /** Returns the URL of a published package's folder, of exactly this version, ending in "/". Absent where packages are not published beside the assets. */
+  readonly packageUrl?: (name: string) => string;
 }
 
 /** Advice for assets that are missing or wrong where a page looks for them. */
@@ -17,9 +19,12 @@ const CDN = "cdn";
 
 /** Returns the place that `local.assets` names, as a URL that `resolve` makes of anything but "cdn". */
 export function givenPlace(given: string, resolve: (given: string) => string, hint: string): AssetPlaces {
-  const url = given === CDN ? `https://cdn.jsdelivr.net/npm/boxrun@${VERSION}/dist/assets/` : resolve(given);
+  if (given === CDN) return { locations: [`${onCdn("boxrun")}dist/assets/`], hint, packageUrl: onCdn };
+  const url = resolve(given);
   return { locations: [url.endsWith("/") ? url : `${url}/`], hint };
 }
+
+const onCdn = (name: string) => `https://cdn.jsdelivr.net/npm/${name}@${VERSION}/`;
 
 /**
  * Returns the places where a page may have the assets: beside the package's own modules, in `boxrun/` below the page's address, and in `/boxrun/`, for pages that are not at the root of their

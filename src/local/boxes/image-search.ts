@@ -1,6 +1,7 @@
 import { BoxRunError } from "../../backend/errors.js";
 import { retryLater } from "../../util/retry-later.js";
 import { VERSION } from "../../util/version.js";
+import type { AssetPlaces } from "../assets/asset-places.js";
 import { isMissing } from "../assets/asset-source.js";
 import { Assets } from "../assets/assets.js";
 import { findAssets } from "../assets/find-assets.js";
@@ -76,10 +77,15 @@ export class ImageSearch {
   }
 
   private async readCore(): Promise<Assets> {
-    const { assets, cache } = this.options;
-    const places = this.host.assetPlaces(assets);
-    const { source, manifest } = await findAssets(places, (place) => this.host.openSource(place, cache));
+    const { cache } = this.options;
+    const { source, manifest } = await findAssets(this.places(), (place) =>
+      this.host.openSource(place, cache),
+    );
     return new Assets(source, manifest);
+  }
+
+  private places(): AssetPlaces {
+    return this.host.assetPlaces(this.options.assets);
   }
 
   private ofCore(assets: Assets, image: ImageManifest): FoundImage {
@@ -89,6 +95,8 @@ export class ImageSearch {
   /** Returns true unless the package's folder lists an image that it does not have, since that has a package of its own. */
   private async isPresent(core: Assets, image: ImageManifest): Promise<boolean> {
     if (image.package === undefined || this.present.has(image)) return true;
+    // The published package has no image that has a package of its own.
+    if (this.places().packageUrl) return false;
     try {
       await core.load(image.base);
     } catch (error) {
@@ -99,9 +107,31 @@ export class ImageSearch {
     return true;
   }
 
-  private async installed(core: Assets, { name, package: from }: ImageManifest): Promise<FoundImage[]> {
-    const folder = from && this.host.findPackage?.(from);
-    return folder ? [await this.openOther(core, { name, assets: `${folder}assets/` })] : [];
+  private async installed(core: Assets, image: ImageManifest): Promise<FoundImage[]> {
+    const { name, package: from } = image;
+    if (from === undefined) return [];
+    const folder = this.host.findPackage?.(from);
+    if (folder) return [await this.openOther(core, { name, assets: `${folder}assets/` })];
+    const published = this.places().packageUrl?.(from);
+    return published === undefined ? [] : this.published(core, image, `${published}assets/`);
+  }
+
+  /** Returns an image whose files are in a published package, as the package's own manifest describes them, or none if they are not there. */
+  private async published(core: Assets, image: ImageManifest, location: string): Promise<FoundImage[]> {
+    const known = this.others.get(location);
+    if (known) return [await known];
+    const { cache } = this.options;
+    const places = { assets: core.source.location, imageAssets: location };
+    const open = (place: string, part?: string) => this.host.openSource(place, cache, part);
+    const assets = new Assets(openMachineSource(places, core.manifest, image, open), core.manifest);
+    const found = { image, assets, places, notes: [] };
+    try {
+      await assets.load(image.base);
+      this.others.set(location, Promise.resolve(found));
+    } catch (error) {
+      if (isMissing(error)) return [];
+    }
+    return [found];
   }
 
   private openOther(core: Assets, given: ImagePackage): Promise<FoundImage> {

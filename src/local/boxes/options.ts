@@ -26,7 +26,7 @@ export interface ImagePackage {
 export interface LocalOptions {
   /**
    * Place of the package's assets (images, kernel, emulator, and in pages the Worker's script): a URL, which may be of another origin, or a path in Node. "cdn" is
-   * jsDelivr, with the assets of exactly this version. `npx boxrun assets` makes a folder of them.
+   * jsDelivr, with the assets of exactly this version, those of images that have packages of their own among them. `npx boxrun assets` makes a folder of them.
    * @default `dist/assets` of the package; in a page the first that is there: `assets/` beside the package's `browser/`, `boxrun/` below the page's address, `/boxrun/` of its host
    *
    * @example

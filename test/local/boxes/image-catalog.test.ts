@@ -187,6 +187,26 @@ it("an image is found in the package's folder, else where local.images says, els
     expect((await catalog.list()).map(({ name }) => name)).toEqual(["tiny", "debian"]);
 });
 
+it("an image of a CDN is found in its own package there, of the package's manifest alone", async () => {
+  const onCdn = {
+    findPackage: undefined,
+    assetPlaces: () => ({ locations: ["core:/"], hint: "", packageUrl: (name: string) => `cdn:/${name}/` }),
+  } as unknown as Host;
+  const place = "cdn:/@boxrun/image-debian/assets/";
+  const { "debian.chunks.bin": list } = folder([debian]);
+  const catalog = catalogOf({ "core:/": core, [place]: { "debian.chunks.bin": list! } }, {}, {}, onCdn);
+  const found = { name: "debian", assets: "core:/", imageAssets: place, notes: [] };
+  // Twice: what was found is remembered.
+  for (const asked of ["python", "debian"]) expect(await nameAndPlaces(catalog, asked)).toEqual(found);
+  expect((await catalog.list()).map(({ name }) => name)).toEqual(["tiny", "debian"]);
+  const other = folder([image("other")])["other.chunks.bin"]!;
+  const spoiled = catalogOf({ "core:/": core, [place]: { "debian.chunks.bin": other } }, {}, {}, onCdn);
+  await expect((await spoiled.find("debian")).assets.load("debian.chunks")).rejects.toThrow(/bytes|hash/);
+  const without = catalogOf({ "core:/": core }, {}, {}, onCdn);
+  await expect(without.find("debian")).rejects.toMatchObject({ hint: expect.stringMatching(/^npm i /) });
+  expect((await without.list()).map(({ name }) => name)).toEqual(["tiny"]);
+});
+
 it("an image that the package has never heard of is found where local.images says", async () => {
   const images = [{ name: "alpine", assets: "given:/" }];
   const catalog = catalogOf({ "core:/": core, "given:/": folder([image("alpine")]) }, { images });

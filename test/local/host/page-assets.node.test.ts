@@ -220,6 +220,42 @@ describe("assets on another origin, as a CDN is", () => {
     expect([...seen].filter((path) => path.startsWith(`${BESIDE}chunks/`)).length).toBeGreaterThan(1);
   });
 
+  it("are those of this version's packages on the CDN, an image's own package among them", async () => {
+    const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    const core = `/npm/boxrun@${version}/dist/assets/`;
+    const image = `/npm/@boxrun/image-debian@${version}/assets/`;
+    const page = await profile.open();
+    const taken: string[] = [];
+    await page.route("https://cdn.jsdelivr.net/**", async (route) => {
+      const { pathname } = new URL(route.request().url());
+      const [place, isImages] = pathname.startsWith(image) ? [image, true] : [core, false];
+      const file = pathname.slice(place.length);
+      // The package is published without what belongs to the image.
+      const isOwn = /debian/.test(file) || file.startsWith("chunks/");
+      if (!pathname.startsWith(place) || isOwn !== isImages) return route.fulfill({ status: 404 });
+      taken.push(file);
+      await route.fulfill({
+        path: join(ROOT, "dist/assets", file),
+        headers: { "access-control-allow-origin": "*" },
+      });
+    });
+    const outcome = await page.evaluate(() =>
+      outcomeOf(
+        (async () => {
+          const client = newClient({ persistent: false, assets: "cdn" });
+          const box = await client.create("python", { memoryMb: 256 });
+          const { stdout } = await box.exec("cat /etc/debian_version");
+          const images = (await client.images()).map(({ name }) => name);
+          return { stdout, images, boot: box.info.local?.boot };
+        })(),
+      ),
+    );
+    expect(outcome).toEqual({
+      value: { stdout: expect.stringMatching(/^13/), images: ["debian", "tiny"], boot: "snapshot" },
+    });
+    expect(taken.some((file) => file.startsWith("boot-image-debian-256"))).toBe(true);
+  });
+
   it("start no Worker from a script that is not the one in the manifest", async () => {
     cdn.fault = (path, _, response) => {
       share(response);
