@@ -19,7 +19,6 @@ export const ON_FIRST_USE = [
   "get-or-create",
   "host-files",
   "initial-files",
-  "run-in-box",
   "unix-socket",
   "published-rules",
 ];

@@ -11,6 +11,7 @@ import { asyncDispose } from "../util/dispose.js";
 import { pause } from "../util/timer.js";
 import { BoxHandle } from "./box.js";
 import type { Connection, CreateOptions, ListOptions, RunOptions } from "./client-options.js";
+import { runInBox } from "./run-in-box.js";
 
 /** Interval of the polls of a server's list: a server does not notify of changes. */
 const LOOK_AGAIN_MS = 1000;
@@ -120,7 +121,6 @@ export class Client {
   run(image: string, file: string, args: readonly string[], options?: RunOptions): Promise<ExecResult>;
   async run(image: string, first: Command, ...rest: CommandArguments<RunOptions>): Promise<ExecResult> {
     const [cmd, options] = commandAndOptions(first, rest);
-    const { runInBox } = await import("./run-in-box.js");
     return runInBox((ofBox) => this.create(image, ofBox), cmd, options);
   }
 
