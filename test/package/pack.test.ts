@@ -228,7 +228,13 @@ describe("the package", () => {
   it("has no file that is not needed, and no dependency", () => {
     const installed = join(project, "node_modules/boxrun");
     expect(readdirSync(installed).sort()).toEqual(["LICENSE", "NOTICE", "README.md", "dist", "package.json"]);
-    expect(readdirSync(join(installed, "dist")).sort()).toEqual(["assets", "browser", "node", "site", "types"]);
+    expect(readdirSync(join(installed, "dist")).sort()).toEqual([
+      "assets",
+      "browser",
+      "node",
+      "site",
+      "types",
+    ]);
     const { dependencies } = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
     expect(dependencies).toBeUndefined();
   });
