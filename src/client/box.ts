@@ -12,6 +12,7 @@ import type { BoxFiles } from "../files/file-types.js";
 import { filesOf } from "../files/files.js";
 import { untilAborted } from "../util/abort.js";
 import { asyncDispose } from "../util/dispose.js";
+import { inspect } from "../util/inspect.js";
 import type { AttachOptions, Download, DownloadOptions, StartOptions, UploadOptions } from "./box-options.js";
 
 /**
@@ -71,8 +72,9 @@ export class BoxHandle {
    * const { exitCode, stdout, stderr } = await box.exec("ls -l /etc | wc -l", { timeoutMs: 10_000 });
    * const listing = await box.exec("ls", ["-l", "a file"], { cwd: "/etc" });
    */
-  exec(cmd: Command, options?: ExecOptions): Promise<ExecResult>;
   exec(file: string, args: readonly string[], options?: ExecOptions): Promise<ExecResult>;
+  // Last, since compilers explain what is wrong with a call by the last form.
+  exec(cmd: Command, options?: ExecOptions): Promise<ExecResult>;
   async exec(first: Command, ...rest: CommandArguments<ExecOptions>): Promise<ExecResult> {
     const [cmd, options] = commandAndOptions(first, rest);
     return untilAborted(runToEnd(this.backend, this.id, cmd, options), options.signal);
@@ -119,14 +121,14 @@ export class BoxHandle {
    * await writer.close();
    * for await (const event of execution) console.log(event);
    */
-  execStream(cmd: Command, options: StreamWithStdin): ExecutionPromise<ExecutionWithStdin>;
-  execStream(cmd: Command, options?: ExecStreamOptions): ExecutionPromise;
   execStream(
     file: string,
     args: readonly string[],
     options: StreamWithStdin,
   ): ExecutionPromise<ExecutionWithStdin>;
   execStream(file: string, args: readonly string[], options?: ExecStreamOptions): ExecutionPromise;
+  execStream(cmd: Command, options: StreamWithStdin): ExecutionPromise<ExecutionWithStdin>;
+  execStream(cmd: Command, options?: ExecStreamOptions): ExecutionPromise;
   execStream(first: Command, ...rest: CommandArguments<ExecStreamOptions>): ExecutionPromise {
     const start = async () => {
       const [cmd, options] = commandAndOptions(first, rest);
@@ -315,6 +317,11 @@ export class BoxHandle {
     requireOptions(options, { force: true, signal: true });
     const { force = false, signal } = options;
     return withSignal(signal, () => this.backend.removeBox(this.id, { force }));
+  }
+
+  /** Returns what `console.log` shows in Node, Deno and Bun: the box, without the client behind it. */
+  [inspect](): object {
+    return { BoxHandle: this.current };
   }
 
   /** Returns the data that JSON.stringify writes. `client.fromJSON` turns it into a handle again. */

@@ -117,8 +117,8 @@ export class Client {
    * const { stdout } = await client.run("tiny", "seq 10 | awk '{ sum += $1 } END { print sum }'");   // "55\n"
    * const listing = await client.run("tiny", "ls", ["-l", "/etc"], { memoryMb: 256 });
    */
-  run(image: string, cmd: Command, options?: RunOptions): Promise<ExecResult>;
   run(image: string, file: string, args: readonly string[], options?: RunOptions): Promise<ExecResult>;
+  run(image: string, cmd: Command, options?: RunOptions): Promise<ExecResult>;
   async run(image: string, first: Command, ...rest: CommandArguments<RunOptions>): Promise<ExecResult> {
     const [cmd, options] = commandAndOptions(first, rest);
     return runInBox((ofBox) => this.create(image, ofBox), cmd, options);

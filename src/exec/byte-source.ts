@@ -16,6 +16,9 @@ export function toStream(source: Source): { stream: ReadableStream<Uint8Array>; 
   if (source instanceof ReadableStream) return { stream: source, size: null };
   throw invalid(
     `an upload or stdin must be a string, bytes, a Blob or a ReadableStream, got ${shown(source)}`,
+    typeof (source as { pipe?: unknown } | null)?.pipe === "function"
+      ? "Readable.toWeb makes one of a stream of Node"
+      : undefined,
   );
 }
 

@@ -68,6 +68,8 @@ export async function startExecution(
   options: ExecStreamOptions,
 ): Promise<Execution> {
   const { signal, detached = false, encoding = "text", cwd, workdir, ...rest } = options;
+  const ofExec = ["onStdout", "onStderr", "maxOutputBytes", "check"].find((name) => name in rest);
+  if (ofExec) throw invalid(`unknown option ${ofExec}`, "exec has it: a stream gives its output as events");
   if (encoding !== "text" && encoding !== "bytes") throw invalid('encoding must be "text" or "bytes"');
   const asked: ExecSpec = parseExecSpec({
     ...rest,
@@ -115,6 +117,13 @@ export async function runToEnd(
   if (!Number.isSafeInteger(maxOutputBytes) || maxOutputBytes < 0) {
     throw invalid(`maxOutputBytes must be an integer of at least 0, got ${shown(maxOutputBytes)}`);
   }
+  if ("detached" in rest)
+    throw invalid("unknown option detached", "to leave a command in the background, use execStream");
+  if ((stdin as unknown) === true)
+    throw invalid(
+      "stdin must be what the command reads",
+      "to write to it as the command runs, use execStream",
+    );
   // Checked before anything runs.
   const input = stdin === undefined ? undefined : toStream(stdin).stream;
   const starting = startExecution(backend, boxId, cmd, { ...rest, stdin: input !== undefined });
@@ -152,8 +161,13 @@ export async function runToEnd(
     throw new ExitError("TIMEOUT", `${shownCommand(result)} ${how}`, result);
   }
   if (info.status === "canceled")
-    throw new ExitError("CANCELED", `${shownCommand(result)} was canceled`, result);
+    throw new ExitError("CANCELED", `${shownCommand(result)} was canceled${whyOf(info)}`, result);
   return check ? result.check() : result;
+}
+
+/** Returns the reason that a box gives for the end of a command, such as its own. */
+function whyOf({ errorMessage }: ExecInfo): string {
+  return errorMessage === null ? "" : `: ${errorMessage}`;
 }
 
 /** A server may tell a stream of the end a moment before it has written it down, or have forgotten it since. */

@@ -4,6 +4,7 @@ import { BoxRunError } from "../backend/errors.js";
 import { requireOptions } from "../backend/validate.js";
 import { following, whenAborted } from "../util/abort.js";
 import { asyncDispose } from "../util/dispose.js";
+import { inspect } from "../util/inspect.js";
 import { startTimer } from "../util/timer.js";
 import { mayBeWrapped } from "./wrapped-command.js";
 
@@ -220,6 +221,11 @@ export class Execution implements AsyncIterable<ExecEvent>, AsyncDisposable {
   async kill(signal: Signal = "SIGKILL", options: CallOptions = {}): Promise<void> {
     requireOptions(options, { signal: true });
     return withSignal(options.signal, () => this.backend.signalExec(this.boxId, this.id, signal));
+  }
+
+  /** Returns what `console.log` shows in Node, Deno and Bun: the command as it was started. */
+  [inspect](): object {
+    return { Execution: this.started };
   }
 
   /** Returns the data that JSON.stringify writes. Find the execution again with `box.execution(id)`, and its box with `client.getBox(boxId)`. */

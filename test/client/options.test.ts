@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { BoxRunClient } from "../../src/index.js";
 import { failure } from "../../src/testing/contract/tools.js";
@@ -193,4 +194,36 @@ describe("the message for wrong options", () => {
   ])("names %s by its path, and what was meant", async (_what, call, message) => {
     expect(await failure(call())).toMatchObject({ code: "VALIDATION_ERROR", message });
   });
+});
+
+describe("an option of another call", () => {
+  const client = new BoxRunClient({ backend: new FakeBackend() });
+  const box = client.create("fake");
+
+  it.each<[string, () => Promise<unknown>, RegExp]>([
+    ["exec", async () => (await box).exec(["true"], { detached: true } as object), /detached.*execStream/],
+    ["exec", async () => (await box).exec(["cat"], { stdin: true } as object), /stdin.*execStream/],
+    [
+      "execStream",
+      async () => (await box).execStream(["true"], { onStdout: () => {} } as object),
+      /onStdout.*exec has it/,
+    ],
+    [
+      "execStream",
+      async () => (await box).execStream(["true"], { check: true } as object),
+      /check.*exec has it/,
+    ],
+  ])("is refused by %s, with the call that has it", async (_call, work, message) => {
+    const error = await failure(work());
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR", message: expect.stringMatching(message) });
+    expect(await (await box).executions()).toEqual([]);
+  });
+});
+
+it("a box and an execution show their state alone in console.log", async () => {
+  const box = await new BoxRunClient({ backend: new FakeBackend() }).create("fake", { name: "demo" });
+  const execution = await box.execStream(["true"]);
+  expect(inspect(box)).toMatch(/BoxHandle: \{[\s\S]*name: 'demo'/);
+  expect(inspect(execution)).toMatch(/Execution: \{[\s\S]*cmd: \[ 'true' \]/);
+  for (const text of [inspect(box), inspect(execution)]) expect(text).not.toContain("backend");
 });
