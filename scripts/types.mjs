@@ -5,6 +5,9 @@ import { dirname, join, relative, resolve } from "node:path";
 /** Module of zod whose types ours refer to, and the file that declares it. */
 const MODULE = /"zod\/mini"/g;
 const ENTRY = "v4/mini/external.d.ts";
+/** Types of explicit resource management, and where they are declared: not in the library that a project has by its target. */
+const DISPOSAL = /AsyncDisposable|asyncDispose/;
+const DISPOSAL_LIBRARY = '/// <reference lib="esnext.disposable" />\n';
 const COMMENT = /\/\*[\s\S]*?\*\//g;
 const IMPORT = /(?:from|import)\s*\(?\s*"([^"]+)"/g;
 
@@ -24,7 +27,8 @@ export async function buildTypes(root) {
     const text = await readFile(join(emitted, name), "utf8");
     const path = relative(dirname(join(types, name)), entry).replaceAll("\\", "/");
     const from = path.startsWith(".") ? path : `./${path}`;
-    await write(join(types, name), text.replace(MODULE, `"${from}"`));
+    const library = DISPOSAL.test(text) ? DISPOSAL_LIBRARY : "";
+    await write(join(types, name), library + text.replace(MODULE, `"${from}"`));
   }
 }
 
