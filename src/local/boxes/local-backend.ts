@@ -98,7 +98,7 @@ export class LocalBackend implements Backend {
   async stopBox(id: string): Promise<BoxInfo> {
     this.requireOpen();
     const registry = await this.openRegistry();
-    const box = await this.box(id);
+    const box = await this.box(id, "it has nothing to stop");
     await box.stop();
     return registry.info(box.id);
   }
@@ -291,7 +291,7 @@ export class LocalBackend implements Backend {
   }
 
   /** Finds a box that runs here. @throws {BoxRunError} BOX_NOT_FOUND, BOX_NOT_RUNNING, BOX_LOCKED */
-  private async box(idOrName: string): Promise<LocalBox> {
+  private async box(idOrName: string, hint = "start it first"): Promise<LocalBox> {
     this.requireOpen();
     const registry = await this.openRegistry();
     const id = await registry.resolve(idOrName);
@@ -300,9 +300,7 @@ export class LocalBackend implements Backend {
     const { status, errorMessage } = await registry.info(id);
     if (status === "running" || status === "creating") throw await registry.lockedElsewhere(id);
     const why = errorMessage === null ? "" : `: ${errorMessage}`;
-    throw new BoxRunError("BOX_NOT_RUNNING", `box ${id} has status ${status}${why}`, {
-      hint: "start it first",
-    });
+    throw new BoxRunError("BOX_NOT_RUNNING", `box ${id} has status ${status}${why}`, { hint });
   }
 
   private openRegistry(): Promise<BoxRegistry> {
