@@ -1,4 +1,6 @@
+import { createReadStream } from "node:fs";
 import { playwright } from "@vitest/browser-playwright";
+import type { ViteDevServer } from "vite";
 import { defineConfig } from "vitest/config";
 import { CHROMIUM_ARGS } from "./scripts/chromium.mjs";
 
@@ -30,6 +32,21 @@ const sources = {
   },
 };
 const OTHER_HOSTS = ["test/**/*.{node,browser}.test.ts", "test/runtimes", "test/bundlers"];
+
+/** Serves the assets' scripts as hosts of static files do. Vite would change them, and they would not have their hashes. */
+const assetsAsTheyAre = {
+  name: "assets-as-they-are",
+  configureServer: ({ middlewares }: ViteDevServer) => {
+    middlewares.use((request, response, next) => {
+      const [, file] = /\/dist\/assets\/([\w.-]+\.js)$/.exec(request.url ?? "") ?? [];
+      if (file === undefined) return next();
+      response.setHeader("content-type", "text/javascript");
+      createReadStream(new URL(`./dist/assets/${file}`, import.meta.url))
+        .on("error", next)
+        .pipe(response);
+    });
+  },
+};
 
 /** A cold boot on a loaded machine takes seconds; a hang is still found. */
 const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
@@ -102,6 +119,7 @@ export default defineConfig({
       },
       {
         resolve: { alias: built("browser") },
+        plugins: [assetsAsTheyAre],
         test: {
           name: "chromium",
           include: ["test/**/*.browser.test.ts"],
