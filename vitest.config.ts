@@ -17,6 +17,8 @@ const SIDE_BY_SIDE = [
   "test/images/debian-{files,image,packages,wheels}.node.test.ts",
   "test/robustness/suites/cpython.node.test.ts",
   "test/client/folders.node.test.ts",
+  "test/local/assets/asset-source-{browser,web}.node.test.ts",
+  "test/local/host/page-assets.node.test.ts",
 ];
 
 /** Tests of the sources that take many seconds each: the agent's processes, fuzzing, the packed package. */
