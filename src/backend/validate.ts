@@ -73,9 +73,10 @@ export function parseBaseUrl(baseUrl: string): URL {
   return url;
 }
 
-/** Checks that options are an object. @throws {BoxRunError} VALIDATION_ERROR when they are not */
+/** Checks that options are an object, and no signal in place of one, which would be ignored. @throws {BoxRunError} VALIDATION_ERROR when they are not */
 export function requireObject(options: unknown, hint?: string): void {
-  if (typeof options !== "object" || options === null) throw invalid("options must be an object", hint);
+  if (typeof options !== "object" || options === null || options instanceof AbortSignal)
+    throw invalid("options must be an object", hint);
 }
 
 /** Checks that a signal is one. Signals of other realms are, too. @throws {BoxRunError} VALIDATION_ERROR when it is not */
@@ -84,11 +85,10 @@ export function requireSignal(signal: unknown): void {
   throw invalid(`signal must be an AbortSignal, got ${shown(signal)}`);
 }
 
-/** Checks the names of options, and their signal. A misspelt one would be ignored, and so would a signal passed in place of the options. */
+/** Checks the names of options, and their signal. A misspelt one would be ignored. */
 export function requireOptions<T extends object>(options: T, names: Record<keyof T, true>): void {
   const known = Object.keys(names);
   const list = `the options are ${known.join(", ")}`;
-  if (options instanceof AbortSignal) throw invalid("options must be an object", list);
   requireObject(options, list);
   for (const name of Object.keys(withoutUndefined(options) as object))
     if (!known.includes(name)) throw invalid(describeUnknown(name, known), list);

@@ -1,6 +1,7 @@
 import type { FilesToWrite } from "../files/file-types.js";
 import { filesToWrite } from "../files/files-to-write.js";
 import type { BoxHandle } from "./box.js";
+import { cancelUnread, discardBox } from "./cleanup.js";
 
 /**
  * Creates a box and writes its files. Removes it when that fails. Streams among the files are read, or canceled.
@@ -18,11 +19,7 @@ export async function createWithFiles(
       await box.files.writeAll(checked, signal ? { signal } : {});
       return box;
     } catch (error) {
-      const remove = () => box.remove({ force: true });
-      const removed = remove()
-        .catch(remove)
-        .catch(() => {});
-      if (!signal?.aborted) await removed;
+      await discardBox(box, signal);
       throw error;
     }
   });
@@ -37,13 +34,12 @@ export async function withSources<T>(
   files: FilesToWrite,
   work: (checked: FilesToWrite) => Promise<T>,
 ): Promise<T> {
+  // As they are now: the object may lose some of them meanwhile.
+  const given: unknown[] = Object.values(files ?? {});
   try {
     const entries = filesToWrite(files);
     return await work(Object.fromEntries(entries.map(({ path, ...file }) => [path, file])));
   } finally {
-    for (const file of Object.values(files ?? {})) {
-      const source: unknown = (file as { data?: unknown } | null)?.data ?? file;
-      if (source instanceof ReadableStream && !source.locked) source.cancel().catch(() => {});
-    }
+    for (const file of given) cancelUnread((file as { data?: unknown } | null)?.data ?? file);
   }
 }

@@ -3,6 +3,7 @@ import type { Command } from "../exec/arguments.js";
 import { directoryOf, type ExecOptions } from "../exec/exec.js";
 import type { ExecResult } from "../exec/result.js";
 import type { BoxHandle } from "./box.js";
+import { cancelUnread, discardBox } from "./cleanup.js";
 import type { CreateOptions, RunOptions } from "./client-options.js";
 
 /** Options of the command. All others are those of the box. */
@@ -49,14 +50,9 @@ export async function runInBox(
     try {
       return await box.exec(cmd, { ...ofCommand, ...(signal && { signal }) });
     } finally {
-      const remove = () => box.remove({ force: true });
-      const removed = remove()
-        .catch(remove)
-        .catch(() => {});
-      if (!signal?.aborted) await removed;
+      await discardBox(box, signal);
     }
   } finally {
-    // One that no command has read.
-    if (stdin instanceof ReadableStream && !stdin.locked) stdin.cancel().catch(() => {});
+    cancelUnread(stdin);
   }
 }

@@ -7,7 +7,7 @@ import { resemble, Source, writeChunk } from "./host-io.js";
 
 /** Most characters of names that are kept until the end, which a box must not make endless. */
 const MAX_KEPT = 64 * 2 ** 20;
-/** What a name takes beside its characters. */
+/** Bytes of memory that a name takes beside its characters. */
 const NAME_OVERHEAD = 100;
 /** Names that Windows understands in ways of its own. */
 const NOT_ON_WINDOWS = /[\\:*?"<>|]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i;

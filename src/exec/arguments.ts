@@ -1,5 +1,5 @@
 import { invalid } from "../backend/errors.js";
-import { requireSignal } from "../backend/validate.js";
+import { requireObject, requireSignal } from "../backend/validate.js";
 
 /** A command: an array is argv, run without a shell; a string is run by `/bin/sh -c`. */
 export type Command = readonly string[] | string;
@@ -17,9 +17,7 @@ export function commandAndOptions<Options extends object>(
   const options = given === undefined ? {} : given;
   if (isArgs && typeof cmd !== "string") throw invalid("a program with arguments must be a string", FORMS);
   if (!isArgs && second !== undefined) throw invalid("arguments must be an array", FORMS);
-  // A signal in place of the options would be ignored.
-  if (typeof options !== "object" || options === null || options instanceof AbortSignal)
-    throw invalid("options must be an object", FORMS);
+  requireObject(options, FORMS);
   requireSignal((options as { signal?: unknown }).signal);
   return [isArgs ? [cmd as string, ...first] : cmd, options as Options];
 }

@@ -69,7 +69,7 @@ export async function startExecution(
 ): Promise<Execution> {
   const { signal, detached = false, encoding = "text", cwd, workdir, ...rest } = options;
   const ofExec = ["onStdout", "onStderr", "maxOutputBytes", "check"].find((name) => name in rest);
-  if (ofExec) throw invalid(`unknown option ${ofExec}`, "exec has it: a stream gives its output as events");
+  if (ofExec) throw invalid(`unknown option ${ofExec}`, "exec has it");
   if (encoding !== "text" && encoding !== "bytes") throw invalid('encoding must be "text" or "bytes"');
   const asked: ExecSpec = parseExecSpec({
     ...rest,
@@ -118,12 +118,9 @@ export async function runToEnd(
     throw invalid(`maxOutputBytes must be an integer of at least 0, got ${shown(maxOutputBytes)}`);
   }
   if ("detached" in rest)
-    throw invalid("unknown option detached", "to leave a command in the background, use execStream");
+    throw invalid("unknown option detached", "to leave it in the background, use execStream");
   if ((stdin as unknown) === true)
-    throw invalid(
-      "stdin must be what the command reads",
-      "to write to it as the command runs, use execStream",
-    );
+    throw invalid("stdin must be what it reads", "to write to it as it runs, use execStream");
   // Checked before anything runs.
   const input = stdin === undefined ? undefined : toStream(stdin).stream;
   const starting = startExecution(backend, boxId, cmd, { ...rest, stdin: input !== undefined });

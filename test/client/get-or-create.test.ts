@@ -184,6 +184,20 @@ describe("streams among the files", () => {
   });
 });
 
+it("a stream among the files is canceled though its object has lost it meanwhile", async () => {
+  const { backend, client } = setUp();
+  const canceled = vi.fn();
+  const files: Record<string, ReadableStream<Uint8Array>> = {
+    "/a": new ReadableStream({ cancel: canceled }),
+  };
+  vi.spyOn(backend, "createBox").mockImplementationOnce(async () => {
+    delete files["/a"];
+    throw new BoxRunError("RESOURCE_EXCEEDED", "too much memory");
+  });
+  expect(await failure(client.create("fake", { files }))).toMatchObject({ code: "RESOURCE_EXCEEDED" });
+  expect(canceled).toHaveBeenCalledOnce();
+});
+
 describe("create with files", () => {
   it("writes what was checked, whatever becomes of the object meanwhile", async () => {
     const { backend, client } = setUp();

@@ -12,6 +12,11 @@ const TYPES: Record<string, string> = {
   ".json": "application/json",
 };
 
+/** Returns the media type of a file by its name. */
+export function typeOf(file: string): string {
+  return TYPES[extname(file)] ?? "application/octet-stream";
+}
+
 /** A server of this machine's. */
 export interface Host {
   url: string;
@@ -28,7 +33,7 @@ export function serveStatic(folders: Record<string, string>): Promise<Host> {
     const file = beginning && join(folders[beginning] as string, path.slice(beginning.length));
     const contents = file && (await readFile(file).catch(() => undefined));
     if (!contents) return response.writeHead(404).end();
-    response.setHeader("content-type", TYPES[extname(file)] ?? "application/octet-stream").end(contents);
+    response.setHeader("content-type", typeOf(file)).end(contents);
   });
 }
 
