@@ -19,6 +19,10 @@ export const ON_FIRST_USE = [
   "get-or-create",
   "host-files",
   "initial-files",
+  "ports",
+  "fetch",
+  "forward",
+  "connect-port",
   "unix-socket",
   "published-rules",
 ];

@@ -46,6 +46,14 @@ export type {
   WriteOptions,
 } from "./files/file-types.js";
 export type { ImagePackage, LocalOptions } from "./local/boxes/options.js";
+export type {
+  BoxPorts,
+  BoxWebSocket,
+  Forwarding,
+  ForwardOptions,
+  WaitForPortOptions,
+  WebSocketOptions,
+} from "./ports/port-types.js";
 export type { Timeouts, TokenSource } from "./remote/http/options.js";
 export type { WebSocketClass, WebSocketLike } from "./remote/socket/web-socket-types.js";
 

@@ -17,6 +17,7 @@ import type {
   FileEntry,
   FileOperation,
   ImageInfo,
+  PortInfo,
   TerminalSpec,
   TransferProgress,
 } from "../contract/types.js";
@@ -54,6 +55,7 @@ export interface BackendInfo {
  * - `usage`: the backend reports how much storage a box uses
  * - `pull`: whole images can be fetched ahead of time
  * - `files`: small file operations need no command in the box
+ * - `ports`: servers in a box can be connected to ({@link Backend.ports})
  * - `stderr`: a command's stderr can go where its stdout goes ({@link ExecSpec.stderr})
  */
 export type Capability =
@@ -68,6 +70,7 @@ export type Capability =
   | "usage"
   | "pull"
   | "files"
+  | "ports"
   | "stderr";
 
 /**
@@ -123,6 +126,44 @@ export interface Terminal {
   resize(cols: number, rows: number): void;
   /** Ends the shell. Idempotent. */
   close(): Promise<void>;
+}
+
+/**
+ * A TCP connection to a server in a box. Each direction has back-pressure, and ends by itself: closing `writable` tells the server that no more comes, and
+ * `readable` ends when the server says the same. Canceling `readable` or aborting `writable` resets the connection.
+ *
+ * @example
+ * const { readable, writable } = await box.connect(6379);
+ * const writer = writable.getWriter();
+ * await writer.write(new TextEncoder().encode("PING\r\n"));
+ */
+export interface Connection {
+  /** Bytes from the server. Fails with STREAM_INTERRUPTED when the connection is cut, and BOX_NOT_RUNNING when the box ends. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** Bytes to the server. */
+  readonly writable: WritableStream<Uint8Array>;
+  /** Resolves when both directions have ended, and rejects when the connection is cut or reset. A rejection that nobody handles is not reported as an unhandled one. */
+  readonly closed: Promise<void>;
+  /** Resets the connection, unless both directions have ended. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Connections to the servers in boxes: the part of a {@link Backend} that has the capability "ports". */
+export interface BackendPorts {
+  /**
+   * Lists the TCP ports on which servers listen, lowest first.
+   *
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   */
+  list(boxId: string, options?: CallOptions): Promise<PortInfo[]>;
+  /**
+   * Connects to a TCP port of the box's loopback, 127.0.0.1 or else ::1. Rejects with the signal's reason when `signal` aborts; a connection that is open is not
+   * affected by it.
+   *
+   * @throws {BoxRunError} PORT_CLOSED when nothing listens on the port
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   */
+  connect(boxId: string, port: number, options?: CallOptions): Promise<Connection>;
 }
 
 /**
@@ -303,6 +344,9 @@ export interface Backend {
     operation: FileOperation,
     options: { signal?: AbortSignal },
   ): Promise<FileEntry[]>;
+
+  /** Connections to servers in boxes. Absent: the backend has none, and handles reject with UNSUPPORTED. */
+  readonly ports?: BackendPorts;
 
   /** Ends everything that this backend owns. Idempotent. Later calls reject. */
   close(): Promise<void>;

@@ -1,8 +1,10 @@
 import { parseArgs } from "node:util";
 import {
   MAX_PORT,
+  type PublishedPort,
   parseInteger,
   parseOrigin,
+  parsePublished,
   parseServer,
   parseVariable,
   UsageError,
@@ -22,6 +24,16 @@ export interface RunCommand extends ServerOptions {
   cmd: string[];
   box: { memoryMb?: number; diskSizeGb?: number; workdir?: string; env: Record<string, string> };
   timeoutMs?: number;
+  /** Ports of this machine that lead to ports of the box. */
+  publish: PublishedPort[];
+}
+
+/** Parsed arguments of `boxrun forward`. */
+export interface ForwardCommand extends ServerOptions {
+  name: "forward";
+  /** Id or name of the box. */
+  box: string;
+  ports: PublishedPort[];
 }
 
 /** Parsed arguments of `boxrun serve`. */
@@ -47,6 +59,7 @@ export interface FolderCommand {
 /** A parsed command line. */
 export type CliCommand =
   | RunCommand
+  | ForwardCommand
   | ServeCommand
   | FolderCommand
   | { name: "pull"; image: string }
@@ -61,6 +74,7 @@ const OPTIONS = {
   env: { type: "string", short: "e", multiple: true },
   workdir: { type: "string", short: "w" },
   timeout: { type: "string" },
+  publish: { type: "string", short: "p", multiple: true },
   host: { type: "string" },
   port: { type: "string" },
   socket: { type: "string" },
@@ -86,7 +100,11 @@ interface Arguments {
 
 /** The commands: the options that each takes, and its parser. */
 const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Arguments) => CliCommand }> = {
-  run: { takes: ["memory", "disk", "env", "workdir", "timeout", "server", "token"], parse: parseRun },
+  run: {
+    takes: ["memory", "disk", "env", "workdir", "timeout", "publish", "server", "token"],
+    parse: parseRun,
+  },
+  forward: { takes: ["server", "token"], parse: parseForward },
   serve: { takes: ["host", "port", "socket", "token", "state", "allow-origin"], parse: parseServe },
   assets: { takes: ["image", "memory"], parse: (args) => parseFolder("assets", "public/boxrun", args) },
   site: { takes: ["image"], parse: (args) => parseFolder("site", "./class", args) },
@@ -103,7 +121,7 @@ export function parseCommandLine(args: string[]): CliCommand {
   if (values.help || name === "help") return helpOf(name === "help" ? operands[0] : name);
   if (values.version) return { name: "version" };
   if (name === undefined)
-    throw new UsageError("expected a command: run, serve, assets, site, pull or images");
+    throw new UsageError("expected a command: run, forward, serve, assets, site, pull or images");
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) throw new UsageError(`there is no command ${name}`);
   for (const [option, value] of Object.entries(values)) {
@@ -139,11 +157,12 @@ function parseRun({ values, operands, rest = [] }: Arguments): RunCommand {
   if (beyond.length > 0)
     throw new UsageError(`put -- before the command: boxrun run ${image} -- ${beyond.join(" ")}`);
   if (rest.length === 0) throw new UsageError(`run needs a command: boxrun run ${image} -- COMMAND`);
-  const { memory, disk, workdir, timeout, env = [] } = values;
+  const { memory, disk, workdir, timeout, env = [], publish = [] } = values;
   return {
     name: "run",
     image,
     cmd: rest,
+    publish: publish.map((text) => parsePublished("--publish", text)),
     ...serverOptions(values),
     box: {
       env: Object.fromEntries(env.map(parseVariable)),
@@ -152,6 +171,18 @@ function parseRun({ values, operands, rest = [] }: Arguments): RunCommand {
       ...(workdir !== undefined && { workdir }),
     },
     ...(timeout !== undefined && { timeoutMs: parseInteger("--timeout", timeout) }),
+  };
+}
+
+function parseForward({ values, operands, rest = [] }: Arguments): ForwardCommand {
+  const [box, ...ports] = [...operands, ...rest];
+  if (box === undefined || ports.length === 0)
+    throw new UsageError("forward needs a box and a port: boxrun forward BOX [HOST_PORT:]PORT");
+  return {
+    name: "forward",
+    box,
+    ports: ports.map((text) => parsePublished("PORT", text)),
+    ...serverOptions(values),
   };
 }
 

@@ -9,6 +9,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   baseUrl: "--server",
   socketPath: "--server",
   allowOrigins: "--allow-origin",
+  hostPort: "HOST_PORT",
 };
 
 /** Those whose names are words, too: only what a message begins with is one of them. */

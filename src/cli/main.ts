@@ -32,6 +32,8 @@ async function main(args: string[]): Promise<number> {
       return pullCommand(command);
     case "run":
       return runCommand(command);
+    case "forward":
+      return (await import("./forward.js")).forwardCommand(command);
     case "serve":
       return (await import("./serve.js")).serveCommand(command, process.env);
   }

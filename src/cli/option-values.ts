@@ -10,6 +10,21 @@ export function parseInteger(name: string, text: string, max = Number.MAX_SAFE_I
   throw new UsageError(`${name} must be an integer from 0 to ${max}, got ${text}`);
 }
 
+/** A port of a box, and the port of this machine that is to lead to it; 0 for a free one. */
+export interface PublishedPort {
+  hostPort: number;
+  port: number;
+}
+
+/** Parses "HOST_PORT:PORT", or "PORT" for the same number on both sides. @throws {UsageError} */
+export function parsePublished(name: string, text: string): PublishedPort {
+  const [, host, guest] = /^(?:(\d{1,5}):)?(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(guest);
+  const hostPort = Number(host ?? guest);
+  if (port >= 1 && port <= MAX_PORT && hostPort <= MAX_PORT) return { hostPort, port };
+  throw new UsageError(`${name} must be HOST_PORT:PORT, such as 8080:80, got ${text}`);
+}
+
 /** Checks the address of a server. @throws {UsageError} */
 export function parseServer(text: string): string {
   if (/^(https?:\/\/|unix:)./.test(text)) return text;

@@ -3,6 +3,7 @@ import type { Execution } from "../index.js";
 import { whenAborted } from "../util/abort.js";
 import type { RunCommand } from "./command-line.js";
 import { openClient } from "./connection.js";
+import { publish } from "./forward.js";
 import { print, printable } from "./output.js";
 
 /** Signals that cancel the command. The last one means that the terminal was closed. */
@@ -24,7 +25,8 @@ const EXPLAIN_MS = 2000;
 
 /** Runs a command in a new box, connected to the streams of this process. Resolves to the exit code. */
 export async function runCommand(command: RunCommand): Promise<number> {
-  const { image, cmd, box: options, timeoutMs } = command;
+  const { image, cmd, box: options, timeoutMs, publish: published } = command;
+  let closePorts: () => Promise<unknown> = async () => {};
   const interrupt = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => {
     const exitCode = bySignal(signal as (typeof ENDING)[number]);
@@ -36,6 +38,8 @@ export async function runCommand(command: RunCommand): Promise<number> {
   try {
     await using client = await openClient(command);
     await using box = await client.create(image, { ...options, signal: interrupt.signal });
+    const forwardings = await publish(box, published);
+    closePorts = () => Promise.all(forwardings.map((one) => one.close()));
     // A server of the published API alone has no stdin for commands: theirs is empty.
     const { capabilities } = await client.info();
     const execution: Execution = await box.execStream(cmd, {
@@ -65,6 +69,7 @@ export async function runCommand(command: RunCommand): Promise<number> {
     if (interrupt.signal.aborted) return interrupt.signal.reason;
     throw error;
   } finally {
+    await closePorts();
     for (const signal of ENDING) process.off(signal, onSignal);
   }
 }

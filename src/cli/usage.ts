@@ -27,11 +27,18 @@ const COMMANDS: Readonly<Record<string, CommandUsage>> = {
   -e, --env NAME=VALUE  set an environment variable; can be repeated
   -w, --workdir DIR     working directory of COMMAND (default /root)
   --timeout MS          end COMMAND after this many milliseconds
+  -p, --publish H:P     make port H of this machine lead to port P of the box; can be repeated
 ${SERVER}`,
     more: `run connects COMMAND to this terminal's input and outputs, and exits with its exit code. Ctrl-C
 cancels COMMAND. Other exit codes: 124 COMMAND timed out, 125 boxrun failed, 126 COMMAND could not be
 executed, 127 COMMAND was not found.
 `,
+  },
+  forward: {
+    line: "forward BOX [HOST_PORT:]PORT...",
+    does: "make ports of this machine lead to ports of BOX, an id or a name, until Ctrl-C",
+    options: SERVER,
+    more: "A HOST_PORT of 0 is a free port. A box that another program emulates is reached through its server.\n",
   },
   serve: {
     line: "serve [OPTIONS]",

@@ -1,7 +1,6 @@
 /** Text frames of `GET .../attach`. Its binary frames are the bytes of the terminal. */
 import * as z from "zod/mini";
-import { describeIssue } from "./issues.js";
-import { json } from "./json.js";
+import { framesOf } from "./frames.js";
 import { terminalSize, wholeNumber } from "./schemas.js";
 
 /** Sub-protocol that the server accepts when a client offers it. */
@@ -53,20 +52,3 @@ export type ServerFrame =
       message: string;
     }
   | { type: "alive" };
-
-/** Schema of JSON with a field `type` that says which other fields it has. Null for types that only newer versions know. */
-function framesOf<T extends { type: string }>(
-  schemas: Record<T["type"], z.ZodMiniType<Omit<T, "type">>>,
-): z.ZodMiniType<T | null, string> {
-  return z.pipe(
-    z.pipe(json, z.looseObject({ type: z.string() })),
-    z.transform((frame, context): T | null => {
-      const type = frame.type as T["type"];
-      if (!Object.hasOwn(schemas, type)) return null;
-      const read = schemas[type].safeParse(frame);
-      if (read.success) return { type, ...read.data } as T;
-      context.issues.push({ code: "custom", message: describeIssue(read.error), input: frame });
-      return z.NEVER;
-    }),
-  );
-}

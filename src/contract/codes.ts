@@ -23,6 +23,7 @@ export const ERROR_CODES = [
   "STATE_MISMATCH",
   "BOX_LOCKED",
   "COMMAND_FAILED",
+  "PORT_CLOSED",
 ] as const;
 
 /** One of {@link ERROR_CODES}. */

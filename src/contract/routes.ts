@@ -1,7 +1,7 @@
 /**
  * All routes of the BoxRun API. The client builds its requests from this table, and the server finds its handlers by it.
  *
- * `{box}` is an id or a name, `{exec}` an id. A path may end in an action, such as ":stop", which is not part of the parameter before it.
+ * `{box}` is an id or a name, `{exec}` an id, `{port}` a number. A path may end in an action, such as ":stop", which is not part of the parameter before it.
  */
 export const ROUTES = {
   info: { method: "GET", path: "/v1/info" },
@@ -28,6 +28,8 @@ export const ROUTES = {
   makeDirectory: { method: "POST", path: "/v1/boxes/{box}/files/mkdir", extension: "files" },
   renameFile: { method: "POST", path: "/v1/boxes/{box}/files/rename", extension: "files" },
   removeFile: { method: "POST", path: "/v1/boxes/{box}/files/remove", extension: "files" },
+  listPorts: { method: "GET", path: "/v1/boxes/{box}/ports", extension: "ports" },
+  connectPort: { method: "GET", path: "/v1/boxes/{box}/ports/{port}/connect", extension: "ports" },
   run: { method: "POST", path: "/v1/run" },
   gc: { method: "POST", path: "/v1/gc" },
 } as const satisfies Record<string, Route>;
@@ -45,7 +47,7 @@ export interface Route {
 /** Name of a route in {@link ROUTES}. */
 export type RouteName = keyof typeof ROUTES;
 /** Values for the parameters of a path. */
-export type RouteParams = Partial<Record<"box" | "exec", string>>;
+export type RouteParams = Partial<Record<"box" | "exec" | "port", string>>;
 
 /**
  * Returns the path of a request. Parameters are encoded, and stay one segment whatever they contain.
@@ -54,7 +56,7 @@ export type RouteParams = Partial<Record<"box" | "exec", string>>;
  * routePath("stopBox", { box: "demo" });   // "/v1/boxes/demo:stop"
  */
 export function routePath(name: RouteName, params: RouteParams = {}): string {
-  return ROUTES[name].path.replace(/\{(box|exec)\}/g, (_, key: "box" | "exec") =>
+  return ROUTES[name].path.replace(/\{(box|exec|port)\}/g, (_, key: "box" | "exec" | "port") =>
     encodeSegment(params[key] ?? ""),
   );
 }
@@ -86,13 +88,13 @@ interface Pattern {
   name: RouteName;
   method: string;
   /** Names of the parameters, in order. */
-  keys: ("box" | "exec")[];
+  keys: ("box" | "exec" | "port")[];
   path: RegExp;
 }
 
 const PATTERNS: Pattern[] = Object.entries(ROUTES).map(([name, { method, path }]) => {
   const keys: Pattern["keys"] = [];
-  const source = path.replace(/\{(box|exec)\}/g, (_, key) => {
+  const source = path.replace(/\{(box|exec|port)\}/g, (_, key) => {
     keys.push(key);
     return "([^/:]+)";
   });

@@ -22,4 +22,5 @@ export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   STATE_MISMATCH: 409,
   BOX_LOCKED: 423,
   COMMAND_FAILED: 400,
+  PORT_CLOSED: 409,
 };

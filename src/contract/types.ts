@@ -311,3 +311,11 @@ export interface ImageInfo {
   /** Compressed bytes of the whole image, as `pull` fetches it. */
   totalBytes: number;
 }
+
+/** A port of a box on which a server listens. */
+export interface PortInfo {
+  /** Number of the port, 1 to 65535. */
+  port: number;
+  /** Addresses of the box on which it listens: "127.0.0.1", "0.0.0.0" or "::" for all, ... */
+  addresses: string[];
+}

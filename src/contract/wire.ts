@@ -13,6 +13,7 @@ import type {
   ImageInfo,
   LocalBoxInfo,
   NetworkOptions,
+  PortInfo,
   VolumeSpec,
 } from "./types.js";
 
@@ -244,6 +245,17 @@ export function toWireInfo(info: {
 }): object {
   const { maxCpu, maxMemoryMb, server, capabilities } = info;
   return { max_cpu: maxCpu, max_memory_mb: maxMemoryMb, server, capabilities };
+}
+
+/** Schema of the answer to `GET .../ports`. */
+export const wirePorts = z.pipe(
+  z.object({ ports: z.array(z.object({ port: z.number(), addresses: z.array(z.string()) })) }),
+  z.transform(({ ports }): PortInfo[] => ports),
+);
+
+/** Writes the answer to `GET .../ports`. */
+export function toWirePorts(ports: readonly PortInfo[]): object {
+  return { ports: ports.map(({ port, addresses }) => ({ port, addresses })) };
 }
 
 /** Schema of the answer to `POST /v1/run`. */

@@ -2,6 +2,7 @@ import type {
   Backend,
   BackendEvent,
   BackendInfo,
+  BackendPorts,
   BoxInfo,
   BoxSpec,
   BoxStatus,
@@ -29,6 +30,7 @@ import {
   wireBoxes,
   wireDone,
   wireImages,
+  wirePorts,
   wireRemoved,
   wireUsage,
 } from "../contract/wire.js";
@@ -42,6 +44,17 @@ import { at, requireBoxId } from "./http/params.js";
 /** A backend whose boxes are on a BoxRun server. It uses extensions only if the server has announced them. */
 export class RemoteBackend implements Backend {
   readonly capabilities: Capabilities;
+  readonly ports: BackendPorts = {
+    list: async (boxId, options = {}) => {
+      this.require("ports");
+      return this.http.json("listPorts", wirePorts, { ...options, params: at(boxId) });
+    },
+    connect: async (boxId, port, { signal } = {}) => {
+      this.require("ports");
+      const { connectPort } = await import("./connect-port.js");
+      return connectPort(this.http, requireBoxId(boxId), port, signal);
+    },
+  };
   private readonly executions: RemoteExecutions;
   /** Boxes whose start was given up, with the requests that stop them again. */
   private readonly stopping = new Map<string, Promise<void>>();

@@ -20,6 +20,7 @@ import {
   toWireExec,
   toWireImage,
   toWireInfo,
+  toWirePorts,
   toWireRunResult,
   toWireUsage,
 } from "../contract/wire.js";
@@ -196,6 +197,16 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
         ...(call.settings.extensions && mode !== undefined && { [MODE_HEADER]: mode.toString(8) }),
       },
     });
+  },
+
+  listPorts: async (call) => {
+    requireCapability(call.backend.capabilities, "ports");
+    const { signal } = call.request;
+    return json(200, toWirePorts((await call.backend.ports?.list(await boxId(call), { signal })) ?? []));
+  },
+
+  connectPort: async () => {
+    throw new HttpError(426, "a connection needs a WebSocket", { upgrade: "websocket" });
   },
 
   statFile: (call) => operate(call, "stat"),

@@ -4,6 +4,7 @@ import { tokenOf } from "../contract/attach-token.js";
 import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
 import { matchRoute } from "../contract/routes.js";
 import { terminalSpecSchema } from "../contract/schemas.js";
+import { serveConnection } from "./connection.js";
 import { guard } from "./guard.js";
 import { HttpError } from "./http-error.js";
 import type { Settings } from "./options.js";
@@ -24,7 +25,17 @@ export async function upgrade(backend: Backend, request: Request, settings: Sett
   guard(withToken(request, offered), settings);
   const url = new URL(request.url);
   const match = matchRoute("GET", url.pathname);
-  if (match.type !== "route" || match.name !== "attach") {
+  const name = match.type === "route" ? match.name : undefined;
+  const protocol = offered.includes(PROTOCOL) ? PROTOCOL : "";
+  if (match.type === "route" && name === "connectPort" && settings.extensions) {
+    const port = Number(match.params.port);
+    if (!Number.isInteger(port) || port < 1 || port > 65_535)
+      throw new HttpError(422, "port must be an integer from 1 to 65535");
+    const target = { boxId: () => boxId({ backend, params: match.params }), port };
+    const { keepAliveMs } = settings;
+    return { protocol, accept: (socket) => serveConnection(backend, target, socket, { keepAliveMs }) };
+  }
+  if (match.type !== "route" || name !== "attach") {
     throw new HttpError(404, `there is no WebSocket at ${url.pathname}`);
   }
   const ask = (name: string) => url.searchParams.get(name) ?? undefined;
@@ -38,7 +49,7 @@ export async function upgrade(backend: Backend, request: Request, settings: Sett
   const flow = settings.extensions && ask("flow") === "1";
   const target = { boxId: () => boxId({ backend, params: match.params }), spec: spec.data };
   return {
-    protocol: offered.includes(PROTOCOL) ? PROTOCOL : "",
+    protocol,
     accept: (socket) => serveTerminal(backend, target, socket, { flow, keepAliveMs: settings.keepAliveMs }),
   };
 }

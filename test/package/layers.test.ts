@@ -15,7 +15,7 @@ const ROWS: string[][] = [
   ["testing"],
   ["index.ts", "node.ts"],
   ["client", "server/node"],
-  ["files"],
+  ["files", "ports"],
   ["exec"],
   ["local.ts", "local-node.ts", "local-browser.ts", "remote", "server.ts"],
   ["local/boxes", "remote/events", "remote/transfer", "server"],

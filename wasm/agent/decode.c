@@ -24,6 +24,7 @@ bool decode_header(const uint8_t *at, struct frame *frame)
     case F_EXEC: min = 21; break;
     case F_TERMINAL: min = 28; break;
     case F_RESIZE: min = max = 8; break;
+    case F_CONNECT: min = max = 8; break;
     case F_PUT: case F_GET: min = 9; max = 8 + MAX_PATH; break;
     case F_FILE: min = 18; max = 17 + 2 * MAX_PATH; break;
     case F_SIGNAL: case F_TERMINATE: case F_CREDIT: min = max = 4; break;

@@ -5,6 +5,7 @@
 
 #include "box.h"
 #include "cgroup.h"
+#include "connection.h"
 #include "ends.h"
 #include "exec.h"
 #include "get.h"
@@ -53,20 +54,28 @@ static bool open_frame(const struct frame *frame)
         return operation_frame(frame);
     case F_TERMINAL:
         return terminal_frame(frame, box_cgroup);
+    case F_CONNECT:
+        return connection_frame(frame);
     default: /* F_EXEC */
         return start_command(frame);
     }
 }
 
+/* Whether the host's data goes through a ring to a program in the box. */
+static bool has_input(const struct stream *stream)
+{
+    return stream->kind == COMMAND || stream->kind == CONNECTION;
+}
+
 static bool data_frame(struct stream *stream, const struct frame *frame)
 {
-    if (frame->channel != (stream->kind == COMMAND ? CH_STDIN : CH_FILE)
+    if (frame->channel != (has_input(stream) ? CH_STDIN : CH_FILE)
         || stream->eof || frame->length > stream->granted)
         return false;
     stream->granted -= frame->length;
     /* The sender may be waiting for the answer to it. */
     quiet_end();
-    if (stream->kind == COMMAND)
+    if (has_input(stream))
         stdin_data(stream, frame->payload, frame->length);
     else
         put_data(stream, frame->payload, frame->length);
@@ -81,7 +90,7 @@ static bool eof_frame(struct stream *stream)
     stream->eof = true;
     if (stream->terminal)
         command_hang_up(stream);
-    else if (stream->kind == COMMAND)
+    else if (has_input(stream))
         stdin_eof(stream);
     else
         put_eof(stream);
@@ -122,7 +131,10 @@ static bool stream_frame(const struct frame *frame)
     case F_ABORT:
         if (stream->kind == COMMAND)
             return false;
-        file_give_up(stream, stream->kind == PUT ? STAGE_WRITE : STAGE_READ, ECANCELED, "abort");
+        if (stream->kind == CONNECTION)
+            connection_give_up(stream, STAGE_WRITE, ECANCELED, "abort");
+        else
+            file_give_up(stream, stream->kind == PUT ? STAGE_WRITE : STAGE_READ, ECANCELED, "abort");
         return true;
     default: /* F_EOF */
         return eof_frame(stream);
@@ -154,7 +166,7 @@ bool dispatch(const struct frame *frame)
         return true;
     case F_CLOCK:
         return clock_frame(read_u64(&reader));
-    case F_EXEC: case F_TERMINAL: case F_PUT: case F_GET: case F_FILE:
+    case F_EXEC: case F_TERMINAL: case F_PUT: case F_GET: case F_FILE: case F_CONNECT:
         return open_frame(frame);
     default:
         return stream_frame(frame);

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "box.h"
+#include "connection.h"
 #include "flush.h"
 #include "late.h"
 #include "send.h"
@@ -100,9 +101,12 @@ void shutdown_begin(uint32_t grace_ms)
 {
     if (shutting_down())
         return;
-    for (int i = stream_count - 1; i >= 0; i--)
-        if (streams[i]->kind != COMMAND)
+    for (int i = stream_count - 1; i >= 0; i--) {
+        if (streams[i]->kind == CONNECTION)
+            connection_give_up(streams[i], STAGE_LIMIT, ESHUTDOWN, "shutdown");
+        else if (streams[i]->kind != COMMAND)
             file_give_up(streams[i], STAGE_LIMIT, ESHUTDOWN, "shutdown");
+    }
     signal_all(SIGTERM);
     signal_all(SIGCONT);
     late_stop();

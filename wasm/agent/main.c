@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "box.h"
+#include "connection.h"
 #include "ends.h"
 #include "exec.h"
 #include "flush.h"
@@ -61,6 +62,8 @@ static void handle_disconnect(void)
         struct stream *stream = streams[stream_count - 1];
         if (stream->kind == COMMAND)
             command_close(stream);
+        else if (stream->kind == CONNECTION)
+            connection_abort(stream);
         else
             file_abort(stream);
     }
@@ -95,6 +98,8 @@ static bool fill_polls(bool outputs)
     for (int i = 0; i < stream_count; i++) {
         if (streams[i]->kind == COMMAND)
             pipes_poll(streams[i], outputs && may_send());
+        else if (streams[i]->kind == CONNECTION)
+            connection_poll(streams[i], may_send());
         else
             ready |= get_ready(streams[i]) || list_ready(streams[i]);
     }
@@ -116,6 +121,8 @@ static uint32_t pump(void)
         struct stream *stream = turn[(first + i) % count];
         if (stream->kind == COMMAND)
             sent += command_pump(stream);
+        else if (stream->kind == CONNECTION)
+            connection_pump(stream);
         else if (stream->kind == GET)
             get_pump(stream);
         else if (stream->kind == LIST)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "polls.h"
@@ -36,7 +37,15 @@ void stdin_grant(struct stream *stream)
     stream_grant(stream, stream->window);
 }
 
-/* Returns the bytes that the pipe took: fewer if it is full, all if the command has closed it, which loses them. */
+/* Ends the input. The peer of a connection is told: the socket has another descriptor. */
+static void close_input(struct stream *stream)
+{
+    if (stream->kind == CONNECTION && stream->in.fd >= 0 && shutdown(stream->in.fd, SHUT_WR) < 0)
+        stream->error = errno;
+    close_fd(&stream->in.fd);
+}
+
+/* Returns the bytes that the pipe took: fewer if it is full, all if its reader has closed it, which loses them. */
 static uint32_t write_stdin(struct stream *stream, const uint8_t *data, uint32_t length)
 {
     uint32_t taken = 0;
@@ -46,8 +55,10 @@ static uint32_t write_stdin(struct stream *stream, const uint8_t *data, uint32_t
             taken += written;
         else if (errno == EAGAIN)
             return taken;
-        else if (errno != EINTR)
+        else if (errno != EINTR) {
+            stream->error = errno;
             close_fd(&stream->in.fd);
+        }
     }
     return length;
 }
@@ -71,7 +82,7 @@ void stdin_data(struct stream *stream, const uint8_t *data, uint32_t length)
 void stdin_eof(struct stream *stream)
 {
     if (!stream->held)
-        close_fd(&stream->in.fd);
+        close_input(stream);
 }
 
 static void write_held_stdin(struct stream *stream)
@@ -89,15 +100,21 @@ static void write_held_stdin(struct stream *stream)
             break;
     }
     if (!stream->held && stream->eof)
-        close_fd(&stream->in.fd);
+        close_input(stream);
     stream_grant(stream, before - stream->held);
+}
+
+/* Whether output may come that is not counted: of a command that runs or has left processes behind, or of a server. */
+static bool goes_on(const struct stream *stream)
+{
+    return stream->pid || stream->late || stream->kind == CONNECTION;
 }
 
 static void poll_output(const struct stream *stream, struct pipe_end *pipe, bool readable)
 {
     pipe->polled = -1;
     /* A pipe that may not be read now is left out, because poll() would report its hang-up at once, again and again. */
-    if (readable && pipe->fd >= 0 && stream->credit && (stream->pid || stream->late || pipe->remaining))
+    if (readable && pipe->fd >= 0 && stream->credit && (goes_on(stream) || pipe->remaining))
         pipe->polled = poll_add(pipe->fd, POLLIN);
 }
 
@@ -135,7 +152,7 @@ static void enlarge(struct pipe_end *pipe)
 static uint32_t read_output(struct stream *stream, struct pipe_end *pipe, enum channel channel)
 {
     /* If the command is over, no more is read than was counted then. */
-    bool counted = !stream->pid && !stream->late;
+    bool counted = !goes_on(stream);
     uint32_t want = stream->credit < MAX_DATA ? stream->credit : MAX_DATA;
     if (counted && pipe->remaining < want)
         want = pipe->remaining;
@@ -150,6 +167,7 @@ static uint32_t read_output(struct stream *stream, struct pipe_end *pipe, enum c
         if (got == MAX_DATA)
             enlarge(pipe);
     } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+        stream->error = got < 0 ? errno : stream->error;
         close_output(pipe);
     } else if (counted) {
         /* Another process has read what was counted. */

@@ -1,4 +1,4 @@
-/* The pipes of commands: input and output under credit, and the output left in them after a command's end. */
+/* The pipes of commands, and the sockets of connections: input and output under credit, and the output left in them after a command's end. */
 #ifndef BOXRUN_PIPES_H
 #define BOXRUN_PIPES_H
 
@@ -7,7 +7,7 @@
 
 #include "streams.h"
 
-/* Grants the host its first window of stdin. */
+/* Grants the host its first window of input. */
 void stdin_grant(struct stream *stream);
 void stdin_data(struct stream *stream, const uint8_t *data, uint32_t length);
 void stdin_eof(struct stream *stream);

@@ -32,20 +32,22 @@
  * from it has already sent these answers. Before SETUP only EXEC is served; before PREPARE the command is chrooted into
  * the read-only base image. With such commands, the build warms the page cache of a boot image.
  *
- * Life of a stream. The host opens it with EXEC, TERMINAL, PUT, GET or FILE. The agent ends it with exactly one of
+ * Life of a stream. The host opens it with EXEC, TERMINAL, CONNECT, PUT, GET or FILE. The agent ends it with exactly one of
  * EXIT, DONE or FAIL, after which the id is free. Frames for a stream that has ended are ignored: they crossed its end
  * on the way.
  *
  *     EXEC      -> STARTED, DATA (stdout and stderr) ..., EXIT    or FAIL (nothing was started)
  *     TERMINAL  -> STARTED, DATA (stdout) ..., EXIT               or FAIL (nothing was started)
+ *     CONNECT   -> STARTED, DATA (stdout) ..., EOF, DONE          or FAIL
  *     PUT       -> CREDIT ..., DONE                               or FAIL (nothing was changed under the path, unless
  *                                                                    the stage is STAGE_PARTLY)
  *     GET       -> STAT, DATA (file) ..., DONE                    or FAIL
  *     FILE      -> DATA (file) ..., DONE                          or FAIL
  *
  * On an EXEC the host may send SIGNAL, TERMINATE and CREDIT; with EXEC_STDIN also DATA (CH_STDIN) and one EOF. On a
- * TERMINAL it may send all of these and RESIZE; on a PUT, DATA (CH_FILE) and then one EOF, or ABORT; on a GET and a
- * FILE, CREDIT and ABORT. Anything else on an open stream, including DATA after EOF, is a protocol error.
+ * TERMINAL it may send all of these and RESIZE; on a CONNECT, CREDIT and ABORT, and from STARTED on DATA (CH_STDIN) and
+ * one EOF; on a PUT, DATA (CH_FILE) and then one EOF, or ABORT; on a GET and a FILE, CREDIT and ABORT. Anything else on
+ * an open stream, including DATA after EOF, is a protocol error.
  *
  * A command. It is a session and process group of its own, led by its main process. No shell is involved. A program
  * name without a slash is looked up in the PATH of the given environment, or in the usual folders if that has none.
@@ -63,6 +65,12 @@
  * (CH_STDIN) is what is typed, DATA (CH_STDOUT) what is shown. EOF hangs it up: the kernel sends SIGHUP to the
  * session's leader and its foreground group, what is shown from then on is lost, and what is left of the session a
  * second later is killed. EXIT comes in any case, once no process of the session is left.
+ *
+ * A connection, CONNECT: TCP to a port of the box's 127.0.0.1, or of ::1 if nothing listens there. It needs no network
+ * of the box. If nothing listens at either: FAIL (ECONNREFUSED, STAGE_OPEN). DATA (CH_STDIN) is what the server reads,
+ * DATA (CH_STDOUT) what it writes. EOF of either side ends its direction alone. DONE follows when both have ended, with
+ * the number of bytes that the server wrote. A reset is FAIL (ECONNRESET or EPIPE, STAGE_READ), after the data that came
+ * before it. ABORT, SHUTDOWN and the loss of the host reset the connection.
  *
  * A file. Its path is absolute, else FAIL (EINVAL).
  *
@@ -94,10 +102,10 @@
  * bytes of all entries.
  *
  * Credit. A sender of DATA may have at most as many payload bytes under way as the receiver has granted for that
- * stream. EXEC, TERMINAL, GET and FILE carry the host's first grant in `window`; the agent grants stdin and file data
- * with CREDIT. A grant adds to what is left, and the sum never exceeds MAX_WINDOW. So a flood never outruns the reader,
- * and a reader that stops holds up nothing but its own stream. If a command has closed its stdin, the rest of the input
- * is thrown away, and credit is still granted.
+ * stream. EXEC, TERMINAL, CONNECT, GET and FILE carry the host's first grant in `window`; the agent grants input and
+ * file data with CREDIT. A grant adds to what is left, and the sum never exceeds MAX_WINDOW. So a flood never outruns
+ * the reader, and a reader that stops holds up nothing but its own stream. If a command has closed its stdin, or a
+ * server its connection, the rest of the input is thrown away, and credit is still granted.
  *
  * Trust. The agent checks every frame. On a malformed one it sends FAIL (stream 0, EPROTO) and reads nothing more. The
  * host checks every frame, too, and ends the machine: everything inside the guest is untrusted.
@@ -111,7 +119,7 @@
 #ifndef BOXRUN_PROTOCOL_H
 #define BOXRUN_PROTOCOL_H
 
-#define PROTOCOL_VERSION 2
+#define PROTOCOL_VERSION 3
 
 #define FRAME_HEADER 12
 /*
@@ -163,7 +171,7 @@ enum frame_type {
     F_SIGNAL = 0x11,    /* u32 signal number (1..64), to the command's whole process group; KILL to its session */
     F_PUT = 0x12,       /* u8 flags (PUT_*), u32 mode (permission bits, 0..07777), str path (not empty) */
     F_GET = 0x13,       /* u32 window (0..MAX_WINDOW), str path (not empty) */
-    F_ABORT = 0x14,     /* (empty): gives up a PUT, GET or FILE; answered by FAIL (ECANCELED) unless it ended
+    F_ABORT = 0x14,     /* (empty): gives up a CONNECT, PUT, GET or FILE; answered by FAIL (ECANCELED) unless it ended
                            first */
     F_TERMINATE = 0x15, /* u32 grace (ms): TERM to the command's session, KILL after the grace, and KILL to what
                            is left of the session when its main process ends (before that one is reaped, so that
@@ -173,11 +181,13 @@ enum frame_type {
                            every other: empty) */
     F_TERMINAL = 0x17,  /* u32 window (0..MAX_WINDOW), u32 columns, u32 rows (1..MAX_TERMINAL_SIZE), str working
                            directory, list argv, list environment, as EXEC has them */
+    F_CONNECT = 0x19,   /* u32 window (0..MAX_WINDOW), u32 port (1..65535) */
     F_RESIZE = 0x18,    /* u32 columns, u32 rows (1..MAX_TERMINAL_SIZE) of a TERMINAL */
 
     /* both ways, on a stream */
     F_DATA = 0x20,      /* the rest of the frame, 1..MAX_DATA bytes */
-    F_EOF = 0x21,       /* host -> guest only, (empty): no more stdin, or the file is whole */
+    F_EOF = 0x21,       /* (empty). Host: no more input, or the file is whole; guest: the server of a CONNECT has ended
+                           its direction */
     F_CREDIT = 0x22,    /* u32 bytes granted (1..MAX_WINDOW) */
 
     /* guest -> host, stream 0 */
@@ -188,7 +198,7 @@ enum frame_type {
     F_FLUSHED = 0x85,   /* u32 errno of the flush that began last (0: everything is on the disk) */
 
     /* guest -> host, on a stream (FAIL and DONE on stream 0 too) */
-    F_STARTED = 0x90,   /* u32 process id */
+    F_STARTED = 0x90,   /* u32 process id; 0 for a CONNECT */
     F_EXIT = 0x91,      /* u8 how (EXITED, SIGNALED, OUT_OF_MEMORY), u32 exit code (0..255) or signal number (1..64) */
     F_STAT = 0x92,      /* u64 size (bytes, at this moment; 0 if the kernel makes the contents as they are
                            read), u32 mode (permission bits, 0..07777), u64 mtime (ms since 1970, 0 for anything

@@ -8,7 +8,7 @@
 
 #include "protocol.h"
 
-enum kind { COMMAND, PUT, GET, LIST };
+enum kind { COMMAND, CONNECTION, PUT, GET, LIST };
 
 /* Action of the next pass over all processes on those of a command's session: see sessions.h. */
 enum sweep { NO_SWEEP, SWEEP_LOOK, SWEEP_TERM, SWEEP_KILL };
@@ -43,12 +43,19 @@ struct stream {
     uint8_t how;         /* what EXIT will say: enum exit_how, and its code */
     uint32_t code;
 
-    /* COMMAND: its pipes */
+    /* COMMAND: its pipes; CONNECTION: the two directions of its socket, in `in` and `out` */
     struct pipe_end in, out, err;
     bool terminal;      /* in and out are the two directions of a terminal */
     bool stderr_first;  /* in the next turn */
-    uint32_t head, held; /* stdin in the slot's ring, which the pipe had no room for; LIST: entries not sent */
+    uint32_t head, held; /* input in the slot's ring, which the pipe had no room for; LIST: entries not sent */
     bool ring_used;
+
+    /* CONNECTION */
+    uint16_t port;
+    bool second;     /* tries ::1 */
+    bool connecting; /* not answered yet */
+    bool ended;      /* EOF is sent: the server has no more to say */
+    int error;       /* errno with which reading or writing failed; 0 if none did */
 
     /* COMMAND: late output, see late.h */
     bool late;            /* the main process has ended, and more output may come */
@@ -57,12 +64,12 @@ struct stream {
     int64_t late_end;     /* the end of all waiting */
     int64_t late_stalled; /* since when output waits for credit; 0 if none does */
 
-    /* PUT, GET, LIST */
+    /* PUT, GET, LIST; CONNECTION: bytes */
     int fd;  /* PUT: the temporary file, or the file written in place; GET, LIST: what is read */
     int dir; /* PUT: the directory of the temporary file */
     bool in_place, keep_mode;
     uint32_t mode, temporary;
-    uint64_t bytes;
+    uint64_t bytes; /* CONNECTION: sent to the host */
     char name[MAX_NAME + 1]; /* PUT: the file's name in the directory; must stay the last field */
 };
 

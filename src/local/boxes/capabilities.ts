@@ -31,6 +31,7 @@ export const CAPABILITIES: Capabilities = {
   persistence: true,
   pull: true,
   files: true,
+  ports: true,
   stderr: true,
 };
 

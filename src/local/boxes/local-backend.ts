@@ -2,6 +2,7 @@ import type {
   Backend,
   BackendEvent,
   BackendInfo,
+  BackendPorts,
   BoxInfo,
   BoxSpec,
   BoxStatus,
@@ -44,6 +45,10 @@ interface KnownExecution extends FinishedExecution {
 export class LocalBackend implements Backend {
   readonly capabilities = CAPABILITIES;
   readonly keepsTimeLimits = true;
+  readonly ports: BackendPorts = {
+    list: async (boxId, { signal } = {}) => (await this.box(boxId)).listPorts(signal),
+    connect: async (boxId, port, { signal } = {}) => (await this.box(boxId)).connect(port, signal),
+  };
   private registry: Promise<BoxRegistry> | undefined;
   private readonly catalog: ImageCatalog;
   private readonly launcher: BoxLauncher;

@@ -1,12 +1,14 @@
 import type {
   BackendEvent,
   BoxInfo,
+  Connection,
   CreateProgress,
   DownloadResult,
   ExecInfo,
   ExecSpec,
   FileEntry,
   FileOperation,
+  PortInfo,
   Terminal,
   TerminalSpec,
   UploadSpec,
@@ -25,6 +27,7 @@ import type { BoxStore, Release } from "../store/box-store.js";
 import { type BoxRecord, describeRecord, machineMemoryMb } from "../store/record.js";
 import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
+import { connectToPort, listPorts } from "./box-ports.js";
 import { BoxWarnings } from "./box-warnings.js";
 import { requireCommandSize } from "./command-size.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
@@ -273,6 +276,16 @@ export class LocalBox {
   async fileOperation(operation: FileOperation, signal?: AbortSignal): Promise<FileEntry[]> {
     this.requireRunning();
     return operateOnFiles(this.guest, this.hold, operation, signal);
+  }
+
+  connect(port: number, signal?: AbortSignal): Promise<Connection> {
+    this.requireRunning();
+    return connectToPort(this.guest, this.hold, port, signal);
+  }
+
+  listPorts(signal?: AbortSignal): Promise<PortInfo[]> {
+    this.requireRunning();
+    return listPorts(this.guest, this.hold, signal);
   }
 
   /**

@@ -1,4 +1,5 @@
 import { BoxRunError, errnoCause, invalid } from "../../backend/errors.js";
+import { portClosed } from "../../backend/ports.js";
 import { STAGES } from "../protocol/frame-types.js";
 import { FORMAT_HINT } from "./machine-hint.js";
 
@@ -27,8 +28,12 @@ const ERRNO: Record<number, readonly [name: string, words: string]> = {
   31: ["EMLINK", "too many links"],
   36: ["ENAMETOOLONG", "file name too long"],
   39: ["ENOTEMPTY", "directory not empty"],
+  32: ["EPIPE", "broken pipe"],
   40: ["ELOOP", "too many levels of symbolic links"],
+  104: ["ECONNRESET", "connection reset"],
   108: ["ESHUTDOWN", "the box is shutting down"],
+  110: ["ETIMEDOUT", "connection timed out"],
+  111: ["ECONNREFUSED", "connection refused"],
   125: ["ECANCELED", "canceled"],
 };
 
@@ -37,6 +42,8 @@ const ENOEXEC = 8;
 const EAGAIN = 11;
 const EINVAL = 22;
 const ENOSPC = 28;
+const ESHUTDOWN = 108;
+const ECONNREFUSED = 111;
 
 /** A report of the agent that a stream failed. */
 export interface GuestFailure {
@@ -95,6 +102,27 @@ function transferError(
   const why = words[failure.stage]?.[failure.errno];
   if (why === undefined) return error;
   return new BoxRunError(error.code, `${action} ${path}: ${why}`, { cause: error.cause });
+}
+
+/** Creates the error for a connection that could not be opened, or was cut. */
+export function connectionError(port: number, { stage, errno }: GuestFailure): BoxRunError {
+  const known = ERRNO[errno];
+  const details = known && { cause: errnoCause(...known) };
+  if (errno === ECONNREFUSED) return portClosed(port, details);
+  if (errno === ESHUTDOWN) return new BoxRunError("BOX_NOT_RUNNING", "the box is shutting down", details);
+  const why = describeErrno(errno);
+  if (stage === STAGES.limit)
+    return new BoxRunError("RUNTIME_ERROR", `cannot connect to port ${port}: ${why}`, {
+      ...details,
+      retryable: true,
+    });
+  if (stage === STAGES.open)
+    return new BoxRunError("RUNTIME_ERROR", `cannot connect to port ${port}: ${why}`, details);
+  return new BoxRunError(
+    "STREAM_INTERRUPTED",
+    `the server on port ${port} cut the connection: ${why}`,
+    details,
+  );
 }
 
 /** Returns the outcome of a command that could not be started: that of a shell, or an error of the call. */

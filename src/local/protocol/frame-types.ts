@@ -4,7 +4,7 @@
  */
 import { bytes, clock, type Field, integer, list, oneOf, type Text, text } from "./frame-fields.js";
 
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 export const FRAME_HEADER = 12;
 /**
  * Size of a command's arguments and environment that Linux takes, in bytes, the program's path included. Each string counts with a zero and a pointer, which
@@ -33,6 +33,7 @@ export const MAX_SIGNAL = 64;
 export const MAX_MODE = 0o7777;
 /** Most columns or rows of a terminal. */
 export const MAX_TERMINAL_SIZE = 1000;
+export const MAX_PORT = 65_535;
 /** Longest name in a directory, in bytes. */
 export const MAX_NAME = 255;
 /** Largest entry in the answer to a file operation, in bytes. */
@@ -123,6 +124,7 @@ export type HostFrame =
       env: readonly Text[];
     }
   | { type: "resize"; stream: number; cols: number; rows: number }
+  | { type: "connect"; stream: number; window: number; port: number }
   | { type: "data"; stream: number; channel: "stdin" | "file"; data: Uint8Array }
   | { type: "eof"; stream: number }
   | { type: "credit"; stream: number; bytes: number };
@@ -145,6 +147,7 @@ export type GuestFrame =
   | { type: "done"; stream: number; bytes: number }
   | { type: "fail"; stream: number; stage: number; errno: number; detail: string }
   | { type: "data"; stream: number; channel: "stdout" | "stderr" | "file"; data: Uint8Array }
+  | { type: "eof"; stream: number }
   | { type: "credit"; stream: number; bytes: number };
 
 export type Frame = HostFrame | GuestFrame;
@@ -225,7 +228,8 @@ const DEFINITIONS = {
     cols: u32(1, MAX_TERMINAL_SIZE),
     rows: u32(1, MAX_TERMINAL_SIZE),
   }),
-  eof: define<"eof">(0x21, "host", "stream", {}),
+  connect: define<"connect">(0x19, "host", "stream", { window: u32(0, MAX_WINDOW), port: u32(1, MAX_PORT) }),
+  eof: define<"eof">(0x21, "both", "stream", {}),
   credit: define<"credit">(0x22, "both", "stream", { bytes: u32(1, MAX_WINDOW) }),
   hello: define<"hello">(0x81, "guest", "own", { version: u32(), maxPayload: u32() }),
   ready: define<"ready">(0x82, "guest", "own", { diskBytes: u64 }),

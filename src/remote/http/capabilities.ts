@@ -20,6 +20,7 @@ const EXTENSIONS = {
   usage: "this server does not report usage; run df in the box",
   files: "box.files runs commands in the box",
   stderr: "a shell in the box joins the outputs",
+  ports: "this server has no connections to boxes; run a client in the box, such as wget",
 } as const;
 
 /**

@@ -82,7 +82,7 @@ const OVER_PUBLISHED = {
   "ends in status error when the guest resets its machine": NO_LAST_WORDS,
 };
 
-const TERMINALS = [
+const SOCKETS = [
   "carries what is typed and what is shown, and the shell's exit code",
   "is a terminal of the size and kind that was asked for",
   "tells a running program of another size",
@@ -92,9 +92,14 @@ const TERMINALS = [
   "is one of many, each with its own",
   "waits for its reader, holds up no command meanwhile, and loses nothing",
   "ends with its box",
+  "refuses a port where nothing listens, and says so when waiting for one",
+  "connects to a server of the box, each direction to its own end",
+  "sends requests to a server of the box",
+  "holds up a server that nobody reads, and nothing else",
+  "cuts its connections when the box stops",
 ];
 const WITHOUT_SOCKETS = Object.fromEntries(
-  TERMINALS.map((name) => [name, "a terminal is a WebSocket, and a fetch that is a function opens none"]),
+  SOCKETS.map((name) => [name, "it is a WebSocket, and a fetch that is a function opens none"]),
 );
 
 /** Reasons why cases of the contract cannot pass on a kind of target, by the exact names of the cases. */

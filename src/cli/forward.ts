@@ -1,0 +1,50 @@
+import type { BoxHandle, Forwarding } from "../index.js";
+import type { ForwardCommand } from "./command-line.js";
+import { openClient } from "./connection.js";
+import type { PublishedPort } from "./option-values.js";
+import { print } from "./output.js";
+
+/** Interval of the looks whether the box still runs: nothing tells a listener that the box has ended. */
+const LOOK_AGAIN_MS = 2000;
+
+/** Makes ports of this machine lead to ports of a box, until this process is interrupted or the box ends. */
+export async function forwardCommand({ box: name, ports, ...server }: ForwardCommand): Promise<number> {
+  await using client = await openClient(server);
+  const box = await client.getBox(name);
+  const interrupted = untilInterrupted();
+  const forwardings = await publish(box, ports);
+  try {
+    while (!(await Promise.race([interrupted, after(LOOK_AGAIN_MS)]))) {
+      if ((await box.refresh()).status === "running") continue;
+      await print(process.stderr, `boxrun: box ${name} is not running any more\n`);
+      return 1;
+    }
+    return 0;
+  } finally {
+    await Promise.all(forwardings.map((one) => one.close()));
+  }
+}
+
+/** Makes ports of this machine lead to those of a box, and prints them on stderr. Nothing stays open when one of them cannot be had. */
+export async function publish(box: BoxHandle, ports: readonly PublishedPort[]): Promise<Forwarding[]> {
+  const open: Forwarding[] = [];
+  try {
+    for (const { port, hostPort } of ports) {
+      const one = await box.forward(port, hostPort === 0 ? {} : { hostPort });
+      open.push(one);
+      await print(process.stderr, `boxrun: ${one.url} leads to port ${port} of the box\n`);
+    }
+    return open;
+  } catch (error) {
+    await Promise.all(open.map((one) => one.close()));
+    throw error;
+  }
+}
+
+function untilInterrupted(): Promise<true> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(true));
+  });
+}
+
+const after = (ms: number) => new Promise<false>((resolve) => setTimeout(() => resolve(false), ms));

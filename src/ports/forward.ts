@@ -1,0 +1,167 @@
+import type { Connection } from "../backend/backend.js";
+import { BoxRunError, invalid, isBoxRunError, unsupported } from "../backend/errors.js";
+import { requirePort } from "../backend/ports.js";
+import { requireOptions, shown } from "../backend/validate.js";
+import { whenAborted } from "../util/abort.js";
+import type { Forwarding, ForwardOptions } from "./port-types.js";
+
+/** What is used of `node:net`, which Deno and Bun have, too. */
+interface NodeNet {
+  createServer(options: { allowHalfOpen: boolean }, onConnection: (socket: Socket) => void): Server;
+}
+
+interface Server {
+  listen(options: { port: number; host: string }): unknown;
+  address(): { port: number } | null;
+  close(onClosed: () => void): unknown;
+  once(event: "listening" | "error", listener: (error: Error) => void): unknown;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  unref(): unknown;
+}
+
+interface Socket extends AsyncIterable<Uint8Array> {
+  write(bytes: Uint8Array): boolean;
+  end(): unknown;
+  destroy(): unknown;
+  resetAndDestroy?(): unknown;
+  once(event: "drain" | "close", listener: () => void): unknown;
+  off(event: "drain" | "close", listener: () => void): unknown;
+  on(event: "error", listener: () => void): unknown;
+  readonly destroyed: boolean;
+}
+
+/** Listens on a port of this machine. Implements `BoxHandle.forward`, which documents it. */
+export async function forwardPort(
+  connect: () => Promise<Connection>,
+  port: number,
+  options: ForwardOptions = {},
+): Promise<Forwarding> {
+  requirePort(port);
+  requireOptions(options, { hostPort: true, host: true, signal: true });
+  const { hostPort = 0, host = "127.0.0.1", signal } = options;
+  if (hostPort !== 0) requirePort(hostPort, "hostPort");
+  if (typeof host !== "string" || host === "") throw invalid(`host must be an address, got ${shown(host)}`);
+  signal?.throwIfAborted();
+  const forwarding = new PortForwarding(nodeNet(), connect);
+  await forwarding.listen(hostPort, host);
+  forwarding.endWith(signal);
+  return forwarding;
+}
+
+function nodeNet(): NodeNet {
+  const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
+  const net = process?.getBuiltinModule?.("node:net");
+  if (net) return net as NodeNet;
+  throw unsupported("forward needs a runtime that can listen on ports", "use box.fetch or box.connect here");
+}
+
+class PortForwarding implements Forwarding {
+  hostPort = 0;
+  private host = "";
+  private readonly server: Server;
+  private readonly sockets = new Set<Socket>();
+  private ignoreSignal: () => void = () => {};
+  private closing: Promise<void> | undefined;
+
+  constructor(
+    net: NodeNet,
+    private readonly connect: () => Promise<Connection>,
+  ) {
+    this.server = net.createServer({ allowHalfOpen: true }, (socket) => void this.serve(socket));
+  }
+
+  get url(): string {
+    const host = this.host.includes(":") ? `[${this.host}]` : this.host;
+    return `http://${host}:${this.hostPort}`;
+  }
+
+  async listen(port: number, host: string): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.server.once("error", reject);
+      this.server.once("listening", () => resolve());
+      this.server.listen({ port, host });
+    }).catch((cause) => {
+      throw cannotListen(port, host, cause);
+    });
+    // Later ones, such as too many open files, concern a connection alone.
+    this.server.on("error", () => {});
+    this.hostPort = this.server.address()?.port ?? port;
+    this.host = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  }
+
+  endWith(signal: AbortSignal | undefined): void {
+    this.ignoreSignal = whenAborted(signal, () => void this.close());
+  }
+
+  close(): Promise<void> {
+    this.closing ??= new Promise<void>((resolve) => {
+      this.ignoreSignal();
+      this.server.close(() => resolve());
+      for (const socket of this.sockets) reset(socket);
+    });
+    return this.closing;
+  }
+
+  private async serve(socket: Socket): Promise<void> {
+    this.sockets.add(socket);
+    socket.on("error", () => {});
+    socket.once("close", () => this.sockets.delete(socket));
+    let connection: Connection | undefined;
+    try {
+      connection = await this.connect();
+      const opened = connection;
+      socket.once("close", () => void opened.close());
+      await Promise.all([send(socket, opened), receive(opened, socket)]);
+    } catch (error) {
+      reset(socket);
+      await connection?.close();
+      // The box is gone for good.
+      if (isBoxRunError(error) && (error.code === "BOX_NOT_FOUND" || error.code === "BOX_NOT_RUNNING"))
+        await this.close();
+    }
+  }
+}
+
+/** Passes on what the client sends, and its end. */
+async function send(socket: Socket, { writable }: Connection): Promise<void> {
+  const writer = writable.getWriter();
+  for await (const bytes of socket) await writer.write(bytes);
+  await writer.close();
+}
+
+/** Passes on what the server answers, and its end. */
+async function receive({ readable }: Connection, socket: Socket): Promise<void> {
+  const reader = readable.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (socket.destroyed) throw new BoxRunError("CANCELED", "the client closed the connection");
+    if (done) return void socket.end();
+    if (!socket.write(value)) await untilDrained(socket);
+  }
+}
+
+function untilDrained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = () => {
+      socket.off("drain", settle);
+      socket.off("close", settle);
+      resolve();
+    };
+    socket.once("drain", settle);
+    socket.once("close", settle);
+  });
+}
+
+/** Cuts a connection such that it does not look complete. */
+function reset(socket: Socket): void {
+  if (socket.resetAndDestroy) socket.resetAndDestroy();
+  else socket.destroy();
+}
+
+function cannotListen(port: number, host: string, cause: unknown): BoxRunError {
+  const { code, message } = cause as { code?: string; message: string };
+  const place = `${host}:${port}`;
+  if (code === "EADDRINUSE")
+    return invalid(`cannot listen on ${place}: the port is in use`, "leave hostPort out for a free one");
+  return new BoxRunError("VALIDATION_ERROR", `cannot listen on ${place}: ${message}`, { cause });
+}

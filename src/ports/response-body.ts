@@ -1,0 +1,92 @@
+import { type ByteReader, cut, wrong } from "./head.js";
+
+/** Largest piece of a body that is given to its reader at once. */
+const PIECE_BYTES = 256 * 1024;
+const MAX_CHUNK_LINE = 4096;
+const MAX_TRAILER_BYTES = 64 * 1024;
+const CHUNK = /^([0-9A-Fa-f]{1,13})[ \t]*(?:;.*)?$/;
+const DECODED = ["gzip", "deflate"] as const;
+
+/**
+ * Streams the body of an answer: in chunks, by its length, or to the end of the connection. `finish` is called once, when it has been read, has failed or was
+ * canceled. What is compressed by gzip or deflate is inflated, and the two headers that no longer fit are dropped.
+ */
+export function responseBody(
+  reader: ByteReader,
+  headers: Headers,
+  finish: () => void,
+  signal: AbortSignal | undefined,
+): ReadableStream<Uint8Array> {
+  const pieces = piecesOf(reader, headers);
+  const raw = new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        try {
+          const { done, value } = await pieces.next();
+          if (!done) return controller.enqueue(value);
+          finish();
+          controller.close();
+        } catch (error) {
+          finish();
+          controller.error(signal?.aborted ? signal.reason : error);
+        }
+      },
+      cancel: () => finish(),
+    },
+    { highWaterMark: 0 },
+  );
+  const encoding = headers.get("content-encoding")?.trim().toLowerCase();
+  const format = DECODED.find((one) => one === encoding || `x-${one}` === encoding);
+  if (!format) return raw;
+  headers.delete("content-encoding");
+  headers.delete("content-length");
+  return raw.pipeThrough(new DecompressionStream(format) as TransformStream<Uint8Array, Uint8Array>);
+}
+
+function piecesOf(reader: ByteReader, headers: Headers): AsyncGenerator<Uint8Array, void, undefined> {
+  const coding = headers.get("transfer-encoding");
+  if (coding !== null) {
+    if (coding.trim().toLowerCase() !== "chunked")
+      throw wrong(`its transfer-encoding is ${JSON.stringify(coding)}`);
+    return chunks(reader);
+  }
+  const length = headers.get("content-length");
+  if (length === null) return untilEnd(reader);
+  // Repeated, it is joined by commas (RFC 9110, 8.6).
+  const [first, ...others] = length.split(",").map((one) => one.trim());
+  if (!/^\d{1,15}$/.test(first!) || others.some((other) => other !== first))
+    throw wrong(`its content-length is ${JSON.stringify(length)}`);
+  return counted(reader, Number(first));
+}
+
+async function* untilEnd(reader: ByteReader): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let piece = await reader.some(PIECE_BYTES); piece; piece = await reader.some(PIECE_BYTES)) yield piece;
+}
+
+async function* counted(reader: ByteReader, count: number): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let left = count; left > 0; ) {
+    const piece = await reader.some(Math.min(left, PIECE_BYTES));
+    if (!piece) throw cut();
+    left -= piece.byteLength;
+    yield piece;
+  }
+}
+
+async function* chunks(reader: ByteReader): AsyncGenerator<Uint8Array, void, undefined> {
+  for (;;) {
+    const line = await reader.line(MAX_CHUNK_LINE);
+    if (line === undefined) throw cut();
+    const [, size] = CHUNK.exec(line) ?? [];
+    if (size === undefined) throw wrong("it has a malformed chunk");
+    const count = Number.parseInt(size, 16);
+    if (count === 0) break;
+    yield* counted(reader, count);
+    if ((await reader.line(MAX_CHUNK_LINE)) !== "") throw wrong("a chunk is longer than it says");
+  }
+  for (let left = MAX_TRAILER_BYTES; ; ) {
+    const line = await reader.line(left);
+    if (line === undefined) throw cut();
+    if (line === "") return;
+    left -= line.length + 2;
+  }
+}

@@ -1,0 +1,92 @@
+import type { BoxHandle, Connection } from "../../index.js";
+import type { Context } from "./target.js";
+import { failure, pattern, sha256 } from "./tools.js";
+
+export function portCases(context: Context): void {
+  const { it, expect } = context;
+
+  /** True where the backend has ports. Where it has none, it must say so. */
+  async function hasPorts(box: BoxHandle): Promise<boolean> {
+    if ((await context.client.info()).capabilities.ports === true) return true;
+    expect(await failure(box.connect(4000))).toMatchObject({ code: "UNSUPPORTED" });
+    return false;
+  }
+
+  /** Starts a server that runs a program for each connection, which is its input and output. */
+  async function serve(box: BoxHandle, port: number, ...program: string[]): Promise<void> {
+    const options = { detached: true };
+    await box.spawn("nc", ["-lk", "-s", "127.0.0.1", "-p", String(port), "-e", ...program], options);
+    await box.ports.waitFor(port);
+  }
+
+  it("refuses a port where nothing listens, and says so when waiting for one", async () => {
+    const { box } = context;
+    if (!(await hasPorts(box))) return;
+    expect(await failure(box.connect(4000))).toMatchObject({ code: "PORT_CLOSED", retryable: true });
+    expect(await failure(box.fetch(4000))).toMatchObject({ code: "PORT_CLOSED" });
+    const waiting = box.ports.waitFor(4000, { timeoutMs: 50 });
+    expect(await failure(waiting)).toMatchObject({ code: "PORT_CLOSED" });
+    for (const port of [0, 65_536, 1.5])
+      expect(await failure(box.connect(port))).toMatchObject({ code: "VALIDATION_ERROR" });
+  });
+
+  it("connects to a server of the box, each direction to its own end", async () => {
+    const { box } = context;
+    if (!(await hasPorts(box))) return;
+    await serve(box, 4001, "cat");
+    const bytes = pattern(500_000);
+    expect(await sha256(await ask(await box.connect(4001), bytes))).toBe(await sha256(bytes));
+    const ports = await box.ports.list();
+    expect(ports.find(({ port }) => port === 4001)).toEqual({ port: 4001, addresses: ["127.0.0.1"] });
+  });
+
+  it("sends requests to a server of the box", async () => {
+    const { box } = context;
+    if (!(await hasPorts(box))) return;
+    await box.files.mkdir("/srv/www");
+    await box.files.write("/srv/www/page.txt", pattern(300_000));
+    await box.exec("httpd -p 127.0.0.1:4002 -h /srv/www", { check: true });
+    await box.ports.waitFor(4002);
+    const response = await box.fetch(4002, "/page.txt");
+    expect([response.status, response.headers.get("content-length")]).toEqual([200, "300000"]);
+    const got = new Uint8Array(await response.arrayBuffer());
+    expect(await sha256(got)).toBe(await sha256(pattern(300_000)));
+    expect((await box.fetch(4002, "/nothing")).status).toBe(404);
+  });
+
+  it("holds up a server that nobody reads, and nothing else", async () => {
+    const { box } = context;
+    if (!(await hasPorts(box))) return;
+    await serve(box, 4003, "yes");
+    const connection = await box.connect(4003);
+    const reader = connection.readable.getReader();
+    await reader.read();
+    expect((await box.exec(["echo", "free"])).stdout).toBe("free\n");
+    await reader.cancel();
+    expect(await failure(connection.closed)).toMatchObject({ code: "CANCELED" });
+  });
+
+  it("cuts its connections when the box stops", async () => {
+    const box = await context.client.create(context.target.image, { memoryMb: 256 });
+    try {
+      if (!(await hasPorts(box))) return;
+      await serve(box, 4004, "cat");
+      const connection = await box.connect(4004);
+      const reading = failure(new Response(connection.readable).arrayBuffer());
+      await box.stop();
+      expect((await reading).code ?? "").toMatch(/^(BOX_NOT_RUNNING|STREAM_INTERRUPTED)$/);
+      expect(await failure(box.connect(4004))).toMatchObject({ code: "BOX_NOT_RUNNING" });
+    } finally {
+      await box.remove({ force: true });
+    }
+  });
+}
+
+async function ask(connection: Connection, bytes: Uint8Array): Promise<Uint8Array> {
+  const writer = connection.writable.getWriter();
+  const sent = writer.write(bytes).then(() => writer.close());
+  const answer = new Uint8Array(await new Response(connection.readable).arrayBuffer());
+  await sent;
+  await connection.closed;
+  return answer;
+}

@@ -1,0 +1,280 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { gzipSync } from "node:zlib";
+import { describe, expect, it, vi } from "vitest";
+import { fetchPort } from "../../src/ports/fetch.js";
+import { failure, pattern, streamOf } from "../../src/testing/contract/tools.js";
+import { httpServer, type LocalServer, listen, rawServer } from "./local-server.js";
+
+const ask = ({ port, connect }: LocalServer, path = "/", init: RequestInit = {}) =>
+  fetchPort(connect, port, path, init);
+
+/** A server that answers with what it was asked. */
+const echo = () =>
+  httpServer(async (request, response) => {
+    const body: Buffer[] = [];
+    try {
+      for await (const bytes of request) body.push(bytes);
+    } catch {
+      // The client has gone.
+      return;
+    }
+    const { method, url, headers } = request;
+    response.end(JSON.stringify({ method, url, headers, body: Buffer.concat(body).toString() }));
+  });
+
+describe("a request to a port", () => {
+  it("is sent to localhost, by its path, with its method and headers", async () => {
+    const server = await echo();
+    const response = await ask(server, "/a b?x=1#y", {
+      method: "delete",
+      headers: { "X-Own": "1", connection: "x" },
+    });
+    expect(await response.json()).toMatchObject({
+      method: "DELETE",
+      url: "/a%20b?x=1",
+      headers: { host: `localhost:${server.port}`, "x-own": "1", connection: "close", accept: "*/*" },
+    });
+    expect(response.url).toBe(`http://localhost:${server.port}/a%20b?x=1`);
+    expect(await (await ask(server, "http://elsewhere.test:1/b")).json()).toMatchObject({ url: "/b" });
+  });
+
+  it.each<[string, () => NonNullable<RequestInit["body"]>, string, string | undefined, object]>([
+    ["text", () => "ä", "ä", "text/plain;charset=UTF-8", { "content-length": "2" }],
+    ["bytes", () => new TextEncoder().encode("ab"), "ab", undefined, { "content-length": "2" }],
+    ["a Blob", () => new Blob(["ab"], { type: "text/csv" }), "ab", "text/csv", { "content-length": "2" }],
+    [
+      "parameters",
+      () => new URLSearchParams({ a: "b" }),
+      "a=b",
+      "application/x-www-form-urlencoded;charset=UTF-8",
+      {},
+    ],
+    [
+      "a stream",
+      () => streamOf(new TextEncoder().encode("ab"), 1),
+      "ab",
+      undefined,
+      { "transfer-encoding": "chunked" },
+    ],
+  ])("carries %s", async (_what, body, text, type, headers) => {
+    const response = await ask(await echo(), "/", { method: "POST", body: body() });
+    const seen = (await response.json()) as { body: string; headers: Record<string, string> };
+    expect(seen.body).toBe(text);
+    expect(seen.headers["content-type"]).toBe(type);
+    expect(seen.headers).toMatchObject(headers);
+  });
+
+  it("is a Request, too", async () => {
+    const request = new Request("http://x.test/form", {
+      method: "PUT",
+      body: "text",
+      headers: { "x-own": "1" },
+    });
+    const { port, connect } = await echo();
+    const seen = await (await fetchPort(connect, port, request)).json();
+    expect(seen).toMatchObject({ method: "PUT", url: "/form", body: "text", headers: { "x-own": "1" } });
+  });
+
+  it.each<[string, RequestInit, RegExp]>([
+    ["a path", {}, /neither a path nor a URL/],
+    ["a method", { method: "A B" }, /method must be an HTTP method, got "A B"/],
+    ["a body of GET", { body: "x" }, /GET cannot have a body/],
+    ["a body", { method: "POST", body: 5 as never }, /body must be text.* got 5/],
+    ["a signal", { signal: {} as AbortSignal }, /signal must be an AbortSignal/],
+  ])("with %s that is wrong is refused before anything is sent", async (what, init, message) => {
+    const server = await echo();
+    const error = await failure(ask(server, what === "a path" ? "http://[" : "/", init));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR", message: expect.stringMatching(message) });
+    expect(server.open()).toBe(0);
+  });
+
+  it("fails with the error of its source, and is cut", async () => {
+    const server = await echo();
+    const reason = new Error("no more");
+    const body = new ReadableStream({ pull: (controller) => controller.error(reason) });
+    expect(await failure(ask(server, "/", { method: "POST", body }))).toBe(reason);
+    await vi.waitFor(() => expect(server.open()).toBe(0));
+  });
+
+  it("is answered before its body is read, by a server that does so", async () => {
+    const server = await listen(
+      createServer((socket) => {
+        socket.once("data", () => socket.write("HTTP/1.1 413 No\r\ncontent-length: 9\r\n\r\ntoo large"));
+      }),
+    );
+    const canceled = vi.fn();
+    const body = new ReadableStream({
+      pull: async (controller) => {
+        await new Promise(setImmediate);
+        controller.enqueue(new Uint8Array(65_536));
+      },
+      cancel: canceled,
+    });
+    const response = await ask(server, "/", { method: "POST", body });
+    expect([response.status, await response.text()]).toEqual([413, "too large"]);
+    await vi.waitFor(() => expect(canceled).toHaveBeenCalled());
+  });
+});
+
+describe("an answer", () => {
+  it("has its status, its headers and a body that streams", async () => {
+    const server = await httpServer((_request, response) => {
+      response.writeHead(
+        201,
+        "Made",
+        [
+          ["set-cookie", "a=1"],
+          ["set-cookie", "b=2"],
+          ["x-own", "1"],
+        ].flat(),
+      );
+      response.write("first");
+      response.once("drain", () => {});
+      setImmediate(() => response.write("second"));
+    });
+    const response = await ask(server);
+    expect([response.status, response.statusText, response.ok]).toEqual([201, "Made", true]);
+    expect(response.headers.getSetCookie()).toEqual(["a=1", "b=2"]);
+    const reader = response.body!.getReader();
+    let text = "";
+    while (text.length < 11) text += new TextDecoder().decode((await reader.read()).value);
+    expect(text).toBe("firstsecond");
+    await reader.cancel();
+    await vi.waitFor(() => expect(server.open()).toBe(0));
+  });
+
+  it("comes whole, by its length, in chunks and to the end of the connection", async () => {
+    const bytes = Buffer.from(pattern(2_000_000));
+    const server = await httpServer((request, response) => {
+      if (request.url === "/length") response.setHeader("content-length", bytes.length);
+      if (request.url === "/end") response.useChunkedEncodingByDefault = false;
+      response.end(bytes);
+    });
+    for (const path of ["/length", "/chunks", "/end"]) {
+      const got = new Uint8Array(await (await ask(server, path)).arrayBuffer());
+      expect(Buffer.compare(got, bytes)).toBe(0);
+    }
+    await vi.waitFor(() => expect(server.open()).toBe(0));
+  });
+
+  it("is inflated", async () => {
+    const server = await httpServer((_request, response) =>
+      response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync("plain")),
+    );
+    const response = await ask(server);
+    expect([await response.text(), response.headers.get("content-encoding")]).toEqual(["plain", null]);
+  });
+
+  it("has no body after HEAD, with 204 and with 304, whatever its headers say", async () => {
+    const server = await httpServer((request, response) => {
+      response
+        .writeHead(request.method === "HEAD" ? 200 : Number(request.url!.slice(1)), { "content-length": 5 })
+        .end();
+    });
+    expect(await (await ask(server, "/", { method: "HEAD" })).text()).toBe("");
+    for (const status of [204, 304]) {
+      const response = await ask(server, `/${status}`);
+      expect([response.status, response.body]).toEqual([status, null]);
+    }
+    await vi.waitFor(() => expect(server.open()).toBe(0));
+  });
+
+  it("may come after others that only tell of it", async () => {
+    const server = await rawServer(
+      "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+    );
+    expect(await (await ask(server)).text()).toBe("ok");
+  });
+
+  it.each([
+    ["another protocol", "SSH-2.0-OpenSSH\r\n\r\n", "PROTOCOL_ERROR", /status line/],
+    ["a line without a colon", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "PROTOCOL_ERROR", /malformed header/],
+    ["a folded line", "HTTP/1.1 200 OK\r\na: 1\r\n folded\r\n\r\n", "PROTOCOL_ERROR", /malformed header/],
+    [
+      "a head without an end",
+      `HTTP/1.1 200 OK\r\n${"a: b\r\n".repeat(30_000)}\r\n`,
+      "PROTOCOL_ERROR",
+      /longer than/,
+    ],
+    ["a status that is none", "HTTP/1.1 999 No\r\ncontent-length: 0\r\n\r\n", "PROTOCOL_ERROR", /status 999/],
+    ["half a head", "HTTP/1.1 200 OK\r\n", "STREAM_INTERRUPTED", /before its answer was complete/],
+    ["nothing", "", "STREAM_INTERRUPTED", /before its answer was complete/],
+  ])("that begins with %s is refused", async (_what, answer, code, message) => {
+    const server = await rawServer(answer);
+    expect(await failure(ask(server))).toMatchObject({ code, message: expect.stringMatching(message) });
+    await vi.waitFor(() => expect(server.open()).toBe(0));
+  });
+
+  it.each([
+    ["content-length: 5\r\n\r\nabc", "STREAM_INTERRUPTED"],
+    ["content-length: 3, 4\r\n\r\nabc", "PROTOCOL_ERROR"],
+    ["content-length: -1\r\n\r\nabc", "PROTOCOL_ERROR"],
+    ["transfer-encoding: gzip\r\n\r\nabc", "PROTOCOL_ERROR"],
+    ["transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n", "STREAM_INTERRUPTED"],
+    ["transfer-encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n", "PROTOCOL_ERROR"],
+    ["transfer-encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n", "PROTOCOL_ERROR"],
+  ])("whose body is not in order fails: %j", async (rest, code) => {
+    const server = await rawServer(`HTTP/1.1 200 OK\r\n${rest}`);
+    const work = ask(server).then((response) => response.text());
+    expect(await failure(work)).toMatchObject({ code });
+    await vi.waitFor(() => expect(server.open()).toBe(0));
+  });
+
+  it("is given up when the signal aborts, before it and in the middle", async () => {
+    const silent = await listen(createServer((socket) => void socket.resume()));
+    const reason = new Error("enough");
+    const first = new AbortController();
+    const waiting = ask(silent, "/", { signal: first.signal });
+    await vi.waitFor(() => expect(silent.open()).toBe(1));
+    first.abort(reason);
+    expect(await failure(waiting)).toBe(reason);
+    const endless = await httpServer((_request, response) => void response.write("x"));
+    const second = new AbortController();
+    const response = await ask(endless, "/", { signal: second.signal });
+    const reading = response.text();
+    second.abort(reason);
+    expect(await failure(reading)).toBe(reason);
+    await vi.waitFor(() => expect(silent.open() + endless.open()).toBe(0));
+  });
+});
+
+describe("a redirect", () => {
+  const redirecting = (status: number, location: string) =>
+    httpServer(async (request, response) => {
+      if (request.url !== "/from") return response.end(`${request.method} ${request.url}`);
+      request.resume();
+      await once(request, "end");
+      response.writeHead(status, { location }).end("elsewhere");
+    });
+
+  it.each([
+    [301, "GET", "POST", "GET /to"],
+    [303, "GET", "PUT", "GET /to"],
+    [307, "POST", "POST", "POST /to"],
+    [308, "PUT", "PUT", "PUT /to"],
+  ])("of status %i is followed by %s", async (status, _by, method, text) => {
+    const server = await redirecting(status, "/to");
+    const response = await ask(server, "/from", { method, body: "x" });
+    expect(await response.text()).toBe(text);
+    expect(response.url).toBe(`http://localhost:${server.port}/to`);
+  });
+
+  it("is left to the caller where it leads elsewhere, has no body left to send, or is not to be followed", async () => {
+    const elsewhere = await ask(await redirecting(302, "http://example.test/"), "/from");
+    expect([elsewhere.status, elsewhere.headers.get("location")]).toEqual([302, "http://example.test/"]);
+    const body = streamOf(new Uint8Array(1), 1);
+    expect((await ask(await redirecting(307, "/to"), "/from", { method: "POST", body })).status).toBe(307);
+    expect((await ask(await redirecting(302, "/to"), "/from", { redirect: "manual" })).status).toBe(302);
+    const error = await failure(ask(await redirecting(302, "/to"), "/from", { redirect: "error" }));
+    expect(error).toMatchObject({ code: "PROTOCOL_ERROR" });
+  });
+
+  it("is not followed without an end", async () => {
+    const error = await failure(ask(await redirecting(302, "/from"), "/from"));
+    expect(error).toMatchObject({
+      code: "PROTOCOL_ERROR",
+      message: expect.stringMatching(/more than 20 times/),
+    });
+  });
+});
