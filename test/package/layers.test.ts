@@ -22,6 +22,7 @@ const ROWS: string[][] = [
   ["local/host", "remote/http"],
   ["local/guest", "local/machine", "remote/socket"],
   ["local/assets", "local/protocol", "local/store"],
+  ["network"],
   ["backend.ts"],
   ["backend"],
   ["contract.ts"],

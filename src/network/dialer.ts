@@ -1,0 +1,70 @@
+/** The errno name with which a connection fails, which the program in the box gets to see. */
+export type DialErrorCode =
+  | "ECONNREFUSED"
+  | "ECONNRESET"
+  | "EHOSTUNREACH"
+  | "ENETUNREACH"
+  | "ETIMEDOUT"
+  | "EACCES";
+
+/** Failure of a connection before it is open. */
+export class DialError extends Error {
+  override name = "DialError";
+
+  /** Creates an error for a box's program: EACCES for what is denied, which the program sees as "no route to host". */
+  constructor(
+    readonly code: DialErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Target of a connection. */
+export interface DialTarget {
+  /** Name that the box looked up, in lower case and without a dot at its end; or an IPv4 address, when the program connects to one. */
+  host: string;
+  /** TCP port, 1 to 65535. */
+  port: number;
+}
+
+/** Options of {@link Dialer.connect}. */
+export interface DialOptions {
+  /** Aborts the attempt. A connection that is open is not affected by it. */
+  signal: AbortSignal;
+  /**
+   * Says whether an address may be connected to. A dialer asks about each address that it finds for a name, and connects to those alone: the address that was checked is the one that is
+   * dialed. If none is left it rejects with EACCES.
+   *
+   * @default every address may be
+   */
+  mayReach?: (address: string) => boolean;
+}
+
+/**
+ * A TCP connection. Each direction ends by itself: the end of `readable` is the peer's FIN, closing `writable` is ours. Canceling `readable` or aborting `writable` resets the connection, and
+ * an error of either is a reset.
+ */
+export interface ByteConnection {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+}
+
+/**
+ * Way out of a box: decides what a connection of a program in it becomes.
+ *
+ * @example
+ * const recording: Dialer = {
+ *   connect: (target, options) => {
+ *     console.log(target.host, target.port);
+ *     return inner.connect(target, options);
+ *   },
+ * };
+ */
+export interface Dialer {
+  /** Says whether a name exists; false makes it NXDOMAIN in the box. Absent: every name is taken to exist. Rejects when nobody can tell, which the box sees as a failure of its name server. */
+  resolves?(name: string, options: { signal: AbortSignal }): Promise<boolean>;
+  /** Connects. Rejects with a {@link DialError}, or with the signal's reason. */
+  connect(target: DialTarget, options: DialOptions): Promise<ByteConnection>;
+}
