@@ -1,0 +1,396 @@
+import { describe, expect, it } from "vitest";
+import { LINK, makeIpv4, makeUdp, PROTOCOL } from "../../../src/local/network/ipv4.js";
+import { ACK, FIN, RST, SYN } from "../../../src/local/network/tcp-segment.js";
+import { type ByteConnection, DialError, type Dialer, type DialTarget } from "../../../src/network/dialer.js";
+import { byHand, random, SimulatedGuest, turn } from "./guest-socket.js";
+
+const SERVER = 0xcb007105;
+
+/** A guest whose connections all lead to one far side. */
+function connected(far: ByteConnection = byHand()) {
+  const asked: DialTarget[] = [];
+  const guest = new SimulatedGuest({
+    connect: async (target) => {
+      asked.push(target);
+      return far;
+    },
+  });
+  return { guest, asked };
+}
+
+function refusing(error: unknown): Dialer {
+  return { connect: () => Promise.reject(error) };
+}
+
+/** Bytes that differ from place to place. */
+function pattern(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 255);
+}
+
+describe("a connection of a guest", () => {
+  it("is dialed before its SYN is answered", async () => {
+    let answer!: (connection: ByteConnection) => void;
+    const guest = new SimulatedGuest({ connect: () => new Promise((resolve) => (answer = resolve)) });
+    const socket = guest.socket(SERVER, 80);
+    const connecting = socket.connect();
+    await turn();
+    expect(socket.segments).toEqual([]);
+    answer(byHand());
+    await connecting;
+    expect(socket.state).toBe("open");
+    expect(socket.segments[0]).toMatchObject({
+      flags: SYN | ACK,
+      maxSegmentBytes: LINK.mtu - 40,
+      windowScale: 5,
+    });
+  });
+
+  it("names the address that the program connects to", async () => {
+    const { guest, asked } = connected();
+    await guest.socket(SERVER, 8080).connect();
+    expect(asked).toEqual([{ host: "203.0.113.5", port: 8080 }]);
+  });
+
+  it("is reset where nobody listens", async () => {
+    const guest = new SimulatedGuest(refusing(new DialError("ECONNREFUSED", "refused")));
+    const socket = await guest.socket(SERVER, 80).connect();
+    expect(socket.segments[0]).toMatchObject({ flags: RST | ACK, acknowledged: socket.next });
+  });
+
+  it.each([
+    ["EHOSTUNREACH", 1],
+    ["ENETUNREACH", 0],
+    ["EACCES", 13],
+  ] as const)("ends with ICMP for %s", async (code, icmp) => {
+    const guest = new SimulatedGuest(refusing(new DialError(code, "no")));
+    const socket = guest.socket(SERVER, 80);
+    guest.send(socket.segment(SYN));
+    await turn();
+    const [packet] = guest.others;
+    expect(packet).toMatchObject({ protocol: PROTOCOL.icmp, source: LINK.gateway, target: LINK.guest });
+    expect([...packet!.payload.subarray(0, 2)]).toEqual([3, icmp]);
+    // It quotes the SYN's ends and its number, by which the guest's kernel finds the socket.
+    expect(packet!.payload.subarray(28, 36)).toEqual(socket.segment(SYN).subarray(20, 28));
+  });
+
+  it("takes a dialer's own error for an unreachable host, and so streams that somebody else reads", async () => {
+    const far = byHand();
+    far.readable.getReader();
+    const broken = [refusing(new TypeError("a mistake")), { connect: async () => far }];
+    for (const dialer of broken) {
+      const guest = new SimulatedGuest(dialer);
+      guest.send(guest.socket(SERVER, 80).segment(SYN));
+      await turn();
+      expect([...guest.others[0]!.payload.subarray(0, 2)]).toEqual([3, 1]);
+    }
+  });
+
+  it("gets no answer where the far side gives none, however often the guest asks, and is dialed once", async () => {
+    let dialed = 0;
+    const guest = new SimulatedGuest({
+      connect: () => {
+        dialed++;
+        return Promise.reject(new DialError("ETIMEDOUT", "no answer"));
+      },
+    });
+    const socket = guest.socket(SERVER, 80);
+    for (let i = 0; i < 3; i++) {
+      guest.send(socket.segment(SYN));
+      await guest.pass(1);
+    }
+    expect([dialed, socket.segments, guest.others]).toEqual([1, [], []]);
+    await guest.pass(140);
+    guest.send(socket.segment(SYN));
+    await turn();
+    expect(dialed).toBe(2);
+  });
+
+  it("carries bytes both ways, and each direction ends by itself", async () => {
+    const far = byHand();
+    const socket = await connected(far).guest.socket(SERVER, 80).connect();
+    await socket.write(pattern(5000));
+    socket.end();
+    await turn();
+    expect(far.sent).toEqual([...pattern(5000)]);
+    expect(far.events).toEqual(["closed"]);
+    far.source.enqueue(pattern(100_000));
+    await socket.until(() => socket.received.length === 100_000);
+    far.source.close();
+    await socket.until(() => socket.ended);
+    expect(socket.received).toEqual([...pattern(100_000)]);
+  });
+
+  it("is forgotten once both directions have ended, and what comes later is reset", async () => {
+    const far = byHand();
+    const { guest } = connected(far);
+    const socket = await guest.socket(SERVER, 80).connect();
+    far.source.close();
+    await socket.until(() => socket.ended);
+    socket.end();
+    await turn();
+    guest.send(socket.segment(ACK));
+    await turn();
+    expect(socket.segments.at(-1)!.flags).toBe(RST);
+    expect(guest.timers.size).toBe(1);
+    await guest.pass(1);
+    expect(guest.timers.size).toBe(0);
+  });
+
+  it("is reset when its far side is", async () => {
+    const far = byHand();
+    const socket = await connected(far).guest.socket(SERVER, 80).connect();
+    far.source.error(new Error("reset by peer"));
+    await socket.until(() => socket.state === "reset");
+    expect(far.events).toEqual(["aborted"]);
+  });
+
+  it("resets its far side when the guest resets it", async () => {
+    const far = byHand();
+    const socket = await connected(far).guest.socket(SERVER, 80).connect();
+    socket.reset();
+    await turn();
+    expect(far.events.sort()).toEqual(["aborted", "canceled"]);
+  });
+
+  it("ignores a reset with a number that it cannot have", async () => {
+    const far = byHand();
+    const { guest } = connected(far);
+    const socket = await guest.socket(SERVER, 80).connect();
+    guest.send(socket.segment(RST, { sequence: socket.next - 5 }));
+    await socket.write(pattern(10));
+    await turn();
+    expect([far.events, far.sent.length]).toEqual([[], 10]);
+  });
+
+  it("aborts its dialing when the guest gives up, and resets what comes of it", async () => {
+    let answer!: (connection: ByteConnection) => void;
+    let aborted = false;
+    const guest = new SimulatedGuest({
+      connect: (_target, { signal }) => {
+        signal.addEventListener("abort", () => (aborted = true));
+        return new Promise((resolve) => (answer = resolve));
+      },
+    });
+    const socket = guest.socket(SERVER, 80);
+    void socket.connect();
+    await turn();
+    socket.reset();
+    expect(aborted).toBe(true);
+    const far = byHand();
+    answer(far);
+    await turn();
+    expect(far.events.sort()).toEqual(["aborted", "canceled"]);
+  });
+
+  it("makes room for a new one between the same ends, as after the guest has lost the old one", async () => {
+    const fars = [byHand(), byHand()];
+    let dialed = 0;
+    const guest = new SimulatedGuest({ connect: async () => fars[dialed++]! });
+    const socket = await guest.socket(SERVER, 80).connect();
+    socket.next = 77;
+    await socket.connect();
+    await turn();
+    expect(dialed).toBe(2);
+    expect(fars[0]!.events.sort()).toEqual(["aborted", "canceled"]);
+    await socket.write(pattern(10));
+    await turn();
+    expect(fars[1]!.sent).toEqual([...pattern(10)]);
+  });
+
+  it("closes its window while the far side takes nothing, and opens it again", async () => {
+    const far = byHand();
+    let open!: () => void;
+    far.gate.open = new Promise((resolve) => (open = resolve));
+    const socket = await connected(far).guest.socket(SERVER, 80).connect();
+    const written = socket.write(pattern(600_000));
+    await turn();
+    await socket.until(() => socket.windowLeft === 0);
+    expect(socket.unacknowledgedBytes).toBe(0);
+    expect(far.sent).toEqual([]);
+    open();
+    await written;
+    await turn();
+    expect(far.sent).toEqual([...pattern(600_000)]);
+  });
+
+  it("takes no more than it has announced, and no bytes twice", async () => {
+    const far = byHand();
+    let open!: () => void;
+    far.gate.open = new Promise((resolve) => (open = resolve));
+    const { guest } = connected(far);
+    const socket = await guest.socket(SERVER, 80).connect();
+    const bytes = pattern(300_000);
+    // A guest that does not care for the window.
+    for (let at = 0; at < bytes.byteLength; at += 30_000)
+      guest.send(socket.segment(ACK, { sequence: socket.next + at, data: bytes.subarray(at, at + 30_000) }));
+    guest.send(socket.segment(ACK, { data: bytes.subarray(0, 30_000) }));
+    open();
+    await turn();
+    expect(far.sent).toEqual([...bytes.subarray(0, 2 ** 18)]);
+  });
+
+  it("does not read ahead of a guest that does not read", async () => {
+    let pulled = 0;
+    const readable = new ReadableStream<Uint8Array>(
+      { pull: (controller) => controller.enqueue(pattern(10_000 + 0 * pulled++)) },
+      { highWaterMark: 0 },
+    );
+    const { guest } = connected({ readable, writable: new WritableStream() });
+    const socket = guest.socket(SERVER, 80, { windowBytes: 50_000 });
+    socket.reading = false;
+    await socket.connect();
+    await socket.until(() => socket.received.length > 49_000);
+    await guest.pass(20);
+    expect(pulled).toBeLessThan(40);
+    socket.resume();
+    await socket.until(() => socket.received.length > 500_000);
+    socket.reset();
+  });
+
+  it("works with a guest that has no scale of windows and small segments", async () => {
+    const far = byHand();
+    const { guest } = connected(far);
+    const socket = guest.socket(SERVER, 80, { windowScale: undefined, segmentBytes: 600, windowBytes: 9000 });
+    await socket.connect();
+    expect(socket.segments[0]!.windowScale).toBeUndefined();
+    far.source.enqueue(pattern(200_000));
+    await socket.write(pattern(200_000));
+    await socket.until(() => socket.received.length === 200_000);
+    await turn();
+    expect(socket.received).toEqual([...pattern(200_000)]);
+    expect(far.sent).toEqual([...pattern(200_000)]);
+    expect(Math.max(...socket.segments.map(({ data }) => data.byteLength))).toBe(600);
+  });
+
+  it.each([1, 2, 3, 4])("gives the same bytes over a link that loses packets, seed %i", async (seed) => {
+    const chance = random(seed);
+    const far = byHand();
+    const { guest } = connected(far);
+    const socket = await guest
+      .socket(SERVER, 80, { segmentBytes: 1 + Math.floor(chance() * 30_000), windowBytes: 40_000 })
+      .connect();
+    guest.lose = () => chance() < 0.1;
+    const [up, down] = [pattern(150_000), pattern(170_000)];
+    far.source.enqueue(down);
+    far.source.close();
+    let sent = 0;
+    for (let rounds = 0; rounds < 2000; rounds++) {
+      if (sent === up.byteLength && socket.ended && far.sent.length === up.byteLength) break;
+      // All that is not acknowledged is sent again, as a kernel does after its timeout.
+      const acknowledged = sent - socket.unacknowledgedBytes;
+      if (rounds % 7 === 6) socket.resend(up.subarray(acknowledged, sent));
+      const size = Math.min(Math.ceil(chance() * 9000), Math.max(0, socket.windowLeft), up.byteLength - sent);
+      if (size > 0) await socket.write(up.subarray(sent, sent + size), () => Math.ceil(chance() * 3000));
+      sent += size;
+      await guest.pass(1);
+    }
+    expect(far.sent.length).toBe(up.byteLength);
+    expect(Buffer.from(far.sent).equals(up)).toBe(true);
+    expect(Buffer.from(socket.received).equals(down)).toBe(true);
+    expect(socket.ended).toBe(true);
+  });
+
+  it("ends when the guest does not answer at all any more", async () => {
+    const far = byHand();
+    const { guest } = connected(far);
+    await guest.socket(SERVER, 80).connect();
+    guest.lose = () => true;
+    far.source.enqueue(pattern(10));
+    await guest.pass(600);
+    expect(far.events).toContain("aborted");
+    expect(guest.timers.size).toBe(0);
+  });
+});
+
+describe("a guest's network", () => {
+  it("refuses connections beyond 1,024", async () => {
+    const guest = new SimulatedGuest({ connect: () => new Promise(() => {}) });
+    const sockets = Array.from({ length: 1100 }, () => guest.socket(SERVER, 80));
+    for (const socket of sockets) void socket.connect();
+    await turn();
+    expect(sockets.filter(({ state }) => state === "reset")).toHaveLength(1100 - 1024);
+    guest.stack.close();
+  });
+
+  it("answers pings to the gateway alone", async () => {
+    const guest = new SimulatedGuest(refusing(new Error()));
+    const ping = (target: number) => {
+      const { packet, payload } = makeIpv4(PROTOCOL.icmp, LINK.guest, target, 16);
+      payload.set([8, 0, 0, 0, 1, 2, 0, 1, 104, 101, 108, 108, 111]);
+      return packet;
+    };
+    guest.send(ping(LINK.gateway), ping(SERVER));
+    await turn();
+    const [reply, denied] = guest.others;
+    expect(reply).toMatchObject({ source: LINK.gateway, target: LINK.guest });
+    expect([...reply!.payload]).toEqual([0, 0, ...reply!.payload.subarray(2, 4), ...ping(0).subarray(24)]);
+    expect([...denied!.payload.subarray(0, 2)]).toEqual([3, 13]);
+  });
+
+  it("answers UDP with ICMP", async () => {
+    const guest = new SimulatedGuest(refusing(new Error()));
+    guest.send(makeUdp(LINK.guest, 4000, SERVER, 443, pattern(100)));
+    await turn();
+    expect([...guest.others[0]!.payload.subarray(0, 2)]).toEqual([3, 3]);
+  });
+
+  it("drops packets of other senders, fragments and what is cut", async () => {
+    let dialed = 0;
+    const guest = new SimulatedGuest({
+      connect: () => {
+        dialed++;
+        return new Promise(() => {});
+      },
+    });
+    const syn = guest.socket(SERVER, 80).segment(SYN);
+    const foreign = syn.slice();
+    foreign[15] = 99;
+    const fragment = syn.slice();
+    fragment[6] = 0x20;
+    const version6 = syn.slice();
+    version6[0] = 0x65;
+    const shortHeader = syn.slice();
+    shortHeader[32] = 0x10;
+    for (let end = 0; end < syn.byteLength; end++) guest.send(syn.subarray(0, end));
+    guest.send(foreign, fragment, version6, shortHeader);
+    await turn();
+    expect([dialed, guest.others]).toEqual([0, []]);
+    guest.send(syn);
+    await turn();
+    expect(dialed).toBe(1);
+    guest.stack.close();
+  });
+
+  it("takes any packets without an error, and none of them ends it", async () => {
+    const chance = random(5);
+    const guest = new SimulatedGuest({ connect: async () => byHand() });
+    const socket = await guest.socket(SERVER, 80).connect();
+    const good = [
+      socket.segment(SYN),
+      socket.segment(ACK, { data: pattern(30) }),
+      socket.segment(FIN | ACK),
+      makeUdp(LINK.guest, 4000, LINK.nameServer, 53, pattern(40)),
+    ];
+    for (let i = 0; i < 20_000; i++) {
+      const packet = good[Math.floor(chance() * good.length)]!.slice();
+      const changes = 1 + Math.floor(chance() * 4);
+      for (let n = 0; n < changes; n++)
+        packet[Math.floor(chance() * packet.byteLength)] = Math.floor(chance() * 256);
+      guest.send(packet.subarray(0, chance() < 0.1 ? Math.floor(chance() * packet.byteLength) : undefined));
+    }
+    await turn();
+    const other = await guest.socket(SERVER, 81).connect();
+    expect(other.state).toBe("open");
+    guest.stack.close();
+  });
+
+  it("resets its far sides when it is closed, and leaves no timer", async () => {
+    const far = byHand();
+    const { guest } = connected(far);
+    await guest.socket(SERVER, 80).connect();
+    guest.stack.close();
+    await turn();
+    expect(far.events.sort()).toEqual(["aborted", "canceled"]);
+    expect(guest.timers.size).toBe(0);
+  });
+});
