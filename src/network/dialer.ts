@@ -67,4 +67,6 @@ export interface Dialer {
   resolves?(name: string, options: { signal: AbortSignal }): Promise<boolean>;
   /** Connects. Rejects with a {@link DialError}, or with the signal's reason. */
   connect(target: DialTarget, options: DialOptions): Promise<ByteConnection>;
+  /** Connects, and speaks TLS to the host, whose certificate it verifies: bytes go in and come out in the clear. Secrets need it. Rejects as {@link connect} does. */
+  connectTls?(target: DialTarget, options: DialOptions): Promise<ByteConnection>;
 }

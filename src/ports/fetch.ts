@@ -2,7 +2,7 @@ import type { Connection } from "../backend/backend.js";
 import { BoxRunError, invalid } from "../backend/errors.js";
 import { requireSignal } from "../backend/validate.js";
 import { whenAborted } from "../util/abort.js";
-import { ByteReader, type Head, readHead } from "./head.js";
+import { type Head, readerOf, readHead } from "./head.js";
 import { type Body, bodyOf, sendBody } from "./request-body.js";
 import { responseBody } from "./response-body.js";
 
@@ -119,7 +119,7 @@ function redirected(request: Outgoing, status: number, location: string): Outgoi
 async function send(connect: Connect, request: Outgoing): Promise<{ response: Response; head: Head }> {
   const { signal, body } = request;
   const connection = await connect(signal ? { signal } : {});
-  const reader = new ByteReader(connection.readable);
+  const reader = readerOf(connection.readable);
   const ignoreSignal = whenAborted(signal, () => void connection.close());
   const finish = () => {
     ignoreSignal();

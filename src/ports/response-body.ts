@@ -1,4 +1,5 @@
-import { type ByteReader, cut, wrong } from "./head.js";
+import type { ByteReader } from "../util/byte-reader.js";
+import { cut, wrong } from "./head.js";
 
 /** Largest piece of a body that is given to its reader at once. */
 const PIECE_BYTES = 256 * 1024;

@@ -3,11 +3,12 @@ import { BoxRunError, invalid } from "../backend/errors.js";
 import { requireOptions } from "../backend/validate.js";
 import { whenAborted } from "../util/abort.js";
 import { toBase64 } from "../util/base64.js";
+import type { ByteReader } from "../util/byte-reader.js";
 import { concatBytes } from "../util/bytes.js";
 import { deferred } from "../util/deferred.js";
 import { startTimer } from "../util/timer.js";
 import { headOf, outgoing } from "./fetch.js";
-import { ByteReader, readHead } from "./head.js";
+import { readerOf, readHead } from "./head.js";
 import type { BoxWebSocket, WebSocketOptions } from "./port-types.js";
 
 /** Constant of the handshake (RFC 6455, 1.3). */
@@ -53,7 +54,7 @@ export async function openWebSocket(
   try {
     const writer = connection.writable.getWriter();
     await writer.write(headOf(request, "Upgrade"));
-    const reader = new ByteReader(connection.readable);
+    const reader = readerOf(connection.readable);
     const head = await readHead(reader);
     if (head.status !== 101)
       throw new BoxRunError(

@@ -20,7 +20,7 @@ const ROWS: string[][] = [
   ["local.ts", "local-node.ts", "local-browser.ts", "remote", "server.ts"],
   ["local/boxes", "remote/events", "remote/transfer", "server"],
   ["local/host", "remote/http"],
-  ["local/guest", "local/machine", "local/network", "remote/socket"],
+  ["local/guest", "local/machine", "local/network", "local/network/secrets", "remote/socket"],
   ["local/assets", "local/network/tls", "local/protocol", "local/store"],
   ["network"],
   ["backend.ts"],

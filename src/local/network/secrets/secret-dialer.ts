@@ -1,0 +1,107 @@
+import type { ByteConnection, Dialer, DialOptions, DialTarget } from "../../../network/dialer.js";
+import type { CertificateAuthority } from "../tls/certificate.js";
+import { acceptTls } from "../tls/server.js";
+import { passRequests, RefusedRequest } from "./requests.js";
+import type { Secret } from "./secret.js";
+
+const HTTPS_PORT = 443;
+/** Protocols that are understood here. */
+const PROTOCOLS = ["http/1.1"];
+const PIPE_BYTES = 64 * 1024;
+
+/** A dialer that can encrypt: {@link Dialer.connectTls} is there. */
+export type TlsDialer = Dialer & Required<Pick<Dialer, "connectTls">>;
+
+/**
+ * Puts secrets into requests on their way out. A connection to port 443 of a secret's host ends here, and another one leads on; all others pass through. A program in the box only ever has a
+ * placeholder, which means nothing anywhere else.
+ */
+export class SecretDialer implements Dialer {
+  readonly resolves?: NonNullable<Dialer["resolves"]>;
+
+  constructor(
+    private readonly next: TlsDialer,
+    private readonly secrets: readonly Secret[],
+    private readonly authority: CertificateAuthority,
+  ) {
+    if (next.resolves) this.resolves = (name, options) => next.resolves!(name, options);
+  }
+
+  async connect(target: DialTarget, options: DialOptions): Promise<ByteConnection> {
+    const secrets = this.secrets.filter((secret) => secret.isFor(target.host));
+    if (target.port !== HTTPS_PORT || secrets.length === 0) return this.next.connect(target, options);
+    const far = await this.next.connectTls(target, options);
+    const [near, here] = pipe();
+    void this.serve(here, far, target.host, secrets);
+    return near;
+  }
+
+  /** Stands between a program in the box and its server. Never rejects: both sides are cut instead. */
+  private async serve(
+    here: ByteConnection,
+    far: ByteConnection,
+    host: string,
+    secrets: readonly Secret[],
+  ): Promise<void> {
+    const cut = (error: unknown) => {
+      far.readable.cancel(error).catch(() => {});
+      far.writable.abort(error).catch(() => {});
+    };
+    let tls: ByteConnection;
+    try {
+      tls = await acceptTls(here, {
+        certify: async (name) => {
+          if (name !== host) throw new Error(`the connection is to ${host}`);
+          return this.authority.certify(name);
+        },
+        protocols: PROTOCOLS,
+      });
+    } catch (error) {
+      return cut(error);
+    }
+    const stopAnswers = new AbortController();
+    const answers = far.readable
+      .pipeTo(tls.writable, { preventAbort: true, preventClose: true, signal: stopAnswers.signal })
+      .then(() => tls.writable.close());
+    const writer = far.writable.getWriter();
+    const rewrite = (value: string) => secrets.reduce((text, secret) => secret.putInto(text), value);
+    const requests = passRequests(tls.readable, writer, { host, rewrite }).then(() => writer.close());
+    try {
+      await Promise.all([requests, answers]);
+    } catch (error) {
+      stopAnswers.abort(error);
+      await answers.catch(() => {});
+      if (error instanceof RefusedRequest) await refuse(tls.writable, error);
+      else tls.writable.abort(error).catch(() => {});
+      writer.abort(error).catch(() => {});
+    }
+  }
+}
+
+async function refuse(to: WritableStream<Uint8Array>, { status, message }: RefusedRequest): Promise<void> {
+  const body = `boxrun: ${message}\n`;
+  const head = [
+    `HTTP/1.1 ${status} Refused`,
+    "content-type: text/plain",
+    `content-length: ${body.length}`,
+    "connection: close",
+  ];
+  const writer = to.getWriter();
+  try {
+    await writer.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n${body}`));
+    await writer.close();
+  } catch {
+    // The program has left.
+  }
+}
+
+/** Makes the two ends of a connection within the process. */
+function pipe(): [ByteConnection, ByteConnection] {
+  const room = () => new ByteLengthQueuingStrategy({ highWaterMark: PIPE_BYTES });
+  const there = new TransformStream<Uint8Array, Uint8Array>({}, room());
+  const back = new TransformStream<Uint8Array, Uint8Array>({}, room());
+  return [
+    { readable: back.readable, writable: there.writable },
+    { readable: there.readable, writable: back.writable },
+  ];
+}

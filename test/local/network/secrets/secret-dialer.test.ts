@@ -1,0 +1,292 @@
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer as createHttp, type Server as HttpServer, type IncomingMessage } from "node:http";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import { connect as connectTls } from "node:tls";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import { Secret } from "../../../../src/local/network/secrets/secret.js";
+import { SecretDialer } from "../../../../src/local/network/secrets/secret-dialer.js";
+import { CertificateAuthority } from "../../../../src/local/network/tls/certificate.js";
+import { type ByteConnection, DialError, type DialTarget } from "../../../../src/network/dialer.js";
+
+const run = promisify(execFile);
+const NAME = "api.example.com";
+const VALUE = "sk-the-real-value";
+
+interface Seen {
+  method: string;
+  url: string;
+  headers: IncomingMessage["headers"];
+  body: string;
+}
+
+let authority: CertificateAuthority;
+let folder: string;
+let caFile: string;
+let backend: HttpServer;
+let front: Server;
+let dialer: SecretDialer;
+let dialed: (DialTarget & { tls: boolean })[];
+let seen: Seen[];
+const key = new Secret("API_KEY", VALUE, [NAME]);
+const other = new Secret("OTHER_KEY", "another value", ["other.example.com", "*.wild.example.com"]);
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "boxrun-secrets-"));
+  authority = await CertificateAuthority.create("BoxRun box test");
+  caFile = join(folder, "ca.pem");
+  writeFileSync(caFile, authority.pem);
+
+  backend = createHttp(async (request, response) => {
+    let body = "";
+    try {
+      for await (const part of request) body += part;
+    } catch {
+      // A request whose body is refused is cut.
+      return;
+    }
+    const { method, url, headers } = request;
+    seen.push({ method: method!, url: url!, headers, body });
+    response.end(`you said ${headers.authorization}\n`);
+  });
+  const sockets = new WebSocketServer({ server: backend });
+  sockets.on("connection", (socket, request) => {
+    socket.on("message", (data) => socket.send(`${request.headers["x-key"]} ${data}`));
+  });
+  await once(backend.listen(0, "127.0.0.1"), "listening");
+
+  const open = async (target: DialTarget, tls: boolean) => {
+    dialed.push({ ...target, tls });
+    if (target.host === "down.example.com") throw new DialError("ECONNREFUSED", "refused");
+    const socket = connect({ port: (backend.address() as AddressInfo).port, allowHalfOpen: true });
+    await once(socket, "connect");
+    return streamsOf(socket);
+  };
+  dialer = new SecretDialer(
+    {
+      connect: (target) => open(target, false),
+      connectTls: (target) => open(target, true),
+    },
+    [key, other],
+    authority,
+  );
+  // What a program in a box has instead: a way to one port of one host.
+  front = createServer({ allowHalfOpen: true }, async (socket) => {
+    const signal = new AbortController().signal;
+    const near = await dialer.connect({ host: NAME, port: 443 }, { signal });
+    const here = streamsOf(socket);
+    near.readable.pipeTo(here.writable).catch(() => {});
+    here.readable.pipeTo(near.writable).catch(() => {});
+  });
+  await once(front.listen(0, "127.0.0.1"), "listening");
+});
+
+afterAll(() => {
+  backend.closeAllConnections();
+  backend.close();
+  front.close();
+  rmSync(folder, { recursive: true });
+});
+
+beforeEach(() => {
+  dialed = [];
+  seen = [];
+});
+
+const frontPort = () => (front.address() as AddressInfo).port;
+
+function streamsOf(socket: Socket): ByteConnection {
+  const readable = new ReadableStream<Uint8Array>({
+    start: (controller) => {
+      socket.on("data", (data) => controller.enqueue(data));
+      socket.on("end", () => controller.close());
+      socket.on("error", (error) => controller.error(error));
+    },
+    cancel: () => void socket.destroy(),
+  });
+  return { readable, writable: Writable.toWeb(socket) };
+}
+
+async function curl(...args: string[]): Promise<{ stdout: string; code: number }> {
+  const to = `${NAME}:443:127.0.0.1:${frontPort()}`;
+  return run("curl", ["-sS", "-m", "20", "--cacert", caFile, "--connect-to", to, ...args]).then(
+    ({ stdout }) => ({ stdout, code: 0 }),
+    (error) => ({ stdout: error.stdout, code: error.code }),
+  );
+}
+
+/** Sends bytes as they are, and gives what comes back. */
+async function raw(text: string): Promise<string> {
+  const socket = connectTls({ port: frontPort(), host: "127.0.0.1", servername: NAME, ca: authority.pem });
+  await once(socket, "secureConnect");
+  socket.write(text, "latin1");
+  let answer = "";
+  for await (const part of socket) {
+    answer += part;
+    if (/^HTTP\/1.1 (?:4\d\d|200)/.test(answer)) break;
+  }
+  return answer;
+}
+
+describe("a secret", () => {
+  it("takes its placeholder's place in the headers of a request to its host", async () => {
+    const { stdout } = await curl(`https://${NAME}/v1?a=b`, "-H", `Authorization: Bearer ${key.placeholder}`);
+    expect(stdout).toBe(`you said Bearer ${VALUE}\n`);
+    expect(dialed).toEqual([{ host: NAME, port: 443, tls: true }]);
+    expect(seen[0]).toMatchObject({ method: "GET", url: "/v1?a=b" });
+    expect(seen[0]!.headers.host).toBe(NAME);
+  });
+
+  it("takes it in a password of Basic, too, and in several headers", async () => {
+    await curl(`https://${NAME}/`, "-u", `me:${key.placeholder}`, "-H", `x-key: a ${key.placeholder} b`);
+    expect(seen[0]!.headers.authorization).toBe(`Basic ${btoa(`me:${VALUE}`)}`);
+    expect(seen[0]!.headers["x-key"]).toBe(`a ${VALUE} b`);
+  });
+
+  it("is put nowhere else: not into the path, not into a body, and no other host's secret at all", async () => {
+    const { placeholder } = key;
+    await curl(
+      `https://${NAME}/${placeholder}`,
+      "-d",
+      `key=${placeholder}`,
+      "-H",
+      `x-key: ${other.placeholder}`,
+    );
+    expect(seen[0]).toMatchObject({ url: `/${placeholder}`, body: `key=${placeholder}` });
+    expect(seen[0]!.headers["x-key"]).toBe(other.placeholder);
+  });
+
+  it("is put into each request of a connection, whatever bodies are between them", async () => {
+    const url = `https://${NAME}/`;
+    const header = ["-H", `x-key: ${key.placeholder}`];
+    const upload = join(folder, "upload");
+    writeFileSync(upload, "b".repeat(300_000));
+    await curl(
+      url,
+      ...header,
+      "-d",
+      "a".repeat(100_000),
+      "-H",
+      "Expect:",
+      "--next",
+      "-sS",
+      "--cacert",
+      caFile,
+      "--connect-to",
+      `${NAME}:443:127.0.0.1:${frontPort()}`,
+      url,
+      ...header,
+      "-T",
+      upload,
+      "-H",
+      "Transfer-Encoding: chunked",
+      "--next",
+      "-sS",
+      "--cacert",
+      caFile,
+      "--connect-to",
+      `${NAME}:443:127.0.0.1:${frontPort()}`,
+      url,
+      ...header,
+    );
+    expect(seen.map(({ method, body, headers }) => [method, body.length, headers["x-key"]])).toEqual([
+      ["POST", 100_000, VALUE],
+      ["PUT", 300_000, VALUE],
+      ["GET", 0, VALUE],
+    ]);
+    expect(dialed).toHaveLength(1);
+  });
+
+  it("reaches a WebSocket by its handshake", async () => {
+    const socket = new WebSocket(`wss://${NAME}:${frontPort()}/`, {
+      ca: authority.pem,
+      headers: { host: NAME, "x-key": key.placeholder },
+      servername: NAME,
+      lookup: (_name: string, _options: unknown, done: (error: null, address: object[]) => void) =>
+        done(null, [{ address: "127.0.0.1", family: 4 }]),
+    } as never);
+    await once(socket, "open");
+    socket.send(key.placeholder);
+    const [answer] = await once(socket, "message");
+    expect(String(answer)).toBe(`${VALUE} ${key.placeholder}`);
+    socket.close();
+    await once(socket, "close");
+  });
+
+  it("is refused to another Host and another server name on the same connection", async () => {
+    const header = ["-H", `x-key: ${key.placeholder}`];
+    const { stdout } = await curl(`https://${NAME}/`, ...header, "-H", "Host: evil.example.com");
+    expect(stdout).toBe(`boxrun: this connection is for ${NAME} alone\n`);
+    const to = `evil.example.com:443:127.0.0.1:${frontPort()}`;
+    expect((await curl("https://evil.example.com/", ...header, "--connect-to", to)).code).toBe(35);
+    expect(seen).toEqual([]);
+  });
+
+  it("leaves other hosts and other ports alone", async () => {
+    const signal = new AbortController().signal;
+    for (const target of [
+      { host: "elsewhere.example.com", port: 443 },
+      { host: NAME, port: 80 },
+      { host: "wild.example.com", port: 443 },
+      { host: `${NAME}.evil.com`, port: 443 },
+      { host: "apixexample.com", port: 443 },
+    ])
+      await (await dialer.connect(target, { signal })).readable.cancel();
+    expect(dialed.map(({ tls }) => tls)).toEqual([false, false, false, false, false]);
+    expect(other.isFor("a.b.wild.example.com")).toBe(true);
+  });
+
+  it("tells at connect that its host refuses", async () => {
+    const secrets = [new Secret("KEY", VALUE, ["down.example.com"])];
+    const next = {
+      connect: () => Promise.reject(new Error("not here")),
+      connectTls: () => Promise.reject(new DialError("ECONNREFUSED", "refused")),
+    };
+    const connecting = new SecretDialer(next, secrets, authority).connect(
+      { host: "down.example.com", port: 443 },
+      { signal: new AbortController().signal },
+    );
+    await expect(connecting).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
+
+  const line = `GET / HTTP/1.1\r\nHost: ${NAME}\r\n`;
+  it.each([
+    ["two lengths", `${line}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`, 400],
+    ["a length and chunks", `${line}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
+    ["another coding", `${line}Transfer-Encoding: gzip, chunked\r\n\r\n`, 400],
+    ["a coding that hides", `${line}Transfer-Encoding: xchunked\r\n\r\n`, 400],
+    ["a length that is none", `${line}Content-Length: +5\r\n\r\nabcde`, 400],
+    ["a folded header", `${line}X: a\r\n b\r\n\r\n`, 400],
+    ["a blank before the colon", `${line}X : a\r\n\r\n`, 400],
+    ["a header with a zero", `${line}X: a\0b\r\n\r\n`, 400],
+    ["a lone CR in a header", `${line}X: a\rHost: evil\r\n\r\n`, 400],
+    ["no Host", "GET / HTTP/1.1\r\n\r\n", 421],
+    ["two Hosts", `${line}Host: ${NAME}\r\n\r\n`, 421],
+    ["a whole address", `GET https://evil.example.com/ HTTP/1.1\r\nHost: ${NAME}\r\n\r\n`, 400],
+    ["CONNECT", `CONNECT evil.example.com:443 HTTP/1.1\r\nHost: ${NAME}\r\n\r\n`, 400],
+    ["HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400],
+    ["a head without end", `${line}${"X: aaaaaaaa\r\n".repeat(10_000)}`, 431],
+    ["a line without end", `${line}X: ${"a".repeat(100_000)}`, 431],
+    [
+      "a chunk that is longer than it says",
+      `${line}Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n`,
+      400,
+    ],
+    ["a chunk of no size", `${line}Transfer-Encoding: chunked\r\n\r\n-1\r\n`, 400],
+  ])("is put into no request with %s, which is refused", async (_what, text, status) => {
+    expect(await raw(text)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(seen).toEqual([]);
+  });
+
+  it("is not among what an inspector or JSON shows", async () => {
+    const { inspect } = await import("node:util");
+    expect(inspect(key, { depth: 9, showHidden: true })).not.toContain(VALUE);
+    expect(JSON.stringify(key)).not.toContain(VALUE);
+  });
+});
