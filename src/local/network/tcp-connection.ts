@@ -26,8 +26,8 @@ const HEADERS_BYTES = 40;
 const MAX_SEGMENT_BYTES = LINK.mtu - HEADERS_BYTES;
 /** Smallest segments that a guest can have us make, whatever its SYN says. */
 const MIN_SEGMENT_BYTES = 536;
-/** Scale of the windows that we announce: with it, a window has up to 2 MB. */
-const OUR_SCALE = 5;
+/** Scale of the windows that we announce: with it, a window has up to 512 KB. */
+const OUR_SCALE = 3;
 const MAX_SCALE = 14;
 const MAX_WINDOW = 0xffff;
 

@@ -197,7 +197,7 @@ export class GuestSocket {
 
   private take({ flags, sequence, acknowledged, window, data }: TcpSegment): void {
     if (distance(this.acknowledged, acknowledged) > 0) this.acknowledged = acknowledged;
-    this.peerWindow = window << (this.options.windowScale === undefined ? 0 : 5);
+    this.peerWindow = window << (this.options.windowScale === undefined ? 0 : 3);
     if (data.byteLength === 0 && !(flags & FIN) && distance(sequence, this.expected) <= 0) return;
     if (sequence === this.expected) {
       for (const byte of data) this.received.push(byte);
