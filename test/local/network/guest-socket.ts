@@ -59,9 +59,10 @@ export class SimulatedGuest {
   private receive(bytes: Uint8Array): void {
     const packet = readIpv4(bytes)!;
     const segment = packet.protocol === PROTOCOL.tcp ? readTcp(packet.payload) : undefined;
-    const socket = segment && this.sockets.get(segment.targetPort);
+    const known = segment && this.sockets.get(segment.targetPort);
+    const socket = known?.isConnectedTo(packet.source, segment!.sourcePort) ? known : undefined;
     // As later as a guest would: not before its host has finished what it does.
-    if (socket) queueMicrotask(() => socket.receive(segment));
+    if (socket) queueMicrotask(() => socket.receive(segment!));
     else this.others.push(packet);
   }
 }
@@ -97,6 +98,10 @@ export class GuestSocket {
     options: Partial<SocketOptions>,
   ) {
     this.options = { segmentBytes: 1460, windowScale: 7, windowBytes: 2 ** 20, ...options };
+  }
+
+  isConnectedTo(target: number, port: number): boolean {
+    return target === this.target && port === this.targetPort;
   }
 
   /** Resolves when `holds` does. */
