@@ -71,6 +71,7 @@ export class Client {
     const { signal, onProgress, ...rest } = options;
     requireSignal(signal);
     const spec = parseBoxSpec({ ...rest, image });
+    if (typeof spec.network === "object") (await import("../network/rules.js")).requireRules(spec.network);
     const backend = await withSignal(signal, () => this.backend());
     signal?.throwIfAborted();
     const created = backend.createBox(spec, { ...callOptions(signal), ...(onProgress && { onProgress }) });

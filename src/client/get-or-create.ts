@@ -2,6 +2,7 @@ import type { Backend, BoxInfo, VolumeSpec } from "../backend/backend.js";
 import { callOptions, withSignal } from "../backend/call.js";
 import { BoxRunError, invalid, isBoxRunError } from "../backend/errors.js";
 import { parseBoxSpec, requireSignal } from "../backend/validate.js";
+import { requireRules } from "../network/rules.js";
 import { untilAborted } from "../util/abort.js";
 import { pause } from "../util/timer.js";
 import type { CreateOptions } from "./client-options.js";
@@ -32,7 +33,7 @@ export async function getOrCreate<Handle>(
   const { signal, onProgress: _onProgress, files, ...rest } = options;
   requireSignal(signal);
   if ("name" in rest) throw invalid("the name of the box is the first argument, and no option");
-  parseBoxSpec({ ...rest, image, name });
+  requireRules(parseBoxSpec({ ...rest, image, name }).network);
   if (files === undefined) return findOrCreate(name, image, options, client);
   return withSources(files, (checked) => findOrCreate(name, image, { ...options, files: checked }, client));
 }

@@ -1,6 +1,7 @@
 import type { BoxInfo, BoxSpec, Capabilities } from "../../backend/backend.js";
 import { requireCapability } from "../../backend/capabilities.js";
 import { BoxRunError, invalid } from "../../backend/errors.js";
+import { requireRules } from "../../network/rules.js";
 import { MAX_PATH } from "../protocol/frame-types.js";
 import type { LocalOptions } from "./options.js";
 
@@ -88,6 +89,7 @@ export function requireBuildable(spec: BoxSpec): void {
   const workdirBytes = new TextEncoder().encode(spec.workdir).byteLength;
   if (workdirBytes > MAX_PATH)
     throw invalid(`workdir must be at most ${MAX_PATH} bytes, got ${workdirBytes}`);
+  requireRules(spec.network);
   if (spec.network !== false) requireCapability(CAPABILITIES, "network");
   if (spec.volumes?.length) requireCapability(CAPABILITIES, "volumes");
 }

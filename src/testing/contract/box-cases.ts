@@ -71,6 +71,8 @@ export function boxCases(context: Context): void {
     { network: "yes" },
     { network: { allow: [443] } },
     { network: { alow: ["pypi.org"] } },
+    { network: { allow: ["https://pypi.org"] } },
+    { network: { deny: ["pypi.org:65536"] } },
   ])("refuses %j and names the option", async (options) => {
     const error = await failure(context.client.create(target.image, options as object));
     expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
