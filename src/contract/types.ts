@@ -46,14 +46,48 @@ export interface VolumeSpec {
   readonly?: boolean;
 }
 
-/** Rules for what a box with a network may connect to. `{}` is the same as `true`: every public address. */
+/**
+ * Rules for what a box with a network may connect to. `{}` is the same as `true`: every public address, except for port 25.
+ *
+ * A rule is a name, an address or a CIDR, each with optional ports: "pypi.org", "*.pythonhosted.org:443", "203.0.113.0/24:8000-8100", "[2001:db8::/32]:443".
+ * "*.example.com" stands for all names below example.com, and "*" for every name and public address. A name whose address is not public is refused, unless
+ * that address is allowed by a rule of its own. "host.internal:5432" stands for a port of the host's own loopback, which is reached by that name alone.
+ *
+ * @example
+ * const network = { allow: ["pypi.org", "*.pythonhosted.org:443"] };
+ * await using box = await client.create("python", { network });
+ */
 export interface NetworkOptions {
-  /** Names and addresses that the box may connect to, all others denied: "pypi.org", "*.example.com:443", "203.0.113.0/24". @default every public address */
+  /** Rules for what the box may connect to, all else denied. An empty list denies everything. @default every public address */
   allow?: string[];
-  /** Names and addresses that the box may not connect to, whatever `allow` says. @default none */
+  /** Rules for what the box may not connect to, whatever `allow` says. @default none */
   deny?: string[];
   /** Name of a network of its own, on which boxes of one client reach each other by their names. @default none */
   lan?: string;
+}
+
+/** A connection that a program in a box made, or tried to make. */
+export interface NetworkLogEntry {
+  /** Time at which the program asked for it. */
+  at: Date;
+  /** Name that the program looked up, or the address that it connected to. */
+  host: string;
+  /** TCP port. */
+  port: number;
+  /** Address that was dialed. Absent when none was, or it is not known. */
+  address?: string;
+  /** Verdict of the rules. */
+  verdict: "allowed" | "denied";
+  /** Reason why it was denied: 'deny[0] *.example.com', "not in allow", "address is not public", "port 25", "too many connections". Of one that was open when the rules changed: why it was reset. Else absent. */
+  rule?: string;
+  /** Name of the errno with which it failed: "ECONNREFUSED". Absent while it has not failed. */
+  error?: string;
+  /** Number of bytes that the program has sent. */
+  sentBytes: number;
+  /** Number of bytes that it was sent. */
+  receivedBytes: number;
+  /** Time at which it ended or failed. Absent while it is open. */
+  endedAt?: Date;
 }
 
 /** Facts about a box of the local backend, beside the ones that were asked for. */

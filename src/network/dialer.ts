@@ -47,6 +47,8 @@ export interface DialOptions {
  * an error of either is a reset.
  */
 export interface ByteConnection {
+  /** Address that was dialed, where the dialer knows it. */
+  readonly address?: string;
   readonly readable: ReadableStream<Uint8Array>;
   readonly writable: WritableStream<Uint8Array>;
 }

@@ -92,7 +92,8 @@ function parseHost(host: string): HostPattern | undefined {
 function hintFor(host: string): string | undefined {
   if (host.includes("*"))
     return 'a star stands for all names below one, as in "*.example.com", or alone for everything';
-  if (/(?:^|\.)(?:\d+|0x[\da-f]*)$/i.test(host)) return "an address has four decimal numbers, such as 203.0.113.7";
+  if (/(?:^|\.)(?:\d+|0x[\da-f]*)$/i.test(host))
+    return "an address has four decimal numbers, such as 203.0.113.7";
   const path = /^[^/]+\.[a-z][^/]*(\/.*)$/i.exec(host)?.[1];
   return path === undefined ? undefined : `leave out ${JSON.stringify(path)}`;
 }

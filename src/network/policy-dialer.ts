@@ -1,0 +1,191 @@
+import type { NetworkLogEntry, NetworkOptions } from "../contract/types.js";
+import { ConnectionCounter, type ConnectionLimits, LIMITS } from "./connection-limits.js";
+import { type ByteConnection, DialError, type Dialer, type DialOptions, type DialTarget } from "./dialer.js";
+import { HOST_NAME, isName } from "./names.js";
+import { NetworkLog, noteDenied, noteEnded } from "./network-log.js";
+import { NetworkPolicy, type Verdict } from "./policy.js";
+import { TrackedConnection } from "./tracked-connection.js";
+
+/** Number of names that may be asked for at once. */
+const MAX_LOOKUPS = 64;
+
+/** Options of {@link PolicyDialer}. */
+export interface PolicyDialerOptions {
+  /** Rules of whoever runs the box, which its own cannot exceed. @default none */
+  bounds?: NetworkOptions | undefined;
+  /** Limits of the connections. @default those of a box */
+  limits?: ConnectionLimits;
+}
+
+interface Open {
+  target: DialTarget;
+  connection: TrackedConnection;
+  entry: NetworkLogEntry;
+  /** Addresses that may be the one that was dialed. */
+  addresses: readonly string[];
+}
+
+/** A dialer that puts rules before another one, and keeps a log. What is not allowed never reaches that one. */
+export class PolicyDialer implements Dialer {
+  private readonly bounds: NetworkPolicy | undefined;
+  private policy: NetworkPolicy;
+  private readonly journal = new NetworkLog();
+  private readonly counter: ConnectionCounter;
+  private readonly open = new Set<Open>();
+  private lookups = 0;
+
+  /** Creates a dialer for a box with these rules. @throws {BoxRunError} VALIDATION_ERROR when a rule makes no sense */
+  constructor(
+    private readonly driver: Dialer,
+    network: true | NetworkOptions,
+    { bounds, limits = LIMITS }: PolicyDialerOptions = {},
+  ) {
+    this.policy = new NetworkPolicy(network);
+    this.bounds = bounds && new NetworkPolicy(bounds, "the server's ");
+    this.counter = new ConnectionCounter(limits);
+  }
+
+  /** Says whether a name exists. One that no connection may be made to is not asked for, and exists: a connection to it is denied. */
+  async resolves(name: string, options: { signal: AbortSignal }): Promise<boolean> {
+    if (!isName(name)) return false;
+    const mayLookUp = this.policies().every((policy) => policy.mayLookUp(name));
+    if (name === HOST_NAME || !mayLookUp || !this.driver.resolves) return true;
+    if (this.lookups >= MAX_LOOKUPS) throw new Error(`more than ${MAX_LOOKUPS} names are being looked up`);
+    this.lookups++;
+    try {
+      return await this.driver.resolves(name, options);
+    } finally {
+      this.lookups--;
+    }
+  }
+
+  /** Connects, if the rules allow it. */
+  async connect(target: DialTarget, options: DialOptions): Promise<ByteConnection> {
+    const { host, port } = target;
+    const entry = this.journal.add({
+      ...{ at: new Date(), host, port },
+      ...{ verdict: "allowed", sentBytes: 0, receivedBytes: 0 },
+    });
+    const verdict = this.decide(target);
+    if (!verdict.allowed) throw deny(entry, verdict.rule);
+    if (!this.counter.take()) throw deny(entry, "too many connections");
+    try {
+      return await this.dial(target, entry, options, verdict);
+    } catch (error) {
+      this.counter.release();
+      throw error;
+    }
+  }
+
+  /**
+   * Replaces the rules. Connections that they do not allow are reset, those that are being made among them.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR when a rule makes no sense; the rules stay as they are
+   */
+  update(network: true | NetworkOptions): void {
+    this.policy = new NetworkPolicy(network);
+    for (const one of [...this.open]) {
+      const refusal = this.refusalOf(one);
+      if (refusal === undefined) continue;
+      Object.assign(one.entry, { rule: refusal });
+      one.connection.reset(new DialError("ECONNRESET", `the rules have changed: ${refusal}`));
+    }
+  }
+
+  /** Returns the last 200 connections, oldest first. */
+  log(): NetworkLogEntry[] {
+    for (const { connection, entry } of this.open) noteBytes(entry, connection);
+    return this.journal.list();
+  }
+
+  private async dial(
+    target: DialTarget,
+    entry: NetworkLogEntry,
+    { signal, mayReach: mayAlsoReach }: DialOptions,
+    { refusalOf }: Verdict & { allowed: true },
+  ): Promise<ByteConnection> {
+    const asked: string[] = [];
+    let refusal: string | undefined;
+    const mayReach = (address: string) => {
+      const why = refusalOf(address);
+      refusal ??= why;
+      if (why !== undefined || mayAlsoReach?.(address) === false) return false;
+      asked.push(address);
+      return true;
+    };
+    let connection: ByteConnection;
+    try {
+      connection = await this.driver.connect(target, { signal, mayReach });
+    } catch (error) {
+      if (errnoOf(error) === "EACCES" && refusal !== undefined) throw deny(entry, refusal);
+      noteEnded(entry, signal.aborted ? "ECANCELED" : errnoOf(error));
+      throw error;
+    }
+    const { address } = connection;
+    if (address !== undefined) entry.address = address;
+    return this.track({ target, entry, addresses: address === undefined ? asked : [address] }, connection);
+  }
+
+  private track(open: Omit<Open, "connection">, inner: ByteConnection): ByteConnection {
+    const { entry } = open;
+    let isRefused = false;
+    const connection = new TrackedConnection(inner, (error) => {
+      this.open.delete(one);
+      noteBytes(entry, connection);
+      noteEnded(entry, error === undefined ? undefined : errnoOf(error));
+      // A connection that is refused has not been handed out, and its caller counts it.
+      if (!isRefused) this.counter.release();
+    });
+    const one: Open = { ...open, connection };
+    this.open.add(one);
+    // The rules may have changed meanwhile, and a driver need not have asked.
+    const refusal = this.refusalOf(one);
+    if (refusal === undefined) return connection;
+    isRefused = true;
+    connection.reset(new DialError("ECONNRESET", refusal));
+    throw deny(entry, refusal);
+  }
+
+  private refusalOf({ target, addresses }: Pick<Open, "target" | "addresses">): string | undefined {
+    const verdict = this.decide(target);
+    if (!verdict.allowed) return verdict.rule;
+    for (const address of addresses) {
+      const refusal = verdict.refusalOf(address);
+      if (refusal !== undefined) return refusal;
+    }
+    return undefined;
+  }
+
+  /** Decides by all policies: the first that denies has the last word. */
+  private decide({ host, port }: DialTarget): Verdict {
+    const verdicts = this.policies().map((policy) => policy.decide(host, port));
+    const denied = verdicts.find(({ allowed }) => !allowed);
+    if (denied) return denied;
+    const refusals = verdicts.flatMap((verdict) => (verdict.allowed ? [verdict.refusalOf] : []));
+    const refusalOf = (address: string) => {
+      for (const ask of refusals) {
+        const refusal = ask(address);
+        if (refusal !== undefined) return refusal;
+      }
+      return undefined;
+    };
+    return { allowed: true, refusalOf };
+  }
+
+  private policies(): NetworkPolicy[] {
+    return this.bounds ? [this.bounds, this.policy] : [this.policy];
+  }
+}
+
+function noteBytes(entry: NetworkLogEntry, { sentBytes, receivedBytes }: TrackedConnection): void {
+  Object.assign(entry, { sentBytes, receivedBytes });
+}
+
+function deny(entry: NetworkLogEntry, rule: string): DialError {
+  noteDenied(entry, rule);
+  return new DialError("EACCES", `a connection to ${entry.host} port ${entry.port} is denied: ${rule}`);
+}
+
+function errnoOf(error: unknown): string {
+  return error instanceof DialError ? error.code : "ECONNRESET";
+}
