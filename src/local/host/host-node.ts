@@ -50,6 +50,7 @@ export const nodeHost: Host = {
     allowed(() => nodeAssetSource(location, cache ?? defaultCacheFolder(process.env), part)),
   findPackage,
   openStore: async (state) => allowed(() => folderStore(state ?? defaultStateFolder(process.env))),
+  dialer: async () => (await import("../network/dialer-node.js")).nodeDialer(),
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(besideBuild("./machine-worker.js"), {
       name: "boxrun-machine",

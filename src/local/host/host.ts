@@ -1,3 +1,4 @@
+import type { Dialer } from "../../network/dialer.js";
 import type { AssetPlaces } from "../assets/asset-places.js";
 import type { AssetSource } from "../assets/asset-source.js";
 import type { VerifiedFile } from "../assets/assets.js";
@@ -32,6 +33,8 @@ export interface Host {
   openStore(state: string | undefined): Promise<BoxStore>;
   /** Calls `onChange` when the page is hidden or visible again, until the function that it returns is called. Absent where there is no page. */
   watchHidden?(onChange: (hidden: boolean) => void): () => void;
+  /** Loads the dialer for the real connections of boxes. Absent in pages, which have none. */
+  dialer?(): Promise<Dialer>;
   /** Starts a Worker. `onFailure` is called when it could not start, or ended by itself. */
   startWorker(onMessage: (message: FromMachine) => void, onFailure: (error: Error) => void): MachineWorker;
 }

@@ -1,0 +1,72 @@
+import type { Socket } from "node:net";
+import { type ByteConnection, DialError } from "../../network/dialer.js";
+
+/** Number of bytes from the far side that wait for a reader before the socket is paused. */
+const READ_AHEAD_BYTES = 256 * 1024;
+
+/** Resets a connection, where the runtime can: elsewhere the far side sees an end. */
+function reset(socket: Socket): void {
+  if (typeof socket.resetAndDestroy === "function") socket.resetAndDestroy();
+  else socket.destroy();
+}
+
+/** Returns the streams of a socket that is connected. Each direction has back-pressure, and ends by itself. */
+export function connectionOf(socket: Socket, address: string): ByteConnection {
+  let failReading = (_error: unknown) => {};
+  let failWriting = (_error: unknown) => {};
+  let hasEnded = false;
+  let isOver = false;
+  const fail = (error: unknown) => {
+    if (isOver) return;
+    isOver = true;
+    failReading(error);
+    failWriting(error);
+  };
+  const giveUp = (reason: unknown) => {
+    reset(socket);
+    fail(reason);
+  };
+  const readable = new ReadableStream<Uint8Array>(
+    {
+      start: (controller) => {
+        failReading = (error) => hasEnded || controller.error(error);
+        socket.on("data", (chunk: Uint8Array) => {
+          if (isOver) return;
+          controller.enqueue(chunk);
+          if ((controller.desiredSize ?? 0) <= 0) socket.pause();
+        });
+        socket.on("end", () => {
+          if (isOver) return;
+          hasEnded = true;
+          controller.close();
+        });
+      },
+      pull: () => void socket.resume(),
+      cancel: giveUp,
+    },
+    new ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD_BYTES }),
+  );
+  const writable = new WritableStream<Uint8Array>({
+    start: (controller) => {
+      failWriting = (error) => controller.error(error);
+    },
+    write: (chunk) => settled((done) => socket.write(chunk, done)),
+    close: () => settled((done) => socket.end(done)),
+    abort: giveUp,
+  });
+  socket.on("error", (cause) => fail(new DialError("ECONNRESET", cause.message, { cause })));
+  socket.on("close", () => {
+    // Both ends came by themselves.
+    if (hasEnded && socket.writableFinished) isOver = true;
+    else fail(new DialError("ECONNRESET", "the connection was cut"));
+  });
+  return { address, readable, writable };
+}
+
+function settled(work: (done: (error?: Error | null) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    work((error) =>
+      error ? reject(new DialError("ECONNRESET", error.message, { cause: error })) : resolve(),
+    );
+  });
+}
