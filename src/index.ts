@@ -46,6 +46,7 @@ export type {
   WriteOptions,
 } from "./files/file-types.js";
 export type { ImagePackage, LocalOptions } from "./local/boxes/options.js";
+export type { BoxNetwork } from "./network/box-network.js";
 export type {
   BoxPorts,
   BoxWebSocket,

@@ -17,6 +17,8 @@ import type {
   FileEntry,
   FileOperation,
   ImageInfo,
+  NetworkLogEntry,
+  NetworkOptions,
   PortInfo,
   TerminalSpec,
   TransferProgress,
@@ -164,6 +166,23 @@ export interface BackendPorts {
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
    */
   connect(boxId: string, port: number, options?: CallOptions): Promise<Connection>;
+}
+
+/** The networks of boxes: the part of a {@link Backend} whose boxes may have rules, and the log of what they connect to. */
+export interface BackendNetwork {
+  /**
+   * Replaces the rules of a box that runs. Connections that they do not allow are reset. Resolves to the box as it is then.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR when a rule makes no sense, or the box was created without a network
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   */
+  update(boxId: string, network: true | NetworkOptions, options?: CallOptions): Promise<BoxInfo>;
+  /**
+   * Lists the last connections of a box that runs, oldest first.
+   *
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   */
+  log(boxId: string, options?: CallOptions): Promise<NetworkLogEntry[]>;
 }
 
 /**
@@ -347,6 +366,9 @@ export interface Backend {
 
   /** Connections to servers in boxes. Absent: the backend has none, and handles reject with UNSUPPORTED. */
   readonly ports?: BackendPorts;
+
+  /** Rules and logs of the networks of boxes. Absent: the backend has none, and handles reject with UNSUPPORTED. */
+  readonly network?: BackendNetwork;
 
   /** Ends everything that this backend owns. Idempotent. Later calls reject. */
   close(): Promise<void>;

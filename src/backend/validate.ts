@@ -6,15 +6,22 @@ import {
   boxSpecSchema,
   connectionOptionsSchema,
   execSpecSchema,
+  presentNetwork,
   terminalSpecSchema,
 } from "../contract/schemas.js";
 import { isToken } from "../contract/token.js";
-import type { BoxSpec, ExecSpec, TerminalSpec } from "../contract/types.js";
+import type { BoxSpec, ExecSpec, NetworkOptions, TerminalSpec } from "../contract/types.js";
 import { invalid } from "./errors.js";
 
 /** Checks the description of a box and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR, naming the field that is wrong */
 export function parseBoxSpec(input: unknown): BoxSpec {
   return parse(boxSpecSchema, input);
+}
+
+/** Checks the network of a box that has one. The rules themselves are checked by rules.ts. @throws {BoxRunError} VALIDATION_ERROR, naming the field that is wrong */
+export function parseNetwork(input: unknown): true | NetworkOptions {
+  if (input === false) throw invalid("network must be true or an object", "{ allow: [] } denies everything");
+  return parse(presentNetwork, input, "network");
 }
 
 /** Checks the description of a command and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR, naming the field that is wrong */

@@ -1,8 +1,10 @@
 import { parseArgs } from "node:util";
+import type { NetworkOptions } from "../index.js";
 import {
   MAX_PORT,
   type PublishedPort,
   parseInteger,
+  parseNetworkRule,
   parseOrigin,
   parsePublished,
   parseServer,
@@ -22,7 +24,13 @@ export interface RunCommand extends ServerOptions {
   name: "run";
   image: string;
   cmd: string[];
-  box: { memoryMb?: number; diskSizeGb?: number; workdir?: string; env: Record<string, string> };
+  box: {
+    memoryMb?: number;
+    diskSizeGb?: number;
+    workdir?: string;
+    network?: true | NetworkOptions;
+    env: Record<string, string>;
+  };
   timeoutMs?: number;
   /** Ports of this machine that lead to ports of the box. */
   publish: PublishedPort[];
@@ -45,6 +53,8 @@ export interface ServeCommand {
   token?: string;
   state?: string;
   allowOrigins?: string[];
+  /** Bounds of the networks of boxes; undefined: boxes have none. */
+  network?: NetworkOptions;
 }
 
 /** Parsed arguments of `boxrun assets` and `boxrun site`. */
@@ -82,6 +92,10 @@ const OPTIONS = {
   token: { type: "string" },
   state: { type: "string" },
   image: { type: "string", multiple: true },
+  network: { type: "boolean" },
+  "allow-network": { type: "boolean" },
+  allow: { type: "string", multiple: true },
+  deny: { type: "string", multiple: true },
   "allow-origin": { type: "string", multiple: true },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
@@ -101,11 +115,20 @@ interface Arguments {
 /** The commands: the options that each takes, and its parser. */
 const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Arguments) => CliCommand }> = {
   run: {
-    takes: ["memory", "disk", "env", "workdir", "timeout", "publish", "server", "token"],
+    takes: [
+      ...["memory", "disk", "env", "workdir", "timeout", "publish", "server", "token"],
+      ...["network", "allow", "deny"],
+    ] as (keyof Values)[],
     parse: parseRun,
   },
   forward: { takes: ["server", "token"], parse: parseForward },
-  serve: { takes: ["host", "port", "socket", "token", "state", "allow-origin"], parse: parseServe },
+  serve: {
+    takes: [
+      ...["host", "port", "socket", "token", "state", "allow-origin"],
+      ...["allow-network", "allow", "deny"],
+    ] as (keyof Values)[],
+    parse: parseServe,
+  },
   assets: { takes: ["image", "memory"], parse: (args) => parseFolder("assets", "public/boxrun", args) },
   site: { takes: ["image"], parse: (args) => parseFolder("site", "./class", args) },
   pull: { takes: [], parse: parsePull },
@@ -169,8 +192,24 @@ function parseRun({ values, operands, rest = [] }: Arguments): RunCommand {
       ...(memory !== undefined && { memoryMb: parseInteger("--memory", memory.at(-1)!) }),
       ...(disk !== undefined && { diskSizeGb: parseInteger("--disk", disk) }),
       ...(workdir !== undefined && { workdir }),
+      ...networkOf(values),
     },
     ...(timeout !== undefined && { timeoutMs: parseInteger("--timeout", timeout) }),
+  };
+}
+
+/** Returns the network of a box. A rule is of no use to a box without one, and so it implies one. */
+function networkOf(values: Values): { network?: true | NetworkOptions } {
+  const network = rulesOf(values) ?? values.network;
+  return network ? { network } : {};
+}
+
+/** Returns the rules of a network; undefined for none. */
+function rulesOf({ allow, deny }: Values): NetworkOptions | undefined {
+  if (!allow && !deny) return undefined;
+  return {
+    ...(allow && { allow: allow.map((rule) => parseNetworkRule("--allow", rule)) }),
+    ...(deny && { deny: deny.map((rule) => parseNetworkRule("--deny", rule)) }),
   };
 }
 
@@ -189,6 +228,9 @@ function parseForward({ values, operands, rest = [] }: Arguments): ForwardComman
 function parseServe(args: Arguments): ServeCommand {
   refuseOperands("serve", args);
   const { host, port, socket, token, state, "allow-origin": origins } = args.values;
+  const rules = rulesOf(args.values);
+  if (rules && !args.values["allow-network"])
+    throw new UsageError("--allow and --deny bound the networks of boxes, which need --allow-network");
   return {
     name: "serve",
     ...(host !== undefined && { host }),
@@ -197,6 +239,7 @@ function parseServe(args: Arguments): ServeCommand {
     ...(token !== undefined && { token }),
     ...(state !== undefined && { state }),
     ...(origins && { allowOrigins: origins.map(parseOrigin) }),
+    ...(args.values["allow-network"] && { network: rules ?? {} }),
   };
 }
 

@@ -1,3 +1,5 @@
+import { parseRule } from "../network/rules.js";
+
 /** The error of a command line that makes no sense. The message says why. */
 export class UsageError extends Error {}
 
@@ -23,6 +25,16 @@ export function parsePublished(name: string, text: string): PublishedPort {
   const hostPort = Number(host ?? guest);
   if (port >= 1 && port <= MAX_PORT && hostPort <= MAX_PORT) return { hostPort, port };
   throw new UsageError(`${name} must be HOST_PORT:PORT, such as 8080:80, got ${text}`);
+}
+
+/** Checks a rule of a network. @throws {UsageError} */
+export function parseNetworkRule(name: string, text: string): string {
+  try {
+    parseRule(text, name);
+    return text;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
 }
 
 /** Checks the address of a server. @throws {UsageError} */

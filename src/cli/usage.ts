@@ -28,6 +28,10 @@ const COMMANDS: Readonly<Record<string, CommandUsage>> = {
   -w, --workdir DIR     working directory of COMMAND (default /root)
   --timeout MS          end COMMAND after this many milliseconds
   -p, --publish H:P     make port H of this machine lead to port P of the box; can be repeated
+  --network             let the box connect to public addresses
+  --allow RULE          let the box connect to RULE alone (pypi.org, *.example.com:443, 203.0.113.0/24);
+                        can be repeated; implies --network
+  --deny RULE           do not let the box connect to RULE; can be repeated; implies --network
 ${SERVER}`,
     more: `run connects COMMAND to this terminal's input and outputs, and exits with its exit code. Ctrl-C
 cancels COMMAND. Other exit codes: 124 COMMAND timed out, 125 boxrun failed, 126 COMMAND could not be
@@ -51,6 +55,9 @@ executed, 127 COMMAND was not found.
   --state DIR           directory that keeps the boxes (default $BOXRUN_STATE_DIR/local, else
                         ~/.local/share/boxrun)
   --allow-origin ORIGIN let web pages of ORIGIN (https://example.com) use the server; can be repeated
+  --allow-network       let boxes that are created with a network have one
+  --allow RULE          with --allow-network: let no box connect to anything but RULE; can be repeated
+  --deny RULE           with --allow-network: let no box connect to RULE; can be repeated
 `,
     more: "serve ends on Ctrl-C. It stops the boxes and keeps their disks.\n",
   },

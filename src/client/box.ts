@@ -18,6 +18,7 @@ import type { ExecResult } from "../exec/result.js";
 import { type Shell, shellOf } from "../exec/shell.js";
 import type { BoxFiles } from "../files/file-types.js";
 import { filesOf } from "../files/files.js";
+import type { BoxNetwork } from "../network/box-network.js";
 import type {
   BoxPorts,
   BoxWebSocket,
@@ -279,6 +280,17 @@ export class BoxHandle {
     };
   }
 
+  /** Network of the box: what it may connect to, and what it has connected to. */
+  get network(): BoxNetwork {
+    const { backend, id } = this;
+    return {
+      update: async (network, options = {}) => {
+        this.current = await (await networks()).updateNetwork(backend, id, network, options);
+      },
+      log: async (options = {}) => (await networks()).listConnections(backend, id, options),
+    };
+  }
+
   /**
    * Connects to a TCP server in the box, on 127.0.0.1 or ::1. The box needs no network for it. Rejects with the signal's reason when `signal` aborts before the
    * connection is there.
@@ -433,6 +445,9 @@ const transfers = () => import("./box-transfers.js");
 
 /** Loads the code for ports. */
 const servers = () => import("../ports/ports.js");
+
+/** Loads the code for rules and logs. */
+const networks = () => import("../network/box-network.js");
 
 /** Options of an execution with a `stdin`. */
 type StreamWithStdin = ExecStreamOptions & { stdin: true };

@@ -14,8 +14,8 @@ export interface CreateOptions {
   /** Size of the box's own disk, in GiB. A local box takes 1 to 64, and uses storage only for data that is written. @default 8 */
   diskSizeGb?: number;
   /**
-   * Whether the box can reach the network, or the rules by which it does. Local boxes cannot, and `create` rejects with UNSUPPORTED: only the box's own
-   * loopback works, and names fail to resolve at once. `capabilities.network` says whether the backend has a network.
+   * Whether the box can reach the network, or the rules by which it does. Without one, only the box's own loopback works, and names fail to resolve at once. Where
+   * the backend has no networks, `create` rejects with UNSUPPORTED; `capabilities.network` says why. A rule that makes no sense is VALIDATION_ERROR.
    * @default false
    */
   network?: boolean | NetworkOptions;

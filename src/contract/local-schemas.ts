@@ -1,6 +1,15 @@
 /** Schemas of the options of the local backend. Apart from the others: a client of servers alone needs none of them. */
 import * as z from "zod/mini";
-import { atLeast, execFields, matching, nonEmpty, positive, text, wholeNumber } from "./schemas.js";
+import {
+  atLeast,
+  execFields,
+  matching,
+  networkRules,
+  nonEmpty,
+  positive,
+  text,
+  wholeNumber,
+} from "./schemas.js";
 
 const warmBoxes = z.strictObject({
   image: nonEmpty,
@@ -22,6 +31,7 @@ export const localOptionsSchema = z.strictObject({
   cache: z.optional(nonEmpty),
   persistent: z.optional(z.boolean()),
   durability: z.optional(z.string().check(matching(/^(relaxed|strict)$/, 'must be "relaxed" or "strict"'))),
+  network: z.optional(z.union([z.literal(false), networkRules])),
   strictImages: z.optional(z.boolean()),
   warm: z.optional(z.array(warmBoxes)),
   maxTotalMemoryMb: z.optional(positive),

@@ -10,6 +10,7 @@ import {
   type ExecSpecInput,
   execFields,
   optional,
+  presentNetwork,
   signalName,
 } from "./schemas.js";
 
@@ -105,6 +106,8 @@ export const gcRequest = z.pipe(
   }),
   z.transform(({ older_than }) => ({ olderThan: older_than ?? DEFAULT_GC_SECONDS })),
 );
+/** Schema of the body of `PUT .../network`. */
+export const networkRequest = z.object({ network: presentNetwork });
 /** Schema of the body of `POST .../exec/{exec}:signal`. */
 export const signalRequest = z.object({ signal: signalName });
 /** Schema of the body of `POST .../files/download`. */

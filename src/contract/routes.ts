@@ -30,6 +30,8 @@ export const ROUTES = {
   removeFile: { method: "POST", path: "/v1/boxes/{box}/files/remove", extension: "files" },
   listPorts: { method: "GET", path: "/v1/boxes/{box}/ports", extension: "ports" },
   connectPort: { method: "GET", path: "/v1/boxes/{box}/ports/{port}/connect", extension: "ports" },
+  updateNetwork: { method: "PUT", path: "/v1/boxes/{box}/network", extension: "network" },
+  networkLog: { method: "GET", path: "/v1/boxes/{box}/network/log", extension: "network" },
   run: { method: "POST", path: "/v1/run" },
   gc: { method: "POST", path: "/v1/gc" },
 } as const satisfies Record<string, Route>;
@@ -37,7 +39,7 @@ export const ROUTES = {
 /** A route of the API. */
 export interface Route {
   /** HTTP method. */
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Path with its parameters in braces: "/v1/boxes/{box}". */
   readonly path: string;
   /** Capability in `GET /v1/info` of a server that has the route. Absent: every BoxRun server has it. */

@@ -49,11 +49,12 @@ export const positive = wholeNumber.check(z.refine((value) => value > 0, "must b
 // As pathFault in paths.ts, which would make the root entry larger.
 const absolutePath = text.check(matching(/^\//, "must be an absolute path"));
 const rules = z.exactOptional(z.array(nonEmpty));
+/** Schema of the rules of a network. rules.ts says what they mean. */
+export const networkRules = z.strictObject({ allow: rules, deny: rules, lan: z.exactOptional(nonEmpty) });
 /** Schema of a box's network: whether it has one, or its rules. */
-const network = z.union([
-  z.boolean(),
-  z.strictObject({ allow: rules, deny: rules, lan: z.exactOptional(nonEmpty) }),
-]);
+const network = z.union([z.boolean(), networkRules]);
+/** Schema of the network of a box that has one. */
+export const presentNetwork = z.union([z.literal(true), networkRules]);
 const environment = z.record(text.check(matching(/^[^=]+$/, "must be a non-empty name without '='")), text);
 
 /** Schemas of the fields of a box, without defaults. */

@@ -25,7 +25,8 @@ export const MODE_HEADER = "boxrun-mode";
 const MAX_SIGNAL = 64;
 const MAX_EXIT_CODE = 255;
 
-const time = z.pipe(
+/** Schema of a time. */
+export const time = z.pipe(
   z.string().check(z.refine((value) => !Number.isNaN(Date.parse(value)), "must be a time (RFC 3339)")),
   z.transform((value) => new Date(value)),
 );

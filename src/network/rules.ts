@@ -1,4 +1,4 @@
-import { invalid } from "../backend/errors.js";
+import { type BoxRunError, invalid } from "../backend/errors.js";
 import type { NetworkOptions } from "../contract/types.js";
 import { type AddressBlock, addressText, firstOf, parseBlock } from "./addresses.js";
 import { asciiName } from "./names.js";
@@ -44,6 +44,11 @@ export function parseRules({ allow, deny = [] }: NetworkOptions, root = "network
 /** Checks the rules of a network, if it has any. @throws {BoxRunError} VALIDATION_ERROR when one makes no sense, naming it */
 export function requireRules(network: boolean | NetworkOptions): void {
   if (typeof network === "object") parseRules(network);
+}
+
+/** Creates the error for new rules for a box that has no network. */
+export function withoutNetwork(boxId: string): BoxRunError {
+  return invalid(`box ${boxId} was created without a network`, "create it with network: true, or with rules");
 }
 
 /** Parses one rule. `name` is what an error calls it. @throws {BoxRunError} VALIDATION_ERROR */

@@ -2,6 +2,7 @@ import type {
   Backend,
   BackendEvent,
   BackendInfo,
+  BackendNetwork,
   BackendPorts,
   BoxInfo,
   BoxSpec,
@@ -55,6 +56,17 @@ export class RemoteBackend implements Backend {
       return connectPort(this.http, requireBoxId(boxId), port, signal);
     },
   };
+  readonly network: BackendNetwork = {
+    update: async (boxId, network, options = {}) => {
+      this.requireRules();
+      return this.http.json("updateNetwork", wireBox, { ...options, params: at(boxId), json: { network } });
+    },
+    log: async (boxId, options = {}) => {
+      this.requireRules();
+      const { wireNetworkLog } = await import("../contract/wire-network.js");
+      return this.http.json("networkLog", wireNetworkLog, { ...options, params: at(boxId) });
+    },
+  };
   private readonly executions: RemoteExecutions;
   /** Boxes whose start was given up, with the requests that stop them again. */
   private readonly stopping = new Map<string, Promise<void>>();
@@ -95,8 +107,7 @@ export class RemoteBackend implements Backend {
 
   async createBox(spec: BoxSpec, { signal }: { signal?: AbortSignal }): Promise<BoxInfo> {
     signal?.throwIfAborted();
-    if (typeof spec.network === "object" && !this.http.extended)
-      throw unsupported("network: this server has no rules for it", "use network: true");
+    if (typeof spec.network === "object") this.requireRules();
     const withinMs = this.http.clocks.lifecycleMs;
     const call: Call = { json: toCreateRequest(spec), withinMs, outlives: true };
     // The request is never aborted: the server may have created the box, and nobody would know its id. The answer is awaited, and the box removed.
@@ -271,6 +282,12 @@ export class RemoteBackend implements Backend {
 
   private unlessGivenUp<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     return untilAborted(untilAborted(work, this.http.life), signal);
+  }
+
+  /** Checks that the server knows rules. What it says to a network without any is its own word. */
+  private requireRules(): void {
+    if (!this.http.extended)
+      throw unsupported("network: this server has no rules for it", "use network: true");
   }
 
   private require(capability: Capability, hint?: string): void {

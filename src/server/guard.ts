@@ -46,7 +46,7 @@ export function preflight(request: Request, settings: Settings): Response {
     status: 204,
     headers: {
       ...corsHeaders(request, settings),
-      "access-control-allow-methods": "GET, POST, DELETE",
+      "access-control-allow-methods": "GET, POST, PUT, DELETE",
       ...(headers !== null && { "access-control-allow-headers": headers }),
       "access-control-max-age": "600",
     },

@@ -1,12 +1,13 @@
-import type { Backend, BoxSpec, ExecSpec, FileOperation } from "../backend/backend.js";
+import type { Backend, BackendNetwork, BoxSpec, ExecSpec, FileOperation } from "../backend/backend.js";
 import { requireCapability } from "../backend/capabilities.js";
-import { BoxRunError } from "../backend/errors.js";
+import { BoxRunError, unsupported } from "../backend/errors.js";
 import { requireStatus } from "../backend/lists.js";
 import {
   createRequest,
   downloadRequest,
   execRequest,
   gcRequest,
+  networkRequest,
   runRequest,
   signalRequest,
 } from "../contract/requests.js";
@@ -25,6 +26,8 @@ import {
   toWireUsage,
 } from "../contract/wire.js";
 import { toWireFile } from "../contract/wire-files.js";
+import { toWireNetworkLog } from "../contract/wire-network.js";
+import { requireRules } from "../network/rules.js";
 import { VERSION } from "../util/version.js";
 import { readBytes, readJson, requireType } from "./body.js";
 import { eventResponse } from "./events.js";
@@ -209,6 +212,20 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
     throw new HttpError(426, "a connection needs a WebSocket", { upgrade: "websocket" });
   },
 
+  updateNetwork: async (call) => {
+    const { network } = await readJson(call.request, networkRequest, call.settings.maxBodyBytes);
+    requireRules(network);
+    const box = await networkOf(call.backend).update(await boxId(call), network, {
+      signal: call.request.signal,
+    });
+    return json(200, toWireBox(box, extended(call.request)));
+  },
+
+  networkLog: async (call) => {
+    const { signal } = call.request;
+    return json(200, toWireNetworkLog(await networkOf(call.backend).log(await boxId(call), { signal })));
+  },
+
   statFile: (call) => operate(call, "stat"),
   listFiles: (call) => operate(call, "list"),
   makeDirectory: (call) => operate(call, "mkdir"),
@@ -226,6 +243,12 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
     return json(200, { removed: await backend.gc(options) });
   },
 };
+
+function networkOf({ capabilities, network }: Backend): BackendNetwork {
+  requireCapability(capabilities, "network");
+  if (network) return network;
+  throw unsupported("network: this server has neither rules nor logs of what its boxes connect to");
+}
 
 /** Performs a file operation. Answers with what it found, if it looks for something. */
 async function operate(call: Call, op: FileOperation["op"]): Promise<Response> {
@@ -253,8 +276,12 @@ async function operate(call: Call, op: FileOperation["op"]): Promise<Response> {
   }
 }
 
-/** Fills in the defaults. The request has been checked. */
-const boxSpec = (input: BoxSpecInput): BoxSpec => boxSpecSchema.parse(input);
+/** Fills in the defaults. The request has been checked, except for what the rules of a network mean. */
+const boxSpec = (input: BoxSpecInput): BoxSpec => {
+  const spec = boxSpecSchema.parse(input);
+  requireRules(spec.network);
+  return spec;
+};
 const execSpec = (input: ExecSpecInput): ExecSpec => execSpecSchema.parse(input);
 
 const extended = (request: Request) => ({ extended: request.headers.has(CLIENT_HEADER) });

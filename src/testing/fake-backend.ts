@@ -1,6 +1,7 @@
 import type {
   Backend,
   BackendEvent,
+  BackendNetwork,
   BoxInfo,
   BoxSpec,
   BoxStatus,
@@ -20,6 +21,7 @@ import { BoxRunError, invalid } from "../backend/errors.js";
 import { inStatus, newestFirst } from "../backend/lists.js";
 import { requireFilePath } from "../backend/transfers.js";
 import { DEFAULT_FILE_MODE } from "../contract/schemas.js";
+import { requireRules, withoutNetwork } from "../network/rules.js";
 import { whenAborted } from "../util/abort.js";
 import { newId } from "../util/ids.js";
 import { FakeExecution, type FakeFiles, type FakeProgram } from "./fake-execution.js";
@@ -68,6 +70,20 @@ export class FakeBackend implements Backend {
     pull: true,
     files: true,
     stderr: true,
+  };
+  /** Rules are kept, and logs are empty: programs that are functions connect to nothing. */
+  readonly network: BackendNetwork = {
+    update: async (boxId, network) => {
+      const { info } = this.running(boxId);
+      if (info.network === false) throw withoutNetwork(boxId);
+      requireRules(network);
+      info.network = structuredClone(network);
+      return structuredClone(info);
+    },
+    log: async (boxId) => {
+      this.running(boxId);
+      return [];
+    },
   };
   private readonly boxes = new Map<string, FakeBox>();
   private readonly programs: Readonly<Record<string, FakeProgram>>;

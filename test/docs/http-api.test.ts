@@ -6,7 +6,7 @@ import { ROOT } from "../root.js";
 
 it("docs/reference/http-api.md lists the routes that there are, and marks the ones that only we have", () => {
   const text = readFileSync(join(ROOT, "docs/reference/http-api.md"), "utf8");
-  const rows = [...text.matchAll(/^\| (GET|POST|DELETE) (\/v1[^|?\s]*)([^|]*)\|/gm)];
+  const rows = [...text.matchAll(/^\| (GET|POST|PUT|DELETE) (\/v1[^|?\s]*)([^|]*)\|/gm)];
   const documented = rows.flatMap(([, method, path, rest]) => {
     // "/v1/boxes/{box}:stop, :start" is two.
     const [first, ...others] = `${path}${rest!.replace(/[*?].*/, "")}`.split(",").map((part) => part.trim());

@@ -20,7 +20,7 @@ const MAX_DISK_GB = 64;
 export const MAX_CPU = 64;
 
 /** Capabilities of the local backend, with the reasons for those that it lacks. */
-export const CAPABILITIES: Capabilities = {
+const CAPABILITIES: Capabilities = {
   bytes: true,
   cursor: true,
   stdin: true,
@@ -35,6 +35,12 @@ export const CAPABILITIES: Capabilities = {
   ports: true,
   stderr: true,
 };
+
+/** Returns the capabilities of a backend with these options. */
+export function capabilitiesOf({ network }: LocalOptions): Capabilities {
+  if (network !== false) return CAPABILITIES;
+  return { ...CAPABILITIES, network: "these boxes have no network; start boxrun serve with --allow-network" };
+}
 
 /** Checks the memory of a box. @throws {BoxRunError} VALIDATION_ERROR */
 export function requireMemory(memoryMb: number): void {
@@ -81,7 +87,7 @@ export function requireRoom(askedMb: number, totalMb: number, running: Running):
 }
 
 /** Checks that a box can be created here. @throws {BoxRunError} VALIDATION_ERROR, UNSUPPORTED */
-export function requireBuildable(spec: BoxSpec): void {
+export function requireBuildable(spec: BoxSpec, capabilities: Capabilities): void {
   requireMemory(spec.memoryMb);
   if (spec.diskSizeGb > MAX_DISK_GB) {
     throw invalid(`diskSizeGb must be from 1 to ${MAX_DISK_GB} for a local box, got ${spec.diskSizeGb}`);
@@ -90,6 +96,6 @@ export function requireBuildable(spec: BoxSpec): void {
   if (workdirBytes > MAX_PATH)
     throw invalid(`workdir must be at most ${MAX_PATH} bytes, got ${workdirBytes}`);
   requireRules(spec.network);
-  if (spec.network !== false) requireCapability(CAPABILITIES, "network");
-  if (spec.volumes?.length) requireCapability(CAPABILITIES, "volumes");
+  if (spec.network !== false) requireCapability(capabilities, "network");
+  if (spec.volumes?.length) requireCapability(capabilities, "volumes");
 }

@@ -2,11 +2,13 @@ import type {
   Backend,
   BackendEvent,
   BackendInfo,
+  BackendNetwork,
   BackendPorts,
   BoxInfo,
   BoxSpec,
   BoxStatus,
   BoxUsage,
+  Capabilities,
   DownloadResult,
   ExecInfo,
   ExecSpec,
@@ -18,9 +20,11 @@ import type {
   TransferProgress,
   UploadSpec,
 } from "../../backend/backend.js";
+import { requireCapability } from "../../backend/capabilities.js";
 import { BoxRunError, invalid, isBoxRunError } from "../../backend/errors.js";
 import { inStatus, newestFirst } from "../../backend/lists.js";
 import { requireLocalOptions } from "../../backend/validate.js";
+import { parseRules, requireRules } from "../../network/rules.js";
 import { untilAborted } from "../../util/abort.js";
 import { retryLater } from "../../util/retry-later.js";
 import type { Host } from "../host/host.js";
@@ -29,7 +33,7 @@ import type { BoxRecord } from "../store/record.js";
 import { memoryStore } from "../store/store-memory.js";
 import { BoxLauncher, type LaunchOptions } from "./box-launcher.js";
 import { BoxRegistry } from "./box-registry.js";
-import { CAPABILITIES, MAX_CPU, requireBuildable } from "./capabilities.js";
+import { capabilitiesOf, MAX_CPU, requireBuildable } from "./capabilities.js";
 import { ImageCatalog } from "./image-catalog.js";
 import type { LocalBox } from "./local-box.js";
 import type { LocalExecution } from "./local-execution.js";
@@ -43,11 +47,24 @@ interface KnownExecution extends FinishedExecution {
 
 /** A backend whose boxes run here, each an emulated machine in a Worker of its own. */
 export class LocalBackend implements Backend {
-  readonly capabilities = CAPABILITIES;
+  readonly capabilities: Capabilities;
   readonly keepsTimeLimits = true;
   readonly ports: BackendPorts = {
     list: async (boxId, { signal } = {}) => (await this.box(boxId)).listPorts(signal),
     connect: async (boxId, port, { signal } = {}) => (await this.box(boxId)).connect(port, signal),
+  };
+  readonly network: BackendNetwork = {
+    update: async (boxId, network) => {
+      requireRules(network);
+      requireCapability(this.capabilities, "network");
+      const box = await this.box(boxId);
+      await box.updateNetwork(network);
+      return box.info;
+    },
+    log: async (boxId) => {
+      requireCapability(this.capabilities, "network");
+      return (await this.box(boxId)).networkLog();
+    },
   };
   private registry: Promise<BoxRegistry> | undefined;
   private readonly catalog: ImageCatalog;
@@ -60,6 +77,8 @@ export class LocalBackend implements Backend {
     private readonly options: LocalOptions,
   ) {
     requireLocalOptions(options);
+    if (options.network) parseRules(options.network, "local.network");
+    this.capabilities = capabilitiesOf(options);
     this.catalog = new ImageCatalog(host, options);
     this.launcher = new BoxLauncher(host, this.catalog, options, () => this.requireOpen());
   }
@@ -70,7 +89,7 @@ export class LocalBackend implements Backend {
       description: `a machine emulated by v86 in ${this.host.description}`,
       maxCpu: MAX_CPU,
       maxMemoryMb: this.launcher.memoryMb,
-      capabilities: CAPABILITIES,
+      capabilities: this.capabilities,
     };
   }
 
@@ -88,7 +107,7 @@ export class LocalBackend implements Backend {
 
   async createBox(spec: BoxSpec, options: LaunchOptions): Promise<BoxInfo> {
     this.requireOpen();
-    requireBuildable(spec);
+    requireBuildable(spec, this.capabilities);
     options.signal?.throwIfAborted();
     return this.launcher.create(await this.openRegistry(), spec, options);
   }

@@ -8,12 +8,14 @@ import type {
   ExecSpec,
   FileEntry,
   FileOperation,
+  NetworkLogEntry,
+  NetworkOptions,
   PortInfo,
   Terminal,
   TerminalSpec,
   UploadSpec,
 } from "../../backend/backend.js";
-import { BoxRunError } from "../../backend/errors.js";
+import { BoxRunError, unsupported } from "../../backend/errors.js";
 import { requireAbsolute } from "../../backend/file-paths.js";
 import { deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
@@ -286,6 +288,18 @@ export class LocalBox {
   listPorts(signal?: AbortSignal): Promise<PortInfo[]> {
     this.requireRunning();
     return listPorts(this.guest, this.hold, signal);
+  }
+
+  /** Replaces the rules of the box's network, and keeps them for the next start. */
+  async updateNetwork(_network: true | NetworkOptions): Promise<void> {
+    this.requireRunning();
+    throw unsupported("network: a local box has none yet");
+  }
+
+  /** Lists the last connections of the box, oldest first. */
+  async networkLog(): Promise<NetworkLogEntry[]> {
+    this.requireRunning();
+    throw unsupported("network: a local box has none yet");
   }
 
   /**

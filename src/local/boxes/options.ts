@@ -1,3 +1,5 @@
+import type { NetworkOptions } from "../../backend/backend.js";
+
 /** Machines of one kind to keep ready for new boxes. */
 export interface WarmBoxes {
   /** Image name, as it will be passed to `create`. */
@@ -61,6 +63,15 @@ export interface LocalOptions {
    * @default "relaxed"
    */
   durability?: "relaxed" | "strict";
+  /**
+   * Bounds of what the boxes of this client may reach, whatever their own rules say: what one denies, the other cannot allow. False: no box has a network, and
+   * `create` with `network` rejects with UNSUPPORTED.
+   * @default none
+   *
+   * @example
+   * const client = new BoxRunClient({ local: { network: { allow: ["pypi.org", "*.pythonhosted.org"] } } });
+   */
+  network?: false | NetworkOptions;
   /** Whether to refuse an image name that another image stands in for, such as "ubuntu:24.04", with IMAGE_PULL_FAILED. @default false */
   strictImages?: boolean;
   /**

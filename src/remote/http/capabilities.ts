@@ -41,7 +41,10 @@ export function capabilitiesOf(info: ServerInfo): Capabilities {
   const published = (name: string, why: string) => !isExtended(info) || has(name) || why;
   return {
     ...extensions,
-    network: published("network", "this server's boxes have no network"),
+    network: published(
+      "network",
+      "this server's boxes have no network; start boxrun serve with --allow-network",
+    ),
     volumes: published("volumes", "this server has no volumes; use upload"),
     persistence: published("persistence", "box.usage() says whether a box outlives the server"),
     attach: published("attach", "this server has no terminals; use execStream with stdin"),

@@ -5,6 +5,7 @@ import { execCases } from "./exec-cases.js";
 import { fileCases } from "./file-cases.js";
 import { kindCases } from "./kind-cases.js";
 import { lifeCases } from "./life-cases.js";
+import { networkCases } from "./network-cases.js";
 import { portCases } from "./port-cases.js";
 import { casesOf, type Runner } from "./runner.js";
 import { streamCases } from "./stream-cases.js";
@@ -53,6 +54,7 @@ export function contractSuite(runner: Runner, target: Target): void {
     describe("kinds of files", () => kindCases(context));
     describe("terminals", () => terminalCases(context));
     describe("ports", () => portCases(context));
+    describe("network", () => networkCases(context));
     describe("trouble", () => troubleCases(context));
   });
 }
