@@ -174,6 +174,36 @@ describe.skipIf(whySkipped)(`the agent's protocol${whySkipped ? ` (skipped: ${wh
     expect(await agent.close()).toBe(0);
   });
 
+  const network: HostFrame = {
+    type: "network",
+    stream: 0,
+    address: 0x0a00020f,
+    prefix: 24,
+    gateway: 0x0a000202,
+    dns: 0x0a000203,
+    mtu: 32_000,
+  };
+
+  test("a network is answered, more than once, and not before setup", async () => {
+    await using agent = await AgentProcess.start();
+    for (let times = 0; times < 2; times++) {
+      agent.send(network);
+      expect(await agent.next(0)).toEqual({ type: "done", stream: 0, bytes: 0 });
+    }
+    await using early = await AgentProcess.start({ setup: false });
+    early.send(network);
+    expect(await early.next(0)).toEqual(refused);
+  });
+
+  test.each(malformedFrames.filter(({ name }) => name.startsWith("network")))(
+    "in a box, a $name is refused",
+    async ({ bytes }) => {
+      await using agent = await AgentProcess.start();
+      agent.send(bytes);
+      expect(await agent.next(0)).toEqual(refused);
+    },
+  );
+
   test("a second setup is out of place", async () => {
     await using agent = await AgentProcess.start();
     agent.setup();

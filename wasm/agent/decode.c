@@ -21,6 +21,7 @@ bool decode_header(const uint8_t *at, struct frame *frame)
     case F_SHUTDOWN: case F_PING: min = max = 4; on_stream = false; break;
     case F_CLOCK: min = max = 8; on_stream = false; break;
     case F_PREPARE: max = 0; on_stream = false; break;
+    case F_NETWORK: min = max = 17; on_stream = false; break;
     case F_EXEC: min = 21; break;
     case F_TERMINAL: min = 28; break;
     case F_RESIZE: min = max = 8; break;

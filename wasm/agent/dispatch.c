@@ -158,6 +158,8 @@ bool dispatch(const struct frame *frame)
         return setup_frame(frame);
     case F_PREPARE:
         return prepare_frame();
+    case F_NETWORK:
+        return network_frame(frame);
     case F_SHUTDOWN:
         shutdown_begin(read_u32(&reader));
         return true;

@@ -8,6 +8,7 @@
 #include "connection.h"
 #include "flush.h"
 #include "late.h"
+#include "network.h"
 #include "send.h"
 #include "transfers.h"
 #include "util.h"
@@ -82,6 +83,30 @@ bool setup_frame(const struct frame *frame)
     send_u64(F_READY, 0, size);
     phase = SERVING;
     flush_start(box_disk);
+    return true;
+}
+
+bool network_frame(const struct frame *frame)
+{
+    struct network network;
+    struct reader reader = read_payload(frame);
+    network.address = read_u32(&reader);
+    network.prefix = read_u8(&reader);
+    network.gateway = read_u32(&reader);
+    network.dns = read_u32(&reader);
+    network.mtu = read_u32(&reader);
+    if (!read_all(&reader) || network.prefix < 1 || network.prefix > 30 || network.mtu < MIN_MTU
+        || network.mtu > MAX_MTU || phase < SERVING)
+        return false;
+    if (phase > SERVING) {
+        send_fail(0, STAGE_LIMIT, ESHUTDOWN, "network");
+        return true;
+    }
+    const char *failed = in_guest ? network_up(&network) : NULL;
+    if (failed)
+        send_fail(0, STAGE_SETUP, errno, failed);
+    else
+        send_u64(F_DONE, 0, 0);
     return true;
 }
 

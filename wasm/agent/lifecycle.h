@@ -1,4 +1,4 @@
-/* The life of the box: PREPARE, SETUP and SHUTDOWN. */
+/* The life of the box: PREPARE, SETUP, NETWORK and SHUTDOWN. */
 #ifndef BOXRUN_LIFECYCLE_H
 #define BOXRUN_LIFECYCLE_H
 
@@ -17,6 +17,7 @@ bool shutting_down(void);
 /* Each handles its frame and answers. False if the frame breaks the protocol. */
 bool prepare_frame(void);
 bool setup_frame(const struct frame *frame);
+bool network_frame(const struct frame *frame);
 
 /* Begins a shutdown, unless one is under way. */
 void shutdown_begin(uint32_t grace_ms);

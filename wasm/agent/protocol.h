@@ -26,6 +26,10 @@
  * answered by READY; SETUP first does what PREPARE does, if that was not sent. If either is answered by FAIL on
  * stream 0 instead, the agent serves no stream from then on. From READY on, the host may open streams.
  *
+ * A network. A box has none until the host sends NETWORK, which raises the guest's network card (IPv4, without ARP), makes
+ * it the way to everything and names the DNS server in /etc/resolv.conf, unless that file is the box's own. The frames
+ * do not carry packets: they go through the card. NETWORK may be repeated. If it fails, the box goes on without.
+ *
  * If starting fails before HELLO, the agent sends FAIL on stream 0 (STAGE_SETUP) instead of HELLO.
  *
  * Boot image. It is taken after HELLO; for boxes that begin with an empty disk, after PREPARE. A guest that is restored
@@ -147,6 +151,9 @@
 #define MAX_SIGNAL 64
 #define MAX_MODE 07777
 #define MAX_TERMINAL_SIZE 1000
+/* The least that IPv4 allows, and the largest packet with which the network card fits. */
+#define MIN_MTU 68
+#define MAX_MTU 32000
 /* The longest name in a directory, and the largest entry. */
 #define MAX_NAME 255
 #define MAX_ENTRY (32u + MAX_NAME)
@@ -164,6 +171,8 @@ enum frame_type {
     F_CLOCK = 0x04,     /* u64 clock (ns since 1970, < 2^63) */
     F_PREPARE = 0x05,   /* (empty), only before SETUP: mount the disk and make it the root, which is the same
                            for every box; answered by DONE or FAIL on stream 0 */
+    F_NETWORK = 0x06,   /* u32 address (10.0.2.15 is 0x0a00020f), u8 prefix (1..30), u32 gateway, u32 DNS server, u32
+                           MTU (MIN_MTU..MAX_MTU), from READY on; answered by DONE or FAIL on stream 0 */
 
     /* host -> guest, on a stream */
     F_EXEC = 0x10,      /* u8 flags (EXEC_*), u32 window (0..MAX_WINDOW), str working directory,

@@ -19,6 +19,8 @@ import { WallClock } from "./wall-clock.js";
 
 /** Time from the start of the machine to the agent's HELLO on a cold boot, and from SETUP to READY, on slow, busy hosts, too. */
 const SETUP_DEADLINE_MS = 60_000;
+/** Time from NETWORK to its answer, on slow, busy hosts, too. */
+const NETWORK_DEADLINE_MS = 30_000;
 /** Time to write the guest's memory to the disk after the grace period of a shutdown: a lot, on a slow host. */
 const SHUTDOWN_DEADLINE_MS = 30_000;
 const MAX_STREAM_ID = 0xffff_ffff;
@@ -31,6 +33,24 @@ export interface SetupSpec {
   memoryLimitBytes: number;
   processLimit: number;
   workdir: string;
+}
+
+/** The guest's side of the network. Addresses are numbers: 0x0a00020f is 10.0.2.15. */
+export interface NetworkSpec {
+  address: number;
+  /** Length of the network's prefix, 1 to 30 bits. */
+  prefix: number;
+  gateway: number;
+  /** DNS server, which programs find in /etc/resolv.conf unless that file is the box's own. */
+  dns: number;
+  /** Size of the largest packet, 68 to 32000 bytes. */
+  mtu: number;
+}
+
+/** A request that waits for DONE, or for a FAIL that this turns into an error. Without that, FAIL ends the machine. */
+interface Request {
+  done: Deferred<void>;
+  refused?: (failure: GuestFailure) => BoxRunError;
 }
 
 /** A stream of the connection: a command, or a file in transfer. */
@@ -62,11 +82,10 @@ export class Guest {
   private readonly streams = new Map<number, GuestStream>();
   private readonly hello = deferred<void>();
   private readonly ready = deferred<{ diskBytes: number }>();
-  /** Pending answer to PREPARE or SHUTDOWN, which are answered alike; there is never one to both at once. */
-  private done: Deferred<void> = deferred();
+  /** Requests that are answered alike, in this order. */
+  private readonly requests: Request[] = [];
   /** Frames that the guest may send next about itself, each once. The agent of a boot image has already sent HELLO. */
   private readonly awaited = new Set<GuestFrame["type"]>(["hello"]);
-  private stopping = false;
   private readonly pings = new Map<number, Deferred<void>>();
   private lastStream = 0;
   private highestStream = 0;
@@ -91,19 +110,15 @@ export class Guest {
 
   /** Mounts the disk ahead of {@link setup}, which then has less to do. For boot images of new boxes. */
   prepare(): Promise<void> {
-    this.awaited.add("done");
-    this.send({ type: "prepare", stream: 0 });
-    return within(SETUP_DEADLINE_MS, this.done.promise, "the guest did not mount its disk");
+    const done = this.request({ type: "prepare", stream: 0 });
+    return within(SETUP_DEADLINE_MS, done, "the guest did not mount its disk");
   }
 
   /** Ends all commands, with KILL after the grace period, and unmounts the disk. No other request may follow. */
   async shutdown(graceMs: number): Promise<void> {
     if (this.gone) throw this.gone;
-    this.done = deferred();
-    this.stopping = true;
-    this.awaited.add("done");
-    this.send({ type: "shutdown", stream: 0, graceMs });
-    return within(graceMs + SHUTDOWN_DEADLINE_MS, this.done.promise, "the guest did not unmount its disk");
+    const done = this.request({ type: "shutdown", stream: 0, graceMs }, shutdownError);
+    return within(graceMs + SHUTDOWN_DEADLINE_MS, done, "the guest did not unmount its disk");
   }
 
   /** Sets up the box in the guest. Resolves to the size of its file system. */
@@ -111,6 +126,17 @@ export class Guest {
     this.awaited.add("ready");
     if (!this.gone) this.transmit(encodeOwn({ type: "setup", stream: 0, clock: this.wall.tell(), ...spec }));
     return within(SETUP_DEADLINE_MS, this.ready.promise, "the guest did not set up the box");
+  }
+
+  /**
+   * Raises the network of a box that is set up. Its packets go through the machine, not through this connection. If the guest cannot, it goes on without.
+   *
+   * @throws {BoxRunError} RUNTIME_ERROR when the guest cannot or does not answer in time; the error of a guest that is gone.
+   */
+  async network(spec: NetworkSpec): Promise<void> {
+    if (this.gone) throw this.gone;
+    const done = this.request({ type: "network", stream: 0, ...spec }, networkError);
+    return within(NETWORK_DEADLINE_MS, done, "the guest did not raise its network");
   }
 
   /** Sets the guest's date. */
@@ -147,6 +173,14 @@ export class Guest {
     return id;
   }
 
+  /** Sends a frame that is answered by DONE or FAIL on stream 0. */
+  private request(frame: HostFrame, refused?: Request["refused"]): Promise<void> {
+    const done = deferred();
+    this.send(frame);
+    this.requests.push({ done, ...(refused && { refused }) });
+    return done.promise;
+  }
+
   /** Sends one frame. Dropped once the guest is gone: everybody who waits has been told. */
   send(frame: HostFrame): void {
     if (!this.gone) this.transmit(encodeFrame(frame));
@@ -174,7 +208,9 @@ export class Guest {
     if (this.gone) return;
     this.gone = error;
     this.wall.stop();
-    for (const waiting of [this.hello, this.done, this.ready, ...this.pings.values()]) waiting.reject(error);
+    const requests = this.requests.map(({ done }) => done);
+    for (const waiting of [this.hello, this.ready, ...requests, ...this.pings.values()])
+      waiting.reject(error);
     const streams = [...this.streams.values()];
     this.streams.clear();
     this.flushes.lose();
@@ -204,12 +240,16 @@ export class Guest {
         this.flushes.end();
         if (frame.errno !== 0) this.onUnstored(frame.errno);
         return;
-      case "done":
-        this.expect(frame);
-        return this.done.resolve();
-      case "fail":
-        if (this.stopping && frame.stage !== STAGES.protocol) return this.done.reject(shutdownError(frame));
-        throw setupError(frame);
+      case "done": {
+        const request = this.requests.shift();
+        if (!request) throw violation("sent an unexpected done");
+        return request.done.resolve();
+      }
+      case "fail": {
+        const { done, refused } = (frame.stage !== STAGES.protocol && this.requests.shift()) || {};
+        if (!done || !refused) throw setupError(frame);
+        return done.reject(refused(frame));
+      }
       default:
         throw violation(`sent ${frame.type} outside any stream`);
     }
@@ -264,6 +304,13 @@ function setupError({ stage, errno, detail }: GuestFailure): BoxRunError {
 
 function shutdownError({ errno, detail }: GuestFailure): BoxRunError {
   return new BoxRunError("RUNTIME_ERROR", `${detail}: ${describeErrno(errno)}`);
+}
+
+function networkError({ errno, detail }: GuestFailure): BoxRunError {
+  return new BoxRunError(
+    "RUNTIME_ERROR",
+    `the guest cannot raise its network: ${detail}: ${describeErrno(errno)}`,
+  );
 }
 
 function within<T>(deadlineMs: number, promise: Promise<T>, what: string): Promise<T> {

@@ -29,6 +29,8 @@ export class GuestMachine {
   readonly guest: Guest;
   readonly handle: MachineHandle;
   owner: MachineOwner = NOBODY;
+  /** Called with the guest's IPv4 packets, after `handle.openNetwork()`. */
+  onPackets: (packets: Uint8Array[]) => void = () => {};
   /** True when it was started before anybody asked for it. */
   warm = false;
   private readonly warmUpAbort = new AbortController();
@@ -38,6 +40,7 @@ export class GuestMachine {
     this.guest = new Guest((bytes) => this.handle.send(bytes));
     this.handle = new MachineHandle(host, {
       onOutput: (bytes) => this.guest.receive(bytes),
+      onPackets: (packets) => this.onPackets(packets),
       onLoaded: (bytes) => this.owner.onLoaded(bytes),
       onStarting: () => this.owner.onStarting(),
       onResumed: () => this.guest.setClock(),

@@ -21,13 +21,15 @@ const STOP_DEADLINE_MS = 30_000;
 const CONSOLE_CHARACTERS = 4096;
 const CONSOLE_LINES = 20;
 
-/** Interval, in bytes of output, at which the machine is told that output was consumed. */
+/** Interval, in bytes of output or of packets, at which the machine is told that they were consumed. */
 const TOOK_STEP_BYTES = 2 ** 20;
 
 /** Receiver of the events of a machine. */
 export interface MachineHandlers {
   /** Takes bytes from the agent. An error that it throws ends the machine. */
   onOutput(bytes: Uint8Array): void;
+  /** Takes IPv4 packets from the guest, after {@link MachineHandle.openNetwork}. They are as they were sent, by whoever is root. An error that it throws ends the machine. */
+  onPackets(packets: Uint8Array[]): void;
   /** Reports compressed bytes of assets that have arrived. */
   onLoaded(bytes: number): void;
   /** Reports that the assets have arrived and the machine starts. */
@@ -60,6 +62,7 @@ export class MachineHandle {
   private terminated: Promise<void> | undefined;
   private over = false;
   private takenBytes = 0;
+  private takenPacketBytes = 0;
   private readonly decoder = new TextDecoder();
   private console = "";
 
@@ -131,6 +134,17 @@ export class MachineHandle {
     if (!this.over) this.worker.post(bytes, [bytes.buffer as ArrayBuffer]);
   }
 
+  /** Asks for the guest's packets, which are dropped until then. */
+  openNetwork(): void {
+    if (!this.over) this.worker.post({ type: "network" });
+  }
+
+  /** Sends IP packets to the guest. Their buffers are transferred. Beyond 32 MB that the guest has no room for, the oldest are dropped. */
+  sendPackets(packets: Uint8Array[]): void {
+    const buffers = new Set(packets.map(({ buffer }) => buffer as ArrayBuffer));
+    if (!this.over) this.worker.post({ type: "packets", packets }, [...buffers]);
+  }
+
   /** Returns the bytes of a boot image of the machine as it is now: for boxes that begin with its disk, or for any. */
   save(options: { withDisk: boolean }): Promise<Uint8Array> {
     this.saved = deferred();
@@ -180,6 +194,8 @@ export class MachineHandle {
     if (this.over) return;
     if (Array.isArray(message)) return this.receiveOutput(message);
     switch (message.type) {
+      case "packets":
+        return this.receivePackets(message.packets);
       case "loaded":
         return this.handlers.onLoaded(message.bytes);
       case "starting":
@@ -207,6 +223,19 @@ export class MachineHandle {
         return this.end(new BoxRunError(code, message.message, { retryable }));
       }
     }
+  }
+
+  private receivePackets(packets: Uint8Array[]): void {
+    for (const { byteLength } of packets) this.takenPacketBytes += byteLength;
+    try {
+      this.handlers.onPackets(packets);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      return this.end(new BoxRunError("RUNTIME_ERROR", `the box's network failed: ${why}`, { cause }));
+    }
+    if (this.takenPacketBytes < TOOK_STEP_BYTES || this.over) return;
+    this.worker.post({ type: "took-packets", bytes: this.takenPacketBytes });
+    this.takenPacketBytes = 0;
   }
 
   private receiveOutput(chunks: Uint8Array[]): void {

@@ -41,6 +41,12 @@ export type ToMachine =
   | { type: "save"; withDisk: boolean }
   /** Reports that so much of the agent's output was consumed. */
   | { type: "took"; bytes: number }
+  /** Asks for the packets that the guest sends. Until then they are dropped. */
+  | { type: "network" }
+  /** IP packets for the guest. Those that it has no buffer for wait, and beyond a bound the oldest are dropped. */
+  | { type: "packets"; packets: Uint8Array[] }
+  /** Reports that so many bytes of the guest's packets were consumed. */
+  | { type: "took-packets"; bytes: number }
   /** Pauses the machine and its time. */
   | { type: "pause" }
   | { type: "resume" }
@@ -52,6 +58,8 @@ export type ToMachine =
 /** Messages from a machine's Worker to its owner. A list of bytes is from the agent. */
 export type FromMachine =
   | Uint8Array[]
+  /** IPv4 packets that the guest has sent, each in a buffer of its own. The checksums of those that it left to its network card are not filled in. */
+  | { type: "packets"; packets: Uint8Array[] }
   /** Reports, first of all, that the Worker's script runs. Only in pages, where it may be refused. */
   | { type: "here" }
   /** Compressed bytes of assets that have arrived since the last such message. */

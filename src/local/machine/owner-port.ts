@@ -8,6 +8,8 @@ const CONSOLE_BYTES = 4096;
  * the owner notices a guest that exceeds its credit.
  */
 const BACKLOG_BYTES = 32 * 2 ** 20;
+/** Limit of the packets that wait for an owner which does not take them. Beyond it they are dropped, as a network may. */
+const PACKET_BACKLOG_BYTES = 4 * 2 ** 20;
 
 /** Sends messages to the owner of a machine. What comes within one slice of emulation leaves as one message. */
 export class OwnerPort {
@@ -15,6 +17,10 @@ export class OwnerPort {
   private output: Uint8Array[] = [];
   private loadedBytes = 0;
   private backlogBytes = 0;
+  private packets: Uint8Array[] = [];
+  private packetBacklogBytes = 0;
+  /** True once the owner has asked for packets. */
+  wantsPackets = false;
   /** Called with true when too much output waits for the owner, and with false when it has taken enough. */
   onBacklog: (full: boolean) => void = () => {};
 
@@ -28,6 +34,19 @@ export class OwnerPort {
   /** Sends bytes of the machine's port. */
   write(bytes: Uint8Array): void {
     if (this.output.push(bytes) === 1) queueMicrotask(() => this.flushOutput());
+  }
+
+  /** Sends a packet of the machine's network. */
+  writePacket(packet: Uint8Array): void {
+    const waiting = this.packetBacklogBytes + packet.byteLength;
+    if (!this.wantsPackets || waiting > PACKET_BACKLOG_BYTES) return;
+    this.packetBacklogBytes = waiting;
+    if (this.packets.push(packet) === 1) queueMicrotask(() => this.flushPackets());
+  }
+
+  /** Notes that the owner has taken bytes of packets. */
+  notePacketsTaken(bytes: number): void {
+    this.packetBacklogBytes -= bytes;
   }
 
   /** Reports bytes of assets that have been loaded. */
@@ -64,6 +83,15 @@ export class OwnerPort {
     if (this.printed.length > 0)
       this.post({ type: "console", bytes: new Uint8Array(this.printed.slice(-CONSOLE_BYTES)) }, []);
     this.printed = [];
+  }
+
+  private flushPackets(): void {
+    const { packets } = this;
+    this.packets = [];
+    this.post(
+      { type: "packets", packets },
+      packets.map((packet) => packet.buffer as ArrayBuffer),
+    );
   }
 
   private flushOutput(): void {

@@ -9,9 +9,11 @@ import { type BootImage, PAGE_BYTES, packPages, unpackPages } from "./boot-image
 import type { MachineDisk } from "./disk.js";
 import { tickScheduler } from "./tick-scheduler.js";
 import { type Drive, mendDrives, V86Disk } from "./v86-disk.js";
+import { MAX_PACKET_BYTES, type NetworkCard, V86Network } from "./v86-network.js";
+import { GuestInput, type VirtQueue } from "./v86-queue.js";
 
 /** Part of a boot image's fingerprint. Must change when the set of devices below does. */
-export const DEVICE_SET = "console,net-virtio,9p,balloon,hda,hdb,serial,no-acpi/1";
+export const DEVICE_SET = "console,net-virtio-mtu32000-csum,9p,balloon,hda,hdb,serial,no-acpi/1";
 
 /** The agent's port among the four of the virtio console, and its queue from host to guest. */
 const AGENT_PORT = 1;
@@ -62,6 +64,8 @@ export interface MachineParts {
 export interface MachineEvents {
   /** Takes bytes from the agent. The array belongs to the receiver. */
   onOutput(bytes: Uint8Array): void;
+  /** Takes an IPv4 packet that the guest has sent, in a buffer of its own, which belongs to the receiver. */
+  onPacket(packet: Uint8Array): void;
   /** Takes one byte of the kernel's serial console. */
   onConsole(byte: number): void;
   /** Reports that the guest has reset itself, or halted for good: a kernel panic, `reboot`, `poweroff`. */
@@ -73,7 +77,7 @@ export interface MachineEvents {
 /** The internals of v86 that are used here. */
 interface Cpu {
   mem8: Uint8Array;
-  devices: { virtio_console: VirtioConsole; ide: { primary: { master: Drive } } };
+  devices: { virtio_console: VirtioConsole; virtio_net: NetworkCard; ide: { primary: { master: Drive } } };
   pack_memory(): { packed_memory: Uint8Array; bitmap: { get_buffer(): ArrayBuffer } };
   unpack_memory(): void;
   store_current_tsc(): void;
@@ -85,13 +89,6 @@ interface Cpu {
 interface VirtioConsole {
   virtio: { queues: VirtQueue[] };
   SendEvent(port: number, event: number, value: number): void;
-}
-interface VirtQueue {
-  is_configured(): unknown;
-  has_request(): boolean;
-  pop_request(): { set_next_blob(bytes: Uint8Array): void };
-  push_reply(buffer: object): void;
-  flush_replies(): void;
 }
 interface Emulator {
   v86: {
@@ -109,13 +106,13 @@ interface Emulator {
 }
 
 export class Machine {
-  private readonly input: Uint8Array[] = [];
-  private pumping = false;
+  private readonly input: GuestInput;
+  private readonly network: V86Network;
   private compiling: boolean | undefined;
   private slices = 0;
   private busySince: number | undefined;
   private idleSince: number | undefined;
-  /** Bytes that went through the agent's port since the last long pause. */
+  /** Bytes that went through the agent's port and the network card since the last long pause. */
   private movedBytes = 0;
   private ended = false;
   private paused: Promise<void> = Promise.resolve();
@@ -126,7 +123,14 @@ export class Machine {
     private readonly setJitConfig: (index: number, value: number) => void,
     private readonly boxDisk: V86Disk,
     private readonly events: MachineEvents,
-  ) {}
+  ) {
+    const { virtio_console, virtio_net } = emulator.v86.cpu.devices;
+    this.input = new GuestInput(() => virtio_console.virtio.queues[AGENT_RX_QUEUE]!, RX_BUFFER_BYTES);
+    this.network = new V86Network(virtio_net, emulator, (packet) => {
+      this.movedBytes += packet.byteLength;
+      events.onPacket(packet);
+    });
+  }
 
   /** Creates a machine that does not run yet. The caller has verified all parts. */
   static async create(parts: MachineParts, events: MachineEvents): Promise<Machine> {
@@ -149,7 +153,9 @@ export class Machine {
       vga_memory_size: VGA_BYTES,
       hda: new V86Disk(parts.base, onDiskFailure),
       hdb: boxDisk,
-      net_device: { type: "virtio" },
+      net_device: { type: "virtio", mtu: MAX_PACKET_BYTES },
+      // A guest keeps the address of its card when it is restored.
+      preserve_mac_from_state_image: true,
       filesystem: { handle9p: refuse9p },
       virtio_console: true,
       virtio_balloon: true,
@@ -199,7 +205,13 @@ export class Machine {
   send(bytes: Uint8Array): void {
     this.input.push(bytes);
     this.movedBytes += bytes.byteLength;
-    this.pump();
+    this.input.pump();
+  }
+
+  /** Queues IP packets for the guest. */
+  sendPackets(packets: Uint8Array[]): void {
+    for (const packet of packets) this.movedBytes += packet.byteLength;
+    this.network.send(packets);
   }
 
   /** Saves the state of the machine, which goes on running afterwards. */
@@ -317,31 +329,10 @@ export class Machine {
     this.setJitConfig(JIT_DISABLED, compiling ? 0 : 1);
   }
 
+  /** Hands over what the guest has buffers for. */
   private pump(): void {
-    const port = this.emulator.v86.cpu.devices.virtio_console;
-    const queue = port.virtio.queues[AGENT_RX_QUEUE]!;
-    // Handing over a buffer may wake an idle machine, which calls this again before the loop below has moved on.
-    if (this.pumping || this.input.length === 0 || !queue.is_configured()) return;
-    this.pumping = true;
-    let sent = 0;
-    let offset = 0;
-    while (sent < this.input.length && queue.has_request()) {
-      const bytes = this.input[sent]!;
-      const end = Math.min(bytes.byteLength, offset + RX_BUFFER_BYTES);
-      const buffer = queue.pop_request();
-      buffer.set_next_blob(bytes.subarray(offset, end));
-      queue.push_reply(buffer);
-      offset = end;
-      if (offset === bytes.byteLength) {
-        sent++;
-        offset = 0;
-      }
-    }
-    // One interrupt for all of them.
-    queue.flush_replies();
-    this.input.splice(0, sent);
-    if (offset > 0) this.input[0] = this.input[0]!.subarray(offset);
-    this.pumping = false;
+    this.input.pump();
+    this.network.pump();
   }
 }
 

@@ -57,6 +57,7 @@ class MachineWorker {
       onEnd: (reason) => owner.end("RUNTIME_ERROR", reason),
       onFailure: this.failed,
       onOutput: (bytes) => owner.write(bytes),
+      onPacket: (packet) => owner.writePacket(packet),
     };
   }
 
@@ -75,6 +76,13 @@ class MachineWorker {
         return void this.save(message.withDisk).catch(this.failed);
       case "took":
         return this.owner.noteTaken(message.bytes);
+      case "network":
+        this.owner.wantsPackets = true;
+        return;
+      case "packets":
+        return this.machine?.sendPackets(message.packets);
+      case "took-packets":
+        return this.owner.notePacketsTaken(message.bytes);
       case "pause":
         return this.setPaused("asked", true);
       case "resume":

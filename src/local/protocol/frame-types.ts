@@ -34,6 +34,11 @@ export const MAX_MODE = 0o7777;
 /** Most columns or rows of a terminal. */
 export const MAX_TERMINAL_SIZE = 1000;
 export const MAX_PORT = 65_535;
+/** Size limits of a packet of the box's network, in bytes. */
+export const MIN_MTU = 68;
+export const MAX_MTU = 32_000;
+/** Longest prefix of the network's addresses that leaves room for the box and its gateway, in bits. */
+export const MAX_PREFIX = 30;
 /** Longest name in a directory, in bytes. */
 export const MAX_NAME = 255;
 /** Largest entry in the answer to a file operation, in bytes. */
@@ -89,6 +94,16 @@ export type HostFrame =
   | { type: "ping"; stream: 0; token: number }
   | { type: "clock"; stream: 0; clock: bigint }
   | { type: "prepare"; stream: 0 }
+  /** Addresses as numbers: 0x0a00020f is 10.0.2.15. */
+  | {
+      type: "network";
+      stream: 0;
+      address: number;
+      prefix: number;
+      gateway: number;
+      dns: number;
+      mtu: number;
+    }
   | {
       type: "exec";
       stream: number;
@@ -193,6 +208,13 @@ const DEFINITIONS = {
   ping: define<"ping">(0x03, "host", "own", { token: u32() }),
   clock: define<"clock">(0x04, "host", "own", { clock }),
   prepare: define<"prepare">(0x05, "host", "own", {}),
+  network: define<"network">(0x06, "host", "own", {
+    address: u32(),
+    prefix: integer(1, 1, MAX_PREFIX),
+    gateway: u32(),
+    dns: u32(),
+    mtu: u32(MIN_MTU, MAX_MTU),
+  }),
   exec: define<"exec">(0x10, "host", "stream", {
     flags: integer(1, 0, EXEC_STDIN | EXEC_JOINED),
     window: u32(0, MAX_WINDOW),

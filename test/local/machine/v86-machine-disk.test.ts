@@ -94,7 +94,7 @@ beforeEach(async () => {
         },
       },
     },
-    { onOutput() {}, onConsole() {}, onEnd() {}, onFailure: (error) => failures.push(error) },
+    { onOutput() {}, onPacket() {}, onConsole() {}, onEnd() {}, onFailure: (error) => failures.push(error) },
   );
   made = true;
   const { cpu } = (machine as unknown as { emulator: { v86: { cpu: { io: Ports; mem8: Uint8Array } } } })

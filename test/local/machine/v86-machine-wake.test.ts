@@ -21,7 +21,7 @@ async function newMachine() {
     read: (_: number, length: number) => new Uint8Array(length),
     write: () => {},
   };
-  const events = { onOutput() {}, onConsole() {}, onEnd: vi.fn(), onFailure: vi.fn() };
+  const events = { onOutput() {}, onPacket() {}, onConsole() {}, onEnd: vi.fn(), onFailure: vi.fn() };
   const machine = await Machine.create(
     { emulator: await WebAssembly.compile(readFileSync(EMULATOR)), memoryMb: 96, base: disk, disk },
     events,

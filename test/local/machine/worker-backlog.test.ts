@@ -79,8 +79,14 @@ async function runningMachine() {
     (played.events as MachineEvents).onOutput(new Uint8Array(bytes));
     await null;
   };
+  const packet = async (bytes: number) => {
+    (played.events as MachineEvents).onPacket(new Uint8Array(bytes));
+    await null;
+  };
+  const packets = () =>
+    posted.flatMap((message) => ("packets" in message ? [message.packets.map((p) => p.byteLength)] : []));
   const resumed = () => posted.filter((message) => "type" in message && message.type === "resumed").length;
-  return { tell, print, resumed };
+  return { tell, print, packet, packets, resumed };
 }
 
 it("a machine whose output nobody takes stands still, and goes on once it is taken, unless it was paused", async () => {
@@ -100,4 +106,22 @@ it("a machine whose output nobody takes stands still, and goes on once it is tak
   expect(played.calls).toEqual(["pause", "resume", "pause", "resume"]);
   // Its owner sets the guest's date by itself after a pause of its own.
   expect(resumed()).toBe(1);
+});
+
+it("a guest's packets go to an owner that has asked for them, in one message a turn, and are dropped once it takes none", async () => {
+  const { tell, packet, packets } = await runningMachine();
+  await packet(100);
+  expect(packets()).toEqual([]);
+  tell({ type: "network" });
+  const both = [packet(100), packet(200)];
+  await Promise.all(both);
+  expect(packets()).toEqual([[100, 200]]);
+  tell({ type: "took-packets", bytes: 300 });
+  for (let i = 0; i < 6; i++) await packet(2 ** 20);
+  expect(packets().slice(1)).toEqual(Array(4).fill([2 ** 20]));
+  await packet(20);
+  expect(packets()).toHaveLength(5);
+  tell({ type: "took-packets", bytes: 2 ** 20 });
+  await packet(30);
+  expect(packets().at(-1)).toEqual([30]);
 });
