@@ -11,6 +11,13 @@ const inSession = (session: number) =>
     return stat?.session === session && stat.state !== "Z";
   });
 
+/** All of a session whom others still see: those who run, and those whom the agent has not reaped. */
+const leftOf = (session: number, agent: number) =>
+  readdirSync("/proc").filter((name) => {
+    const stat = processStat(Number(name));
+    return stat?.session === session && (stat.state !== "Z" || stat.parent === agent);
+  });
+
 /** Text of Bash whose jobs are process groups of their own: they leave the command's group, and stay in its session. It complains where a job was faster than itself. */
 const jobs = (text: string) => ["bash", "-c", `exec 2> /dev/null; set -m; ${text}`];
 const STUBBORN = "(trap '' TERM; echo up; while :; do sleep 0.01; done)";
@@ -93,6 +100,25 @@ describe.skipIf(whySkipped)("what has left a command's process group", () => {
       else expect(inSession(session)).toHaveLength(1);
       agent.exec(2, ["kill", ...inSession(session)]);
       await agent.result(2);
+    }
+  });
+
+  // Memory takes the kernel milliseconds to take back, after the kill and before the end.
+  const heavy = "(x=$(head -c 60000000 /dev/zero | tr '\\0' x); echo up; while :; do sleep 1; done)";
+  const ends: [string, (agent: AgentProcess, stream: number) => void][] = [
+    ["by terminate", (agent, stream) => agent.send({ type: "terminate", stream, graceMs: 0 })],
+    ["by SIGKILL", (agent, stream) => agent.send({ type: "signal", stream, signal: SIGKILL })],
+  ];
+  test.each(ends)("has ended, too, when a command has been ended %s", async (_how, end) => {
+    await using agent = await AgentProcess.start();
+    for (let stream = 1; stream <= 2; stream++) {
+      agent.exec(stream, jobs(`for i in 1 2 3 4; do ${heavy} & done; wait`));
+      const { pid: session } = await agent.next(stream, "started");
+      let printed = "";
+      while (printed !== "up\nup\nup\nup\n") printed += Buffer.from((await agent.next(stream, "data")).data);
+      end(agent, stream);
+      await agent.next(stream, "exit");
+      expect(leftOf(session, agent.pid)).toEqual([]);
     }
   });
 

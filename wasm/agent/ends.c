@@ -18,6 +18,13 @@
 #define MAX_REAPED 64
 /* The time that a shell has to end its jobs and itself after its terminal is closed. */
 #define HANG_UP_GRACE_MS 1000
+/*
+ * What is killed ends a little later: whoever gets EXIT must not find it any more. The agent learns of the end of its
+ * own children, and looks for that of others. Something that hangs in the kernel, or is held by a debugger, delays EXIT
+ * for no longer than this.
+ */
+#define LOOK_MS 10
+#define KILLED_MS 1000
 
 /* The number of commands that are to end: those with a `kill_at`. */
 static int terminating;
@@ -93,14 +100,21 @@ void command_hang_up(struct stream *stream)
     command_signal(stream, SIGCONT);
 }
 
+/* Whether EXIT waits only for what was killed. */
+static bool is_killed(const struct stream *stream)
+{
+    return stream->kill_at == INT64_MAX && !stream->pid && !stream->sweep;
+}
+
 int64_t commands_deadline(void)
 {
     int64_t next = INT64_MAX;
     for (int i = 0; terminating && i < stream_count; i++) {
         if (streams[i]->sweep)
             return 0;
-        if (streams[i]->kill_at && streams[i]->kill_at < next)
-            next = streams[i]->kill_at;
+        int64_t due = is_killed(streams[i]) ? streams[i]->look_at : streams[i]->kill_at;
+        if (streams[i]->kill_at && due < next)
+            next = due;
     }
     return next;
 }
@@ -112,6 +126,52 @@ static void forget_session(struct stream *stream)
     stream->kill_at = 0;
     stream->session = 0;
     stream->sweep = NO_SWEEP;
+    stream->look_at = stream->look_until = 0;
+}
+
+/*
+ * Forgets the sessions in which no process is left, of those that outlive their main process: the rest of a closed
+ * terminal has a grace period, and what was killed is about to end. A session keeps its number as long as one of its
+ * processes exists; for it to be given to another before the wait is over, all numbers would have to be used up in that
+ * time.
+ */
+static void forget_empty_sessions(void)
+{
+    bool any = false;
+    for (int i = 0; i < stream_count; i++) {
+        if (!streams[i]->session || streams[i]->pid || streams[i]->sweep)
+            continue;
+        streams[i]->sweep = SWEEP_LOOK;
+        any = true;
+    }
+    if (!any)
+        return;
+    sessions_sweep();
+    int64_t next = now_ms() + LOOK_MS;
+    for (int i = 0; i < stream_count; i++) {
+        if (!streams[i]->session || streams[i]->pid || streams[i]->sweep)
+            continue;
+        streams[i]->look_at = next;
+        if (!streams[i]->found)
+            forget_session(streams[i]);
+    }
+}
+
+static void wait_for_killed(int64_t now)
+{
+    bool due = false;
+    for (int i = 0; i < stream_count; i++) {
+        if (!is_killed(streams[i]))
+            continue;
+        due |= streams[i]->look_at <= now;
+        if (!streams[i]->look_until)
+            streams[i]->look_until = now + KILLED_MS;
+    }
+    if (due)
+        forget_empty_sessions();
+    for (int i = 0; i < stream_count; i++)
+        if (is_killed(streams[i]) && streams[i]->look_until <= now)
+            forget_session(streams[i]);
 }
 
 void commands_end_overdue(void)
@@ -122,9 +182,8 @@ void commands_end_overdue(void)
             command_signal(streams[i], SIGKILL);
     if (terminating)
         sessions_sweep();
-    for (int i = 0; terminating && i < stream_count; i++)
-        if (streams[i]->kill_at == INT64_MAX && !streams[i]->pid && !streams[i]->sweep)
-            forget_session(streams[i]);
+    if (terminating)
+        wait_for_killed(now);
 }
 
 /* Whether the grace period of a closed terminal runs, which is for the whole session and not just the main process. */
@@ -155,7 +214,7 @@ static void command_ended(struct stream *stream, int status)
         pipes_count_remaining(stream);
     else
         late_begin(stream);
-    if (!hangs_up(stream))
+    if (!stream->kill_at)
         forget_session(stream);
 }
 
@@ -233,28 +292,6 @@ static enum reaped reap_zombies(void)
             command_ended(stream, status);
     }
     return MORE_TO_REAP;
-}
-
-/*
- * Forgets the sessions of closed terminals in which no process is left. The shell has ended, and the others have the
- * rest of the grace period. The session keeps its number as long as they exist; for it to be given to another before
- * the period is over, all numbers would have to be used up in that time.
- */
-static void forget_empty_sessions(void)
-{
-    bool any = false;
-    for (int i = 0; i < stream_count; i++) {
-        if (!streams[i]->session || streams[i]->pid || streams[i]->sweep)
-            continue;
-        streams[i]->sweep = SWEEP_LOOK;
-        any = true;
-    }
-    if (!any)
-        return;
-    sessions_sweep();
-    for (int i = 0; i < stream_count; i++)
-        if (streams[i]->session && !streams[i]->pid && !streams[i]->sweep && !streams[i]->found)
-            forget_session(streams[i]);
 }
 
 enum reaped commands_reap(void)

@@ -23,7 +23,10 @@ void command_close(struct stream *stream);
 enum reaped commands_reap(void);
 /* Kills commands whose grace period is over, and signals the sessions that are to end. Called in every turn. */
 void commands_end_overdue(void);
-/* When the next grace period ends; INT64_MAX if there is none; 0 if this turn could not reach all of a session. */
+/*
+ * When the next grace period ends, or the next look for what was killed is due; INT64_MAX if there is neither; 0 if this
+ * turn could not reach all of a session.
+ */
 int64_t commands_deadline(void);
 
 #endif

@@ -64,6 +64,7 @@
  * for the disk. The time in which output waits for credit does not count. Later output is thrown away. During the wait,
  * SIGNAL goes to the processes left behind; TERMINATE, like KILL, kills what is left of the session, and EXIT follows
  * the output that is in the pipes then. After TERMINATE or KILL before the command's end, there is no wait.
+ * Whatever was killed has ended before EXIT, unless it takes more than a second to.
  *
  * A terminal. A command whose standard streams are a pseudoterminal of its own, which controls its session. DATA
  * (CH_STDIN) is what is typed, DATA (CH_STDOUT) what is shown. EOF hangs it up: the kernel sends SIGHUP to the

@@ -22,7 +22,9 @@
 #define PF_EXITING 4
 #define PENDING_KILL (1u << (SIGKILL - 1))
 /* Fields of /proc/PID/stat, counted from the first one behind the name. */
+#define FIELD_PARENT 1
 #define FIELD_FLAGS 6
+#define FIELD_THREADS 17
 #define FIELD_PENDING 28
 
 /* Kept open from the start, so that nothing the box does to its mounts matters. */
@@ -74,6 +76,22 @@ static bool is_ending(const char *pid)
         || parse_decimal(field(state, FIELD_PENDING)) & PENDING_KILL;
 }
 
+/*
+ * Whether others still see a process: it has not ended yet, even if it is about to, or the agent has not reaped it. One
+ * whose first thread has ended looks like a zombie but runs. Other zombies are their parents' matter.
+ */
+static bool is_left(const char *pid)
+{
+    char stat[STAT_SIZE];
+    const char *state = read_state(pid, stat);
+    if (!state)
+        return false;
+    if (*state != 'Z' && *state != 'X')
+        return true;
+    return parse_decimal(field(state, FIELD_PARENT)) == (uint64_t)getpid()
+        || parse_decimal(field(state, FIELD_THREADS)) > 1;
+}
+
 static struct stream *find_sweep(pid_t session)
 {
     for (int i = 0; i < stream_count; i++)
@@ -99,7 +117,7 @@ static void sweep_process(struct stream *stream, pid_t pid, const char *name)
         stream->found |= kill(pid, SIGKILL) == 0 && !ending;
         return;
     default:
-        stream->found |= !is_ending(name);
+        stream->found |= is_left(name);
     }
 }
 

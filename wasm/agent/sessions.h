@@ -13,7 +13,7 @@ bool sessions_open(void);
 /*
  * Does what each stream's `sweep` says to the processes of its session, and resets it:
  *
- *     SWEEP_LOOK   sets `found` if there is a process
+ *     SWEEP_LOOK   sets `found` if a process is left, which may be about to end or be a zombie of the agent
  *     SWEEP_TERM   sends TERM and CONT to those outside the command's process group
  *     SWEEP_KILL   sends KILL to all, until none is found
  *

@@ -39,6 +39,8 @@ struct stream {
     bool found;          /* the last sweep found a process of the session */
     uint8_t sweep_turns; /* turns that SWEEP_KILL has taken */
     int64_t kill_at;     /* the end of TERMINATE's grace; 0 if there was none, INT64_MAX once killed */
+    int64_t look_at;     /* killed: when to look again whether a process of the session is left */
+    int64_t look_until;  /* killed: when EXIT waits for them no longer; 0 before the first look */
     uint64_t out_of_memory; /* out_of_memory_count() when it started */
     uint8_t how;         /* what EXIT will say: enum exit_how, and its code */
     uint32_t code;
