@@ -25,6 +25,9 @@ export const ON_FIRST_USE = [
   "connect-port",
   "unix-socket",
   "published-rules",
+  "rules",
+  "box-network",
+  "wire-network",
 ];
 
 /** All that an entry of a package exports, as one minified file for a page. What local boxes need is never part of it: a page fetches it when it makes one. */
