@@ -63,6 +63,13 @@ describe("boxrun serve", () => {
     expect((await ask(server.url, "/v1/run", { method: "POST", headers: plain }, run)).status).toBe(415);
   });
 
+  it("gives no box a network unless it is told to", async () => {
+    const error = await client.create("tiny", { network: true }).catch((reason) => reason);
+    expect(error).toMatchObject({ code: "UNSUPPORTED" });
+    expect(error.message).toContain("--allow-network");
+    expect((await client.info()).capabilities.network).toContain("--allow-network");
+  });
+
   it("is used through Vite's proxy as the guide has it, and says what is wrong with the short form", async () => {
     const { proxy } = /proxy: \{ "\/v1": (?<proxy>\{.*?\}) \}/.exec(readFileSync(GUIDE, "utf8"))!.groups!;
     const recipe = proxy!.replace(/"http:[^"]*"/, "url");

@@ -2,6 +2,7 @@ import type { BoxInfo, BoxSpec, Capabilities } from "../../backend/backend.js";
 import { requireCapability } from "../../backend/capabilities.js";
 import { BoxRunError, invalid } from "../../backend/errors.js";
 import { requireRules } from "../../network/rules.js";
+import type { Host } from "../host/host.js";
 import { MAX_PATH } from "../protocol/frame-types.js";
 import type { LocalOptions } from "./options.js";
 
@@ -36,10 +37,16 @@ const CAPABILITIES: Capabilities = {
   stderr: true,
 };
 
-/** Returns the capabilities of a backend with these options. */
-export function capabilitiesOf({ network }: LocalOptions): Capabilities {
-  if (network !== false) return CAPABILITIES;
-  return { ...CAPABILITIES, network: "these boxes have no network; start boxrun serve with --allow-network" };
+/** Returns the capabilities of a backend with these options, on a host. */
+export function capabilitiesOf({ network }: LocalOptions, { dialer }: Pick<Host, "dialer">): Capabilities {
+  if (network === false)
+    return { ...CAPABILITIES, network: "boxes get no network here; start boxrun serve with --allow-network" };
+  if (!dialer)
+    return {
+      ...CAPABILITIES,
+      network: "a page cannot give a box a network; use a server, or bring packages in as files",
+    };
+  return CAPABILITIES;
 }
 
 /** Checks the memory of a box. @throws {BoxRunError} VALIDATION_ERROR */

@@ -78,7 +78,7 @@ export class LocalBackend implements Backend {
   ) {
     requireLocalOptions(options);
     if (options.network) parseRules(options.network, "local.network");
-    this.capabilities = capabilitiesOf(options);
+    this.capabilities = capabilitiesOf(options, host);
     this.catalog = new ImageCatalog(host, options);
     this.launcher = new BoxLauncher(host, this.catalog, options, () => this.requireOpen());
   }

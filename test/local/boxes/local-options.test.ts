@@ -16,6 +16,26 @@ describe("the options of a local backend", () => {
   });
 });
 
+it("the network of all boxes may be bounded by rules, or none", async () => {
+  const withNetwork = { ...SPEC, network: true };
+  const none = new LocalBackend(nodeHost, { network: false });
+  await expect(none.createBox(withNetwork, {})).rejects.toMatchObject({
+    code: "UNSUPPORTED",
+    message: expect.stringContaining("--allow-network"),
+  });
+  const { dialer: _dialer, ...page } = nodeHost;
+  await expect(new LocalBackend(page, {}).createBox(withNetwork, {})).rejects.toMatchObject({
+    code: "UNSUPPORTED",
+    message: expect.stringContaining("a page cannot give a box a network"),
+  });
+  expect(() => new LocalBackend(nodeHost, { network: { deny: ["*", "http://pypi.org"] } })).toThrow(
+    expect.objectContaining({
+      code: "VALIDATION_ERROR",
+      message: expect.stringContaining("local.network.deny[1]"),
+    }),
+  );
+});
+
 it("the memory of all boxes has one name and an old one, of which only one may be given", async () => {
   const totalOf = async (options: object) => (await new LocalBackend(nodeHost, options).info()).maxMemoryMb;
   expect(await totalOf({ maxTotalMemoryMb: 3000 })).toBe(3000);
