@@ -5,7 +5,7 @@ import { requireOptions, shown } from "../backend/validate.js";
 import { whenAborted } from "../util/abort.js";
 import type { Forwarding, ForwardOptions } from "./port-types.js";
 
-/** What is used of `node:net`, which Deno and Bun have, too. */
+/** What is used of Node's module net, which Deno and Bun have, too. */
 interface NodeNet {
   createServer(options: { allowHalfOpen: boolean }, onConnection: (socket: Socket) => void): Server;
 }
@@ -50,7 +50,7 @@ export async function forwardPort(
 
 function nodeNet(): NodeNet {
   const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
-  const net = process?.getBuiltinModule?.("node:net");
+  const net = process?.getBuiltinModule?.("net");
   if (net) return net as NodeNet;
   throw unsupported("forward needs a runtime that can listen on ports", "use box.fetch or box.connect here");
 }

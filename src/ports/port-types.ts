@@ -51,7 +51,12 @@ export interface BoxWebSocket {
   /** Sub-protocol that the server chose; empty for none. */
   readonly protocol: string;
   /** Resolves with the server's code and reason once the WebSocket is closed; the code is 1006 when the connection was cut. Never rejects. */
-  readonly closed: Promise<{ code: number; reason: string }>;
+  readonly closed: Promise<{
+    /** Code of the close: 1000 for an ordinary one. */
+    code: number;
+    /** Reason that was given; empty for none. */
+    reason: string;
+  }>;
   /**
    * Closes the WebSocket, with a code of 1000 or from 3000 to 4999. Resolves once the server has answered, or has not within five seconds.
    *
