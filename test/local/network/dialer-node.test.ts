@@ -98,22 +98,24 @@ describe("connections of Node", () => {
   });
 
   it("read no more than a bounded part ahead", async () => {
-    const written = deferred<number>();
+    const outcome = deferred<string>();
     const { port } = await listen((socket) => {
       const piece = Buffer.alloc(64 * 1024);
-      let bytes = 0;
-      // Until the kernel takes no more, which it only does when this side stops reading.
+      let leftBytes = 256 * 2 ** 20;
+      let idleTurns = 0;
       const fill = () => {
-        while (bytes < 2 ** 30 && socket.writableLength < 2 ** 20) {
-          socket.write(piece);
-          bytes += piece.length;
-        }
-        setImmediate(() => (socket.writableLength < 2 ** 20 ? fill() : written.resolve(bytes)));
+        idleTurns = 0;
+        do leftBytes -= piece.length;
+        while (socket.write(piece));
       };
+      socket.on("drain", () => (leftBytes > 0 ? fill() : outcome.resolve("all of it was taken")));
+      // Each turn of the event loop, this side could have read more.
+      const turn = () => (++idleTurns > 500 ? outcome.resolve("it waits") : setImmediate(turn));
       fill();
+      turn();
     });
     const connection = await open(port);
-    expect(await written.promise).toBeLessThan(64 * 2 ** 20);
+    expect(await outcome.promise).toBe("it waits");
     await connection.readable.cancel();
   });
 
