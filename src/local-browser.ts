@@ -5,6 +5,7 @@ import type { LocalOptions } from "./local/boxes/options.js";
 import { browserHost } from "./local/host/host-browser.js";
 
 export type { ImagePackage, LocalOptions } from "./local/boxes/options.js";
+export type { ByteConnection, Dialer, DialOptions, DialTarget } from "./network/dialer.js";
 
 /**
  * Creates the local backend: its boxes are Linux machines that are emulated here, each in a module Worker. `BoxRunClient` loads it by itself;

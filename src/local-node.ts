@@ -4,6 +4,7 @@ import type { LocalOptions } from "./local/boxes/options.js";
 import { nodeHost } from "./local/host/host-node.js";
 
 export type { ImagePackage, LocalOptions } from "./local/boxes/options.js";
+export type { ByteConnection, Dialer, DialOptions, DialTarget } from "./network/dialer.js";
 
 /**
  * Creates the local backend: its boxes are Linux machines that are emulated here, each in a worker thread. `BoxRunClient` loads it by itself;

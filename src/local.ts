@@ -5,6 +5,7 @@ import type { Backend } from "./backend/backend.js";
 import type { LocalOptions } from "./local/boxes/options.js";
 
 export type { ImagePackage, LocalOptions } from "./local/boxes/options.js";
+export type { ByteConnection, Dialer, DialOptions, DialTarget } from "./network/dialer.js";
 
 /**
  * Creates the local backend: its boxes are Linux machines that are emulated here, each in a Worker. `BoxRunClient` loads it by itself;

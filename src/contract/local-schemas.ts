@@ -23,6 +23,12 @@ const imagePackage = z.object({
   assets: nonEmpty,
 });
 
+/** An object of the caller's, or of a class of his: it is passed on as it is. */
+const dialer = z.custom(
+  (value) => typeof (value as { connect?: unknown } | null)?.connect === "function",
+  "must be an object with a function connect",
+);
+
 /** Schema of the options of the local backend. */
 export const localOptionsSchema = z.strictObject({
   assets: z.optional(text),
@@ -32,6 +38,7 @@ export const localOptionsSchema = z.strictObject({
   persistent: z.optional(z.boolean()),
   durability: z.optional(z.string().check(matching(/^(relaxed|strict)$/, 'must be "relaxed" or "strict"'))),
   network: z.optional(z.union([z.literal(false), networkRules])),
+  dialer: z.optional(dialer),
   strictImages: z.optional(z.boolean()),
   warm: z.optional(z.array(warmBoxes)),
   maxTotalMemoryMb: z.optional(positive),

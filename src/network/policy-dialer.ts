@@ -187,5 +187,6 @@ function deny(entry: NetworkLogEntry, rule: string): DialError {
 }
 
 function errnoOf(error: unknown): string {
-  return error instanceof DialError ? error.code : "ECONNRESET";
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === "string" ? code : "ECONNRESET";
 }

@@ -7,9 +7,9 @@ import { downloadError, fileError, uploadError } from "../guest/errno.js";
 import type { Guest } from "../guest/guest.js";
 import { getFile, putFile, TransferFailed } from "../guest/guest-files.js";
 import { operateInGuest } from "../guest/guest-operation.js";
+import type { Hold } from "./process-hold.js";
 
 /** Keeps the process alive while work is pending. */
-type Hold = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** Uploads one file to a guest, as `Backend.upload` documents it. */
 export async function uploadFile(

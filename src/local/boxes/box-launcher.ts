@@ -11,6 +11,7 @@ import type { MachineConfig } from "../machine/messages.js";
 import { neededAssets } from "../machine/needed-assets.js";
 import type { Release } from "../store/box-store.js";
 import { type BoxRecord, machineMemoryMb, newRecord } from "../store/record.js";
+import type { WayOut } from "./box-network.js";
 import type { BoxRegistry } from "./box-registry.js";
 import { freeMemoryMb, requireRoom, totalMemoryMb } from "./capabilities.js";
 import { DEFAULT_DISK, GROWING_DISK, type ImageCatalog } from "./image-catalog.js";
@@ -33,6 +34,7 @@ export class BoxLauncher {
   private readonly pool: WarmPool;
   /** Memory in MiB that boxes may have together. */
   readonly memoryMb: number;
+  private readonly wayOut: WayOut | undefined;
   private readonly boxes = new Set<LocalBox>();
   private readonly starting = new Map<string, Promise<BoxInfo>>();
 
@@ -52,6 +54,7 @@ export class BoxLauncher {
     this.memoryMb = totalMemoryMb(options, host.memoryMb);
     if (!(this.memoryMb > 0))
       throw invalid(`local.maxTotalMemoryMb must be greater than 0, got ${shown(this.memoryMb)}`);
+    this.wayOut = wayOutOf(host, options);
     this.pool = new WarmPool(
       host,
       options.warm ?? [],
@@ -153,6 +156,7 @@ export class BoxLauncher {
       store: registry.store,
       logLimitBytes: this.logLimitBytes,
       durability: this.options.durability ?? "relaxed",
+      wayOut: this.wayOut,
       isPaused: () => registry.isPaused,
       onChanged: () => registry.changed(),
       onEnded: (_, unwritten) => {
@@ -226,4 +230,10 @@ export class BoxLauncher {
     const config = this.configOf(found, { memoryMb, ...disk });
     return { config, emulator: this.catalog.compileEmulator(found.assets) };
   }
+}
+
+function wayOutOf(host: Host, { dialer, network }: LocalOptions): WayOut | undefined {
+  const load = dialer ? async () => dialer : host.dialer?.bind(host);
+  if (network === false || !load) return undefined;
+  return { dialer: load, bounds: network };
 }

@@ -3,9 +3,9 @@ import { requirePort } from "../../backend/ports.js";
 import type { Guest } from "../guest/guest.js";
 import { connectInGuest } from "../guest/guest-connection.js";
 import { getFile } from "../guest/guest-files.js";
+import type { Hold } from "./process-hold.js";
 
 /** Keeps the process alive while work is pending. */
-type Hold = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** Tables of the kernel with all sockets, a line of some 150 bytes each. */
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];

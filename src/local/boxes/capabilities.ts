@@ -26,7 +26,7 @@ const CAPABILITIES: Capabilities = {
   cursor: true,
   stdin: true,
   signal: true,
-  network: "a local box has no network but its own loopback; use a server, or bring packages in as files",
+  network: true,
   volumes: "a local box has no volumes; use upload",
   attach: true,
   usage: true,
@@ -38,15 +38,15 @@ const CAPABILITIES: Capabilities = {
 };
 
 /** Returns the capabilities of a backend with these options, on a host. */
-export function capabilitiesOf({ network }: LocalOptions, { dialer }: Pick<Host, "dialer">): Capabilities {
+export function capabilitiesOf({ network, dialer }: LocalOptions, host: Pick<Host, "dialer">): Capabilities {
   if (network === false)
     return { ...CAPABILITIES, network: "boxes get no network here; start boxrun serve with --allow-network" };
-  if (!dialer)
-    return {
-      ...CAPABILITIES,
-      network: "a page cannot give a box a network; use a server, or bring packages in as files",
-    };
-  return CAPABILITIES;
+  if (dialer || host.dialer) return CAPABILITIES;
+  return {
+    ...CAPABILITIES,
+    network:
+      "a page cannot give a box a network by itself; use a server, give local.dialer, or bring packages in as files",
+  };
 }
 
 /** Checks the memory of a box. @throws {BoxRunError} VALIDATION_ERROR */

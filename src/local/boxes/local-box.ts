@@ -17,8 +17,7 @@ import type {
 } from "../../backend/backend.js";
 import { BoxRunError, unsupported } from "../../backend/errors.js";
 import { requireAbsolute } from "../../backend/file-paths.js";
-import { deferred } from "../../util/deferred.js";
-import { startTimer } from "../../util/timer.js";
+import { withoutNetwork } from "../../network/rules.js";
 import type { ImageTrouble } from "../assets/image-chunks.js";
 import { describeErrno } from "../guest/errno.js";
 import type { Guest } from "../guest/guest.js";
@@ -26,30 +25,25 @@ import type { GuestMachine } from "../host/guest-machine.js";
 import type { MachineHandle } from "../host/machine-handle.js";
 import type { MachineConfig } from "../machine/messages.js";
 import type { BoxStore, Release } from "../store/box-store.js";
-import { type BoxRecord, describeRecord, machineMemoryMb } from "../store/record.js";
+import { type BoxRecord, describeRecord } from "../store/record.js";
 import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
+import type { BoxNetwork, WayOut } from "./box-network.js";
 import { connectToPort, listPorts } from "./box-ports.js";
+import { setupSpec } from "./box-setup.js";
 import { BoxWarnings } from "./box-warnings.js";
 import { requireCommandSize } from "./command-size.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
 import { LocalTerminal } from "./local-terminal.js";
-
-/** Memory that is reserved for the guest's kernel and agent, so that a command that fills the box meets its own limit first. */
-const RESERVED_BYTES = 24 * 2 ** 20;
-/** The same per byte of memory, for the kernel's own table of pages. */
-const RESERVED_SHARE = 0.02;
-/** Limit of the processes and threads in a box: enough for any build, and few enough that a fork bomb stays a nuisance. */
-const PROCESS_LIMIT = 1024;
-const ENTROPY_BYTES = 64;
-/** Longest time that a finished script waits until its writes are stored: on a slow disk, all that a guest holds in memory. */
-const STORE_DEADLINE_MS = 60_000;
+import { type Hold, ProcessHold } from "./process-hold.js";
 
 /** The parts of the backend that its boxes use. */
 export interface BoxContext {
   store: BoxStore;
   logLimitBytes: number;
   durability: "relaxed" | "strict";
+  /** Way out of boxes that have a network. Absent where there is none. */
+  wayOut: WayOut | undefined;
   isPaused(): boolean;
   /** Called when the visible state of the box has changed. */
   onChanged(): void;
@@ -66,9 +60,7 @@ export class LocalBox {
   private state: "booting" | "running" | "stopping" | "ended" = "booting";
   private bootedBy: NonNullable<BoxInfo["local"]>["boot"] = null;
   private readonly warnings: BoxWarnings;
-  private holders = 0;
-  /** Counts how often the last holder has left. Of those that wait for the store, only the latest lets the process end. */
-  private lettingGo = 0;
+  private network: BoxNetwork | undefined;
   private paused = false;
   private stopped: Promise<void> | undefined;
   private ending: Promise<void> | undefined;
@@ -78,6 +70,8 @@ export class LocalBox {
   held = false;
   /** True when the box is being removed, and no longer visible. */
   removed = false;
+  /** Keeps the process alive while `work` is pending, and then until its writes are stored. */
+  readonly hold: Hold;
 
   /** Takes over `lock` and the machine, to release and to end them. */
   constructor(
@@ -97,6 +91,8 @@ export class LocalBox {
     this.warnings = new BoxWarnings(context.onChanged);
     this.guest.onUnstored = (errno) => this.warnings.setUnstored(describeErrno(errno));
     const { store, logLimitBytes } = context;
+    const stored = () => (store.persistent === true ? this.guest.flushes.pending() : undefined);
+    this.hold = new ProcessHold((held) => this.machine.hold(held), stored).during;
     this.executions = new BoxExecutions(record, this.guest, store, logLimitBytes, this.giveUp);
     owned.owner = {
       onLoaded: () => {},
@@ -159,15 +155,8 @@ export class LocalBox {
     if (boot === "cold") await this.guest.awaitHello();
     onProgress({ phase: "setup" });
     await this.owned.endWarmUp();
-    const memoryBytes = machineMemoryMb(spec.memoryMb) * 2 ** 20;
-    await this.guest.setup({
-      hostname: spec.name ?? this.id.replace("_", "-"),
-      entropy: crypto.getRandomValues(new Uint8Array(ENTROPY_BYTES)),
-      diskBytes: spec.diskSizeGb * 2 ** 30,
-      memoryLimitBytes: Math.floor(memoryBytes * (1 - RESERVED_SHARE)) - RESERVED_BYTES,
-      processLimit: PROCESS_LIMIT,
-      workdir: spec.workdir,
-    });
+    await this.guest.setup(setupSpec(this.record));
+    if (spec.network !== false) await this.openNetwork(spec.network);
     const notes = typeof store.persistent === "string" ? [store.persistent] : [];
     this.bootedBy = this.owned.warm ? "warm" : boot;
     this.warnings.setNotes([...warnings, ...notes]);
@@ -189,28 +178,6 @@ export class LocalBox {
     this.machine.pause(paused);
     // No time has passed for the guest.
     if (!paused) this.guest.setClock();
-  }
-
-  /** Keeps the process alive while `work` is pending, and then until its writes are stored. */
-  hold = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (this.holders++ === 0) this.machine.hold(true);
-    try {
-      return await work();
-    } finally {
-      if (--this.holders === 0) void this.letGo();
-    }
-  };
-
-  private async letGo(): Promise<void> {
-    const turn = ++this.lettingGo;
-    const stored = this.context.store.persistent === true ? this.guest.flushes.pending() : undefined;
-    if (stored) {
-      const late = deferred();
-      const stop = startTimer(STORE_DEADLINE_MS, late.resolve);
-      await Promise.race([stored, late.promise]);
-      stop();
-    }
-    if (this.holders === 0 && turn === this.lettingGo) this.machine.hold(false);
   }
 
   startExec(spec: ExecSpec): Promise<ExecInfo> {
@@ -291,15 +258,31 @@ export class LocalBox {
   }
 
   /** Replaces the rules of the box's network, and keeps them for the next start. */
-  async updateNetwork(_network: true | NetworkOptions): Promise<void> {
-    this.requireRunning();
-    throw unsupported("network: a local box has none yet");
+  async updateNetwork(network: true | NetworkOptions): Promise<void> {
+    this.openedNetwork().update(network);
+    await this.write({ spec: { ...this.record.spec, network } });
+    this.context.onChanged();
   }
 
   /** Lists the last connections of the box, oldest first. */
-  async networkLog(): Promise<NetworkLogEntry[]> {
+  networkLog(): NetworkLogEntry[] {
+    return this.openedNetwork().log();
+  }
+
+  private openedNetwork(): BoxNetwork {
     this.requireRunning();
-    throw unsupported("network: a local box has none yet");
+    if (!this.network) throw withoutNetwork(this.id);
+    return this.network;
+  }
+
+  /** Opens the network. A box whose network cannot be opened does not run. */
+  private async openNetwork(network: true | NetworkOptions): Promise<void> {
+    const { wayOut } = this.context;
+    if (wayOut === undefined) throw unsupported("network: these boxes have no way out");
+    const { BoxNetwork } = await import("./box-network.js");
+    this.network = await BoxNetwork.open(this.owned, network, wayOut);
+    // The box was ended meanwhile.
+    if (this.ending) this.network.close();
   }
 
   /**
@@ -371,6 +354,7 @@ export class LocalBox {
 
   private async finish(error: BoxRunError, settle: () => Promise<void>): Promise<void> {
     this.state = "ended";
+    this.network?.close();
     // Nobody may write to the disk after the lock is released.
     await this.machine.kill();
     this.guest.lose(error);

@@ -1,4 +1,5 @@
 import type { NetworkOptions } from "../../backend/backend.js";
+import type { Dialer } from "../../network/dialer.js";
 
 /** Machines of one kind to keep ready for new boxes. */
 export interface WarmBoxes {
@@ -72,6 +73,16 @@ export interface LocalOptions {
    * const client = new BoxRunClient({ local: { network: { allow: ["pypi.org", "*.pythonhosted.org"] } } });
    */
   network?: false | NetworkOptions;
+  /**
+   * Way out of boxes that have a network, in place of real connections: to record them, to answer them from a test, to send them through a proxy. It gets what the rules
+   * allow, by name.
+   * @default real connections in Node, Deno and Bun; none in a page, where `create` with `network` rejects with UNSUPPORTED
+   *
+   * @example
+   * const dialer = { connect: async ({ host, port }) => mySocksProxy.open(host, port) };
+   * const client = new BoxRunClient({ local: { dialer } });
+   */
+  dialer?: Dialer;
   /** Whether to refuse an image name that another image stands in for, such as "ubuntu:24.04", with IMAGE_PULL_FAILED. @default false */
   strictImages?: boolean;
   /**

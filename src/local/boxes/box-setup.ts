@@ -1,0 +1,23 @@
+import type { SetupSpec } from "../guest/guest.js";
+import { type BoxRecord, machineMemoryMb } from "../store/record.js";
+
+/** Memory that is reserved for the guest's kernel and agent, so that a command that fills the box meets its own limit first. */
+const RESERVED_BYTES = 24 * 2 ** 20;
+/** The same per byte of memory, for the kernel's own table of pages. */
+const RESERVED_SHARE = 0.02;
+/** Limit of the processes and threads in a box: enough for any build, and few enough that a fork bomb stays a nuisance. */
+const PROCESS_LIMIT = 1024;
+const ENTROPY_BYTES = 64;
+
+/** Returns what the agent has to know to set up a box. */
+export function setupSpec({ id, spec }: BoxRecord): SetupSpec {
+  const memoryBytes = machineMemoryMb(spec.memoryMb) * 2 ** 20;
+  return {
+    hostname: spec.name ?? id.replace("_", "-"),
+    entropy: crypto.getRandomValues(new Uint8Array(ENTROPY_BYTES)),
+    diskBytes: spec.diskSizeGb * 2 ** 30,
+    memoryLimitBytes: Math.floor(memoryBytes * (1 - RESERVED_SHARE)) - RESERVED_BYTES,
+    processLimit: PROCESS_LIMIT,
+    workdir: spec.workdir,
+  };
+}

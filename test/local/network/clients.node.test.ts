@@ -1,0 +1,375 @@
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer as createHttp, type RequestListener } from "node:http";
+import { createServer as createHttps } from "node:https";
+import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { type BoxHandle, BoxRunClient } from "boxrun";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { World } from "./world.js";
+
+const run = promisify(execFile);
+const world = new World();
+const client = new BoxRunClient({ backend: "local", local: { persistent: false, dialer: world } });
+const folder = mkdtempSync(join(tmpdir(), "boxrun-world-"));
+let box: BoxHandle;
+
+/** What comes back for each request: method, address, and the size and hash of its body. */
+const mirror: RequestListener = async (request, response) => {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  for await (const part of request) {
+    bytes += part.length;
+    hash.update(part);
+  }
+  response.setHeader("x-agent", request.headers["user-agent"] ?? "");
+  response.end(`${request.method} ${request.headers.host}${request.url} ${bytes} ${hash.digest("hex")}\n`);
+};
+
+beforeAll(async () => {
+  await world.add("web.example.com:80", createHttp(mirror));
+  await run("openssl", [
+    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
+    ...["-keyout", join(folder, "key.pem"), "-out", join(folder, "cert.pem"), "-subj", "/CN=web.example.com"],
+    ...["-addext", "subjectAltName=DNS:web.example.com"],
+  ]);
+  const [key, cert] = ["key.pem", "cert.pem"].map((name) => readFileSync(join(folder, name)));
+  await world.add("web.example.com:443", createHttps({ key: key!, cert: cert! }, mirror));
+  await world.add("echo.example.com:7", (socket) => void socket.pipe(socket));
+  await world.add("reset.example.com:1", (socket) => {
+    socket.write("some");
+    socket.once("data", () => socket.resetAndDestroy());
+  });
+  await world.add("first.example.com:1", (socket) => {
+    // It ends its side first, and reads on.
+    socket.end("bye\n");
+    let bytes = 0;
+    socket.on("data", (data) => {
+      bytes += data.length;
+    });
+    socket.on("end", () => world.dialed.push({ host: "first ended after", port: bytes }));
+  });
+  await world.add("drip.example.com:1", async (socket) => {
+    for (const letter of "one byte at a time\n") {
+      socket.write(letter);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    socket.end();
+  });
+  await world.add("mute.example.com:1", () => {});
+  world.addSilent("silent.example.com:1");
+  box = await client.create("debian", { network: { deny: ["denied.example.com"] } });
+  await box.upload(readFileSync(join(folder, "cert.pem")), "/root/ca.pem");
+}, 60_000);
+
+afterAll(async () => {
+  await client.close();
+  await world[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+async function sh(command: string, timeoutMs = 60_000): Promise<{ out: string; code: number | null }> {
+  const { stdout, exitCode } = await box.exec(command, { stderr: "stdout", timeoutMs });
+  return { out: stdout, code: exitCode };
+}
+
+/** Runs a program, and gives what it prints. */
+async function python(program: string): Promise<string> {
+  const { stdout, stderr, exitCode } = await box.exec("python3", ["-c", program], { timeoutMs: 60_000 });
+  if (exitCode !== 0) throw new Error(`exit code ${exitCode}: ${stderr}`);
+  return stdout;
+}
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+
+describe("a program in a box with a network", () => {
+  it("is curl: HTTP, HTTPS that is verified, uploads, several requests on one connection", async () => {
+    const empty = sha256(new Uint8Array());
+    expect(await sh("curl -sS http://web.example.com/a?b=c")).toEqual({
+      out: `GET web.example.com/a?b=c 0 ${empty}\n`,
+      code: 0,
+    });
+    expect((await sh("curl -sS --cacert ca.pem https://web.example.com/")).out).toBe(
+      `GET web.example.com/ 0 ${empty}\n`,
+    );
+    // Without the certificate it does not trust the server.
+    expect((await sh("curl -sS https://web.example.com/")).code).toBe(60);
+    const bytes = Buffer.alloc(3_000_000, "upload ");
+    await box.upload(bytes, "/root/upload");
+    expect((await sh("curl -sS -T upload http://web.example.com/up")).out).toBe(
+      `PUT web.example.com/up 3000000 ${sha256(bytes)}\n`,
+    );
+    world.dialed.length = 0;
+    const several = "http://web.example.com/[1-5]";
+    expect((await sh(`curl -sS ${several}`)).out.split("\n")).toHaveLength(6);
+    expect(world.dialed).toEqual([{ host: "web.example.com", port: 80 }]);
+  });
+
+  it.each([
+    ["a name that does not exist", "http://nowhere.example.com/", 6],
+    ["a port that nobody listens on", "http://echo.example.com:81/", 7],
+    ["a name that is denied", "http://denied.example.com/", 7],
+    ["a network that is unreachable", "http://203.0.113.9/", 7],
+    ["a server that never answers", "-m 2 http://mute.example.com:1/", 28],
+    ["a host that never answers", "-m 2 http://silent.example.com:1/", 28],
+    ["a server that resets", "http://reset.example.com:1/", 56],
+  ])("gets curl's exit code for %s", async (_what, args, code) => {
+    expect((await sh(`curl -sS --http0.9 ${args}`)).code).toBe(code);
+  });
+
+  it("gets the errors of sockets in Python, at connect", async () => {
+    const names = await python(`
+import socket
+def attempt(host, port, timeout=10):
+    try:
+        socket.create_connection((host, port), timeout).close()
+        return "connected"
+    except Exception as error:
+        return type(error).__name__ + " " + str(getattr(error, "errno", ""))
+print(attempt("echo.example.com", 7))
+print(attempt("echo.example.com", 8))
+print(attempt("denied.example.com", 80))
+print(attempt("203.0.113.9", 80))
+print(attempt("127.0.0.1", 80))
+print(attempt("10.0.0.1", 80))
+print(attempt("169.254.169.254", 80))
+print(attempt("nowhere.example.com", 80).split()[0])
+print(attempt("silent.example.com", 1, 0.5))
+print(attempt("2001:db8::1", 80))
+`);
+    expect(names.trim().split("\n")).toEqual([
+      "connected",
+      "ConnectionRefusedError 111",
+      "OSError 113",
+      "OSError 101",
+      "ConnectionRefusedError 111",
+      "OSError 113",
+      "OSError 113",
+      "gaierror",
+      "TimeoutError None",
+      "OSError 101",
+    ]);
+  });
+
+  it("has a hundred connections at once, with asyncio", async () => {
+    expect(
+      await python(`
+import asyncio
+async def ask(i):
+    reader, writer = await asyncio.open_connection("echo.example.com", 7)
+    writer.write(b"%d" % i)
+    writer.write_eof()
+    answer = await reader.read()
+    writer.close()
+    return answer == b"%d" % i
+async def main():
+    print(sum(await asyncio.gather(*[ask(i) for i in range(100)])))
+asyncio.run(main())
+`),
+    ).toBe("100\n");
+  });
+
+  it("sends and receives megabytes at once, and every byte is right", async () => {
+    expect(
+      await python(`
+import hashlib, os, socket, threading
+data = os.urandom(8_000_000)
+s = socket.create_connection(("echo.example.com", 7))
+def send():
+    s.sendall(data)
+    s.shutdown(socket.SHUT_WR)
+threading.Thread(target=send).start()
+got = hashlib.sha256()
+while part := s.recv(1 << 16): got.update(part)
+print(got.digest() == hashlib.sha256(data).digest())
+`),
+    ).toBe("True\n");
+  });
+
+  it("sees a server that ends first, one that resets, and one byte at a time", async () => {
+    world.dialed.length = 0;
+    expect(
+      await python(`
+import socket
+s = socket.create_connection(("first.example.com", 1))
+print(s.recv(100), s.recv(100))
+s.sendall(b"still here")
+s.close()
+s = socket.create_connection(("reset.example.com", 1))
+print(s.recv(100))
+s.sendall(b"x")
+try: print(s.recv(100))
+except ConnectionResetError: print("reset")
+print(socket.create_connection(("drip.example.com", 1)).makefile().read())
+`),
+    ).toBe("b'bye\\n' b''\nb'some'\nreset\none byte at a time\n\n");
+    expect(world.dialed).toContainEqual({ host: "first ended after", port: 10 });
+  });
+
+  it("is pip: a wheel of an index, with its hash", async () => {
+    const source = join(folder, "wheel");
+    mkdirSync(join(source, "greet-1.0.dist-info"), { recursive: true });
+    writeFileSync(join(source, "greet.py"), "print('hello from a wheel')\n");
+    const info = join(source, "greet-1.0.dist-info");
+    writeFileSync(join(info, "METADATA"), "Metadata-Version: 2.1\nName: greet\nVersion: 1.0\n");
+    writeFileSync(
+      join(info, "WHEEL"),
+      "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    );
+    writeFileSync(
+      join(info, "RECORD"),
+      "greet.py,,\ngreet-1.0.dist-info/METADATA,,\ngreet-1.0.dist-info/WHEEL,,\ngreet-1.0.dist-info/RECORD,,\n",
+    );
+    const wheel = "greet-1.0-py3-none-any.whl";
+    await run("python3", ["-m", "zipfile", "-c", join(folder, wheel), "greet.py", "greet-1.0.dist-info"], {
+      cwd: source,
+    });
+    const bytes = readFileSync(join(folder, wheel));
+    const index: RequestListener = ({ url }, response) => {
+      if (url === `/files/${wheel}`) return response.end(bytes);
+      response.setHeader("content-type", "application/vnd.pypi.simple.v1+json");
+      const files = [{ filename: wheel, url: `/files/${wheel}`, hashes: { sha256: sha256(bytes) } }];
+      response.end(JSON.stringify({ meta: { "api-version": "1.0" }, name: "greet", files }));
+    };
+    await world.add("index.example.com:80", createHttp(index));
+    const options =
+      "--index-url http://index.example.com/simple --trusted-host index.example.com --no-cache-dir";
+    await box.files.write("/root/right.txt", `greet==1.0 --hash=sha256:${sha256(bytes)}\n`);
+    const installed = await sh(
+      `pip install ${options} --require-hashes -r right.txt && python3 -c 'import greet'`,
+    );
+    expect(installed.out).toMatch(/hello from a wheel\n$/);
+    await box.files.write("/root/wrong.txt", `greet==1.0 --hash=sha256:${sha256(new Uint8Array(1))}\n`);
+    const refused = await sh(`pip download ${options} --require-hashes -r wrong.txt`);
+    expect([refused.code, refused.out]).toEqual([1, expect.stringContaining("DO NOT MATCH THE HASHES")]);
+  });
+
+  it("is apt: a package of a mirror", async () => {
+    const tree = join(folder, "hello-boxrun");
+    mkdirSync(join(tree, "DEBIAN"), { recursive: true });
+    mkdirSync(join(tree, "usr/bin"), { recursive: true });
+    writeFileSync(
+      join(tree, "DEBIAN/control"),
+      "Package: hello-boxrun\nVersion: 1.0\nArchitecture: all\nMaintainer: Test <test@example.com>\nDescription: a test\n",
+    );
+    writeFileSync(join(tree, "usr/bin/hello-boxrun"), "#!/bin/sh\necho hello from a package\n", {
+      mode: 0o755,
+    });
+    const file = join(folder, "hello.deb");
+    await run("dpkg-deb", ["--root-owner-group", "-Zgzip", "--build", tree, file]);
+    const deb = readFileSync(file);
+    const control = readFileSync(join(tree, "DEBIAN/control"), "utf8");
+    const packages = `${control}Filename: ./hello.deb\nSize: ${deb.byteLength}\nSHA256: ${sha256(deb)}\n`;
+    const release = `Suite: test\nSHA256:\n ${sha256(Buffer.from(packages))} ${packages.length} Packages\n`;
+    const files: Record<string, Uint8Array | string> = {
+      "/hello.deb": deb,
+      "/Packages": packages,
+      "/Release": release,
+    };
+    await world.add(
+      "mirror.example.com:80",
+      createHttp(({ url }, response) => {
+        const found = files[url!.replace("/./", "/")];
+        response.statusCode = found === undefined ? 404 : 200;
+        response.end(found);
+      }),
+    );
+    await box.files.write(
+      "/etc/apt/sources.list.d/test.list",
+      "deb [trusted=yes] http://mirror.example.com ./\n",
+    );
+    const source =
+      "-o Dir::Etc::SourceList=/etc/apt/sources.list.d/test.list -o Dir::Etc::SourceParts=/dev/null";
+    const { out } = await sh(
+      `apt-get ${source} update && apt-get ${source} install -y hello-boxrun && hello-boxrun`,
+      120_000,
+    );
+    expect(out).toMatch(/hello from a package\n$/);
+  }, 150_000);
+
+  it("loses its connections when rules no longer allow them, and gets them back with the rules", async () => {
+    const program = `
+import socket
+s = socket.create_connection(("mute.example.com", 1))
+print("connected", flush=True)
+try: s.recv(1)
+except ConnectionResetError: print("reset")
+`;
+    const begun = box.spawn("python3", ["-c", program]);
+    let output = "";
+    for await (const event of begun) {
+      if (event.type !== "log") continue;
+      output += event.data;
+      if (output === "connected\n") await box.network.update({ deny: ["mute.example.com"] });
+    }
+    expect(output).toBe("connected\nreset\n");
+    const [last] = (await box.network.log()).slice(-1);
+    expect(last).toMatchObject({ host: "mute.example.com", rule: expect.stringContaining("deny[0]") });
+    await box.network.update({ allow: [] });
+    expect((await sh("curl -sS http://web.example.com/")).code).not.toBe(0);
+    await box.network.update(true);
+    expect((await sh("curl -sS http://web.example.com/")).code).toBe(0);
+  });
+
+  it("lists each connection that was denied, with the rule", async () => {
+    await sh("curl -s -m 5 http://10.1.1.1/; curl -s -m 5 http://web.example.com:25/");
+    const denied = (await box.network.log()).filter(({ verdict }) => verdict === "denied").slice(-2);
+    expect(denied).toMatchObject([
+      { host: "10.1.1.1", port: 80, rule: "address is not public" },
+      { host: "web.example.com", port: 25, rule: "port 25" },
+    ]);
+  });
+});
+
+describe("the end of a box with a network", () => {
+  it.each([
+    // Its programs are ended first, and the kernel ends their connections as that of any machine does.
+    { how: "stop", events: ["end", "close"] },
+    { how: "remove", events: ["ECONNRESET", "close"] },
+  ])("by $how ends its connections, and leaves nothing open", async ({ how, events }) => {
+    let socket: Socket | undefined;
+    const seen: (string | undefined)[] = [];
+    await world.add(`${how}.example.com:1`, (accepted) => {
+      socket = accepted;
+      accepted.on("error", ({ code }: NodeJS.ErrnoException) => seen.push(code));
+      accepted.on("end", () => {
+        seen.push("end");
+        accepted.end();
+      });
+    });
+    const other = await client.create("tiny", { memoryMb: 256, network: true });
+    await other.spawn(`nc ${how}.example.com 1 < /dev/zero > /dev/null`, { detached: true });
+    while (!socket) await new Promise((resolve) => setImmediate(resolve));
+    const closed = new Promise<void>((resolve) =>
+      socket!.on("close", () => {
+        seen.push("close");
+        resolve();
+      }),
+    );
+    if (how === "stop") await other.stop();
+    else await other.remove({ force: true });
+    socket.resume();
+    await closed;
+    expect(seen).toEqual(events);
+    if (how === "stop") await other.remove();
+  });
+});
+
+describe("a box without a network", () => {
+  it("has none, and asks for nothing", async () => {
+    const other = await client.create("tiny", { memoryMb: 256 });
+    world.dialed.length = 0;
+    const { stdout } = await other.exec(
+      "ip addr; nslookup web.example.com; wget -T 3 -O - http://203.0.113.1/",
+      { stderr: "stdout" },
+    );
+    expect(stdout).not.toContain("eth0: <BROADCAST,MULTICAST,NOARP,UP");
+    expect(stdout).toMatch(/unreachable/i);
+    expect(world.dialed).toEqual([]);
+    await expect(other.network.log()).rejects.toMatchObject({ code: "VALIDATION_ERROR" });
+    await other.remove({ force: true });
+  });
+});
