@@ -62,7 +62,10 @@ export interface NetworkOptions {
   allow?: string[];
   /** Rules for what the box may not connect to, whatever `allow` says. @default none */
   deny?: string[];
-  /** Name of a network of its own, on which boxes of one client reach each other by their names. @default none */
+  /**
+   * Name of a LAN. Boxes of one client with the same one connect to each other by their names, "db" or "db.internal", whatever the rules say. A server in one may listen on its
+   * loopback alone. @default none
+   */
   lan?: string;
 }
 

@@ -11,6 +11,7 @@ import type { MachineConfig } from "../machine/messages.js";
 import { neededAssets } from "../machine/needed-assets.js";
 import type { Release } from "../store/box-store.js";
 import { type BoxRecord, machineMemoryMb, newRecord } from "../store/record.js";
+import { findNeighbor } from "./box-lan.js";
 import type { WayOut } from "./box-network.js";
 import type { BoxRegistry } from "./box-registry.js";
 import { freeMemoryMb, requireRoom, totalMemoryMb } from "./capabilities.js";
@@ -54,7 +55,7 @@ export class BoxLauncher {
     this.memoryMb = totalMemoryMb(options, host.memoryMb);
     if (!(this.memoryMb > 0))
       throw invalid(`local.maxTotalMemoryMb must be greater than 0, got ${shown(this.memoryMb)}`);
-    this.wayOut = wayOutOf(host, options);
+    this.wayOut = this.findWayOut();
     this.pool = new WarmPool(
       host,
       options.warm ?? [],
@@ -131,6 +132,14 @@ export class BoxLauncher {
       await box.end(stopped, { stoppedAt: new Date().toISOString() }).catch(() => {});
       throw error;
     }
+  }
+
+  private findWayOut(): WayOut | undefined {
+    const { dialer, network } = this.options;
+    const load = dialer ? async () => dialer : this.host.dialer?.bind(this.host);
+    if (network === false || !load) return undefined;
+    const neighbor = (lan: string, name: string) => findNeighbor(this.boxes, lan, name);
+    return { dialer: load, bounds: network, neighbor };
   }
 
   /** Ends the machines that have not become boxes. */
@@ -230,10 +239,4 @@ export class BoxLauncher {
     const config = this.configOf(found, { memoryMb, ...disk });
     return { config, emulator: this.catalog.compileEmulator(found.assets) };
   }
-}
-
-function wayOutOf(host: Host, { dialer, network }: LocalOptions): WayOut | undefined {
-  const load = dialer ? async () => dialer : host.dialer?.bind(host);
-  if (network === false || !load) return undefined;
-  return { dialer: load, bounds: network };
 }

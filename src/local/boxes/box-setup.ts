@@ -9,11 +9,17 @@ const RESERVED_SHARE = 0.02;
 const PROCESS_LIMIT = 1024;
 const ENTROPY_BYTES = 64;
 
+/** Returns the name of a box's host: its own, or one of its id. */
+export function hostnameOf({ id, spec }: BoxRecord): string {
+  return spec.name ?? id.replace("_", "-");
+}
+
 /** Returns what the agent has to know to set up a box. */
-export function setupSpec({ id, spec }: BoxRecord): SetupSpec {
+export function setupSpec(record: BoxRecord): SetupSpec {
+  const { spec } = record;
   const memoryBytes = machineMemoryMb(spec.memoryMb) * 2 ** 20;
   return {
-    hostname: spec.name ?? id.replace("_", "-"),
+    hostname: hostnameOf(record),
     entropy: crypto.getRandomValues(new Uint8Array(ENTROPY_BYTES)),
     diskBytes: spec.diskSizeGb * 2 ** 30,
     memoryLimitBytes: Math.floor(memoryBytes * (1 - RESERVED_SHARE)) - RESERVED_BYTES,

@@ -30,7 +30,7 @@ import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
 import type { BoxNetwork, WayOut } from "./box-network.js";
 import { connectToPort, listPorts } from "./box-ports.js";
-import { setupSpec } from "./box-setup.js";
+import { hostnameOf, setupSpec } from "./box-setup.js";
 import { BoxWarnings } from "./box-warnings.js";
 import { requireCommandSize } from "./command-size.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
@@ -104,6 +104,16 @@ export class LocalBox {
 
   get id(): string {
     return this.record.id;
+  }
+
+  /** Name by which the box knows itself, and its LAN knows it. */
+  get hostname(): string {
+    return hostnameOf(this.record);
+  }
+
+  /** LAN that the box is on while it runs. */
+  get lan(): string | undefined {
+    return this.state === "running" ? this.network?.lan : undefined;
   }
 
   get info(): BoxInfo {

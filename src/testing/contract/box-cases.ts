@@ -86,12 +86,9 @@ export function boxCases(context: Context): void {
     expect(error.message).toContain(target.image);
   });
 
-  it.each([
-    { network: true },
-    { network: { allow: ["pypi.org"] } },
-    { volumes: [{ hostPath: "/tmp", guestPath: "/mnt" }] },
-  ])("refuses %j, which it cannot do", async (options) => {
-    expect(await failure(context.client.create(target.image, options))).toMatchObject({
+  it("refuses volumes, which it cannot do", async () => {
+    const volumes = [{ hostPath: "/tmp", guestPath: "/mnt" }];
+    expect(await failure(context.client.create(target.image, { volumes }))).toMatchObject({
       code: "UNSUPPORTED",
     });
   });
@@ -108,7 +105,7 @@ export function boxCases(context: Context): void {
   it("describes itself and its images", async () => {
     const info = await context.client.info();
     expect(info.capabilities).toMatchObject({ stdin: true, signal: true, cursor: true });
-    expect(info.capabilities.network).toMatch(/network/);
+    expect(String(info.capabilities.network)).toMatch(/^true$|network/);
     const image = (await context.client.images()).find(({ name }) => name === target.image);
     expect(image?.description).toMatch(/\w/);
     expect(image?.downloadBytes).toBeGreaterThan(100_000);

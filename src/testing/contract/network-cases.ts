@@ -18,6 +18,46 @@ export function networkCases(context: Context): void {
     expect((await box.refresh()).network).toBe(false);
   });
 
+  it.each([true, { allow: ["pypi.org"] }])("gives a box the network %j, or says why not", async (network) => {
+    const { client, target } = context;
+    const options = { memoryMb: 256, network };
+    if ((await client.info()).capabilities.network === true) {
+      await using box = await client.create(target.image, options);
+      expect((await box.refresh()).network).toEqual(network);
+    } else {
+      expect(await failure(client.create(target.image, options))).toMatchObject({ code: "UNSUPPORTED" });
+    }
+  });
+
+  it("lets boxes of one LAN connect by name, and to nothing else without a rule", async () => {
+    const { client, target } = context;
+    const options = { memoryMb: 256, network: { allow: [], lan: "contract" } };
+    if ((await client.info()).capabilities.network !== true) {
+      expect(await failure(client.create(target.image, options))).toMatchObject({ code: "UNSUPPORTED" });
+      return;
+    }
+    await using server = await client.create(target.image, { ...options, name: "contract-lan-server" });
+    await using box = await client.create(target.image, options);
+    await using stranger = await client.create(target.image, {
+      ...options,
+      network: { allow: [], lan: "another" },
+    });
+    await server.spawn("nc -l -s 127.0.0.1 -p 4000 -e echo hello", { detached: true });
+    await server.ports.waitFor(4000);
+    const fetchFrom = async (from: typeof box, place: string) =>
+      (await from.exec(`wget -q -T 10 -O - http://${place}/`, { stderr: "stdout" })).stdout;
+    expect(await fetchFrom(stranger, "contract-lan-server:4000")).toMatch(/unreachable/);
+    expect(await fetchFrom(box, "contract-lan-server.internal:4001")).toMatch(/refused/);
+    const { stdout } = await box.exec("nc -w 10 contract-lan-server 4000 < /dev/null");
+    expect(stdout).toBe("hello\n");
+    expect(await fetchFrom(box, "10.0.0.1")).toMatch(/unreachable/);
+    expect(await box.network.log()).toMatchObject([
+      { host: "contract-lan-server.internal", port: 4001, verdict: "allowed", error: "ECONNREFUSED" },
+      { host: "contract-lan-server", port: 4000, verdict: "allowed", receivedBytes: 6 },
+      { host: "10.0.0.1", port: 80, verdict: "denied" },
+    ]);
+  });
+
   it("refuses rules that make no sense, by name", async () => {
     const error = await failure(context.box.network.update({ deny: ["pypi.org", "http://pypi.org"] }));
     expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
