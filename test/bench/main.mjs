@@ -3,6 +3,7 @@
  * Every sample is taken in a fresh process or page; medians over all samples are printed.
  *
  * `npm run bench -- languages [--before CHECKOUT]` measures languages instead: in this build, in that of another checkout, and natively.
+ * `npm run bench -- network` measures the network and the ports of boxes in Node, next to plain v86 with its own network.
  */
 import { spawn } from "node:child_process";
 import { cpus } from "node:os";
@@ -22,12 +23,17 @@ const DEFAULT_LANGUAGE_RUNS = 3;
 const MORE_BOXES = 3;
 const MANY_BOXES = 8;
 
-const { json, runs, before, languages } = readArguments(process.argv.slice(2));
+const { json, runs, before, mode } = readArguments(process.argv.slice(2));
 const log = (text) => process.stderr.write(`${text}\n`);
 const root = new URL("../../", import.meta.url);
 
 const machine = { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length, node: process.version };
-const results = languages ? await measureLanguages({ root, before, runs, log }) : await measureEverything();
+const results =
+  mode === "languages"
+    ? await measureLanguages({ root, before, runs, log })
+    : mode === "network"
+      ? await measureNetwork()
+      : await measureEverything();
 machine.chromium = results.chromium;
 if (json) process.stdout.write(`${JSON.stringify({ machine, runs, ...results.columns }, null, 1)}\n`);
 else printTable({ machine, runs, columns: results.columns });
@@ -46,6 +52,25 @@ async function measureEverything() {
     await node.close();
   }
   return { chromium: chromium.version, columns };
+}
+
+async function measureNetwork() {
+  const node = openNode(root);
+  const figures = {};
+  try {
+    for (const name of ["network", "pip", "ports"]) {
+      const all = await sample(node, name, few(runs));
+      for (const key of Object.keys(all[0]))
+        if (key !== "resident_mb") figures[key] = median(all.map((one) => one[key]));
+    }
+    const plain = await sample(node, "baseline", few(runs), "network");
+    figures["baseline.network_in_mb_s"] = median(plain.map((one) => one.network_in_mb_s));
+  } finally {
+    await node.close();
+  }
+  figures["ratio.network_in"] = figures["network_in_mb_s"] / figures["baseline.network_in_mb_s"];
+  const node_ = Object.entries(figures).map(([key, value]) => [key, Number(value.toPrecision(4))]);
+  return { chromium: "not used", columns: { node: Object.fromEntries(node_) } };
 }
 
 async function measurePlace(place) {
@@ -169,15 +194,15 @@ function readArguments(args) {
       allowPositionals: true,
       options: { json: { type: "boolean" }, runs: { type: "string" }, before: { type: "string" } },
     });
-    const languages = positionals[0] === "languages";
-    const unknown = positionals.slice(languages ? 1 : 0);
-    if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(" ")}; there is only languages`);
-    if (values.before !== undefined && !languages) throw new Error("--before goes with languages");
-    const usual = languages ? DEFAULT_LANGUAGE_RUNS : DEFAULT_RUNS;
+    const [mode, ...unknown] = positionals;
+    if (unknown.length > 0 || ![undefined, "languages", "network"].includes(mode))
+      throw new Error(`unknown: ${positionals.join(" ")}; there are languages and network`);
+    if (values.before !== undefined && mode !== "languages") throw new Error("--before goes with languages");
+    const usual = mode === "languages" ? DEFAULT_LANGUAGE_RUNS : DEFAULT_RUNS;
     const runs = Number(values.runs ?? usual);
     if (!Number.isInteger(runs) || runs < 1)
       throw new Error(`--runs must be an integer of at least 1, got ${values.runs}`);
-    return { json: values.json ?? false, runs, before: values.before, languages };
+    return { json: values.json ?? false, runs, before: values.before, mode };
   } catch (error) {
     console.error(`bench: ${error.message}`);
     process.exit(2);

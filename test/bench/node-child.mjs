@@ -4,6 +4,7 @@ import { gunzipSync } from "node:zlib";
 import { baseline } from "./baseline.mjs";
 import { clientWorkloads } from "./client-workloads.mjs";
 import { languageWorkloads } from "./languages.mjs";
+import { networkWorkloads } from "./network-workloads.mjs";
 import { workloads } from "./workloads.mjs";
 
 const [name, argument] = process.argv.slice(2);
@@ -22,8 +23,8 @@ async function readFiles() {
 
 const result =
   name === "baseline"
-    ? await baseline((await import("v86")).V86, await readFiles(), loadFile)
-    : await { ...workloads, ...clientWorkloads, ...languageWorkloads }[name](
+    ? await baseline((await import("v86")).V86, await readFiles(), loadFile, argument)
+    : await { ...workloads, ...clientWorkloads, ...languageWorkloads, ...networkWorkloads }[name](
         argument === undefined ? undefined : JSON.parse(argument),
       );
 const status = await readFile("/proc/self/status", "utf8").catch(() => "");
