@@ -49,7 +49,9 @@ export interface DialOptions {
 export interface ByteConnection {
   /** Address that was dialed, where the dialer knows it. */
   readonly address?: string;
+  /** Bytes from the far side. */
   readonly readable: ReadableStream<Uint8Array>;
+  /** Bytes to the far side. */
   readonly writable: WritableStream<Uint8Array>;
 }
 
@@ -57,18 +59,19 @@ export interface ByteConnection {
  * Way out of a box: decides what a connection of a program in it becomes.
  *
  * @example
- * const recording: Dialer = {
+ * const recording = (inner: Dialer): Dialer => ({
  *   connect: (target, options) => {
  *     console.log(target.host, target.port);
  *     return inner.connect(target, options);
  *   },
- * };
+ * });
  */
 export interface Dialer {
   /** Says whether a name exists; false makes it NXDOMAIN in the box. Absent: every name is taken to exist. Rejects when nobody can tell, which the box sees as a failure of its name server. */
   resolves?(name: string, options: { signal: AbortSignal }): Promise<boolean>;
-  /** Connects. Rejects with a {@link DialError}, or with the signal's reason. */
+  /**
+   * Connects. Rejects with the signal's reason, or with an error whose `code` is what the program in the box sees: ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT, or
+   * EACCES for what is denied.
+   */
   connect(target: DialTarget, options: DialOptions): Promise<ByteConnection>;
-  /** Connects, and speaks TLS to the host, whose certificate it verifies: bytes go in and come out in the clear. Secrets need it. Rejects as {@link connect} does. */
-  connectTls?(target: DialTarget, options: DialOptions): Promise<ByteConnection>;
 }

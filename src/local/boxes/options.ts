@@ -79,8 +79,8 @@ export interface LocalOptions {
    * @default real connections in Node, Deno and Bun; none in a page, where `create` with `network` rejects with UNSUPPORTED
    *
    * @example
-   * const dialer = { connect: async ({ host, port }) => mySocksProxy.open(host, port) };
-   * const client = new BoxRunClient({ local: { dialer } });
+   * const closed = Object.assign(new Error("nobody is there"), { code: "ECONNREFUSED" });
+   * const client = new BoxRunClient({ local: { dialer: { connect: () => Promise.reject(closed) } } });
    */
   dialer?: Dialer;
   /** Whether to refuse an image name that another image stands in for, such as "ubuntu:24.04", with IMAGE_PULL_FAILED. @default false */

@@ -9,8 +9,11 @@ const HTTPS_PORT = 443;
 const PROTOCOLS = ["http/1.1"];
 const PIPE_BYTES = 64 * 1024;
 
-/** A dialer that can encrypt: {@link Dialer.connectTls} is there. */
-export type TlsDialer = Dialer & Required<Pick<Dialer, "connectTls">>;
+/** A dialer that can encrypt. */
+export interface TlsDialer extends Dialer {
+  /** Connects, and speaks TLS to the host, whose certificate it verifies: bytes go in and come out in the clear. Rejects as `connect` does. */
+  connectTls(target: DialTarget, options: DialOptions): Promise<ByteConnection>;
+}
 
 /**
  * Puts secrets into requests on their way out. A connection to port 443 of a secret's host ends here, and another one leads on; all others pass through. A program in the box only ever has a
