@@ -29,7 +29,7 @@ export default [
     name: "boxrun: what a page loads first",
     path: [...withImports("index.js")].map((name) => `dist/browser/${name}`),
     gzip: true,
-    limit: "24.0 kB",
+    limit: "24.1 kB",
   },
   {
     name: "boxrun with a server: commands and events, bundled",
@@ -41,13 +41,13 @@ export default [
     name: "boxrun with a server: transfers, files and terminals, too, bundled",
     path: await bundled("./src/index.ts", []),
     gzip: true,
-    limit: "64.1 kB",
+    limit: "64.3 kB",
   },
   {
     name: "boxrun/remote: all of it, bundled for an edge function",
     path: await bundled("./dist/browser/remote.js", []),
     gzip: true,
     // The target is 45 kB. It is not met: see docs/internals/performance.md.
-    limit: "61.6 kB",
+    limit: "61.8 kB",
   },
 ];
