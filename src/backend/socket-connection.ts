@@ -1,4 +1,5 @@
 import { type TunnelFrame, tunnelFrame } from "../contract/tunnel.js";
+import { whenAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
 import { pause, startTimer } from "../util/timer.js";
 import type { Connection } from "./backend.js";
@@ -73,6 +74,12 @@ export class SocketConnection implements Connection {
     this.writable = new WritableStream<Uint8Array>({
       start: (controller) => {
         this.output = controller;
+        // The stream itself waits for a write before it calls `abort`, and a write may wait for a server that never reads.
+        whenAborted(controller.signal, (reason) => {
+          // It errors by itself.
+          this.output = undefined;
+          this.fail(reason);
+        });
       },
       write: (chunk) => this.write(chunk),
       close: () => {

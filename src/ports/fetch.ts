@@ -43,6 +43,23 @@ export async function fetchPort(
   input: string | URL | Request,
   init: RequestInit = {},
 ): Promise<Response> {
+  try {
+    return await follow(connect, port, input, init);
+  } catch (error) {
+    // The source of a body that is not read any more must not be kept waiting.
+    const body = init.body ?? (input instanceof Request ? input.body : undefined);
+    if (body instanceof ReadableStream && !body.locked) body.cancel(error).catch(() => {});
+    throw error;
+  }
+}
+
+/** Sends a request, and those that redirects ask for. */
+async function follow(
+  connect: Connect,
+  port: number,
+  input: string | URL | Request,
+  init: RequestInit,
+): Promise<Response> {
   let request = await outgoing(port, input, init);
   for (let redirects = 0; ; redirects++) {
     const { response, head } = await send(connect, request);

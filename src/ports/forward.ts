@@ -19,13 +19,16 @@ interface Server {
   unref(): unknown;
 }
 
-interface Socket extends AsyncIterable<Uint8Array> {
+interface Socket {
   write(bytes: Uint8Array): boolean;
   end(): unknown;
   destroy(): unknown;
   resetAndDestroy?(): unknown;
-  once(event: "drain" | "close", listener: () => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  once(event: "drain" | "end" | "close", listener: () => void): unknown;
   off(event: "drain" | "close", listener: () => void): unknown;
+  on(event: "data", listener: (bytes: Uint8Array) => void): unknown;
   on(event: "error", listener: () => void): unknown;
   readonly destroyed: boolean;
 }
@@ -122,19 +125,28 @@ class PortForwarding implements Forwarding {
   }
 }
 
-/** Passes on what the client sends, and its end. */
+/** Passes on what the client sends, and its end. The iterator of a socket would destroy it at that end, with what is still to be answered. */
 async function send(socket: Socket, { writable }: Connection): Promise<void> {
   const writer = writable.getWriter();
-  for await (const bytes of socket) await writer.write(bytes);
+  await new Promise<void>((resolve, reject) => {
+    socket.on("data", (bytes) => {
+      socket.pause();
+      writer.write(bytes).then(() => socket.resume(), reject);
+    });
+    socket.once("end", resolve);
+    socket.once("close", () => reject(clientGone()));
+  });
   await writer.close();
 }
+
+const clientGone = () => new BoxRunError("CANCELED", "the client closed the connection");
 
 /** Passes on what the server answers, and its end. */
 async function receive({ readable }: Connection, socket: Socket): Promise<void> {
   const reader = readable.getReader();
   for (;;) {
     const { done, value } = await reader.read();
-    if (socket.destroyed) throw new BoxRunError("CANCELED", "the client closed the connection");
+    if (socket.destroyed) throw clientGone();
     if (done) return void socket.end();
     if (!socket.write(value)) await untilDrained(socket);
   }

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it, vi } from "vitest";
+import { portClosed } from "../../src/backend/ports.js";
 import { fetchPort } from "../../src/ports/fetch.js";
 import { failure, pattern, streamOf } from "../../src/testing/contract/tools.js";
 import { httpServer, type LocalServer, listen, rawServer } from "./local-server.js";
@@ -37,6 +38,21 @@ describe("a request to a port", () => {
     });
     expect(response.url).toBe(`http://localhost:${server.port}/a%20b?x=1`);
     expect(await (await ask(server, "http://elsewhere.test:1/b")).json()).toMatchObject({ url: "/b" });
+  });
+
+  it.each<[string, RequestInit, string, object]>([
+    ["is refused", { method: "GET" }, "/", { code: "VALIDATION_ERROR" }],
+    ["has a wrong address", { method: "POST" }, "http://[", { code: "VALIDATION_ERROR" }],
+    ["is canceled already", { method: "POST", signal: AbortSignal.abort() }, "/", { name: "AbortError" }],
+    ["finds nothing that listens", { method: "POST" }, "/", { code: "PORT_CLOSED" }],
+  ])("that %s cancels the stream of its body", async (_what, init, path, error) => {
+    const cancel = vi.fn();
+    const refused = async () => {
+      throw portClosed(80);
+    };
+    const asked = fetchPort(refused, 80, path, { ...init, body: new ReadableStream({ cancel }) });
+    expect(await failure(asked)).toMatchObject(error);
+    expect(cancel).toHaveBeenCalledOnce();
   });
 
   it.each<[string, () => NonNullable<RequestInit["body"]>, string, string | undefined, object]>([

@@ -98,6 +98,19 @@ describe("ports of a box on a server", () => {
     await vi.waitFor(() => expect(server.open()).toBe(0));
   });
 
+  it("let go of a server that does not read when the writer gives up", async () => {
+    const server = await listen(createServer((socket) => void socket.pause()));
+    const { box } = await boxWith(server);
+    const connection = await box.connect(server.port);
+    const writer = connection.writable.getWriter();
+    const writing = failure(writer.write(new Uint8Array(64_000_000)));
+    const reason = new Error("given up");
+    await writer.abort(reason);
+    expect(await failure(connection.closed)).toBe(reason);
+    await writing;
+    await vi.waitFor(() => expect(server.open()).toBe(0));
+  });
+
   it("are cut for both when one of them is cut", async () => {
     const cutting = await listen(
       createServer((socket) => socket.once("data", () => socket.resetAndDestroy())),

@@ -65,6 +65,12 @@ class GuestConnection implements GuestStream, Connection {
     this.writable = new WritableStream<Uint8Array>({
       start: (controller) => {
         this.output = controller;
+        // The stream itself waits for a write before it calls `abort`, and a write may wait for a server that never reads.
+        whenAborted(controller.signal, (reason) => {
+          // It errors by itself.
+          this.output = undefined;
+          this.reset(reason);
+        });
       },
       write: (chunk) => this.write(chunk),
       close: () => {

@@ -1,4 +1,6 @@
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { type BoxHandle, BoxRunClient, type Connection } from "boxrun";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { failure, pattern } from "../../../src/testing/contract/tools.js";
@@ -22,8 +24,8 @@ async function readAll({ readable }: Connection): Promise<Uint8Array> {
   return new Uint8Array(await new Response(readable).arrayBuffer());
 }
 
-async function ask(port: number, bytes: Uint8Array): Promise<Uint8Array> {
-  const connection = await box.connect(port);
+async function ask(port: number, bytes: Uint8Array, server = box): Promise<Uint8Array> {
+  const connection = await server.connect(port);
   const writer = connection.writable.getWriter();
   const sent = writer.write(bytes).then(() => writer.close());
   const answer = await readAll(connection);
@@ -53,11 +55,30 @@ describe("servers in a box without a network", () => {
     expect(new TextDecoder().decode(await readAll(await box.connect(4002)))).toBe("v6\n");
   });
 
-  it("are many at once", async () => {
-    const answers = await Promise.all(
-      Array.from({ length: 100 }, (_, i) => ask(4001, new TextEncoder().encode(`${i}`))),
-    );
-    expect(answers.map((answer) => new TextDecoder().decode(answer))).toEqual(answers.map((_, i) => `${i}`));
+  it("that do not read hold up their writer alone, who may give up", async () => {
+    await serve(4005, "sleep 600");
+    const connection = await box.connect(4005);
+    const writer = connection.writable.getWriter();
+    const writing = failure(writer.write(pattern(16_000_000)));
+    expect(new TextDecoder().decode(await ask(4001, new TextEncoder().encode("ok")))).toBe("ok");
+    const reason = new Error("given up");
+    await writer.abort(reason);
+    expect(await failure(connection.closed)).toBe(reason);
+    await writing;
+  });
+
+  it("are a port of this machine, for as long as the box runs", async () => {
+    await serve(4006, "cat");
+    const forwarding = await box.forward(4006);
+    const socket = connect({ port: forwarding.hostPort, host: "127.0.0.1", allowHalfOpen: true });
+    const bytes = pattern(2_000_000);
+    socket.end(bytes);
+    const answer: Buffer[] = [];
+    for await (const piece of socket) answer.push(piece);
+    expect(hash(Buffer.concat(answer))).toBe(hash(bytes));
+    await forwarding.close();
+    const refused = connect({ port: forwarding.hostPort, host: "127.0.0.1" });
+    expect((await once(refused, "error"))[0]).toMatchObject({ code: "ECONNREFUSED" });
   });
 
   it("that do not read or are not read hold up nothing else", async () => {
@@ -86,9 +107,47 @@ describe("servers in a box without a network", () => {
     await other.ports.waitFor(80);
     const connection = await other.connect(80);
     const reading = failure(readAll(connection));
+    const { hostPort } = await other.forward(80);
+    const socket = connect({ port: hostPort, host: "127.0.0.1" });
+    socket.write("up");
+    await once(socket, "data");
+    const cut = once(socket, "error");
     await other.stop();
     expect(await reading).toMatchObject({ code: "BOX_NOT_RUNNING" });
+    expect((await cut)[0]).toMatchObject({ code: "ECONNRESET" });
+    const late = connect({ port: hostPort, host: "127.0.0.1" });
+    expect((await once(late, "error"))[0]).toMatchObject({ code: "ECONNREFUSED" });
     expect(await failure(other.connect(80))).toMatchObject({ code: "BOX_NOT_RUNNING" });
     await other.remove();
   });
+});
+
+/** Echoes what it gets. Unlike BusyBox nc, it lets more than one client wait. */
+const ECHO = `
+import asyncio
+async def echo(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+async def main():
+    async with await asyncio.start_server(echo, "127.0.0.1", 4100, backlog=128) as server:
+        await server.serve_forever()
+asyncio.run(main())
+`;
+
+it("a hundred connections at once each get their own answer, and leave nothing open", async () => {
+  const python = await client.create("debian", { memoryMb: 256 });
+  await python.spawn("python3", ["-c", ECHO], { detached: true });
+  await python.ports.waitFor(4100);
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, (_, i) => ask(4100, new TextEncoder().encode(`${i}`), python)),
+  );
+  expect(answers.map((answer) => new TextDecoder().decode(answer))).toEqual(answers.map((_, i) => `${i}`));
+  const bytes = pattern(16_000_000);
+  expect(hash(await ask(4100, bytes, python))).toBe(hash(bytes));
+  // 1004 is 4100; 01 is a connection that is established.
+  const { stdout } = await python.exec("grep -c ':1004 [0-9A-F:]* 01' /proc/net/tcp");
+  expect(stdout).toBe("0\n");
+  await python.remove({ force: true });
 });
