@@ -47,4 +47,5 @@ function untilInterrupted(): Promise<true> {
   });
 }
 
-const after = (ms: number) => new Promise<false>((resolve) => setTimeout(() => resolve(false), ms));
+/** Waits, without keeping an interrupted process alive: the listeners do that as long as they are open. */
+const after = (ms: number) => new Promise<false>((resolve) => setTimeout(() => resolve(false), ms).unref());

@@ -38,3 +38,23 @@ describe("the network on the command line", () => {
     [["serve", "--allow-network", "--deny", "1.2.3"], "--deny must be"],
   ])("refuses %j", (args, message) => expect(() => parseCommandLine(args)).toThrow(message));
 });
+
+describe("ports on the command line", () => {
+  it.each([
+    ["8080:80", { hostPort: 8080, port: 80 }],
+    ["80", { hostPort: 80, port: 80 }],
+    ["0:80", { hostPort: 0, port: 80 }],
+  ])("%s is a port of this machine and one of the box", (text, port) => {
+    expect(run("-p", text)).toMatchObject({ publish: [port] });
+    expect(parseCommandLine(["forward", "web", text])).toMatchObject({ box: "web", ports: [port] });
+  });
+
+  it.each(["", "80:", "a", "65536:80", "80:0", "1:2:3", "-1"])("%j is none", (text) => {
+    expect(() => run(`--publish=${text}`)).toThrow(/--publish must/);
+  });
+
+  it("are needed by forward, and a box", () => {
+    for (const args of [["forward"], ["forward", "web"]])
+      expect(() => parseCommandLine(args)).toThrow(/forward needs a box and a port/);
+  });
+});

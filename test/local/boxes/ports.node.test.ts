@@ -124,16 +124,14 @@ describe("servers in a box without a network", () => {
 
 /** Echoes what it gets. Unlike BusyBox nc, it lets more than one client wait. */
 const ECHO = `
-import asyncio
-async def echo(reader, writer):
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
-async def main():
-    async with await asyncio.start_server(echo, "127.0.0.1", 4100, backlog=128) as server:
-        await server.serve_forever()
-asyncio.run(main())
+import socket, threading
+def echo(peer):
+    with peer:
+        while data := peer.recv(65536):
+            peer.sendall(data)
+server = socket.create_server(("127.0.0.1", 4100), backlog=128)
+while True:
+    threading.Thread(target=echo, args=server.accept()[:1]).start()
 `;
 
 it("a hundred connections at once each get their own answer, and leave nothing open", async () => {
