@@ -22,6 +22,7 @@ export const ON_FIRST_USE = [
   "ports",
   "fetch",
   "forward",
+  "preview",
   "connect-port",
   "unix-socket",
   "published-rules",

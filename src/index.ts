@@ -52,6 +52,7 @@ export type {
   BoxWebSocket,
   Forwarding,
   ForwardOptions,
+  Preview,
   WaitForPortOptions,
   WebSocketOptions,
 } from "./ports/port-types.js";

@@ -166,6 +166,21 @@ export interface BackendPorts {
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
    */
   connect(boxId: string, port: number, options?: CallOptions): Promise<Connection>;
+  /**
+   * Opens an address for browsers that leads to a port, until it is closed or the box ends. Absent: handles use a port of this machine.
+   *
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   * @throws {BoxRunError} UNSUPPORTED when the backend has no address to give
+   */
+  preview?(boxId: string, port: number): Promise<BackendPreview>;
+}
+
+/** An address that leads to a port of a box, from {@link BackendPorts.preview}. */
+export interface BackendPreview {
+  /** Address of the first page. */
+  url: string;
+  /** Ends it. */
+  close(): Promise<void>;
 }
 
 /** The networks of boxes: the part of a {@link Backend} whose boxes may have rules, and the log of what they connect to. */

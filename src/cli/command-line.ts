@@ -53,6 +53,7 @@ export interface ServeCommand {
   token?: string;
   state?: string;
   allowOrigins?: string[];
+  previewDomain?: string;
   /** Bounds of the networks of boxes; undefined: boxes have none. */
   network?: NetworkOptions;
 }
@@ -97,6 +98,7 @@ const OPTIONS = {
   allow: { type: "string", multiple: true },
   deny: { type: "string", multiple: true },
   "allow-origin": { type: "string", multiple: true },
+  "preview-domain": { type: "string" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
 } as const;
@@ -124,7 +126,7 @@ const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Argument
   forward: { takes: ["server", "token"], parse: parseForward },
   serve: {
     takes: [
-      ...["host", "port", "socket", "token", "state", "allow-origin"],
+      ...["host", "port", "socket", "token", "state", "allow-origin", "preview-domain"],
       ...["allow-network", "allow", "deny"],
     ] as (keyof Values)[],
     parse: parseServe,
@@ -228,6 +230,7 @@ function parseForward({ values, operands, rest = [] }: Arguments): ForwardComman
 function parseServe(args: Arguments): ServeCommand {
   refuseOperands("serve", args);
   const { host, port, socket, token, state, "allow-origin": origins } = args.values;
+  const { "preview-domain": previewDomain } = args.values;
   const rules = rulesOf(args.values);
   if (rules && !args.values["allow-network"])
     throw new UsageError("--allow and --deny bound the networks of boxes, which need --allow-network");
@@ -239,6 +242,7 @@ function parseServe(args: Arguments): ServeCommand {
     ...(token !== undefined && { token }),
     ...(state !== undefined && { state }),
     ...(origins && { allowOrigins: origins.map(parseOrigin) }),
+    ...(previewDomain !== undefined && { previewDomain }),
     ...(args.values["allow-network"] && { network: rules ?? {} }),
   };
 }

@@ -8,7 +8,10 @@ import { EXIT } from "./run.js";
 
 /** Serves boxes of this machine until a signal arrives. The first one stops the boxes and keeps their disks; a second ends the process at once. */
 export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv): Promise<number> {
-  const { host, port, socketPath, state, token, allowOrigins, network } = withEnvironment(command, env);
+  const { host, port, socketPath, state, token, allowOrigins, previewDomain, network } = withEnvironment(
+    command,
+    env,
+  );
   const backend = createLocalBackend({ network: network ?? false, ...(state !== undefined && { state }) });
   let server: RunningServer | undefined;
   try {
@@ -20,6 +23,7 @@ export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv
       ...(socketPath !== undefined && { socketPath }),
       ...(token !== undefined && { token }),
       ...(allowOrigins && { allowOrigins }),
+      ...(previewDomain !== undefined && { previewDomain }),
     });
     for (const address of server.addresses) await print(process.stdout, `boxrun: listening on ${address}\n`);
     await stopped;

@@ -55,6 +55,8 @@ executed, 127 COMMAND was not found.
   --state DIR           directory that keeps the boxes (default $BOXRUN_STATE_DIR/local, else
                         ~/.local/share/boxrun)
   --allow-origin ORIGIN let web pages of ORIGIN (https://example.com) use the server; can be repeated
+  --preview-domain NAME domain of previews (preview.example.com), whose names all lead to the server
+                        (default localhost, on a loopback address)
   --allow-network       let boxes that are created with a network have one
   --allow RULE          with --allow-network: let no box connect to anything but RULE; can be repeated
   --deny RULE           with --allow-network: let no box connect to RULE; can be repeated

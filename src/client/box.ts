@@ -24,6 +24,7 @@ import type {
   BoxWebSocket,
   Forwarding,
   ForwardOptions,
+  Preview,
   WebSocketOptions,
 } from "../ports/port-types.js";
 import { untilAborted } from "../util/abort.js";
@@ -350,6 +351,23 @@ export class BoxHandle {
   async forward(port: number, options: ForwardOptions = {}): Promise<Forwarding> {
     const { forwardPort } = await import("../ports/forward.js");
     return forwardPort(() => this.connect(port), port, options);
+  }
+
+  /**
+   * Opens an address under which a browser shows a server in the box, WebSockets included. For a local box it is a port of this machine, in Node, Deno and Bun. On
+   * a server it is an origin of its own, with a secret in its name. It ends when it is closed and when the box stops.
+   *
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   * @throws {BoxRunError} UNSUPPORTED for local boxes in pages, and when the server has no domain for previews
+   *
+   * @example
+   * const preview = await box.preview(5173);
+   * console.log(preview.url);   // "http://5173-p7k2….localhost:9090/"
+   * await preview.close();
+   */
+  async preview(port: number, options: CallOptions = {}): Promise<Preview> {
+    const { previewPort } = await import("../ports/preview.js");
+    return previewPort(this.backend, this.id, port, () => this.connect(port), options);
   }
 
   /**

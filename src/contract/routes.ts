@@ -1,7 +1,7 @@
 /**
  * All routes of the BoxRun API. The client builds its requests from this table, and the server finds its handlers by it.
  *
- * `{box}` is an id or a name, `{exec}` an id, `{port}` a number. A path may end in an action, such as ":stop", which is not part of the parameter before it.
+ * `{box}` is an id or a name, `{exec}` an id, `{port}` a number, `{preview}` an id. A path may end in an action, such as ":stop", which is not part of the parameter before it.
  */
 export const ROUTES = {
   info: { method: "GET", path: "/v1/info" },
@@ -30,6 +30,12 @@ export const ROUTES = {
   removeFile: { method: "POST", path: "/v1/boxes/{box}/files/remove", extension: "files" },
   listPorts: { method: "GET", path: "/v1/boxes/{box}/ports", extension: "ports" },
   connectPort: { method: "GET", path: "/v1/boxes/{box}/ports/{port}/connect", extension: "ports" },
+  openPreview: { method: "POST", path: "/v1/boxes/{box}/ports/{port}/preview", extension: "ports" },
+  closePreview: {
+    method: "DELETE",
+    path: "/v1/boxes/{box}/ports/{port}/preview/{preview}",
+    extension: "ports",
+  },
   updateNetwork: { method: "PUT", path: "/v1/boxes/{box}/network", extension: "network" },
   networkLog: { method: "GET", path: "/v1/boxes/{box}/network/log", extension: "network" },
   run: { method: "POST", path: "/v1/run" },
@@ -48,8 +54,9 @@ export interface Route {
 
 /** Name of a route in {@link ROUTES}. */
 export type RouteName = keyof typeof ROUTES;
+type Param = "box" | "exec" | "port" | "preview";
 /** Values for the parameters of a path. */
-export type RouteParams = Partial<Record<"box" | "exec" | "port", string>>;
+export type RouteParams = Partial<Record<Param, string>>;
 
 /**
  * Returns the path of a request. Parameters are encoded, and stay one segment whatever they contain.
@@ -58,7 +65,7 @@ export type RouteParams = Partial<Record<"box" | "exec" | "port", string>>;
  * routePath("stopBox", { box: "demo" });   // "/v1/boxes/demo:stop"
  */
 export function routePath(name: RouteName, params: RouteParams = {}): string {
-  return ROUTES[name].path.replace(/\{(box|exec|port)\}/g, (_, key: "box" | "exec" | "port") =>
+  return ROUTES[name].path.replace(/\{(box|exec|port|preview)\}/g, (_, key: Param) =>
     encodeSegment(params[key] ?? ""),
   );
 }
@@ -90,13 +97,13 @@ interface Pattern {
   name: RouteName;
   method: string;
   /** Names of the parameters, in order. */
-  keys: ("box" | "exec" | "port")[];
+  keys: Param[];
   path: RegExp;
 }
 
 const PATTERNS: Pattern[] = Object.entries(ROUTES).map(([name, { method, path }]) => {
   const keys: Pattern["keys"] = [];
-  const source = path.replace(/\{(box|exec|port)\}/g, (_, key) => {
+  const source = path.replace(/\{(box|exec|port|preview)\}/g, (_, key) => {
     keys.push(key);
     return "([^/:]+)";
   });

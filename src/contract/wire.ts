@@ -259,6 +259,9 @@ export function toWirePorts(ports: readonly PortInfo[]): object {
   return { ports: ports.map(({ port, addresses }) => ({ port, addresses })) };
 }
 
+/** Schema of the answer to `POST .../preview`. */
+export const wirePreview = z.object({ id: z.string(), url: z.string() });
+
 /** Schema of the answer to `POST /v1/run`. */
 export const wireRunResult = z.pipe(
   z.object({

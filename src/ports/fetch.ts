@@ -12,7 +12,7 @@ const REDIRECTS = [301, 302, 303, 307, 308];
 const EMPTY = [204, 205, 304];
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Headers of a connection, which are ours. */
-const OF_CONNECTION = [
+export const OF_CONNECTION = [
   "connection",
   "content-length",
   "host",
@@ -62,7 +62,7 @@ async function follow(
 ): Promise<Response> {
   let request = await outgoing(port, input, init);
   for (let redirects = 0; ; redirects++) {
-    const { response, head } = await send(connect, request);
+    const { response, head } = await exchange(connect, request, { inflate: true });
     const location = head.headers.get("location");
     const isRedirect = REDIRECTS.includes(head.status) && location !== null;
     if (!isRedirect || request.redirect === "manual") return response;
@@ -132,8 +132,15 @@ function redirected(request: Outgoing, status: number, location: string): Outgoi
   return { ...request, url, method: "GET", headers, body: undefined };
 }
 
-/** Sends one request and reads the head of its answer. The connection ends with the answer's body. */
-async function send(connect: Connect, request: Outgoing): Promise<{ response: Response; head: Head }> {
+/**
+ * Sends one request and reads the head of its answer. The connection ends with the answer's body. With `inflate`, a body that is compressed is inflated; without,
+ * it is as the server sent it.
+ */
+export async function exchange(
+  connect: Connect,
+  request: Outgoing,
+  { inflate }: { inflate: boolean },
+): Promise<{ response: Response; head: Head }> {
   const { signal, body } = request;
   const connection = await connect(signal ? { signal } : {});
   const reader = readerOf(connection.readable);
@@ -150,7 +157,7 @@ async function send(connect: Connect, request: Outgoing): Promise<{ response: Re
     sent.catch(() => {});
     const head = await Promise.race([readHead(reader), sent.then(() => new Promise<never>(() => {}))]);
     const hasBody = request.method !== "HEAD" && !EMPTY.includes(head.status);
-    const stream = hasBody ? responseBody(reader, head.headers, finish, signal) : null;
+    const stream = hasBody ? responseBody(reader, head.headers, { finish, signal, inflate }) : null;
     if (!stream) finish();
     return { response: responseOf(request.url, head, stream), head };
   } catch (error) {
@@ -168,9 +175,9 @@ export function headOf({ method, url, headers, body }: Outgoing, connection = "c
     `connection: ${connection}`,
   ];
   for (const [name, value] of headers) lines.push(`${name}: ${value}`);
-  if (body?.stream) lines.push("transfer-encoding: chunked");
+  if (body?.stream && body.length === undefined) lines.push("transfer-encoding: chunked");
   else if (body || method === "POST" || method === "PUT")
-    lines.push(`content-length: ${body?.bytes?.byteLength ?? 0}`);
+    lines.push(`content-length: ${body?.length ?? body?.bytes?.byteLength ?? 0}`);
   return Uint8Array.from(`${lines.join("\r\n")}\r\n\r\n`, (char) => char.charCodeAt(0));
 }
 

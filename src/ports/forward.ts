@@ -51,10 +51,19 @@ export async function forwardPort(
   return forwarding;
 }
 
-function nodeNet(): NodeNet {
+/** Returns whether this runtime can listen on ports. */
+export function canListen(): boolean {
+  return findNet() !== undefined;
+}
+
+function findNet(): NodeNet | undefined {
   const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
-  const net = process?.getBuiltinModule?.("net");
-  if (net) return net as NodeNet;
+  return process?.getBuiltinModule?.("net") as NodeNet | undefined;
+}
+
+function nodeNet(): NodeNet {
+  const net = findNet();
+  if (net) return net;
   throw unsupported("forward needs a runtime that can listen on ports", "use box.fetch or box.connect here");
 }
 

@@ -65,6 +65,16 @@ export interface BoxWebSocket {
   close(code?: number, reason?: string): Promise<void>;
 }
 
+/** An address under which a browser shows a server in a box, until it is closed or the box stops. */
+export interface Preview {
+  /** Address of the server's first page, for a browser: "http://127.0.0.1:40123/". On a server it has a secret: whoever knows it, may look. */
+  readonly url: string;
+  /** Ends the preview and cuts its connections. Idempotent. */
+  close(): Promise<void>;
+  /** Closes it, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
 /** Options of {@link BoxHandle.forward}. */
 export interface ForwardOptions {
   /** Port of this machine to listen on. @default a free one */

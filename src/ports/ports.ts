@@ -73,7 +73,8 @@ export async function connectTo(
   return withSignal(signal, () => connecting);
 }
 
-function portsOf(backend: Backend): BackendPorts {
+/** Returns the ports of a backend. @throws {BoxRunError} UNSUPPORTED when it has none */
+export function portsOf(backend: Backend): BackendPorts {
   if (backend.ports) return backend.ports;
   const reason = backend.capabilities.ports;
   const why = typeof reason === "string" ? reason : "this backend has no connections to servers in boxes";

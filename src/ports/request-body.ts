@@ -4,10 +4,12 @@ import { shown } from "../backend/validate.js";
 const CRLF = new TextEncoder().encode("\r\n");
 const LAST_CHUNK = new TextEncoder().encode("0\r\n\r\n");
 
-/** Body of a request: bytes, whose number is told, or a stream, which is sent in chunks. */
+/** Body of a request: bytes, whose number is told, or a stream, which is sent in chunks unless its length is known. */
 export interface Body {
   bytes?: Uint8Array;
   stream?: ReadableStream<Uint8Array>;
+  /** Number of bytes that the stream will yield, in bytes. */
+  length?: number;
   /** Media type that goes with it, if the caller names none. */
   type: string | null;
 }
@@ -38,6 +40,7 @@ export async function sendBody(
   if (body?.bytes && body.bytes.byteLength > 0) await writer.write(body.bytes).catch(() => {});
   if (!body?.stream) return;
   const reader = body.stream.getReader();
+  const isCounted = body.length !== undefined;
   let isTaken = true;
   const write = (bytes: Uint8Array) =>
     writer.write(bytes).catch(() => {
@@ -46,12 +49,12 @@ export async function sendBody(
   try {
     while (isTaken) {
       const { done, value } = await reader.read();
-      if (done) return void (await write(LAST_CHUNK));
+      if (done) return isCounted ? undefined : void (await write(LAST_CHUNK));
       if (!(value instanceof Uint8Array)) throw invalid("a byte stream must yield Uint8Arrays");
       if (value.byteLength === 0) continue;
-      await write(new TextEncoder().encode(`${value.byteLength.toString(16)}\r\n`));
+      if (!isCounted) await write(new TextEncoder().encode(`${value.byteLength.toString(16)}\r\n`));
       await write(value);
-      await write(CRLF);
+      if (!isCounted) await write(CRLF);
     }
   } finally {
     reader.cancel().catch(() => {});

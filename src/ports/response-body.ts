@@ -10,13 +10,12 @@ const DECODED = ["gzip", "deflate"] as const;
 
 /**
  * Streams the body of an answer: in chunks, by its length, or to the end of the connection. `finish` is called once, when it has been read, has failed or was
- * canceled. What is compressed by gzip or deflate is inflated, and the two headers that no longer fit are dropped.
+ * canceled. With `inflate`, what is compressed by gzip or deflate is inflated, and the two headers that no longer fit are dropped.
  */
 export function responseBody(
   reader: ByteReader,
   headers: Headers,
-  finish: () => void,
-  signal: AbortSignal | undefined,
+  { finish, signal, inflate }: { finish: () => void; signal: AbortSignal | undefined; inflate: boolean },
 ): ReadableStream<Uint8Array> {
   const pieces = piecesOf(reader, headers);
   const raw = new ReadableStream<Uint8Array>(
@@ -38,7 +37,7 @@ export function responseBody(
   );
   const encoding = headers.get("content-encoding")?.trim().toLowerCase();
   const format = DECODED.find((one) => one === encoding || `x-${one}` === encoding);
-  if (!format) return raw;
+  if (!format || !inflate) return raw;
   headers.delete("content-encoding");
   headers.delete("content-length");
   return raw.pipeThrough(new DecompressionStream(format) as TransformStream<Uint8Array, Uint8Array>);

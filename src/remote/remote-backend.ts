@@ -55,6 +55,11 @@ export class RemoteBackend implements Backend {
       const { connectPort } = await import("./connect-port.js");
       return connectPort(this.http, requireBoxId(boxId), port, signal);
     },
+    preview: async (boxId, port) => {
+      this.require("ports");
+      const { openPreview } = await import("./preview.js");
+      return openPreview(this.http, boxId, port);
+    },
   };
   readonly network: BackendNetwork = {
     update: async (boxId, network, options = {}) => {

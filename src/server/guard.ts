@@ -10,9 +10,7 @@ const ADVICE =
  * it there. So the Host must be one of ours, and the Origin must be that of the Host or an allowed one, whatever the method.
  */
 export function guard(request: Request, settings: Settings): void {
-  const url = new URL(request.url);
-  // Over HTTP the header has the name that the client used; an in-process request only has its URL.
-  const host = request.headers.get("host") ?? url.host;
+  const host = hostOf(request);
   const name = hostName(host);
   if (settings.hosts && !settings.hosts.includes(name)) {
     throw new HttpError(403, `the host ${JSON.stringify(name)} is not allowed`);
@@ -30,6 +28,22 @@ export function guard(request: Request, settings: Settings): void {
     const why = request.headers.has("authorization") ? "wrong token" : "a bearer token is required";
     throw new HttpError(401, why, { "www-authenticate": "Bearer" });
   }
+}
+
+/** Returns the host of a request, with its port. Over HTTP the header has the name that the client used; an in-process request only has its URL. */
+export function hostOf(request: Request): string {
+  return request.headers.get("host") ?? new URL(request.url).host;
+}
+
+/**
+ * Returns the label of a preview's host: what stands before the domain of previews. Undefined for every other host, whose requests are for the API. A host of the
+ * domain never gets to the API, whether it is one of a preview or not, unless it is among those that the server was given.
+ */
+export function previewLabel(request: Request, { previewDomain, hosts }: Settings): string | undefined {
+  const name = hostName(hostOf(request));
+  if (previewDomain === undefined || !name.endsWith(`.${previewDomain}`) || hosts?.includes(name))
+    return undefined;
+  return name.slice(0, -previewDomain.length - 1);
 }
 
 /** Returns the headers that let a page of another origin read the response; none for origins that are not allowed. */

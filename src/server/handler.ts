@@ -1,8 +1,11 @@
 import type { Backend } from "../backend/backend.js";
 import { matchRoute, ROUTES } from "../contract/routes.js";
-import { corsHeaders, guard, preflight } from "./guard.js";
+import { corsHeaders, guard, preflight, previewLabel } from "./guard.js";
 import { errorResponse, HttpError } from "./http-error.js";
 import { type HandlerOptions, requireBackend, settingsOf } from "./options.js";
+import { answerPreview, noPreview } from "./preview-request.js";
+import { upgradePreview } from "./preview-socket.js";
+import { Previews } from "./previews.js";
 import { HANDLERS } from "./routes.js";
 import { type Upgrade, upgrade } from "./upgrade.js";
 
@@ -40,6 +43,7 @@ export interface Handler {
 export function createHandler(backend: Backend, options: HandlerOptions = {}): Handler {
   requireBackend(backend);
   const settings = settingsOf(options);
+  const previews = new Previews(backend, settings.previewDomain);
   const refuse = (error: unknown) => errorResponse(error, settings);
 
   const answer = async (request: Request): Promise<Response> => {
@@ -67,13 +71,25 @@ export function createHandler(backend: Backend, options: HandlerOptions = {}): H
         if ("extension" in ROUTES[name] && !settings.extensions) {
           throw new HttpError(404, `there is no route ${request.method} ${url.pathname}`);
         }
-        return HANDLERS[name]({ backend, request, url, params, settings });
+        return HANDLERS[name]({ backend, request, url, params, settings, previews });
       }
     }
   };
 
+  const show = async (label: string, request: Request): Promise<Response> => {
+    const preview = await previews.find(label);
+    return preview ? answerPreview(preview, previews.connectTo(preview), request) : noPreview();
+  };
+
+  const join = async (label: string, request: Request): Promise<Response | Upgrade> => {
+    const preview = await previews.find(label);
+    return preview ? upgradePreview(preview, previews.connectTo(preview), request) : noPreview();
+  };
+
   const handle = async (input: Request | URL | string, init?: RequestInit) => {
     const request = input instanceof Request && !init ? input : new Request(input, init);
+    const label = previewLabel(request, settings);
+    if (label !== undefined) return show(label, request).catch(refuse);
     const response = await answer(request).catch(refuse);
     for (const [name, value] of Object.entries(corsHeaders(request, settings))) {
       response.headers.set(name, value);
@@ -81,6 +97,10 @@ export function createHandler(backend: Backend, options: HandlerOptions = {}): H
     return response;
   };
   return Object.assign(handle, {
-    upgrade: (request: Request) => upgrade(backend, request, settings).catch(refuse),
+    upgrade: async (request: Request) => {
+      const label = previewLabel(request, settings);
+      if (label === undefined) return upgrade(backend, request, settings).catch(refuse);
+      return join(label, request).catch(refuse);
+    },
   });
 }

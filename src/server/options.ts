@@ -1,5 +1,6 @@
 import type { Backend } from "../backend/backend.js";
 import { invalid } from "../backend/errors.js";
+import { shown } from "../backend/validate.js";
 import { describeUnknown } from "../contract/option-names.js";
 import { isToken } from "../contract/token.js";
 
@@ -15,6 +16,11 @@ export interface HandlerOptions {
   allowOrigins?: readonly string[];
   /** Bearer token that every request must have, or is refused with 401. @default none */
   token?: string;
+  /**
+   * Domain of previews: each is a host of its own under it, so all its names must lead to this server, and no other program may have one.
+   * @default none, and no previews; for `serve` on a loopback address "localhost"
+   */
+  previewDomain?: string;
   /** Largest upload in bytes. @default 1 GiB */
   maxUploadBytes?: number;
   /**
@@ -30,8 +36,8 @@ export interface HandlerOptions {
 }
 
 /** The {@link HandlerOptions} with their defaults filled in. */
-export type Settings = Required<Omit<HandlerOptions, "hosts" | "token">> &
-  Pick<HandlerOptions, "hosts" | "token">;
+export type Settings = Required<Omit<HandlerOptions, "hosts" | "token" | "previewDomain">> &
+  Pick<HandlerOptions, "hosts" | "token" | "previewDomain">;
 
 const DEFAULTS = {
   allowOrigins: [],
@@ -40,14 +46,20 @@ const DEFAULTS = {
   keepAliveMs: 15_000,
   extensions: true,
 };
-const OPTIONS = [...Object.keys(DEFAULTS), "hosts", "token"];
+const OPTIONS = [...Object.keys(DEFAULTS), "hosts", "token", "previewDomain"];
+const DOMAIN = /^(?=.{1,180}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
 
 /** Checks the options and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR for an unknown option, and for a token that nobody could send */
 export function settingsOf(options: HandlerOptions): Settings {
   for (const name of Object.keys(options)) {
     if (!OPTIONS.includes(name)) throw invalid(describeUnknown(name, OPTIONS));
   }
-  const { token } = options;
+  const { token, previewDomain } = options;
+  if (previewDomain !== undefined && !(typeof previewDomain === "string" && DOMAIN.test(previewDomain)))
+    throw invalid(
+      `previewDomain must be a domain in lower case without a port, got ${shown(previewDomain)}`,
+      "such as preview.example.com",
+    );
   // The value itself must not be in the message.
   if (token !== undefined && !isToken(token)) {
     throw invalid("token must be a string of visible ASCII characters", "leave it out for no token");

@@ -35,6 +35,7 @@ import { HttpError, json, jsonText } from "./http-error.js";
 import { lateAnswer } from "./late-answer.js";
 import { readUpload } from "./multipart.js";
 import type { Settings } from "./options.js";
+import type { Previews } from "./previews.js";
 import { runOnce } from "./run.js";
 
 /** A request with the parameters of its route. */
@@ -44,6 +45,7 @@ export interface Call {
   url: URL;
   params: RouteParams;
   settings: Settings;
+  previews: Previews;
 }
 
 /** Shortest interval of the keep-alives that a client can ask for. */
@@ -90,12 +92,17 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
     json(200, toWireBox(await backend.getBox(params.box!), extended(request))),
 
   removeBox: async (call) => {
-    await call.backend.removeBox(await boxId(call), { force: call.url.searchParams.get("force") === "true" });
+    const id = await boxId(call);
+    await call.backend.removeBox(id, { force: call.url.searchParams.get("force") === "true" });
+    call.previews.closeAll(id);
     return json(200, { ok: true });
   },
 
-  stopBox: async (call) =>
-    json(200, toWireBox(await call.backend.stopBox(await boxId(call)), extended(call.request))),
+  stopBox: async (call) => {
+    const box = await call.backend.stopBox(await boxId(call));
+    call.previews.closeAll(box.id);
+    return json(200, toWireBox(box, extended(call.request)));
+  },
 
   startBox: async (call) => {
     const box = await call.backend.startBox(await boxId(call), { signal: call.request.signal });
@@ -210,6 +217,14 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
 
   connectPort: async () => {
     throw new HttpError(426, "a connection needs a WebSocket", { upgrade: "websocket" });
+  },
+
+  openPreview: async (call) =>
+    json(201, await call.previews.open(await boxId(call), Number(call.params.port), call.request)),
+
+  closePreview: async (call) => {
+    call.previews.close(await boxId(call), Number(call.params.port), call.params.preview!);
+    return json(200, { ok: true });
   },
 
   updateNetwork: async (call) => {

@@ -17,6 +17,8 @@ export interface Upgrade {
   protocol: string;
   /** Takes over the accepted socket. Resolves when it is closed; never rejects. */
   accept(socket: ServerSocket): Promise<void>;
+  /** Gives up what was opened for the socket, where the host could not accept it. Absent: nothing was. */
+  cancel?(): void;
 }
 
 /** Checks a request for a terminal. Errors of the box itself are sent over the socket, since a browser cannot read why an upgrade was refused. */

@@ -5,14 +5,17 @@ import type { AddressInfo } from "node:net";
 import { dirname } from "node:path";
 import { finished } from "node:stream/promises";
 import { getRequestListener } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Backend } from "../../backend/backend.js";
 import { BoxRunError, invalid, isBoxRunError } from "../../backend/errors.js";
 import { makeFolders } from "../../util/make-folders.js";
+import { previewLabel } from "../guard.js";
 import { createHandler } from "../handler.js";
 import { type HandlerOptions, requireBackend, settingsOf } from "../options.js";
 import type { RunningServer, ServeOptions } from "../serve-types.js";
 import { clearSocket, requireSocketPath } from "./socket-file.js";
 import { serveUpgrades } from "./upgrades.js";
+import { writeResponse } from "./write-response.js";
 
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 const HEADERS_TIMEOUT_MS = 20_000;
@@ -48,7 +51,8 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
     if (overTcp) {
       // On loopback only its own names are accepted. For other addresses, the caller says which names may be used.
       const hosts = given.hosts ?? (isLoopback ? LOOPBACK_HOSTS : undefined);
-      const listener = makeServer(backend, { ...given, ...(hosts && { hosts }) }, headersTimeoutMs);
+      const own = { ...(hosts && { hosts }), ...(isLoopback && { previewDomain: "localhost" }) };
+      const listener = makeServer(backend, { ...own, ...given }, headersTimeoutMs);
       const { server } = listener;
       servers.push(listener);
       await listen(server, { host: name, port: port ?? 9090 }, `${name}:${port ?? 9090}`);
@@ -57,7 +61,8 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
     if (socketPath !== undefined) {
       await clearSocket(socketPath);
       // Only the owner can open the socket, so a token would add nothing.
-      const { token: _, ...open } = given;
+      // Browsers cannot open it, and so there are no previews.
+      const { token: _, previewDomain: __, ...open } = given;
       const listener = makeServer(backend, open, headersTimeoutMs);
       const { server } = listener;
       servers.push(listener);
@@ -89,9 +94,14 @@ interface Listener {
 
 function makeServer(backend: Backend, options: HandlerOptions, headersTimeout: number): Listener {
   const handler = createHandler(backend, options);
+  const settings = settingsOf(options);
   const listener = getRequestListener(
     async (request, { incoming, outgoing }) => {
       const response = await handler(request);
+      if (previewLabel(request, settings) !== undefined) {
+        await writeResponse(response, outgoing as ServerResponse);
+        return RESPONSE_ALREADY_SENT;
+      }
       const isRefused = response.status >= 400 && !(incoming as IncomingMessage).complete;
       return isRefused
         ? holdOpen(response, incoming as IncomingMessage)

@@ -30,10 +30,14 @@ export function serveUpgrades(server: Server, handler: Pick<Handler, "upgrade">)
     if (answer instanceof Response) return void socket.end(await textOf(answer));
     socket.off("error", drop);
     accepted.set(incoming, answer);
+    let isAccepted = false;
     sockets.handleUpgrade(incoming, socket, head, (webSocket) => {
+      isAccepted = true;
       watch(webSocket);
       void answer.accept(webSocket as ServerSocket);
     });
+    // The client has gone, or its handshake is wrong.
+    if (!isAccepted) answer.cancel?.();
     accepted.delete(incoming);
   });
   return () => {

@@ -1,0 +1,55 @@
+import type { Backend, BackendPreview, Connection } from "../backend/backend.js";
+import { type CallOptions, withSignal } from "../backend/call.js";
+import { BoxRunError, unsupported } from "../backend/errors.js";
+import { requirePort } from "../backend/ports.js";
+import { requireOptions } from "../backend/validate.js";
+import { asyncDispose } from "../util/dispose.js";
+import { canListen, forwardPort } from "./forward.js";
+import type { Preview } from "./port-types.js";
+import { portsOf } from "./ports.js";
+
+/** Opens a preview of a port: on the server, or else on a port of this machine. Implements `BoxHandle.preview`, which documents it. */
+export async function previewPort(
+  backend: Backend,
+  boxId: string,
+  port: number,
+  connect: () => Promise<Connection>,
+  options: CallOptions = {},
+): Promise<Preview> {
+  requirePort(port);
+  requireOptions(options, { signal: true });
+  const { signal } = options;
+  const ports = portsOf(backend);
+  const opening = withSignal(signal, async () => {
+    const opened = await (ports.preview?.(boxId, port) ?? forwarded(backend, boxId, port, connect));
+    if (!signal?.aborted) return opened;
+    // Its caller has gone.
+    await opened.close();
+    throw signal.reason;
+  });
+  const { url, close } = await opening;
+  let closing: Promise<void> | undefined;
+  const closeOnce = () => {
+    closing ??= close();
+    return closing;
+  };
+  return { url, close: closeOnce, [asyncDispose]: closeOnce };
+}
+
+async function forwarded(
+  backend: Backend,
+  boxId: string,
+  port: number,
+  connect: () => Promise<Connection>,
+): Promise<BackendPreview> {
+  if (!canListen())
+    throw unsupported(
+      "preview needs a runtime that can listen on ports, or a server",
+      "use box.fetch here, or a client of boxrun serve",
+    );
+  const { status } = await backend.getBox(boxId);
+  if (status !== "running")
+    throw new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} has status ${status} (start it first)`);
+  const forwarding = await forwardPort(connect, port);
+  return { url: `${forwarding.url}/`, close: () => forwarding.close() };
+}
