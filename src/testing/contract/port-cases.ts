@@ -1,4 +1,4 @@
-import type { BoxHandle, Connection } from "../../index.js";
+import type { BoxHandle, Connection, Forwarding } from "../../index.js";
 import type { Context } from "./target.js";
 import { failure, pattern, sha256 } from "./tools.js";
 
@@ -52,6 +52,26 @@ export function portCases(context: Context): void {
     const got = new Uint8Array(await response.arrayBuffer());
     expect(await sha256(got)).toBe(await sha256(pattern(300_000)));
     expect((await box.fetch(4002, "/nothing")).status).toBe(404);
+  });
+
+  it("makes a port of this machine lead to a server of the box, where this is not a page", async () => {
+    const { box } = context;
+    if (!(await hasPorts(box))) return;
+    await box.files.mkdir("/srv/forwarded");
+    await box.files.write("/srv/forwarded/page.txt", "forwarded");
+    await box.exec("httpd -p 127.0.0.1:4005 -h /srv/forwarded", { check: true });
+    await box.ports.waitFor(4005);
+    let forwarding: Forwarding;
+    try {
+      forwarding = await box.forward(4005);
+    } catch (error) {
+      expect(error).toMatchObject({ code: "UNSUPPORTED" });
+      return;
+    }
+    expect(await (await fetch(`${forwarding.url}/page.txt`)).text()).toBe("forwarded");
+    await forwarding.close();
+    // Each runtime has an error of its own for a refused connection.
+    await failure(fetch(`${forwarding.url}/page.txt`));
   });
 
   it("holds up a server that nobody reads, and nothing else", async () => {

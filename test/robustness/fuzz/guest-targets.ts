@@ -2,6 +2,7 @@ import type { FileOperation } from "../../../src/backend/backend.js";
 import { isBoxRunError } from "../../../src/backend/errors.js";
 import { WINDOW_BYTES } from "../../../src/local/guest/credit.js";
 import { Guest } from "../../../src/local/guest/guest.js";
+import { connectInGuest } from "../../../src/local/guest/guest-connection.js";
 import { getFile, putFile } from "../../../src/local/guest/guest-files.js";
 import { operateInGuest } from "../../../src/local/guest/guest-operation.js";
 import { GuestProcess } from "../../../src/local/guest/guest-process.js";
@@ -64,7 +65,7 @@ class Session {
   private ask(): void {
     const { guest, pending } = this;
     const { random } = this.mutator;
-    switch (random.between(0, 6)) {
+    switch (random.between(0, 7)) {
       case 0:
       case 1:
         return this.command();
@@ -87,9 +88,25 @@ class Session {
         return void pending.push(operateInGuest(guest, random.pick(OPERATIONS), undefined));
       case 5:
         return void pending.push(guest.ping(60_000));
+      case 6:
+        return void pending.push(this.connection());
       default:
         return void pending.push(guest.awaitHello());
     }
+  }
+
+  /** A connection to a server, which may be read and written to, or neither. */
+  private async connection(): Promise<void> {
+    const { random } = this.mutator;
+    const reads = random.chance(0.5);
+    const sent = new Uint8Array(random.size(100_000));
+    const isCut = random.chance(0.2);
+    const { readable, writable, closed } = await connectInGuest(this.guest, (work) => work(), 80, undefined);
+    const writer = writable.getWriter();
+    const work: Promise<unknown>[] = [closed, writer.write(sent).then(() => writer.close())];
+    if (reads) work.push(readAll(readable));
+    if (isCut) work.push(writer.abort());
+    await Promise.allSettled(work);
   }
 
   private command(): void {
@@ -119,7 +136,7 @@ class Session {
   /** Of what this side sends: no more than it was granted. */
   private count(frame: HostFrame): void {
     const { stream } = frame;
-    if (["exec", "terminal", "put", "get", "file"].includes(frame.type))
+    if (["exec", "terminal", "put", "get", "file", "connect"].includes(frame.type))
       this.opened.push({ stream, kind: frame.type });
     if (frame.type === "credit")
       this.window.set(stream, (this.window.get(stream) ?? WINDOW_BYTES) + frame.bytes);
@@ -152,6 +169,16 @@ class Session {
     switch (kind) {
       case "put":
         return random.pick<GuestFrame>([credit, credit, done, fail]);
+      case "connect":
+        return random.pick<GuestFrame>([
+          { type: "started", stream, pid: 1 },
+          { ...file, channel: "stdout" },
+          { ...file, channel: "stdout" },
+          credit,
+          { type: "eof", stream },
+          done,
+          fail,
+        ]);
       case "get":
         return random.pick<GuestFrame>([
           { type: "stat", stream, size: 1, mode: 0, mtimeMs: 0 },
