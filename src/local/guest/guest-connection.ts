@@ -46,6 +46,7 @@ class GuestConnection implements GuestStream, Connection {
   /** Settled when there is something for the reader. */
   private changed = deferred<void>();
   private open = true;
+  private hasStarted = false;
   private hasEnded = false;
   private failure: unknown;
   private output: WritableStreamDefaultController | undefined;
@@ -85,8 +86,12 @@ class GuestConnection implements GuestStream, Connection {
   }
 
   receive(frame: GuestFrame): void {
+    if (!this.hasStarted && frame.type !== "started" && frame.type !== "fail")
+      throw violation(`sent ${frame.type} for a connection that is not there yet`);
     switch (frame.type) {
       case "started":
+        if (this.hasStarted) throw violation("started a connection twice");
+        this.hasStarted = true;
         return this.started.resolve();
       case "data":
         if (frame.channel !== "stdout") throw violation("sent data of a connection on the wrong channel");

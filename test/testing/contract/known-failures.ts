@@ -84,7 +84,7 @@ const OVER_PUBLISHED = {
   "ends in status error when the guest resets its machine": NO_LAST_WORDS,
 };
 
-const SOCKETS = [
+const TERMINALS = [
   "carries what is typed and what is shown, and the shell's exit code",
   "is a terminal of the size and kind that was asked for",
   "tells a running program of another size",
@@ -94,15 +94,19 @@ const SOCKETS = [
   "is one of many, each with its own",
   "waits for its reader, holds up no command meanwhile, and loses nothing",
   "ends with its box",
+];
+const PORTS = [
   "refuses a port where nothing listens, and says so when waiting for one",
   "connects to a server of the box, each direction to its own end",
   "sends requests to a server of the box",
+  "makes a port of this machine lead to a server of the box, where this is not a page",
   "holds up a server that nobody reads, and nothing else",
   "cuts its connections when the box stops",
 ];
-const WITHOUT_SOCKETS = Object.fromEntries(
-  SOCKETS.map((name) => [name, "it is a WebSocket, and a fetch that is a function opens none"]),
-);
+const withoutSockets = (cases: readonly string[]) =>
+  Object.fromEntries(
+    cases.map((name) => [name, "it is a WebSocket, and a fetch that is a function opens none"]),
+  );
 
 /** Reasons why cases of the contract cannot pass on a kind of target, by the exact names of the cases. */
 export const KNOWN_FAILURES = {
@@ -117,5 +121,7 @@ export const KNOWN_FAILURES = {
   /** Over the published server as it behaves. */
   overPublished: OVER_PUBLISHED,
   /** Of a handler that is called as a function. */
-  withoutSockets: WITHOUT_SOCKETS,
+  withoutSockets: withoutSockets([...TERMINALS, ...PORTS]),
+  /** Of one without ports, which says so: the cases of ports pass. */
+  withoutTerminals: withoutSockets(TERMINALS),
 } satisfies Record<string, Readonly<Record<string, string>>>;

@@ -20,5 +20,5 @@ contractSuite(vitest, {
     await backend.close();
     rmSync(state, { recursive: true });
   },
-  cannot: { ...KNOWN_FAILURES.overPublished, ...KNOWN_FAILURES.withoutSockets },
+  cannot: { ...KNOWN_FAILURES.overPublished, ...KNOWN_FAILURES.withoutTerminals },
 });

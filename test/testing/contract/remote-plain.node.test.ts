@@ -21,5 +21,5 @@ contractSuite(vitest, {
     await backend.close();
     rmSync(state, { recursive: true });
   },
-  cannot: { ...KNOWN_FAILURES.overPlainHttp, ...KNOWN_FAILURES.withoutSockets },
+  cannot: { ...KNOWN_FAILURES.overPlainHttp, ...KNOWN_FAILURES.withoutTerminals },
 });
