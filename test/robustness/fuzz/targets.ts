@@ -2,6 +2,7 @@ import { ASSET_TARGETS } from "./asset-targets.js";
 import { FRAME_TARGETS } from "./frame-targets.js";
 import { GUEST_TARGETS } from "./guest-targets.js";
 import { HTTP_TARGETS } from "./http-targets.js";
+import { NETWORK_TARGETS } from "./network-targets.js";
 import { STATE_TARGETS } from "./state-targets.js";
 import type { Target } from "./target.js";
 
@@ -11,5 +12,6 @@ export const TARGETS: readonly Target[] = [
   ...GUEST_TARGETS,
   ...ASSET_TARGETS,
   ...HTTP_TARGETS,
+  ...NETWORK_TARGETS,
   ...STATE_TARGETS,
 ];
