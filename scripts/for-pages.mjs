@@ -7,6 +7,7 @@ const REPLACED = [
   { filter: /^boxrun\/unix-agent$/, path: source("remote/socket/unix-agent-browser.ts") },
   { filter: /\/unix-socket\.js$/, path: source("remote/unix-socket-browser.ts") },
   { filter: /\/host-files\.js$/, path: source("client/host-files-browser.ts") },
+  { filter: /\/forward\.js$/, path: source("ports/forward-browser.ts") },
 ];
 
 /** Plugin for esbuild that leaves the code for Node out of files for pages. */

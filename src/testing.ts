@@ -4,3 +4,4 @@ export { contractSuite } from "./testing/contract/suite.js";
 export type { Context, Target } from "./testing/contract/target.js";
 export { FakeBackend, type FakeOptions } from "./testing/fake-backend.js";
 export type { FakeFiles, FakeProcess, FakeProgram } from "./testing/fake-execution.js";
+export type { FakeServer, FakeServers, FakeSocket } from "./testing/fake-ports.js";

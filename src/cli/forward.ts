@@ -4,9 +4,6 @@ import { openClient } from "./connection.js";
 import type { PublishedPort } from "./option-values.js";
 import { print } from "./output.js";
 
-/** Interval of the looks whether the box still runs: nothing tells a listener that the box has ended. */
-const LOOK_AGAIN_MS = 2000;
-
 /** Makes ports of this machine lead to ports of a box, until this process is interrupted or the box ends. */
 export async function forwardCommand({ box: name, ports, ...server }: ForwardCommand): Promise<number> {
   await using client = await openClient(server);
@@ -14,12 +11,10 @@ export async function forwardCommand({ box: name, ports, ...server }: ForwardCom
   const interrupted = untilInterrupted();
   const forwardings = await publish(box, ports);
   try {
-    while (!(await Promise.race([interrupted, after(LOOK_AGAIN_MS)]))) {
-      if ((await box.refresh()).status === "running") continue;
-      await print(process.stderr, `boxrun: box ${name} is not running any more\n`);
-      return 1;
-    }
-    return 0;
+    const ended = Promise.race(forwardings.map(({ closed }) => closed.then(() => false)));
+    if (await Promise.race([interrupted, ended])) return 0;
+    await print(process.stderr, `boxrun: box ${name} is not running any more\n`);
+    return 1;
   } finally {
     await Promise.all(forwardings.map((one) => one.close()));
   }
@@ -46,6 +41,3 @@ function untilInterrupted(): Promise<true> {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(true));
   });
 }
-
-/** Waits, without keeping an interrupted process alive: the listeners do that as long as they are open. */
-const after = (ms: number) => new Promise<false>((resolve) => setTimeout(() => resolve(false), ms).unref());

@@ -343,14 +343,15 @@ export class BoxHandle {
    * until it is closed, and ends with the box.
    *
    * @throws {BoxRunError} VALIDATION_ERROR when the port of this machine is in use, or an option is wrong
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
    * @throws {BoxRunError} UNSUPPORTED in pages and edge functions
    *
    * @example
    * const { url, close } = await box.forward(8000);   // "http://127.0.0.1:40123"
    */
   async forward(port: number, options: ForwardOptions = {}): Promise<Forwarding> {
-    const { forwardPort } = await import("../ports/forward.js");
-    return forwardPort(() => this.connect(port), port, options);
+    const { forwardFrom } = await import("../ports/forward.js");
+    return forwardFrom(this, port, options);
   }
 
   /**

@@ -144,16 +144,19 @@ export async function exchange(
   const { signal, body } = request;
   const connection = await connect(signal ? { signal } : {});
   const reader = readerOf(connection.readable);
-  const ignoreSignal = whenAborted(signal, () => void connection.close());
+  const source = body?.stream?.getReader();
   const finish = () => {
     ignoreSignal();
     void connection.close();
+    // It may be waiting for what never comes.
+    source?.cancel().catch(() => {});
   };
+  const ignoreSignal = whenAborted(signal, finish);
   try {
     const writer = connection.writable.getWriter();
     await writer.write(headOf(request));
     // A server may answer before it has read everything, and never read the rest.
-    const sent = sendBody(writer, body);
+    const sent = sendBody(writer, body, source);
     sent.catch(() => {});
     const head = await Promise.race([readHead(reader), sent.then(() => new Promise<never>(() => {}))]);
     const hasBody = request.method !== "HEAD" && !EMPTY.includes(head.status);

@@ -1,8 +1,10 @@
-import type { Connection } from "../backend/backend.js";
+import type { BoxInfo, Connection } from "../backend/backend.js";
 import { BoxRunError, invalid, isBoxRunError, unsupported } from "../backend/errors.js";
 import { requirePort } from "../backend/ports.js";
 import { requireOptions, shown } from "../backend/validate.js";
 import { whenAborted } from "../util/abort.js";
+import { deferred } from "../util/deferred.js";
+import { startTimer } from "../util/timer.js";
 import type { Forwarding, ForwardOptions } from "./port-types.js";
 
 /** What is used of Node's module net, which Deno and Bun have, too. */
@@ -33,7 +35,57 @@ interface Socket {
   readonly destroyed: boolean;
 }
 
-/** Listens on a port of this machine. Implements `BoxHandle.forward`, which documents it. */
+/** Interval of the looks whether the box still runs: nothing tells a listener that it has ended. */
+const LOOK_AGAIN_MS = 500;
+
+/** Makes a port of a box a port of this machine. Implements `BoxHandle.forward`, which documents it. */
+export async function forwardFrom(
+  box: { connect(port: number): Promise<Connection>; refresh(): Promise<BoxInfo> },
+  port: number,
+  options?: ForwardOptions,
+): Promise<Forwarding> {
+  const forwarding = await forwardPort(() => box.connect(port), port, options);
+  const look = () => box.refresh();
+  try {
+    await requireRunning(look);
+  } catch (error) {
+    await forwarding.close();
+    throw error;
+  }
+  endWithBox(forwarding, look);
+  return forwarding;
+}
+
+/** Closes a forwarding once its box has ended. A server that does not answer for a while may still have the box. */
+function endWithBox(forwarding: Forwarding, look: () => Promise<BoxInfo>): void {
+  let isOpen = true;
+  let stop = () => {};
+  const lookAgain = () => {
+    if (!isOpen) return;
+    stop = startTimer(LOOK_AGAIN_MS, () => {
+      requireRunning(look).then(lookAgain, (error) => (isEnd(error) ? forwarding.close() : lookAgain()));
+    });
+  };
+  lookAgain();
+  void forwarding.closed.then(() => {
+    isOpen = false;
+    stop();
+  });
+}
+
+async function requireRunning(look: () => Promise<BoxInfo>): Promise<void> {
+  const { id, status } = await look();
+  if (status !== "running") throw new BoxRunError("BOX_NOT_RUNNING", `box ${id} is ${status}`);
+}
+
+/** Returns true for the errors of a box that is gone, and of a client that was closed. */
+function isEnd(error: unknown): boolean {
+  return (
+    isBoxRunError(error) && ["BOX_NOT_FOUND", "BOX_NOT_RUNNING", "VALIDATION_ERROR"].includes(error.code)
+  );
+}
+
+/** Listens on a port of this machine. */
 export async function forwardPort(
   connect: () => Promise<Connection>,
   port: number,
@@ -73,7 +125,8 @@ class PortForwarding implements Forwarding {
   private readonly server: Server;
   private readonly sockets = new Set<Socket>();
   private ignoreSignal: () => void = () => {};
-  private closing: Promise<void> | undefined;
+  private readonly ended = deferred<void>();
+  private isOpen = true;
 
   constructor(
     net: NodeNet,
@@ -102,16 +155,21 @@ class PortForwarding implements Forwarding {
   }
 
   endWith(signal: AbortSignal | undefined): void {
+    if (signal?.aborted) void this.close();
     this.ignoreSignal = whenAborted(signal, () => void this.close());
   }
 
+  get closed(): Promise<void> {
+    return this.ended.promise;
+  }
+
   close(): Promise<void> {
-    this.closing ??= new Promise<void>((resolve) => {
-      this.ignoreSignal();
-      this.server.close(() => resolve());
-      for (const socket of this.sockets) reset(socket);
-    });
-    return this.closing;
+    if (!this.isOpen) return this.closed;
+    this.isOpen = false;
+    this.ignoreSignal();
+    this.server.close(() => this.ended.resolve());
+    for (const socket of this.sockets) reset(socket);
+    return this.closed;
   }
 
   private async serve(socket: Socket): Promise<void> {
@@ -127,9 +185,7 @@ class PortForwarding implements Forwarding {
     } catch (error) {
       reset(socket);
       await connection?.close();
-      // The box is gone for good.
-      if (isBoxRunError(error) && (error.code === "BOX_NOT_FOUND" || error.code === "BOX_NOT_RUNNING"))
-        await this.close();
+      if (isEnd(error)) await this.close();
     }
   }
 }

@@ -15,29 +15,32 @@ export interface Head {
 
 /** Reads the bytes of a server in a box. */
 export function readerOf(stream: ReadableStream<Uint8Array>): ByteReader {
-  return new ByteReader(stream, { tooLong: (limit) => wrong(`a line is longer than ${limit} bytes`), cut });
+  return new ByteReader(stream, {
+    tooLong: () => wrong("a line of it, or its whole head, is longer than anybody needs"),
+    cut,
+  });
 }
 
 /**
- * Reads the head of an answer, those with a status of 1xx but 101 skipped.
+ * Reads the head of an answer, those with a status of 1xx but 101 skipped. All of them together are bounded, so that a server cannot send them for ever.
  *
  * @throws {BoxRunError} PROTOCOL_ERROR when it is not HTTP/1.1, and STREAM_INTERRUPTED when it breaks off
  */
 export async function readHead(reader: ByteReader): Promise<Head> {
-  for (;;) {
-    const head = await readOne(reader);
-    if (head.status >= 200 || head.status === 101) return head;
-  }
-}
-
-async function readOne(reader: ByteReader): Promise<Head> {
   let left = MAX_HEAD_BYTES;
   const next = async () => {
-    const line = await reader.line(left);
+    const line = await reader.line(Math.max(0, left));
     if (line === undefined) throw cut();
     left -= line.length + 2;
     return line;
   };
+  for (;;) {
+    const head = await readOne(next);
+    if (head.status >= 200 || head.status === 101) return head;
+  }
+}
+
+async function readOne(next: () => Promise<string>): Promise<Head> {
   const [, status, statusText = ""] = STATUS_LINE.exec(await next()) ?? [];
   if (status === undefined) throw wrong("it does not begin with an HTTP/1.1 status line");
   const headers = new Headers();

@@ -91,6 +91,8 @@ export interface Forwarding {
   readonly url: string;
   /** Port of this machine. */
   readonly hostPort: number;
+  /** Resolves once it has ended: by `close`, its signal, or the end of the box, which is noticed within a second. Never rejects. */
+  readonly closed: Promise<void>;
   /** Stops listening and resets open connections. Idempotent. */
   close(): Promise<void>;
 }

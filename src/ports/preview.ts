@@ -1,10 +1,10 @@
 import type { Backend, BackendPreview, Connection } from "../backend/backend.js";
 import { type CallOptions, withSignal } from "../backend/call.js";
-import { BoxRunError, unsupported } from "../backend/errors.js";
+import { unsupported } from "../backend/errors.js";
 import { requirePort } from "../backend/ports.js";
 import { requireOptions } from "../backend/validate.js";
 import { asyncDispose } from "../util/dispose.js";
-import { canListen, forwardPort } from "./forward.js";
+import { canListen, forwardFrom } from "./forward.js";
 import type { Preview } from "./port-types.js";
 import { portsOf } from "./ports.js";
 
@@ -47,9 +47,6 @@ async function forwarded(
       "preview needs a runtime that can listen on ports, or a server",
       "use box.fetch here, or a client of boxrun serve",
     );
-  const { status } = await backend.getBox(boxId);
-  if (status !== "running")
-    throw new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} has status ${status} (start it first)`);
-  const forwarding = await forwardPort(connect, port);
+  const forwarding = await forwardFrom({ connect, refresh: () => backend.getBox(boxId) }, port);
   return { url: `${forwarding.url}/`, close: () => forwarding.close() };
 }

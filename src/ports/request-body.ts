@@ -32,15 +32,15 @@ export async function bodyOf(given: unknown): Promise<Body | undefined> {
   return { bytes, type: response.headers.get("content-type") };
 }
 
-/** Sends a body. Rejects when its source fails; a server that takes no more is no error, since it may have answered. */
+/** Sends a body, of a stream what its reader yields. Rejects when its source fails; a server that takes no more is no error, since it may have answered. */
 export async function sendBody(
   writer: WritableStreamDefaultWriter<Uint8Array>,
   body: Body | undefined,
+  source: ReadableStreamDefaultReader<Uint8Array> | undefined,
 ): Promise<void> {
   if (body?.bytes && body.bytes.byteLength > 0) await writer.write(body.bytes).catch(() => {});
-  if (!body?.stream) return;
-  const reader = body.stream.getReader();
-  const isCounted = body.length !== undefined;
+  if (!source) return;
+  const isCounted = body?.length !== undefined;
   let isTaken = true;
   const write = (bytes: Uint8Array) =>
     writer.write(bytes).catch(() => {
@@ -48,7 +48,7 @@ export async function sendBody(
     });
   try {
     while (isTaken) {
-      const { done, value } = await reader.read();
+      const { done, value } = await source.read();
       if (done) return isCounted ? undefined : void (await write(LAST_CHUNK));
       if (!(value instanceof Uint8Array)) throw invalid("a byte stream must yield Uint8Arrays");
       if (value.byteLength === 0) continue;
@@ -57,6 +57,6 @@ export async function sendBody(
       if (!isCounted) await write(CRLF);
     }
   } finally {
-    reader.cancel().catch(() => {});
+    source.cancel().catch(() => {});
   }
 }

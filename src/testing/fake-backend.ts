@@ -2,6 +2,7 @@ import type {
   Backend,
   BackendEvent,
   BackendNetwork,
+  BackendPorts,
   BoxInfo,
   BoxSpec,
   BoxStatus,
@@ -26,6 +27,7 @@ import { whenAborted } from "../util/abort.js";
 import { newId } from "../util/ids.js";
 import { FakeExecution, type FakeFiles, type FakeProgram } from "./fake-execution.js";
 import { FakeTree, refusal } from "./fake-files.js";
+import { FakePorts, type FakeServers } from "./fake-ports.js";
 import { PROGRAMS } from "./fake-programs.js";
 import { FakeTerminal } from "./fake-terminal.js";
 
@@ -37,6 +39,11 @@ export interface FakeOptions {
    * @default none beside those
    */
   programs?: Readonly<Record<string, FakeProgram>>;
+  /**
+   * Servers of every running box, by their ports: for `box.connect`, `box.fetch` and the rest of them.
+   * @default none, and no capability "ports"
+   */
+  servers?: FakeServers;
 }
 
 interface FakeBox {
@@ -85,13 +92,20 @@ export class FakeBackend implements Backend {
       return [];
     },
   };
+  /** Connections to the servers of the option `servers`. */
+  readonly ports?: BackendPorts;
   private readonly boxes = new Map<string, FakeBox>();
+  private readonly connections: FakePorts | undefined;
   private readonly programs: Readonly<Record<string, FakeProgram>>;
   private closed = false;
 
   /** Creates a backend without boxes. */
-  constructor({ programs = {} }: FakeOptions = {}) {
+  constructor({ programs = {}, servers }: FakeOptions = {}) {
     this.programs = { ...PROGRAMS, ...programs };
+    if (!servers) return;
+    this.connections = new FakePorts(servers, (boxId) => this.running(boxId).info.id);
+    this.ports = this.connections;
+    this.capabilities = { ...this.capabilities, ports: true };
   }
 
   async info() {
@@ -255,6 +269,11 @@ export class FakeBackend implements Backend {
     return terminal;
   }
 
+  /** Number of connections to servers that have not ended. */
+  get openConnections(): number {
+    return this.connections?.count ?? 0;
+  }
+
   /** Number of terminals that have not ended. */
   get openTerminals(): number {
     return [...this.boxes.values()].reduce((sum, { terminals }) => sum + terminals.size, 0);
@@ -329,7 +348,8 @@ export class FakeBackend implements Backend {
     throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended`);
   }
 
-  private async endAll({ execs, terminals }: FakeBox): Promise<void> {
+  private async endAll({ info, execs, terminals }: FakeBox): Promise<void> {
+    this.connections?.endAll(info.id);
     for (const execution of execs.values()) execution.end("canceled", null);
     await Promise.all([...terminals].map((terminal) => terminal.close()));
   }

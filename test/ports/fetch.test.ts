@@ -133,6 +133,33 @@ describe("a request to a port", () => {
   });
 });
 
+describe("the source of a body that waits for ever is canceled", () => {
+  function waiting() {
+    const canceled = vi.fn();
+    const body = new ReadableStream<Uint8Array>({ cancel: canceled }, { highWaterMark: 0 });
+    return { init: { method: "POST", body } as RequestInit, canceled };
+  }
+
+  it("when the request is aborted", async () => {
+    const { init, canceled } = waiting();
+    const server = await echo();
+    const stop = new AbortController();
+    const asking = failure(ask(server, "/", { ...init, signal: stop.signal }));
+    await vi.waitFor(() => expect(server.open()).toBe(1));
+    stop.abort();
+    expect(await asking).toBe(stop.signal.reason);
+    expect(canceled).toHaveBeenCalledOnce();
+    await vi.waitFor(() => expect(server.open()).toBe(0));
+  });
+
+  it("when the answer is complete", async () => {
+    const { init, canceled } = waiting();
+    const server = await httpServer((_request, response) => response.end("enough"));
+    expect(await (await ask(server, "/", init)).text()).toBe("enough");
+    await vi.waitFor(() => expect(canceled).toHaveBeenCalledOnce());
+  });
+});
+
 describe("an answer", () => {
   it("has its status, its headers and a body that streams", async () => {
     const server = await httpServer((_request, response) => {
@@ -201,6 +228,12 @@ describe("an answer", () => {
       "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
     );
     expect(await (await ask(server)).text()).toBe("ok");
+  });
+
+  it("is refused when those that only tell of it never end", async () => {
+    const server = await rawServer("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(5000));
+    expect(await failure(ask(server))).toMatchObject({ code: "PROTOCOL_ERROR" });
+    await vi.waitFor(() => expect(server.open()).toBe(0));
   });
 
   it.each([

@@ -5,8 +5,6 @@ import { connectInGuest } from "../guest/guest-connection.js";
 import { getFile } from "../guest/guest-files.js";
 import type { Hold } from "./process-hold.js";
 
-/** Keeps the process alive while work is pending. */
-
 /** Tables of the kernel with all sockets, a line of some 150 bytes each. */
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 /** Most that is read of a table: thousands of sockets. */
