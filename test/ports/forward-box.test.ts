@@ -113,6 +113,15 @@ describe("a forwarded port of a box ends, with its connections,", () => {
       ["when the box is removed", ({ box }) => box.remove({ force: true })],
       ["when the client is closed", ({ client }) => client.close()],
     ];
+  it.each(ends)("%s, though nobody is connected", async (_when, end) => {
+    const all = await boxWith();
+    const stop = new AbortController();
+    const { hostPort, closed } = await forward(all.box, SILENT, { signal: stop.signal });
+    await end({ ...all, stop });
+    await closed;
+    expect(await dialError(hostPort)).toBe("ECONNREFUSED");
+  });
+
   it.each(ends)("%s", async (_when, end) => {
     const all = await boxWith();
     const stop = new AbortController();
