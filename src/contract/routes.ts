@@ -54,6 +54,7 @@ export interface Route {
 
 /** Name of a route in {@link ROUTES}. */
 export type RouteName = keyof typeof ROUTES;
+/** Name of a parameter of a path. */
 type Param = "box" | "exec" | "port" | "preview";
 /** Values for the parameters of a path. */
 export type RouteParams = Partial<Record<Param, string>>;

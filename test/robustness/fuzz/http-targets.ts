@@ -309,7 +309,7 @@ const requests: Target = {
     if (random.chance(0.2)) {
       const name = random.pick(Object.keys(ROUTES)) as RouteName;
       const given = new TextDecoder().decode(mutator.mutate(encoder.encode("box_aaaaaaaaaaaa")));
-      const path = routePath(name, { box: given, exec: "exec_1", port: "8000" });
+      const path = routePath(name, { box: given, exec: "exec_1", port: "8000", preview: "preview_1" });
       const found = matchRoute(ROUTES[name].method, path);
       if (given !== "" && path.includes(encodeURIComponent(given)) && ROUTES[name].path.includes("{box}"))
         rule(

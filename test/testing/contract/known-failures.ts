@@ -101,7 +101,7 @@ const PORTS = [
   "sends requests to a server of the box",
   "makes a port of this machine lead to a server of the box, where this is not a page",
   "holds up a server that nobody reads, and nothing else",
-  "cuts its connections when the box stops",
+  "ends its connections when the box stops",
 ];
 const withoutSockets = (cases: readonly string[]) =>
   Object.fromEntries(
