@@ -4,6 +4,7 @@ import { requirePort } from "../backend/ports.js";
 import { requireOptions, shown } from "../backend/validate.js";
 import { whenAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
+import { type ResettableSocket, resetSocket } from "../util/reset-socket.js";
 import { startTimer } from "../util/timer.js";
 import type { Forwarding, ForwardOptions } from "./port-types.js";
 
@@ -21,11 +22,9 @@ interface Server {
   unref(): unknown;
 }
 
-interface Socket {
+interface Socket extends ResettableSocket {
   write(bytes: Uint8Array): boolean;
   end(): unknown;
-  destroy(): unknown;
-  resetAndDestroy?(): unknown;
   pause(): unknown;
   resume(): unknown;
   once(event: "drain" | "end" | "close", listener: () => void): unknown;
@@ -168,7 +167,7 @@ class PortForwarding implements Forwarding {
     this.isOpen = false;
     this.ignoreSignal();
     this.server.close(() => this.ended.resolve());
-    for (const socket of this.sockets) reset(socket);
+    for (const socket of this.sockets) resetSocket(socket);
     return this.closed;
   }
 
@@ -183,7 +182,7 @@ class PortForwarding implements Forwarding {
       socket.once("close", () => void opened.close());
       await Promise.all([send(socket, opened), receive(opened, socket)]);
     } catch (error) {
-      reset(socket);
+      resetSocket(socket);
       await connection?.close();
       if (isEnd(error)) await this.close();
     }
@@ -227,12 +226,6 @@ function untilDrained(socket: Socket): Promise<void> {
     socket.once("drain", settle);
     socket.once("close", settle);
   });
-}
-
-/** Cuts a connection such that it does not look complete. */
-function reset(socket: Socket): void {
-  if (socket.resetAndDestroy) socket.resetAndDestroy();
-  else socket.destroy();
 }
 
 function cannotListen(port: number, host: string, cause: unknown): BoxRunError {

@@ -1,14 +1,9 @@
 import type { Socket } from "node:net";
 import { type ByteConnection, DialError } from "../../network/dialer.js";
+import { resetSocket } from "../../util/reset-socket.js";
 
 /** Number of bytes from the far side that wait for a reader before the socket is paused. */
 const READ_AHEAD_BYTES = 256 * 1024;
-
-/** Resets a connection, where the runtime can: elsewhere the far side sees an end. */
-function reset(socket: Socket): void {
-  if (typeof socket.resetAndDestroy === "function") socket.resetAndDestroy();
-  else socket.destroy();
-}
 
 /** Returns the streams of a socket that is connected. Each direction has back-pressure, and ends by itself. */
 export function connectionOf(socket: Socket, address: string): ByteConnection {
@@ -23,7 +18,7 @@ export function connectionOf(socket: Socket, address: string): ByteConnection {
     failWriting(error);
   };
   const giveUp = (reason: unknown) => {
-    reset(socket);
+    resetSocket(socket);
     fail(reason);
   };
   const readable = new ReadableStream<Uint8Array>(
