@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import { runSeed } from "./run.js";
 
-/** Odd ones are of Chromium, even ones of Node: each host dies some sixteen times, at moments of every kind. */
+/** Odd ones are of Chromium, even ones of Node: each host dies some twelve times, at moments of every kind. */
 const SEEDS = [7, 8, 10, 13];
-const KILLS = 8;
+const KILLS = 6;
 
 it("what a guest has fsynced, or a flush has stored, is there after every kill of its process or browser, and nothing is left of what was cut off", async () => {
   const live = async (seeds: number[]) => {
