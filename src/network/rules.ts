@@ -6,7 +6,7 @@ import { asciiName } from "./names.js";
 const MAX_PORT = 65_535;
 const FORM = "must be a name, an address or a CIDR, with optional ports";
 
-/** What the host of a connection must be: anything, a name, a name that ends in a suffix (".example.com"), or an address in a block. */
+/** Pattern for the host of a connection: anything, a name, a name that ends in a suffix (".example.com"), or an address in a block. */
 export type HostPattern =
   | { type: "any" }
   | { type: "name"; name: string }

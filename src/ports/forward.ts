@@ -8,7 +8,7 @@ import { type ResettableSocket, resetSocket } from "../util/reset-socket.js";
 import { startTimer } from "../util/timer.js";
 import type { Forwarding, ForwardOptions } from "./port-types.js";
 
-/** What is used of Node's module net, which Deno and Bun have, too. */
+/** Members of Node's module net that are used here. Deno and Bun have them, too. */
 interface NodeNet {
   createServer(options: { allowHalfOpen: boolean }, onConnection: (socket: Socket) => void): Server;
 }

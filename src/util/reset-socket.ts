@@ -1,4 +1,4 @@
-/** What is used of a socket of Node, which Deno and Bun have, too. */
+/** Members of Node's sockets that are used here. Deno and Bun have them, too. */
 export interface ResettableSocket {
   readonly writableEnded: boolean;
   readonly writableFinished: boolean;

@@ -82,7 +82,7 @@ describe("a forwarded port of a box", () => {
     const socket = await dial(hostPort);
     socket.on("error", () => {});
     let written = 0;
-    // A client that goes on as long as anybody takes its bytes.
+    // The client sends until its connection is cut.
     while (written < 64 * 2 ** 20) {
       const isTaken = new Promise<boolean>((resolve) => {
         socket.write(Buffer.alloc(2 ** 20), (error) => resolve(!error));

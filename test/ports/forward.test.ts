@@ -17,7 +17,7 @@ async function forward(connectTo: () => Promise<Connection>, options: ForwardOpt
   return forwarding;
 }
 
-/** Connects as any program on this machine does. */
+/** Opens a plain TCP connection to a port of this machine. */
 async function dial(port: number, host = "127.0.0.1"): Promise<Socket> {
   const socket = connect({ port, host, allowHalfOpen: true });
   onTestFinished(() => void socket.destroy());

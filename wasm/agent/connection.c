@@ -22,7 +22,7 @@ static int connect_to(const struct sockaddr *address, socklen_t length)
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    /* What the host sends is passed on at once: the host has gathered it. */
+    /* Bytes of the host are passed on at once: it has gathered them. */
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0
         && (connect(fd, address, length) == 0 || errno == EINPROGRESS))
         return fd;

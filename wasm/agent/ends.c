@@ -19,7 +19,7 @@
 /* The time that a shell has to end its jobs and itself after its terminal is closed. */
 #define HANG_UP_GRACE_MS 1000
 /*
- * What is killed ends a little later: whoever gets EXIT must not find it any more. The agent learns of the end of its
+ * A killed process ends a little later: whoever gets EXIT must not find it any more. The agent learns of the end of its
  * own children, and looks for that of others. Something that hangs in the kernel, or is held by a debugger, delays EXIT
  * for no longer than this.
  */

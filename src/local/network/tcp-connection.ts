@@ -66,7 +66,7 @@ export class TcpConnection {
   private readonly abort = new AbortController();
   private upstream: Upstream | undefined;
 
-  /** What we send: the first byte that is not acknowledged, and the next one to send. */
+  /** Sequence numbers of our own bytes: the first that is not acknowledged, and the next one to send. */
   private unacknowledged: Sequence;
   private next: Sequence;
   private guestWindow: number;
@@ -74,7 +74,7 @@ export class TcpConnection {
   private readonly segmentBytes: number;
   private endSent = false;
 
-  /** What the guest sends: the next byte, the end of the window that it was told, and whether it has ended. */
+  /** Sequence numbers of the guest's bytes: the next one, and the end of the window that it was told. */
   private expected: Sequence;
   private announced: Sequence;
   private readonly ourScale: number;

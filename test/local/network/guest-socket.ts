@@ -11,7 +11,7 @@ import {
   SYN,
   type TcpSegment,
 } from "../../../src/local/network/tcp-segment.js";
-import type { ByteConnection, Dialer } from "../../../src/network/dialer.js";
+import type { ByteConnection, Dialer, DialTarget } from "../../../src/network/dialer.js";
 
 /** A guest's kernel in a few lines: one that keeps to the rules, with packets lost on the way where a test wants that. */
 export class SimulatedGuest {
@@ -258,4 +258,26 @@ export function random(seed: number): () => number {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
   };
+}
+
+/** A guest whose connections all lead to one far side. */
+export function connected(far: ByteConnection = byHand()) {
+  const asked: DialTarget[] = [];
+  const guest = new SimulatedGuest({
+    connect: async (target) => {
+      asked.push(target);
+      return far;
+    },
+  });
+  return { guest, asked };
+}
+
+/** A dialer whose every connection fails. */
+export function refusing(error: unknown): Dialer {
+  return { connect: () => Promise.reject(error) };
+}
+
+/** Bytes that differ from place to place. */
+export function pattern(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 255);
 }

@@ -20,7 +20,7 @@ export const TLS_1_3 = 0x0304;
 const HOST_NAME = 0;
 const HOST = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/;
 
-/** What a client asks for, as far as it is of use here. */
+/** Fields of a client's hello that are used here. */
 export interface ClientHello {
   sessionId: Uint8Array;
   suite: Suite;

@@ -2,10 +2,9 @@ import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createHttp, type Server as HttpServer, type IncomingMessage } from "node:http";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Writable } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -13,7 +12,8 @@ import { WebSocket, WebSocketServer } from "ws";
 import { Secret } from "../../../../src/local/network/secrets/secret.js";
 import { SecretDialer } from "../../../../src/local/network/secrets/secret-dialer.js";
 import { CertificateAuthority } from "../../../../src/local/network/tls/certificate.js";
-import { type ByteConnection, DialError, type DialTarget } from "../../../../src/network/dialer.js";
+import { DialError, type DialTarget } from "../../../../src/network/dialer.js";
+import { streamsOf } from "../socket-streams.js";
 
 const run = promisify(execFile);
 const NAME = "api.example.com";
@@ -100,18 +100,6 @@ beforeEach(() => {
 });
 
 const frontPort = () => (front.address() as AddressInfo).port;
-
-function streamsOf(socket: Socket): ByteConnection {
-  const readable = new ReadableStream<Uint8Array>({
-    start: (controller) => {
-      socket.on("data", (data) => controller.enqueue(data));
-      socket.on("end", () => controller.close());
-      socket.on("error", (error) => controller.error(error));
-    },
-    cancel: () => void socket.destroy(),
-  });
-  return { readable, writable: Writable.toWeb(socket) };
-}
 
 async function curl(...args: string[]): Promise<{ stdout: string; code: number }> {
   const to = `${NAME}:443:127.0.0.1:${frontPort()}`;

@@ -5,15 +5,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Writable } from "node:stream";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CertificateAuthority } from "../../../../src/local/network/tls/certificate.js";
 import { acceptTls, type TlsConnection } from "../../../../src/local/network/tls/server.js";
-import type { ByteConnection } from "../../../../src/network/dialer.js";
 import { deferred } from "../../../../src/util/deferred.js";
 import { random } from "../guest-socket.js";
+import { streamsOf } from "../socket-streams.js";
 
 const run = promisify(execFile);
 const NAME = "api.example.com";
@@ -271,19 +270,6 @@ with context.wrap_socket(socket.create_connection(("127.0.0.1", ${port()})), ser
     }
   });
 });
-
-/** The streams of a socket. Node's own do not end with one direction of it. */
-function streamsOf(socket: Socket): ByteConnection {
-  const readable = new ReadableStream<Uint8Array>({
-    start: (controller) => {
-      socket.on("data", (data) => controller.enqueue(data));
-      socket.on("end", () => controller.close());
-      socket.on("error", (error) => controller.error(error));
-    },
-    cancel: () => void socket.destroy(),
-  });
-  return { readable, writable: Writable.toWeb(socket) };
-}
 
 /** The bytes of OpenSSL's first message. */
 async function recordHello(): Promise<Buffer> {
