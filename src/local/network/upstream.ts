@@ -1,6 +1,9 @@
 import type { ByteConnection } from "../../network/dialer.js";
 import { SendBuffer } from "./send-buffer.js";
 
+/** Bytes that the far side is given at once, at most: a copy of what waits for it. */
+const MAX_PIECE_BYTES = 64 * 1024;
+
 /** Receiver of the events of an {@link Upstream}. */
 export interface UpstreamEvents {
   /** Reports that there is more to send to the guest, or more room for what it sends. */
@@ -21,16 +24,24 @@ export class Upstream {
   finished = false;
   private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
   private readonly writer: WritableStreamDefaultWriter<Uint8Array>;
+  /**
+   * Bytes from the guest that wait while the far side takes others. They are joined: a guest may send them one by one, and a queue of pieces would take hundreds of times the memory of
+   * their bytes.
+   */
+  private readonly waiting: SendBuffer;
+  private passing = false;
+  private guestEnded = false;
   private wakeReader: (() => void) | undefined;
   private over = false;
 
-  /** Takes over the connection. `limitBytes` bounds the buffer. */
+  /** Takes over the connection. `limitBytes` bounds the buffer of each direction. */
   constructor(
     connection: ByteConnection,
     limitBytes: number,
     private readonly events: UpstreamEvents,
   ) {
     this.buffer = new SendBuffer(limitBytes);
+    this.waiting = new SendBuffer(limitBytes);
     this.reader = connection.readable.getReader();
     this.writer = connection.writable.getWriter();
     // A failure is seen by whichever call is pending; these two reject as well.
@@ -42,18 +53,14 @@ export class Upstream {
   /** Passes bytes from the guest on. The caller has seen to it that {@link pendingBytes} stays within the window. */
   write(bytes: Uint8Array): void {
     this.pendingBytes += bytes.byteLength;
-    this.writer.write(bytes).then(() => {
-      this.pendingBytes -= bytes.byteLength;
-      this.events.onChange();
-    }, this.fail);
+    if (this.passing) this.waiting.push(bytes);
+    else void this.passOn(bytes).catch(this.fail);
   }
 
   /** Passes on that the guest sends no more. */
   finish(): void {
-    this.writer.close().then(() => {
-      this.finished = true;
-      this.events.onChange();
-    }, this.fail);
+    this.guestEnded = true;
+    if (!this.passing) void this.close().catch(this.fail);
   }
 
   /** Drops bytes of {@link buffer} that the guest has acknowledged. */
@@ -77,6 +84,31 @@ export class Upstream {
     this.cut("the connection failed");
     this.events.onCut();
   };
+
+  /** Gives the far side these bytes, and then those that have come meanwhile. */
+  private async passOn(first: Uint8Array): Promise<void> {
+    this.passing = true;
+    for (let bytes = first; bytes.byteLength > 0; bytes = this.nextPiece()) {
+      await this.writer.write(bytes);
+      this.pendingBytes -= bytes.byteLength;
+      this.events.onChange();
+    }
+    this.passing = false;
+    if (this.guestEnded) await this.close();
+  }
+
+  private nextPiece(): Uint8Array {
+    const bytes = new Uint8Array(Math.min(this.waiting.byteLength, MAX_PIECE_BYTES));
+    this.waiting.copy(0, bytes);
+    this.waiting.drop(bytes.byteLength);
+    return bytes;
+  }
+
+  private async close(): Promise<void> {
+    await this.writer.close();
+    this.finished = true;
+    this.events.onChange();
+  }
 
   private async read(): Promise<void> {
     for (;;) {

@@ -76,8 +76,11 @@ interface SocketOptions {
 
 export class GuestSocket {
   state: "new" | "asked" | "open" | "reset" = "new";
-  /** Bytes that have arrived. */
+  /** Bytes that have arrived, unless {@link onData} does something else with them. */
   received: number[] = [];
+  onData: (data: Uint8Array) => void = (data) => {
+    for (const byte of data) this.received.push(byte);
+  };
   ended = false;
   reading = true;
   /** Segments that have arrived. */
@@ -205,7 +208,7 @@ export class GuestSocket {
     this.peerWindow = window << (this.options.windowScale === undefined ? 0 : 3);
     if (data.byteLength === 0 && !(flags & FIN) && distance(sequence, this.expected) <= 0) return;
     if (sequence === this.expected) {
-      for (const byte of data) this.received.push(byte);
+      this.onData(data);
       this.unread += data.byteLength;
       this.expected = advance(this.expected, data.byteLength);
       if (flags & FIN) {
@@ -280,4 +283,10 @@ export function refusing(error: unknown): Dialer {
 /** Bytes that differ from place to place. */
 export function pattern(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 255);
+}
+
+/** Number of bytes that this process holds, garbage among them. */
+export function heldBytes(): number {
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }
