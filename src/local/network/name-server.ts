@@ -3,6 +3,8 @@
  * addresses a name shares with others, and nothing the guest is told can be made to mean another host later.
  */
 import type { ByteConnection, Dialer } from "../../network/dialer.js";
+import { following, untilAborted } from "../../util/abort.js";
+import { startTimer } from "../../util/timer.js";
 import { type DnsQuery, makeAnswer, RECORD, RESPONSE, readQuery } from "./dns-message.js";
 import { readUint16, writeUint16 } from "./ipv4.js";
 
@@ -88,8 +90,15 @@ export class NameServer {
 
   private async exists(name: string): Promise<boolean> {
     if (this.addresses.has(name) || !this.dialer.resolves) return true;
-    const signal = AbortSignal.any([this.closing, AbortSignal.timeout(LOOKUP_MS)]);
-    return this.dialer.resolves(name, { signal });
+    // Not AbortSignal.timeout, which would stay for its eight seconds after an answer: a guest may ask thousands of times a second.
+    const { life, end } = following(this.closing);
+    const stopTimer = startTimer(LOOKUP_MS, () => life.abort(new Error("the lookup takes too long")));
+    try {
+      return await untilAborted(this.dialer.resolves(name, { signal: life.signal }), life.signal);
+    } finally {
+      stopTimer();
+      end();
+    }
   }
 
   private addressOf(name: string): number {

@@ -1,4 +1,5 @@
-import { describe, expect, it } from "vitest";
+import { getEventListeners } from "node:events";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { NameServer } from "../../../src/local/network/name-server.js";
 import type { Dialer } from "../../../src/network/dialer.js";
 import { random } from "./guest-socket.js";
@@ -96,6 +97,26 @@ describe("the name server of a guest", () => {
     expect(read(await names.answer(question("example.net")))).toEqual({ code: 3 });
     expect(read(await names.answer(question("example.net", "AAAA")))).toEqual({ code: 3 });
     expect(read(await names.answer(question("broken.example")))).toEqual({ code: 2 });
+  });
+
+  it("fails where a lookup takes more than eight seconds, and keeps nothing of one that has ended", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const closing = new AbortController();
+    const answers: (() => void)[] = [];
+    const resolves = () => new Promise<boolean>((resolve) => answers.push(() => resolve(true)));
+    const names = new NameServer(
+      { connect: () => Promise.reject(new Error("not here")), resolves },
+      closing.signal,
+    );
+    const answered = names.answer(question("quick.example.com"));
+    answers.shift()!();
+    expect(read(await answered)).toMatchObject({ code: 0 });
+    expect([vi.getTimerCount(), getEventListeners(closing.signal, "abort").length]).toEqual([0, 0]);
+    const late = names.answer(question("slow.example.com"));
+    vi.advanceTimersByTime(8000);
+    expect(read(await late)).toEqual({ code: 2 });
+    expect([vi.getTimerCount(), getEventListeners(closing.signal, "abort").length]).toEqual([0, 0]);
   });
 
   it("answers for localhost itself", async () => {
