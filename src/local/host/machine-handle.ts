@@ -8,7 +8,7 @@ import {
 import { type Deferred, deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
 import type { ImageTrouble } from "../assets/image-chunks.js";
-import type { DiskConfig, FromMachine, MachineConfig } from "../machine/messages.js";
+import { type DiskConfig, type FromMachine, type MachineConfig, packetCost } from "../machine/messages.js";
 import type { Host, MachineWorker } from "./host.js";
 
 /** Time from the start of a Worker to a running machine, including a cold boot on a slow, busy host. */
@@ -226,7 +226,7 @@ export class MachineHandle {
   }
 
   private receivePackets(packets: Uint8Array[]): void {
-    for (const { byteLength } of packets) this.takenPacketBytes += byteLength;
+    for (const packet of packets) this.takenPacketBytes += packetCost(packet);
     try {
       this.handlers.onPackets(packets);
     } catch (cause) {

@@ -45,7 +45,7 @@ export type ToMachine =
   | { type: "network" }
   /** IP packets for the guest. Those that it has no buffer for wait, and beyond a bound the oldest are dropped. */
   | { type: "packets"; packets: Uint8Array[] }
-  /** Reports that so many bytes of the guest's packets were consumed. */
+  /** Reports that so many bytes of the guest's packets were consumed, as {@link packetCost} counts them. */
   | { type: "took-packets"; bytes: number }
   /** Pauses the machine and its time. */
   | { type: "pause" }
@@ -79,3 +79,11 @@ export type FromMachine =
   | { type: "trouble"; trouble: ImageTrouble }
   /** Reports that the machine has ended by itself. */
   | { type: "ended"; code: string; message: string; retryable: boolean };
+
+/** Least that a packet counts for: about what one in a buffer of its own takes, however small it is. */
+const MIN_PACKET_COST = 512;
+
+/** Returns the number of bytes that a packet counts for while it waits for its owner. */
+export function packetCost({ byteLength }: Uint8Array): number {
+  return Math.max(byteLength, MIN_PACKET_COST);
+}

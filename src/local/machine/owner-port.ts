@@ -1,5 +1,5 @@
 import { isBoxRunError, refusedPermission } from "../../backend/errors.js";
-import type { FromMachine } from "./messages.js";
+import { type FromMachine, packetCost } from "./messages.js";
 
 /** Number of bytes of the kernel's output that are kept per slice of emulation, since a guest's root may print without end. */
 const CONSOLE_BYTES = 4096;
@@ -38,7 +38,7 @@ export class OwnerPort {
 
   /** Sends a packet of the machine's network. */
   writePacket(packet: Uint8Array): void {
-    const waiting = this.packetBacklogBytes + packet.byteLength;
+    const waiting = this.packetBacklogBytes + packetCost(packet);
     if (!this.wantsPackets || waiting > PACKET_BACKLOG_BYTES) return;
     this.packetBacklogBytes = waiting;
     if (this.packets.push(packet) === 1) queueMicrotask(() => this.flushPackets());

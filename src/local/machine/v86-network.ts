@@ -4,6 +4,8 @@ import { GuestInput, type VirtQueue } from "./v86-queue.js";
 export const MAX_PACKET_BYTES = 32_000;
 /** Limit of the packets that wait for a guest. The windows of its connections keep them far below. */
 const MAX_WAITING_BYTES = 32 * 2 ** 20;
+/** Limit of their number: small ones take more memory than their bytes say. */
+const MAX_WAITING_PACKETS = 64 * 1024;
 /** Bits of the card's features: neither side fills in checksums, since nothing between them can damage a packet. */
 const FEATURE_CHECKSUMS = 0b11;
 const RECEIVE_QUEUE = 0;
@@ -62,7 +64,7 @@ export class V86Network {
     for (const packet of packets)
       if (packet.byteLength >= MIN_IP_HEADER_BYTES && packet.byteLength <= MAX_PACKET_BYTES)
         this.input.push(packet);
-    this.input.dropBeyond(MAX_WAITING_BYTES);
+    this.input.dropBeyond(MAX_WAITING_BYTES, MAX_WAITING_PACKETS);
     this.input.pump();
   }
 

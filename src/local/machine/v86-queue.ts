@@ -27,10 +27,11 @@ export class GuestInput {
     this.bytes += data.byteLength;
   }
 
-  /** Drops the oldest data until at most `bytes` wait. */
-  dropBeyond(bytes: number): void {
+  /** Drops the oldest data until at most `bytes` wait, in at most `pieces`. */
+  dropBeyond(bytes: number, pieces: number): void {
     let dropped = 0;
-    while (this.bytes > bytes) this.bytes -= this.waiting[dropped++]!.byteLength;
+    while (this.bytes > bytes || this.waiting.length - dropped > pieces)
+      this.bytes -= this.waiting[dropped++]!.byteLength;
     this.waiting.splice(0, dropped);
   }
 

@@ -80,6 +80,15 @@ it("keeps packets in order until the guest has buffers, and drops the oldest bey
   );
 });
 
+it("keeps no more than 65,536 small packets for a guest that takes none", () => {
+  const { network, guest, taken } = playedCard();
+  for (let i = 0; i < 8; i++) network.send(Array.from({ length: 10_000 }, () => packetOf(40, i)));
+  guest.buffers = 100_000;
+  network.pump();
+  expect(taken).toHaveLength(65_536);
+  expect([taken[0]![26], taken.at(-1)![26]]).toEqual([1, 7]);
+});
+
 it("offers a guest to leave out checksums, beside what the card offers by itself", () => {
   expect([...playedCard().card.virtio.device_feature]).toEqual([8 | 3]);
 });

@@ -116,7 +116,8 @@ it("a guest's packets go to an owner that has asked for them, in one message a t
   const both = [packet(100), packet(200)];
   await Promise.all(both);
   expect(packets()).toEqual([[100, 200]]);
-  tell({ type: "took-packets", bytes: 300 });
+  // Each counts for more than its bytes: it is in a buffer of its own.
+  tell({ type: "took-packets", bytes: 2 * 512 });
   for (let i = 0; i < 6; i++) await packet(2 ** 20);
   expect(packets().slice(1)).toEqual(Array(4).fill([2 ** 20]));
   await packet(20);
@@ -124,4 +125,11 @@ it("a guest's packets go to an owner that has asked for them, in one message a t
   tell({ type: "took-packets", bytes: 2 ** 20 });
   await packet(30);
   expect(packets().at(-1)).toEqual([30]);
+});
+
+it("a guest's packets are dropped beyond 8,192, however small they are", async () => {
+  const { tell, packet, packets } = await runningMachine();
+  tell({ type: "network" });
+  await Promise.all(Array.from({ length: 10_000 }, () => packet(20)));
+  expect(packets().flat()).toHaveLength((4 * 2 ** 20) / 512);
 });
