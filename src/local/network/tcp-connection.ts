@@ -38,6 +38,8 @@ const LONGEST_WAIT = 60;
 const MAX_ATTEMPTS = 10;
 /** Ticks until a connection attempt that nobody answered is forgotten: the guest's kernel gives up after 127 s, and repeats its SYN until then. */
 const SILENT_TICKS = 140;
+/** Ticks of silence until a guest that has ended its side is asked whether it still knows the connection. Its kernel forgets one that its program has closed, after a minute. */
+const ENDED_WAIT = 60;
 
 /** The stack that a connection belongs to. */
 export interface TcpOwner {
@@ -149,8 +151,9 @@ export class TcpConnection {
       if (++this.ticks >= SILENT_TICKS) this.finish();
       return;
     }
-    if (!this.isWaiting()) this.noteProgress();
-    else if (++this.ticks >= this.wait) this.sendAgain();
+    const isWaiting = this.isWaiting();
+    if (!isWaiting && !this.isHalfClosed()) return this.noteProgress();
+    if (++this.ticks >= (isWaiting ? this.wait : Math.max(this.wait, ENDED_WAIT))) this.sendAgain();
   }
 
   /** Resets both sides. Idempotent. */
@@ -316,6 +319,11 @@ export class TcpConnection {
     );
   }
 
+  /** Whether only the far side can still send. It may never do, and nobody may be waiting for it. */
+  private isHalfClosed(): boolean {
+    return this.phase === "open" && this.upstream?.finished === true && !this.upstream.ended;
+  }
+
   private noteProgress(): void {
     this.ticks = 0;
     this.wait = FIRST_WAIT;
@@ -331,7 +339,7 @@ export class TcpConnection {
     if (this.phase === "greeted") this.greet();
     else if (bytes > 0) this.sendSegment({ flags: ACK | PSH, sequence, bytes });
     else if (this.endSent) this.sendSegment({ flags: FIN | ACK, sequence });
-    // Asks for the window, which is closed: a segment that the guest has to answer.
+    // A segment that the guest has to answer: with its window, which was closed, or with a reset.
     else this.sendSegment({ flags: ACK, sequence: advance(sequence, -1) });
   }
 }

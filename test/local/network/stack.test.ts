@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { LINK, PROTOCOL } from "../../../src/local/network/ipv4.js";
 import { ACK, RST, SYN } from "../../../src/local/network/tcp-segment.js";
 import { type ByteConnection, DialError } from "../../../src/network/dialer.js";
@@ -272,6 +272,44 @@ describe("a connection of a guest", () => {
     expect(Buffer.from(far.sent).equals(up)).toBe(true);
     expect(Buffer.from(socket.received).equals(down)).toBe(true);
     expect(socket.ended).toBe(true);
+  });
+
+  it("is let go when a guest that has ended its side knows it no longer, and kept as long as it does", async () => {
+    const far = byHand();
+    const { guest } = connected(far);
+    const socket = await guest.socket(SERVER, 80).connect();
+    socket.end();
+    await guest.pass(600);
+    expect(far.events).toEqual(["closed"]);
+    far.source.enqueue(pattern(10));
+    await socket.until(() => socket.received.length === 10);
+    // As a kernel forgets a socket that its program has closed.
+    const refuse = vi.spyOn(socket, "receive").mockImplementation(({ acknowledged }) => {
+      guest.send(socket.segment(RST, { sequence: acknowledged }));
+    });
+    await guest.pass(59);
+    expect(refuse).not.toHaveBeenCalled();
+    await guest.pass(2);
+    expect(far.events).toEqual(["closed", "canceled"]);
+    expect(guest.timers.size).toBe(0);
+  });
+
+  it("waits for a server that is slow to take what a guest has sent and ended, whatever the guest still knows", async () => {
+    const far = byHand();
+    let open!: () => void;
+    far.gate.open = new Promise((resolve) => (open = resolve));
+    const { guest } = connected(far);
+    const socket = await guest.socket(SERVER, 80).connect();
+    await socket.write(pattern(5000));
+    socket.end();
+    await turn();
+    const probes = vi.spyOn(socket, "receive");
+    await guest.pass(600);
+    expect(probes).not.toHaveBeenCalled();
+    open();
+    await turn();
+    expect([far.sent.length, far.events]).toEqual([5000, ["closed"]]);
+    guest.stack.close();
   });
 
   it("ends when the guest does not answer at all any more", async () => {
