@@ -4,6 +4,8 @@ import { resetSocket } from "../../util/reset-socket.js";
 
 /** Number of bytes from the far side that wait for a reader before the socket is paused. */
 const READ_AHEAD_BYTES = 256 * 1024;
+/** Least that a piece counts for there: a server may send its bytes one by one, and each takes far more than itself. */
+const MIN_PIECE_COST = 1024;
 
 /** Returns the streams of a socket that is connected. Each direction has back-pressure, and ends by itself. */
 export function connectionOf(socket: Socket, address: string): ByteConnection {
@@ -39,7 +41,10 @@ export function connectionOf(socket: Socket, address: string): ByteConnection {
       pull: () => void socket.resume(),
       cancel: giveUp,
     },
-    new ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD_BYTES }),
+    {
+      highWaterMark: READ_AHEAD_BYTES,
+      size: ({ byteLength }) => Math.max(byteLength, MIN_PIECE_COST),
+    },
   );
   const writable = new WritableStream<Uint8Array>({
     start: (controller) => {

@@ -1,7 +1,8 @@
 import { once } from "node:events";
-import { createServer, type Server, type Socket } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { createServer, type Server, Socket } from "node:net";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { nodeDialer } from "../../../src/local/network/dialer-node.js";
+import { connectionOf } from "../../../src/local/network/socket-connection-node.js";
 import type { ByteConnection } from "../../../src/network/dialer.js";
 import { PolicyDialer } from "../../../src/network/policy-dialer.js";
 import { deferred } from "../../../src/util/deferred.js";
@@ -115,6 +116,16 @@ describe("connections of Node", () => {
     const connection = await open(port);
     expect(await written.promise).toBeLessThan(64 * 2 ** 20);
     await connection.readable.cancel();
+  });
+
+  it("read no more than a few hundred pieces ahead, however small they are", async () => {
+    const socket = new Socket();
+    const paused = vi.spyOn(socket, "pause");
+    const { readable } = connectionOf(socket, "203.0.113.1");
+    let pieces = 0;
+    for (; paused.mock.calls.length === 0 && pieces < 10_000; pieces++) socket.emit("data", Uint8Array.of(7));
+    expect(pieces).toBe(256);
+    await readable.cancel();
   });
 
   it("take no more than the far side does", async () => {
