@@ -154,6 +154,74 @@ print(attempt("2001:db8::1", 80))
     ]);
   });
 
+  it("is refused where a redirect leads to the host or its networks, however it writes that", async () => {
+    await world.add(
+      "redirect.example.com:80",
+      createHttp(({ url }, response) => void response.writeHead(302, { location: url!.slice(2) }).end()),
+    );
+    // A name that means something else the second time it is asked for.
+    await world.add("rebind.example.com:80", createHttp(mirror));
+    world.addresses.set("rebind.example.com", ["203.0.113.1", "127.0.0.1"]);
+    expect((await sh("curl -sS http://rebind.example.com/")).code).toBe(0);
+    const outside = [
+      ["http://169.254.169.254/latest/meta-data", "169.254.169.254"],
+      ["http://[::ffff:169.254.169.254]/", "169.254.169.254"],
+      ["http://2852039166/", "169.254.169.254"],
+      ["http://0251.0376.0251.0376/", "169.254.169.254"],
+      ["http://0xa9fea9fe/", "169.254.169.254"],
+      ["http://10.0.0.1/", "10.0.0.1"],
+      ["http://rebind.example.com/", "rebind.example.com"],
+    ] as const;
+    // All of these are the box itself, on which nothing listens.
+    const own = ["0.0.0.0", "127.0.0.1", "[::ffff:127.0.0.1]", "2130706433", "0177.0.0.1"].map(
+      (host) => `http://${host}/`,
+    );
+    world.dialed.length = 0;
+    const urls = [...outside.map(([url]) => url), ...own].map(
+      (url) => `'http://redirect.example.com/?${url}'`,
+    );
+    const before = (await box.network.log()).length;
+    const { out } = await sh(
+      `for url in ${urls.join(" ")}; do curl -s -g -L -m 10 -o /dev/null -w '%{num_redirects} ' "$url"; echo $?; done`,
+    );
+    expect(out.trim().split("\n")).toEqual(urls.map(() => "1 7"));
+    const log = (await box.network.log()).slice(before).filter(({ verdict }) => verdict === "denied");
+    expect(log.map(({ host, rule }) => [host, rule])).toEqual(
+      outside.map(([, host]) => [host, "address is not public"]),
+    );
+    const dialed = new Set(world.dialed.map(({ host }) => host));
+    expect(dialed).toEqual(new Set(["redirect.example.com", "rebind.example.com"]));
+  });
+
+  it("that reads nothing of servers that send for ever holds up nothing else, and gets it all later", async () => {
+    await world.add("endless.example.com:1", (socket) => {
+      const piece = Buffer.alloc(2 ** 16, "0123456789abcdef");
+      const fill = () => {
+        while (!socket.destroyed && socket.write(piece));
+      };
+      socket.on("drain", fill);
+      fill();
+    });
+    const { external } = process.memoryUsage();
+    expect(
+      await python(`
+import socket
+endless = [socket.create_connection(("endless.example.com", 1)) for _ in range(8)]
+data = b"x" * 1_000_000
+s = socket.create_connection(("echo.example.com", 7))
+for at in range(0, len(data), 100_000):
+    s.sendall(data[at:at + 100_000])
+    assert len(s.recv(100_000, socket.MSG_WAITALL)) == 100_000
+print("not held up")
+for one in endless:
+    assert one.recv(8 << 20, socket.MSG_WAITALL) == b"0123456789abcdef" * (8 << 16)
+    one.close()
+print("and all there")
+`),
+    ).toBe("not held up\nand all there\n");
+    expect(process.memoryUsage().external - external).toBeLessThan(128 * 2 ** 20);
+  });
+
   it("has a hundred connections at once, with asyncio", async () => {
     expect(
       await python(`

@@ -1,12 +1,22 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { connectionOf } from "../../../src/local/network/socket-connection-node.js";
-import { type ByteConnection, DialError, type Dialer, type DialTarget } from "../../../src/network/dialer.js";
+import {
+  type ByteConnection,
+  DialError,
+  type Dialer,
+  type DialOptions,
+  type DialTarget,
+} from "../../../src/network/dialer.js";
+
+const ADDRESS = "203.0.113.1";
 
 /** A world for boxes: names that lead to real servers on this machine's loopback, and nothing else. */
 export class World implements Dialer, AsyncDisposable {
   /** All targets that were dialed. */
   readonly dialed: DialTarget[] = [];
+  /** Addresses that a name has each time it is dialed, one after the other; the last one stays. */
+  readonly addresses = new Map<string, string[]>();
   private readonly ports = new Map<string, number>();
   private readonly servers = new Set<{ close(): void }>();
   private readonly sockets = new Set<Socket>();
@@ -33,7 +43,7 @@ export class World implements Dialer, AsyncDisposable {
     return [...this.ports.keys()].some((place) => place.startsWith(`${name}:`));
   }
 
-  async connect(target: DialTarget, { signal }: { signal: AbortSignal }): Promise<ByteConnection> {
+  async connect(target: DialTarget, { signal, mayReach }: DialOptions): Promise<ByteConnection> {
     this.dialed.push(target);
     const port = this.ports.get(`${target.host}:${target.port}`);
     if (port === -1)
@@ -42,11 +52,14 @@ export class World implements Dialer, AsyncDisposable {
       const known = await this.resolves(target.host);
       throw new DialError(known ? "ECONNREFUSED" : "ENETUNREACH", "there is nobody");
     }
+    const [address = ADDRESS, ...later] = this.addresses.get(target.host) ?? [];
+    if (later.length > 0) this.addresses.set(target.host, later);
+    if (mayReach?.(address) === false) throw new DialError("EACCES", `${address} may not be reached`);
     const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
     await once(socket, "connect");
     // As the dialer of Node does.
     socket.setNoDelay(true);
-    return connectionOf(socket, "203.0.113.1");
+    return connectionOf(socket, address);
   }
 
   /** Number of the connections that servers have open. */
