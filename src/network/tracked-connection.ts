@@ -1,3 +1,4 @@
+import { whenStreamAborted } from "../util/abort.js";
 import type { ByteConnection } from "./dialer.js";
 
 /** A connection that counts what passes through it, and can be reset from outside. It adds no buffer. */
@@ -29,7 +30,10 @@ export class TrackedConnection implements ByteConnection {
       { highWaterMark: 0 },
     );
     this.writable = new WritableStream({
-      start: (controller) => void this.failStreams.push((error) => controller.error(error)),
+      start: (controller) => {
+        this.failStreams.push((error) => controller.error(error));
+        whenStreamAborted(controller, (reason) => this.resetInner(reason));
+      },
       write: (chunk) => this.write(chunk),
       close: async () => {
         await this.writer.close();
@@ -45,9 +49,13 @@ export class TrackedConnection implements ByteConnection {
   /** Resets the connection: both sides see it. Idempotent. */
   reset(reason: unknown): void {
     if (this.openDirections === 0) return;
+    this.resetInner(reason);
+    this.fail(reason);
+  }
+
+  private resetInner(reason: unknown): void {
     this.reader.cancel(reason).catch(() => {});
     this.writer.abort(reason).catch(() => {});
-    this.fail(reason);
   }
 
   private async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {

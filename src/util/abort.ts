@@ -41,3 +41,13 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undef
     promise.then(resolve, reject).finally(whenAborted(signal, reject));
   });
 }
+
+/** Calls back once a writable stream is aborted, even while a write is under way: its sink's own `abort` waits for that, and it may never end. */
+export function whenStreamAborted(
+  controller: WritableStreamDefaultController,
+  callback: (reason: unknown) => void,
+): void {
+  // Not in Node's types, and not in every runtime.
+  const { signal } = controller as { signal?: AbortSignal };
+  whenAborted(signal, callback);
+}

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { type ByteConnection, DialError } from "../../network/dialer.js";
+import { whenStreamAborted } from "../../util/abort.js";
 import { resetSocket } from "../../util/reset-socket.js";
 
 /** Number of bytes from the far side that wait for a reader before the socket is paused. */
@@ -49,6 +50,7 @@ export function connectionOf(socket: Socket, address: string): ByteConnection {
   const writable = new WritableStream<Uint8Array>({
     start: (controller) => {
       failWriting = (error) => controller.error(error);
+      whenStreamAborted(controller, () => resetSocket(socket));
     },
     write: (chunk) => settled((done) => socket.write(chunk, done)),
     close: () => settled((done) => socket.end(done)),

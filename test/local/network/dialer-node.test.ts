@@ -98,6 +98,26 @@ describe("connections of Node", () => {
     expect((await failed)[0]).toMatchObject({ code: "ECONNRESET" });
   });
 
+  it.each(["as it is", "behind rules"])(
+    "end at once when they are aborted, %s, though the far side has ended and takes nothing of what is being written",
+    async (how) => {
+      const { port, accepted } = await listen((socket) => socket.pause().end());
+      const policy = new PolicyDialer(nodeDialer(), { allow: [`host.internal:${port}`] });
+      const connection =
+        how === "as it is"
+          ? await open(port)
+          : await policy.connect({ host: "host.internal", port }, { signal });
+      expect(await readAll(connection)).toBe("");
+      const writer = connection.writable.getWriter();
+      writer.write(new Uint8Array(64 * 2 ** 20)).catch(() => {});
+      // A write that the kernel has no room for is under way.
+      await accepted;
+      await new Promise(setImmediate);
+      await writer.abort(new Error("enough"));
+      expect((await failure(writer.closed)).message).toBe("enough");
+    },
+  );
+
   it("read no more than a bounded part ahead", async () => {
     const written = deferred<number>();
     const { port } = await listen((socket) => {
