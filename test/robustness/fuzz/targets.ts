@@ -1,4 +1,5 @@
 import { ASSET_TARGETS } from "./asset-targets.js";
+import { CONNECTION_TARGETS } from "./connection-targets.js";
 import { FRAME_TARGETS } from "./frame-targets.js";
 import { GUEST_TARGETS } from "./guest-targets.js";
 import { HTTP_TARGETS } from "./http-targets.js";
@@ -13,5 +14,6 @@ export const TARGETS: readonly Target[] = [
   ...ASSET_TARGETS,
   ...HTTP_TARGETS,
   ...NETWORK_TARGETS,
+  ...CONNECTION_TARGETS,
   ...STATE_TARGETS,
 ];
