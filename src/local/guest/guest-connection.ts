@@ -1,6 +1,6 @@
 import type { Connection } from "../../backend/backend.js";
 import { BoxRunError } from "../../backend/errors.js";
-import { whenAborted } from "../../util/abort.js";
+import { whenAborted, whenStreamAborted } from "../../util/abort.js";
 import { deferred } from "../../util/deferred.js";
 import type { GuestFrame } from "../protocol/frame-types.js";
 import { ByteQueue } from "./byte-queue.js";
@@ -66,8 +66,7 @@ class GuestConnection implements GuestStream, Connection {
     this.writable = new WritableStream<Uint8Array>({
       start: (controller) => {
         this.output = controller;
-        // The stream itself waits for a write before it calls `abort`, and a write may wait for a server that never reads.
-        whenAborted(controller.signal, (reason) => {
+        whenStreamAborted(controller, (reason) => {
           // It errors by itself.
           this.output = undefined;
           this.reset(reason);
