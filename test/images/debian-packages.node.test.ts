@@ -50,3 +50,27 @@ it("an upgrade takes newer packages, and leaves those that were built for the em
   const { stdout } = await box.exec("apt-get -s -y dist-upgrade", { check: true });
   expect(stdout.match(/^Inst .*$/gm)?.map((line) => line.split(" ")[1])).toEqual(["hostname"]);
 });
+
+/** Installs an openssl that is newer, with another configuration and the link to it, as an upgrade of Debian's does. */
+const NEWER_OPENSSL = `set -e
+mkdir -p /srv/openssl/DEBIAN /srv/openssl/etc/ssl /srv/openssl/usr/lib/ssl && cd /srv/openssl
+printf 'Package: openssl\nVersion: 99\nArchitecture: i386\nMaintainer: x\nDescription: x\n' > DEBIAN/control
+echo /etc/ssl/openssl.cnf > DEBIAN/conffiles
+{ cat /etc/ssl/openssl.cnf; echo '# newer'; } > etc/ssl/openssl.cnf
+ln -s /etc/ssl/openssl.cnf usr/lib/ssl/openssl.cnf
+dpkg-deb -b . /srv/openssl.deb > /dev/null
+dpkg -i /srv/openssl.deb < /dev/null`;
+
+it("OpenSSL prefers ChaCha20 after an upgrade, too, until the user says otherwise", async () => {
+  const preferred = async () => {
+    const program = "import ssl; print(*[c['name'] for c in ssl.create_default_context().get_ciphers()[:3]])";
+    return (await box.exec(["python3", "-c", program], { check: true })).stdout.split(/\s/).slice(0, 3);
+  };
+  await box.exec(NEWER_OPENSSL, { check: true });
+  expect((await box.exec("tail -n 1 /etc/ssl/openssl.cnf")).stdout).toBe("# newer\n");
+  const fast = ["TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"];
+  expect(await preferred()).toEqual(fast);
+  const own = "[system_default_sect]\\nCiphersuites = TLS_AES_256_GCM_SHA384\\nCipherString = AES128-SHA\\n";
+  await box.exec(`printf '${own}' >> /etc/ssl/openssl.cnf`, { check: true });
+  expect(await preferred()).toEqual(["TLS_AES_256_GCM_SHA384", "AES128-SHA", ""]);
+});

@@ -6,6 +6,7 @@ import { createServer as createHttps } from "node:https";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TLSSocket } from "node:tls";
 import { promisify } from "node:util";
 import { type BoxHandle, BoxRunClient } from "boxrun";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -16,6 +17,14 @@ const world = new World();
 const client = new BoxRunClient({ backend: "local", local: { persistent: false, dialer: world } });
 const folder = mkdtempSync(join(tmpdir(), "boxrun-world-"));
 let box: BoxHandle;
+
+/** Servers that answer with the cipher of the connection: as most are, by the client's order; and as Node's are, by their own. */
+const SERVERS = [
+  { port: 8443, maxVersion: "TLSv1.3", honorCipherOrder: false },
+  { port: 8444, maxVersion: "TLSv1.3", honorCipherOrder: true },
+  { port: 8445, maxVersion: "TLSv1.2", honorCipherOrder: false },
+  { port: 8446, maxVersion: "TLSv1.2", honorCipherOrder: true },
+] as const;
 
 /** What comes back for each request: method, address, and the size and hash of its body. */
 const mirror: RequestListener = async (request, response) => {
@@ -38,6 +47,12 @@ beforeAll(async () => {
   ]);
   const [key, cert] = ["key.pem", "cert.pem"].map((name) => readFileSync(join(folder, name)));
   await world.add("web.example.com:443", createHttps({ key: key!, cert: cert! }, mirror));
+  for (const { port, ...choice } of SERVERS) {
+    const tls = createHttps({ key: key!, cert: cert!, ...choice }, ({ socket }, response) => {
+      response.end(`${(socket as TLSSocket).getCipher().name}\n`);
+    });
+    await world.add(`web.example.com:${port}`, tls);
+  }
   await world.add("echo.example.com:7", (socket) => void socket.pipe(socket));
   await world.add("reset.example.com:1", (socket) => {
     socket.write("some");
@@ -107,6 +122,43 @@ describe("a program in a box with a network", () => {
     expect((await sh(`curl -sS ${several}`)).out.split("\n")).toHaveLength(6);
     expect(world.dialed).toEqual([{ host: "web.example.com", port: 80 }]);
   });
+
+  it.each([
+    ["curl", "curl -sS --cacert ca.pem https://web.example.com:[8443-8446]/"],
+    [
+      "Python",
+      `python3 -c '
+import ssl, urllib.request
+context = ssl.create_default_context(cafile="ca.pem")
+for port in range(8443, 8447):
+    print(urllib.request.urlopen(f"https://web.example.com:{port}/", context=context).read().decode(), end="")'`,
+    ],
+    [
+      "apt",
+      `cp ca.pem /tmp; for port in $(seq 8443 8446); do
+        /usr/lib/apt/apt-helper -qq -o Acquire::https::CaInfo=/tmp/ca.pem download-file https://web.example.com:$port/ /tmp/$port
+        cat /tmp/$port
+      done`,
+    ],
+    [
+      "OpenSSL",
+      `for port in $(seq 8443 8446); do
+        printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -quiet -CAfile ca.pem web.example.com:$port 2> /dev/null | tail -n 1
+      done`,
+    ],
+  ])(
+    "%s asks for ChaCha20 before AES, and takes what the server insists on",
+    async (_program, command) => {
+      const { out } = await sh(command, 120_000);
+      expect(out.trimEnd().split("\n")).toEqual([
+        "TLS_CHACHA20_POLY1305_SHA256",
+        "TLS_AES_256_GCM_SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+      ]);
+    },
+    150_000,
+  );
 
   it.each([
     ["a name that does not exist", "http://nowhere.example.com/", 6],

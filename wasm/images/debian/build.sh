@@ -24,6 +24,9 @@ mmdebstrap --quiet --mode=auto --variant=apt --architectures=i386 --include="$IN
   --setup-hook='mkdir -p "$1/etc/dpkg/dpkg.cfg.d"; cp '"$here"'/dpkg.cfg "$1/etc/dpkg/dpkg.cfg.d/slim"' \
   trixie "$root" "deb [trusted=yes] copy:$work/repository ./"
 
+# --- Our configuration of OpenSSL stands before Debian's. What is diverted is a link to a file that Debian and the user may change, so that an upgrade neither asks nor loses anything
+dpkg-divert --quiet --root="$root" --local --rename --divert /usr/lib/ssl/openssl.cnf.debian --add /usr/lib/ssl/openssl.cnf
+
 # --- What a machine makes for itself, and what only a build needs
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/* "$root"/var/log/* "$root"/tmp/* "$root"/run/*
 rm -f "$root"/etc/machine-id "$root"/var/lib/dbus/machine-id "$root"/etc/apt/sources.list.d/* "$root"/var/lib/dpkg/*-old
