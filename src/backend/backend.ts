@@ -20,6 +20,7 @@ import type {
   NetworkLogEntry,
   NetworkOptions,
   PortInfo,
+  Secrets,
   TerminalSpec,
   TransferProgress,
 } from "../contract/types.js";
@@ -51,6 +52,7 @@ export interface BackendInfo {
  * - `stdin`: commands can have a stdin
  * - `signal`: signals can be sent to commands
  * - `network`: boxes can reach the network
+ * - `secrets`: requests of a box get secrets that its programs do not have
  * - `volumes`: directories of the host can be mounted
  * - `attach`: boxes have terminals
  * - `persistence`: boxes outlive the page or process
@@ -66,6 +68,7 @@ export type Capability =
   | "stdin"
   | "signal"
   | "network"
+  | "secrets"
   | "volumes"
   | "attach"
   | "persistence"
@@ -80,6 +83,16 @@ export type Capability =
  * add.
  */
 export type Capabilities = { readonly [name in Capability]?: true | string | undefined };
+
+/** Options of {@link Backend.createBox} and {@link Backend.startBox}. */
+export interface LaunchOptions {
+  /** Aborts the creation or the start. */
+  signal?: AbortSignal;
+  /** Called at each step. */
+  onProgress?: (progress: CreateProgress) => void;
+  /** Secrets of the box. They are beside its description because they are never stored: a start needs those of the creation again. @default none */
+  secrets?: Secrets;
+}
 
 /** A file that is being read out of a box. Canceling the stream ends the transfer. */
 export interface DownloadResult {
@@ -245,10 +258,7 @@ export interface Backend {
    * @throws {BoxRunError} RESOURCE_EXCEEDED when the memory of all running boxes would be too much
    * @throws {BoxRunError} UNSUPPORTED when the backend lacks a feature that `spec` asks for
    */
-  createBox(
-    spec: BoxSpec,
-    options: { signal?: AbortSignal; onProgress?: (progress: CreateProgress) => void },
-  ): Promise<BoxInfo>;
+  createBox(spec: BoxSpec, options: LaunchOptions): Promise<BoxInfo>;
   /**
    * Finds a box by its id or name.
    *
@@ -280,11 +290,9 @@ export interface Backend {
    * @throws {BoxRunError} BOX_LOCKED when another page or process runs it
    * @throws {BoxRunError} RESOURCE_EXCEEDED when the memory of all running boxes would be too much
    * @throws {BoxRunError} STATE_MISMATCH when its disk or record is gone, damaged or of a newer version
+   * @throws {BoxRunError} VALIDATION_ERROR when the secrets are not those that the box was created with, by name
    */
-  startBox(
-    id: string,
-    options: { signal?: AbortSignal; onProgress?: (progress: CreateProgress) => void },
-  ): Promise<BoxInfo>;
+  startBox(id: string, options: LaunchOptions): Promise<BoxInfo>;
   /**
    * Removes a box and its disk.
    *

@@ -15,23 +15,23 @@ import { invalid } from "./errors.js";
 
 /** Checks the description of a box and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR, naming the field that is wrong */
 export function parseBoxSpec(input: unknown): BoxSpec {
-  return parse(boxSpecSchema, input);
+  return parseInput(boxSpecSchema, input);
 }
 
 /** Checks the network of a box that has one. The rules themselves are checked by rules.ts. @throws {BoxRunError} VALIDATION_ERROR, naming the field that is wrong */
 export function parseNetwork(input: unknown): true | NetworkOptions {
   if (input === false) throw invalid("network must be true or an object", "{ allow: [] } denies everything");
-  return parse(presentNetwork, input, "network");
+  return parseInput(presentNetwork, input, "network");
 }
 
 /** Checks the description of a command and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR, naming the field that is wrong */
 export function parseExecSpec(input: unknown): ExecSpec {
-  return parse(execSpecSchema, input);
+  return parseInput(execSpecSchema, input);
 }
 
 /** Checks the description of a terminal and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR, naming the field that is wrong */
 export function parseTerminalSpec(input: unknown): TerminalSpec {
-  return parse(terminalSpecSchema, input);
+  return parseInput(terminalSpecSchema, input);
 }
 
 /**
@@ -40,7 +40,7 @@ export function parseTerminalSpec(input: unknown): TerminalSpec {
  * @throws {BoxRunError} VALIDATION_ERROR, naming the option that is wrong
  */
 export function requireLocalOptions(input: unknown, root?: string): void {
-  parse(localOptionsSchema, input, root);
+  parseInput(localOptionsSchema, input, root);
 }
 
 /** Checks the options that name a server and how to connect to it. @throws {BoxRunError} VALIDATION_ERROR, naming the option that is wrong */
@@ -50,7 +50,7 @@ export function requireConnectionOptions(input: {
   token?: unknown;
   fetch?: unknown;
 }): void {
-  parse(connectionOptionsSchema, input);
+  parseInput(connectionOptionsSchema, input);
   const { baseUrl, socketPath, token, fetch } = input;
   if (socketPath !== undefined && baseUrl !== undefined)
     throw invalid("give baseUrl or socketPath, not both");
@@ -116,7 +116,8 @@ export function requireMode(mode: number): void {
     throw invalid(`mode must be permission bits, such as 0o644, got ${shown(mode)}`);
 }
 
-function parse<T extends z.ZodMiniType>(schema: T, input: unknown, root?: string): z.infer<T> {
+/** Checks an input by a schema. `root` is its name in errors. @throws {BoxRunError} VALIDATION_ERROR, naming the field that is wrong */
+export function parseInput<T extends z.ZodMiniType>(schema: T, input: unknown, root?: string): z.infer<T> {
   const result = schema.safeParse(withoutUndefined(input), PARSE_OPTIONS);
   if (result.success) return result.data;
   throw invalid(describeIssue(result.error, schema, root));

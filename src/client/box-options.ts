@@ -1,7 +1,9 @@
-import type { CreateProgress, TerminalSpec, TransferProgress } from "../backend/backend.js";
+import type { CreateProgress, Secrets, TerminalSpec, TransferProgress } from "../backend/backend.js";
 
 /** Options of {@link BoxHandle.start}. */
 export interface StartOptions {
+  /** Secrets of the box: those that it was created with, by name, since they are not stored. @default none */
+  secrets?: Secrets;
   /** Aborts the start, which then rejects at once with the signal's reason. The box is stopped again. */
   signal?: AbortSignal;
   /** Called at each step of the start. */

@@ -408,10 +408,16 @@ export class BoxHandle {
    * @throws {BoxRunError} BOX_LOCKED when another page or process runs it
    * @throws {BoxRunError} RESOURCE_EXCEEDED when the memory of all running boxes would be too much
    * @throws {BoxRunError} STATE_MISMATCH when its disk or record is gone, damaged or of a newer version
+   * @throws {BoxRunError} VALIDATION_ERROR when it was created with secrets and they are not given again
    */
   async start(options: StartOptions = {}): Promise<BoxInfo> {
-    requireOptions(options, { signal: true, onProgress: true });
-    this.current = await withSignal(options.signal, () => this.backend.startBox(this.id, options));
+    requireOptions(options, { signal: true, onProgress: true, secrets: true });
+    const { backend, id } = this;
+    const launch =
+      options.secrets === undefined
+        ? options
+        : await (await import("../network/secrets.js")).withSecrets(options, backend);
+    this.current = await withSignal(options.signal, () => backend.startBox(id, launch));
     return this.current;
   }
 

@@ -1,4 +1,11 @@
-import type { Backend, BoxStatus, CreateProgress, NetworkOptions, VolumeSpec } from "../backend/backend.js";
+import type {
+  Backend,
+  BoxStatus,
+  CreateProgress,
+  NetworkOptions,
+  Secrets,
+  VolumeSpec,
+} from "../backend/backend.js";
 import type { CallOptions } from "../backend/call.js";
 import type { ExecOptions } from "../exec/exec.js";
 import type { FilesToWrite } from "../files/file-types.js";
@@ -19,6 +26,18 @@ export interface CreateOptions {
    * @default false
    */
   network?: boolean | NetworkOptions;
+  /**
+   * Secrets for servers on the network, by the names of environment variables. Commands get placeholders in these variables, and a request by HTTPS to one of a secret's
+   * hosts gets the value in place of the placeholder in its headers. The value never enters the box, and is never stored: `start` and `getOrCreate` need it again. Where
+   * the backend has none, `create` rejects with UNSUPPORTED.
+   * @default none
+   *
+   * @example
+   * const secrets = { API_KEY: { value: "sk-...", hosts: ["api.example.com"] } };
+   * await using box = await client.create("debian", { network: true, secrets });
+   * await box.exec('curl -H "Authorization: Bearer $API_KEY" https://api.example.com/v1/me');
+   */
+  secrets?: Secrets;
   /** Absolute path of the directory in which commands start that do not name one. Created if it does not exist. @default "/root" */
   workdir?: string;
   /** Environment variables of every command, on top of PATH, HOME, USER and LANG. @default none */

@@ -68,13 +68,17 @@ export class Client {
   }
 
   private async createEmpty(image: string, options: Omit<CreateOptions, "files">): Promise<BoxHandle> {
-    const { signal, onProgress, ...rest } = options;
+    const { signal, onProgress, secrets: given, ...rest } = options;
     requireSignal(signal);
     const spec = parseBoxSpec({ ...rest, image });
+    const checks = given === undefined ? undefined : await import("../network/secrets.js");
+    checks?.parseSecrets(given, spec);
     if (typeof spec.network === "object") (await import("../network/rules.js")).requireRules(spec.network);
     const backend = await withSignal(signal, () => this.backend());
     signal?.throwIfAborted();
-    const created = backend.createBox(spec, { ...callOptions(signal), ...(onProgress && { onProgress }) });
+    const launch = { ...callOptions(signal), ...(onProgress && { onProgress }) };
+    const withSecrets = checks?.withSecrets({ ...launch, secrets: given! }, backend);
+    const created = backend.createBox(spec, withSecrets ?? launch);
     // A box that is created after its caller has gone is removed.
     const removeLate = async (info: BoxInfo) => {
       if (signal?.aborted) await backend.removeBox(info.id, { force: true });

@@ -3,6 +3,7 @@ import { callOptions, withSignal } from "../backend/call.js";
 import { BoxRunError, invalid, isBoxRunError } from "../backend/errors.js";
 import { parseBoxSpec, requireSignal } from "../backend/validate.js";
 import { requireRules } from "../network/rules.js";
+import { parseSecrets, requireSameSecrets, withSecrets } from "../network/secrets.js";
 import { untilAborted } from "../util/abort.js";
 import { pause } from "../util/timer.js";
 import type { CreateOptions } from "./client-options.js";
@@ -30,10 +31,12 @@ export async function getOrCreate<Handle>(
   options: Options,
   client: ClientParts<Handle>,
 ): Promise<Handle> {
-  const { signal, onProgress: _onProgress, files, ...rest } = options;
+  const { signal, onProgress: _onProgress, files, secrets, ...rest } = options;
   requireSignal(signal);
   if ("name" in rest) throw invalid("the name of the box is the first argument, and no option");
-  requireRules(parseBoxSpec({ ...rest, image, name }).network);
+  const spec = parseBoxSpec({ ...rest, image, name });
+  requireRules(spec.network);
+  if (secrets !== undefined) parseSecrets(secrets);
   if (files === undefined) return findOrCreate(name, image, options, client);
   return withSources(files, (checked) => findOrCreate(name, image, { ...options, files: checked }, client));
 }
@@ -90,9 +93,16 @@ async function find(
 async function start(
   backend: Backend,
   { id }: BoxInfo,
-  { signal, onProgress }: Options,
+  { signal, onProgress, secrets }: Options,
 ): Promise<BoxInfo | undefined> {
-  const options = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
+  const options = withSecrets(
+    {
+      ...(signal && { signal }),
+      ...(onProgress && { onProgress }),
+      ...(secrets && { secrets }),
+    },
+    backend,
+  );
   try {
     return await untilAborted(backend.startBox(id, options), signal);
   } catch (error) {
@@ -113,7 +123,10 @@ async function requireSame(
   image: string,
   options: Options,
 ): Promise<void> {
-  const { signal, onProgress: _onProgress, files: _files, ...asked } = options;
+  const { signal, onProgress: _onProgress, files: _files, secrets, ...asked } = options;
+  // Of a box that runs, too: it has the secrets of its last start.
+  if (info.local && (secrets || info.local.secrets))
+    requireSameSecrets(info.id, info.local.secrets ?? [], parseSecrets(secrets ?? {}));
   const spec = parseBoxSpec({ ...asked, image, name });
   const faults: string[] = [];
   if (!(await isSameImage(backend, info.image, image, signal)))

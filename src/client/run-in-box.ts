@@ -23,6 +23,7 @@ const OF_BOX: Record<keyof CreateOptions, true> = {
   memoryMb: true,
   diskSizeGb: true,
   network: true,
+  secrets: true,
   workdir: true,
   env: true,
   volumes: true,

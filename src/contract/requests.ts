@@ -13,6 +13,7 @@ import {
   presentNetwork,
   signalName,
 } from "./schemas.js";
+import { secretsSchema } from "./secret-schemas.js";
 
 const requestedVolume = z.pipe(
   z.object({
@@ -58,6 +59,17 @@ export const createRequest = z.pipe(
   ),
 );
 
+const secrets = optional(secretsSchema);
+
+/** Schema of the body of `POST /v1/boxes` with secrets, which are no part of a box's description. */
+export const createWithSecretsRequest = z.pipe(
+  z.object({ ...createFields, secrets }),
+  z.transform(({ secrets, ...box }) => ({ box: createRequest.parse(box), secrets })),
+);
+
+/** Schema of the body of `POST .../{box}:start`. An empty body counts as `{}`. */
+export const startRequest = z.object({ secrets });
+
 /** Schema of the body of `POST .../exec`. */
 export const execRequest = z.pipe(
   z.object({
@@ -91,10 +103,12 @@ export const runRequest = z.pipe(
     network: createFields.network,
     env: createFields.env,
     volumes: createFields.volumes,
+    secrets,
     timeout_ms: optional(execFields.timeoutMs),
   }),
-  z.transform(({ cmd, timeout_ms, ...box }) => ({
+  z.transform(({ cmd, timeout_ms, secrets, ...box }) => ({
     box: createRequest.parse(box),
+    secrets,
     exec: { cmd, timeoutMs: timeout_ms } satisfies ExecSpecInput,
   })),
 );

@@ -69,6 +69,17 @@ export interface NetworkOptions {
   lan?: string;
 }
 
+/** A secret of a box: programs in the box have a placeholder, and requests to its hosts get the value in their headers. */
+export interface SecretOptions {
+  /** The value: 1 to 8192 visible ASCII characters or spaces. */
+  value: string;
+  /** Names of the servers that may get it: "api.example.com", or "*.example.com" for all names below one. They open nothing: the rules of `network` decide what the box may connect to. */
+  hosts: string[];
+}
+
+/** Secrets of a box, by the names of the environment variables that hold their placeholders. */
+export type Secrets = Record<string, SecretOptions>;
+
 /** A connection that a program in a box made, or tried to make. */
 export interface NetworkLogEntry {
   /** Time at which the program asked for it. */
@@ -108,6 +119,8 @@ export interface LocalBoxInfo {
    * and while it runs elsewhere.
    */
   boot: "snapshot" | "cold" | "warm" | null;
+  /** Names of the box's secrets, which each start needs again. Absent when it has none. */
+  secrets?: string[];
   /** Messages for the owner of the box, such as the reason why no boot image was used. Empty when nothing is wrong, and while no machine runs. */
   warnings: string[];
 }

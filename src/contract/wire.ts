@@ -76,6 +76,7 @@ const localInfo = z.pipe(
       z.nullable(z.string()),
       z.transform((boot) => boot as LocalBoxInfo["boot"]),
     ),
+    secrets: z.exactOptional(z.array(z.string())),
     warnings: z.array(z.string()),
   }),
   z.transform(

@@ -17,12 +17,13 @@ import type {
   FileEntry,
   FileOperation,
   ImageInfo,
+  LaunchOptions,
   Terminal,
   TerminalSpec,
   UploadSpec,
 } from "../backend/backend.js";
 import { requireCapability } from "../backend/capabilities.js";
-import { BoxRunError, unsupported } from "../backend/errors.js";
+import { BoxRunError, invalid, unsupported } from "../backend/errors.js";
 import { inStatus, newestFirst, requireStatus } from "../backend/lists.js";
 import { requireFilePath } from "../backend/transfers.js";
 import {
@@ -110,11 +111,13 @@ export class RemoteBackend implements Backend {
     this.require("pull", "create a box from the image");
   }
 
-  async createBox(spec: BoxSpec, { signal }: { signal?: AbortSignal }): Promise<BoxInfo> {
+  async createBox(spec: BoxSpec, { signal, secrets }: LaunchOptions): Promise<BoxInfo> {
     signal?.throwIfAborted();
+    if (secrets) this.requireSecrets();
     if (typeof spec.network === "object") this.requireRules();
     const withinMs = this.http.clocks.lifecycleMs;
-    const call: Call = { json: toCreateRequest(spec), withinMs, outlives: true };
+    const json = { ...toCreateRequest(spec), ...(secrets && { secrets }) };
+    const call: Call = { json, withinMs, outlives: true };
     // The request is never aborted: the server may have created the box, and nobody would know its id. The answer is awaited, and the box removed.
     const created = this.http.json("createBox", wireBox, call);
     this.undoLate(created, ({ id }) => this.removeBox(id, { force: true }, "late"), signal);
@@ -138,9 +141,11 @@ export class RemoteBackend implements Backend {
     return this.http.json("stopBox", wireBox, { params: at(id), withinMs, ...(outlives && { outlives }) });
   }
 
-  async startBox(id: string, { signal }: { signal?: AbortSignal }): Promise<BoxInfo> {
+  async startBox(id: string, { signal, secrets }: LaunchOptions): Promise<BoxInfo> {
     signal?.throwIfAborted();
-    const call: Call = { params: at(id), withinMs: this.http.clocks.lifecycleMs, outlives: true };
+    if (secrets) this.requireSecrets();
+    const withinMs = this.http.clocks.lifecycleMs;
+    const call: Call = { params: at(id), withinMs, outlives: true, ...(secrets && { json: { secrets } }) };
     // The server may start it all the same. Then it is stopped again, and a new start waits for that.
     await untilAborted(this.stopping.get(id) ?? Promise.resolve(), signal);
     const started = this.http.json("startBox", wireBox, call);
@@ -293,6 +298,16 @@ export class RemoteBackend implements Backend {
   private requireRules(): void {
     if (!this.http.extended)
       throw unsupported("network: this server has no rules for it", "use network: true");
+  }
+
+  /** Checks that secrets may be sent to the server, and that it knows what they are. */
+  private requireSecrets(): void {
+    this.require("secrets");
+    if (!this.http.isPrivate)
+      throw invalid(
+        `secrets are not sent to ${this.http.name}: others could read them on the way`,
+        "use https, or a server on this machine",
+      );
   }
 
   private require(capability: Capability, hint?: string): void {

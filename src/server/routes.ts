@@ -1,15 +1,24 @@
-import type { Backend, BackendNetwork, BoxSpec, ExecSpec, FileOperation } from "../backend/backend.js";
+import type {
+  Backend,
+  BackendNetwork,
+  BoxSpec,
+  ExecSpec,
+  FileOperation,
+  LaunchOptions,
+  Secrets,
+} from "../backend/backend.js";
 import { requireCapability } from "../backend/capabilities.js";
 import { BoxRunError, unsupported } from "../backend/errors.js";
 import { requireStatus } from "../backend/lists.js";
 import {
-  createRequest,
+  createWithSecretsRequest,
   downloadRequest,
   execRequest,
   gcRequest,
   networkRequest,
   runRequest,
   signalRequest,
+  startRequest,
 } from "../contract/requests.js";
 import { fileRequests } from "../contract/requests-files.js";
 import type { RouteName, RouteParams } from "../contract/routes.js";
@@ -28,6 +37,7 @@ import {
 import { toWireFile } from "../contract/wire-files.js";
 import { toWireNetworkLog } from "../contract/wire-network.js";
 import { requireRules } from "../network/rules.js";
+import { parseSecrets } from "../network/secrets.js";
 import { VERSION } from "../util/version.js";
 import { readBytes, readJson, requireType } from "./body.js";
 import { eventResponse } from "./events.js";
@@ -72,9 +82,10 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
 
   images: async ({ backend }) => json(200, (await backend.images()).map(toWireImage)),
 
-  createBox: async ({ backend, request, settings }) => {
-    const spec = await readJson(request, createRequest, settings.maxBodyBytes);
-    const box = await backend.createBox(boxSpec(spec), { signal: request.signal });
+  createBox: async (call) => {
+    const { backend, request, settings } = call;
+    const asked = await readJson(request, createWithSecretsRequest, settings.maxBodyBytes);
+    const box = await backend.createBox(boxSpec(asked.box), launchOptions(call, asked));
     return json(201, toWireBox(box, extended(request)));
   },
 
@@ -105,7 +116,8 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   },
 
   startBox: async (call) => {
-    const box = await call.backend.startBox(await boxId(call), { signal: call.request.signal });
+    const asked = await readJson(call.request, startRequest, call.settings.maxBodyBytes);
+    const box = await call.backend.startBox(await boxId(call), launchOptions(call, asked));
     return json(200, toWireBox(box, extended(call.request)));
   },
 
@@ -247,9 +259,10 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   renameFile: (call) => operate(call, "rename"),
   removeFile: (call) => operate(call, "remove"),
 
-  run: async ({ backend, request, settings }) => {
-    const { box, exec } = await readJson(request, runRequest, settings.maxBodyBytes);
-    const result = await runOnce(backend, boxSpec(box), execSpec(exec), request.signal);
+  run: async (call) => {
+    const { box, exec, ...asked } = await readJson(call.request, runRequest, call.settings.maxBodyBytes);
+    const launch = launchOptions(call, asked);
+    const result = await runOnce(call.backend, boxSpec(box), execSpec(exec), launch);
     return json(200, toWireRunResult(result));
   },
 
@@ -296,6 +309,17 @@ const boxSpec = (input: BoxSpecInput): BoxSpec => {
   const spec = boxSpecSchema.parse(input);
   requireRules(spec.network);
   return spec;
+};
+/** Returns the options of a creation or a start. It ends when its client goes. */
+const launchOptions = (
+  { backend, request }: Pick<Call, "backend" | "request">,
+  asked: { secrets: Secrets | null },
+): LaunchOptions & { signal: AbortSignal } => {
+  const { signal } = request;
+  const secrets = parseSecrets(asked.secrets ?? {});
+  if (!secrets) return { signal };
+  requireCapability(backend.capabilities, "secrets");
+  return { signal, secrets };
 };
 const execSpec = (input: ExecSpecInput): ExecSpec => execSpecSchema.parse(input);
 

@@ -1,4 +1,4 @@
-import type { Backend, BoxSpec, ExecSpec, OutputStream } from "../backend/backend.js";
+import type { Backend, BoxSpec, ExecSpec, LaunchOptions, OutputStream } from "../backend/backend.js";
 
 /** Number of bytes of each output that an answer carries. The rest is read and dropped. */
 const MAX_OUTPUT_BYTES = 16 * 2 ** 20;
@@ -8,9 +8,10 @@ export async function runOnce(
   backend: Backend,
   box: BoxSpec,
   exec: ExecSpec,
-  signal: AbortSignal,
+  launch: LaunchOptions & { signal: AbortSignal },
 ): Promise<{ exitCode: number | null; stdout: string; stderr: string; errorMessage: string | null }> {
-  const { id } = await backend.createBox(box, { signal });
+  const { signal } = launch;
+  const { id } = await backend.createBox(box, launch);
   try {
     const { id: execId } = await backend.startExec(id, exec);
     const decoder = () => new TextDecoder("utf-8", { ignoreBOM: true });

@@ -70,6 +70,7 @@ export class FakeBackend implements Backend {
     stdin: true,
     signal: true,
     network: true,
+    secrets: "programs that are functions connect to nothing",
     volumes: true,
     attach: true,
     persistence: "a fake keeps nothing",

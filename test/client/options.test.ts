@@ -148,7 +148,7 @@ describe("the message for wrong options", () => {
       create({ disk: 1, foo: 2 }),
       "unknown option disk (did you mean diskSizeGb?), unknown option foo",
     ],
-    ["one like nothing", create({ secrets: secret }), "unknown option secrets"],
+    ["one like nothing", create({ colours: secret }), "unknown option colours"],
     [
       "one in a list",
       create({ volumes: [{ hostpath: "/a", guestPath: "/b" }] }),

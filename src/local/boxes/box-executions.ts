@@ -31,6 +31,8 @@ export class BoxExecutions {
   /** `onStuck`: see {@link LocalExecution}. */
   constructor(
     private readonly record: BoxRecord,
+    /** Returns the environment of every command. */
+    private readonly env: () => Record<string, string>,
     private readonly guest: Guest,
     store: BoxStore,
     private readonly logLimitBytes: number,
@@ -42,7 +44,7 @@ export class BoxExecutions {
   /** Starts a command. Resolves once it runs, or has ended because its program cannot be found. */
   async start(spec: ExecSpec): Promise<ExecInfo> {
     const workdir = spec.workdir ?? this.record.spec.workdir;
-    const env = { ...BASE_ENV, ...this.record.spec.env, ...spec.env };
+    const env = { ...this.env(), ...spec.env };
     requireCommandSize(spec.cmd, env);
     const execution: LocalExecution = new LocalExecution(
       {

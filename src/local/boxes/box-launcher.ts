@@ -1,7 +1,8 @@
-import type { BoxInfo, BoxSpec, CreateProgress } from "../../backend/backend.js";
+import type { BoxInfo, BoxSpec, CreateProgress, LaunchOptions } from "../../backend/backend.js";
 import { BoxRunError, invalid } from "../../backend/errors.js";
 import { shown } from "../../backend/validate.js";
 import { DEFAULT_DISK_GB } from "../../contract/schemas.js";
+import { requireSameSecrets } from "../../network/secrets.js";
 import { untilAborted } from "../../util/abort.js";
 import { deferred } from "../../util/deferred.js";
 import { newId } from "../../util/ids.js";
@@ -22,12 +23,6 @@ import type { LocalOptions } from "./options.js";
 import { type MachineStart, WarmPool } from "./warm-pool.js";
 
 const DEFAULT_LOG_LIMIT_BYTES = 16 * 2 ** 20;
-
-/** Options of a creation or a start. */
-export interface LaunchOptions {
-  signal?: AbortSignal;
-  onProgress?: (progress: CreateProgress) => void;
-}
 
 /** Creates and starts the boxes of a backend. */
 export class BoxLauncher {
@@ -69,7 +64,7 @@ export class BoxLauncher {
     // There is no `await` from here to `adopt`, so that a client that closes can end all its boxes.
     this.requireOpen();
     this.requireRoom(spec);
-    const record = newRecord(newId("box"), spec);
+    const record = newRecord(newId("box"), spec, options.secrets);
     const create = () => registry.store.create(record.id, record);
     // Only a box with a name must be compared with all others.
     const lock =
@@ -118,6 +113,7 @@ export class BoxLauncher {
     const { record, release } = await registry.take(boxId);
     try {
       this.requireOpen();
+      requireSameSecrets(boxId, record.secrets ?? [], options.secrets);
       this.requireRoom(record.spec);
     } catch (error) {
       await release();
@@ -139,7 +135,7 @@ export class BoxLauncher {
     const load = dialer ? async () => dialer : this.host.dialer?.bind(this.host);
     if (network === false || !load) return undefined;
     const neighbor = (lan: string, name: string) => findNeighbor(this.boxes, lan, name);
-    return { dialer: load, bounds: network, neighbor };
+    return { dialer: load, encrypt: this.host.encrypt, bounds: network, neighbor };
   }
 
   /** Ends the machines that have not become boxes. */
@@ -185,7 +181,7 @@ export class BoxLauncher {
     box: LocalBox,
     record: BoxRecord,
     newDiskGb: number | null,
-    { signal, onProgress }: LaunchOptions,
+    { signal, onProgress, secrets }: LaunchOptions,
   ): Promise<void> {
     // An error of the caller's callback fails the creation, wherever the callback was called.
     const callbackFailed = deferred<never>();
@@ -212,7 +208,8 @@ export class BoxLauncher {
         loadedBytes += bytes;
         if (loadedBytes <= totalBytes) report({ phase: "download", loadedBytes, totalBytes });
       };
-      await box.boot(config, this.catalog.compileEmulator(assets), report, onLoaded);
+      const emulator = this.catalog.compileEmulator(assets);
+      await box.boot(config, emulator, { onProgress: report, onLoaded, secrets });
     };
     await box.hold(() => untilAborted(Promise.race([boot(), callbackFailed.promise]), signal));
   }

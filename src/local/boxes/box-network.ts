@@ -1,10 +1,14 @@
-import type { NetworkLogEntry, NetworkOptions } from "../../backend/backend.js";
+import type { NetworkLogEntry, NetworkOptions, Secrets } from "../../backend/backend.js";
+import { unsupported } from "../../backend/errors.js";
 import type { Dialer } from "../../network/dialer.js";
 import { PolicyDialer } from "../../network/policy-dialer.js";
 import { requireRules } from "../../network/rules.js";
 import type { GuestMachine } from "../host/guest-machine.js";
 import { LINK } from "../network/ipv4.js";
+import type { Encrypt } from "../network/secrets/secret-dialer.js";
+import type { SecretGateway } from "../network/secrets/secret-gateway.js";
 import { NetworkStack } from "../network/stack.js";
+import { TRUST_ENV, trust } from "./trust.js";
 
 /** Way out of the boxes of a client. */
 export interface WayOut {
@@ -12,6 +16,8 @@ export interface WayOut {
   dialer(): Promise<Dialer>;
   /** Rules that no box can exceed. */
   bounds: NetworkOptions | undefined;
+  /** Encrypts the connections of boxes that have secrets. Absent where there is no way to. */
+  encrypt: Encrypt | undefined;
   /** Finds a box of a LAN by its name. */
   neighbor(lan: string, host: string): Dialer | undefined;
 }
@@ -20,6 +26,8 @@ export interface WayOut {
 export class BoxNetwork {
   /** Name of the LAN that the box is on. */
   lan: string | undefined;
+  /** Message for the owner of the box. */
+  note: string | undefined;
   private readonly policy: PolicyDialer;
   private readonly stack: NetworkStack;
 
@@ -27,7 +35,8 @@ export class BoxNetwork {
     { guest, handle }: GuestMachine,
     network: true | NetworkOptions,
     driver: Dialer,
-    { bounds, neighbor }: WayOut,
+    { bounds, encrypt, neighbor }: WayOut,
+    private readonly gateway: SecretGateway | undefined,
   ) {
     this.lan = lanOf(network);
     this.policy = new PolicyDialer(driver, network, {
@@ -35,7 +44,7 @@ export class BoxNetwork {
       neighbor: (host) => (this.lan === undefined ? undefined : neighbor(this.lan, host)),
     });
     this.stack = new NetworkStack({
-      dialer: this.policy,
+      dialer: gateway && encrypt ? gateway.over(this.policy, encrypt) : this.policy,
       transmit: (packets) => handle.sendPackets(packets),
       startTimer: (ms, onElapsed) => guest.clock.startTimer(ms, onElapsed),
     });
@@ -46,19 +55,27 @@ export class BoxNetwork {
     machine: GuestMachine,
     network: true | NetworkOptions,
     wayOut: WayOut,
+    secrets: Secrets | undefined,
   ): Promise<BoxNetwork> {
     const { guest, handle } = machine;
-    const opened = new BoxNetwork(machine, network, await wayOut.dialer(), wayOut);
+    const secretGateway = secrets ? await openGateway(secrets, wayOut) : undefined;
+    const opened = new BoxNetwork(machine, network, await wayOut.dialer(), wayOut, secretGateway);
     machine.onPackets = (packets) => opened.stack.receive(packets);
     handle.openNetwork();
     try {
       const { guest: address, prefix, gateway, nameServer: dns, mtu } = LINK;
       await guest.network({ address, prefix, gateway, dns, mtu });
+      if (secretGateway) opened.note = await trust(guest, secretGateway.pem);
       return opened;
     } catch (error) {
       opened.close();
       throw error;
     }
+  }
+
+  /** Variables for every command in the box. */
+  get env(): Readonly<Record<string, string>> {
+    return this.gateway ? { ...TRUST_ENV, ...this.gateway.env } : {};
   }
 
   /** Replaces the rules. @throws {BoxRunError} VALIDATION_ERROR when a rule makes no sense */
@@ -77,6 +94,13 @@ export class BoxNetwork {
   close(): void {
     this.stack.close();
   }
+}
+
+async function openGateway(secrets: Secrets, { encrypt }: WayOut): Promise<SecretGateway> {
+  // Fails closed: a placeholder must not go out unencrypted in place of a value.
+  if (!encrypt) throw unsupported("secrets: nothing encrypts the connections of boxes here");
+  const { SecretGateway } = await import("../network/secrets/secret-gateway.js");
+  return SecretGateway.open(secrets);
 }
 
 /** Returns the name of the LAN that a box is on. */

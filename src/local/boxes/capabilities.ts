@@ -1,7 +1,8 @@
-import type { BoxInfo, BoxSpec, Capabilities } from "../../backend/backend.js";
+import type { BoxInfo, BoxSpec, Capabilities, Secrets } from "../../backend/backend.js";
 import { requireCapability } from "../../backend/capabilities.js";
 import { BoxRunError, invalid } from "../../backend/errors.js";
 import { requireRules } from "../../network/rules.js";
+import { parseSecrets } from "../../network/secrets.js";
 import type { Host } from "../host/host.js";
 import { MAX_PATH } from "../protocol/frame-types.js";
 import type { LocalOptions } from "./options.js";
@@ -27,6 +28,7 @@ const CAPABILITIES: Capabilities = {
   stdin: true,
   signal: true,
   network: true,
+  secrets: true,
   volumes: "a local box has no volumes; use upload",
   attach: true,
   usage: true,
@@ -38,15 +40,18 @@ const CAPABILITIES: Capabilities = {
 };
 
 /** Returns the capabilities of a backend with these options, on a host. */
-export function capabilitiesOf({ network, dialer }: LocalOptions, host: Pick<Host, "dialer">): Capabilities {
-  if (network === false)
-    return { ...CAPABILITIES, network: "boxes get no network here; start boxrun serve with --allow-network" };
-  if (dialer || host.dialer) return CAPABILITIES;
-  return {
-    ...CAPABILITIES,
-    network:
+export function capabilitiesOf(
+  { network, dialer }: LocalOptions,
+  host: Pick<Host, "dialer" | "encrypt">,
+): Capabilities {
+  const without = (reason: string) => ({ ...CAPABILITIES, network: reason, secrets: reason });
+  if (network === false) return without("boxes get no network here; start boxrun serve with --allow-network");
+  if (!dialer && !host.dialer)
+    return without(
       "a page cannot give a box a network by itself; use a server, give local.dialer, or bring packages in as files",
-  };
+    );
+  if (host.encrypt) return CAPABILITIES;
+  return { ...CAPABILITIES, secrets: "a page cannot encrypt the connections of a dialer; use a server" };
 }
 
 /** Checks the memory of a box. @throws {BoxRunError} VALIDATION_ERROR */
@@ -94,7 +99,11 @@ export function requireRoom(askedMb: number, totalMb: number, running: Running):
 }
 
 /** Checks that a box can be created here. @throws {BoxRunError} VALIDATION_ERROR, UNSUPPORTED */
-export function requireBuildable(spec: BoxSpec, capabilities: Capabilities): void {
+export function requireBuildable(
+  spec: BoxSpec,
+  secrets: Secrets | undefined,
+  capabilities: Capabilities,
+): void {
   requireMemory(spec.memoryMb);
   if (spec.diskSizeGb > MAX_DISK_GB) {
     throw invalid(`diskSizeGb must be from 1 to ${MAX_DISK_GB} for a local box, got ${spec.diskSizeGb}`);
@@ -104,5 +113,6 @@ export function requireBuildable(spec: BoxSpec, capabilities: Capabilities): voi
     throw invalid(`workdir must be at most ${MAX_PATH} bytes, got ${workdirBytes}`);
   requireRules(spec.network);
   if (spec.network !== false) requireCapability(capabilities, "network");
+  if (secrets && parseSecrets(secrets, spec)) requireCapability(capabilities, "secrets");
   if (spec.volumes?.length) requireCapability(capabilities, "volumes");
 }

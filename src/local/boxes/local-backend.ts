@@ -15,6 +15,7 @@ import type {
   FileEntry,
   FileOperation,
   ImageInfo,
+  LaunchOptions,
   Terminal,
   TerminalSpec,
   TransferProgress,
@@ -31,7 +32,7 @@ import type { Host } from "../host/host.js";
 import { decodeEntries, type FinishedExecution, HISTORY_LIMIT } from "../store/history.js";
 import type { BoxRecord } from "../store/record.js";
 import { memoryStore } from "../store/store-memory.js";
-import { BoxLauncher, type LaunchOptions } from "./box-launcher.js";
+import { BoxLauncher } from "./box-launcher.js";
 import { BoxRegistry } from "./box-registry.js";
 import { capabilitiesOf, MAX_CPU, requireBuildable } from "./capabilities.js";
 import { ImageCatalog } from "./image-catalog.js";
@@ -107,7 +108,7 @@ export class LocalBackend implements Backend {
 
   async createBox(spec: BoxSpec, options: LaunchOptions): Promise<BoxInfo> {
     this.requireOpen();
-    requireBuildable(spec, this.capabilities);
+    requireBuildable(spec, options.secrets, this.capabilities);
     options.signal?.throwIfAborted();
     return this.launcher.create(await this.openRegistry(), spec, options);
   }

@@ -11,6 +11,7 @@ import type {
   NetworkLogEntry,
   NetworkOptions,
   PortInfo,
+  Secrets,
   Terminal,
   TerminalSpec,
   UploadSpec,
@@ -31,10 +32,9 @@ import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
 import type { BoxNetwork, WayOut } from "./box-network.js";
 import { connectToPort, listPorts } from "./box-ports.js";
 import { hostnameOf, setupSpec } from "./box-setup.js";
+import { BoxTerminals } from "./box-terminals.js";
 import { BoxWarnings } from "./box-warnings.js";
-import { requireCommandSize } from "./command-size.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
-import { LocalTerminal } from "./local-terminal.js";
 import { type Hold, ProcessHold } from "./process-hold.js";
 
 /** The parts of the backend that its boxes use. */
@@ -51,12 +51,21 @@ export interface BoxContext {
   onEnded(box: LocalBox, unwritten?: BoxRecord): void;
 }
 
+/** Options of {@link LocalBox.boot}. */
+export interface BootOptions {
+  onProgress(progress: CreateProgress): void;
+  /** Called with the number of bytes of each asset that is loaded. */
+  onLoaded(bytes: number): void;
+  /** Secrets of the box, which nothing but its network ever has. */
+  secrets: Secrets | undefined;
+}
+
 /** A box that runs here: its lock, its machine, its guest and its executions. Once it has ended, a new object stands for the next run. */
 export class LocalBox {
   private readonly machine: MachineHandle;
   private readonly guest: Guest;
   private readonly executions: BoxExecutions;
-  private readonly terminals = new Set<LocalTerminal>();
+  private readonly terminals: BoxTerminals;
   private state: "booting" | "running" | "stopping" | "ended" = "booting";
   private bootedBy: NonNullable<BoxInfo["local"]>["boot"] = null;
   private readonly warnings: BoxWarnings;
@@ -93,7 +102,8 @@ export class LocalBox {
     const { store, logLimitBytes } = context;
     const stored = () => (store.persistent === true ? this.guest.flushes.pending() : undefined);
     this.hold = new ProcessHold((held) => this.machine.hold(held), stored).during;
-    this.executions = new BoxExecutions(record, this.guest, store, logLimitBytes, this.giveUp);
+    this.executions = new BoxExecutions(record, this.env, this.guest, store, logLimitBytes, this.giveUp);
+    this.terminals = new BoxTerminals(this.guest, this.hold, this.giveUp);
     owned.owner = {
       onLoaded: () => {},
       onStarting: () => {},
@@ -139,8 +149,7 @@ export class LocalBox {
   async boot(
     config: MachineConfig,
     emulator: Promise<WebAssembly.Module>,
-    onProgress: (progress: CreateProgress) => void,
-    onLoaded: (bytes: number) => void,
+    { onProgress, onLoaded, secrets }: BootOptions,
   ): Promise<void> {
     const { store, durability } = this.context;
     const { spec } = this.record;
@@ -166,8 +175,8 @@ export class LocalBox {
     onProgress({ phase: "setup" });
     await this.owned.endWarmUp();
     await this.guest.setup(setupSpec(this.record));
-    if (spec.network !== false) await this.openNetwork(spec.network);
-    const notes = typeof store.persistent === "string" ? [store.persistent] : [];
+    if (spec.network !== false) await this.openNetwork(spec.network, secrets);
+    const notes = [store.persistent, this.network?.note].filter((note) => typeof note === "string");
     this.bootedBy = this.owned.warm ? "warm" : boot;
     this.warnings.setNotes([...warnings, ...notes]);
     await this.write({ made: true, startedAt: new Date().toISOString(), stoppedAt: null, error: null });
@@ -199,21 +208,7 @@ export class LocalBox {
   /** Starts a shell on a terminal. It ends with the box. */
   attach(spec: TerminalSpec, signal: AbortSignal | undefined): Promise<Terminal> {
     this.requireRunning();
-    signal?.throwIfAborted();
-    const { workdir, env } = this.record.spec;
-    const owner = {
-      hold: this.hold,
-      onStuck: this.giveUp,
-      onFinished: (terminal: LocalTerminal) => this.terminals.delete(terminal),
-    };
-    const joinedEnv = { ...BASE_ENV, ...env };
-    requireCommandSize(spec.shell === null ? [] : [spec.shell], joinedEnv);
-    const terminal = new LocalTerminal(this.guest, { ...spec, workdir, env: joinedEnv }, owner, signal);
-    this.terminals.add(terminal);
-    return this.hold(async () => {
-      await terminal.started();
-      return terminal;
-    });
+    return this.terminals.start({ ...spec, workdir: this.record.spec.workdir, env: this.env() }, signal);
   }
 
   /** Finds an execution of this run of the box. */
@@ -286,11 +281,11 @@ export class LocalBox {
   }
 
   /** Opens the network. A box whose network cannot be opened does not run. */
-  private async openNetwork(network: true | NetworkOptions): Promise<void> {
+  private async openNetwork(network: true | NetworkOptions, secrets: Secrets | undefined): Promise<void> {
     const { wayOut } = this.context;
     if (wayOut === undefined) throw unsupported("network: these boxes have no way out");
     const { BoxNetwork } = await import("./box-network.js");
-    this.network = await BoxNetwork.open(this.owned, network, wayOut);
+    this.network = await BoxNetwork.open(this.owned, network, wayOut, secrets);
     // The box was ended meanwhile.
     if (this.ending) this.network.close();
   }
@@ -315,8 +310,7 @@ export class LocalBox {
 
   private async shutDown(): Promise<void> {
     this.executions.expectEnd("the box was stopped");
-    // Interactive shells ignore TERM.
-    for (const terminal of this.terminals) void terminal.close();
+    this.terminals.closeAll();
     let failed: unknown;
     try {
       await this.hold(async () => {
@@ -406,6 +400,13 @@ export class LocalBox {
     this.writing = this.context.store.writeRecord(this.id, this.record);
     await this.writing;
   }
+
+  /** Returns the environment of the box's commands, as far as it is not their own. */
+  private readonly env = (): Record<string, string> => ({
+    ...BASE_ENV,
+    ...this.network?.env,
+    ...this.record.spec.env,
+  });
 
   private readonly giveUp = (what: string): void =>
     this.machine.end(new BoxRunError("RUNTIME_ERROR", `${what}; its machine was stopped`));

@@ -50,6 +50,8 @@ export const nodeHost: Host = {
     allowed(() => nodeAssetSource(location, cache ?? defaultCacheFolder(process.env), part)),
   findPackage,
   openStore: async (state) => allowed(() => folderStore(state ?? defaultStateFolder(process.env))),
+  encrypt: async (connection, serverName) =>
+    (await import("../network/tls-client-node.js")).encrypt(connection, serverName),
   dialer: async () => (await import("../network/dialer-node.js")).nodeDialer(),
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(besideBuild("./machine-worker.js"), {

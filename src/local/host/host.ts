@@ -1,4 +1,4 @@
-import type { Dialer } from "../../network/dialer.js";
+import type { ByteConnection, Dialer } from "../../network/dialer.js";
 import type { AssetPlaces } from "../assets/asset-places.js";
 import type { AssetSource } from "../assets/asset-source.js";
 import type { VerifiedFile } from "../assets/assets.js";
@@ -35,6 +35,8 @@ export interface Host {
   watchHidden?(onChange: (hidden: boolean) => void): () => void;
   /** Loads the dialer for the real connections of boxes. Absent in pages, which have none. */
   dialer?(): Promise<Dialer>;
+  /** Speaks TLS over a connection, as a client of the server of this name, whose certificate it verifies. Absent in pages. */
+  encrypt?(connection: ByteConnection, serverName: string): Promise<ByteConnection>;
   /** Starts a Worker. `onFailure` is called when it could not start, or ended by itself. */
   startWorker(onMessage: (message: FromMachine) => void, onFailure: (error: Error) => void): MachineWorker;
 }

@@ -8,8 +8,12 @@ const READ_AHEAD_BYTES = 256 * 1024;
 /** Least that a piece counts for there: a server may send its bytes one by one, and each takes far more than itself. */
 const MIN_PIECE_COST = 1024;
 
-/** Returns the streams of a socket that is connected. Each direction has back-pressure, and ends by itself. */
-export function connectionOf(socket: Socket, address: string): ByteConnection {
+/** Returns the streams of a socket that is connected. Each direction has back-pressure, and ends by itself. `cut` resets the socket. */
+export function connectionOf(
+  socket: Socket,
+  address?: string,
+  cut: () => void = () => resetSocket(socket),
+): ByteConnection {
   let failReading = (_error: unknown) => {};
   let failWriting = (_error: unknown) => {};
   let hasEnded = false;
@@ -21,7 +25,7 @@ export function connectionOf(socket: Socket, address: string): ByteConnection {
     failWriting(error);
   };
   const giveUp = (reason: unknown) => {
-    resetSocket(socket);
+    cut();
     fail(reason);
   };
   const readable = new ReadableStream<Uint8Array>(
@@ -62,7 +66,7 @@ export function connectionOf(socket: Socket, address: string): ByteConnection {
     if (hasEnded && socket.writableFinished) isOver = true;
     else fail(new DialError("ECONNRESET", "the connection was cut"));
   });
-  return { address, readable, writable };
+  return { ...(address !== undefined && { address }), readable, writable };
 }
 
 function settled(work: (done: (error?: Error | null) => void) => void): Promise<void> {

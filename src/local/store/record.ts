@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import type { BoxInfo, BoxSpec } from "../../backend/backend.js";
+import type { BoxInfo, BoxSpec, Secrets } from "../../backend/backend.js";
 import { BoxRunError } from "../../backend/errors.js";
 
 /** Version of everything that is stored of a box: this record, its history and the layout of its disk. */
@@ -44,6 +44,8 @@ const recordSchema = z.object({
       baseSha256: z.exactOptional(z.string()),
     }),
   ),
+  /** Names of its secrets. Their values are never stored. */
+  secrets: z.exactOptional(z.array(z.string())),
   /** False until the box has run for the first time. Without an owner, such a record is left over from an interrupted creation. */
   made: z.boolean(),
   createdAt: time,
@@ -89,12 +91,13 @@ export function parseRecord(id: string, stored: unknown): BoxRecord {
 }
 
 /** Creates the record of a new box. */
-export function newRecord(id: string, spec: BoxSpec): BoxRecord {
+export function newRecord(id: string, spec: BoxSpec, secrets?: Secrets): BoxRecord {
   return {
     version: FORMAT_VERSION,
     id,
     spec: { ...spec },
     image: null,
+    ...(secrets && { secrets: Object.keys(secrets) }),
     made: false,
     createdAt: new Date().toISOString(),
     startedAt: null,
@@ -113,7 +116,7 @@ export function machineMemoryMb(askedMb: number): number {
 
 /** Describes a box from its record and its lock. */
 export function describeRecord(record: BoxRecord, locked: boolean, persistent: boolean): BoxInfo {
-  const { spec, id, image, made, error } = record;
+  const { spec, id, image, secrets, made, error } = record;
   const date = (text: string | null) => (text === null ? null : new Date(text));
   const idle = error ? "error" : "stopped";
   return {
@@ -131,6 +134,7 @@ export function describeRecord(record: BoxRecord, locked: boolean, persistent: b
       memoryMb: machineMemoryMb(spec.memoryMb),
       persistent,
       boot: null,
+      ...(secrets && { secrets }),
       warnings: [],
     },
   };

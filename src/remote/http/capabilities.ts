@@ -19,6 +19,8 @@ const EXTENSIONS = {
   signal: "this server cannot send signals; use cancel(), or run kill in another command",
   usage: "this server does not report usage; run df in the box",
   files: "box.files runs commands in the box",
+  secrets:
+    "this server keeps no secrets from its boxes; give them in env, if the programs in the box may have them",
   stderr: "a shell in the box joins the outputs",
   ports: "this server has no connections to boxes; run a client in the box, such as wget",
 } as const;

@@ -20,6 +20,7 @@ const MAX_BACKOFF_MS = 5000;
 const MAX_RETRY_AFTER_MS = 30_000;
 /** Limit far above any answer of the API that is not a stream. */
 const MAX_JSON_BYTES = 64 * 2 ** 20;
+const PRIVATE = /^(?:https:|http:\/\/(?:(?:[^/]*\.)?localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?(?:\/|$))/i;
 const NO_BODY_STATUS = new Set([101, 204, 205, 304]);
 
 /** Sends requests to one server: with its headers and token, within a time limit, and again if that is safe. */
@@ -38,6 +39,11 @@ export class Sender {
     this.clocks = withDefaults(options.timeouts);
     this.base = options.baseUrl.replace(/\/+$/, "");
     this.name = options.name ?? this.base;
+  }
+
+  /** Whether nobody on the way to the server can read what is sent: it goes by TLS, or does not leave the machine. */
+  get isPrivate(): boolean {
+    return PRIVATE.test(this.base);
   }
 
   /** Resolves to a response that is no error: with its whole body, or with a body that is still to come. */

@@ -63,4 +63,52 @@ export function networkCases(context: Context): void {
     expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
     expect(error.message).toContain("network.deny[1]");
   });
+
+  it("gives commands placeholders for secrets, and needs the secrets again at each start", async () => {
+    const { client, target } = context;
+    const secrets = { CONTRACT_KEY: { value: "the-real-value", hosts: ["api.example.com"] } };
+    const options = { memoryMb: 256, network: { allow: [] }, secrets };
+    if ((await client.info()).capabilities.secrets !== true) {
+      expect(await failure(client.create(target.image, options))).toMatchObject({ code: "UNSUPPORTED" });
+      return;
+    }
+    await using box = await client.create(target.image, options);
+    const print = async () => (await box.exec('printf %s "$CONTRACT_KEY"')).stdout;
+    const first = await print();
+    expect(first).toMatch(/^boxrun-secret-/);
+    await box.stop();
+    const error = await failure(box.start());
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(error.message).toContain("secrets.CONTRACT_KEY");
+    expect((await box.refresh()).status).toBe("stopped");
+    await box.start({ secrets });
+    const second = await print();
+    expect(second).toMatch(/^boxrun-secret-/);
+    expect(second).not.toBe(first);
+  });
+
+  it.each<{ secrets: object; text: string }>([
+    { secrets: { KEY: { value: "v", hosts: [] } }, text: "secrets.KEY.hosts must name 1 to 32 servers" },
+    { secrets: { KEY: { value: "v", hosts: ["https://api.example.com"] } }, text: "secrets.KEY.hosts[0]" },
+    { secrets: { KEY: { value: "v", hosts: ["203.0.113.7"] } }, text: "secrets.KEY.hosts[0]" },
+    { secrets: { KEY: { value: "hidden\n", hosts: ["api.example.com"] } }, text: "secrets.KEY.value" },
+    { secrets: { "A-B": { value: "v", hosts: ["api.example.com"] } }, text: "secrets.A-B" },
+    { secrets: { KEY: { vale: "hidden", hosts: ["api.example.com"] } }, text: "secrets.KEY" },
+  ])("refuses %j and says why, but not the value", async ({ secrets, text }) => {
+    const { client, target } = context;
+    const options = { network: true, secrets: secrets as never };
+    const error = await failure(client.create(target.image, options));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(error.message).toContain(text);
+    expect(error.message).not.toContain("hidden");
+  });
+
+  it("refuses secrets without a network, and a secret that is in env, too", async () => {
+    const { client, target } = context;
+    const secrets = { KEY: { value: "v", hosts: ["api.example.com"] } };
+    for (const options of [{ secrets }, { secrets, network: true, env: { KEY: "other" } }])
+      expect(await failure(client.create(target.image, options))).toMatchObject({
+        code: "VALIDATION_ERROR",
+      });
+  });
 }

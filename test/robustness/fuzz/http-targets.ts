@@ -3,11 +3,13 @@ import { isBoxRunError } from "../../../src/backend/errors.js";
 import { clientFrame, serverFrame } from "../../../src/contract/attach.js";
 import {
   createRequest,
+  createWithSecretsRequest,
   downloadRequest,
   execRequest,
   gcRequest,
   runRequest,
   signalRequest,
+  startRequest,
 } from "../../../src/contract/requests.js";
 import { fileRequests } from "../../../src/contract/requests-files.js";
 import { matchRoute, ROUTES, type RouteName, routePath } from "../../../src/contract/routes.js";
@@ -281,9 +283,12 @@ const BOX_REQUEST = {
   env: { A: "b" },
   volumes: [],
 };
+const SECRETS = { KEY: { value: "v", hosts: ["api.example.com"] } };
 const REQUESTS: [schema: { safeParse(value: unknown): { success: boolean } }, value: unknown][] = [
   [createRequest, BOX_REQUEST],
   [execRequest, { cmd: ["a"], env: { A: "b" }, workdir: "/", timeout_ms: 1, stdin: true }],
+  [createWithSecretsRequest, { ...BOX_REQUEST, secrets: SECRETS }],
+  [startRequest, { secrets: SECRETS }],
   [runRequest, { ...BOX_REQUEST, cmd: ["a"], timeout_ms: 1 }],
   [gcRequest, { older_than: 1 }],
   [signalRequest, { signal: "SIGINT" }],

@@ -15,7 +15,7 @@ const fetch = createHandler(backend);
 contractSuite(vitest, {
   name: "remote, the server in this process",
   image: "tiny",
-  createClient: () => new BoxRunClient({ backend: "remote", baseUrl: "http://boxrun.internal", fetch }),
+  createClient: () => new BoxRunClient({ backend: "remote", baseUrl: "https://boxrun.internal", fetch }),
   tearDown: async () => {
     await backend.close();
     rmSync(state, { recursive: true });

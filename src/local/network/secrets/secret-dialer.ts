@@ -9,11 +9,8 @@ const HTTPS_PORT = 443;
 const PROTOCOLS = ["http/1.1"];
 const PIPE_BYTES = 64 * 1024;
 
-/** A dialer that can encrypt. */
-export interface TlsDialer extends Dialer {
-  /** Connects, and speaks TLS to the host, whose certificate it verifies: bytes go in and come out in the clear. Rejects as `connect` does. */
-  connectTls(target: DialTarget, options: DialOptions): Promise<ByteConnection>;
-}
+/** Speaks TLS over a connection, as a client of the server of this name, whose certificate it verifies. Rejects, with the connection cut, when the handshake fails. */
+export type Encrypt = (connection: ByteConnection, serverName: string) => Promise<ByteConnection>;
 
 /**
  * Puts secrets into requests on their way out. A connection to port 443 of a secret's host ends here, and another one leads on; all others pass through. A program in the box only ever has a
@@ -23,7 +20,8 @@ export class SecretDialer implements Dialer {
   readonly resolves?: NonNullable<Dialer["resolves"]>;
 
   constructor(
-    private readonly next: TlsDialer,
+    private readonly next: Dialer,
+    private readonly encrypt: Encrypt,
     private readonly secrets: readonly Secret[],
     private readonly authority: CertificateAuthority,
   ) {
@@ -33,23 +31,20 @@ export class SecretDialer implements Dialer {
   async connect(target: DialTarget, options: DialOptions): Promise<ByteConnection> {
     const secrets = this.secrets.filter((secret) => secret.isFor(target.host));
     if (target.port !== HTTPS_PORT || secrets.length === 0) return this.next.connect(target, options);
-    const far = await this.next.connectTls(target, options);
+    const far = await this.next.connect(target, options);
     const [near, here] = pipe();
     void this.serve(here, far, target.host, secrets);
-    return near;
+    return { ...near, ...(far.address !== undefined && { address: far.address }) };
   }
 
   /** Stands between a program in the box and its server. Never rejects: both sides are cut instead. */
   private async serve(
     here: ByteConnection,
-    far: ByteConnection,
+    plain: ByteConnection,
     host: string,
     secrets: readonly Secret[],
   ): Promise<void> {
-    const cut = (error: unknown) => {
-      far.readable.cancel(error).catch(() => {});
-      far.writable.abort(error).catch(() => {});
-    };
+    const encrypted = this.encrypt(plain, host).catch((error) => new UnreachableServer(host, error));
     let tls: ByteConnection;
     try {
       tls = await acceptTls(here, {
@@ -60,8 +55,13 @@ export class SecretDialer implements Dialer {
         protocols: PROTOCOLS,
       });
     } catch (error) {
-      return cut(error);
+      const far = await encrypted;
+      if (!(far instanceof UnreachableServer)) cut(far, error);
+      return;
     }
+    const far = await encrypted;
+    // The program is told why, as the answer to whatever it asks.
+    if (far instanceof UnreachableServer) return refuse(tls, far);
     const stopAnswers = new AbortController();
     const answers = far.readable
       .pipeTo(tls.writable, { preventAbort: true, preventClose: true, signal: stopAnswers.signal })
@@ -74,14 +74,32 @@ export class SecretDialer implements Dialer {
     } catch (error) {
       stopAnswers.abort(error);
       await answers.catch(() => {});
-      if (error instanceof RefusedRequest) await refuse(tls.writable, error);
+      if (error instanceof RefusedRequest) await refuse(tls, error);
       else tls.writable.abort(error).catch(() => {});
       writer.abort(error).catch(() => {});
     }
   }
 }
 
-async function refuse(to: WritableStream<Uint8Array>, { status, message }: RefusedRequest): Promise<void> {
+/** The answer when the server's side of the way cannot be encrypted. */
+class UnreachableServer {
+  readonly status = 502;
+  readonly message: string;
+
+  constructor(host: string, error: unknown) {
+    this.message = `no encrypted connection to ${host}: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function cut({ readable, writable }: ByteConnection, error: unknown): void {
+  readable.cancel(error).catch(() => {});
+  writable.abort(error).catch(() => {});
+}
+
+async function refuse(
+  { readable, writable }: ByteConnection,
+  { status, message }: RefusedRequest | UnreachableServer,
+): Promise<void> {
   const body = `boxrun: ${message}\n`;
   const head = [
     `HTTP/1.1 ${status} Refused`,
@@ -89,13 +107,15 @@ async function refuse(to: WritableStream<Uint8Array>, { status, message }: Refus
     `content-length: ${body.length}`,
     "connection: close",
   ];
-  const writer = to.getWriter();
+  const writer = writable.getWriter();
   try {
     await writer.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n${body}`));
     await writer.close();
   } catch {
     // The program has left.
   }
+  // What else it says is of no interest. A stream that is being read is canceled by its reader.
+  if (!readable.locked) readable.cancel().catch(() => {});
 }
 
 /** Makes the two ends of a connection within the process. */

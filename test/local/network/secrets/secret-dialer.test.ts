@@ -12,7 +12,7 @@ import { WebSocket, WebSocketServer } from "ws";
 import { Secret } from "../../../../src/local/network/secrets/secret.js";
 import { SecretDialer } from "../../../../src/local/network/secrets/secret-dialer.js";
 import { CertificateAuthority } from "../../../../src/local/network/tls/certificate.js";
-import { DialError, type DialTarget } from "../../../../src/network/dialer.js";
+import { type ByteConnection, DialError, type DialTarget } from "../../../../src/network/dialer.js";
 import { streamsOf } from "../socket-streams.js";
 
 const run = promisify(execFile);
@@ -32,7 +32,11 @@ let caFile: string;
 let backend: HttpServer;
 let front: Server;
 let dialer: SecretDialer;
-let dialed: (DialTarget & { tls: boolean })[];
+let dialed: DialTarget[];
+/** Names of the servers that connections are encrypted to. */
+let encrypted: string[];
+/** Failure of the next handshake with a server. */
+let fault: Error | undefined;
 let seen: Seen[];
 const key = new Secret("API_KEY", VALUE, [NAME]);
 const other = new Secret("OTHER_KEY", "another value", ["other.example.com", "*.wild.example.com"]);
@@ -61,21 +65,19 @@ beforeAll(async () => {
   });
   await once(backend.listen(0, "127.0.0.1"), "listening");
 
-  const open = async (target: DialTarget, tls: boolean) => {
-    dialed.push({ ...target, tls });
+  const open = async (target: DialTarget) => {
+    dialed.push(target);
     if (target.host === "down.example.com") throw new DialError("ECONNREFUSED", "refused");
     const socket = connect({ port: (backend.address() as AddressInfo).port, allowHalfOpen: true });
     await once(socket, "connect");
     return streamsOf(socket);
   };
-  dialer = new SecretDialer(
-    {
-      connect: (target) => open(target, false),
-      connectTls: (target) => open(target, true),
-    },
-    [key, other],
-    authority,
-  );
+  const encrypt = async (connection: ByteConnection, name: string) => {
+    encrypted.push(name);
+    if (fault) throw fault;
+    return connection;
+  };
+  dialer = new SecretDialer({ connect: open }, encrypt, [key, other], authority);
   // What a program in a box has instead: a way to one port of one host.
   front = createServer({ allowHalfOpen: true }, async (socket) => {
     const signal = new AbortController().signal;
@@ -96,6 +98,8 @@ afterAll(() => {
 
 beforeEach(() => {
   dialed = [];
+  encrypted = [];
+  fault = undefined;
   seen = [];
 });
 
@@ -126,7 +130,8 @@ describe("a secret", () => {
   it("takes its placeholder's place in the headers of a request to its host", async () => {
     const { stdout } = await curl(`https://${NAME}/v1?a=b`, "-H", `Authorization: Bearer ${key.placeholder}`);
     expect(stdout).toBe(`you said Bearer ${VALUE}\n`);
-    expect(dialed).toEqual([{ host: NAME, port: 443, tls: true }]);
+    expect(dialed).toEqual([{ host: NAME, port: 443 }]);
+    expect(encrypted).toEqual([NAME]);
     expect(seen[0]).toMatchObject({ method: "GET", url: "/v1?a=b" });
     expect(seen[0]!.headers.host).toBe(NAME);
   });
@@ -226,21 +231,27 @@ describe("a secret", () => {
       { host: "apixexample.com", port: 443 },
     ])
       await (await dialer.connect(target, { signal })).readable.cancel();
-    expect(dialed.map(({ tls }) => tls)).toEqual([false, false, false, false, false]);
+    expect(dialed).toHaveLength(5);
+    expect(encrypted).toEqual([]);
     expect(other.isFor("a.b.wild.example.com")).toBe(true);
   });
 
   it("tells at connect that its host refuses", async () => {
     const secrets = [new Secret("KEY", VALUE, ["down.example.com"])];
-    const next = {
-      connect: () => Promise.reject(new Error("not here")),
-      connectTls: () => Promise.reject(new DialError("ECONNREFUSED", "refused")),
-    };
-    const connecting = new SecretDialer(next, secrets, authority).connect(
+    const next = { connect: () => Promise.reject(new DialError("ECONNREFUSED", "refused")) };
+    const encrypt = () => Promise.reject(new Error("not here"));
+    const connecting = new SecretDialer(next, encrypt, secrets, authority).connect(
       { host: "down.example.com", port: 443 },
       { signal: new AbortController().signal },
     );
     await expect(connecting).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
+
+  it("answers why there is no encrypted connection to the server", async () => {
+    fault = new Error("certificate has expired");
+    const { stdout } = await curl(`https://${NAME}/`, "-w", "%{http_code}");
+    expect(stdout).toBe(`boxrun: no encrypted connection to ${NAME}: certificate has expired\n502`);
+    expect(seen).toEqual([]);
   });
 
   const line = `GET / HTTP/1.1\r\nHost: ${NAME}\r\n`;

@@ -1,0 +1,79 @@
+import type { Backend, LaunchOptions } from "../backend/backend.js";
+import { requireCapability } from "../backend/capabilities.js";
+import { invalid } from "../backend/errors.js";
+import { parseInput } from "../backend/validate.js";
+import { secretsSchema } from "../contract/secret-schemas.js";
+import type { BoxSpec, Secrets } from "../contract/types.js";
+import { asciiName, HOST_NAME } from "./names.js";
+
+/** Names that a box says of itself, which have no certificates. */
+const OWN_NAMES = [HOST_NAME, "localhost"];
+
+/**
+ * Checks secrets, for a box of a description where that is known, and writes their hosts as name servers have them. Returns undefined for none.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR, naming what is wrong. No value is ever part of a message.
+ */
+export function parseSecrets(input: unknown, box?: Pick<BoxSpec, "network" | "env">): Secrets | undefined {
+  const parsed = parseInput(secretsSchema, input, "secrets");
+  const secrets = Object.entries(parsed).map(([name, { value, hosts }]) => [
+    name,
+    { value, hosts: hosts.map((host, i) => parseHost(host, `secrets.${name}.hosts[${i}]`)) },
+  ]);
+  if (secrets.length === 0) return undefined;
+  if (box?.network === false)
+    throw invalid(
+      "secrets need a network",
+      "set network to true, or to rules that allow their hosts: a secret opens none",
+    );
+  for (const name of Object.keys(parsed))
+    if (box?.env && Object.hasOwn(box.env, name))
+      throw invalid(`secrets.${name} is in env, too`, "give it once");
+  return Object.fromEntries(secrets);
+}
+
+/**
+ * Checks the secrets among the options of a start.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR, naming what is wrong
+ * @throws {BoxRunError} UNSUPPORTED when the backend has no secrets
+ */
+export function withSecrets(
+  { secrets: given, ...options }: LaunchOptions,
+  { capabilities }: Pick<Backend, "capabilities">,
+): LaunchOptions {
+  const secrets = given === undefined ? undefined : parseSecrets(given);
+  if (!secrets) return options;
+  requireCapability(capabilities, "secrets");
+  return { ...options, secrets };
+}
+
+/**
+ * Checks the secrets of a start: they have to be those that the box was created with, by name.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR when one is missing, or there is another one
+ */
+export function requireSameSecrets(
+  boxId: string,
+  names: readonly string[],
+  secrets: Secrets | undefined,
+): void {
+  const given = Object.keys(secrets ?? {});
+  const missing = names.filter((name) => !given.includes(name));
+  const hint = "secrets are not stored: give those of the creation at each start";
+  if (missing.length > 0)
+    throw invalid(`box ${boxId} starts with secrets.${missing.join(", secrets.")}`, hint);
+  const other = given.filter((name) => !names.includes(name));
+  if (other.length > 0)
+    throw invalid(`box ${boxId} was created without secrets.${other.join(", secrets.")}`, hint);
+}
+
+function parseHost(text: string, name: string): string {
+  const isBelow = text.startsWith("*.");
+  const ascii = asciiName(isBelow ? text.slice(2) : text);
+  if (ascii !== undefined && !OWN_NAMES.includes(ascii)) return isBelow ? `*.${ascii}` : ascii;
+  throw invalid(
+    `${name} must be a name such as "api.example.com", or "*.example.com", got ${JSON.stringify(text)}`,
+    "leave out scheme, port and path: a secret is for https on port 443",
+  );
+}
