@@ -15,8 +15,10 @@ const built = (host: "node" | "browser") =>
 const SIDE_BY_SIDE = [
   "test/testing/contract/{local,remote-handler,remote-plain,published}.node.test.ts",
   "test/images/debian-{files,image,packages,wheels}.node.test.ts",
+  "test/robustness/suites/cpython.node.test.ts",
   "test/client/folders.node.test.ts",
   "test/local/network/clients.node.test.ts",
+  "test/local/network/secrets/secrets.node.test.ts",
   "test/local/assets/asset-source-{browser,web}.node.test.ts",
   "test/local/host/page-assets.node.test.ts",
 ];
