@@ -164,7 +164,7 @@ export class BoxLauncher {
       wayOut: this.wayOut,
       isPaused: () => registry.isPaused,
       onChanged: () => registry.changed(),
-      onEnded: (_, unwritten) => {
+      onEnded: (unwritten) => {
         this.boxes.delete(box);
         registry.ended(record.id, unwritten);
         this.pool.fillSoon();

@@ -2,7 +2,6 @@ import type {
   BackendEvent,
   BoxInfo,
   Connection,
-  CreateProgress,
   DownloadResult,
   ExecInfo,
   ExecSpec,
@@ -25,40 +24,18 @@ import type { Guest } from "../guest/guest.js";
 import type { GuestMachine } from "../host/guest-machine.js";
 import type { MachineHandle } from "../host/machine-handle.js";
 import type { MachineConfig } from "../machine/messages.js";
-import type { BoxStore, Release } from "../store/box-store.js";
+import type { Release } from "../store/box-store.js";
 import { type BoxRecord, describeRecord } from "../store/record.js";
+import type { BootOptions, BoxContext } from "./box-context.js";
 import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
-import type { BoxNetwork, WayOut } from "./box-network.js";
+import type { BoxNetwork } from "./box-network.js";
 import { connectToPort, listPorts } from "./box-ports.js";
 import { hostnameOf, setupSpec } from "./box-setup.js";
 import { BoxTerminals } from "./box-terminals.js";
 import { BoxWarnings } from "./box-warnings.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
 import { type Hold, ProcessHold } from "./process-hold.js";
-
-/** The parts of the backend that its boxes use. */
-export interface BoxContext {
-  store: BoxStore;
-  logLimitBytes: number;
-  durability: "relaxed" | "strict";
-  /** Way out of boxes that have a network. Absent where there is none. */
-  wayOut: WayOut | undefined;
-  isPaused(): boolean;
-  /** Called when the visible state of the box has changed. */
-  onChanged(): void;
-  /** Called once when the machine has ended and the lock is released. `unwritten` is the box's record, if there was no room to store it. */
-  onEnded(box: LocalBox, unwritten?: BoxRecord): void;
-}
-
-/** Options of {@link LocalBox.boot}. */
-export interface BootOptions {
-  onProgress(progress: CreateProgress): void;
-  /** Called with the number of bytes of each asset that is loaded. */
-  onLoaded(bytes: number): void;
-  /** Secrets of the box, which nothing but its network ever has. */
-  secrets: Secrets | undefined;
-}
 
 /** A box that runs here: its lock, its machine, its guest and its executions. Once it has ended, a new object stands for the next run. */
 export class LocalBox {
@@ -373,7 +350,7 @@ export class LocalBox {
     } finally {
       // If the record could not be written, on a full disk, whoever finds the box next corrects it.
       await release?.().catch(() => {});
-      this.context.onEnded(this, settled || this.removed ? undefined : this.record);
+      this.context.onEnded(settled || this.removed ? undefined : this.record);
     }
   }
 
