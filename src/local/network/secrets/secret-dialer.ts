@@ -1,4 +1,5 @@
 import type { ByteConnection, Dialer, DialOptions, DialTarget } from "../../../network/dialer.js";
+import { whenAborted, whenStreamAborted } from "../../../util/abort.js";
 import type { CertificateAuthority } from "../tls/certificate.js";
 import { acceptTls } from "../tls/server.js";
 import { passRequests, RefusedRequest } from "./requests.js";
@@ -32,9 +33,11 @@ export class SecretDialer implements Dialer {
     const secrets = this.secrets.filter((secret) => secret.isFor(target.host));
     if (target.port !== HTTPS_PORT || secrets.length === 0) return this.next.connect(target, options);
     const far = await this.next.connect(target, options);
-    const [near, here] = pipe();
-    void this.serve(here, far, target.host, secrets);
-    return { ...near, ...(far.address !== undefined && { address: far.address }) };
+    const [{ readable, writable }, here] = pipe();
+    const life = new AbortController();
+    void this.serve(here, far, target.host, secrets, life.signal);
+    const hearing = hearingAborts(writable, (reason) => life.abort(reason));
+    return { readable, writable: hearing, ...(far.address !== undefined && { address: far.address }) };
   }
 
   /** Stands between a program in the box and its server. Never rejects: both sides are cut instead. */
@@ -43,6 +46,7 @@ export class SecretDialer implements Dialer {
     plain: ByteConnection,
     host: string,
     secrets: readonly Secret[],
+    life: AbortSignal,
   ): Promise<void> {
     const encrypted = this.encrypt(plain, host).catch((error) => new UnreachableServer(host, error));
     let tls: ByteConnection;
@@ -67,6 +71,7 @@ export class SecretDialer implements Dialer {
       .pipeTo(tls.writable, { preventAbort: true, preventClose: true, signal: stopAnswers.signal })
       .then(() => tls.writable.close());
     const writer = far.writable.getWriter();
+    const ignoreReset = whenAborted(life, (reason) => writer.abort(reason).catch(() => {}));
     const rewrite = (value: string) => secrets.reduce((text, secret) => secret.putInto(text), value);
     const requests = passRequests(tls.readable, writer, { host, rewrite }).then(() => writer.close());
     try {
@@ -77,6 +82,8 @@ export class SecretDialer implements Dialer {
       if (error instanceof RefusedRequest) await refuse(tls, error);
       else tls.writable.abort(error).catch(() => {});
       writer.abort(error).catch(() => {});
+    } finally {
+      ignoreReset();
     }
   }
 }
@@ -116,6 +123,20 @@ async function refuse(
   }
   // What else it says is of no interest. A stream that is being read is canceled by its reader.
   if (!readable.locked) readable.cancel().catch(() => {});
+}
+
+/** Returns a stream that passes everything on, and calls back when it is aborted, though what is being written is never taken. */
+function hearingAborts(
+  writable: WritableStream<Uint8Array>,
+  onAbort: (reason: unknown) => void,
+): WritableStream<Uint8Array> {
+  const writer = writable.getWriter();
+  return new WritableStream({
+    start: (controller) => whenStreamAborted(controller, onAbort),
+    write: (chunk) => writer.write(chunk),
+    close: () => writer.close(),
+    abort: (reason) => writer.abort(reason),
+  });
 }
 
 /** Makes the two ends of a connection within the process. */

@@ -254,6 +254,45 @@ describe("a secret", () => {
     expect(seen).toEqual([]);
   });
 
+  it("passes a reset on to a server that has ended its answers and takes nothing more", async () => {
+    let reset: (reason: unknown) => void = () => {};
+    const isReset = new Promise((resolve) => {
+      reset = resolve;
+    });
+    const far: ByteConnection = {
+      readable: new ReadableStream({ start: (controller) => controller.close() }),
+      writable: new WritableStream({
+        start: (controller) => {
+          const { signal } = controller as unknown as { signal: AbortSignal };
+          signal.addEventListener("abort", () => reset("reset"));
+        },
+        write: () => new Promise(() => {}),
+      }),
+    };
+    const stuck = new SecretDialer({ connect: async () => far }, async () => far, [key], authority);
+    const { signal } = new AbortController();
+    const near = await stuck.connect({ host: NAME, port: 443 }, { signal });
+    const toServer = near.writable.getWriter();
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      near.readable.pipeTo(streamsOf(socket).writable).catch(() => {});
+      socket.on("data", (data) => toServer.write(data).catch(() => {}));
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    const socket = connectTls({ port, host: "127.0.0.1", servername: NAME, ca: authority.pem });
+    await once(socket, "secureConnect");
+    const ended = once(socket, "end");
+    socket.resume();
+    socket.write(`POST / HTTP/1.1\r\nHost: ${NAME}\r\nContent-Length: 1000000\r\n\r\n`);
+    socket.write(Buffer.alloc(1_000_000));
+    await ended;
+    socket.on("error", () => {});
+    toServer.abort(new Error("reset")).catch(() => {});
+    socket.destroy();
+    expect(await isReset).toBe("reset");
+    server.close();
+  });
+
   const line = `GET / HTTP/1.1\r\nHost: ${NAME}\r\n`;
   it.each([
     ["two lengths", `${line}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`, 400],
