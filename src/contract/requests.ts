@@ -41,30 +41,32 @@ const createFields = {
   volumes: optional(z.array(requestedVolume)),
 };
 
+const requestedBox = z.object(createFields);
+
 /** Schema of the body of `POST /v1/boxes`. */
-export const createRequest = z.pipe(
-  z.object(createFields),
-  z.transform(
-    (request): BoxSpecInput => ({
-      image: request.image,
-      name: request.name,
-      env: request.env,
-      volumes: request.volumes,
-      ...(request.cpu !== null && { cpu: request.cpu }),
-      ...(request.memory_mb !== null && { memoryMb: request.memory_mb }),
-      ...(request.disk_size_gb !== null && { diskSizeGb: request.disk_size_gb }),
-      ...(request.network !== null && { network: request.network }),
-      ...(request.workdir !== null && { workdir: request.workdir }),
-    }),
-  ),
-);
+export const createRequest = z.pipe(requestedBox, z.transform(specOf));
+
+/** Returns the description of a box from a request whose fields have been read. */
+function specOf(request: z.output<typeof requestedBox>): BoxSpecInput {
+  return {
+    image: request.image,
+    name: request.name,
+    env: request.env,
+    volumes: request.volumes,
+    ...(request.cpu !== null && { cpu: request.cpu }),
+    ...(request.memory_mb !== null && { memoryMb: request.memory_mb }),
+    ...(request.disk_size_gb !== null && { diskSizeGb: request.disk_size_gb }),
+    ...(request.network !== null && { network: request.network }),
+    ...(request.workdir !== null && { workdir: request.workdir }),
+  };
+}
 
 const secrets = optional(secretsSchema);
 
 /** Schema of the body of `POST /v1/boxes` with secrets, which are no part of a box's description. */
 export const createWithSecretsRequest = z.pipe(
   z.object({ ...createFields, secrets }),
-  z.transform(({ secrets, ...box }) => ({ box: createRequest.parse(box), secrets })),
+  z.transform(({ secrets, ...box }) => ({ box: specOf(box), secrets })),
 );
 
 /** Schema of the body of `POST .../{box}:start`. An empty body counts as `{}`. */
@@ -107,7 +109,7 @@ export const runRequest = z.pipe(
     timeout_ms: optional(execFields.timeoutMs),
   }),
   z.transform(({ cmd, timeout_ms, secrets, ...box }) => ({
-    box: createRequest.parse(box),
+    box: specOf({ ...box, name: null, workdir: null }),
     secrets,
     exec: { cmd, timeoutMs: timeout_ms } satisfies ExecSpecInput,
   })),

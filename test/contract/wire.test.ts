@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { createRequest, execRequest } from "../../src/contract/requests.js";
+import {
+  createRequest,
+  createWithSecretsRequest,
+  execRequest,
+  runRequest,
+} from "../../src/contract/requests.js";
 import { fileRequests } from "../../src/contract/requests-files.js";
 import { boxSpecSchema, execSpecSchema } from "../../src/contract/schemas.js";
 import type {
@@ -151,7 +156,14 @@ describe("the server reads what the client wrote", () => {
     ["with rules of its network", { image: "tiny", network: { allow: ["pypi.org"], lan: "shop" } }],
   ])("a box %s", (_, options) => {
     const spec = boxSpecSchema.parse(options);
-    expect(boxSpecSchema.parse(createRequest.parse(sent(wire.toCreateRequest(spec))))).toEqual(spec);
+    const body = sent(wire.toCreateRequest(spec)) as object;
+    expect(boxSpecSchema.parse(createRequest.parse(body))).toEqual(spec);
+    const secrets = { KEY: { value: "v", hosts: ["api.example.com"] } };
+    const withSecrets = createWithSecretsRequest.parse({ ...body, secrets });
+    expect([boxSpecSchema.parse(withSecrets.box), withSecrets.secrets]).toEqual([spec, secrets]);
+    // Of a box for one command, a request names neither name nor directory.
+    const { box } = runRequest.parse({ ...body, cmd: ["true"] });
+    expect(boxSpecSchema.parse(box)).toEqual({ ...spec, name: null, workdir: "/root" });
   });
 
   it.each<[string, Parameters<typeof execSpecSchema.parse>[0]]>([
