@@ -50,7 +50,10 @@ export interface BoxWebSocket {
   readonly writable: WritableStream<string | Uint8Array>;
   /** Sub-protocol that the server chose; empty for none. */
   readonly protocol: string;
-  /** Resolves with the server's code and reason once the WebSocket is closed; the code is 1006 when the connection was cut. Never rejects. */
+  /**
+   * Resolves with the server's code and reason once the WebSocket is closed; the code is 1006 when the connection was cut. Never rejects. One message is read ahead: if more wait to be read,
+   * the close that follows them is seen after they are.
+   */
   readonly closed: Promise<{
     /** Code of the close: 1000 for an ordinary one. */
     code: number;

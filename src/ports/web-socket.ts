@@ -89,6 +89,9 @@ class OpenWebSocket implements BoxWebSocket {
   readonly writable: WritableStream<string | Uint8Array>;
   private readonly end = deferred<{ code: number; reason: string }>();
   private isClosing = false;
+  private isOver = false;
+  /** The read that is under way: there is one at a time. */
+  private reading: Promise<void> = Promise.resolve();
   private input: ReadableStreamDefaultController<string | Uint8Array> | undefined;
   private output: WritableStreamDefaultController | undefined;
 
@@ -104,10 +107,14 @@ class OpenWebSocket implements BoxWebSocket {
         start: (controller) => {
           this.input = controller;
         },
-        pull: () => this.pull(),
+        pull: () => {
+          this.reading = this.pull();
+          return this.reading;
+        },
         cancel: () => void this.close(),
       },
-      { highWaterMark: 0 },
+      // One message is read ahead, so that a close, a cut and a ping are seen while nobody reads.
+      { highWaterMark: 1 },
     );
     this.writable = new WritableStream<string | Uint8Array>({
       start: (controller) => {
@@ -163,12 +170,15 @@ class OpenWebSocket implements BoxWebSocket {
   }
 
   private async pull(): Promise<void> {
+    // Then `drain` reads.
+    if (this.isClosing) return;
     const message = await this.next();
-    if (message !== undefined) this.input?.enqueue(message);
+    if (message !== undefined && !this.isClosing) this.input?.enqueue(message);
   }
 
   private async drain(): Promise<void> {
-    while ((await this.next()) !== undefined);
+    await this.reading;
+    while (!this.isOver && (await this.next()) !== undefined);
   }
 
   /** Resolves to the next message, and to undefined when the WebSocket has ended. Answers pings and closes on the way. */
@@ -237,6 +247,7 @@ class OpenWebSocket implements BoxWebSocket {
 
   private finish(code: number, reason: string, failure?: BoxRunError): void {
     this.isClosing = true;
+    this.isOver = true;
     this.ignoreSignal();
     this.end.resolve({ code, reason });
     try {

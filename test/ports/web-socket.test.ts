@@ -100,6 +100,40 @@ describe("a WebSocket to a port", () => {
     await vi.waitFor(() => expect(server.open()).toBe(0));
   });
 
+  it("answers pings and sees the end though nobody reads", async () => {
+    const server = await echo();
+    const ponged = new Promise<void>((resolve) => {
+      server.server.once("connection", (peer) => {
+        peer.once("pong", () => {
+          peer.close(4001, "bye");
+          resolve();
+        });
+        peer.ping();
+      });
+    });
+    const socket = await open(server);
+    await ponged;
+    expect(await socket.closed).toEqual({ code: 4001, reason: "bye" });
+    await vi.waitFor(() => expect(server.open()).toBe(0));
+  });
+
+  it("closes at once while messages come that nobody reads, and while a read waits", async () => {
+    const server = await echo();
+    server.server.on("connection", (peer) => {
+      for (let i = 0; i < 20; i++) peer.send(`message ${i}`);
+    });
+    const unread = await open(server);
+    await unread.close(3001, "enough");
+    expect(await unread.closed).toEqual({ code: 3001, reason: "enough" });
+    const read = await open(server);
+    const reader = read.readable.getReader();
+    for (let i = 0; i < 20; i++) await reader.read();
+    const waiting = reader.read();
+    await read.close();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    expect(await read.closed).toEqual({ code: 1000, reason: "" });
+  });
+
   it("fails when the connection is cut", async () => {
     const server = await echo();
     server.server.once("connection", (peer) => peer.terminate());
