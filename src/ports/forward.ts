@@ -127,6 +127,16 @@ class PortForwarding implements Forwarding {
   private readonly ended = deferred<void>();
   private isOpen = true;
 
+  /** A property, so that it may be taken from the object. */
+  readonly close = (): Promise<void> => {
+    if (!this.isOpen) return this.closed;
+    this.isOpen = false;
+    this.ignoreSignal();
+    this.server.close(() => this.ended.resolve());
+    for (const socket of this.sockets) resetSocket(socket);
+    return this.closed;
+  };
+
   constructor(
     net: NodeNet,
     private readonly connect: () => Promise<Connection>,
@@ -160,15 +170,6 @@ class PortForwarding implements Forwarding {
 
   get closed(): Promise<void> {
     return this.ended.promise;
-  }
-
-  close(): Promise<void> {
-    if (!this.isOpen) return this.closed;
-    this.isOpen = false;
-    this.ignoreSignal();
-    this.server.close(() => this.ended.resolve());
-    for (const socket of this.sockets) resetSocket(socket);
-    return this.closed;
   }
 
   private async serve(socket: Socket): Promise<void> {

@@ -95,6 +95,25 @@ class OpenWebSocket implements BoxWebSocket {
   private input: ReadableStreamDefaultController<string | Uint8Array> | undefined;
   private output: WritableStreamDefaultController | undefined;
 
+  /** A property, so that it may be taken from the object. */
+  readonly close = async (code = NORMAL, reason = ""): Promise<void> => {
+    if (code !== NORMAL && !(Number.isInteger(code) && code >= 3000 && code <= 4999))
+      throw invalid(`code must be 1000, or from 3000 to 4999, got ${code}`);
+    const text = new TextEncoder().encode(reason);
+    if (text.byteLength > MAX_CONTROL_BYTES - 2) throw invalid("reason must be at most 123 bytes");
+    if (!this.isClosing) {
+      this.isClosing = true;
+      await this.send(OPCODES.close, concatBytes([Uint8Array.of(code >> 8, code & 255), text])).catch(
+        () => {},
+      );
+      // Nobody reads any more, and the answer is still to be found.
+      void this.drain();
+    }
+    const stop = startTimer(CLOSE_MS, () => this.finish(ABNORMAL, ""));
+    await this.end.promise;
+    stop();
+  };
+
   constructor(
     private readonly connection: Connection,
     private readonly reader: ByteReader,
@@ -128,24 +147,6 @@ class OpenWebSocket implements BoxWebSocket {
 
   get closed(): Promise<{ code: number; reason: string }> {
     return this.end.promise;
-  }
-
-  async close(code = NORMAL, reason = ""): Promise<void> {
-    if (code !== NORMAL && !(Number.isInteger(code) && code >= 3000 && code <= 4999))
-      throw invalid(`code must be 1000, or from 3000 to 4999, got ${code}`);
-    const text = new TextEncoder().encode(reason);
-    if (text.byteLength > MAX_CONTROL_BYTES - 2) throw invalid("reason must be at most 123 bytes");
-    if (!this.isClosing) {
-      this.isClosing = true;
-      await this.send(OPCODES.close, concatBytes([Uint8Array.of(code >> 8, code & 255), text])).catch(
-        () => {},
-      );
-      // Nobody reads any more, and the answer is still to be found.
-      void this.drain();
-    }
-    const stop = startTimer(CLOSE_MS, () => this.finish(ABNORMAL, ""));
-    await this.end.promise;
-    stop();
   }
 
   private async write(message: string | Uint8Array): Promise<void> {

@@ -98,6 +98,13 @@ describe("a forwarded port", () => {
     expect(await codeOf(connect({ port: hostPort, host: "127.0.0.1" }))).toBe("ECONNREFUSED");
   });
 
+  it("is closed by its close alone, taken from it", async () => {
+    const { close, closed, hostPort } = await forward((await echo()).connect);
+    await close();
+    await closed;
+    expect(await codeOf(connect({ port: hostPort, host: "127.0.0.1" }))).toBe("ECONNREFUSED");
+  });
+
   it("ends when the box is gone", async () => {
     const { hostPort } = await forward(async () => {
       throw new BoxRunError("BOX_NOT_FOUND", "there is no such box");

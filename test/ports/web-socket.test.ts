@@ -79,10 +79,7 @@ describe("a WebSocket to a port", () => {
         peer.send("second", { fin: true });
       });
     });
-    const { readable, close } = await open(server).then((socket) => ({
-      readable: socket.readable,
-      close: () => socket.close(),
-    }));
+    const { readable, close } = await open(server);
     expect((await readable.getReader().read()).value).toBe("first,second");
     expect(await ponged).toBe("are you there");
     await close();
