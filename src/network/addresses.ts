@@ -73,7 +73,8 @@ const blocks = (...texts: string[]) => texts.map((text) => parseBlock(text)!);
 /** Addresses that only mean something to the host and its own networks, or to nobody (IANA's registries of special-purpose addresses). */
 const NOT_PUBLIC = blocks(
   ...["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"],
-  ...["192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4"],
+  // The last is where Azure's machines reach their platform.
+  ...["192.0.0.0/24", "168.63.129.16/32", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4"],
   // ::/96 has "no address", the loopback, and IPv4 in a form of old; 2001::/32 (Teredo) hides an IPv4 address.
   ...["::/96", "64:ff9b:1::/48", "100::/64", "2001::/32", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"],
 );

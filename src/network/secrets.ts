@@ -6,8 +6,9 @@ import { secretsSchema } from "../contract/secret-schemas.js";
 import type { BoxSpec, Secrets } from "../contract/types.js";
 import { asciiName, HOST_NAME } from "./names.js";
 
-/** Names that a box says of itself, which have no certificates. */
-const OWN_NAMES = [HOST_NAME, "localhost"];
+/** Variables that boxes have anyway, for their commands and for the certificate authority of the secrets. */
+const TAKEN =
+  /^(?:PATH|HOME|USER|LANG|SSL_CERT_FILE|.*CA_BUNDLE|PIP_CERT|.*_CAINFO|NODE_EXTRA_CA_CERTS|DENO_CERT)$/;
 
 /**
  * Checks secrets, for a box of a description where that is known, and writes their hosts as name servers have them. Returns undefined for none.
@@ -16,6 +17,8 @@ const OWN_NAMES = [HOST_NAME, "localhost"];
  */
 export function parseSecrets(input: unknown, box?: Pick<BoxSpec, "network" | "env">): Secrets | undefined {
   const parsed = parseInput(secretsSchema, input, "secrets");
+  if (Object.hasOwn(input as object, "__proto__"))
+    throw invalid("secrets.__proto__ cannot be the name of a variable");
   const secrets = Object.entries(parsed).map(([name, { value, hosts }]) => [
     name,
     { value, hosts: hosts.map((host, i) => parseHost(host, `secrets.${name}.hosts[${i}]`)) },
@@ -26,6 +29,9 @@ export function parseSecrets(input: unknown, box?: Pick<BoxSpec, "network" | "en
       "secrets need a network",
       "set network to true, or to rules that allow their hosts: a secret opens none",
     );
+  for (const name of Object.keys(parsed))
+    if (TAKEN.test(name))
+      throw invalid(`secrets.${name} cannot have the name of a variable that boxes need themselves`);
   for (const name of Object.keys(parsed))
     if (box?.env && Object.hasOwn(box.env, name))
       throw invalid(`secrets.${name} is in env, too`, "give it once");
@@ -62,7 +68,7 @@ export function requireSameSecrets(
   const missing = names.filter((name) => !given.includes(name));
   const hint = "secrets are not stored: give those of the creation at each start";
   if (missing.length > 0)
-    throw invalid(`box ${boxId} starts with secrets.${missing.join(", secrets.")}`, hint);
+    throw invalid(`box ${boxId} needs secrets.${missing.join(", secrets.")} to start`, hint);
   const other = given.filter((name) => !names.includes(name));
   if (other.length > 0)
     throw invalid(`box ${boxId} was created without secrets.${other.join(", secrets.")}`, hint);
@@ -71,9 +77,13 @@ export function requireSameSecrets(
 function parseHost(text: string, name: string): string {
   const isBelow = text.startsWith("*.");
   const ascii = asciiName(isBelow ? text.slice(2) : text);
-  if (ascii !== undefined && !OWN_NAMES.includes(ascii)) return isBelow ? `*.${ascii}` : ascii;
+  const isOwn = ascii === HOST_NAME || /(?:^|\.)localhost$/.test(ascii ?? "");
+  // "*.com" would be a secret for half of the internet.
+  if (ascii !== undefined && !isOwn && !(isBelow && !ascii.includes(".")))
+    return isBelow ? `*.${ascii}` : ascii;
+  // The text is not shown: it may be the value, in the wrong place.
   throw invalid(
-    `${name} must be a name such as "api.example.com", or "*.example.com", got ${JSON.stringify(text)}`,
+    `${name} must be a name such as "api.example.com", or "*.example.com"`,
     "leave out scheme, port and path: a secret is for https on port 443",
   );
 }

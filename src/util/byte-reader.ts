@@ -73,7 +73,8 @@ export class ByteReader {
   }
 }
 
-function latin1(bytes: Uint8Array): string {
+/** Returns bytes as text of one character a byte. TextDecoder has no such encoding: its "latin1" is windows-1252. */
+export function latin1(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.byteLength; at += 8192)
     text += String.fromCharCode(...bytes.subarray(at, at + 8192));

@@ -98,6 +98,18 @@ const CASES: Record<string, () => Promise<unknown>> = {
     await connection.readable.cancel();
     return closed.promise;
   },
+  "aborted while a write is under way": async () => {
+    const closed = deferred<boolean>();
+    const connection = await encrypted((socket) => {
+      socket.on("close", () => closed.resolve(true));
+      // A server that does not read sees no end in Deno.
+      socket.resume();
+    });
+    const writer = connection.writable.getWriter();
+    writer.write(new Uint8Array(BYTES)).catch(() => {});
+    writer.abort(new Error("given up")).catch(() => {});
+    return closed.promise;
+  },
 };
 
 const results: Record<string, unknown> = {};

@@ -50,6 +50,7 @@ for (const { runtime, args } of ARGUMENTS) {
         "a server that speaks no TLS": true,
         "a server that hangs up": true,
         "canceled: the server sees the end": true,
+        "aborted while a write is under way": true,
       });
     },
   );

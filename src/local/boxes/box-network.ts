@@ -8,7 +8,7 @@ import { LINK } from "../network/ipv4.js";
 import type { Encrypt } from "../network/secrets/secret-dialer.js";
 import type { SecretGateway } from "../network/secrets/secret-gateway.js";
 import { NetworkStack } from "../network/stack.js";
-import { TRUST_ENV, trust } from "./trust.js";
+import { trust } from "./trust.js";
 
 /** Way out of the boxes of a client. */
 export interface WayOut {
@@ -28,6 +28,8 @@ export class BoxNetwork {
   lan: string | undefined;
   /** Message for the owner of the box. */
   note: string | undefined;
+  /** Variables for every command in the box. */
+  env: Readonly<Record<string, string>> = {};
   private readonly policy: PolicyDialer;
   private readonly stack: NetworkStack;
 
@@ -36,7 +38,7 @@ export class BoxNetwork {
     network: true | NetworkOptions,
     driver: Dialer,
     { bounds, encrypt, neighbor }: WayOut,
-    private readonly gateway: SecretGateway | undefined,
+    gateway: SecretGateway | undefined,
   ) {
     this.lan = lanOf(network);
     this.policy = new PolicyDialer(driver, network, {
@@ -65,17 +67,16 @@ export class BoxNetwork {
     try {
       const { guest: address, prefix, gateway, nameServer: dns, mtu } = LINK;
       await guest.network({ address, prefix, gateway, dns, mtu });
-      if (secretGateway) opened.note = await trust(guest, secretGateway.pem);
+      if (secretGateway) {
+        const { env, note } = await trust(guest, secretGateway.pem);
+        opened.env = { ...env, ...secretGateway.env };
+        opened.note = note;
+      }
       return opened;
     } catch (error) {
       opened.close();
       throw error;
     }
-  }
-
-  /** Variables for every command in the box. */
-  get env(): Readonly<Record<string, string>> {
-    return this.gateway ? { ...TRUST_ENV, ...this.gateway.env } : {};
   }
 
   /** Replaces the rules. @throws {BoxRunError} VALIDATION_ERROR when a rule makes no sense */

@@ -374,7 +374,9 @@ export class LocalBox {
 
   private async write(change: Partial<BoxRecord> = {}): Promise<void> {
     this.record = { ...this.record, ...change };
-    this.writing = this.context.store.writeRecord(this.id, this.record);
+    const { record } = this;
+    // One after the other: the last one stays.
+    this.writing = this.writing.catch(() => {}).then(() => this.context.store.writeRecord(this.id, record));
     await this.writing;
   }
 

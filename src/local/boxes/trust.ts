@@ -1,3 +1,4 @@
+import { latin1 } from "../../util/byte-reader.js";
 import { describeErrno } from "../guest/errno.js";
 import type { Guest } from "../guest/guest.js";
 import { getFile, putFile, TransferFailed } from "../guest/guest-files.js";
@@ -9,46 +10,62 @@ const BUNDLE = "/etc/ssl/certs/ca-certificates.crt";
 const OWN = "/usr/local/share/ca-certificates/boxrun.crt";
 const MAX_BUNDLE_BYTES = 4 * 2 ** 20;
 const ENOENT = 2;
+const FAILED = "the CA certificate for secrets could not be installed";
 
-/** Variables that name the bundle for programs which would otherwise bring one of their own. */
-export const TRUST_ENV: Readonly<Record<string, string>> = {
-  SSL_CERT_FILE: BUNDLE,
-  CURL_CA_BUNDLE: BUNDLE,
-  REQUESTS_CA_BUNDLE: BUNDLE,
-  PIP_CERT: BUNDLE,
-  GIT_SSL_CAINFO: BUNDLE,
-  AWS_CA_BUNDLE: BUNDLE,
-  CARGO_HTTP_CAINFO: BUNDLE,
-  NODE_EXTRA_CA_CERTS: OWN,
-  DENO_CERT: OWN,
-};
+/** Variables that name the bundle, for programs which would otherwise bring one of their own. */
+
+const BUNDLE_VARIABLES = [
+  ...["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO"],
+  ...["AWS_CA_BUNDLE", "CARGO_HTTP_CAINFO"],
+];
+/** Variables whose programs trust a file beside what they trust else. */
+const OWN_VARIABLES = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
+
+/** What came of {@link trust}. */
+export interface Trust {
+  /** Variables that lead programs to the certificate which would not find it otherwise. */
+  env: Readonly<Record<string, string>>;
+  /** Message for the owner of the box. Undefined when all is well. */
+  note?: string;
+}
 
 /**
- * Has the programs of a box trust an authority, in place of the one that this function brought before. Resolves to the reason why they will not: a box may have done anything to its
- * files, and has to start all the same.
+ * Has the programs of a box trust a certificate authority, in place of the one that this function brought before. A box may have done anything to its files, and starts all the same: with a
+ * note when the certificate could not be installed.
  */
-export async function trust(guest: Guest, pem: string): Promise<string | undefined> {
+export async function trust(guest: Guest, pem: string): Promise<Trust> {
   try {
     const before = await read(guest, OWN);
-    const bundle = (await read(guest, BUNDLE)).replace(before || pem, "");
-    const apart = bundle === "" || bundle.endsWith("\n") ? "" : "\n";
-    await write(guest, BUNDLE, bundle + apart + pem);
+    const bundle = await read(guest, BUNDLE);
     await write(guest, OWN, pem);
-    return undefined;
+    const env = variables(OWN_VARIABLES, OWN);
+    // A bundle of ours alone would have programs trust nobody else.
+    if (!bundle) return { env, note: `${FAILED}: there is no ${BUNDLE}` };
+    const rest = bundle.replace(before || pem, "");
+    await write(guest, BUNDLE, `${rest}${rest.endsWith("\n") ? "" : "\n"}${pem}`);
+    return { env: { ...env, ...variables(BUNDLE_VARIABLES, BUNDLE) } };
   } catch (error) {
-    if (!(error instanceof TransferFailed)) throw error;
-    return `programs do not trust the way of the secrets: ${describeErrno(error.failure.errno)}`;
+    if (error instanceof TransferFailed)
+      return { env: {}, note: `${FAILED}: ${describeErrno(error.failure.errno)}` };
+    if (error instanceof TooLarge) return { env: {}, note: `${FAILED}: ${error.message}` };
+    throw error;
   }
 }
 
-/** Reads a file as text of one byte a character. One that is not there is empty. */
+const variables = (names: readonly string[], value: string) =>
+  Object.fromEntries(names.map((name) => [name, value]));
+
+class TooLarge extends Error {}
+
+/** Reads a file as text of one character a byte. One that is not there is empty. */
 async function read(guest: Guest, path: string): Promise<string> {
   try {
     const { stream } = await getFile(guest, path);
     let text = "";
     for await (const bytes of piecesOf(stream)) {
       text += latin1(bytes);
-      if (text.length > MAX_BUNDLE_BYTES) return "";
+      if (text.length > MAX_BUNDLE_BYTES)
+        throw new TooLarge(`${path} has more than ${MAX_BUNDLE_BYTES} bytes`);
     }
     return text;
   } catch (error) {
@@ -72,8 +89,4 @@ async function* piecesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uin
   } finally {
     reader.cancel().catch(() => {});
   }
-}
-
-function latin1(bytes: Uint8Array): string {
-  return new TextDecoder("latin1").decode(bytes);
 }

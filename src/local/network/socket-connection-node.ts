@@ -54,7 +54,7 @@ export function connectionOf(
   const writable = new WritableStream<Uint8Array>({
     start: (controller) => {
       failWriting = (error) => controller.error(error);
-      whenStreamAborted(controller, () => resetSocket(socket));
+      whenStreamAborted(controller, cut);
     },
     write: (chunk) => settled((done) => socket.write(chunk, done)),
     close: () => settled((done) => socket.end(done)),

@@ -20,7 +20,7 @@ const MAX_BACKOFF_MS = 5000;
 const MAX_RETRY_AFTER_MS = 30_000;
 /** Limit far above any answer of the API that is not a stream. */
 const MAX_JSON_BYTES = 64 * 2 ** 20;
-const PRIVATE = /^(?:https:|http:\/\/(?:(?:[^/]*\.)?localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?(?:\/|$))/i;
+const PRIVATE = /^(?:https:|http:\/\/(?:localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?(?:\/|$))/i;
 const NO_BODY_STATUS = new Set([101, 204, 205, 304]);
 
 /** Sends requests to one server: with its headers and token, within a time limit, and again if that is safe. */

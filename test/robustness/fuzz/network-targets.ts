@@ -1,7 +1,7 @@
 import { isBoxRunError } from "../../../src/backend/errors.js";
 import { LINK, makeUdp, readIpv4, readUdp } from "../../../src/local/network/ipv4.js";
 import { NameServer } from "../../../src/local/network/name-server.js";
-import { passRequests, RefusedRequest } from "../../../src/local/network/secrets/requests.js";
+import { passRequests, RefusedRequest, requestReader } from "../../../src/local/network/secrets/requests.js";
 import { NetworkStack } from "../../../src/local/network/stack.js";
 import { ACK, FIN, makeTcp, RST, SYN } from "../../../src/local/network/tcp-segment.js";
 import { readClientHello } from "../../../src/local/network/tls/client-hello.js";
@@ -147,7 +147,9 @@ const requests: Target = {
       rewritten++;
       return value.replaceAll("PLACEHOLDER", "THE-VALUE");
     };
-    const error: unknown = await passRequests(from, to, { host: HOST, rewrite }).catch((thrown) => thrown);
+    const error: unknown = await passRequests(requestReader(from), to, { host: HOST, rewrite }).catch(
+      (thrown) => thrown,
+    );
     rule(error === undefined || error instanceof RefusedRequest, `it threw ${error}`);
     const out = Buffer.concat(passed).toString("latin1");
     // A head that has the value has the host, alone.

@@ -14,6 +14,12 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const LENGTH = /^\d{1,15}$/;
 const CHUNK = /^([0-9A-Fa-f]{1,13})[ \t]*(?:;[\t\x20-\x7e]*)?$/;
+/** Methods by which a server returns the headers of a request. */
+const ECHOES = /^(?:TRACE|TRACK) /i;
+/** Headers that carry secrets. Servers repeat others in their answers, "origin" for one, from which a program in the box could read the value. */
+const CARRIES_SECRETS =
+  /^(?:authorization|cookie|.*(?:api-?key|-key|token|auth|secret|passw|credential|signature).*)$/i;
+const REPEATED = /^(?:sec-|access-control-)/i;
 const BASIC = /^Basic +([A-Za-z0-9+/]+=*)$/i;
 
 /** A request that is not passed on, with the answer that its program gets. */
@@ -33,6 +39,14 @@ interface Header {
   value: string;
 }
 
+/** Returns a reader of requests, for {@link passRequests}. */
+export function requestReader(from: ReadableStream<Uint8Array>): ByteReader {
+  return new ByteReader(from, {
+    tooLong: () => new RefusedRequest(431, "a line of the request is too long"),
+    cut: () => new RefusedRequest(400, "the request is cut"),
+  });
+}
+
 /** Options of {@link passRequests}. */
 export interface PassOptions {
   /** Name of the only server that requests may be for. */
@@ -47,22 +61,21 @@ export interface PassOptions {
  * @throws {RefusedRequest} when a request is not for the host, or not in order
  */
 export async function passRequests(
-  from: ReadableStream<Uint8Array>,
+  reader: ByteReader,
   to: WritableStreamDefaultWriter<Uint8Array>,
   { host, rewrite }: PassOptions,
 ): Promise<void> {
-  const reader = new ByteReader(from, {
-    tooLong: () => new RefusedRequest(431, "a line of the request is too long"),
-    cut: () => new RefusedRequest(400, "the request is cut"),
-  });
   for (;;) {
     const head = await readHead(reader);
     if (!head) return;
     requireHost(head.headers, host);
     const body = bodyOf(head.headers);
-    const headers = head.headers.map((header) => ({ ...header, value: rewriteHeader(header, rewrite) }));
+    const isWebSocket = valuesOf(head.headers, "upgrade").some((value) => /^websocket$/i.test(value));
+    // Any other protocol would be one that is not looked into. Servers that offer one do without.
+    const kept = head.headers.filter(({ name }) => isWebSocket || name.toLowerCase() !== "upgrade");
+    const headers = kept.map((header) => ({ ...header, value: rewriteHeader(header, rewrite) }));
     await to.write(encodeHead(head.line, headers));
-    if (valuesOf(head.headers, "upgrade").length > 0) return passRest(reader, to);
+    if (isWebSocket) return passRest(reader, to);
     if (body === "chunked") await passChunks(reader, to);
     else await passCount(reader, to, body);
   }
@@ -81,6 +94,7 @@ async function readHead(reader: ByteReader): Promise<{ line: string; headers: He
   if (line === undefined) return undefined;
   if (!REQUEST_LINE.test(line) && !ASTERISK.test(line))
     throw new RefusedRequest(400, "the request does not begin with a request line of HTTP/1.1");
+  if (ECHOES.test(line)) throw new RefusedRequest(400, "TRACE would return the secrets of the request");
   const headers: Header[] = [];
   for (;;) {
     const text = await next();
@@ -116,12 +130,13 @@ function bodyOf(headers: readonly Header[]): number | "chunked" {
     return "chunked";
   }
   if (lengths.length > 1 || (lengths[0] !== undefined && !LENGTH.test(lengths[0])))
-    throw new RefusedRequest(400, "the length of the request's body is none");
+    throw new RefusedRequest(400, "the request has an invalid Content-Length");
   return Number(lengths[0] ?? 0);
 }
 
-/** Rewrites a value, and a password of "Basic", which is encoded. */
+/** Rewrites the value of a header that carries secrets; of "Basic", the user's name and password, which are encoded. */
 function rewriteHeader({ name, value }: Header, rewrite: (value: string) => string): string {
+  if (!CARRIES_SECRETS.test(name) || REPEATED.test(name)) return value;
   const [, encoded] = (name.toLowerCase() === "authorization" && BASIC.exec(value)) || [];
   if (encoded === undefined) return rewrite(value);
   try {

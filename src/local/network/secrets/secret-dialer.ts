@@ -1,14 +1,24 @@
 import type { ByteConnection, Dialer, DialOptions, DialTarget } from "../../../network/dialer.js";
 import { whenAborted, whenStreamAborted } from "../../../util/abort.js";
+import type { ByteReader } from "../../../util/byte-reader.js";
+import { startTimer } from "../../../util/timer.js";
 import type { CertificateAuthority } from "../tls/certificate.js";
 import { acceptTls } from "../tls/server.js";
-import { passRequests, RefusedRequest } from "./requests.js";
+import { passRequests, RefusedRequest, requestReader } from "./requests.js";
 import type { Secret } from "./secret.js";
 
 const HTTPS_PORT = 443;
 /** Protocols that are understood here. */
 const PROTOCOLS = ["http/1.1"];
 const PIPE_BYTES = 64 * 1024;
+/** Time for which the rest of a refused request is read. */
+const DRAIN_MS = 10_000;
+const REASONS = {
+  400: "Bad Request",
+  421: "Misdirected Request",
+  431: "Request Header Fields Too Large",
+  502: "Bad Gateway",
+};
 
 /** Speaks TLS over a connection, as a client of the server of this name, whose certificate it verifies. Rejects, with the connection cut, when the handshake fails. */
 export type Encrypt = (connection: ByteConnection, serverName: string) => Promise<ByteConnection>;
@@ -64,8 +74,9 @@ export class SecretDialer implements Dialer {
       return;
     }
     const far = await encrypted;
+    const reader = requestReader(tls.readable);
     // The program is told why, as the answer to whatever it asks.
-    if (far instanceof UnreachableServer) return refuse(tls, far);
+    if (far instanceof UnreachableServer) return refuse(reader, tls.writable, far);
     const stopAnswers = new AbortController();
     const answers = far.readable
       .pipeTo(tls.writable, { preventAbort: true, preventClose: true, signal: stopAnswers.signal })
@@ -73,13 +84,13 @@ export class SecretDialer implements Dialer {
     const writer = far.writable.getWriter();
     const ignoreReset = whenAborted(life, (reason) => writer.abort(reason).catch(() => {}));
     const rewrite = (value: string) => secrets.reduce((text, secret) => secret.putInto(text), value);
-    const requests = passRequests(tls.readable, writer, { host, rewrite }).then(() => writer.close());
+    const requests = passRequests(reader, writer, { host, rewrite }).then(() => writer.close());
     try {
       await Promise.all([requests, answers]);
     } catch (error) {
       stopAnswers.abort(error);
       await answers.catch(() => {});
-      if (error instanceof RefusedRequest) await refuse(tls, error);
+      if (error instanceof RefusedRequest) await refuse(reader, tls.writable, error);
       else tls.writable.abort(error).catch(() => {});
       writer.abort(error).catch(() => {});
     } finally {
@@ -103,26 +114,32 @@ function cut({ readable, writable }: ByteConnection, error: unknown): void {
   writable.abort(error).catch(() => {});
 }
 
+/** Answers why a request does not reach its server. What the program still sends is read for a moment, since many read nothing before they have sent everything. */
 async function refuse(
-  { readable, writable }: ByteConnection,
+  reader: ByteReader,
+  to: WritableStream<Uint8Array>,
   { status, message }: RefusedRequest | UnreachableServer,
 ): Promise<void> {
-  const body = `boxrun: ${message}\n`;
+  const body = new TextEncoder().encode(`boxrun: ${message}\n`);
   const head = [
-    `HTTP/1.1 ${status} Refused`,
-    "content-type: text/plain",
-    `content-length: ${body.length}`,
+    `HTTP/1.1 ${status} ${REASONS[status]}`,
+    "content-type: text/plain; charset=utf-8",
+    `content-length: ${body.byteLength}`,
     "connection: close",
   ];
-  const writer = writable.getWriter();
+  const stopTimer = startTimer(DRAIN_MS, () => void reader.cancel());
+  const writer = to.getWriter();
   try {
-    await writer.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n${body}`));
+    await writer.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n`));
+    await writer.write(body);
     await writer.close();
+    while (await reader.some(PIPE_BYTES));
   } catch {
     // The program has left.
+  } finally {
+    stopTimer();
+    await reader.cancel();
   }
-  // What else it says is of no interest. A stream that is being read is canceled by its reader.
-  if (!readable.locked) readable.cancel().catch(() => {});
 }
 
 /** Returns a stream that passes everything on, and calls back when it is aborted, though what is being written is never taken. */

@@ -247,6 +247,25 @@ describe("a secret", () => {
     await expect(connecting).rejects.toMatchObject({ code: "ECONNREFUSED" });
   });
 
+  it("is put into no header that servers repeat", async () => {
+    const names = ["origin", "user-agent", "referer", "x-request-id", "access-control-request-headers"];
+    const headers = [...names, "x-api-key"].flatMap((name) => ["-H", `${name}: ${key.placeholder}`]);
+    await curl(`https://${NAME}/`, ...headers);
+    for (const name of names) expect([name, seen[0]!.headers[name]]).toEqual([name, key.placeholder]);
+    expect(seen[0]!.headers["x-api-key"]).toBe(VALUE);
+    const { stdout } = await curl(`https://${NAME}/`, "-X", "TRACE", "-H", `x-key: ${key.placeholder}`);
+    expect(stdout).toBe("boxrun: TRACE would return the secrets of the request\n");
+    expect(seen).toHaveLength(1);
+  });
+
+  it("is refused to another Host after the whole request was sent, too", async () => {
+    const upload = join(folder, "large");
+    writeFileSync(upload, Buffer.alloc(4_000_000));
+    const args = ["-T", upload, "-H", "Host: evil.example.com", "-H", "Expect:", "-w", "%{http_code}"];
+    const { stdout } = await curl(`https://${NAME}/`, ...args);
+    expect(stdout).toBe(`boxrun: this connection is for ${NAME} alone\n421`);
+  });
+
   it("answers why there is no encrypted connection to the server", async () => {
     fault = new Error("certificate has expired");
     const { stdout } = await curl(`https://${NAME}/`, "-w", "%{http_code}");

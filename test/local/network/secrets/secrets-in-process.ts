@@ -23,8 +23,14 @@ const world = new World();
 await world.add(`${HOST}:443`, tls("cert.pem"));
 await world.add("other.example.com:443", tls("cert.pem"));
 await world.add("false.example.com:443", tls("self.pem"));
+await world.add(
+  "silent.example.com:443",
+  createServer({ key: readFileSync("key.pem"), cert: readFileSync("cert.pem") }, () => {}),
+);
 const client = new BoxRunClient({ backend: "local", local: { dialer: world, state } });
-const secrets = { API_KEY: { value: VALUE, hosts: [HOST, "false.example.com", "denied.example.com"] } };
+const secrets = {
+  API_KEY: { value: VALUE, hosts: [HOST, "false.example.com", "denied.example.com", "silent.example.com"] },
+};
 const network = { deny: ["denied.example.com"] };
 const box = await client.create("debian", { name: "keeper", network, secrets });
 
@@ -55,6 +61,9 @@ results["python"] = [(await box.exec("python3", ["-c", PYTHON])).stdout, seen[0]
 results["another server"] = (await asked("other.example.com", "-k")).map(withoutPlaceholder);
 results["a server that nobody trusts"] = await asked("false.example.com");
 results["a server that is denied"] = await asked("denied.example.com");
+results["killed while it sends"] = await sh(
+  "timeout -s KILL 2 curl -sS -T /dev/zero https://silent.example.com/; echo $?",
+);
 results["in the box"] = withoutPlaceholder(await sh("printenv API_KEY"));
 const before = await authorities();
 await box.stop();

@@ -15,7 +15,12 @@ afterAll(() => {
 });
 
 it("puts secrets into the requests of programs that never have them", async () => {
-  await makeCertificates(folder, ["api.example.com", "other.example.com", "false.example.com"]);
+  await makeCertificates(folder, [
+    "api.example.com",
+    "other.example.com",
+    "false.example.com",
+    "silent.example.com",
+  ]);
   // Beside its source, so that it finds the package.
   await build({
     entryPoints: [join(import.meta.dirname, "secrets-in-process.ts")],
@@ -41,6 +46,8 @@ it("puts secrets into the requests of programs that never have them", async () =
       expect.stringMatching(/^boxrun: no encrypted connection to false.example.com: .+\n$/),
     ],
     "a server that is denied": [expect.stringContaining("curl: (7)")],
+    // The process of the box's owner lives on.
+    "killed while it sends": expect.stringMatching(/137\n$/),
     "in the box": "PLACEHOLDER\n",
     "kept in a file": [false, true],
     "start without": "VALIDATION_ERROR",
