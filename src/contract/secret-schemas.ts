@@ -9,7 +9,7 @@ const MAX_VALUE = 8192;
 const secret = z.strictObject({
   value: z.string().check(
     matching(
-      // As much as any server takes in a header, and nothing that could end one.
+      // Servers commonly take 8 kB in a header, and a line break would end it.
       new RegExp(`^[\\x21-\\x7e](?:[\\x20-\\x7e]{0,${MAX_VALUE - 2}}[\\x21-\\x7e])?$`),
       `must be 1 to ${MAX_VALUE} visible ASCII characters, with no space or line break at either end`,
     ),

@@ -21,7 +21,7 @@ const BUNDLE_VARIABLES = [
 /** Variables whose programs trust a file beside what they trust else. */
 const OWN_VARIABLES = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 
-/** What came of {@link trust}. */
+/** Result of {@link trust}. */
 export interface Trust {
   /** Variables that lead programs to the certificate which would not find it otherwise. */
   env: Readonly<Record<string, string>>;

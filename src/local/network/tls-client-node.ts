@@ -2,11 +2,10 @@ import { Duplex } from "node:stream";
 import { connect } from "node:tls";
 import type { ByteConnection } from "../../network/dialer.js";
 import { connectionOf } from "./socket-connection-node.js";
+import { PROTOCOLS } from "./tls/wire.js";
 
 /** Time that a server has for its part of the handshake. */
 const HANDSHAKE_MS = 30_000;
-/** Protocols that are spoken over it. */
-const PROTOCOLS = ["http/1.1"];
 
 /**
  * Speaks TLS over a connection, as a client of the server of this name. The certificate is verified as Node does for every other connection of the process, by

@@ -1,16 +1,16 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer as createHttp, type RequestListener } from "node:http";
 import { createServer as createHttps } from "node:https";
-import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { promisify } from "node:util";
 import { type BoxHandle, BoxRunClient } from "boxrun";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { World } from "./world.js";
+import { makeMirror, makeWheel } from "./package-files.js";
+import { mirror, World } from "./world.js";
 
 const run = promisify(execFile);
 const world = new World();
@@ -25,18 +25,6 @@ const SERVERS = [
   { port: 8445, maxVersion: "TLSv1.2", honorCipherOrder: false },
   { port: 8446, maxVersion: "TLSv1.2", honorCipherOrder: true },
 ] as const;
-
-/** What comes back for each request: method, address, and the size and hash of its body. */
-const mirror: RequestListener = async (request, response) => {
-  const hash = createHash("sha256");
-  let bytes = 0;
-  for await (const part of request) {
-    bytes += part.length;
-    hash.update(part);
-  }
-  response.setHeader("x-agent", request.headers["user-agent"] ?? "");
-  response.end(`${request.method} ${request.headers.host}${request.url} ${bytes} ${hash.digest("hex")}\n`);
-};
 
 beforeAll(async () => {
   await world.add("web.example.com:80", createHttp(mirror));
@@ -330,24 +318,7 @@ print(socket.create_connection(("drip.example.com", 1)).makefile().read())
   });
 
   it("is pip: a wheel of an index, with its hash", async () => {
-    const source = join(folder, "wheel");
-    mkdirSync(join(source, "greet-1.0.dist-info"), { recursive: true });
-    writeFileSync(join(source, "greet.py"), "print('hello from a wheel')\n");
-    const info = join(source, "greet-1.0.dist-info");
-    writeFileSync(join(info, "METADATA"), "Metadata-Version: 2.1\nName: greet\nVersion: 1.0\n");
-    writeFileSync(
-      join(info, "WHEEL"),
-      "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    );
-    writeFileSync(
-      join(info, "RECORD"),
-      "greet.py,,\ngreet-1.0.dist-info/METADATA,,\ngreet-1.0.dist-info/WHEEL,,\ngreet-1.0.dist-info/RECORD,,\n",
-    );
-    const wheel = "greet-1.0-py3-none-any.whl";
-    await run("python3", ["-m", "zipfile", "-c", join(folder, wheel), "greet.py", "greet-1.0.dist-info"], {
-      cwd: source,
-    });
-    const bytes = readFileSync(join(folder, wheel));
+    const { name: wheel, bytes } = await makeWheel(folder);
     const index: RequestListener = ({ url }, response) => {
       if (url === `/files/${wheel}`) return response.end(bytes);
       response.setHeader("content-type", "application/vnd.pypi.simple.v1+json");
@@ -369,27 +340,7 @@ print(socket.create_connection(("drip.example.com", 1)).makefile().read())
   }, 150_000);
 
   it("is apt: a package of a mirror", async () => {
-    const tree = join(folder, "hello-boxrun");
-    mkdirSync(join(tree, "DEBIAN"), { recursive: true });
-    mkdirSync(join(tree, "usr/bin"), { recursive: true });
-    writeFileSync(
-      join(tree, "DEBIAN/control"),
-      "Package: hello-boxrun\nVersion: 1.0\nArchitecture: all\nMaintainer: Test <test@example.com>\nDescription: a test\n",
-    );
-    writeFileSync(join(tree, "usr/bin/hello-boxrun"), "#!/bin/sh\necho hello from a package\n", {
-      mode: 0o755,
-    });
-    const file = join(folder, "hello.deb");
-    await run("dpkg-deb", ["--root-owner-group", "-Zgzip", "--build", tree, file]);
-    const deb = readFileSync(file);
-    const control = readFileSync(join(tree, "DEBIAN/control"), "utf8");
-    const packages = `${control}Filename: ./hello.deb\nSize: ${deb.byteLength}\nSHA256: ${sha256(deb)}\n`;
-    const release = `Suite: test\nSHA256:\n ${sha256(Buffer.from(packages))} ${packages.length} Packages\n`;
-    const files: Record<string, Uint8Array | string> = {
-      "/hello.deb": deb,
-      "/Packages": packages,
-      "/Release": release,
-    };
+    const files = await makeMirror(folder);
     await world.add(
       "mirror.example.com:80",
       createHttp(({ url }, response) => {
@@ -442,55 +393,5 @@ except ConnectionResetError: print("reset")
       { host: "10.1.1.1", port: 80, rule: "address is not public" },
       { host: "web.example.com", port: 25, rule: "port 25" },
     ]);
-  });
-});
-
-describe("the end of a box with a network", () => {
-  it.each([
-    // Its programs are ended first, and the kernel ends their connections as that of any machine does.
-    { how: "stop", events: ["end", "close"] },
-    { how: "remove", events: ["ECONNRESET", "close"] },
-  ])("by $how ends its connections, and leaves nothing open", async ({ how, events }) => {
-    let socket: Socket | undefined;
-    const seen: (string | undefined)[] = [];
-    await world.add(`${how}.example.com:1`, (accepted) => {
-      socket = accepted;
-      accepted.on("error", ({ code }: NodeJS.ErrnoException) => seen.push(code));
-      accepted.on("end", () => {
-        seen.push("end");
-        accepted.end();
-      });
-    });
-    const other = await client.create("tiny", { memoryMb: 256, network: true });
-    await other.spawn(`nc ${how}.example.com 1 < /dev/zero > /dev/null`, { detached: true });
-    while (!socket) await new Promise((resolve) => setImmediate(resolve));
-    const closed = new Promise<void>((resolve) =>
-      socket!.on("close", () => {
-        seen.push("close");
-        resolve();
-      }),
-    );
-    if (how === "stop") await other.stop();
-    else await other.remove({ force: true });
-    socket.resume();
-    await closed;
-    expect(seen).toEqual(events);
-    if (how === "stop") await other.remove();
-  });
-});
-
-describe("a box without a network", () => {
-  it("has none, and asks for nothing", async () => {
-    const other = await client.create("tiny", { memoryMb: 256 });
-    world.dialed.length = 0;
-    const { stdout } = await other.exec(
-      "ip addr; nslookup web.example.com; wget -T 3 -O - http://203.0.113.1/",
-      { stderr: "stdout" },
-    );
-    expect(stdout).not.toContain("eth0: <BROADCAST,MULTICAST,NOARP,UP");
-    expect(stdout).toMatch(/unreachable/i);
-    expect(world.dialed).toEqual([]);
-    await expect(other.network.log()).rejects.toMatchObject({ code: "VALIDATION_ERROR" });
-    await other.remove({ force: true });
   });
 });

@@ -1,4 +1,6 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
+import type { RequestListener } from "node:http";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { connectionOf } from "../../../src/local/network/socket-connection-node.js";
 import {
@@ -72,3 +74,15 @@ export class World implements Dialer, AsyncDisposable {
     for (const server of this.servers) server.close();
   }
 }
+
+/** Answers each request with its method, address, and the size and hash of its body. */
+export const mirror: RequestListener = async (request, response) => {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  for await (const part of request) {
+    bytes += part.length;
+    hash.update(part);
+  }
+  response.setHeader("x-agent", request.headers["user-agent"] ?? "");
+  response.end(`${request.method} ${request.headers.host}${request.url} ${bytes} ${hash.digest("hex")}\n`);
+};

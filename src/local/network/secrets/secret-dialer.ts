@@ -4,12 +4,11 @@ import type { ByteReader } from "../../../util/byte-reader.js";
 import { startTimer } from "../../../util/timer.js";
 import type { CertificateAuthority } from "../tls/certificate.js";
 import { acceptTls } from "../tls/server.js";
+import { PROTOCOLS } from "../tls/wire.js";
 import { passRequests, RefusedRequest, requestReader } from "./requests.js";
 import type { Secret } from "./secret.js";
 
 const HTTPS_PORT = 443;
-/** Protocols that are understood here. */
-const PROTOCOLS = ["http/1.1"];
 const PIPE_BYTES = 64 * 1024;
 /** Time for which the rest of a refused request is read. */
 const DRAIN_MS = 10_000;

@@ -82,7 +82,7 @@ function readServerName(extension: Uint8Array | undefined): string | undefined {
     const kind = list.number(1);
     const name = String.fromCharCode(...list.vector(2).subarray(0, 256)).toLowerCase();
     if (kind !== HOST_NAME) continue;
-    if (!HOST.test(name)) throw new TlsError(ALERT.illegalParameter, "the server's name is none");
+    if (!HOST.test(name)) throw new TlsError(ALERT.illegalParameter, "the server name is invalid");
     return name;
   }
   return undefined;

@@ -38,7 +38,7 @@ export class KeySchedule {
     this.secret = extract(sha256, ZEROS, derive(this.secret, "derived", hash()));
   }
 
-  /** Returns the secret of a direction: "hs" while hands are shaken, "ap" afterwards. */
+  /** Returns the secret of a direction: "hs" during the handshake, "ap" afterwards. */
   traffic(side: "c" | "s", phase: "hs" | "ap", transcript: Uint8Array): Secret {
     return derive(this.secret, `${side} ${phase} traffic`, transcript);
   }

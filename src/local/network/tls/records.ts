@@ -121,7 +121,7 @@ export class Records {
 
   private inTurn(work: () => Promise<void>): Promise<void> {
     this.writing = this.writing.then(work);
-    // Whoever asked gets the error, and so does everybody after him.
+    // Whoever asked gets the error, and so do all later calls.
     this.writing.catch(() => {});
     return this.writing;
   }

@@ -54,7 +54,7 @@ export interface TlsConnection extends ByteConnection {
   readonly protocol: string | undefined;
 }
 
-/** Takes over a connection and shakes hands. Rejects, with the connection cut and the client told why, when that fails. */
+/** Takes over a connection and performs the handshake. Rejects, with the connection cut and the client told why, when that fails. */
 export async function acceptTls(connection: ByteConnection, options: TlsOptions): Promise<TlsConnection> {
   const records = new Records(connection);
   try {
@@ -171,7 +171,7 @@ class Handshake {
       else if (record.type === RECORD_TYPE.alert)
         throw new TlsError(ALERT.closeNotify, `the client gave up with alert ${record.data[1]}`);
       else if (record.type !== RECORD_TYPE.changeCipherSpec)
-        throw new TlsError(ALERT.unexpectedMessage, "data came before the hands were shaken");
+        throw new TlsError(ALERT.unexpectedMessage, "data came before the handshake was complete");
     }
   }
 
@@ -180,7 +180,7 @@ class Handshake {
   }
 }
 
-/** The two streams of a connection whose hands are shaken. */
+/** The two streams of a connection whose handshake is complete. */
 class DataStreams {
   readonly streams: ByteConnection;
   private held: Uint8Array = new Uint8Array(0);
@@ -316,7 +316,7 @@ function agree(group: Group, theirs: Uint8Array): { share: Uint8Array; secret: U
     const secret = p256.getSharedSecret(secretKey, theirs).subarray(1);
     return { share: p256.getPublicKey(secretKey, false), secret };
   } catch {
-    throw new TlsError(ALERT.illegalParameter, "the client's share is none");
+    throw new TlsError(ALERT.illegalParameter, "the client's key share is invalid");
   }
 }
 

@@ -1,5 +1,8 @@
 /** Fields of TLS, as they are on the wire. Source: RFC 8446, 3. */
 
+/** Protocols that requests with secrets are sent in, by their names in TLS (RFC 7301). The program and the server both get these. */
+export const PROTOCOLS = ["http/1.1"];
+
 /** Alerts, by which a side says why it ends. */
 export const ALERT = {
   closeNotify: 0,
