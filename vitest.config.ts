@@ -21,6 +21,9 @@ const SIDE_BY_SIDE = [
   "test/local/network/secrets/secrets.node.test.ts",
   "test/local/assets/asset-source-{browser,web}.node.test.ts",
   "test/local/host/page-assets.node.test.ts",
+  "test/local/store/browser-{owners,storage}.node.test.ts",
+  "test/demo/demo.node.test.ts",
+  "test/cli/{cli,serve}.node.test.ts",
 ];
 
 /** Tests of the sources that take many seconds each: the agent's processes, fuzzing, the packed package. */
