@@ -21,7 +21,7 @@ const ROWS: string[][] = [
   ["local/boxes", "remote/events", "remote/transfer", "server"],
   ["local/host", "remote/http"],
   ["local/guest", "local/machine", "local/network", "local/network/secrets", "remote/socket"],
-  ["local/assets", "local/network/tls", "local/protocol", "local/store"],
+  ["local/assets", "local/network/tls", "local/protocol", "local/store", "local/volumes"],
   ["network", "ports"],
   ["backend.ts"],
   ["backend"],
