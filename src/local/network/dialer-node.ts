@@ -10,8 +10,9 @@ import {
   type DialTarget,
 } from "../../network/dialer.js";
 import { HOST_NAME } from "../../network/names.js";
-import { untilAborted, whenAborted } from "../../util/abort.js";
+import { whenAborted } from "../../util/abort.js";
 import { startTimer } from "../../util/timer.js";
+import { type Lookup, Lookups } from "./lookups.js";
 import { connectionOf } from "./socket-connection-node.js";
 
 /** Time that a connection has to open, all addresses together. */
@@ -30,8 +31,8 @@ const CODES: readonly DialErrorCode[] = [
 /** Errors of a lookup that say that there is no such name, or that it has no address. */
 const NO_SUCH_NAME = ["ENOTFOUND", "ENODATA", "EAI_NODATA", "EAI_NONAME"];
 
-/** Finds the addresses of a name. Rejects with an error whose `code` is ENOTFOUND when it has none. */
-type Lookup = (name: string) => Promise<string[]>;
+/** Lookups of all boxes of this process. */
+const systemLookups = new Lookups(systemLookup);
 
 /** Options of {@link nodeDialer}. */
 export interface NodeDialerOptions {
@@ -41,32 +42,30 @@ export interface NodeDialerOptions {
   connectMs?: number;
 }
 
-/** Makes real connections, in Node, Deno and Bun. They do not keep the process alive. */
-export function nodeDialer({
-  lookup = systemLookup,
-  connectMs = CONNECT_MS,
-}: NodeDialerOptions = {}): Dialer {
+/** Makes real connections, in Node, Deno and Bun. They do not keep the process alive. Names are looked up by turns, which all dialers share. */
+export function nodeDialer({ lookup, connectMs = CONNECT_MS }: NodeDialerOptions = {}): Dialer {
+  const lookups = lookup ? new Lookups(lookup) : systemLookups;
   return {
     resolves: async (name, { signal }) => {
       try {
-        return (await untilAborted(lookup(name), signal)).length > 0;
+        return (await lookups.find(name, signal)).length > 0;
       } catch (error) {
         if (isNoSuchName(error)) return false;
         throw error;
       }
     },
     connect: (target, options) =>
-      within(connectMs, options.signal, (life) => dial(lookup, target, options, life)),
+      within(connectMs, options.signal, (life) => dial(lookups, target, options, life)),
   };
 }
 
 async function dial(
-  lookup: Lookup,
+  lookups: Lookups,
   { host, port }: DialTarget,
   { mayReach = () => true }: DialOptions,
   life: AbortSignal,
 ): Promise<ByteConnection> {
-  const found = await addressesOf(lookup, host);
+  const found = await addressesOf(lookups, host, life);
   life.throwIfAborted();
   // The sockets are given addresses, so that nothing looks a name up a second time.
   const addresses = found.filter((address) => mayReach(address));
@@ -77,11 +76,11 @@ async function dial(
   return connectionOf(socket, address);
 }
 
-async function addressesOf(lookup: Lookup, host: string): Promise<string[]> {
+async function addressesOf(lookups: Lookups, host: string, life: AbortSignal): Promise<string[]> {
   if (parseAddress(host)) return [host];
   if (host === HOST_NAME) return ["127.0.0.1", "::1"];
   try {
-    return await lookup(host);
+    return await lookups.find(host, life);
   } catch (cause) {
     throw new DialError("EHOSTUNREACH", `${host} could not be looked up`, { cause });
   }

@@ -265,4 +265,65 @@ describe("connections of Node", () => {
       code: "EHOSTUNREACH",
     });
   });
+
+  it("look at most two names up at once, those that nobody waits for any more included", async () => {
+    const asked: string[] = [];
+    const answers = [deferred<string[]>(), deferred<string[]>()];
+    const dialer = nodeDialer({
+      lookup: (name) => answers[asked.push(name) - 1]?.promise ?? Promise.resolve(["127.0.0.1"]),
+    });
+    const caller = new AbortController();
+    const options = { signal: caller.signal };
+    const givenUp = ["a.example", "b.example", "c.example"].map((name) => dialer.resolves!(name, options));
+    const connecting = dialer.connect({ host: "d.example", port: 1 }, options);
+    const waiting = dialer.resolves!("e.example", { signal });
+    const reason = new Error("enough");
+    caller.abort(reason);
+    for (const call of [...givenUp, connecting]) expect(await failure(call)).toBe(reason);
+    expect(asked).toEqual(["a.example", "b.example"]);
+    answers[0]!.reject(new Error("late"));
+    expect(await waiting).toBe(true);
+    expect(asked).toEqual(["a.example", "b.example", "e.example"]);
+  });
+
+  it("share a lookup of one name", async () => {
+    const asked: string[] = [];
+    const answer = deferred<string[]>();
+    const dialer = nodeDialer({
+      lookup: (name) => {
+        asked.push(name);
+        return answer.promise;
+      },
+    });
+    const caller = new AbortController();
+    const givenUp = dialer.resolves!("a.example", { signal: caller.signal });
+    const calls = [1, 2, 3].map(() => dialer.resolves!("a.example", { signal }));
+    caller.abort(new Error("enough"));
+    await failure(givenUp);
+    answer.resolve(["127.0.0.1"]);
+    expect(await Promise.all(calls)).toEqual([true, true, true]);
+    expect(asked).toEqual(["a.example"]);
+    // An answer is not kept.
+    await dialer.resolves!("a.example", { signal });
+    expect(asked).toHaveLength(2);
+  });
+
+  it("fail like a failed lookup when too many names wait", async () => {
+    const dialer = nodeDialer({ lookup: () => new Promise(() => {}) });
+    const ask = (i: number) => {
+      const caller = new AbortController();
+      const failed = failure(dialer.resolves!(`n${i}.example`, { signal: caller.signal }));
+      return { failed, giveUp: () => caller.abort(new Error("enough")) };
+    };
+    const calls = Array.from({ length: 66 }, (_, i) => ask(i));
+    expect((await ask(66).failed).message).toMatch(/64 names wait/);
+    const refused = await failure(dialer.connect({ host: "one.more.example", port: 80 }, { signal }));
+    expect(refused).toMatchObject({ name: "DialError", code: "EHOSTUNREACH" });
+    for (const { giveUp } of calls) giveUp();
+    await Promise.all(calls.map(({ failed }) => failed));
+    // There is room again.
+    const again = ask(67);
+    again.giveUp();
+    expect((await again.failed).message).toBe("enough");
+  });
 });
