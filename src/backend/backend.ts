@@ -139,7 +139,7 @@ export interface Terminal {
    * @throws {BoxRunError} VALIDATION_ERROR when one of them is out of range
    */
   resize(cols: number, rows: number): void;
-  /** Ends the shell. Idempotent. */
+  /** Ends the shell. Idempotent, and may be called apart from the terminal. */
   close(): Promise<void>;
 }
 
@@ -159,7 +159,7 @@ export interface Connection {
   readonly writable: WritableStream<Uint8Array>;
   /** Resolves when both directions have ended, and rejects when the connection is cut or reset. A rejection that nobody handles is not reported as an unhandled one. */
   readonly closed: Promise<void>;
-  /** Resets the connection, unless both directions have ended. Idempotent. */
+  /** Resets the connection, unless both directions have ended. Idempotent, and may be called apart from the connection. */
   close(): Promise<void>;
 }
 

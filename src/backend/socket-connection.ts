@@ -59,6 +59,11 @@ export class SocketConnection implements Connection {
   private stopTimers: (() => void)[] = [];
   private stopSilence = () => {};
 
+  /** A property, so that it may be taken from the object. */
+  readonly close = async (): Promise<void> => {
+    this.fail(new BoxRunError("CANCELED", `${this.options.what} was closed`));
+  };
+
   constructor(
     private readonly socket: ConnectionSocket,
     private readonly options: SocketConnectionOptions,
@@ -105,10 +110,6 @@ export class SocketConnection implements Connection {
   open(): void {
     this.send({ type: "open" });
     this.opening.resolve();
-  }
-
-  async close(): Promise<void> {
-    this.fail(new BoxRunError("CANCELED", `${this.options.what} was closed`));
   }
 
   /** Gives the connection up, and tells the other side why. */

@@ -27,13 +27,13 @@ export async function previewPort(
     await opened.close();
     throw signal.reason;
   });
-  const { url, close } = await opening;
+  const opened = await opening;
   let closing: Promise<void> | undefined;
   const closeOnce = () => {
-    closing ??= close();
+    closing ??= opened.close();
     return closing;
   };
-  return { url, close: closeOnce, [asyncDispose]: closeOnce };
+  return { url: opened.url, close: closeOnce, [asyncDispose]: closeOnce };
 }
 
 async function forwarded(

@@ -68,6 +68,18 @@ class RemoteTerminal implements Terminal {
   private stopClock = () => {};
   private readonly forget: () => void;
 
+  /** A property, so that it may be taken from the object. */
+  readonly close = async (): Promise<void> => {
+    this.end(null);
+  };
+
+  /** A property, so that it may be taken from the object. */
+  readonly resize = (cols: number, rows: number): void => {
+    requireTerminalSize({ cols, rows });
+    this.size = { cols, rows };
+    if (this.isOpen) this.send({ type: "resize", cols, rows });
+  };
+
   constructor(
     private readonly socket: WebSocketLike,
     life: AbortSignal,
@@ -93,16 +105,6 @@ class RemoteTerminal implements Terminal {
       write: (chunk) => this.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk),
     });
     socket.addEventListener("open", () => this.listen());
-  }
-
-  resize(cols: number, rows: number): void {
-    requireTerminalSize({ cols, rows });
-    this.size = { cols, rows };
-    if (this.isOpen) this.send({ type: "resize", cols, rows });
-  }
-
-  async close(): Promise<void> {
-    this.end(null);
   }
 
   private send(frame: ClientFrame): void {

@@ -78,6 +78,11 @@ class FakeConnection implements Connection {
   );
   private openSides = 2;
 
+  /** A property, so that it may be taken from the object. */
+  readonly close = async (): Promise<void> => {
+    this.cut(new BoxRunError("CANCELED", "the connection was closed"));
+  };
+
   constructor(server: FakeServer) {
     this.readable = this.toClient.readable;
     this.writable = this.toServer.writable;
@@ -91,10 +96,6 @@ class FakeConnection implements Connection {
 
   get closed(): Promise<void> {
     return this.ended.promise;
-  }
-
-  async close(): Promise<void> {
-    this.cut(new BoxRunError("CANCELED", "the connection was closed"));
   }
 
   cut(reason: unknown): void {

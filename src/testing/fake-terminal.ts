@@ -23,6 +23,17 @@ export class FakeTerminal implements Terminal {
   private running: AbortController | undefined;
   private isOpen = true;
 
+  /** A property, so that it may be taken from the object. */
+  readonly close = async (): Promise<void> => {
+    this.exit(null);
+  };
+
+  /** A property, so that it may be taken from the object. */
+  readonly resize = (cols: number, rows: number): void => {
+    requireTerminalSize({ cols, rows });
+    this.spec = { ...this.spec, cols, rows };
+  };
+
   constructor(
     private readonly box: BoxInfo,
     private spec: TerminalSpec,
@@ -48,15 +59,6 @@ export class FakeTerminal implements Terminal {
       },
     });
     void this.print(PROMPT);
-  }
-
-  resize(cols: number, rows: number): void {
-    requireTerminalSize({ cols, rows });
-    this.spec = { ...this.spec, cols, rows };
-  }
-
-  async close(): Promise<void> {
-    this.exit(null);
   }
 
   /** Ends the terminal with an error. */

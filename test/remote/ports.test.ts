@@ -122,9 +122,9 @@ describe("ports of a box on a server", () => {
     expect(await failure(connection.readable.getReader().read())).toMatchObject({
       code: "STREAM_INTERRUPTED",
     });
-    const other = await box.connect(server.port);
-    await other.close();
-    expect(await failure(other.closed)).toMatchObject({ code: "CANCELED" });
+    const { close, closed } = await box.connect(server.port);
+    await close();
+    expect(await failure(closed)).toMatchObject({ code: "CANCELED" });
     await vi.waitFor(() => expect(server.open()).toBe(0));
     const last = await box.connect(server.port);
     await client.close();

@@ -37,6 +37,25 @@ export class LocalTerminal implements Terminal, ProcessEvents {
   private failure: { reason: unknown } | undefined;
   private forget = () => {};
 
+  /** A property, so that it may be taken from the object. */
+  readonly close = async (): Promise<void> => {
+    if (this.isOpen && !this.isClosing) {
+      this.isClosing = true;
+      this.process.hangUp();
+      const stop = this.guest.clock.startTimer(KILL_GRACE_MS + KILL_DEADLINE_MS, () =>
+        this.owner.onStuck(`the guest did not end a killed terminal within ${KILL_DEADLINE_MS} ms`),
+      );
+      this.exited.then(stop, stop);
+    }
+    await this.owner.hold(() => this.exited.then(() => {})).catch(() => {});
+  };
+
+  /** A property, so that it may be taken from the object. */
+  readonly resize = (cols: number, rows: number): void => {
+    requireTerminalSize({ cols, rows });
+    this.process.resize(cols, rows);
+  };
+
   constructor(
     private readonly guest: Guest,
     private readonly spec: TerminalSpec & { workdir: string; env: Record<string, string> },
@@ -78,23 +97,6 @@ export class LocalTerminal implements Terminal, ProcessEvents {
     );
     await this.process.started.finally(stop);
     if (this.failure) throw this.failure.reason;
-  }
-
-  resize(cols: number, rows: number): void {
-    requireTerminalSize({ cols, rows });
-    this.process.resize(cols, rows);
-  }
-
-  async close(): Promise<void> {
-    if (this.isOpen && !this.isClosing) {
-      this.isClosing = true;
-      this.process.hangUp();
-      const stop = this.guest.clock.startTimer(KILL_GRACE_MS + KILL_DEADLINE_MS, () =>
-        this.owner.onStuck(`the guest did not end a killed terminal within ${KILL_DEADLINE_MS} ms`),
-      );
-      this.exited.then(stop, stop);
-    }
-    await this.owner.hold(() => this.exited.then(() => {})).catch(() => {});
   }
 
   output(_stream: "stdout" | "stderr", bytes: Uint8Array): void {

@@ -51,6 +51,11 @@ class GuestConnection implements GuestStream, Connection {
   private failure: unknown;
   private output: WritableStreamDefaultController | undefined;
 
+  /** A property, so that it may be taken from the object. */
+  readonly close = async (): Promise<void> => {
+    this.reset(new BoxRunError("CANCELED", `the connection to port ${this.port} was closed`));
+  };
+
   constructor(
     private readonly guest: Guest,
     private readonly hold: Hold,
@@ -117,10 +122,6 @@ class GuestConnection implements GuestStream, Connection {
 
   lost(error: BoxRunError): void {
     this.end(error);
-  }
-
-  async close(): Promise<void> {
-    this.reset(new BoxRunError("CANCELED", `the connection to port ${this.port} was closed`));
   }
 
   /** Resets the connection: the server must not take what is cut off for complete. */

@@ -86,6 +86,18 @@ export function portCases(context: Context): void {
     expect(await failure(connection.closed)).toMatchObject({ code: "CANCELED" });
   });
 
+  it("resets a connection by its close, which may be taken from it", async () => {
+    const { box } = context;
+    if (!(await hasPorts(box))) return;
+    await serve(box, 4006, "cat");
+    const { readable, closed, close } = await box.connect(4006);
+    const reading = failure(readable.getReader().read());
+    await close();
+    expect(await failure(closed)).toMatchObject({ code: "CANCELED" });
+    expect(await reading).toMatchObject({ code: "CANCELED" });
+    await close();
+  });
+
   it("ends its connections when the box stops", async () => {
     const box = await context.client.create(context.target.image, { memoryMb: 256 });
     try {

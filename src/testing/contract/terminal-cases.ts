@@ -26,7 +26,8 @@ export function terminalCases(context: Context): void {
       "stty size; echo $TERM; [ -t 0 ] && [ -t 1 ] && [ -t 2 ] && : > /dev/tty && echo all\n",
     );
     await terminal.until("43 132\r\nvt100\r\nall\r\n");
-    terminal.shell.resize(100, 50);
+    const { resize } = terminal.shell;
+    resize(100, 50);
     await terminal.type("stty size; exit\n");
     expect(await terminal.rest()).toContain("50 100\r\n");
   });
@@ -89,8 +90,9 @@ export function terminalCases(context: Context): void {
     await terminal.type("sleep 4241 &\nsleep 4242\n");
     const are = (count: number) => `[ "$(pgrep -f '^sleep 424[12]' | wc -l)" = ${count} ]`;
     await context.box.exec(`until ${are(2)}; do sleep 0.1; done`, { timeoutMs: LIMIT_MS, check: true });
-    await terminal.shell.close();
-    expect(await terminal.shell.exited).toBe(null);
+    const { close, exited } = terminal.shell;
+    await close();
+    expect(await exited).toBe(null);
     await context.box.exec(`until ${are(0)}; do sleep 0.1; done`, { timeoutMs: LIMIT_MS, check: true });
   });
 

@@ -101,6 +101,7 @@ const PORTS = [
   "sends requests to a server of the box",
   "makes a port of this machine lead to a server of the box, where this is not a page",
   "holds up a server that nobody reads, and nothing else",
+  "resets a connection by its close, which may be taken from it",
   "ends its connections when the box stops",
 ];
 const withoutSockets = (cases: readonly string[]) =>
