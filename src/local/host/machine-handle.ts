@@ -8,7 +8,13 @@ import {
 import { type Deferred, deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
 import type { ImageTrouble } from "../assets/image-chunks.js";
-import { type DiskConfig, type FromMachine, type MachineConfig, packetCost } from "../machine/messages.js";
+import {
+  type DiskConfig,
+  type FromMachine,
+  type MachineConfig,
+  packetCost,
+  type VolumeConfig,
+} from "../machine/messages.js";
 import type { Host, MachineWorker } from "./host.js";
 
 /** Time from the start of a Worker to a running machine, including a cold boot on a slow, busy host. */
@@ -57,6 +63,7 @@ export class MachineHandle {
   private starting: Promise<Started> | undefined;
   private hasDisk = false;
   private moved: Deferred<void> | undefined;
+  private volumes: Deferred<void> | undefined;
   private saved: Deferred<Uint8Array> | undefined;
   private stopped: Deferred<Uint8Array | null> | undefined;
   private terminated: Promise<void> | undefined;
@@ -119,6 +126,14 @@ export class MachineHandle {
     await this.moved.promise;
   }
 
+  /** Opens directories of the host for the guest, which may mount them from then on. @throws {BoxRunError} VALIDATION_ERROR when one cannot be opened */
+  async openVolumes(volumes: readonly VolumeConfig[]): Promise<void> {
+    if (this.over) throw stoppedError();
+    this.volumes = deferred();
+    this.worker.post({ type: "volumes", volumes });
+    await this.volumes.promise;
+  }
+
   /** Ends the machine of a guest that has been shut down. Resolves to the contents of a disk in memory. */
   async stop(): Promise<Uint8Array | null> {
     this.stopped = deferred();
@@ -173,6 +188,7 @@ export class MachineHandle {
     const error = stoppedError();
     this.started.reject(error);
     this.moved?.reject(error);
+    this.volumes?.reject(error);
     this.saved?.reject(error);
     this.stopped?.reject(error);
     return gone;
@@ -184,6 +200,7 @@ export class MachineHandle {
     const error = withConsole(why, this.console);
     this.started.reject(error);
     this.moved?.reject(error);
+    this.volumes?.reject(error);
     this.saved?.reject(error);
     this.stopped?.reject(error);
     void this.kill();
@@ -204,6 +221,8 @@ export class MachineHandle {
         return this.started.resolve(message);
       case "moved":
         return this.moved?.resolve();
+      case "volumes":
+        return message.failure ? this.volumes?.reject(errorOf(message.failure)) : this.volumes?.resolve();
       case "saved":
         return this.saved?.resolve(message.bootImage);
       case "stopped":
@@ -216,12 +235,8 @@ export class MachineHandle {
         return this.handlers.onResumed();
       case "trouble":
         return this.handlers.onTrouble(message.trouble);
-      case "ended": {
-        const code =
-          ERROR_CODES.find((known) => known === message.code) ?? ("RUNTIME_ERROR" satisfies ErrorCode);
-        const { retryable } = message;
-        return this.end(new BoxRunError(code, message.message, { retryable }));
-      }
+      case "ended":
+        return this.end(errorOf(message));
     }
   }
 
@@ -255,6 +270,12 @@ export class MachineHandle {
       );
     }
   }
+}
+
+/** Returns the error that a Worker has reported. */
+function errorOf(reported: { code: string; message: string; retryable?: boolean }): BoxRunError {
+  const code = ERROR_CODES.find((known) => known === reported.code) ?? ("RUNTIME_ERROR" satisfies ErrorCode);
+  return new BoxRunError(code, reported.message, { retryable: reported.retryable ?? false });
 }
 
 function withConsole(error: BoxRunError, console: string): BoxRunError {

@@ -28,6 +28,15 @@ export interface DiskConfig {
   durability: "relaxed" | "strict";
 }
 
+/** A directory to serve to the guest. */
+export interface VolumeConfig {
+  /** Absolute path on the host. */
+  hostPath: string;
+  readonly: boolean;
+  /** Directories of the host, one of which it must be in or be. Absent: anywhere. */
+  within?: readonly string[];
+}
+
 /** Messages from the owner of a machine to its Worker. Plain bytes are for the agent. */
 export type ToMachine =
   | Uint8Array
@@ -47,6 +56,8 @@ export type ToMachine =
   | { type: "packets"; packets: Uint8Array[] }
   /** Reports that so many bytes of the guest's packets were consumed, as {@link packetCost} counts them. */
   | { type: "took-packets"; bytes: number }
+  /** Opens directories of the host, in this order. Until then, the guest has none. */
+  | { type: "volumes"; volumes: readonly VolumeConfig[] }
   /** Pauses the machine and its time. */
   | { type: "pause" }
   | { type: "resume" }
@@ -67,6 +78,8 @@ export type FromMachine =
   | { type: "starting" }
   | { type: "started"; boot: "snapshot" | "cold"; warnings: string[] }
   | { type: "moved" }
+  /** Reports that the directories are open, or why one is not. */
+  | { type: "volumes"; failure?: { code: string; message: string } }
   | { type: "saved"; bootImage: Uint8Array }
   | { type: "left" }
   /** Reports that the machine was stopped, with the contents of a disk in memory. */

@@ -58,6 +58,8 @@ export interface MachineParts {
   disk: MachineDisk;
   /** Absent: the machine is restored from a boot image before it runs. */
   cold?: ColdBoot;
+  /** Answers a request of 9P, once, at once or later. */
+  serve9p(request: Uint8Array, reply: (answer: Uint8Array) => void): void;
 }
 
 /** Receiver of the events of a machine. */
@@ -156,7 +158,14 @@ export class Machine {
       net_device: { type: "virtio", mtu: MAX_PACKET_BYTES },
       // A guest keeps the address of its card when it is restored.
       preserve_mac_from_state_image: true,
-      filesystem: { handle9p: refuse9p },
+      filesystem: {
+        handle9p: (request: Uint8Array, reply: (answer: Uint8Array) => void) =>
+          parts.serve9p(request, (answer) => {
+            // A guest that moves files is as busy as one that moves packets.
+            if (machine) machine.movedBytes += request.byteLength + answer.byteLength;
+            reply(answer);
+          }),
+      },
       virtio_console: true,
       virtio_balloon: true,
       acpi: false,
@@ -334,20 +343,6 @@ export class Machine {
     this.input.pump();
     this.network.pump();
   }
-}
-
-/** Answers every 9p request with "not supported". The device is there for boot images that a later version may use it in. */
-function refuse9p(request: Uint8Array, reply: (response: Uint8Array) => void): void {
-  const RLERROR = 7;
-  const EOPNOTSUPP = 95;
-  const response = new Uint8Array(11);
-  const view = new DataView(response.buffer);
-  view.setUint32(0, 11, true);
-  response[4] = RLERROR;
-  response[5] = request[5] ?? 0;
-  response[6] = request[6] ?? 0;
-  view.setUint32(7, EOPNOTSUPP, true);
-  reply(response);
 }
 
 function ownBuffer(bytes: Uint8Array): ArrayBuffer {

@@ -2,18 +2,21 @@
  * Runs one machine inside a Worker. It knows assets, disks and the emulator, and nothing of the SDK's API. The two entries beside this
  * file (`worker-browser.ts`, `worker-node.ts`) pass it their host's message port and way to read assets.
  */
+import { BoxRunError, isBoxRunError } from "../../backend/errors.js";
 import { deferred } from "../../util/deferred.js";
 import type { AssetSource } from "../assets/asset-source.js";
 import { Assets } from "../assets/assets.js";
 import { IMAGE_CHUNK_BYTES, ImageChunks } from "../assets/image-chunks.js";
 import { openMachineSource } from "../assets/joined-source.js";
+import type { OpenedVolume } from "../volumes/mount.js";
+import { NinePServer } from "../volumes/nine-p-server.js";
 import { encodeBootImage } from "./boot-image.js";
 import { bootImageFingerprint, loadBootImage, loadColdBoot } from "./boot-parts.js";
 import type { StoredDisk } from "./disk.js";
 import { decodeTemplate } from "./disk-template.js";
 import { ImageDisk } from "./image-disk.js";
 import { MemoryDisk } from "./memory-disk.js";
-import type { DiskConfig, FromMachine, MachineConfig, ToMachine } from "./messages.js";
+import type { DiskConfig, FromMachine, MachineConfig, ToMachine, VolumeConfig } from "./messages.js";
 import { findBootImage, imageOf } from "./needed-assets.js";
 import { messageOf, OwnerPort } from "./owner-port.js";
 import { Machine, type MachineEvents } from "./v86-machine.js";
@@ -27,6 +30,8 @@ export interface WorkerHost {
     location: string,
     options: { create: boolean; bytes: number; durability: "relaxed" | "strict" },
   ): StoredDisk | Promise<StoredDisk>;
+  /** Opens a directory as a volume. Absent where there are no directories. @throws {BoxRunError} VALIDATION_ERROR when it cannot be one */
+  openVolume?(config: VolumeConfig): OpenedVolume;
 }
 
 /** Returns a function to call with each message from the owner. */
@@ -41,6 +46,8 @@ class MachineWorker {
   private machine: Machine | undefined;
   private config: MachineConfig | undefined;
   private disk: StoredDisk | undefined;
+  /** Serves the volumes. A machine begins without any. */
+  private files = new NinePServer([]);
   private opening: Promise<StoredDisk> | undefined;
   private readonly emulator = deferred<WebAssembly.Module>();
   private readonly diskConfig = deferred<DiskConfig>();
@@ -83,6 +90,8 @@ class MachineWorker {
         return this.machine?.sendPackets(message.packets);
       case "took-packets":
         return this.owner.notePacketsTaken(message.bytes);
+      case "volumes":
+        return this.openVolumes(message.volumes);
       case "pause":
         return this.setPaused("asked", true);
       case "resume":
@@ -131,7 +140,14 @@ class MachineWorker {
     ]);
     chunks.onTrouble = (trouble) => owner.post({ type: "trouble", trouble }, []);
     const base = new ImageDisk(chunks, IMAGE_CHUNK_BYTES, (error) => chunks.noteUnreadable(error));
-    const parts = { emulator, memoryMb: config.memoryMb, base, disk };
+    const parts = {
+      emulator,
+      memoryMb: config.memoryMb,
+      base,
+      disk,
+      serve9p: (request: Uint8Array, reply: (answer: Uint8Array) => void) =>
+        this.files.handle(request, reply),
+    };
     this.disk = disk;
     let boot: "snapshot" | "cold" = "cold";
     let newDisk: Uint8Array | undefined;
@@ -165,6 +181,25 @@ class MachineWorker {
     owner.post({ type: "started", boot, warnings }, []);
   }
 
+  private openVolumes(configs: readonly VolumeConfig[]): void {
+    const opened: OpenedVolume[] = [];
+    try {
+      for (const config of configs) {
+        const volume = this.host.openVolume?.(config);
+        if (!volume) throw new BoxRunError("UNSUPPORTED", "there are no directories here");
+        opened.push(volume);
+      }
+    } catch (error) {
+      for (const { root } of opened) root.close();
+      const code = isBoxRunError(error) ? error.code : "RUNTIME_ERROR";
+      this.owner.post({ type: "volumes", failure: { code, message: messageOf(error) } }, []);
+      return;
+    }
+    this.files.close();
+    this.files = new NinePServer(opened);
+    this.owner.post({ type: "volumes" }, []);
+  }
+
   private openDisk(config: MachineConfig, where: DiskConfig): Promise<StoredDisk> {
     this.opening = this.diskAt(config, where);
     return this.opening;
@@ -184,12 +219,14 @@ class MachineWorker {
   private async stop(): Promise<void> {
     await this.machine?.stop();
     const contents = this.disk instanceof MemoryDisk ? this.disk.toTemplate() : null;
+    this.files.close();
     await this.disk?.close();
     this.owner.post({ type: "stopped", contents }, contents ? [contents.buffer as ArrayBuffer] : []);
   }
 
   private async leave(): Promise<void> {
     await this.machine?.stop();
+    this.files.close();
     await this.opening?.then((opened) => opened.close()).catch(() => {});
     this.owner.post({ type: "left" }, []);
   }

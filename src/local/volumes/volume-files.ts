@@ -56,6 +56,8 @@ export interface OpenFlags {
   read: boolean;
   write: boolean;
   truncate: boolean;
+  /** Whether each write goes to the end of the file, wherever it says. */
+  append: boolean;
 }
 
 /** A file that is open. It stays readable and writable when it is renamed or removed. */

@@ -65,6 +65,7 @@ beforeEach(async () => {
   machine = await Machine.create(
     {
       emulator: await WebAssembly.compile(readFileSync(EMULATOR)),
+      serve9p: () => {},
       memoryMb: 96,
       base: {
         byteLength: 64 << 20,

@@ -23,7 +23,13 @@ async function newMachine() {
   };
   const events = { onOutput() {}, onPacket() {}, onConsole() {}, onEnd: vi.fn(), onFailure: vi.fn() };
   const machine = await Machine.create(
-    { emulator: await WebAssembly.compile(readFileSync(EMULATOR)), memoryMb: 96, base: disk, disk },
+    {
+      emulator: await WebAssembly.compile(readFileSync(EMULATOR)),
+      serve9p: () => {},
+      memoryMb: 96,
+      base: disk,
+      disk,
+    },
     events,
   );
   const { v86 } = (machine as unknown as { emulator: Emulator }).emulator;
