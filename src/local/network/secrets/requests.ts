@@ -58,27 +58,41 @@ export interface PassOptions {
 /**
  * Passes requests on until there are no more, or until one asks for another protocol; from then on, all bytes as they are. Resolves when the program has ended its side.
  *
- * @throws {RefusedRequest} when a request is not for the host, or not in order
+ * @throws {RefusedRequest} when the first request is not for the host, or not in order. The same of a later one is an ordinary error: an answer would be taken for that to an earlier one.
  */
 export async function passRequests(
   reader: ByteReader,
   to: WritableStreamDefaultWriter<Uint8Array>,
-  { host, rewrite }: PassOptions,
+  options: PassOptions,
 ): Promise<void> {
-  for (;;) {
-    const head = await readHead(reader);
-    if (!head) return;
-    requireHost(head.headers, host);
-    const body = bodyOf(head.headers);
-    const isWebSocket = valuesOf(head.headers, "upgrade").some((value) => /^websocket$/i.test(value));
-    // Any other protocol would be one that is not looked into. Servers that offer one do without.
-    const kept = head.headers.filter(({ name }) => isWebSocket || name.toLowerCase() !== "upgrade");
-    const headers = kept.map((header) => ({ ...header, value: rewriteHeader(header, rewrite) }));
-    await to.write(encodeHead(head.line, headers));
-    if (isWebSocket) return passRest(reader, to);
-    if (body === "chunked") await passChunks(reader, to);
-    else await passCount(reader, to, body);
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      if (!(await passRequest(reader, to, options))) return;
+    } catch (error) {
+      throw isFirst ? error : new Error("a request after the first was not passed on", { cause: error });
+    }
   }
+}
+
+/** Passes a request on. Resolves to false when no other one follows. */
+async function passRequest(
+  reader: ByteReader,
+  to: WritableStreamDefaultWriter<Uint8Array>,
+  { host, rewrite }: PassOptions,
+): Promise<boolean> {
+  const head = await readHead(reader);
+  if (!head) return false;
+  requireHost(head.headers, host);
+  const body = bodyOf(head.headers);
+  const isWebSocket = valuesOf(head.headers, "upgrade").some((value) => /^websocket$/i.test(value));
+  // Any other protocol would be one that is not looked into. Servers that offer one do without.
+  const kept = head.headers.filter(({ name }) => isWebSocket || name.toLowerCase() !== "upgrade");
+  const headers = kept.map((header) => ({ ...header, value: rewriteHeader(header, rewrite) }));
+  await to.write(encodeHead(head.line, headers));
+  if (isWebSocket) await passRest(reader, to);
+  else if (body === "chunked") await passChunks(reader, to);
+  else await passCount(reader, to, body);
+  return !isWebSocket;
 }
 
 async function readHead(reader: ByteReader): Promise<{ line: string; headers: Header[] } | undefined> {

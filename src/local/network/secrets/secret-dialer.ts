@@ -74,27 +74,60 @@ export class SecretDialer implements Dialer {
     }
     const far = await encrypted;
     const reader = requestReader(tls.readable);
+    const toProgram = tls.writable.getWriter();
     // The program is told why, as the answer to whatever it asks.
-    if (far instanceof UnreachableServer) return refuse(reader, tls.writable, far);
-    const stopAnswers = new AbortController();
-    const answers = far.readable
-      .pipeTo(tls.writable, { preventAbort: true, preventClose: true, signal: stopAnswers.signal })
-      .then(() => tls.writable.close());
+    if (far instanceof UnreachableServer) return refuse(reader, toProgram, far);
+    const answers = new Answers(far.readable, toProgram);
     const writer = far.writable.getWriter();
     const ignoreReset = whenAborted(life, (reason) => writer.abort(reason).catch(() => {}));
     const rewrite = (value: string) => secrets.reduce((text, secret) => secret.putInto(text), value);
     const requests = passRequests(reader, writer, { host, rewrite }).then(() => writer.close());
     try {
-      await Promise.all([requests, answers]);
+      await Promise.all([requests, answers.pass()]);
     } catch (error) {
-      stopAnswers.abort(error);
-      await answers.catch(() => {});
-      if (error instanceof RefusedRequest) await refuse(reader, tls.writable, error);
-      else tls.writable.abort(error).catch(() => {});
+      answers.stop(error);
       writer.abort(error).catch(() => {});
+      // In the middle of an answer, another one would be taken for a part of it.
+      if (error instanceof RefusedRequest && !answers.haveBegun) await refuse(reader, toProgram, error);
+      else {
+        toProgram.abort(error).catch(() => {});
+        // The other waits for an answer that is being written, which the program may never take.
+        await reader.cancel();
+      }
     } finally {
       ignoreReset();
     }
+  }
+}
+
+/** Answers of a server, on their way to the program. */
+class Answers {
+  haveBegun = false;
+  private isStopped = false;
+  private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
+
+  constructor(
+    from: ReadableStream<Uint8Array>,
+    private readonly to: WritableStreamDefaultWriter<Uint8Array>,
+  ) {
+    this.reader = from.getReader();
+  }
+
+  /** Passes them on, and the end of them. */
+  async pass(): Promise<void> {
+    for (;;) {
+      const { done, value } = await this.reader.read();
+      if (this.isStopped) return;
+      if (done) return this.to.close();
+      this.haveBegun = true;
+      await this.to.write(value);
+    }
+  }
+
+  /** Passes no more on, and cuts the connection to the server. */
+  stop(reason: unknown): void {
+    this.isStopped = true;
+    this.reader.cancel(reason).catch(() => {});
   }
 }
 
@@ -116,7 +149,7 @@ function cut({ readable, writable }: ByteConnection, error: unknown): void {
 /** Answers why a request does not reach its server. What the program still sends is read for a moment, since many read nothing before they have sent everything. */
 async function refuse(
   reader: ByteReader,
-  to: WritableStream<Uint8Array>,
+  to: WritableStreamDefaultWriter<Uint8Array>,
   { status, message }: RefusedRequest | UnreachableServer,
 ): Promise<void> {
   const body = new TextEncoder().encode(`boxrun: ${message}\n`);
@@ -127,11 +160,10 @@ async function refuse(
     "connection: close",
   ];
   const stopTimer = startTimer(DRAIN_MS, () => void reader.cancel());
-  const writer = to.getWriter();
   try {
-    await writer.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n`));
-    await writer.write(body);
-    await writer.close();
+    await to.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n`));
+    await to.write(body);
+    await to.close();
     while (await reader.some(PIPE_BYTES));
   } catch {
     // The program has left.

@@ -13,6 +13,7 @@ import { Secret } from "../../../../src/local/network/secrets/secret.js";
 import { SecretDialer } from "../../../../src/local/network/secrets/secret-dialer.js";
 import { CertificateAuthority } from "../../../../src/local/network/tls/certificate.js";
 import { type ByteConnection, DialError, type DialTarget } from "../../../../src/network/dialer.js";
+import { deferred } from "../../../../src/util/deferred.js";
 import { streamsOf } from "../socket-streams.js";
 
 const run = promisify(execFile);
@@ -48,6 +49,9 @@ beforeAll(async () => {
   writeFileSync(caFile, authority.pem);
 
   backend = createHttp(async (request, response) => {
+    // Its answer is under way until its client leaves.
+    if (request.url === "/slow") response.write("half");
+    if (request.url === "/slow" || request.url === "/silent") return;
     let body = "";
     try {
       for await (const part of request) body += part;
@@ -310,6 +314,30 @@ describe("a secret", () => {
     socket.destroy();
     expect(await isReset).toBe("reset");
     server.close();
+  });
+
+  it.each([
+    { what: "a request after the first", path: "/slow", begins: true },
+    { what: "a request after the first, whose answer has not begun", path: "/silent", begins: false },
+    { what: "the body of a request that is being answered", path: "/slow", begins: true, inBody: true },
+  ])("cuts the connection when $what is refused, for an answer may be under way", async (given) => {
+    const socket = connectTls({ port: frontPort(), host: "127.0.0.1", servername: NAME, ca: authority.pem });
+    await once(socket, "secureConnect");
+    let answer = "";
+    const begun = deferred();
+    socket.on("data", (data) => {
+      answer += data;
+      if (answer.endsWith("half\r\n")) begun.resolve();
+    });
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.on("error", () => {});
+    const framing = given.inBody ? "Transfer-Encoding: chunked\r\n" : "";
+    socket.write(`POST ${given.path} HTTP/1.1\r\nHost: ${NAME}\r\n${framing}\r\n`);
+    if (given.begins) await begun.promise;
+    socket.write(given.inBody ? "-1\r\n" : "GET / HTTP/1.1\r\nHost: evil.example.com\r\n\r\n");
+    await closed;
+    expect(answer).toMatch(given.begins ? /^HTTP\/1.1 200 [\s\S]*\r\nhalf\r\n$/ : /^$/);
+    expect(seen).toEqual([]);
   });
 
   const line = `GET / HTTP/1.1\r\nHost: ${NAME}\r\n`;
