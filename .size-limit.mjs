@@ -35,19 +35,19 @@ export default [
     name: "boxrun with a server: commands and events, bundled",
     path: await bundled("./src/index.ts", ON_FIRST_USE),
     gzip: true,
-    limit: "38.4 kB",
+    limit: "38.5 kB",
   },
   {
     name: "boxrun with a server: transfers, files and terminals, too, bundled",
     path: await bundled("./src/index.ts", []),
     gzip: true,
-    limit: "65.3 kB",
+    limit: "65.4 kB",
   },
   {
     name: "boxrun/remote: all of it, bundled for an edge function",
     path: await bundled("./dist/browser/remote.js", []),
     gzip: true,
     // The target is 45 kB. It is not met: see docs/internals/performance.md.
-    limit: "62.9 kB",
+    limit: "63.1 kB",
   },
 ];

@@ -1,9 +1,9 @@
-import type { Backend, BoxInfo, VolumeSpec } from "../backend/backend.js";
+import type { Backend, BoxInfo, Secrets, VolumeSpec } from "../backend/backend.js";
 import { callOptions, withSignal } from "../backend/call.js";
 import { BoxRunError, invalid, isBoxRunError } from "../backend/errors.js";
 import { parseBoxSpec, requireSignal } from "../backend/validate.js";
 import { requireRules } from "../network/rules.js";
-import { parseSecrets, requireSameSecrets, withSecrets } from "../network/secrets.js";
+import { parseSecrets, requireSameHosts, requireSameSecrets, withSecrets } from "../network/secrets.js";
 import { untilAborted } from "../util/abort.js";
 import { pause } from "../util/timer.js";
 import type { CreateOptions } from "./client-options.js";
@@ -124,9 +124,7 @@ async function requireSame(
   options: Options,
 ): Promise<void> {
   const { signal, onProgress: _onProgress, files: _files, secrets, ...asked } = options;
-  // Of a box that runs, too: it has the secrets of its last start.
-  if (info.local && (secrets || info.local.secrets))
-    requireSameSecrets(info.id, info.local.secrets ?? [], parseSecrets(secrets ?? {}));
+  requireSecretsOf(info, name, parseSecrets(secrets ?? {}));
   const spec = parseBoxSpec({ ...asked, image, name });
   const faults: string[] = [];
   if (!(await isSameImage(backend, info.image, image, signal)))
@@ -147,6 +145,13 @@ async function requireSame(
       `box ${name} exists with ${faults.join("; ")}`,
       "use another name, remove the box, or leave out what need not be so",
     );
+}
+
+/** Compares the secrets of a box with those that are given. One that runs has the values of its last start, and keeps them. */
+function requireSecretsOf({ id, local }: BoxInfo, name: string, secrets: Secrets | undefined): void {
+  if (!local || !(secrets || local.secrets)) return;
+  requireSameSecrets(id, local.secrets ?? [], secrets);
+  if (local.secretHosts) requireSameHosts(name, local.secretHosts, secrets ?? {});
 }
 
 /** Returns true for two names of one image, as far as the backend knows its images. */

@@ -121,6 +121,8 @@ export interface LocalBoxInfo {
   boot: "snapshot" | "cold" | "warm" | null;
   /** Names of the box's secrets, which each start needs again. Absent when it has none. */
   secrets?: string[];
+  /** Hosts of each secret, by its name, while the box runs. Absent when it has no secrets, and while it runs in another process or page. */
+  secretHosts?: Record<string, string[]>;
   /** Messages for the owner of the box, such as the reason why no boot image was used. Empty when nothing is wrong, and while no machine runs. */
   warnings: string[];
 }

@@ -77,12 +77,14 @@ const localInfo = z.pipe(
       z.transform((boot) => boot as LocalBoxInfo["boot"]),
     ),
     secrets: z.exactOptional(z.array(z.string())),
+    secret_hosts: z.exactOptional(z.record(z.string(), z.array(z.string()))),
     warnings: z.array(z.string()),
   }),
   z.transform(
-    ({ memory_mb, ...local }): LocalBoxInfo => ({
+    ({ memory_mb, secret_hosts, ...local }): LocalBoxInfo => ({
       ...local,
       ...(memory_mb !== undefined && { memoryMb: memory_mb }),
+      ...(secret_hosts && { secretHosts: secret_hosts }),
     }),
   ),
 );
@@ -138,7 +140,6 @@ export const wireBoxes = z.array(wireBox);
  * API a box has a network or not.
  */
 export function toWireBox(box: BoxInfo, { extended }: { extended: boolean }): object {
-  const { memoryMb, ...local } = (extended && box.local) || {};
   return {
     id: box.id,
     name: box.name,
@@ -162,8 +163,15 @@ export function toWireBox(box: BoxInfo, { extended }: { extended: boolean }): ob
     created_at: box.createdAt.toISOString(),
     started_at: box.startedAt?.toISOString() ?? null,
     stopped_at: box.stoppedAt?.toISOString() ?? null,
-    ...(extended &&
-      box.local && { local: { ...local, ...(memoryMb !== undefined && { memory_mb: memoryMb }) } }),
+    ...(extended && box.local && { local: toWireLocal(box.local) }),
+  };
+}
+
+function toWireLocal({ memoryMb, secretHosts, ...local }: LocalBoxInfo): object {
+  return {
+    ...local,
+    ...(memoryMb !== undefined && { memory_mb: memoryMb }),
+    ...(secretHosts && { secret_hosts: secretHosts }),
   };
 }
 

@@ -74,6 +74,25 @@ export function requireSameSecrets(
     throw invalid(`box ${boxId} was created without secrets.${other.join(", secrets.")}`, hint);
 }
 
+/**
+ * Checks secrets against the hosts of those of a box that runs, which keeps them until it is stopped.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR when the hosts of one are others
+ */
+export function requireSameHosts(
+  boxName: string,
+  hostsByName: Readonly<Record<string, readonly string[]>>,
+  secrets: Secrets,
+): void {
+  const written = (hosts: readonly string[] = []) => [...new Set(hosts)].sort().join(", ");
+  for (const [name, { hosts }] of Object.entries(secrets))
+    if (written(hosts) !== written(hostsByName[name]))
+      throw invalid(
+        `box ${boxName} already runs with other hosts for secrets.${name}: ${written(hostsByName[name])}`,
+        "stop it first",
+      );
+}
+
 function parseHost(text: string, name: string): string {
   const isBelow = text.startsWith("*.");
   const ascii = asciiName(isBelow ? text.slice(2) : text);

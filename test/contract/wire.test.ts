@@ -81,6 +81,8 @@ describe("the client reads what the server wrote", () => {
           memoryMb: 1024,
           persistent: true,
           boot: "snapshot",
+          secrets: ["KEY"],
+          secretHosts: { KEY: ["api.example.com"] },
           warnings: ["w"],
         },
       },

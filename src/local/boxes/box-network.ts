@@ -30,6 +30,8 @@ export class BoxNetwork {
   note: string | undefined;
   /** Variables for every command in the box. */
   env: Readonly<Record<string, string>> = {};
+  /** Hosts of the secrets, by their names. */
+  secretHosts: Record<string, string[]> | undefined;
   private readonly policy: PolicyDialer;
   private readonly stack: NetworkStack;
 
@@ -71,6 +73,7 @@ export class BoxNetwork {
         const { env, note } = await trust(guest, secretGateway.pem);
         opened.env = { ...env, ...secretGateway.env };
         opened.note = note;
+        opened.secretHosts = secretGateway.hosts;
       }
       return opened;
     } catch (error) {

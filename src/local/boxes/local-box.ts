@@ -108,7 +108,12 @@ export class LocalBox {
     const info = describeRecord(this.record, this.state !== "ended", store.persistent === true);
     // A box that is being started takes no commands yet.
     if (this.state === "booting") info.status = "creating";
-    const now = this.state !== "ended" && { boot: this.bootedBy, warnings: this.warnings.list() };
+    const hosts = this.network?.secretHosts;
+    const now = this.state !== "ended" && {
+      boot: this.bootedBy,
+      ...(hosts && { secretHosts: hosts }),
+      warnings: this.warnings.list(),
+    };
     return structuredClone({ ...info, local: { ...info.local!, ...now } });
   }
 

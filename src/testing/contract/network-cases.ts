@@ -67,7 +67,8 @@ export function networkCases(context: Context): void {
   it("gives commands placeholders for secrets, and needs the secrets again at each start", async () => {
     const { client, target } = context;
     const secrets = { CONTRACT_KEY: { value: "the-real-value", hosts: ["api.example.com"] } };
-    const options = { memoryMb: 256, network: { allow: [] }, secrets };
+    const name = "contract-secrets";
+    const options = { name, memoryMb: 256, network: { allow: [] }, secrets };
     if ((await client.info()).capabilities.secrets !== true) {
       expect(await failure(client.create(target.image, options))).toMatchObject({ code: "UNSUPPORTED" });
       return;
@@ -76,7 +77,15 @@ export function networkCases(context: Context): void {
     const print = async () => (await box.exec('printf %s "$CONTRACT_KEY"')).stdout;
     const first = await print();
     expect(first).toMatch(/^boxrun-secret-/);
+    expect(box.info.local?.secretHosts).toEqual({ CONTRACT_KEY: ["api.example.com"] });
+    const again = (hosts: string[]) =>
+      client.getOrCreate(name, target.image, { secrets: { CONTRACT_KEY: { value: "other", hosts } } });
+    expect((await again(["API.example.com."])).id).toBe(box.id);
+    const refused = await failure(again(["api.example.com", "evil.example.com"]));
+    expect(refused).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(refused.message).toContain("already runs with other hosts for secrets.CONTRACT_KEY");
     await box.stop();
+    expect(box.info.local?.secretHosts).toBeUndefined();
     const error = await failure(box.start());
     expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
     expect(error.message).toContain("secrets.CONTRACT_KEY");

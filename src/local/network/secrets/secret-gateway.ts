@@ -9,11 +9,15 @@ export class SecretGateway {
   /** Placeholders, by the names of their variables. */
   readonly env: Readonly<Record<string, string>>;
 
+  /** Hosts of the secrets, by the names of their variables. */
+  readonly hosts: Record<string, string[]>;
+
   private constructor(
     private readonly secrets: readonly Secret[],
     private readonly authority: CertificateAuthority,
   ) {
     this.env = Object.fromEntries(secrets.map(({ name, placeholder }) => [name, placeholder]));
+    this.hosts = Object.fromEntries(secrets.map(({ name, hosts }) => [name, [...hosts]]));
   }
 
   /** Makes placeholders and an authority, which are other ones at each start. */

@@ -13,7 +13,8 @@ export class Secret {
     /** Name of the variable that has the placeholder. */
     readonly name: string,
     value: string,
-    hosts: readonly string[],
+    /** Servers that may get the value. */
+    readonly hosts: readonly string[],
   ) {
     this.#value = value;
     const random = crypto.getRandomValues(new Uint8Array(PLACEHOLDER_BYTES));
