@@ -116,7 +116,7 @@ export class AgentProcess implements AsyncDisposable {
     return new Promise((resolve) => this.socket.write(Buffer.concat(bytes), () => resolve()));
   }
 
-  setup(): void {
+  setup(own: { workdir?: string; volumes?: readonly { readonly: boolean; path: string }[] } = {}): void {
     this.send({
       type: "setup",
       stream: 0,
@@ -127,6 +127,8 @@ export class AgentProcess implements AsyncDisposable {
       memoryLimitBytes: 0,
       processLimit: 0,
       workdir: "/",
+      volumes: [],
+      ...own,
     });
   }
 

@@ -59,6 +59,7 @@ export async function startGuest(): Promise<RunningGuest> {
     memoryLimitBytes: 0,
     processLimit: 0,
     workdir: "/root",
+    volumes: [],
   });
   return {
     machine,

@@ -248,16 +248,22 @@ const char *box_setup(const struct setup *setup, uint64_t *size)
     /* A full disk is no reason not to start: only a started box can remove something. */
     reserve_open();
     hosts_add(setup->hostname);
-    int made = make_directories(setup->workdir);
+    const char *failed = volumes_mount(setup->volumes, setup->volume_count);
+    /* Afterwards, because it may lie in a volume. */
+    if (!failed && make_directories(setup->workdir) < 0)
+        failed = "working directory";
     reserve_restore();
-    return made < 0 ? "working directory" : NULL;
+    return failed;
 }
 
 const char *box_unmount(void)
 {
-    sync();
+    volumes_unmount();
     if (box_disk < 0)
         return NULL;
+    /* The disk alone: what a volume does not take in is the volume's loss. */
+    if (syncfs(box_disk) < 0)
+        report("writing out the disk", errno);
     if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
         return "remount overlay";
     if (fchdir(box_disk) < 0 || mount(NULL, ".", NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)

@@ -4,12 +4,17 @@
 
 #include <stdint.h>
 
+#include "protocol.h"
+#include "volumes.h"
+
 struct setup {
     uint64_t clock, disk_size, memory_limit;
     uint32_t process_limit, entropy_length;
     const uint8_t *entropy;
     const char *hostname;
     char *workdir;
+    uint32_t volume_count;
+    struct volume volumes[MAX_VOLUMES];
 };
 
 /* The root of the box's disk, to which no path leads once the box is the root; -1 until it is mounted. */

@@ -17,7 +17,7 @@ bool decode_header(const uint8_t *at, struct frame *frame)
     uint32_t min = 0, max = MAX_PAYLOAD;
     bool on_stream = true;
     switch (frame->type) {
-    case F_SETUP: min = 56; max = 2048 + MAX_PATH; on_stream = false; break;
+    case F_SETUP: min = 60; max = 2048 + MAX_PATH + MAX_VOLUMES * (5 + MAX_PATH); on_stream = false; break;
     case F_SHUTDOWN: case F_PING: min = max = 4; on_stream = false; break;
     case F_CLOCK: min = max = 8; on_stream = false; break;
     case F_PREPARE: max = 0; on_stream = false; break;

@@ -12,6 +12,7 @@
 #include "send.h"
 #include "transfers.h"
 #include "util.h"
+#include "volumes.h"
 
 /* The time after KILL for processes that hang in the kernel. */
 #define KILL_GRACE_MS 2000
@@ -55,6 +56,30 @@ bool prepare_frame(void)
     return true;
 }
 
+static void read_volumes(struct reader *reader, struct setup *setup)
+{
+    setup->volume_count = read_u32(reader);
+    reader->bad |= setup->volume_count > MAX_VOLUMES;
+    for (uint32_t i = 0; i < setup->volume_count && !reader->bad; i++) {
+        uint8_t flags = read_u8(reader);
+        setup->volumes[i].readonly = flags & VOLUME_READONLY;
+        setup->volumes[i].path = read_str(reader, MAX_PATH);
+        reader->bad |= flags > VOLUME_READONLY;
+    }
+}
+
+/* Returns NULL, or the step whose path is not absolute, with errno. */
+static const char *check_paths(const struct setup *setup)
+{
+    errno = EINVAL;
+    if (setup->workdir[0] != '/')
+        return "working directory";
+    for (uint32_t i = 0; i < setup->volume_count; i++)
+        if (setup->volumes[i].path[0] != '/')
+            return volume_step(&setup->volumes[i]);
+    return NULL;
+}
+
 bool setup_frame(const struct frame *frame)
 {
     struct setup setup;
@@ -66,15 +91,12 @@ bool setup_frame(const struct frame *frame)
     setup.memory_limit = read_u64(&reader);
     setup.process_limit = read_u32(&reader);
     setup.workdir = read_str(&reader, MAX_PATH);
+    read_volumes(&reader, &setup);
     if (!read_all(&reader) || setup.clock > INT64_MAX || phase > PREPARED)
         return false;
     uint64_t size = setup.disk_size;
-    const char *failed = NULL;
-    if (setup.workdir[0] != '/') {
-        errno = EINVAL;
-        return fail_setup("working directory");
-    }
-    if (in_guest && phase == IN_BASE)
+    const char *failed = check_paths(&setup);
+    if (in_guest && !failed && phase == IN_BASE)
         failed = box_prepare();
     if (in_guest && !failed)
         failed = box_setup(&setup, &size);

@@ -33,7 +33,6 @@
 #include "quiet.h"
 #include "receive.h"
 #include "send.h"
-#include "sessions.h"
 #include "streams.h"
 #include "transfers.h"
 #include "util.h"
@@ -227,7 +226,7 @@ static const char *prepare(void)
         return "/dev/null";
     if (!flush_init())
         return "flushes";
-    return sessions_open() ? NULL : "/proc";
+    return proc_open() ? NULL : "/proc";
 }
 
 static int serve_host(const char *descriptor)

@@ -30,6 +30,15 @@
  * it the way to everything and names the DNS server in /etc/resolv.conf, unless that file is the box's own. The frames
  * do not carry packets: they go through the card. NETWORK may be repeated. If it fails, the box goes on without.
  *
+ * Volumes are directories that the host serves on the machine's 9p device (9P2000.L), whose root has one of them for
+ * each volume: "0" is the first of SETUP's list. SETUP mounts each at its path in the box, in the order of the list, so
+ * a volume within another comes after it. It makes what is missing of the path (0755), and follows symbolic links in it,
+ * within the box. A path that ends at anything but a directory is FAIL (ENOTDIR). The volumes are there before the
+ * working directory is made. They have no devices and no setuid. VOLUME_READONLY is a mount that root in the box can
+ * change, so the host's server has to refuse, too. The detail of a FAIL is "volume " and the path, or "volumes" for what
+ * they have in common. SHUTDOWN unmounts them before the disk, which gives the host what they hold in memory. Without
+ * volumes, the device is not touched.
+ *
  * If starting fails before HELLO, the agent sends FAIL on stream 0 (STAGE_SETUP) instead of HELLO.
  *
  * Boot image. It is taken after HELLO; for boxes that begin with an empty disk, after PREPARE. A guest that is restored
@@ -124,7 +133,7 @@
 #ifndef BOXRUN_PROTOCOL_H
 #define BOXRUN_PROTOCOL_H
 
-#define PROTOCOL_VERSION 3
+#define PROTOCOL_VERSION 4
 
 #define FRAME_HEADER 12
 /*
@@ -145,6 +154,8 @@
 #define MAX_PATH 4095
 #define MAX_HOSTNAME 64
 #define MAX_DETAIL 1024
+/* Volumes of one box. */
+#define MAX_VOLUMES 16
 /* Strings in one list: as many as MAX_STRINGS holds if all are empty and take 5 bytes each. */
 #define MAX_ARGS 419430
 #define MIN_ENTROPY 16
@@ -164,8 +175,9 @@ enum frame_type {
     F_SETUP = 0x01,     /* u64 clock (ns since 1970, < 2^63), bytes entropy (16..512), str hostname, u64 disk
                            size wanted (bytes, 0: as it is), u64 memory limit for the box's processes (bytes,
                            0: none), u32 process limit (0: none), str workdir (absolute, else FAIL (EINVAL);
-                           made if missing) */
-    F_SHUTDOWN = 0x02,  /* u32 grace (ms): TERM to all, KILL after the grace, unmount the disk; open PUTs,
+                           made if missing), u32 number of volumes (0..MAX_VOLUMES), and for each of them: u8
+                           flags (VOLUME_*), str path in the box (absolute, else FAIL (EINVAL); made if missing) */
+    F_SHUTDOWN = 0x02,  /* u32 grace (ms): TERM to all, KILL after the grace, unmount volumes and disk; open PUTs,
                            GETs and FILEs and later streams FAIL (ESHUTDOWN, STAGE_LIMIT); answered by DONE or
                            FAIL on stream 0 */
     F_PING = 0x03,      /* u32 token */
@@ -223,6 +235,10 @@ enum channel { CH_STDIN = 0, CH_STDOUT = 1, CH_STDERR = 2, CH_FILE = 3 };
 enum exec_flags {
     EXEC_STDIN = 1, /* stdin is a pipe fed by DATA and closed by EOF; without it stdin is /dev/null */
     EXEC_JOINED = 2, /* stderr is the pipe of stdout: everything comes as stdout, in the order it was printed */
+};
+
+enum volume_flags {
+    VOLUME_READONLY = 1, /* the box cannot change what it sees */
 };
 
 enum put_flags {

@@ -27,15 +27,6 @@
 #define FIELD_THREADS 17
 #define FIELD_PENDING 28
 
-/* Kept open from the start, so that nothing the box does to its mounts matters. */
-static int proc = -1;
-
-bool sessions_open(void)
-{
-    proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return proc >= 0;
-}
-
 /* The field `index` fields behind `at`; an empty string if there are fewer. */
 static const char *field(const char *at, int index)
 {
@@ -53,7 +44,7 @@ static const char *read_state(const char *pid, char stat[STAT_SIZE])
     size_t length = strnlen(pid, sizeof path - sizeof "/stat");
     memcpy(path, pid, length);
     memcpy(path + length, "/stat", sizeof "/stat");
-    int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+    int fd = openat(proc_dir, path, O_RDONLY | O_CLOEXEC);
     ssize_t got = fd < 0 ? -1 : read(fd, stat, STAT_SIZE - 1);
     close_fd(&fd);
     if (got <= 0)
@@ -125,8 +116,8 @@ static void sweep_process(struct stream *stream, pid_t pid, const char *name)
 static void for_each_process(void (*found)(pid_t pid, pid_t session, const char *name))
 {
     static _Alignas(struct dirent) uint8_t entries[4096];
-    int got = lseek(proc, 0, SEEK_SET) < 0 ? -1 : getdents(proc, (struct dirent *)entries, sizeof entries);
-    for (; got > 0; got = getdents(proc, (struct dirent *)entries, sizeof entries)) {
+    int got = lseek(proc_dir, 0, SEEK_SET) < 0 ? -1 : getdents(proc_dir, (struct dirent *)entries, sizeof entries);
+    for (; got > 0; got = getdents(proc_dir, (struct dirent *)entries, sizeof entries)) {
         for (int at = 0; at < got; ) {
             const struct dirent *entry = (const struct dirent *)(entries + at);
             pid_t pid = parse_decimal(entry->d_name), session = pid > 0 ? getsid(pid) : -1;

@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Opens /proc. False, with errno, if that fails. */
-bool sessions_open(void);
 /*
  * Does what each stream's `sweep` says to the processes of its session, and resets it:
  *

@@ -9,6 +9,13 @@
 #include <unistd.h>
 
 bool in_guest;
+int proc_dir = -1;
+
+bool proc_open(void)
+{
+    proc_dir = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return proc_dir >= 0;
+}
 
 void close_fd(int *fd)
 {

@@ -11,6 +11,11 @@
 /* True in PID 1 of a guest, false in the test mode on a host. Set once, at the start of main(). */
 extern bool in_guest;
 
+/* /proc, kept open from the start, so that nothing the box does to its mounts matters. */
+extern int proc_dir;
+/* Opens /proc. False with errno. */
+bool proc_open(void);
+
 /* Closes the descriptor, if it is one, and sets it to -1. */
 void close_fd(int *fd);
 /* The monotonic clock. */

@@ -25,5 +25,6 @@ export function setupSpec(record: BoxRecord): SetupSpec {
     memoryLimitBytes: Math.floor(memoryBytes * (1 - RESERVED_SHARE)) - RESERVED_BYTES,
     processLimit: PROCESS_LIMIT,
     workdir: spec.workdir,
+    volumes: [],
   };
 }

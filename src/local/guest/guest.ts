@@ -33,6 +33,8 @@ export interface SetupSpec {
   memoryLimitBytes: number;
   processLimit: number;
   workdir: string;
+  /** Volumes of the machine's 9p device by their numbers, with parents before what is mounted in them. */
+  volumes: readonly { path: string; readonly: boolean }[];
 }
 
 /** The guest's side of the network. Addresses are numbers: 0x0a00020f is 10.0.2.15. */
@@ -299,6 +301,7 @@ function setupError({ stage, errno, detail }: GuestFailure): BoxRunError {
   const why = describeErrno(errno);
   if (stage === STAGES.protocol) return violation(`could not read a frame from the host (${why})`);
   if (detail === "working directory") return invalid(`cannot create workdir: ${why}`);
+  if (detail.startsWith("volume ")) return invalid(`cannot mount the ${detail}: ${why}`);
   return new BoxRunError("RUNTIME_ERROR", `the guest cannot set up the box: ${detail}: ${why}`);
 }
 

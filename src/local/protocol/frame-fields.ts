@@ -149,6 +149,33 @@ export function list(min: number, max: number, maxBytes: number): Field<readonly
   };
 }
 
+/** Field with at most `max` records, which have the same fields. */
+export function records<T extends object>(
+  max: number,
+  fields: { [K in keyof T]: Field<T[K]> },
+): Field<readonly T[]> {
+  const entries = Object.entries(fields) as [keyof T & string, Field<unknown>][];
+  return {
+    size: [4, 4 + max * entries.reduce((total, [, { size }]) => total + size[1], 0)],
+    write(payload, value) {
+      payload.write(4, payload.check(value.length, 0, max));
+      for (const record of value) for (const [name, field] of entries) field.write(payload, record[name]);
+    },
+    read: (payload) =>
+      Array.from(
+        { length: payload.read(4, 0, max) },
+        () => Object.fromEntries(entries.map(([name, field]) => [name, field.read(payload)])) as T,
+      ),
+  };
+}
+
+/** Field of one byte that is true or false. */
+export const flag: Field<boolean> = {
+  size: [1, 1],
+  write: (payload, value) => payload.write(1, payload.check(Number(value), 0, 1)),
+  read: (payload) => payload.read(1, 0, 1) === 1,
+};
+
 /** Field of one byte that stands for a name. */
 export const oneOf = <T extends string>(names: readonly T[]): Field<T> => ({
   size: [1, 1],

@@ -2,9 +2,20 @@
  * The frames that the host and the guest's agent exchange: the TypeScript half of wasm/agent/protocol.h, which is the
  * specification. Both halves are tested on test/fixtures/frames.json.
  */
-import { bytes, clock, type Field, integer, list, oneOf, type Text, text } from "./frame-fields.js";
+import {
+  bytes,
+  clock,
+  type Field,
+  flag,
+  integer,
+  list,
+  oneOf,
+  records,
+  type Text,
+  text,
+} from "./frame-fields.js";
 
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 export const FRAME_HEADER = 12;
 /**
  * Size of a command's arguments and environment that Linux takes, in bytes, the program's path included. Each string counts with a zero and a pointer, which
@@ -27,6 +38,8 @@ export const MAX_HOSTNAME = 64;
 export const MAX_DETAIL = 1024;
 /** Most strings in one list. */
 export const MAX_ARGS = 419_430;
+/** Most volumes of one box. */
+export const MAX_VOLUMES = 16;
 export const MIN_ENTROPY = 16;
 export const MAX_ENTROPY = 512;
 export const MAX_SIGNAL = 64;
@@ -89,6 +102,8 @@ export type HostFrame =
       /** Process limit of the box; 0: none. */
       processLimit: number;
       workdir: Text;
+      /** Volumes in the order of their numbers, and of their mounts: one within another comes after it. */
+      volumes: readonly { readonly: boolean; path: Text }[];
     }
   | { type: "shutdown"; stream: 0; graceMs: number }
   | { type: "ping"; stream: 0; token: number }
@@ -203,6 +218,7 @@ const DEFINITIONS = {
     memoryLimitBytes: u64,
     processLimit: u32(),
     workdir: text(0, MAX_PATH),
+    volumes: records(MAX_VOLUMES, { readonly: flag, path: text(0, MAX_PATH) }),
   }),
   shutdown: define<"shutdown">(0x02, "host", "own", { graceMs: u32() }),
   ping: define<"ping">(0x03, "host", "own", { token: u32() }),

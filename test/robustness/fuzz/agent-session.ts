@@ -4,6 +4,7 @@ import {
   type GuestFrame,
   type HostFrame,
   MAX_DATA,
+  MAX_VOLUMES,
   PUT_KEEP_MODE,
 } from "../../../src/local/protocol/frame-types.js";
 import { encodeFrame, FrameReader } from "../../../src/local/protocol/frames.js";
@@ -34,6 +35,7 @@ const PATHS = [
   `/tmp/${"n".repeat(255)}`,
   `/tmp/${"m".repeat(300)}`,
 ];
+const ABSOLUTE = PATHS.filter((path) => path.startsWith("/"));
 const COMMANDS: readonly (readonly string[])[] = [
   ["/bin/true"],
   ["false"],
@@ -132,7 +134,14 @@ function fileFrame({ random }: Mutator, stream: number, path: string): HostFrame
   };
 }
 
-const SETUP: HostFrame = {
+/** A SETUP with volumes, which the agent does not mount outside a guest. It refuses those at relative paths. */
+function setupFrame({ random }: Mutator): HostFrame {
+  const count = random.chance(0.3) ? random.between(1, MAX_VOLUMES) : 0;
+  const paths = Array.from({ length: count }, () => random.pick(random.chance(0.95) ? ABSOLUTE : PATHS));
+  return { ...SETUP, volumes: paths.map((path) => ({ path, readonly: random.chance(0.5) })) };
+}
+
+const SETUP: HostFrame & { type: "setup" } = {
   type: "setup",
   stream: 0,
   clock: 0n,
@@ -142,6 +151,7 @@ const SETUP: HostFrame = {
   memoryLimitBytes: 0,
   processLimit: 0,
   workdir: "/",
+  volumes: [],
 };
 
 /** The frames of a session, as bytes, one of them or all of it perhaps broken. */
@@ -149,7 +159,7 @@ export function sessionBytes(mutator: Mutator): { bytes: Uint8Array; broken: boo
   const { random } = mutator;
   const frames: HostFrame[] = [];
   if (random.chance(0.1)) frames.push({ type: "prepare", stream: 0 });
-  if (random.chance(0.95)) frames.push(SETUP);
+  if (random.chance(0.95)) frames.push(setupFrame(mutator));
   for (let i = random.between(1, 40); i > 0; i--)
     frames.push(random.chance(0.97) ? hostFrame(mutator) : (anyFrame(mutator, "host") as HostFrame));
   const parts = frames.map(encodeFrame);
@@ -200,7 +210,7 @@ export function understand(bytes: Uint8Array): Sent {
   return sent;
 }
 
-const OPENING = ["exec", "terminal", "put", "get", "file"];
+const OPENING = ["exec", "terminal", "put", "get", "file", "connect"];
 const ENDS = ["exit", "done", "fail"];
 
 /** Holds what the agent says against what it was asked. */

@@ -117,11 +117,10 @@ function singles(bytes: Uint8Array): Uint8Array[] {
   return Array.from(bytes, (_, at) => bytes.subarray(at, at + 1));
 }
 
-function hasOtherText(frame: Frame): boolean {
-  const isOther = (value: unknown) => typeof value === "string" && value.includes("\ufffd");
-  return Object.values(frame).some(
-    (value) => isOther(value) || (Array.isArray(value) && value.some(isOther)),
-  );
+function hasOtherText(value: unknown): boolean {
+  if (typeof value === "string") return value.includes("\ufffd");
+  if (value instanceof Uint8Array || typeof value !== "object") return false;
+  return Object.values(value as object).some(hasOtherText);
 }
 
 function show(list: readonly Frame[]): string {
