@@ -297,11 +297,17 @@ function encodeOwn(frame: HostFrame): Uint8Array {
   }
 }
 
+/** Beginning of the detail of a volume that could not be mounted. Its path follows. */
+const VOLUME_STEP = "volume ";
+/** Errnos of a path that cannot be a volume's, whatever the volume is: EINVAL, ENOTDIR, EROFS, ENAMETOOLONG, ELOOP. */
+const PATH_ERRNOS: ReadonlySet<number> = new Set([22, 20, 30, 36, 40]);
+
 function setupError({ stage, errno, detail }: GuestFailure): BoxRunError {
   const why = describeErrno(errno);
   if (stage === STAGES.protocol) return violation(`could not read a frame from the host (${why})`);
   if (detail === "working directory") return invalid(`cannot create workdir: ${why}`);
-  if (detail.startsWith("volume ")) return invalid(`cannot mount the ${detail}: ${why}`);
+  if (detail.startsWith(VOLUME_STEP) && PATH_ERRNOS.has(errno))
+    return invalid(`cannot mount a volume at ${detail.slice(VOLUME_STEP.length)}: ${why}`);
   return new BoxRunError("RUNTIME_ERROR", `the guest cannot set up the box: ${detail}: ${why}`);
 }
 
