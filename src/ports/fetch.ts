@@ -2,6 +2,7 @@ import type { Connection } from "../backend/backend.js";
 import { BoxRunError, invalid } from "../backend/errors.js";
 import { requireSignal } from "../backend/validate.js";
 import { whenAborted } from "../util/abort.js";
+import { isToken } from "../util/http-syntax.js";
 import { type Head, readerOf, readHead } from "./head.js";
 import { type Body, bodyOf, sendBody } from "./request-body.js";
 import { responseBody } from "./response-body.js";
@@ -10,7 +11,6 @@ const MAX_REDIRECTS = 20;
 const REDIRECTS = [301, 302, 303, 307, 308];
 /** Statuses without a body. The constructor of Response refuses one for most of them. */
 const EMPTY = [204, 205, 304];
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Headers of a connection, which are ours. */
 export const OF_CONNECTION = [
   "connection",
@@ -86,7 +86,7 @@ export async function outgoing(
   const given = input instanceof Request ? input : undefined;
   const url = urlOf(port, given?.url ?? String(input));
   const method = (init.method ?? given?.method ?? "GET").toUpperCase();
-  if (!TOKEN.test(method) || method === "CONNECT")
+  if (!isToken(method) || method === "CONNECT")
     throw invalid(`method must be an HTTP method, got ${JSON.stringify(method)}`);
   const signal = init.signal ?? given?.signal;
   requireSignal(signal);

@@ -1,10 +1,10 @@
 import { BoxRunError } from "../backend/errors.js";
 import { ByteReader } from "../util/byte-reader.js";
+import { headerOf } from "../util/http-syntax.js";
 
 /** Longest head of an answer that is read, in bytes. */
 const MAX_HEAD_BYTES = 128 * 1024;
 const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})(?: (.*))?$/;
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** Start of an answer: status and headers. */
 export interface Head {
@@ -45,14 +45,12 @@ async function readOne(next: () => Promise<string>): Promise<Head> {
   if (status === undefined) throw wrong("it does not begin with an HTTP/1.1 status line");
   const headers = new Headers();
   for (let line = await next(); line !== ""; line = await next()) {
-    const colon = line.indexOf(":");
-    const name = line.slice(0, colon);
-    // Folded lines, too, which nobody may send any more (RFC 9112, 5.2).
-    if (colon < 1 || !TOKEN.test(name)) throw wrong("it has a malformed header");
+    const header = headerOf(line);
+    if (!header) throw wrong("it has a malformed header");
     try {
-      headers.append(name, line.slice(colon + 1).trim());
+      headers.append(header.name, header.value);
     } catch {
-      throw wrong(`its header ${name} has a value that is none`);
+      throw wrong(`its header ${header.name} has a value that is none`);
     }
   }
   return { status: Number(status), statusText, headers };

@@ -1,11 +1,11 @@
 import type { ByteReader } from "../util/byte-reader.js";
+import { chunkSizeOf, lengthOf } from "../util/http-syntax.js";
 import { cut, wrong } from "./head.js";
 
 /** Largest piece of a body that is given to its reader at once. */
 const PIECE_BYTES = 256 * 1024;
 const MAX_CHUNK_LINE = 4096;
 const MAX_TRAILER_BYTES = 64 * 1024;
-const CHUNK = /^([0-9A-Fa-f]{1,13})[ \t]*(?:;.*)?$/;
 const DECODED = ["gzip", "deflate"] as const;
 
 /**
@@ -54,9 +54,10 @@ function piecesOf(reader: ByteReader, headers: Headers): AsyncGenerator<Uint8Arr
   if (length === null) return untilEnd(reader);
   // Repeated, it is joined by commas (RFC 9110, 8.6).
   const [first, ...others] = length.split(",").map((one) => one.trim());
-  if (!/^\d{1,15}$/.test(first!) || others.some((other) => other !== first))
+  const count = lengthOf(first!);
+  if (count === undefined || others.some((other) => other !== first))
     throw wrong(`its content-length is ${JSON.stringify(length)}`);
-  return counted(reader, Number(first));
+  return counted(reader, count);
 }
 
 async function* untilEnd(reader: ByteReader): AsyncGenerator<Uint8Array, void, undefined> {
@@ -76,9 +77,8 @@ async function* chunks(reader: ByteReader): AsyncGenerator<Uint8Array, void, und
   for (;;) {
     const line = await reader.line(MAX_CHUNK_LINE);
     if (line === undefined) throw cut();
-    const [, size] = CHUNK.exec(line) ?? [];
-    if (size === undefined) throw wrong("it has a malformed chunk");
-    const count = Number.parseInt(size, 16);
+    const count = chunkSizeOf(line);
+    if (count === undefined) throw wrong("it has a malformed chunk");
     if (count === 0) break;
     yield* counted(reader, count);
     if ((await reader.line(MAX_CHUNK_LINE)) !== "") throw wrong("a chunk is longer than it says");

@@ -2,6 +2,7 @@ import type { Connection } from "../backend/backend.js";
 import { isBoxRunError } from "../backend/errors.js";
 import { exchange, OF_CONNECTION } from "../ports/fetch.js";
 import type { Body } from "../ports/request-body.js";
+import { lengthOf } from "../util/http-syntax.js";
 import { hostOf } from "./guard.js";
 import type { Preview } from "./previews.js";
 
@@ -54,9 +55,8 @@ export function forwarded(request: Request, port: number): Headers {
 
 function bodyOf({ body, headers }: Request): Body | undefined {
   if (!body) return undefined;
-  const length = headers.get("content-length");
-  const isCounted = length !== null && /^\d{1,15}$/.test(length) && !headers.has("transfer-encoding");
-  return { stream: body, type: null, ...(isCounted && { length: Number(length) }) };
+  const length = headers.has("transfer-encoding") ? undefined : lengthOf(headers.get("content-length") ?? "");
+  return { stream: body, type: null, ...(length !== undefined && { length }) };
 }
 
 /** Changes the headers of an answer such that it stays within the origin of its preview. */

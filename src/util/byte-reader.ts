@@ -1,3 +1,5 @@
+import { concatBytes } from "./bytes.js";
+
 const NEWLINE = 10;
 
 /** Errors of a {@link ByteReader}. */
@@ -10,7 +12,7 @@ export interface ByteReaderErrors {
 
 /** Bytes of a stream, by lines and by counts. */
 export class ByteReader {
-  private rest = new Uint8Array(0);
+  private rest: Uint8Array = new Uint8Array(0);
   private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
 
   constructor(
@@ -62,13 +64,7 @@ export class ByteReader {
   private async more(): Promise<boolean> {
     const { done, value } = await this.reader.read();
     if (done) return false;
-    if (this.rest.byteLength === 0) this.rest = value as Uint8Array<ArrayBuffer>;
-    else {
-      const joined = new Uint8Array(this.rest.byteLength + value.byteLength);
-      joined.set(this.rest);
-      joined.set(value, this.rest.byteLength);
-      this.rest = joined;
-    }
+    this.rest = this.rest.byteLength === 0 ? value : concatBytes([this.rest, value]);
     return true;
   }
 }

@@ -1,4 +1,4 @@
-/** Joins chunks into one array of bytes. */
+/** Joins chunks into one array of bytes. A single one is returned as it is. */
 export function concatBytes(chunks: readonly Uint8Array[]): Uint8Array {
   if (chunks.length === 1) return chunks[0]!;
   let length = 0;

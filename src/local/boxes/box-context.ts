@@ -1,7 +1,7 @@
 import type { CreateProgress, Secrets } from "../../backend/backend.js";
 import type { BoxStore } from "../store/box-store.js";
 import type { BoxRecord } from "../store/record.js";
-import type { WayOut } from "./box-network.js";
+import type { WayOut } from "./local-network.js";
 
 /** The parts of the backend that its boxes use. */
 export interface BoxContext {

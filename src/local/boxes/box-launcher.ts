@@ -13,12 +13,12 @@ import { neededAssets } from "../machine/needed-assets.js";
 import type { Release } from "../store/box-store.js";
 import { type BoxRecord, machineMemoryMb, newRecord } from "../store/record.js";
 import { findNeighbor } from "./box-lan.js";
-import type { WayOut } from "./box-network.js";
 import type { BoxRegistry } from "./box-registry.js";
 import { freeMemoryMb, requireRoom, totalMemoryMb } from "./capabilities.js";
 import { DEFAULT_DISK, GROWING_DISK, type ImageCatalog } from "./image-catalog.js";
 import type { FoundImage } from "./image-search.js";
 import { LocalBox } from "./local-box.js";
+import type { WayOut } from "./local-network.js";
 import type { LocalOptions } from "./options.js";
 import { type MachineStart, WarmPool } from "./warm-pool.js";
 

@@ -29,12 +29,12 @@ import { type BoxRecord, describeRecord } from "../store/record.js";
 import type { BootOptions, BoxContext } from "./box-context.js";
 import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
-import type { BoxNetwork } from "./box-network.js";
 import { connectToPort, listPorts } from "./box-ports.js";
 import { hostnameOf, setupSpec } from "./box-setup.js";
 import { BoxTerminals } from "./box-terminals.js";
 import { BoxWarnings } from "./box-warnings.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
+import type { LocalNetwork } from "./local-network.js";
 import { type Hold, ProcessHold } from "./process-hold.js";
 
 /** A box that runs here: its lock, its machine, its guest and its executions. Once it has ended, a new object stands for the next run. */
@@ -46,7 +46,7 @@ export class LocalBox {
   private state: "booting" | "running" | "stopping" | "ended" = "booting";
   private bootedBy: NonNullable<BoxInfo["local"]>["boot"] = null;
   private readonly warnings: BoxWarnings;
-  private network: BoxNetwork | undefined;
+  private network: LocalNetwork | undefined;
   private paused = false;
   private stopped: Promise<void> | undefined;
   private ending: Promise<void> | undefined;
@@ -256,7 +256,7 @@ export class LocalBox {
     return this.openedNetwork().log();
   }
 
-  private openedNetwork(): BoxNetwork {
+  private openedNetwork(): LocalNetwork {
     this.requireRunning();
     if (!this.network) throw withoutNetwork(this.id);
     return this.network;
@@ -266,8 +266,8 @@ export class LocalBox {
   private async openNetwork(network: true | NetworkOptions, secrets: Secrets | undefined): Promise<void> {
     const { wayOut } = this.context;
     if (wayOut === undefined) throw unsupported("network: these boxes have no way out");
-    const { BoxNetwork } = await import("./box-network.js");
-    this.network = await BoxNetwork.open(this.owned, network, wayOut, secrets);
+    const { LocalNetwork } = await import("./local-network.js");
+    this.network = await LocalNetwork.open(this.owned, network, wayOut, secrets);
     // The box was ended meanwhile.
     if (this.ending) this.network.close();
   }

@@ -4,6 +4,7 @@
  */
 import type { ByteConnection, Dialer } from "../../network/dialer.js";
 import { following, untilAborted } from "../../util/abort.js";
+import { concatBytes } from "../../util/bytes.js";
 import { startTimer } from "../../util/timer.js";
 import { type DnsQuery, makeAnswer, RECORD, RESPONSE, readQuery } from "./dns-message.js";
 import { readUint16, writeUint16 } from "./ipv4.js";
@@ -48,13 +49,10 @@ export class NameServer {
 
   /** Makes a connection on which messages are asked and answered by TCP. */
   connect(): ByteConnection {
-    let held = new Uint8Array(0);
+    let held: Uint8Array = new Uint8Array(0);
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>({
       transform: async (bytes, controller) => {
-        const joined = new Uint8Array(held.byteLength + bytes.byteLength);
-        joined.set(held);
-        joined.set(bytes, held.byteLength);
-        held = joined;
+        held = concatBytes([held, bytes]);
         while (held.byteLength >= 2 && held.byteLength >= 2 + readUint16(held, 0)) {
           const end = 2 + readUint16(held, 0);
           const answer = await this.answer(held.subarray(2, end));

@@ -4,16 +4,14 @@
  */
 import { fromBase64, toBase64 } from "../../../util/base64.js";
 import { ByteReader } from "../../../util/byte-reader.js";
+import { chunkSizeOf, headerOf, lengthOf } from "../../../util/http-syntax.js";
 
 const MAX_HEAD_BYTES = 64 * 1024;
 const MAX_CHUNK_LINE = 4096;
 const PIECE_BYTES = 64 * 1024;
 const REQUEST_LINE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+ \/[\x21-\x7e]* HTTP\/1\.[01]$/;
 const ASTERISK = /^OPTIONS \* HTTP\/1\.1$/;
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-const LENGTH = /^\d{1,15}$/;
-const CHUNK = /^([0-9A-Fa-f]{1,13})[ \t]*(?:;[\t\x20-\x7e]*)?$/;
 /** Methods by which a server returns the headers of a request. */
 const ECHOES = /^(?:TRACE|TRACK) /i;
 /** Headers that carry secrets. Servers repeat others in their answers, "origin" for one, from which a program in the box could read the value. */
@@ -114,13 +112,10 @@ async function readHead(reader: ByteReader): Promise<{ line: string; headers: He
     const text = await next();
     if (text === undefined) throw new RefusedRequest(400, "the request is cut");
     if (text === "") return { line, headers };
-    const colon = text.indexOf(":");
-    const name = text.slice(0, colon);
-    const value = text.slice(colon + 1).trim();
-    // Folded lines, too, which nobody may send any more (RFC 9112, 5.2).
-    if (colon < 1 || !TOKEN.test(name) || !VALUE.test(value))
+    const header = headerOf(text);
+    if (!header || !VALUE.test(header.value))
       throw new RefusedRequest(400, "a header of the request is malformed");
-    headers.push({ name, value });
+    headers.push(header);
   }
 }
 
@@ -143,9 +138,10 @@ function bodyOf(headers: readonly Header[]): number | "chunked" {
       throw new RefusedRequest(400, "the body of the request is framed in more than one way");
     return "chunked";
   }
-  if (lengths.length > 1 || (lengths[0] !== undefined && !LENGTH.test(lengths[0])))
+  const length = lengthOf(lengths[0] ?? "0");
+  if (lengths.length > 1 || length === undefined)
     throw new RefusedRequest(400, "the request has an invalid Content-Length");
-  return Number(lengths[0] ?? 0);
+  return length;
 }
 
 /** Rewrites the value of a header that carries secrets; of "Basic", the user's name and password, which are encoded. */
@@ -187,10 +183,9 @@ async function passCount(
 
 async function passChunks(reader: ByteReader, to: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
   for (;;) {
-    const [, size] = CHUNK.exec((await reader.line(MAX_CHUNK_LINE)) ?? "") ?? [];
-    if (size === undefined) throw new RefusedRequest(400, "a chunk of the request's body is malformed");
-    const count = Number.parseInt(size, 16);
-    await to.write(bytesOf(`${size}\r\n`));
+    const count = chunkSizeOf((await reader.line(MAX_CHUNK_LINE)) ?? "");
+    if (count === undefined) throw new RefusedRequest(400, "a chunk of the request's body is malformed");
+    await to.write(bytesOf(`${count.toString(16)}\r\n`));
     if (count === 0) break;
     await passCount(reader, to, count);
     if ((await reader.line(MAX_CHUNK_LINE)) !== "")
@@ -201,7 +196,7 @@ async function passChunks(reader: ByteReader, to: WritableStreamDefaultWriter<Ui
     const line = await reader.line(left);
     if (line === undefined) throw new RefusedRequest(400, "the body of the request is cut");
     left -= line.length + 2;
-    const isTrailer = TOKEN.test(line.slice(0, Math.max(0, line.indexOf(":")))) && VALUE.test(line);
+    const isTrailer = headerOf(line) !== undefined && VALUE.test(line);
     if (line !== "" && !isTrailer) throw new RefusedRequest(400, "a trailer of the request is malformed");
     await to.write(bytesOf(`${line}\r\n`));
     if (line === "") return;

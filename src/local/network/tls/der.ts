@@ -1,14 +1,14 @@
 /** Values in DER, as certificates have them. Source: ITU-T X.690. */
-import { concat } from "./wire.js";
+import { concatBytes } from "../../../util/bytes.js";
 
 export type Der = Uint8Array;
 
 function value(tag: number, ...parts: Uint8Array[]): Der {
-  const body = concat(...parts);
+  const body = concatBytes(parts);
   const { byteLength: length } = body;
-  if (length < 0x80) return concat(Uint8Array.of(tag, length), body);
-  if (length < 0x100) return concat(Uint8Array.of(tag, 0x81, length), body);
-  return concat(Uint8Array.of(tag, 0x82, length >> 8, length), body);
+  if (length < 0x80) return concatBytes([Uint8Array.of(tag, length), body]);
+  if (length < 0x100) return concatBytes([Uint8Array.of(tag, 0x81, length), body]);
+  return concatBytes([Uint8Array.of(tag, 0x82, length >> 8, length), body]);
 }
 
 export const sequence = (...parts: Der[]): Der => value(0x30, ...parts);

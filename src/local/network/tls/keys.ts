@@ -3,7 +3,8 @@ import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { expand, extract } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { ALERT, ascii, concat, number, TlsError, vector } from "./wire.js";
+import { concatBytes } from "../../../util/bytes.js";
+import { ALERT, ascii, number, TlsError, vector } from "./wire.js";
 
 const HASH_BYTES = 32;
 const NONCE_BYTES = 12;
@@ -17,10 +18,10 @@ export const SUITES = [
 export type Suite = (typeof SUITES)[number];
 
 /** The secret of one direction. */
-export type Secret = Uint8Array;
+export type TrafficSecret = Uint8Array;
 
 export function hash(...messages: Uint8Array[]): Uint8Array {
-  return sha256(concat(...messages));
+  return sha256(concatBytes(messages));
 }
 
 /** The secrets of a handshake, in the order in which they come to be. */
@@ -39,18 +40,18 @@ export class KeySchedule {
   }
 
   /** Returns the secret of a direction: "hs" during the handshake, "ap" afterwards. */
-  traffic(side: "c" | "s", phase: "hs" | "ap", transcript: Uint8Array): Secret {
+  traffic(side: "c" | "s", phase: "hs" | "ap", transcript: Uint8Array): TrafficSecret {
     return derive(this.secret, `${side} ${phase} traffic`, transcript);
   }
 }
 
 /** Returns what a "finished" message has to hold. */
-export function finishedOf(secret: Secret, transcript: Uint8Array): Uint8Array {
+export function finishedOf(secret: TrafficSecret, transcript: Uint8Array): Uint8Array {
   return hmac(sha256, expandLabel(secret, "finished", new Uint8Array(0), HASH_BYTES), transcript);
 }
 
 /** Returns the secret that follows one after a key update. */
-export function nextSecret(secret: Secret): Secret {
+export function nextSecret(secret: TrafficSecret): TrafficSecret {
   return expandLabel(secret, "traffic upd", new Uint8Array(0), HASH_BYTES);
 }
 
@@ -63,7 +64,7 @@ export class RecordKey {
 
   constructor(
     private readonly suite: Suite,
-    secret: Secret,
+    secret: TrafficSecret,
   ) {
     this.key = expandLabel(secret, "key", new Uint8Array(0), suite.keyBytes) as Uint8Array<ArrayBuffer>;
     this.iv = expandLabel(secret, "iv", new Uint8Array(0), NONCE_BYTES);
@@ -111,6 +112,6 @@ function derive(secret: Uint8Array, label: string, transcript: Uint8Array): Uint
 }
 
 function expandLabel(secret: Uint8Array, label: string, context: Uint8Array, bytes: number): Uint8Array {
-  const info = concat(number(2, bytes), vector(1, ascii(`tls13 ${label}`)), vector(1, context));
+  const info = concatBytes([number(2, bytes), vector(1, ascii(`tls13 ${label}`)), vector(1, context)]);
   return expand(sha256, secret, info, bytes);
 }

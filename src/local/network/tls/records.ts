@@ -1,8 +1,9 @@
 import type { ByteConnection } from "../../../network/dialer.js";
+import { concatBytes } from "../../../util/bytes.js";
 import { deferred } from "../../../util/deferred.js";
 import { startTimer } from "../../../util/timer.js";
 import type { RecordKey } from "./keys.js";
-import { ALERT, concat, number, TlsError } from "./wire.js";
+import { ALERT, number, TlsError } from "./wire.js";
 
 export const RECORD_TYPE = { changeCipherSpec: 20, alert: 21, handshake: 22, data: 23 } as const;
 
@@ -128,18 +129,18 @@ export class Records {
 
   private async pack(type: number, data: Uint8Array): Promise<Uint8Array> {
     const header = (kind: number, bytes: number) =>
-      concat(Uint8Array.of(kind), number(2, VERSION), number(2, bytes));
+      concatBytes([Uint8Array.of(kind), number(2, VERSION), number(2, bytes)]);
     if (!this.writeKey || type === RECORD_TYPE.changeCipherSpec)
-      return concat(header(type, data.byteLength), data);
-    const inner = concat(data, Uint8Array.of(type));
+      return concatBytes([header(type, data.byteLength), data]);
+    const inner = concatBytes([data, Uint8Array.of(type)]);
     const outer = header(RECORD_TYPE.data, inner.byteLength + 16);
-    return concat(outer, await this.writeKey.seal(outer, inner));
+    return concatBytes([outer, await this.writeKey.seal(outer, inner)]);
   }
 
   private async exactly(count: number): Promise<Uint8Array | undefined> {
     while (this.rest.byteLength < count) {
       const { done, value } = await this.reader.read();
-      if (!done) this.rest = this.rest.byteLength === 0 ? value : concat(this.rest, value);
+      if (!done) this.rest = this.rest.byteLength === 0 ? value : concatBytes([this.rest, value]);
       else if (this.rest.byteLength === 0) return undefined;
       else throw new TlsError(ALERT.decodeError, "a record is cut");
     }

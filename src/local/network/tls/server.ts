@@ -7,6 +7,7 @@
 import { x25519 } from "@noble/curves/ed25519.js";
 import { p256 } from "@noble/curves/nist.js";
 import type { ByteConnection } from "../../../network/dialer.js";
+import { concatBytes } from "../../../util/bytes.js";
 import type { Certificate } from "./certificate.js";
 import {
   type ClientHello,
@@ -17,9 +18,9 @@ import {
   SIGNATURE,
   TLS_1_3,
 } from "./client-hello.js";
-import { finishedOf, hash, KeySchedule, nextSecret, RecordKey, type Secret } from "./keys.js";
+import { finishedOf, hash, KeySchedule, nextSecret, RecordKey, type TrafficSecret } from "./keys.js";
 import { RECORD_TYPE, Records } from "./records.js";
-import { ALERT, ascii, Cursor, concat, number, TlsError, vector } from "./wire.js";
+import { ALERT, ascii, Cursor, number, TlsError, vector } from "./wire.js";
 
 const MESSAGE = {
   clientHello: 1,
@@ -167,7 +168,7 @@ class Handshake {
       }
       const record = await this.records.read();
       if (!record) throw new TlsError(ALERT.decodeError, "the client has left");
-      if (record.type === RECORD_TYPE.handshake) this.held = concat(this.held, record.data);
+      if (record.type === RECORD_TYPE.handshake) this.held = concatBytes([this.held, record.data]);
       else if (record.type === RECORD_TYPE.alert)
         throw new TlsError(ALERT.closeNotify, `the client gave up with alert ${record.data[1]}`);
       else if (record.type !== RECORD_TYPE.changeCipherSpec)
@@ -189,7 +190,7 @@ class DataStreams {
   constructor(
     private readonly records: Records,
     private readonly suite: RecordSuite,
-    private readonly secrets: { ours: Secret; theirs: Secret },
+    private readonly secrets: { ours: TrafficSecret; theirs: TrafficSecret },
   ) {
     const readable = new ReadableStream<Uint8Array>(
       {
@@ -226,7 +227,7 @@ class DataStreams {
 
   /** Takes messages that come among the data. Of those that a client may send there is but one: it changes its key. */
   private async takeMessages(bytes: Uint8Array): Promise<void> {
-    this.held = concat(this.held, bytes);
+    this.held = concatBytes([this.held, bytes]);
     for (let found = takeMessage(this.held); found; found = takeMessage(this.held)) {
       this.held = this.held.subarray(found.bytes.byteLength);
       const { type, body } = found;
@@ -261,11 +262,11 @@ function takeMessage(bytes: Uint8Array): Message | undefined {
 }
 
 function message(type: number, body: Uint8Array): Uint8Array {
-  return concat(Uint8Array.of(type), vector(3, body));
+  return concatBytes([Uint8Array.of(type), vector(3, body)]);
 }
 
 function extension(id: number, ...body: Uint8Array[]): Uint8Array {
-  return concat(number(2, id), vector(2, ...body));
+  return concatBytes([number(2, id), vector(2, ...body)]);
 }
 
 /** A "server hello"; without a share, the one that asks for another "client hello". */
@@ -276,14 +277,14 @@ function serverHello(
   share?: Uint8Array,
 ): Uint8Array {
   const keyShare = share ? [number(2, group), vector(2, share)] : [number(2, group)];
-  return concat(
+  return concatBytes([
     number(2, OLD_VERSION),
     random,
     vector(1, sessionId),
     number(2, suite.id),
     Uint8Array.of(0),
     vector(2, extension(EXTENSION.versions, number(2, TLS_1_3)), extension(EXTENSION.keyShares, ...keyShare)),
-  );
+  ]);
 }
 
 function encryptedExtensions(protocol: string | undefined): Uint8Array {
@@ -293,15 +294,15 @@ function encryptedExtensions(protocol: string | undefined): Uint8Array {
 
 function certificateMessage({ chain }: Certificate): Uint8Array {
   const noExtensions = vector(2);
-  const entries = chain.map((der) => concat(vector(3, der), noExtensions));
-  return concat(vector(1), vector(3, ...entries));
+  const entries = chain.map((der) => concatBytes([vector(3, der), noExtensions]));
+  return concatBytes([vector(1), vector(3, ...entries)]);
 }
 
 /** Proves that the certificate is ours: RFC 8446, 4.4.3. */
 async function proof({ sign }: Certificate, transcript: Uint8Array): Promise<Uint8Array> {
   const context = ascii("TLS 1.3, server CertificateVerify");
-  const signed = concat(new Uint8Array(64).fill(32), context, Uint8Array.of(0), transcript);
-  return concat(number(2, SIGNATURE), vector(2, await sign(signed)));
+  const signed = concatBytes([new Uint8Array(64).fill(32), context, Uint8Array.of(0), transcript]);
+  return concatBytes([number(2, SIGNATURE), vector(2, await sign(signed))]);
 }
 
 /** Agrees on a secret with a client's share. */

@@ -1,4 +1,5 @@
 /** Fields of TLS, as they are on the wire. Source: RFC 8446, 3. */
+import { concatBytes } from "../../../util/bytes.js";
 
 /** Protocols that requests with secrets are sent in, by their names in TLS (RFC 7301). The program and the server both get these. */
 export const PROTOCOLS = ["http/1.1"];
@@ -64,20 +65,10 @@ export function number(size: 1 | 2 | 3, value: number): Uint8Array {
   return Uint8Array.from({ length: size }, (_, i) => value >>> (8 * (size - 1 - i)));
 }
 
-export function concat(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const joined = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.byteLength;
-  }
-  return joined;
-}
-
 /** Writes bytes behind their number, which has `size` bytes itself. */
 export function vector(size: 1 | 2 | 3, ...parts: Uint8Array[]): Uint8Array {
-  const bytes = concat(...parts);
-  return concat(number(size, bytes.byteLength), bytes);
+  const bytes = concatBytes(parts);
+  return concatBytes([number(size, bytes.byteLength), bytes]);
 }
 
 export function ascii(text: string): Uint8Array {

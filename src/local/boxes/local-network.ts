@@ -23,7 +23,7 @@ export interface WayOut {
 }
 
 /** The network of a box that runs: rules before a dialer, and the guest's packets before both. */
-export class BoxNetwork {
+export class LocalNetwork {
   /** Name of the LAN that the box is on. */
   lan: string | undefined;
   /** Message for the owner of the box. */
@@ -60,10 +60,10 @@ export class BoxNetwork {
     network: true | NetworkOptions,
     wayOut: WayOut,
     secrets: Secrets | undefined,
-  ): Promise<BoxNetwork> {
+  ): Promise<LocalNetwork> {
     const { guest, handle } = machine;
     const secretGateway = secrets ? await openGateway(secrets, wayOut) : undefined;
-    const opened = new BoxNetwork(machine, network, await wayOut.dialer(), wayOut, secretGateway);
+    const opened = new LocalNetwork(machine, network, await wayOut.dialer(), wayOut, secretGateway);
     machine.onPackets = (packets) => opened.stack.receive(packets);
     handle.openNetwork();
     try {
