@@ -7,8 +7,10 @@ import {
   parseNetworkRule,
   parseOrigin,
   parsePublished,
+  parseSecret,
   parseServer,
   parseVariable,
+  type SecretOption,
   UsageError,
 } from "./option-values.js";
 
@@ -31,6 +33,8 @@ export interface RunCommand extends ServerOptions {
     network?: true | NetworkOptions;
     env: Record<string, string>;
   };
+  /** Secrets of the box, each with a name of its own. */
+  secrets: SecretOption[];
   timeoutMs?: number;
   /** Ports of this machine that lead to ports of the box. */
   publish: PublishedPort[];
@@ -97,6 +101,7 @@ const OPTIONS = {
   "allow-network": { type: "boolean" },
   allow: { type: "string", multiple: true },
   deny: { type: "string", multiple: true },
+  secret: { type: "string", multiple: true },
   "allow-origin": { type: "string", multiple: true },
   "preview-domain": { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -119,7 +124,7 @@ const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Argument
   run: {
     takes: [
       ...["memory", "disk", "env", "workdir", "timeout", "publish", "server", "token"],
-      ...["network", "allow", "deny"],
+      ...["network", "allow", "deny", "secret"],
     ] as (keyof Values)[],
     parse: parseRun,
   },
@@ -188,6 +193,7 @@ function parseRun({ values, operands, rest = [] }: Arguments): RunCommand {
     image,
     cmd: rest,
     publish: publish.map((text) => parsePublished("--publish", text)),
+    secrets: secretsOf(values),
     ...serverOptions(values),
     box: {
       env: Object.fromEntries(env.map(parseVariable)),
@@ -204,6 +210,16 @@ function parseRun({ values, operands, rest = [] }: Arguments): RunCommand {
 function networkOf(values: Values): { network?: true | NetworkOptions } {
   const network = rulesOf(values) ?? values.network;
   return network ? { network } : {};
+}
+
+function secretsOf(values: Values): SecretOption[] {
+  const secrets = (values.secret ?? []).map(parseSecret);
+  const twice = secrets.find(({ name }, at) => secrets.findIndex((one) => one.name === name) < at);
+  if (twice)
+    throw new UsageError(`--secret ${twice.name} is given twice: name its hosts in one, separated by commas`);
+  if (secrets.length > 0 && !networkOf(values).network)
+    throw new UsageError("--secret needs --network or --allow: a secret opens no host");
+  return secrets;
 }
 
 /** Returns the rules of a network; undefined for none. */

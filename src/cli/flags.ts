@@ -18,6 +18,9 @@ const WORDS: Readonly<Record<string, string>> = {
   ...{ host: "--host", port: "--port", state: "--state" },
 };
 
+/** A secret, its value, its hosts or one of these. */
+const SECRET = /(?<![.\w])secrets\.([A-Za-z_]\w*)(?:\.(value|hosts))?(\[\d+\])?/g;
+
 const FLAG = new RegExp(`(?<![.\\w])(?:${Object.keys(FLAGS).join("|")})(?!\\w)`, "g");
 const WORD = new RegExp(`^((?:[A-Z]+ /\\S+: )?)(${Object.keys(WORDS).join("|")})(?=[. ]\\S)`);
 
@@ -25,5 +28,9 @@ const WORD = new RegExp(`^((?:[A-Z]+ /\\S+: )?)(${Object.keys(WORDS).join("|")})
 export function inFlags(message: string, socketPath = "--server"): string {
   return message
     .replace(WORD, (_all, line: string, name: string) => line + WORDS[name])
+    .replace(SECRET, (_all, name: string, part?: string, index?: string) => {
+      if (part === "value") return `the variable ${name}`;
+      return index === undefined ? `--secret ${name}` : `a host of --secret ${name}`;
+    })
     .replace(FLAG, (name) => (name === "socketPath" ? socketPath : FLAGS[name]!));
 }

@@ -37,6 +37,21 @@ export function parseNetworkRule(name: string, text: string): string {
   }
 }
 
+/** A secret of a box: the variable of this process that has its value, and the servers that may get it. */
+export interface SecretOption {
+  name: string;
+  hosts: string[];
+}
+
+/** Parses "NAME=HOST[,HOST]...". The text is not shown: who mistakes it for the value must not find it in a log. @throws {UsageError} */
+export function parseSecret(text: string): SecretOption {
+  const [, name, hosts] = /^([A-Za-z_]\w*)=([^,]+(?:,[^,]+)*)$/.exec(text) ?? [];
+  if (name !== undefined && hosts !== undefined) return { name, hosts: hosts.split(",") };
+  throw new UsageError(
+    "--secret must be NAME=HOST[,HOST]..., such as API_KEY=api.example.com; its value is that of the variable NAME",
+  );
+}
+
 /** Checks the address of a server. @throws {UsageError} */
 export function parseServer(text: string): string {
   if (/^(https?:\/\/|unix:)./.test(text)) return text;

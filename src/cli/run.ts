@@ -1,9 +1,10 @@
 import { constants } from "node:os";
-import type { Execution } from "../index.js";
+import type { Execution, Secrets } from "../index.js";
 import { whenAborted } from "../util/abort.js";
 import type { RunCommand } from "./command-line.js";
 import { openClient } from "./connection.js";
 import { publish } from "./forward.js";
+import { type SecretOption, UsageError } from "./option-values.js";
 import { print, printable } from "./output.js";
 
 /** Signals that cancel the command. The last one means that the terminal was closed. */
@@ -25,7 +26,8 @@ const EXPLAIN_MS = 2000;
 
 /** Runs a command in a new box, connected to the streams of this process. Resolves to the exit code. */
 export async function runCommand(command: RunCommand): Promise<number> {
-  const { image, cmd, box: options, timeoutMs, publish: published } = command;
+  const { image, cmd, timeoutMs, publish: published } = command;
+  const options = { ...command.box, ...readSecrets(command.secrets, process.env) };
   let closePorts: () => Promise<unknown> = async () => {};
   const interrupt = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => {
@@ -72,6 +74,18 @@ export async function runCommand(command: RunCommand): Promise<number> {
     await closePorts();
     for (const signal of ENDING) process.off(signal, onSignal);
   }
+}
+
+/** Takes the values of secrets from the environment, where other programs do not see them. @throws {UsageError} when one is missing */
+function readSecrets(asked: readonly SecretOption[], env: NodeJS.ProcessEnv): { secrets?: Secrets } {
+  if (asked.length === 0) return {};
+  const secrets = asked.map(({ name, hosts }) => {
+    const value = Object.hasOwn(env, name) ? env[name] : undefined;
+    if (!value)
+      throw new UsageError(`--secret ${name} needs its value in the variable ${name}, which is not set`);
+    return [name, { value, hosts }];
+  });
+  return { secrets: Object.fromEntries(secrets) };
 }
 
 /** Prints on stderr why the command failed, if the box knows: it ran out of memory, or cannot run such a program. */

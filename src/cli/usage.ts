@@ -32,6 +32,9 @@ const COMMANDS: Readonly<Record<string, CommandUsage>> = {
   --allow RULE          let the box connect to RULE alone (pypi.org, *.example.com:443, 203.0.113.0/24);
                         can be repeated; implies --network
   --deny RULE           do not let the box connect to RULE; can be repeated; implies --network
+  --secret NAME=HOST[,HOST]...
+                        put the value of this machine's variable NAME into the headers of requests to
+                        HOST by HTTPS; the box itself never has it; can be repeated
 ${SERVER}`,
     more: `run connects COMMAND to this terminal's input and outputs, and exits with its exit code. Ctrl-C
 cancels COMMAND. Other exit codes: 124 COMMAND timed out, 125 boxrun failed, 126 COMMAND could not be

@@ -80,6 +80,24 @@ describe("boxrun", () => {
     });
   });
 
+  it("gives a box a secret whose value is in the environment of this machine alone", async () => {
+    const runWith = (secret: string, more: Record<string, string>) => {
+      const options = ["--memory", "256", "--allow", "api.example.com", "--secret", secret];
+      return boxrun(["run", ...options, "tiny", "--", "sh", "-c", 'echo "$API_KEY"'], "", more).ended;
+    };
+    const given = await runWith("API_KEY=api.example.com", { API_KEY: "sk-value" });
+    expect(given).toMatchObject({ code: 0, stdout: expect.stringMatching(/^boxrun-secret-[0-9a-f]{32}\n$/) });
+    const missing = await runWith("API_KEY=api.example.com", { API_KEY: "" });
+    expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining("variable API_KEY") });
+    const wrong = await runWith("API_KEY=https://api.example.com", { API_KEY: "sk-value" });
+    expect(wrong).toMatchObject({ code: 125, stdout: "" });
+    expect(wrong.stderr).toContain('a host of --secret API_KEY must be a name such as "api.example.com"');
+    const broken = await runWith("API_KEY=api.example.com", { API_KEY: "sk-value\n" });
+    expect(broken).toMatchObject({ code: 125, stdout: "" });
+    expect(broken.stderr).toContain("the variable API_KEY must be");
+    expect(broken.stderr).not.toContain("sk-value");
+  });
+
   it("exits as a shell does for a command that is not there", async () => {
     const { code, stderr } = await boxrun(["run", "--memory", "256", "tiny", "--", "nope"], "").ended;
     expect(code).toBe(127);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseCommandLine } from "../../src/cli/command-line.js";
+import { inFlags } from "../../src/cli/flags.js";
 
 const run = (...options: string[]) => parseCommandLine(["run", ...options, "tiny", "--", "true"]);
 
@@ -57,4 +58,38 @@ describe("ports on the command line", () => {
     for (const args of [["forward"], ["forward", "web"]])
       expect(() => parseCommandLine(args)).toThrow(/forward needs a box and a port/);
   });
+});
+
+describe("secrets on the command line", () => {
+  it("are names of variables, and hosts", () => {
+    const secrets = ["--secret", "API_KEY=api.example.com,*.example.net", "--secret", "B=b.example.com"];
+    expect(run("--allow", "*", ...secrets)).toMatchObject({
+      secrets: [
+        { name: "API_KEY", hosts: ["api.example.com", "*.example.net"] },
+        { name: "B", hosts: ["b.example.com"] },
+      ],
+    });
+    expect(run()).toMatchObject({ secrets: [] });
+  });
+
+  it.each(["API_KEY", "API_KEY=", "API_KEY=a,,b", "=a.example.com", "A-B=a.example.com"])(
+    "%j is none, and is not shown",
+    (text) => {
+      const parse = () => run("--network", `--secret=${text}`);
+      expect(parse).toThrow(/^--secret must be NAME=HOST\[,HOST\]\.\.\., such as API_KEY=api\.example\.com;/);
+    },
+  );
+
+  it("need a network, and a name of their own each", () => {
+    expect(() => run("--secret", "A=a.example.com")).toThrow("--secret needs --network or --allow");
+    const twice = ["--secret", "A=a.example.com", "--secret", "A=b.example.com"];
+    expect(() => run("--network", ...twice)).toThrow("--secret A is given twice");
+  });
+
+  it.each([
+    ["secrets.A.hosts[0] must be a name", "a host of --secret A must be a name"],
+    ["secrets.A.hosts must name 1 to 32 servers", "--secret A must name 1 to 32 servers"],
+    ["secrets.A.value must be 1 to 8192", "the variable A must be 1 to 8192"],
+    ["secrets.PATH cannot have the name", "--secret PATH cannot have the name"],
+  ])("are what an error speaks of: %j", (message, shown) => expect(inFlags(message)).toBe(shown));
 });
