@@ -13,14 +13,16 @@ import type {
 export abstract class BoxServers {
   /** Id of the box. */
   abstract readonly id: string;
-  protected abstract readonly backend: Backend;
+
+  /** Creates this part of a handle. */
+  constructor(private readonly through: Backend) {}
 
   /** Asks for the state of the box. */
   abstract refresh(options?: CallOptions): Promise<BoxInfo>;
 
   /** TCP ports of the box: which are open, and when one is. */
   get ports(): BoxPorts {
-    const { backend, id } = this;
+    const { through: backend, id } = this;
     return {
       list: async (options = {}) => (await servers()).listPorts(backend, id, options),
       waitFor: async (port, options = {}) => (await servers()).waitForPort(backend, id, port, options),
@@ -39,7 +41,7 @@ export abstract class BoxServers {
    * @throws {BoxRunError} UNSUPPORTED when the server has no connections to boxes
    */
   async connect(port: number, options: CallOptions = {}): Promise<Connection> {
-    return (await servers()).connectTo(this.backend, this.id, port, options);
+    return (await servers()).connectTo(this.through, this.id, port, options);
   }
 
   /**
@@ -106,7 +108,7 @@ export abstract class BoxServers {
    */
   async preview(port: number, options: CallOptions = {}): Promise<Preview> {
     const { previewPort } = await import("../ports/preview.js");
-    return previewPort(this.backend, this.id, port, () => this.connect(port), options);
+    return previewPort(this.through, this.id, port, () => this.connect(port), options);
   }
 }
 

@@ -33,11 +33,11 @@ export class BoxHandle extends BoxServers {
 
   /** Creates a handle. Use `create`, `getBox` or `fromJSON` of {@link BoxRunClient} instead. */
   constructor(
-    protected readonly backend: Backend,
+    private readonly backend: Backend,
     info: BoxInfo,
     private readonly owned: boolean,
   ) {
-    super();
+    super(backend);
     this.current = info;
     this.files = filesOf(this, backend);
   }
