@@ -23,6 +23,8 @@ const BASIC = /^Basic +([A-Za-z0-9+/]+=*)$/i;
 /** A request that is not passed on, with the answer that its program gets. */
 export class RefusedRequest extends Error {
   override name = "RefusedRequest";
+  /** Whether an earlier request of the connection was passed on: an answer would be taken for the answer to that one. */
+  isLater = false;
 
   constructor(
     readonly status: 400 | 421 | 431,
@@ -56,7 +58,7 @@ export interface PassOptions {
 /**
  * Passes requests on until there are no more, or until one asks for another protocol; from then on, all bytes as they are. Resolves when the program has ended its side.
  *
- * @throws {RefusedRequest} when the first request is not for the host, or not in order. The same of a later one is an ordinary error: an answer would be taken for that to an earlier one.
+ * @throws {RefusedRequest} when a request is not for the host, or not in order
  */
 export async function passRequests(
   reader: ByteReader,
@@ -67,7 +69,8 @@ export async function passRequests(
     try {
       if (!(await passRequest(reader, to, options))) return;
     } catch (error) {
-      throw isFirst ? error : new Error("a request after the first was not passed on", { cause: error });
+      if (error instanceof RefusedRequest) error.isLater = !isFirst;
+      throw error;
     }
   }
 }

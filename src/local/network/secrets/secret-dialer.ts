@@ -88,7 +88,8 @@ export class SecretDialer implements Dialer {
       answers.stop(error);
       writer.abort(error).catch(() => {});
       // In the middle of an answer, another one would be taken for a part of it.
-      if (error instanceof RefusedRequest && !answers.haveBegun) await refuse(reader, toProgram, error);
+      if (error instanceof RefusedRequest && !error.isLater && !answers.haveBegun)
+        await refuse(reader, toProgram, error);
       else {
         toProgram.abort(error).catch(() => {});
         // The other waits for an answer that is being written, which the program may never take.
