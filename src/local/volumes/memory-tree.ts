@@ -1,0 +1,92 @@
+import { MemoryNode } from "./memory-nodes.js";
+import type { TreeChange, TreeDump } from "./tree-changes.js";
+import { type DirectoryInode, type FileInode, type Inode, type TreeLimits, TreeState } from "./tree-state.js";
+
+export type { TreeChange, TreeDump } from "./tree-changes.js";
+
+const DEFAULT_LIMITS: TreeLimits = { maxBytes: 2 ** 30, maxFiles: 2 ** 18, now: () => Date.now() };
+
+/**
+ * The files of a volume in memory: whatever Linux permits on a file system that has no special files, no owners and no times of access. Everything is done at once and returned
+ * synchronously.
+ *
+ * @example
+ * const tree = new MemoryTree({ maxBytes: 64 * 2 ** 20 });
+ * const copy = MemoryTree.load(tree.dump());
+ * tree.onChange((change) => copy.apply(change));
+ * tree.root().makeDirectory("src", 0o755);
+ */
+export class MemoryTree {
+  readonly #state: TreeState;
+
+  /** Creates an empty tree. By default, it has room for 1 GiB in 262,144 files. */
+  constructor(limits: Partial<TreeLimits> = {}) {
+    this.#state = new TreeState({ ...DEFAULT_LIMITS, ...limits });
+  }
+
+  /** Creates the tree that was dumped. */
+  static load({ changes, nextInode }: TreeDump, limits?: Partial<TreeLimits>): MemoryTree {
+    const tree = new MemoryTree(limits);
+    for (const change of changes) tree.apply(change);
+    tree.#state.nextInode = nextInode;
+    return tree;
+  }
+
+  /** Returns the root directory, which the caller closes. */
+  root(): MemoryNode {
+    return new MemoryNode(this.#state, this.#state.root);
+  }
+
+  /** Calls the listener after each change, until the returned function is called. It must not change the tree, and whatever it throws fails the call that made the change. */
+  onChange(listener: (change: TreeChange) => void): () => void {
+    const { listeners } = this.#state;
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  /**
+   * Makes a change of a tree that this one is a copy of. Its limits do not apply.
+   *
+   * @throws {VolumeError} ESTALE when a change before it is missing, ENOSPC when the host has no memory; nothing is changed then
+   */
+  apply(change: TreeChange): void {
+    this.#state.apply(change);
+  }
+
+  /** Returns a copy of the whole tree. Files without a name, which somebody has open, are not in it. */
+  dump(): TreeDump {
+    const { root, nextInode } = this.#state;
+    return { changes: [...changesThatMake(root)], nextInode };
+  }
+}
+
+function* changesThatMake(root: DirectoryInode): Generator<TreeChange> {
+  const seen = new Set<Inode>([root]);
+  // The set grows meanwhile: a directory comes before what is in it.
+  for (const directory of seen) {
+    if (directory.kind !== "directory") continue;
+    for (const [name, inode] of directory.entries) {
+      yield seen.has(inode) ? linked(directory, name, inode) : made(directory, name, inode);
+      if (inode.kind === "file" && !seen.has(inode)) yield* contentsOf(inode);
+      seen.add(inode);
+    }
+  }
+  // Times come last, since everything before sets them.
+  for (const { inode, mode, mtimeMs, ctimeMs } of seen)
+    yield { type: "changed", inode, mode, mtimeMs, atMs: ctimeMs };
+}
+
+function made({ inode: parent }: DirectoryInode, name: string, entry: Inode): TreeChange {
+  const { inode, kind, mode, ctimeMs: atMs } = entry;
+  const target = entry.kind === "link" && { target: entry.target };
+  return { type: "made", inode, kind, mode, ...target, parent, name, atMs };
+}
+
+function linked({ inode: parent }: DirectoryInode, name: string, entry: Inode): TreeChange {
+  return { type: "linked", inode: entry.inode, parent, name, atMs: entry.ctimeMs };
+}
+
+function* contentsOf({ inode, contents, ctimeMs: atMs }: FileInode): Generator<TreeChange> {
+  for (const { at, bytes } of contents.written()) yield { type: "written", inode, at, bytes, atMs };
+  yield { type: "resized", inode, size: contents.size, atMs };
+}
