@@ -229,7 +229,8 @@ export class MemoryNode implements VolumeNode {
   }
 
   #entryIfAny(name: string): Inode | undefined {
-    const { entries } = this.#directory();
+    const { entries, links } = this.#directory();
+    if (links === 0) return undefined;
     if (name.length > NAME_MAX_BYTES) throw new VolumeError("ENAMETOOLONG");
     return entries.get(name);
   }

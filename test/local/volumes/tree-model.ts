@@ -1,0 +1,353 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { VolumeError } from "../../../src/local/volumes/errno.js";
+import { MemoryTree } from "../../../src/local/volumes/memory-tree.js";
+import type { OpenFile, OpenFlags } from "../../../src/local/volumes/volume-files.js";
+import type { Random } from "../../robustness/faults/random.js";
+import { contentsOf, describeTree, type MemoryNode } from "./tree-calls.js";
+import { Facts, listHost, listTree } from "./tree-listing.js";
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } = fs.constants;
+/** Linux's O_PATH, which Node has no name for: a descriptor that stands for a file without opening it. */
+const O_PATH = 0o10000000;
+
+const NAMES = ["a", "b", "c", "d", "e", "\xff\xe9 \n", "n".repeat(255)];
+const TARGETS = ["a", "../b", "/nowhere", "\xff", "t".repeat(4095)];
+const MODES = [0o644, 0o600, 0o755, 0o700, 0o1777, 0o4755, 0o6755];
+const MAX_HELD = 24;
+const FILE_BYTES = 600_000;
+
+/** A file, directory or link that is held in the tree and, by a descriptor, on the host. */
+interface Held {
+  node: MemoryNode;
+  descriptor: number;
+}
+
+/** A file that is open in the tree and on the host. */
+interface Opened {
+  file: OpenFile;
+  descriptor: number;
+}
+
+const pathOf = ({ descriptor }: Held | Opened) => `/proc/self/fd/${descriptor}`;
+const childOf = (folder: Held, name: string) => Buffer.from(`${pathOf(folder)}/${name}`, "latin1");
+
+/** Does the same, by chance, in a tree in memory and in a folder of the host, where Linux is the judge. */
+export class TreeModel {
+  readonly tree: MemoryTree;
+  /** Errors that both sides have given. */
+  readonly errors = new Set<string>();
+  readonly #folder = fs.mkdtempSync(join(tmpdir(), "boxrun-tree-"));
+  readonly #facts = new Facts(this.#folder);
+  readonly #root: Held;
+  #held: Held[] = [];
+  #opened: Opened[] = [];
+  #nowMs = 0;
+
+  constructor(private readonly random: Random) {
+    this.tree = new MemoryTree({ now: () => ++this.#nowMs });
+    const descriptor = fs.openSync(this.#folder, O_PATH | O_DIRECTORY);
+    this.#root = { node: this.tree.root(), descriptor };
+    fs.chmodSync(this.#folder, this.#root.node.stat().mode);
+  }
+
+  /** Does one thing on both sides, and compares what comes of it. */
+  step(): void {
+    const { random } = this;
+    const steps: [number, () => void][] = [
+      [3, () => this.#create()],
+      [2, () => this.#makeDirectory()],
+      [1, () => this.#makeLink()],
+      [2, () => this.#addName()],
+      [4, () => this.#find()],
+      [2, () => this.#open()],
+      [5, () => this.#write()],
+      [3, () => this.#read()],
+      [2, () => this.#resize()],
+      [1, () => this.#changeMode()],
+      [4, () => this.#rename()],
+      [3, () => this.#remove()],
+      [1, () => this.#list()],
+      [1, () => this.#close()],
+    ];
+    random.pick(steps.flatMap(([weight, step]) => Array<() => void>(weight).fill(step)))();
+    while (this.#held.length + this.#opened.length > MAX_HELD) this.#close();
+  }
+
+  /** Compares all there is to see, and all that is held. */
+  compare(): void {
+    const { node } = this.#root;
+    deepEqual(listTree(node, this.#facts), listHost(this.#folder, this.#facts));
+    for (const held of [this.#root, ...this.#held]) {
+      this.#compareFacts(held);
+      if (held.node.kind === "file")
+        equal(contentsOf(held.node) === fs.readFileSync(pathOf(held), "latin1"), true);
+    }
+  }
+
+  end(): void {
+    for (const { descriptor } of [this.#root, ...this.#held, ...this.#opened]) fs.closeSync(descriptor);
+    fs.rmSync(this.#folder, { recursive: true });
+  }
+
+  /** Runs a call on both sides. Returns both results, or nothing when both refuse for the same reason. */
+  #both<T, H>(what: string, inTree: () => T, onHost: () => H): [T, H] | undefined {
+    const tree = outcomeOf(inTree);
+    const host = outcomeOf(onHost);
+    equal(tree.errno, host.errno, `${what}: ${tree.errno} in the tree, ${host.errno} on the host`);
+    if (tree.errno !== undefined) this.errors.add(tree.errno);
+    return tree.errno === undefined ? [tree.value as T, host.value as H] : undefined;
+  }
+
+  #hold(node: MemoryNode, descriptor: number): void {
+    const held = { node, descriptor };
+    this.#held.push(held);
+    this.#compareFacts(held);
+  }
+
+  #compareFacts({ node, descriptor }: Held): void {
+    deepEqual(this.#facts.inTree(node.stat()), this.#facts.onHost(fs.fstatSync(descriptor)));
+  }
+
+  #anyFolder(): Held {
+    const folders = this.#held.filter(({ node }) => node.kind === "directory");
+    return this.random.chance(0.05) ? this.#any() : this.random.pick([this.#root, ...folders]);
+  }
+
+  #any(): Held {
+    return this.random.pick([this.#root, ...this.#held]);
+  }
+
+  #name(): string {
+    return this.random.chance(0.02) ? "n".repeat(256) : this.random.pick(NAMES);
+  }
+
+  #flags(): OpenFlags {
+    const [read, write] = this.random.pick([
+      [true, false],
+      [false, true],
+      [true, true],
+      [true, true],
+    ]);
+    return { read: read!, write: write!, truncate: this.random.chance(0.2) };
+  }
+
+  #create(): void {
+    const folder = this.#anyFolder();
+    const [name, mode] = [this.#name(), this.random.pick([0o644, 0o600, 0o755])];
+    const flags = { ...this.#flags(), exclusive: this.random.chance(0.5) };
+    const hostFlags = hostFlagsOf(flags) | O_CREAT | O_NOFOLLOW | (flags.exclusive ? O_EXCL : 0);
+    const done = this.#both(
+      `create ${name}`,
+      () => folder.node.create(name, flags, mode),
+      () => fs.openSync(childOf(folder, name), hostFlags, mode),
+    );
+    if (!done) return;
+    const [{ node, file }, descriptor] = done;
+    this.#opened.push({ file, descriptor });
+    this.#hold(node, fs.openSync(`/proc/self/fd/${descriptor}`, O_PATH));
+  }
+
+  #makeDirectory(): void {
+    const [folder, name, mode] = [this.#anyFolder(), this.#name(), this.random.pick([0o755, 0o700])];
+    const done = this.#both(
+      `mkdir ${name}`,
+      () => folder.node.makeDirectory(name, mode),
+      () => fs.mkdirSync(childOf(folder, name), mode),
+    );
+    if (done) this.#hold(done[0], fs.openSync(childOf(folder, name), O_PATH | O_NOFOLLOW));
+  }
+
+  #makeLink(): void {
+    const [folder, name, target] = [this.#anyFolder(), this.#name(), this.random.pick(TARGETS)];
+    const done = this.#both(
+      `symlink ${name}`,
+      () => folder.node.makeLink(name, target),
+      () => fs.symlinkSync(Buffer.from(target, "latin1"), childOf(folder, name)),
+    );
+    if (done) this.#hold(done[0], fs.openSync(childOf(folder, name), O_PATH | O_NOFOLLOW));
+  }
+
+  #addName(): void {
+    const [from, name, to, newName] = [this.#anyFolder(), this.#name(), this.#anyFolder(), this.#name()];
+    const inTree = () => {
+      const node = from.node.find(name);
+      try {
+        to.node.addName(node, newName);
+      } finally {
+        node.close();
+      }
+    };
+    const onHost = () => fs.linkSync(childOf(from, name), childOf(to, newName));
+    this.#both(`link ${name} ${newName}`, inTree, onHost);
+  }
+
+  #find(): void {
+    const [folder, name] = [this.#anyFolder(), this.#name()];
+    const done = this.#both(
+      `find ${name}`,
+      () => folder.node.find(name),
+      () => fs.openSync(childOf(folder, name), O_PATH | O_NOFOLLOW),
+    );
+    if (done) this.#hold(...done);
+  }
+
+  #open(): void {
+    const held = this.#any();
+    const flags = this.#flags();
+    // Linux opens a directory, too, to list it.
+    if (held.node.kind === "directory") flags.write = true;
+    const done = this.#both(
+      "open",
+      () => held.node.open(flags),
+      () => fs.openSync(pathOf(held), hostFlagsOf(flags)),
+    );
+    if (done) this.#opened.push({ file: done[0], descriptor: done[1] });
+  }
+
+  #write(): void {
+    const { random } = this;
+    if (this.#opened.length === 0) return;
+    const { file, descriptor } = random.pick(this.#opened);
+    const at = random.size(FILE_BYTES);
+    const bytes = Buffer.alloc(random.size(FILE_BYTES / 2), random.between(0, 255));
+    const done = this.#both(
+      "write",
+      () => file.write(bytes, at),
+      () => fs.writeSync(descriptor, bytes, 0, bytes.length, at),
+    );
+    if (done) equal(...done);
+  }
+
+  #read(): void {
+    const { random } = this;
+    if (this.#opened.length === 0) return;
+    const { file, descriptor } = random.pick(this.#opened);
+    // Node asks nobody for no bytes.
+    const [at, length] = [random.size(FILE_BYTES), 1 + random.size(FILE_BYTES)];
+    const [tree, host] = [Buffer.alloc(length, "?"), Buffer.alloc(length, "?")];
+    const done = this.#both(
+      "read",
+      () => file.read(tree, at),
+      () => fs.readSync(descriptor, host, 0, length, at),
+    );
+    if (done) equal(...done);
+    ok(tree.equals(host));
+  }
+
+  #resize(): void {
+    const held = this.#any();
+    // Node opens a file to cut it, which a link refuses for another reason.
+    if (held.node.kind === "link") return;
+    const size = this.random.size(FILE_BYTES);
+    this.#both(
+      "resize",
+      () => held.node.change({ size }),
+      () => fs.truncateSync(pathOf(held), size),
+    );
+  }
+
+  #changeMode(): void {
+    const held = this.#any();
+    // Not every Linux refuses it.
+    if (held.node.kind === "link") return;
+    const mode = this.random.pick(MODES);
+    this.#both(
+      "chmod",
+      () => held.node.change({ mode }),
+      () => fs.chmodSync(pathOf(held), mode),
+    );
+  }
+
+  #rename(): void {
+    const [from, name, to, newName] = [this.#anyFolder(), this.#name(), this.#anyFolder(), this.#name()];
+    this.#both(
+      `rename ${name} ${newName}`,
+      () => from.node.rename(name, to.node, newName),
+      () => fs.renameSync(childOf(from, name), childOf(to, newName)),
+    );
+  }
+
+  #remove(): void {
+    const [folder, name] = [this.#anyFolder(), this.#name()];
+    const kind = this.random.pick(["file", "directory"] as const);
+    const onHost = kind === "file" ? fs.unlinkSync : fs.rmdirSync;
+    this.#both(
+      `remove ${kind} ${name}`,
+      () => folder.node.remove(name, kind),
+      () => onHost(childOf(folder, name)),
+    );
+  }
+
+  #list(): void {
+    const held = this.#any();
+    if (held.node.kind === "link") return;
+    const done = this.#both(
+      "list",
+      () => held.node.list().map(({ name }) => name),
+      () => fs.readdirSync(pathOf(held), "latin1"),
+    );
+    if (done) deepEqual(done[0].sort(), done[1].sort());
+  }
+
+  #close(): void {
+    const { random } = this;
+    const any = random.pick<Held | Opened>([...this.#held, ...this.#opened]);
+    if (any === undefined) return;
+    if ("node" in any) any.node.close();
+    else any.file.close();
+    fs.closeSync(any.descriptor);
+    this.#held = this.#held.filter((held) => held !== any);
+    this.#opened = this.#opened.filter((opened) => opened !== any);
+  }
+}
+
+function hostFlagsOf({ read, write, truncate }: OpenFlags): number {
+  return (read && write ? O_RDWR : write ? O_WRONLY : O_RDONLY) | (truncate ? O_TRUNC : 0);
+}
+
+function outcomeOf<T>(call: () => T): { value?: T; errno?: string } {
+  try {
+    return { value: call() };
+  } catch (error) {
+    if (error instanceof VolumeError) return { errno: error.errno };
+    const { code } = error as { code?: string };
+    if (code === undefined || !/^E[A-Z]+$/.test(code)) throw error;
+    return { errno: code };
+  }
+}
+
+/** What to do with a seed. */
+interface Run {
+  steps: number;
+  /** All is compared after so many steps each. */
+  compareEvery: number;
+}
+
+/** Runs a model, with a copy that follows it from the start and one that is loaded in the middle. Returns the errors that there were; throws at the first difference. */
+export function runTreeModel(random: Random, { steps, compareEvery }: Run): Set<string> {
+  const model = new TreeModel(random);
+  try {
+    const follower = new MemoryTree({ now: () => 1 });
+    let late: MemoryTree | undefined;
+    model.tree.onChange((change) => {
+      const posted = structuredClone(change);
+      follower.apply(posted);
+      late?.apply(posted);
+    });
+    for (let step = 1; step <= steps; step++) {
+      model.step();
+      const whole = step % compareEvery === 0;
+      const expected = describeTree(model.tree, whole);
+      deepEqual(describeTree(follower, whole), expected);
+      if (late) deepEqual(describeTree(late, whole), expected);
+      if (whole) model.compare();
+      if (step === Math.floor(steps / 2)) late = MemoryTree.load(structuredClone(model.tree.dump()));
+    }
+    return model.errors;
+  } finally {
+    model.end();
+  }
+}
