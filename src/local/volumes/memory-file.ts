@@ -20,10 +20,11 @@ export class MemoryFile implements OpenFile {
   }
 
   /** Writes as many of the bytes as there is room for, at least one. */
-  write(bytes: Uint8Array, at: number): number {
+  write(bytes: Uint8Array, offset: number): number {
     if (this.#closed || !this.flags.write) throw new VolumeError("EBADF");
     if (bytes.byteLength === 0) return 0;
     const { state, inode } = this;
+    const at = this.flags.append ? inode.contents.size : offset;
     const permitted = Math.min(bytes.byteLength, MAX_FILE_BYTES - at);
     if (permitted <= 0) throw new VolumeError("EFBIG");
     const fitting = inode.contents.fitting(at, permitted, state.maxBytes - state.takenBytes);

@@ -133,7 +133,7 @@ export class TreeState {
           : { ...facts, kind, links: 2, entries: new Map(), parent: directory };
     this.#addName(directory, name, inode, atMs);
     this.#inodes.set(number, inode);
-    this.nextInode = Math.max(this.nextInode, number + 1);
+    this.nextInode = number + 1;
     this.takenBytes += target.length;
     if (kind === "directory") directory.links++;
   }

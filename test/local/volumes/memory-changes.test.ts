@@ -52,6 +52,9 @@ describe("times", () => {
     expect(change(() => node.change({ mode: 0o600 }))).toBe("c");
     expect(change(() => root.addName(node, "g"))).toBe("c");
     expect(change(() => root.remove("g", "file"))).toBe("c");
+    root.rename("f", root, "moved");
+    expect(node.stat().ctimeMs).toBe(nowMs);
+    root.rename("moved", root, "f");
     expect(change(() => file.read(Buffer.alloc(1), 0))).toBe("");
     expect(change(() => file.write(new Uint8Array(), 0))).toBe("");
     expect(change(() => node.open({ ...WRITE, truncate: true }))).toBe("mc");

@@ -39,11 +39,14 @@ describe("a file that is created", () => {
   });
 
   it("is refused where there is a directory or a link, which is not followed", () => {
-    root.makeDirectory("d", 0o755);
-    root.makeLink("l", "nowhere");
+    root.makeDirectory("d", 0o755).close();
+    root.makeLink("l", "nowhere").close();
     expect(errnoOf(() => root.create("d", ANY, 0o644))).toBe("EISDIR");
     expect(errnoOf(() => root.create("l", ANY, 0o644))).toBe("ELOOP");
     expect(names(root)).toEqual(["d", "l"]);
+    const { freeFiles } = root.space();
+    root.remove("d", "directory");
+    expect(root.space().freeFiles).toBe(freeFiles + 1);
   });
 
   it("has no setuid and setgid bits, nor has a directory, nor after chmod", () => {
@@ -67,6 +70,14 @@ describe("an open file", () => {
     reader.close();
     expect(errnoOf(() => reader.read(Buffer.alloc(1), 0))).toBe("EBADF");
     expect(text(tree, "f")).toBe("hello");
+  });
+
+  it("writes to the end of the file with O_APPEND, wherever that is by now", () => {
+    put(tree, "f", "one");
+    const [first, second] = [at(tree, "f").open({ ...BOTH, append: true }), at(tree, "f").open(WRITE)];
+    second.write(Buffer.from(" two"), 3);
+    first.write(Buffer.from(" three"), 0);
+    expect(text(tree, "f")).toBe("one two three");
   });
 
   it("is a regular file: a directory is EISDIR, a link ELOOP", () => {
@@ -192,6 +203,13 @@ describe("limits", () => {
     root.create("empty", NEW, 0o644);
     node.change({ size: 150_000 });
     expect(file.write(Buffer.alloc(60_000, "z"), 150_000)).toBe(50_000);
+    const target = "t".repeat(100);
+    node.change({ size: 199_900 });
+    root.makeLink("l", target).close();
+    expect(errnoOf(() => root.makeLink("m", "x"))).toBe("ENOSPC");
+    root.remove("l", "file");
+    root.makeLink("m", target).close();
+    root.remove("m", "file");
     root.remove("kept", "file");
     expect(file.write(Buffer.alloc(60_000, "z"), 200_000)).toBe(60_000);
   });

@@ -4,9 +4,9 @@ import type { MemoryTree } from "../../../src/local/volumes/memory-tree.js";
 /** A node of a tree in memory, whose calls are synchronous. */
 export type MemoryNode = ReturnType<MemoryTree["root"]>;
 
-export const READ = { read: true, write: false, truncate: false };
-export const WRITE = { read: false, write: true, truncate: false };
-export const BOTH = { read: true, write: true, truncate: false };
+export const READ = { read: true, write: false, truncate: false, append: false };
+export const WRITE = { ...READ, read: false, write: true };
+export const BOTH = { ...READ, write: true };
 /** As `open(path, O_RDWR | O_CREAT)`. */
 export const ANY = { ...BOTH, exclusive: false };
 /** As `open(path, O_RDWR | O_CREAT | O_EXCL)`. */

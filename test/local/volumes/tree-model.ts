@@ -9,7 +9,8 @@ import type { Random } from "../../robustness/faults/random.js";
 import { contentsOf, describeTree, type MemoryNode } from "./tree-calls.js";
 import { Facts, listHost, listTree } from "./tree-listing.js";
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } = fs.constants;
+const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } =
+  fs.constants;
 /** Linux's O_PATH, which Node has no name for: a descriptor that stands for a file without opening it. */
 const O_PATH = 0o10000000;
 
@@ -131,7 +132,7 @@ export class TreeModel {
       [true, true],
       [true, true],
     ]);
-    return { read: read!, write: write!, truncate: this.random.chance(0.2) };
+    return { read: read!, write: write!, truncate: this.random.chance(0.2), append: this.random.chance(0.2) };
   }
 
   #create(): void {
@@ -304,8 +305,12 @@ export class TreeModel {
   }
 }
 
-function hostFlagsOf({ read, write, truncate }: OpenFlags): number {
-  return (read && write ? O_RDWR : write ? O_WRONLY : O_RDONLY) | (truncate ? O_TRUNC : 0);
+function hostFlagsOf({ read, write, truncate, append }: OpenFlags): number {
+  return (
+    (read && write ? O_RDWR : write ? O_WRONLY : O_RDONLY) |
+    (truncate ? O_TRUNC : 0) |
+    (append ? O_APPEND : 0)
+  );
 }
 
 function outcomeOf<T>(call: () => T): { value?: T; errno?: string } {
