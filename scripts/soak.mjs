@@ -24,6 +24,7 @@ const CAMPAIGNS = {
   fuzz: "test/robustness/fuzz/campaign.ts",
   agent: "test/robustness/fuzz/agent-campaign.ts",
   crashes: "test/robustness/crashes/campaign.ts",
+  volumes: "test/robustness/volumes/campaign.ts",
 };
 /** Test suites of others, each run instead of the campaigns. */
 const SUITES = {
