@@ -82,6 +82,21 @@ export class MemoryNode implements VolumeNode {
     }
   }
 
+  /**
+   * Replaces the contents of this file.
+   *
+   * @throws {VolumeError} EISDIR, ELOOP; ENOSPC or EFBIG when they have no room, and the file stays as it is
+   */
+  replace(bytes: Uint8Array): void {
+    const { inode, contents } = this.#file();
+    const { maxBytes, takenBytes } = this.#state;
+    if (bytes.byteLength > MAX_FILE_BYTES) throw new VolumeError("EFBIG");
+    if (bytes.byteLength - contents.takenBytes > maxBytes - takenBytes) throw new VolumeError("ENOSPC");
+    const [size, atMs] = [bytes.byteLength, this.#state.now()];
+    if (size === 0 || size < contents.size) this.#apply({ type: "resized", inode, size, atMs });
+    if (size > 0) this.#apply({ type: "written", inode, at: 0, bytes, atMs });
+  }
+
   makeDirectory(name: string, mode: number): MemoryNode {
     return this.#make(name, "directory", mode);
   }
