@@ -1,0 +1,116 @@
+import type { MemoryTree } from "./memory-tree.js";
+import type { TreeChange } from "./tree-changes.js";
+
+/** A change of a tree, as one who watches its paths sees it. Paths begin with a slash, and have a character for each byte. */
+export type TreeEvent =
+  | {
+      /** Kind of the change. "changed" is of contents, mode or time. */
+      type: "created" | "changed" | "removed";
+      path: string;
+    }
+  | {
+      type: "renamed";
+      /** The path before. What is in a directory moves with it. */
+      path: string;
+      /** The path now. What had it before is gone. */
+      to: string;
+    };
+
+const ROOT_INODE = 1;
+
+/**
+ * Calls the listener with what each change of a tree means for its paths, until the returned function is called. A file with several names has an event for each.
+ *
+ * @example
+ * const stop = watchTree(tree, (event) => console.log(event.type, event.path));
+ */
+export function watchTree(tree: MemoryTree, listener: (event: TreeEvent) => void): () => void {
+  const names = new TreeNames(tree);
+  return tree.onChange((change) => {
+    for (const event of names.eventsOf(change)) listener(event);
+  });
+}
+
+interface Name {
+  /** Inode number of the directory. */
+  parent: number;
+  name: string;
+}
+
+const keyOf = ({ parent, name }: Name) => `${parent}/${name}`;
+
+/** The names of all files, kept up to date by the changes. */
+class TreeNames {
+  /** Inode numbers, by the keys of names. */
+  readonly #inodes = new Map<string, number>();
+  /** The names that an inode has, by their keys. */
+  readonly #names = new Map<number, Map<string, Name>>();
+
+  constructor(tree: MemoryTree) {
+    const folders = [tree.root()];
+    for (let folder = folders.pop(); folder; folder = folders.pop()) {
+      const parent = folder.stat().inode;
+      for (const { name, kind, inode } of folder.list()) {
+        this.#add({ parent, name }, inode);
+        if (kind === "directory") folders.push(folder.find(name));
+      }
+      folder.close();
+    }
+  }
+
+  /** Takes a change that has been made, and returns what it means. */
+  eventsOf(change: TreeChange): TreeEvent[] {
+    switch (change.type) {
+      case "made":
+      case "linked":
+        this.#add(change, change.inode);
+        return [{ type: "created", path: this.#pathOf(change) }];
+      case "removed":
+        this.#remove(change);
+        return [{ type: "removed", path: this.#pathOf(change) }];
+      case "renamed": {
+        const now = { parent: change.newParent, name: change.newName };
+        const path = this.#pathOf(change);
+        this.#remove(change);
+        this.#remove(now);
+        this.#add(now, change.inode);
+        return [{ type: "renamed", path, to: this.#pathOf(now) }];
+      }
+      default:
+        return this.#pathsOf(change.inode).map((path) => ({ type: "changed", path }));
+    }
+  }
+
+  #add({ parent, name }: Name, inode: number): void {
+    const key = keyOf({ parent, name });
+    const names = this.#names.get(inode) ?? new Map<string, Name>();
+    this.#names.set(inode, names.set(key, { parent, name }));
+    this.#inodes.set(key, inode);
+  }
+
+  #remove(name: Name): void {
+    const key = keyOf(name);
+    const inode = this.#inodes.get(key);
+    if (inode === undefined) return;
+    this.#inodes.delete(key);
+    const names = this.#names.get(inode);
+    names?.delete(key);
+    if (names?.size === 0) this.#names.delete(inode);
+  }
+
+  #pathsOf(inode: number): string[] {
+    if (inode === ROOT_INODE) return ["/"];
+    return [...(this.#names.get(inode)?.values() ?? [])].map((name) => this.#pathOf(name));
+  }
+
+  #pathOf({ parent, name }: Name): string {
+    const names = [name];
+    for (let inode = parent; inode !== ROOT_INODE; ) {
+      // A directory has one name.
+      const [folder] = this.#names.get(inode)!.values();
+      names.push(folder!.name);
+      inode = folder!.parent;
+    }
+    return `/${names.reverse().join("/")}`;
+  }
+}

@@ -1,0 +1,77 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { MemoryTree } from "../../../src/local/volumes/memory-tree.js";
+import { watchTree } from "../../../src/local/volumes/tree-events.js";
+import { at, errnoOf, put, WRITE } from "./tree-calls.js";
+
+let tree: MemoryTree;
+let events: string[];
+let stop: () => void;
+beforeEach(() => {
+  tree = new MemoryTree();
+  put(tree, "old", "");
+  tree.root().makeDirectory("d", 0o755).makeDirectory("e", 0o755);
+  put(tree, "d/e/deep", "");
+  events = [];
+  stop = watchTree(tree, (event) => {
+    events.push(`${event.type} ${event.path}${event.type === "renamed" ? ` ${event.to}` : ""}`);
+  });
+});
+/** Returns what has been seen since the last time. */
+const seen = () => events.splice(0);
+
+describe("who watches a tree", () => {
+  it("sees what is created, changed and removed, by its path", () => {
+    put(tree, "d/new", "text");
+    expect(seen()).toEqual(["created /d/new", "changed /d/new"]);
+    at(tree, "d/e/deep").change({ size: 5 });
+    expect(seen()).toContain("changed /d/e/deep");
+    tree.root().change({ mode: 0o700 });
+    expect(seen()).toEqual(["changed /"]);
+    tree.root().makeLink("l", "d/new");
+    at(tree, "d").remove("new", "file");
+    at(tree, "d").makeDirectory("f", 0o755);
+    at(tree, "d").remove("f", "directory");
+    expect(seen()).toEqual(["created /l", "removed /d/new", "created /d/f", "removed /d/f"]);
+  });
+
+  it("sees what is renamed, and changes in it by its new path", () => {
+    const root = tree.root();
+    at(tree, "d").rename("e", root, "moved");
+    at(tree, "moved/deep").open(WRITE).write(Buffer.from("x"), 0);
+    at(tree, "moved").rename("deep", root, "old");
+    at(tree, "old").open(WRITE).write(Buffer.from("y"), 0);
+    expect(seen()).toEqual([
+      "renamed /d/e /moved",
+      "changed /moved/deep",
+      "renamed /moved/deep /old",
+      "changed /old",
+    ]);
+  });
+
+  it("sees a file under each of its names", () => {
+    const file = at(tree, "old");
+    at(tree, "d/e").addName(file, "other");
+    file.open(WRITE).write(Buffer.from("x"), 0);
+    tree.root().remove("old", "file");
+    file.open(WRITE).write(Buffer.from("y"), 0);
+    expect(seen()).toEqual([
+      "created /d/e/other",
+      "changed /old",
+      "changed /d/e/other",
+      "removed /old",
+      "changed /d/e/other",
+    ]);
+  });
+
+  it("sees nothing of files without a name, of refused calls, and after the end", () => {
+    const file = at(tree, "old");
+    tree.root().remove("old", "file");
+    seen();
+    file.open(WRITE).write(Buffer.from("x"), 0);
+    expect(errnoOf(() => tree.root().remove("d", "directory"))).toBe("ENOTEMPTY");
+    expect(seen()).toEqual([]);
+    stop();
+    put(tree, "late", "");
+    expect(seen()).toEqual([]);
+  });
+});
