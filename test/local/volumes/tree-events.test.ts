@@ -61,6 +61,12 @@ describe("who watches a tree", () => {
       "removed /old",
       "changed /d/e/other",
     ]);
+    tree.root().addName(file, "third");
+    tree.root().rename("d", tree.root(), "moved");
+    at(tree, "moved/e").rename("deep", at(tree, "moved/e"), "other");
+    seen();
+    file.open(WRITE).write(Buffer.from("z"), 0);
+    expect(seen()).toEqual(["changed /third"]);
   });
 
   it("sees nothing of files without a name, of refused calls, and after the end", () => {
