@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import type { NetworkOptions } from "../index.js";
+import type { NetworkOptions, VolumeSpec } from "../index.js";
 import {
   MAX_PORT,
   type PublishedPort,
@@ -10,6 +10,8 @@ import {
   parseSecret,
   parseServer,
   parseVariable,
+  parseVolume,
+  resolveDirectory,
   type SecretOption,
   UsageError,
 } from "./option-values.js";
@@ -31,6 +33,7 @@ export interface RunCommand extends ServerOptions {
     diskSizeGb?: number;
     workdir?: string;
     network?: true | NetworkOptions;
+    volumes?: VolumeSpec[];
     env: Record<string, string>;
   };
   /** Secrets of the box, each with a name of its own. */
@@ -60,6 +63,8 @@ export interface ServeCommand {
   previewDomain?: string;
   /** Bounds of the networks of boxes; undefined: boxes have none. */
   network?: NetworkOptions;
+  /** Directories that volumes of boxes may be in; undefined: boxes have none. */
+  volumes?: { within: string[] };
 }
 
 /** Parsed arguments of `boxrun assets` and `boxrun site`. */
@@ -97,7 +102,9 @@ const OPTIONS = {
   token: { type: "string" },
   state: { type: "string" },
   image: { type: "string", multiple: true },
+  volume: { type: "string", short: "v", multiple: true },
   network: { type: "boolean" },
+  "allow-volumes": { type: "string", multiple: true },
   "allow-network": { type: "boolean" },
   allow: { type: "string", multiple: true },
   deny: { type: "string", multiple: true },
@@ -124,7 +131,7 @@ const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Argument
   run: {
     takes: [
       ...["memory", "disk", "env", "workdir", "timeout", "publish", "server", "token"],
-      ...["network", "allow", "deny", "secret"],
+      ...["volume", "network", "allow", "deny", "secret"],
     ] as (keyof Values)[],
     parse: parseRun,
   },
@@ -132,7 +139,7 @@ const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Argument
   serve: {
     takes: [
       ...["host", "port", "socket", "token", "state", "allow-origin", "preview-domain"],
-      ...["allow-network", "allow", "deny"],
+      ...["allow-volumes", "allow-network", "allow", "deny"],
     ] as (keyof Values)[],
     parse: parseServe,
   },
@@ -187,7 +194,7 @@ function parseRun({ values, operands, rest = [] }: Arguments): RunCommand {
   if (beyond.length > 0)
     throw new UsageError(`put -- before the command: boxrun run ${image} -- ${beyond.join(" ")}`);
   if (rest.length === 0) throw new UsageError(`run needs a command: boxrun run ${image} -- COMMAND`);
-  const { memory, disk, workdir, timeout, env = [], publish = [] } = values;
+  const { memory, disk, workdir, timeout, env = [], publish = [], volume } = values;
   return {
     name: "run",
     image,
@@ -200,6 +207,7 @@ function parseRun({ values, operands, rest = [] }: Arguments): RunCommand {
       ...(memory !== undefined && { memoryMb: parseInteger("--memory", memory.at(-1)!) }),
       ...(disk !== undefined && { diskSizeGb: parseInteger("--disk", disk) }),
       ...(workdir !== undefined && { workdir }),
+      ...(volume && { volumes: volume.map(parseVolume) }),
       ...networkOf(values),
     },
     ...(timeout !== undefined && { timeoutMs: parseInteger("--timeout", timeout) }),
@@ -246,7 +254,7 @@ function parseForward({ values, operands, rest = [] }: Arguments): ForwardComman
 function parseServe(args: Arguments): ServeCommand {
   refuseOperands("serve", args);
   const { host, port, socket, token, state, "allow-origin": origins } = args.values;
-  const { "preview-domain": previewDomain } = args.values;
+  const { "preview-domain": previewDomain, "allow-volumes": directories } = args.values;
   const rules = rulesOf(args.values);
   if (rules && !args.values["allow-network"])
     throw new UsageError("--allow and --deny bound the networks of boxes, which need --allow-network");
@@ -260,6 +268,7 @@ function parseServe(args: Arguments): ServeCommand {
     ...(origins && { allowOrigins: origins.map(parseOrigin) }),
     ...(previewDomain !== undefined && { previewDomain }),
     ...(args.values["allow-network"] && { network: rules ?? {} }),
+    ...(directories && { volumes: { within: directories.map(resolveDirectory) } }),
   };
 }
 

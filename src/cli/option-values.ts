@@ -1,3 +1,6 @@
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import type { VolumeSpec } from "../index.js";
 import { parseRule } from "../network/rules.js";
 
 /** The error of a command line that makes no sense. The message says why. */
@@ -69,4 +72,21 @@ export function parseVariable(text: string): [name: string, value: string] {
   const at = text.indexOf("=");
   if (at < 1) throw new UsageError(`--env must be NAME=VALUE, got ${text}`);
   return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Parses "HOST_DIR:BOX_DIR", with ":ro" for a volume that the box only reads. A relative directory is one of this process. @throws {UsageError} */
+export function parseVolume(text: string): VolumeSpec {
+  const [, hostPath, guestPath, mode] = /^(.+?):(\/[^:]*)(?::(ro|rw))?$/s.exec(text) ?? [];
+  if (hostPath === undefined || guestPath === undefined)
+    throw new UsageError(
+      `--volume must be HOST_DIR:BOX_DIR or HOST_DIR:BOX_DIR:ro, such as .:/work, got ${text}`,
+    );
+  return { hostPath: resolve(hostPath), guestPath, ...(mode === "ro" && { readonly: true }) };
+}
+
+/** Returns the absolute path of a directory whose contents boxes may have. @throws {UsageError} when it is none */
+export function resolveDirectory(text: string): string {
+  if (!statSync(text, { throwIfNoEntry: false })?.isDirectory())
+    throw new UsageError(`--allow-volumes must be a directory of this machine, got ${text}`);
+  return resolve(text);
 }

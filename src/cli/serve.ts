@@ -8,11 +8,13 @@ import { EXIT } from "./run.js";
 
 /** Serves boxes of this machine until a signal arrives. The first one stops the boxes and keeps their disks; a second ends the process at once. */
 export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv): Promise<number> {
-  const { host, port, socketPath, state, token, allowOrigins, previewDomain, network } = withEnvironment(
-    command,
-    env,
-  );
-  const backend = createLocalBackend({ network: network ?? false, ...(state !== undefined && { state }) });
+  const { host, port, socketPath, state, token, allowOrigins, previewDomain, network, volumes } =
+    withEnvironment(command, env);
+  const backend = createLocalBackend({
+    network: network ?? false,
+    volumes: volumes ?? false,
+    ...(state !== undefined && { state }),
+  });
   let server: RunningServer | undefined;
   try {
     // Listened to from now on, since a signal may arrive during the start.

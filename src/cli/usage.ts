@@ -28,6 +28,8 @@ const COMMANDS: Readonly<Record<string, CommandUsage>> = {
   -w, --workdir DIR     working directory of COMMAND (default /root)
   --timeout MS          end COMMAND after this many milliseconds
   -p, --publish H:P     make port H of this machine lead to port P of the box; can be repeated
+  -v, --volume H:B[:ro] mount directory H of this machine at B in the box, such as .:/work; with :ro, the box
+                        only reads it; can be repeated
   --network             let the box connect to public addresses
   --allow RULE          let the box connect to RULE alone (pypi.org, *.example.com:443, 203.0.113.0/24);
                         can be repeated; implies --network
@@ -60,6 +62,7 @@ executed, 127 COMMAND was not found.
   --allow-origin ORIGIN let web pages of ORIGIN (https://example.com) use the server; can be repeated
   --preview-domain NAME domain of previews (preview.example.com), whose names all lead to the server
                         (default localhost, on a loopback address)
+  --allow-volumes DIR   let boxes mount DIR and the directories in it; can be repeated (default none)
   --allow-network       let boxes that are created with a network have one
   --allow RULE          with --allow-network: let no box connect to anything but RULE; can be repeated
   --deny RULE           with --allow-network: let no box connect to RULE; can be repeated

@@ -1,6 +1,7 @@
 /** Schemas of the options of the local backend. Apart from the others: a client of servers alone needs none of them. */
 import * as z from "zod/mini";
 import {
+  absolutePath,
   atLeast,
   execFields,
   matching,
@@ -39,6 +40,11 @@ export const localOptionsSchema = z.strictObject({
   durability: z.optional(z.string().check(matching(/^(relaxed|strict)$/, 'must be "relaxed" or "strict"'))),
   network: z.optional(z.union([z.literal(false), networkRules])),
   dialer: z.optional(dialer),
+  volumes: z.optional(
+    z.union([z.literal(false), z.strictObject({ within: z.array(absolutePath) })], {
+      error: "must be false or an object",
+    }),
+  ),
   strictImages: z.optional(z.boolean()),
   warm: z.optional(z.array(warmBoxes)),
   maxTotalMemoryMb: z.optional(positive),

@@ -47,7 +47,7 @@ export const permissions = wholeNumber.check(atLeast(0), atMost(0o7777));
 /** Schema of a whole number above 0. */
 export const positive = wholeNumber.check(z.refine((value) => value > 0, "must be greater than 0"));
 // As pathFault in paths.ts, which would make the root entry larger.
-const absolutePath = text.check(matching(/^\//, "must be an absolute path"));
+export const absolutePath = text.check(matching(/^\//, "must be an absolute path"));
 const rules = z.exactOptional(z.array(nonEmpty));
 /** Schema of the rules of a network. rules.ts says what they mean. */
 export const networkRules = z.strictObject({ allow: rules, deny: rules, lan: z.exactOptional(nonEmpty) });

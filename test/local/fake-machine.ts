@@ -86,6 +86,7 @@ export function fakeBackend(
       gunzip: async (bytes) => new Uint8Array(gunzipSync(bytes)),
     }),
     openStore: async () => store,
+    volumes: "a test",
     startWorker: (onMessage, onFailure) => {
       const reader = new FrameReader("host");
       const frames: HostFrame[] = [];

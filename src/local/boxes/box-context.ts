@@ -1,6 +1,7 @@
 import type { CreateProgress, Secrets } from "../../backend/backend.js";
 import type { BoxStore } from "../store/box-store.js";
 import type { BoxRecord } from "../store/record.js";
+import type { VolumeBounds } from "./box-volumes.js";
 import type { WayOut } from "./local-network.js";
 
 /** The parts of the backend that its boxes use. */
@@ -8,6 +9,8 @@ export interface BoxContext {
   store: BoxStore;
   logLimitBytes: number;
   durability: "relaxed" | "strict";
+  /** Directories of the host that boxes may have. */
+  volumes: VolumeBounds;
   /** Way out of boxes that have a network. Absent where there is none. */
   wayOut: WayOut | undefined;
   isPaused(): boolean;

@@ -14,6 +14,7 @@ import type { Release } from "../store/box-store.js";
 import { type BoxRecord, machineMemoryMb, newRecord } from "../store/record.js";
 import { findNeighbor } from "./box-lan.js";
 import type { BoxRegistry } from "./box-registry.js";
+import { requireDirectories, volumeMounts } from "./box-volumes.js";
 import { freeMemoryMb, requireRoom, totalMemoryMb } from "./capabilities.js";
 import { DEFAULT_DISK, GROWING_DISK, type ImageCatalog } from "./image-catalog.js";
 import type { FoundImage } from "./image-search.js";
@@ -112,6 +113,11 @@ export class BoxLauncher {
     await here?.ended;
     const { record, release } = await registry.take(boxId);
     try {
+      await requireDirectories(
+        this.host,
+        volumeMounts(record.spec.volumes, this.options.volumes),
+        this.options.volumes,
+      );
       this.requireOpen();
       requireSameSecrets(boxId, record.secrets ?? [], options.secrets);
       this.requireRoom(record.spec);
@@ -161,6 +167,7 @@ export class BoxLauncher {
       store: registry.store,
       logLimitBytes: this.logLimitBytes,
       durability: this.options.durability ?? "relaxed",
+      volumes: this.options.volumes,
       wayOut: this.wayOut,
       isPaused: () => registry.isPaused,
       onChanged: () => registry.changed(),

@@ -1,5 +1,6 @@
 import type { SetupSpec } from "../guest/guest.js";
 import { type BoxRecord, machineMemoryMb } from "../store/record.js";
+import type { VolumeMount } from "./box-volumes.js";
 
 /** Memory that is reserved for the guest's kernel and agent, so that a command that fills the box meets its own limit first. */
 const RESERVED_BYTES = 24 * 2 ** 20;
@@ -15,7 +16,7 @@ export function hostnameOf({ id, spec }: BoxRecord): string {
 }
 
 /** Returns what the agent has to know to set up a box. */
-export function setupSpec(record: BoxRecord): SetupSpec {
+export function setupSpec(record: BoxRecord, mounts: readonly VolumeMount[]): SetupSpec {
   const { spec } = record;
   const memoryBytes = machineMemoryMb(spec.memoryMb) * 2 ** 20;
   return {
@@ -25,6 +26,6 @@ export function setupSpec(record: BoxRecord): SetupSpec {
     memoryLimitBytes: Math.floor(memoryBytes * (1 - RESERVED_SHARE)) - RESERVED_BYTES,
     processLimit: PROCESS_LIMIT,
     workdir: spec.workdir,
-    volumes: [],
+    volumes: mounts.map(({ guestPath: path, readonly }) => ({ path, readonly })),
   };
 }

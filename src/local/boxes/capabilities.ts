@@ -5,6 +5,7 @@ import { requireRules } from "../../network/rules.js";
 import { parseSecrets } from "../../network/secrets.js";
 import type { Host } from "../host/host.js";
 import { MAX_PATH } from "../protocol/frame-types.js";
+import { noVolumes } from "./box-volumes.js";
 import type { LocalOptions } from "./options.js";
 
 /** Limits of the memory that a box may ask for: the least with which a machine boots, and the round number next to the most that one can have. */
@@ -29,7 +30,7 @@ const CAPABILITIES: Capabilities = {
   signal: true,
   network: true,
   secrets: true,
-  volumes: "a local box has no volumes; use upload",
+  volumes: true,
   attach: true,
   usage: true,
   persistence: true,
@@ -41,17 +42,21 @@ const CAPABILITIES: Capabilities = {
 
 /** Returns the capabilities of a backend with these options, on a host. */
 export function capabilitiesOf(
-  { network, dialer }: LocalOptions,
-  host: Pick<Host, "dialer" | "encrypt">,
+  { network, dialer, volumes }: LocalOptions,
+  host: Pick<Host, "dialer" | "encrypt" | "volumes">,
 ): Capabilities {
-  const without = (reason: string) => ({ ...CAPABILITIES, network: reason, secrets: reason });
+  const known = {
+    ...CAPABILITIES,
+    volumes: noVolumes(host, volumes) ?? true,
+  } satisfies Capabilities;
+  const without = (reason: string) => ({ ...known, network: reason, secrets: reason });
   if (network === false) return without("boxes get no network here; start boxrun serve with --allow-network");
   if (!dialer && !host.dialer)
     return without(
       "a page cannot give a box a network by itself; use a server, give local.dialer, or bring packages in as files",
     );
-  if (host.encrypt) return CAPABILITIES;
-  return { ...CAPABILITIES, secrets: "a page cannot encrypt the connections of a dialer; use a server" };
+  if (host.encrypt) return known;
+  return { ...known, secrets: "a page cannot encrypt the connections of a dialer; use a server" };
 }
 
 /** Checks the memory of a box. @throws {BoxRunError} VALIDATION_ERROR */

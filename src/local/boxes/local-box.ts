@@ -32,6 +32,7 @@ import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
 import { connectToPort, listPorts } from "./box-ports.js";
 import { hostnameOf, setupSpec } from "./box-setup.js";
 import { BoxTerminals } from "./box-terminals.js";
+import { volumeMounts } from "./box-volumes.js";
 import { BoxWarnings } from "./box-warnings.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
 import type { LocalNetwork } from "./local-network.js";
@@ -156,7 +157,9 @@ export class LocalBox {
     if (boot === "cold") await this.guest.awaitHello();
     onProgress({ phase: "setup" });
     await this.owned.endWarmUp();
-    await this.guest.setup(setupSpec(this.record));
+    const mounts = volumeMounts(spec.volumes, this.context.volumes);
+    if (mounts.length > 0) await this.machine.openVolumes(mounts);
+    await this.guest.setup(setupSpec(this.record, mounts));
     if (spec.network !== false) await this.openNetwork(spec.network, secrets);
     const notes = [store.persistent, this.network?.note].filter((note) => typeof note === "string");
     this.bootedBy = this.owned.warm ? "warm" : boot;

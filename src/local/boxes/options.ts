@@ -1,6 +1,12 @@
 import type { NetworkOptions } from "../../backend/backend.js";
 import type { Dialer } from "../../network/dialer.js";
 
+/** Limits of the directories that boxes may have as volumes. */
+export interface VolumeLimits {
+  /** Absolute paths of directories of the host. A volume has to be one of them or in one, after all links have been followed. */
+  within: readonly string[];
+}
+
 /** Machines of one kind to keep ready for new boxes. */
 export interface WarmBoxes {
   /** Image name, as it will be passed to `create`. */
@@ -83,6 +89,14 @@ export interface LocalOptions {
    * const client = new BoxRunClient({ local: { dialer: { connect: () => Promise.reject(closed) } } });
    */
   dialer?: Dialer;
+  /**
+   * Directories of the host that the volumes of boxes may be in, or be. False: no box has volumes, and `create` with `volumes` rejects with UNSUPPORTED.
+   * @default any directory that this process can read
+   *
+   * @example
+   * const client = new BoxRunClient({ local: { volumes: { within: ["/srv/projects"] } } });
+   */
+  volumes?: false | VolumeLimits;
   /** Whether to refuse an image name that another image stands in for, such as "ubuntu:24.04", with IMAGE_PULL_FAILED. @default false */
   strictImages?: boolean;
   /**

@@ -53,6 +53,13 @@ export const nodeHost: Host = {
   encrypt: async (connection, serverName) =>
     (await import("../network/tls-client-node.js")).encrypt(connection, serverName),
   dialer: async () => (await import("../network/dialer-node.js")).nodeDialer(),
+  volumes:
+    process.platform === "linux"
+      ? async (directory) => {
+          const { openHostDirectory } = await import("../volumes/host-directory-node.js");
+          openHostDirectory(directory).root.close();
+        }
+      : "directories are mounted on Linux only, since nothing else opens files by their directory's descriptor; use upload and download",
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(besideBuild("./machine-worker.js"), {
       name: "boxrun-machine",

@@ -179,7 +179,7 @@ export class FileNode implements VolumeNode {
     if (mode !== undefined) chmodSync(this.path, mode & SETTABLE_MODE);
     if (atimeMs === undefined && mtimeMs === undefined) return;
     const now = fstatSync(this.fd);
-    utimesSync(this.path, (atimeMs ?? now.atimeMs) / 1000, (mtimeMs ?? now.mtimeMs) / 1000);
+    utimesSync(this.path, timeOf(atimeMs ?? now.atimeMs), timeOf(mtimeMs ?? now.mtimeMs));
   }
 
   rename(name: string, to: VolumeNode, newName: string): void {
@@ -224,12 +224,20 @@ export class FileNode implements VolumeNode {
   private adopt(fd: number, name: string): FileNode {
     try {
       const status = fstatSync(fd);
-      const target = status.isSymbolicLink()
-        ? latin1(readlinkSync(this.entry(name), { encoding: "buffer" }))
-        : undefined;
+      const target = status.isSymbolicLink() ? this.readLink(name) : undefined;
       return new FileNode(fd, status, target, this.root ?? this);
     } catch (error) {
       closeSync(fd);
+      throw error;
+    }
+  }
+
+  private readLink(name: string): string {
+    try {
+      return latin1(readlinkSync(this.entry(name), { encoding: "buffer" }));
+    } catch (error) {
+      // Something else has come into its place meanwhile.
+      if ((error as NodeJS.ErrnoException).code === "EINVAL") throw new VolumeError("ENOENT");
       throw error;
     }
   }
@@ -287,6 +295,11 @@ class HostFile implements OpenFile {
 /** Sets a mode again that the umask of this process has taken bits of. The guest's own umask has been applied. */
 function unmask(mode: number, set: () => void): void {
   if (mode & process.umask()) set();
+}
+
+/** Returns a time for utimes(). Node takes a negative number for now. */
+function timeOf(ms: number): number | Date {
+  return ms < 0 ? new Date(ms) : ms / 1000;
 }
 
 function kindOf(status: Stats): NodeKind {

@@ -1,0 +1,428 @@
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openHostDirectory } from "../../../src/local/volumes/host-directory-node.js";
+import { NinePServer } from "../../../src/local/volumes/nine-p-server.js";
+import { T } from "../../../src/local/volumes/nine-p-wire.js";
+import type { VolumeNode } from "../../../src/local/volumes/volume-files.js";
+import { NinePClient, Refused } from "./nine-p-client.js";
+
+const [EPERM, ENOENT, EIO, EBADF, EEXIST, EXDEV, ENOTDIR] = [1, 2, 5, 9, 17, 18, 20];
+const [EISDIR, EINVAL, EMFILE, EROFS, ENAMETOOLONG, ENOTEMPTY, EOPNOTSUPP] = [21, 22, 24, 30, 36, 39, 95];
+const [O_WRONLY, O_RDWR, O_EXCL, O_TRUNC, O_APPEND] = [1, 2, 0o200, 0o1000, 0o2000];
+const O_CREAT = 0o100;
+
+let folder: string;
+let outside: string;
+let server: NinePServer;
+let client: NinePClient;
+/** Fid of the first volume's directory. */
+let root: number;
+
+const u32 = (value: number) => ({ u32: value });
+const refused = (errno: number) => new Refused(errno);
+const descriptors = () => readdirSync("/proc/self/fd").length;
+let before: number;
+
+beforeEach(async () => {
+  before = descriptors();
+  folder = mkdtempSync(join(tmpdir(), "boxrun-volume-"));
+  outside = mkdtempSync(join(tmpdir(), "boxrun-outside-"));
+  writeFileSync(join(outside, "secret"), "secret");
+  server = new NinePServer([
+    openHostDirectory({ hostPath: folder, readonly: false }),
+    openHostDirectory({ hostPath: folder, readonly: true }),
+  ]);
+  client = new NinePClient(server);
+  root = await client.walk(await client.attach(), "0");
+});
+afterEach(() => {
+  server.close();
+  expect(descriptors()).toBe(before);
+  for (const path of [folder, outside]) rmSync(path, { recursive: true });
+});
+
+const at = (name: string) => join(folder, name);
+
+describe("files of a volume", () => {
+  it("are read, written, cut and appended to", async () => {
+    const file = await client.walk(root);
+    await client.create(file, "new.txt", O_RDWR | O_CREAT, 0o640);
+    expect(await client.write(file, "hello")).toBe(5);
+    expect(await client.read(file, 1)).toBe("ello");
+    expect(readFileSync(at("new.txt"), "utf8")).toBe("hello");
+    expect(statSync(at("new.txt")).mode & 0o777).toBe(0o640);
+    const appending = await client.walk(root, "new.txt");
+    await client.open(appending, O_WRONLY | O_APPEND);
+    await client.write(appending, "!", 0);
+    expect(await client.read(file)).toBe("hello!");
+    const cutting = await client.walk(root, "new.txt");
+    await client.open(cutting, O_WRONLY | O_TRUNC);
+    expect((await client.stat(file)).size).toBe(0);
+    await expect(client.read(cutting)).rejects.toThrow();
+    await expect(client.write(await client.walk(root, "new.txt"), "x")).rejects.toEqual(refused(EBADF));
+  });
+
+  it("stay open when they are renamed or removed", async () => {
+    const file = await client.walk(root);
+    await client.create(file, "a");
+    renameSync(at("a"), at("b"));
+    await client.write(file, "renamed");
+    expect(readFileSync(at("b"), "utf8")).toBe("renamed");
+    unlinkSync(at("b"));
+    await client.write(file, "gone", 0);
+    await client.call(T.SETATTR, u32(file), u32(8), ...[u32(0), u32(0), u32(0)], { u64: 2 }, ...times());
+    expect(await client.read(file)).toBe("go");
+    expect(await client.stat(file)).toMatchObject({ size: 2, links: 0 });
+  });
+
+  it("are created once with O_EXCL, and opened without", async () => {
+    writeFileSync(at("there"), "old");
+    await expect(client.create(await client.walk(root), "there", O_RDWR | O_EXCL)).rejects.toEqual(
+      refused(EEXIST),
+    );
+    const file = await client.walk(root);
+    await client.create(file, "there", O_RDWR);
+    expect(await client.read(file)).toBe("old");
+  });
+
+  it("have names of any bytes, up to 255", async () => {
+    const name = "\xff\xfe umlaut \xe4 \n";
+    await client.create(await client.walk(root), name);
+    expect(readdirSync(folder, { encoding: "buffer" })[0]).toEqual(Buffer.from(name, "latin1"));
+    const listing = await client.walk(root);
+    await client.open(listing);
+    expect((await client.list(listing)).map((entry) => entry.name)).toContain(name);
+    await client.create(await client.walk(root), "x".repeat(255));
+    await expect(client.create(await client.walk(root), "x".repeat(256))).rejects.toEqual(
+      refused(ENAMETOOLONG),
+    );
+  });
+
+  it.each(["", ".", "..", "a/b", "/etc", "a\0"])("are never found by the name %j", async (name) => {
+    mkdirSync(at("a"));
+    writeFileSync(at("a/b"), "");
+    await expect(client.walk(root, name)).rejects.toEqual(refused(EINVAL));
+    await expect(client.create(await client.walk(root), name)).rejects.toEqual(refused(EINVAL));
+    await expect(client.call(T.RENAMEAT, u32(root), "a", u32(root), name)).rejects.toEqual(refused(EINVAL));
+    expect(readdirSync(folder)).toEqual(["a"]);
+  });
+
+  it("get no setuid and setgid, and the mode that the guest wants whatever the umask", async () => {
+    await client.create(await client.walk(root), "program", O_RDWR, 0o6777);
+    expect(statSync(at("program")).mode & 0o7777).toBe(0o777);
+    const file = await client.walk(root, "program");
+    await client.call(T.SETATTR, u32(file), u32(1), u32(0o4755), u32(0), u32(0), { u64: 0 }, ...times());
+    expect(statSync(at("program")).mode & 0o7777).toBe(0o755);
+    await client.call(T.MKDIR, u32(root), "shared", u32(0o2777), u32(0));
+    expect(statSync(at("shared")).mode & 0o7777).toBe(0o777);
+  });
+
+  it("belong to root if they are this user's, and keep their owner and times", async () => {
+    writeFileSync(at("mine"), "");
+    const file = await client.walk(root, "mine");
+    expect(await client.stat(file)).toMatchObject({ uid: 0, mode: 0o100644 });
+    const valid = 2 | 4 | 0x10 | 0x20 | 0x80 | 0x100;
+    const when = [{ u64: 1000 }, { u64: 500_000_000 }, { u64: -86_400 }, { u64: 0 }];
+    await client.call(T.SETATTR, u32(file), u32(valid), u32(0), u32(1234), u32(1234), { u64: 0 }, ...when);
+    expect(statSync(at("mine"))).toMatchObject({
+      uid: process.getuid?.(),
+      atimeMs: 1_000_500,
+      mtimeMs: -86_400_000,
+    });
+  });
+
+  it("have one inode number for all their names, and no other file has it", async () => {
+    writeFileSync(at("a"), "");
+    linkSync(at("a"), at("b"));
+    writeFileSync(at("c"), "");
+    const inodes = new Map<string, number>();
+    for (const volume of ["0", "1"]) {
+      const directory = await client.walk(await client.attach(), volume);
+      const listing = await client.walk(directory);
+      await client.open(listing);
+      for (const { name, inode } of await client.list(listing, 64)) {
+        inodes.set(`${volume}/${name}`, inode);
+        if (name.startsWith(".")) continue;
+        expect((await client.stat(await client.walk(directory, name))).inode).toBe(inode);
+      }
+    }
+    expect(inodes.get("0/a")).toBe(inodes.get("0/b"));
+    expect(new Set(inodes.values()).size).toBe(6);
+  });
+});
+
+/** The times of SETATTR, which its bits say not to take. */
+function times() {
+  return [{ u64: 0 }, { u64: 0 }, { u64: 0 }, { u64: 0 }];
+}
+
+describe("links of a volume", () => {
+  beforeEach(() => {
+    symlinkSync(outside, at("out"));
+    symlinkSync("/etc/passwd", at("passwd"));
+  });
+
+  it("are read, and never followed", async () => {
+    const link = await client.walk(root, "passwd");
+    const target = await client.call(T.READLINK, u32(link));
+    expect(target.toString("latin1", 2)).toBe("/etc/passwd");
+    await expect(client.open(link)).rejects.toEqual(refused(EINVAL));
+    await expect(client.walk(root, "out", "secret")).rejects.toBeInstanceOf(Refused);
+    await expect(client.create(await client.walk(root), "passwd", O_RDWR)).rejects.toBeInstanceOf(Refused);
+    await expect(client.create(await client.walk(root, "out"), "new")).rejects.toEqual(refused(ENOTDIR));
+    await client.call(T.SETATTR, u32(link), u32(1), u32(0o777), u32(0), u32(0), { u64: 0 }, ...times());
+    expect(existsSync(join(outside, "new"))).toBe(false);
+    expect(statSync("/etc/passwd").mode & 0o777).not.toBe(0o777);
+  });
+
+  it("are made with any target, and given other names", async () => {
+    await client.call(T.SYMLINK, u32(root), "link", "../\xff", u32(0));
+    expect(readlinkSync(at("link"), { encoding: "buffer" })).toEqual(Buffer.from("../\xff", "latin1"));
+    writeFileSync(at("file"), "");
+    mkdirSync(at("sub"));
+    const file = await client.walk(root, "file");
+    renameSync(at("file"), at("sub/file"));
+    await client.call(T.LINK, u32(root), u32(file), "hard");
+    expect(lstatSync(at("hard")).ino).toBe(lstatSync(at("sub/file")).ino);
+    await expect(client.call(T.LINK, u32(root), u32(await client.walk(root, "sub")), "x")).rejects.toEqual(
+      refused(EPERM),
+    );
+  });
+
+  it("never lead out while a directory is swapped for one, however often", { timeout: 60_000 }, async () => {
+    const { Worker } = await import("node:worker_threads");
+    mkdirSync(at("dir"));
+    writeFileSync(at("dir/secret"), "inside");
+    symlinkSync(outside, at("link"));
+    const swap = `
+      const { renameSync } = require("node:fs");
+      const { workerData: folder, parentPort } = require("node:worker_threads");
+      parentPort.postMessage("swapping");
+      for (;;) {
+        renameSync(folder + "/dir", folder + "/aside"); renameSync(folder + "/link", folder + "/dir");
+        renameSync(folder + "/dir", folder + "/link"); renameSync(folder + "/aside", folder + "/dir");
+      }`;
+    const worker = new Worker(swap, { eval: true, workerData: folder });
+    await new Promise((resolve) => worker.once("message", resolve));
+    const seen = new Map<string, number>();
+    for (let i = 0; i < 100_000; i++) {
+      const outcome = await client
+        .walk(root, "dir", "secret")
+        .then(async (file) => {
+          await client.open(file);
+          const text = await client.read(file);
+          await client.clunk(file);
+          return text;
+        })
+        .catch((error: Refused) => String(error.errno));
+      seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
+    }
+    await worker.terminate();
+    expect([...seen.keys()].sort()).toEqual(["2", "inside"]);
+    for (const name of ["dir", "link", "aside"]) rmSync(at(name), { recursive: true, force: true });
+  });
+});
+
+describe("directories of a volume", () => {
+  it("are listed in pieces, each entry once", async () => {
+    for (let i = 0; i < 300; i++) writeFileSync(at(`file-${i}`), "");
+    const listing = await client.walk(root);
+    await client.open(listing);
+    const names = (await client.list(listing, 1000)).map(({ name }) => name);
+    expect(names).toHaveLength(302);
+    expect(new Set(names).size).toBe(302);
+    expect(names.slice(0, 2)).toEqual([".", ".."]);
+  });
+
+  it("are made, renamed and removed", async () => {
+    await client.call(T.MKDIR, u32(root), "a", u32(0o755), u32(0));
+    await expect(client.call(T.MKDIR, u32(root), "a", u32(0o755), u32(0))).rejects.toEqual(refused(EEXIST));
+    const a = await client.walk(root, "a");
+    await client.call(T.RENAMEAT, u32(root), "a", u32(root), "b");
+    await client.create(await client.walk(a), "file");
+    expect(readdirSync(at("b"))).toEqual(["file"]);
+    const remove = (name: string, flags = 0x200) => client.call(T.UNLINKAT, u32(root), name, u32(flags));
+    await expect(remove("b")).rejects.toEqual(refused(ENOTEMPTY));
+    await expect(remove("b", 0)).rejects.toBeInstanceOf(Refused);
+    await client.call(T.UNLINKAT, u32(a), "file", u32(0));
+    await remove("b");
+    expect(readdirSync(folder)).toEqual([]);
+    await expect(client.create(await client.walk(a), "late")).rejects.toEqual(refused(ENOENT));
+  });
+
+  it("give ENOENT once the whole directory is gone, and the other volume lives", async () => {
+    const other = mkdtempSync(join(tmpdir(), "boxrun-volume-"));
+    const both = new NinePServer([
+      openHostDirectory({ hostPath: other, readonly: false }),
+      openHostDirectory({ hostPath: folder, readonly: false }),
+    ]);
+    const its = new NinePClient(both);
+    const mount = await its.attach();
+    const gone = await its.walk(mount, "0");
+    rmSync(other, { recursive: true });
+    await expect(its.create(gone, "x")).rejects.toEqual(refused(ENOENT));
+    await its.create(await its.walk(mount, "1"), "x");
+    expect(readdirSync(folder)).toEqual(["x"]);
+    both.close();
+  });
+});
+
+describe("a read-only volume", () => {
+  it("refuses every change, whatever the guest mounts it as", async () => {
+    writeFileSync(at("file"), "text");
+    mkdirSync(at("dir"));
+    const volume = await client.walk(await client.attach(), "1");
+    const file = await client.walk(volume, "file");
+    await client.open(file);
+    expect(await client.read(file)).toBe("text");
+    const changes = [
+      client.create(await client.walk(volume), "new"),
+      client.open(await client.walk(volume, "file"), O_RDWR),
+      client.open(await client.walk(volume, "file"), O_TRUNC),
+      client.write(file, "x"),
+      client.call(T.MKDIR, u32(volume), "new", u32(0o755), u32(0)),
+      client.call(T.SYMLINK, u32(volume), "new", "x", u32(0)),
+      client.call(T.LINK, u32(volume), u32(file), "new"),
+      client.call(T.RENAMEAT, u32(volume), "file", u32(volume), "new"),
+      client.call(T.UNLINKAT, u32(volume), "file", u32(0)),
+      client.call(T.SETATTR, u32(file), u32(1), u32(0o600), u32(0), u32(0), { u64: 0 }, ...times()),
+    ];
+    for (const change of changes) await expect(change).rejects.toEqual(refused(EROFS));
+    expect(readdirSync(folder)).toEqual(["dir", "file"]);
+  });
+});
+
+describe("the mount", () => {
+  it("shows a directory for each volume, and takes no change", async () => {
+    const mount = await client.attach();
+    const listing = await client.walk(mount);
+    await client.open(listing);
+    expect((await client.list(listing)).map(({ name }) => name)).toEqual([".", "..", "0", "1"]);
+    for (const name of ["2", "00", "-1", "x", "constructor"])
+      await expect(client.walk(mount, name)).rejects.toEqual(refused(ENOENT));
+    await expect(client.create(await client.walk(mount), "x")).rejects.toEqual(refused(EROFS));
+    await expect(client.call(T.MKDIR, u32(mount), "x", u32(0o755), u32(0))).rejects.toEqual(refused(EROFS));
+  });
+
+  it("has nothing across volumes but copies", async () => {
+    writeFileSync(at("file"), "");
+    const two = new NinePServer([
+      openHostDirectory({ hostPath: folder, readonly: false }),
+      openHostDirectory({ hostPath: outside, readonly: false }),
+    ]);
+    const its = new NinePClient(two);
+    const mount = await its.attach();
+    const [one, other] = [await its.walk(mount, "0"), await its.walk(mount, "1")];
+    await expect(its.call(T.RENAMEAT, u32(one), "file", u32(other), "file")).rejects.toEqual(refused(EXDEV));
+    await expect(its.call(T.LINK, u32(other), u32(await its.walk(one, "file")), "x")).rejects.toEqual(
+      refused(EXDEV),
+    );
+    two.close();
+  });
+
+  it("makes no FIFOs and devices, and opens none", async () => {
+    const { execFileSync } = await import("node:child_process");
+    await expect(
+      client.call(T.MKNOD, u32(root), "fifo", u32(0o010644), u32(0), u32(0), u32(0)),
+    ).rejects.toEqual(refused(EPERM));
+    execFileSync("mkfifo", [at("fifo")]);
+    const fifo = await client.walk(root, "fifo");
+    await expect(client.open(fifo, O_RDWR)).rejects.toEqual(refused(EINVAL));
+    await expect(client.create(await client.walk(root), "fifo", O_RDWR)).rejects.toEqual(refused(EPERM));
+    expect((await client.stat(fifo)).mode & 0o170000).toBe(0o010000);
+  });
+
+  it("refuses fids that are none, are taken or are too many", async () => {
+    await expect(client.stat(4711)).rejects.toEqual(refused(EBADF));
+    await expect(client.call(T.WALK, u32(root), u32(root + 0), { u16: 1 }, "none")).rejects.toEqual(
+      refused(ENOENT),
+    );
+    const errors: unknown[] = [];
+    for (let i = 0; i < 9000 && errors.length === 0; i++)
+      await client.walk(root).catch((error) => errors.push(error));
+    expect(errors).toEqual([refused(EMFILE)]);
+    await client.clunk(root);
+    await expect(client.stat(root)).rejects.toEqual(refused(EBADF));
+  });
+
+  it("begins anew with each VERSION", async () => {
+    chmodSync(folder, 0o700);
+    const open = await client.walk(root);
+    await client.create(open, "file");
+    await client.attach();
+    await expect(client.stat(open)).rejects.toEqual(refused(EBADF));
+    await expect(client.call(99)).rejects.toEqual(refused(EOPNOTSUPP));
+    const old = await client.call(T.VERSION, u32(8192), "9P2000");
+    expect(old.toString("latin1", 6)).toBe("unknown");
+  });
+});
+
+describe("a volume that does not answer", () => {
+  it("is given up after its time, and nothing else is", async () => {
+    const stuck = { kind: "directory", stat: () => new Promise(() => {}), close: () => {} };
+    const both = new NinePServer(
+      [
+        { root: stuck as unknown as VolumeNode, device: 0, readonly: false },
+        openHostDirectory({ hostPath: folder, readonly: false }),
+      ],
+      { limitMs: 20 },
+    );
+    const its = new NinePClient(both);
+    const mount = await its.attach();
+    const first = its.walk(mount, "0");
+    const flushed = its.call(T.FLUSH, { u16: 2 });
+    await expect(first).rejects.toEqual(refused(EIO));
+    await flushed;
+    const other = await its.walk(mount, "1");
+    expect((await its.stat(other)).mode & 0o170000).toBe(0o040000);
+    both.close();
+  });
+});
+
+describe("a directory of the host", () => {
+  const open = (hostPath: string, within?: string[]) =>
+    openHostDirectory({ hostPath, readonly: false, ...(within && { within }) }).root.close();
+
+  it.each([
+    ["relative/path", /is not absolute/],
+    ["/no/such/directory", /"\/no\/such\/directory" does not exist/],
+    ["/etc/passwd", /is not one/],
+  ])("is refused when it is %s", (path, message) => {
+    expect(() => open(path)).toThrow(message);
+    expect(() => open(path)).toThrow(expect.objectContaining({ code: "VALIDATION_ERROR" }));
+  });
+
+  it("has to be within those that are allowed, after all links", () => {
+    mkdirSync(at("allowed/inner"), { recursive: true });
+    mkdirSync(at("allowed-not"));
+    symlinkSync(outside, at("allowed/link"));
+    const allowed = [at("allowed")];
+    open(at("allowed"), allowed);
+    open(at("allowed/inner"), allowed);
+    open(at("allowed/inner/.."), allowed);
+    for (const path of ["allowed-not", "allowed/link", "allowed/.."])
+      expect(() => open(at(path), allowed)).toThrow(/in none of the directories that boxes may have/);
+    expect(() => open(at("allowed"), [])).toThrow(/in none of the directories/);
+    symlinkSync(at("allowed"), at("other-name"));
+    open(at("other-name/inner"), allowed);
+    open(at("allowed/inner"), [at("other-name")]);
+  });
+});
