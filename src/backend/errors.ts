@@ -109,7 +109,7 @@ export function errnoOf(error: unknown): string | undefined {
 export function refusedPermission(error: unknown): BoxRunError | undefined {
   if (!(error instanceof Error) || error.name !== "NotCapable") return undefined;
   return new BoxRunError("UNSUPPORTED", `missing permission: ${error.message}`, {
-    hint: "in Deno, local boxes need --allow-read, --allow-write, --allow-env and --allow-sys; servers and remote assets need --allow-net",
+    hint: "in Deno, local boxes need --allow-read, --allow-write, --allow-env and --allow-sys; servers and remote assets need --allow-net, volumes --allow-all",
     cause: error,
   });
 }

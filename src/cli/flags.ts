@@ -10,6 +10,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   socketPath: "--server",
   allowOrigins: "--allow-origin",
   hostPort: "HOST_PORT",
+  volumes: "--volume",
 };
 
 /** Those whose names are words, too: only what a message begins with is one of them. */

@@ -25,6 +25,7 @@ export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv
       ...(socketPath !== undefined && { socketPath }),
       ...(token !== undefined && { token }),
       ...(allowOrigins && { allowOrigins }),
+      ...(volumes && { allowVolumes: true }),
       ...(previewDomain !== undefined && { previewDomain }),
     });
     for (const address of server.addresses) await print(process.stdout, `boxrun: listening on ${address}\n`);

@@ -14,6 +14,12 @@ export interface HandlerOptions {
   hosts?: readonly string[];
   /** Origins of other pages that may use this server ("https://example.com"), and get CORS headers. Requests of all others are refused with 403. @default none */
   allowOrigins?: readonly string[];
+  /**
+   * Whether clients may mount directories of this machine in their boxes, as far as the backend allows it: `local.volumes` names those that it does. Whoever may send requests
+   * can then read and write them.
+   * @default false: a box with `volumes` is refused with UNSUPPORTED
+   */
+  allowVolumes?: boolean;
   /** Bearer token that every request must have, or is refused with 401. @default none */
   token?: string;
   /**
@@ -41,6 +47,7 @@ export type Settings = Required<Omit<HandlerOptions, "hosts" | "token" | "previe
 
 const DEFAULTS = {
   allowOrigins: [],
+  allowVolumes: false,
   maxUploadBytes: 2 ** 30,
   maxBodyBytes: 4 * 2 ** 20,
   keepAliveMs: 15_000,

@@ -69,9 +69,12 @@ const MAX_LIST_BYTES = 64 * 2 ** 20;
 export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   info: async ({ backend, settings }) => {
     const { maxCpu, maxMemoryMb } = await backend.info();
-    const supported = Object.entries(backend.capabilities).filter(
-      ([name, has]) => has === true && name !== NOT_SERVED,
-    );
+    const served = {
+      ...backend.capabilities,
+      [NOT_SERVED]: "",
+      ...(!settings.allowVolumes && { volumes: "" }),
+    };
+    const supported = Object.entries(served).filter(([, has]) => has === true);
     const capabilities = [...supported.map(([name]) => name), "images", "extended"];
     const info = { maxCpu, maxMemoryMb, server: `boxrun-ts/${VERSION}`, capabilities };
     return json(
@@ -85,7 +88,7 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   createBox: async (call) => {
     const { backend, request, settings } = call;
     const asked = await readJson(request, createWithSecretsRequest, settings.maxBodyBytes);
-    const box = await backend.createBox(boxSpec(asked.box), launchOptions(call, asked));
+    const box = await backend.createBox(boxSpec(asked.box, settings), launchOptions(call, asked));
     return json(201, toWireBox(box, extended(request)));
   },
 
@@ -262,7 +265,7 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   run: async (call) => {
     const { box, exec, ...asked } = await readJson(call.request, runRequest, call.settings.maxBodyBytes);
     const launch = launchOptions(call, asked);
-    const result = await runOnce(call.backend, boxSpec(box), execSpec(exec), launch);
+    const result = await runOnce(call.backend, boxSpec(box, call.settings), execSpec(exec), launch);
     return json(200, toWireRunResult(result));
   },
 
@@ -305,8 +308,12 @@ async function operate(call: Call, op: FileOperation["op"]): Promise<Response> {
 }
 
 /** Fills in the defaults. The request has been checked, except for what the rules of a network mean. */
-const boxSpec = (input: BoxSpecInput): BoxSpec => {
+const boxSpec = (input: BoxSpecInput, { allowVolumes }: Settings): BoxSpec => {
   const spec = boxSpecSchema.parse(input);
+  if (spec.volumes?.length && !allowVolumes)
+    throw unsupported(
+      "volumes: this server lets no box mount a directory; start boxrun serve with --allow-volumes DIR",
+    );
   requireRules(spec.network);
   return spec;
 };

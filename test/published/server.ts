@@ -39,7 +39,7 @@ export function publishedServer(
   backend: Backend,
   options: PublishedOptions = {},
 ): (request: Request) => Promise<Response> {
-  const inner = createHandler(backend, { extensions: false });
+  const inner = createHandler(backend, { extensions: false, allowVolumes: true });
   const execs = new Map<string, PublishedExecution | { row: ExecInfo }>();
   /** Of boxes, what the server takes and these cannot have. */
   const extras = new Map<string, object>();
@@ -56,25 +56,14 @@ export function publishedServer(
 
   const handlers: Partial<Record<RouteName, Handle>> = {
     createBox: async (request) => {
-      const body = (await request.clone().json()) as { network?: boolean; volumes?: object[] };
-      const answer = await inner(
-        new Request(request, { body: JSON.stringify({ ...body, network: false, volumes: null }) }),
-      );
+      const body = (await request.clone().json()) as { network?: boolean };
+      const answer = await inner(new Request(request, { body: JSON.stringify({ ...body, network: false }) }));
       const told = (await answer.json()) as { id: string; code: string; message: string };
       if (answer.status === 400 && !CREATE_CODES.includes(told.code)) {
         throw new BoxRunError("RUNTIME_ERROR", `Failed to create BoxLite VM: ${told.message}`);
       }
       if (!answer.ok) return json(answer.status, told);
-      const { network, volumes } = createRequest.parse(body);
-      extras.set(told.id, {
-        network: network ?? false,
-        volumes:
-          volumes?.map(({ hostPath, guestPath, readonly }) => ({
-            host_path: hostPath,
-            guest_path: guestPath,
-            readonly,
-          })) ?? null,
-      });
+      extras.set(told.id, { network: createRequest.parse(body).network ?? false });
       return json(201, dress(told));
     },
 

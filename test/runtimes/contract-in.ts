@@ -17,7 +17,8 @@ export async function remoteContractIn(
   if (runtime.missing !== undefined) return notRun(name, runtime.missing);
   const server = await startServe();
   afterAll(() => server.stop());
-  const settings = { name, client: target.client(server.baseUrl), cannot: target.cannot };
+  const { baseUrl, shared: hostDirectory } = server;
+  const settings = { name, client: target.client(baseUrl), hostDirectory, cannot: target.cannot };
   await contractIn(runtime, launch, settings, server.baseUrl);
 }
 
@@ -25,12 +26,13 @@ export async function remoteContractIn(
 export async function localContractIn(
   runtime: Runtime,
   launch: Launch,
-  target: { state: string; cannot: Settings["cannot"] },
+  target: { state: string; hostDirectory?: string; cannot: Settings["cannot"] },
 ): Promise<void> {
   const name = `local in ${runtime.name}, from the packed tarball`;
   if (runtime.missing !== undefined) return notRun(name, runtime.missing);
   const client = { backend: "local", local: { state: target.state } } as const;
-  await contractIn(runtime, launch, { name, client, cannot: target.cannot });
+  const { hostDirectory, cannot } = target;
+  await contractIn(runtime, launch, { name, client, ...(hostDirectory && { hostDirectory }), cannot });
 }
 
 async function contractIn(

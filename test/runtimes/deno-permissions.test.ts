@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, inject, it } from "vitest";
@@ -9,10 +9,9 @@ const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
 afterAll(() => rmSync(state, { recursive: true, force: true }));
 
 /** A box that is kept, in a process that may do only this. Resolves to what it prints. */
-async function runWith(...allowed: string[]): Promise<string> {
-  const script = `
-    import { BoxRunClient } from "boxrun";
-    try {
+function runWith(...allowed: string[]): Promise<string> {
+  return run(
+    `
       const client = new BoxRunClient({ backend: "local" });
       const box = await client.create("tiny", { memoryMb: 256 });
       await box.stop();
@@ -20,6 +19,17 @@ async function runWith(...allowed: string[]): Promise<string> {
       console.log(box.info.local.persistent, (await box.exec("echo up")).stdout.trim());
       await box.remove({ force: true });
       await client.close();
+    `,
+    allowed,
+  );
+}
+
+/** Runs a script in a process that may do only this. Resolves to what it prints, or to its error. */
+async function run(body: string, allowed: readonly string[]): Promise<string> {
+  const script = `
+    import { BoxRunClient } from "boxrun";
+    try {
+      ${body}
     } catch (error) {
       console.log(error.name, error.code, error.message);
     }
@@ -44,6 +54,19 @@ describe.skipIf(deno.missing !== undefined)("permissions in Deno", () => {
 
   it("that the docs name are all that boxes which are kept need", async () => {
     expect(await runWith(...needed)).toBe("true up");
+  });
+
+  it("that volumes need are all, and their directories work", async () => {
+    const body = `
+      const client = new BoxRunClient({ backend: "local", local: { persistent: false } });
+      const volumes = [{ hostPath: ${JSON.stringify(state)}, guestPath: "/work" }];
+      const box = await client.create("tiny", { memoryMb: 256, volumes });
+      const { stdout } = await box.exec("cd /work && mkdir dir && echo inside > dir/file && mv dir moved && cat moved/file && ln -s moved link && ls link");
+      console.log(stdout);
+      await client.close();`;
+    expect(await run(body, ["--allow-all"])).toBe("inside\nfile");
+    expect(readFileSync(join(state, "moved/file"), "utf8")).toBe("inside\n");
+    expect(await run(body, needed)).toMatch(/^BoxRunError UNSUPPORTED missing permission: .*--allow-all/);
   });
 
   it.each(needed)("are named by an error of ours without %s", async (left) => {

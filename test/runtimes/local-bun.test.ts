@@ -7,6 +7,9 @@ import { inProcess } from "./launch.js";
 import { bun } from "./runtimes.mjs";
 
 const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
-afterAll(() => rmSync(state, { recursive: true, force: true }));
+const hostDirectory = mkdtempSync(join(tmpdir(), "boxrun-shared-"));
+afterAll(() => {
+  for (const folder of [state, hostDirectory]) rmSync(folder, { recursive: true, force: true });
+});
 
-await localContractIn(bun, inProcess(bun.path), { state, cannot: {} });
+await localContractIn(bun, inProcess(bun.path), { state, hostDirectory, cannot: {} });

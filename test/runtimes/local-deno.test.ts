@@ -7,7 +7,10 @@ import { inProcess } from "./launch.js";
 import { deno } from "./runtimes.mjs";
 
 const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
-afterAll(() => rmSync(state, { recursive: true, force: true }));
+const hostDirectory = mkdtempSync(join(tmpdir(), "boxrun-shared-"));
+afterAll(() => {
+  for (const folder of [state, hostDirectory]) rmSync(folder, { recursive: true, force: true });
+});
 
 /** What docs/guide/browsers.md says that it needs, and the way to who listens to the results. */
 const ALLOWED = [
@@ -18,7 +21,13 @@ const ALLOWED = [
   "--allow-net=127.0.0.1",
 ];
 
+const NO_PROC = "volumes open files below /proc, for which Deno wants --allow-all";
+
 await localContractIn(deno, inProcess(deno.path, ["run", "--no-remote", "--no-prompt", ...ALLOWED]), {
   state,
-  cannot: {},
+  hostDirectory,
+  cannot: {
+    "mounts directories of the host, or says why not": NO_PROC,
+    "keeps volumes over a stop and a start": NO_PROC,
+  },
 });

@@ -5,6 +5,8 @@ export interface Settings {
   /** "remote in Deno". */
   name: string;
   client: ClientOptions;
+  /** Directory that boxes may mount. */
+  hostDirectory?: string;
   cannot: Readonly<Record<string, string>>;
   /** A URL that takes each {@link Message} as the body of a POST. */
   reportTo: string;

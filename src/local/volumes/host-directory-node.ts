@@ -31,7 +31,7 @@ export function openHostDirectory({ hostPath, readonly, within }: HostDirectory)
     return { root, device: root.status.dev, readonly };
   } catch (error) {
     root.close();
-    throw isNodeError(error) ? wrong(hostPath, reasonOf(error)) : error;
+    throw refusedPermission(error) ?? (isNodeError(error) ? wrong(hostPath, reasonOf(error)) : error);
   }
 }
 

@@ -47,7 +47,10 @@ export function capabilitiesOf(info: ServerInfo): Capabilities {
       "network",
       "this server's boxes have no network; start boxrun serve with --allow-network",
     ),
-    volumes: published("volumes", "this server has no volumes; use upload"),
+    volumes: published(
+      "volumes",
+      "this server lets no box mount a directory; start boxrun serve with --allow-volumes DIR, or use upload",
+    ),
     persistence: published("persistence", "box.usage() says whether a box outlives the server"),
     attach: published("attach", "this server has no terminals; use execStream with stdin"),
     pull: "a server fetches its images by itself",

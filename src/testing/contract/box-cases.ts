@@ -86,13 +86,6 @@ export function boxCases(context: Context): void {
     expect(error.message).toContain(target.image);
   });
 
-  it("refuses volumes, which it cannot do", async () => {
-    const volumes = [{ hostPath: "/tmp", guestPath: "/mnt" }];
-    expect(await failure(context.client.create(target.image, { volumes }))).toMatchObject({
-      code: "UNSUPPORTED",
-    });
-  });
-
   it("lists boxes, and those in one status", async () => {
     const ids = (boxes: { id: string }[]) => boxes.map((box) => box.id);
     expect(ids(await context.client.listBoxes())).toContain(context.box.id);

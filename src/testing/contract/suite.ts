@@ -12,6 +12,7 @@ import { streamCases } from "./stream-cases.js";
 import type { Context, Target } from "./target.js";
 import { terminalCases } from "./terminal-cases.js";
 import { troubleCases } from "./trouble-cases.js";
+import { volumeCases } from "./volume-cases.js";
 
 /**
  * Declares the cases of the contract that every backend must pass, in your test runner. They need an image with a POSIX shell and the usual small programs, all
@@ -55,6 +56,7 @@ export function contractSuite(runner: Runner, target: Target): void {
     describe("terminals", () => terminalCases(context));
     describe("ports", () => portCases(context));
     describe("network", () => networkCases(context));
+    describe("volumes", () => volumeCases(context));
     describe("trouble", () => troubleCases(context));
   });
 }

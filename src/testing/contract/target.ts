@@ -9,6 +9,8 @@ export interface Target {
   createClient(): BoxRunClient;
   /** Name of the smallest image that the backend has. */
   image: string;
+  /** Absolute path of an empty directory on the machine that runs the boxes, which they may mount. Needed where the capability `volumes` is true. */
+  hostDirectory?: string;
   /** Called before the first client is created. */
   setUp?(): Promise<void>;
   /** Called after the last client has been closed. */

@@ -69,7 +69,12 @@ const OVER_PUBLISHED = {
   'refuses {"diskSizeGb":65} and names the option': NO_CREATE_CODES,
   "lists the images there are when asked for one there is not": NO_CREATE_CODES,
   "says so when the workdir cannot be made": NO_CREATE_CODES,
-  "refuses volumes, which it cannot do": "the published server has volumes",
+  ...Object.fromEntries(
+    ["relative:/work", "/no/such/directory:/work", "/etc/passwd:/work", ".:/", ".:/work/../etc"]
+      .concat(".:/proc/self", ".:/dev")
+      .map((volume) => [`refuses ${JSON.stringify(volume)}, or any volume`, NO_CREATE_CODES]),
+  ),
+  "refuses two volumes at one place, and more than there may be": NO_CREATE_CODES,
   "refuses a workdir that is missing, a file, or relative": NO_REASON,
   "refuses a command line that Linux would refuse, and says what is too long, by how much, and the limit":
     NO_REASON,

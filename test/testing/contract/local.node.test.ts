@@ -6,11 +6,15 @@ import { contractSuite } from "boxrun/testing";
 import * as vitest from "vitest";
 
 const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
-vitest.afterAll(() => rmSync(state, { recursive: true }));
+const shared = mkdtempSync(join(tmpdir(), "boxrun-shared-"));
+vitest.afterAll(() => {
+  for (const folder of [state, shared]) rmSync(folder, { recursive: true });
+});
 
 contractSuite(vitest, {
   name: "local in Node",
   image: "tiny",
+  hostDirectory: shared,
   createClient: () => new BoxRunClient({ backend: "local", local: { state } }),
   cannot: {},
 });

@@ -9,16 +9,18 @@ import * as vitest from "vitest";
 import { KNOWN_FAILURES } from "./known-failures.js";
 
 const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
+const shared = mkdtempSync(join(tmpdir(), "boxrun-shared-"));
 const backend = createLocalBackend({ state });
-const fetch = createHandler(backend);
+const fetch = createHandler(backend, { allowVolumes: true });
 
 contractSuite(vitest, {
   name: "remote, the server in this process",
   image: "tiny",
+  hostDirectory: shared,
   createClient: () => new BoxRunClient({ backend: "remote", baseUrl: "https://boxrun.internal", fetch }),
   tearDown: async () => {
     await backend.close();
-    rmSync(state, { recursive: true });
+    for (const folder of [state, shared]) rmSync(folder, { recursive: true });
   },
   cannot: { ...KNOWN_FAILURES.overHttp, ...KNOWN_FAILURES.withoutSockets },
 });

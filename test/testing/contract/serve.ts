@@ -7,11 +7,15 @@ import { ROOT } from "../../root.js";
 
 const CLI = join(ROOT, "dist/node/cli.js");
 
-/** `boxrun serve`, a process of its own with a state of its own, as a user would start it. */
-export async function startServe(...options: string[]): Promise<{ baseUrl: string; stop(): Promise<void> }> {
+/** `boxrun serve`, whose boxes may mount the directory `shared`: a process of its own with a state of its own, as a user would start it. */
+export async function startServe(
+  ...options: string[]
+): Promise<{ baseUrl: string; shared: string; stop(): Promise<void> }> {
   const state = mkdtempSync(join(tmpdir(), "boxrun-state-"));
+  const shared = mkdtempSync(join(tmpdir(), "boxrun-shared-"));
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("BOXRUN_")));
-  const child = spawn(process.execPath, [CLI, "serve", "--port", "0", "--state", state, ...options], {
+  const own = ["--port", "0", "--state", state, "--allow-volumes", shared];
+  const child = spawn(process.execPath, [CLI, "serve", ...own, ...options], {
     stdio: ["ignore", "pipe", "inherit"],
     env,
   });
@@ -27,12 +31,13 @@ export async function startServe(...options: string[]): Promise<{ baseUrl: strin
   });
   return {
     baseUrl,
+    shared,
     stop: async () => {
       const ended = once(child, "exit");
       child.kill("SIGTERM");
       await ended;
       process.off("exit", kill);
-      rmSync(state, { recursive: true, force: true });
+      for (const folder of [state, shared]) rmSync(folder, { recursive: true, force: true });
     },
   };
 }

@@ -1,0 +1,96 @@
+import type { Context } from "./target.js";
+import { failure } from "./tools.js";
+
+/** Volumes that cannot be, as HOST_DIR:BOX_DIR, and what the error says. "." is a directory that can be one. */
+const FAULTS: Readonly<Record<string, RegExp>> = {
+  "relative:/work": /hostPath .*"relative" is not absolute/,
+  "/no/such/directory:/work": /hostPath .*\/no\/such\/directory" does not exist/,
+  "/etc/passwd:/work": /hostPath .*"\/etc\/passwd" is not one/,
+  ".:/": /guestPath must be an absolute path in the box without "\.\.", and not "\/"/,
+  ".:/work/../etc": /guestPath must be an absolute path in the box without "\.\."/,
+  ".:/proc/self": /guestPath must not be in \/proc/,
+  ".:/dev": /guestPath must not be in \/dev/,
+  ".:work": /guestPath must be an absolute path/,
+};
+
+export function volumeCases(context: Context): void {
+  const { it, expect } = context;
+
+  /** Returns the directory that boxes may mount; undefined where they mount none, which `create` says. */
+  const directory = async (): Promise<string | undefined> => {
+    const { client, target } = context;
+    const hostPath = target.hostDirectory;
+    const hasVolumes = (await client.info()).capabilities.volumes === true;
+    if (hasVolumes && hostPath === undefined) throw new Error("the target must name a hostDirectory");
+    const volumes = [{ hostPath: hostPath ?? "/tmp", guestPath: "/mnt" }];
+    if (!hasVolumes)
+      expect(await failure(client.create(target.image, { volumes }))).toMatchObject({ code: "UNSUPPORTED" });
+    return hasVolumes ? hostPath : undefined;
+  };
+
+  it("mounts directories of the host, or says why not", async () => {
+    const { client, target } = context;
+    const hostPath = await directory();
+    if (hostPath === undefined) return;
+    const volumes = [
+      { hostPath, guestPath: "/work" },
+      { hostPath, guestPath: "/srv/read/only", readonly: true },
+    ];
+    await using one = await client.create(target.image, { memoryMb: 256, workdir: "/work/inner", volumes });
+    expect((await one.refresh()).volumes).toMatchObject(volumes);
+    await using other = await client.create(target.image, { memoryMb: 256, volumes: [volumes[0]!] });
+    await one.exec("echo written > file && mkdir -p ../a/b && ln -s ../../inner/file ../a/b/link", {
+      check: true,
+    });
+    expect((await other.exec("cat /work/a/b/link")).stdout).toBe("written\n");
+    await other.exec("echo changed >> /work/inner/file", { check: true });
+    expect((await one.exec("cat /srv/read/only/inner/file")).stdout).toBe("written\nchanged\n");
+    const refused = await one.exec("echo x > /srv/read/only/inner/file; rm /srv/read/only/inner/file");
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr.match(/Read-only file system/g)).toHaveLength(2);
+    await other.exec("rm -r /work/inner /work/a", { check: true });
+    expect((await one.exec("ls /work", { cwd: "/" })).stdout).toBe("");
+  });
+
+  it("keeps volumes over a stop and a start", async () => {
+    const { client, target } = context;
+    const hostPath = await directory();
+    if (hostPath === undefined) return;
+    await using box = await client.create(target.image, {
+      memoryMb: 256,
+      volumes: [{ hostPath, guestPath: "/work" }],
+    });
+    await box.exec("echo kept > /work/kept.txt", { check: true });
+    await box.stop();
+    await box.start();
+    expect((await box.exec("cat /work/kept.txt && rm /work/kept.txt")).stdout).toBe("kept\n");
+  });
+
+  it.each(Object.keys(FAULTS))("refuses %j, or any volume", async (volume) => {
+    const { client, target } = context;
+    const hostPath = await directory();
+    if (hostPath === undefined) return;
+    const before = (await client.listBoxes()).length;
+    const [given = "", guestPath = ""] = volume.split(":");
+    const message = FAULTS[volume]!;
+    const volumes = [{ hostPath: given === "." ? hostPath : given, guestPath }];
+    const error = await failure(client.create(target.image, { volumes }));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(error.message).toMatch(message);
+    expect(await client.listBoxes()).toHaveLength(before);
+  });
+
+  it("refuses two volumes at one place, and more than there may be", async () => {
+    const { client, target } = context;
+    const hostPath = await directory();
+    if (hostPath === undefined) return;
+    const at = (guestPath: string) => ({ hostPath, guestPath });
+    const twice = await failure(client.create(target.image, { volumes: [at("/a"), at("//a/.")] }));
+    expect(twice).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(twice.message).toMatch(/volumes\[1\]\.guestPath is that of another volume/);
+    const many = Array.from({ length: 17 }, (_, index) => at(`/a/${index}`));
+    const tooMany = await failure(client.create(target.image, { volumes: many }));
+    expect(tooMany).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(tooMany.message).toMatch(/volumes must be at most 16, got 17/);
+  });
+}
