@@ -1,4 +1,5 @@
 import type { SetupSpec } from "../guest/guest.js";
+import type { GuestMachine } from "../host/guest-machine.js";
 import { type BoxRecord, machineMemoryMb } from "../store/record.js";
 import type { VolumeMount } from "./box-volumes.js";
 
@@ -15,8 +16,19 @@ export function hostnameOf({ id, spec }: BoxRecord): string {
   return spec.name ?? id.replace("_", "-");
 }
 
+/** Makes the box of a machine that runs, with its volumes. */
+export async function setUp(
+  machine: GuestMachine,
+  record: BoxRecord,
+  mounts: readonly VolumeMount[],
+): Promise<void> {
+  await machine.endWarmUp();
+  if (mounts.length > 0) await machine.handle.openVolumes(mounts);
+  await machine.guest.setup(setupSpec(record, mounts));
+}
+
 /** Returns what the agent has to know to set up a box. */
-export function setupSpec(record: BoxRecord, mounts: readonly VolumeMount[]): SetupSpec {
+function setupSpec(record: BoxRecord, mounts: readonly VolumeMount[]): SetupSpec {
   const { spec } = record;
   const memoryBytes = machineMemoryMb(spec.memoryMb) * 2 ** 20;
   return {

@@ -30,13 +30,13 @@ import type { BootOptions, BoxContext } from "./box-context.js";
 import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
 import { connectToPort, listPorts } from "./box-ports.js";
-import { hostnameOf, setupSpec } from "./box-setup.js";
+import { hostnameOf, setUp } from "./box-setup.js";
 import { BoxTerminals } from "./box-terminals.js";
 import { volumeMounts } from "./box-volumes.js";
 import { BoxWarnings } from "./box-warnings.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
 import type { LocalNetwork } from "./local-network.js";
-import { type Hold, ProcessHold } from "./process-hold.js";
+import { type Hold, heldEach, ProcessHold } from "./process-hold.js";
 
 /** A box that runs here: its lock, its machine, its guest and its executions. Once it has ended, a new object stands for the next run. */
 export class LocalBox {
@@ -156,10 +156,7 @@ export class LocalBox {
     await stored;
     if (boot === "cold") await this.guest.awaitHello();
     onProgress({ phase: "setup" });
-    await this.owned.endWarmUp();
-    const mounts = volumeMounts(spec.volumes, this.context.volumes);
-    if (mounts.length > 0) await this.machine.openVolumes(mounts);
-    await this.guest.setup(setupSpec(this.record, mounts));
+    await setUp(this.owned, this.record, volumeMounts(spec.volumes, this.context.volumes));
     if (spec.network !== false) await this.openNetwork(spec.network, secrets);
     const notes = [store.persistent, this.network?.note].filter((note) => typeof note === "string");
     this.bootedBy = this.owned.warm ? "warm" : boot;
@@ -205,21 +202,8 @@ export class LocalBox {
     return this.executions.list();
   }
 
-  async *events(
-    execution: LocalExecution,
-    after: number,
-    signal?: AbortSignal,
-  ): AsyncGenerator<BackendEvent, void, undefined> {
-    const events = execution.events(after, signal)[Symbol.asyncIterator]();
-    try {
-      for (;;) {
-        const next = await this.hold(() => events.next());
-        if (next.done) return;
-        yield next.value;
-      }
-    } finally {
-      await events.return?.();
-    }
+  events(execution: LocalExecution, after: number, signal?: AbortSignal): AsyncGenerator<BackendEvent, void> {
+    return heldEach(this.hold, execution.events(after, signal));
   }
 
   async upload(path: string, body: ReadableStream<Uint8Array>, options: UploadSpec): Promise<void> {

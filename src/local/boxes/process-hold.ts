@@ -41,3 +41,17 @@ export class ProcessHold {
     if (this.holders === 0 && turn === this.lettingGo) this.hold(false);
   }
 }
+
+/** Passes items on, and keeps the process alive while the next one is awaited. */
+export async function* heldEach<T>(hold: Hold, items: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+  const iterator = items[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await hold(() => iterator.next());
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
