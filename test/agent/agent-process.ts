@@ -56,11 +56,11 @@ export interface StreamResult {
   stdout: string;
   stderr: string;
   file: Buffer;
-  /** Its EXIT, DONE or FAIL. */
+  /** Its EXIT, DONE, VOLUME or FAIL. */
   end: GuestFrame;
 }
 
-const ENDS = ["exit", "done", "fail"];
+const ENDS = ["exit", "done", "fail", "volume"];
 
 /** A real agent in its test mode, and the frames it sends. */
 export class AgentProcess implements AsyncDisposable {
@@ -77,8 +77,11 @@ export class AgentProcess implements AsyncDisposable {
   private waiters: (() => void)[] = [];
   private gone = false;
 
-  private constructor() {
-    this.child = spawn(agentBinary(), ["--fd", "3"], { stdio: ["ignore", "inherit", "inherit", "pipe"] });
+  private constructor(env: Record<string, string>) {
+    this.child = spawn(agentBinary(), ["--fd", "3"], {
+      stdio: ["ignore", "inherit", "inherit", "pipe"],
+      env: { ...process.env, ...env },
+    });
     this.pid = this.child.pid!;
     this.socket = this.child.stdio[3] as Socket;
     // A connection that breaks shows in the frames that are missing.
@@ -97,8 +100,8 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   /** An agent that has said HELLO, and made its box unless `setup` is false. */
-  static async start({ setup = true } = {}): Promise<AgentProcess> {
-    const agent = new AgentProcess();
+  static async start({ setup = true, env = {} } = {}): Promise<AgentProcess> {
+    const agent = new AgentProcess(env);
     await agent.next(0, "hello");
     if (!setup) return agent;
     agent.setup();

@@ -35,8 +35,15 @@ export interface RunningGuest extends AsyncDisposable {
   shell(text: string): Promise<string>;
 }
 
+/** A directory of the host, and where the guest sees it. */
+export interface TestVolume {
+  hostPath: string;
+  path: string;
+  readonly: boolean;
+}
+
 /** A guest that has been set up as a new box of `tiny` is. */
-export async function startGuest(): Promise<RunningGuest> {
+export async function startGuest(volumes: readonly TestVolume[] = []): Promise<RunningGuest> {
   const location = new URL("assets/", DIST).href;
   const source = nodeAssetSource(location, "");
   const assets = new Assets(source, await readManifest(source));
@@ -52,6 +59,7 @@ export async function startGuest(): Promise<RunningGuest> {
     assets: location,
   };
   await handle.start(config, assets.compile("v86.wasm"));
+  await handle.openVolumes(volumes);
   await guest.setup({
     hostname: "box",
     entropy: new Uint8Array(32),
@@ -59,7 +67,7 @@ export async function startGuest(): Promise<RunningGuest> {
     memoryLimitBytes: 0,
     processLimit: 0,
     workdir: "/root",
-    volumes: [],
+    volumes,
   });
   return {
     machine,

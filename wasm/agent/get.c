@@ -7,6 +7,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "in-volume.h"
 #include "send.h"
 #include "transfers.h"
 
@@ -58,6 +59,8 @@ bool get_frame(const struct frame *frame)
     if (!read_all(&reader) || window > MAX_WINDOW || !*path)
         return false;
 
+    if (answered_in_volume(frame->stream, path, "", true))
+        return true;
     struct stream *stream = stream_open(frame->stream, GET);
     stream->credit = window;
     struct stat status;

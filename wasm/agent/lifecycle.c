@@ -8,6 +8,7 @@
 #include "connection.h"
 #include "flush.h"
 #include "late.h"
+#include "mounts.h"
 #include "network.h"
 #include "send.h"
 #include "transfers.h"
@@ -96,6 +97,7 @@ bool setup_frame(const struct frame *frame)
         return false;
     uint64_t size = setup.disk_size;
     const char *failed = check_paths(&setup);
+    has_volumes = setup.volume_count > 0;
     if (in_guest && !failed && phase == IN_BASE)
         failed = box_prepare();
     if (in_guest && !failed)

@@ -15,6 +15,7 @@
 /* More than the list of MAX_MOUNTS usual mounts takes. */
 #define LIST_BYTES (256u << 10)
 
+bool has_volumes;
 struct mount mounts[MAX_MOUNTS];
 int mount_count;
 

@@ -15,6 +15,8 @@ struct mount {
     bool volume;       /* it shows a part of the file system of the volumes */
 };
 
+/* The box has volumes. Set once, at SETUP. */
+extern bool has_volumes;
 /* The mounts that mounts_read() has found, in the kernel's order. */
 extern struct mount mounts[MAX_MOUNTS];
 extern int mount_count;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "flush.h"
+#include "in-volume.h"
 #include "send.h"
 #include "transfers.h"
 #include "util.h"
@@ -144,6 +145,9 @@ bool operation_frame(const struct frame *frame)
         || window < MAX_ENTRY || window > MAX_WINDOW || !*path
         || (*second != 0) != (operation == FILE_RENAME))
         return false;
+    bool follow = operation == FILE_STAT || operation == FILE_LIST;
+    if (answered_in_volume(frame->stream, path, second, follow))
+        return true;
     uint64_t bytes = 0;
     if (operate(frame, operation, mode, window, path, second, &bytes) < 0)
         send_fail(frame->stream, STAGE_OPEN, errno, path);
@@ -180,6 +184,16 @@ static const struct dirent *next_entry(struct stream *stream)
     }
 }
 
+/* Like lstat(2), but without a wait for a volume that is mounted there. */
+static int stat_entry(const struct stream *stream, const struct dirent *entry, bool volumes, struct stat *status)
+{
+    if (!volumes || !entry_in_volume(stream->fd, entry->d_name))
+        return fstatat(stream->fd, entry->d_name, status, AT_SYMLINK_NOFOLLOW);
+    memset(status, 0, sizeof *status);
+    status->st_mode = entry->d_type == DT_DIR ? S_IFDIR | 0755 : S_IFREG | 0644;
+    return 0;
+}
+
 /*
  * Writes entries to `to` as far as this turn, the credit and the directory go, and returns their bytes. Sets `*ended`
  * at the end of the directory, with errno 0, and on failure.
@@ -187,13 +201,14 @@ static const struct dirent *next_entry(struct stream *stream)
 static uint32_t encode_entries(struct stream *stream, uint8_t *to, bool *ended)
 {
     uint32_t used = 0, most = stream->credit < MAX_DATA ? stream->credit : MAX_DATA;
+    bool volumes = holds_volumes(stream->fd);
     for (int i = 0; i < LIST_TURN && most - used >= MAX_ENTRY; i++) {
         struct stat status;
         const struct dirent *entry = next_entry(stream);
         *ended = !entry;
         if (!entry)
             return used;
-        if (fstatat(stream->fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        if (stat_entry(stream, entry, volumes, &status) == 0)
             used += encode_entry(to + used, &status, entry->d_name);
         else if (errno != ENOENT) { /* removed meanwhile */
             *ended = true;

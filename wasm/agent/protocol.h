@@ -46,16 +46,16 @@
  * the read-only base image. With such commands, the build warms the page cache of a boot image.
  *
  * Life of a stream. The host opens it with EXEC, TERMINAL, CONNECT, PUT, GET or FILE. The agent ends it with exactly one of
- * EXIT, DONE or FAIL, after which the id is free. Frames for a stream that has ended are ignored: they crossed its end
+ * EXIT, DONE, VOLUME or FAIL, after which the id is free. Frames for a stream that has ended are ignored: they crossed its end
  * on the way.
  *
  *     EXEC      -> STARTED, DATA (stdout and stderr) ..., EXIT    or FAIL (nothing was started)
  *     TERMINAL  -> STARTED, DATA (stdout) ..., EXIT               or FAIL (nothing was started)
  *     CONNECT   -> STARTED, DATA (stdout) ..., EOF, DONE          or FAIL
- *     PUT       -> CREDIT ..., DONE                               or FAIL (nothing was changed under the path, unless
- *                                                                    the stage is STAGE_PARTLY)
- *     GET       -> STAT, DATA (file) ..., DONE                    or FAIL
- *     FILE      -> DATA (file) ..., DONE                          or FAIL
+ *     PUT       -> CREDIT ..., DONE                               or VOLUME or FAIL (nothing was changed under the
+ *                                                                    path, unless the stage is STAGE_PARTLY)
+ *     GET       -> STAT, DATA (file) ..., DONE                    or VOLUME or FAIL
+ *     FILE      -> DATA (file) ..., DONE                          or VOLUME or FAIL
  *
  * On an EXEC the host may send SIGNAL, TERMINATE and CREDIT; with EXEC_STDIN also DATA (CH_STDIN) and one EOF. On a
  * TERMINAL it may send all of these and RESIZE; on a CONNECT, CREDIT and ABORT, and from STARTED on DATA (CH_STDIN) and
@@ -114,6 +114,17 @@
  * 8640000000000000 either way, the range of a JavaScript Date), u32 mode (all of st_mode), u32 uid, u32 gid, str name
  * (0..MAX_NAME). An entry is sent only if there is credit for the largest one, MAX_ENTRY bytes. DONE has the number of
  * bytes of all entries.
+ *
+ * A path in a volume. The agent would have to wait for the volume, and everybody else for the agent. So if a path of a
+ * PUT, GET or FILE leads into one, nothing is done, and the stream ends with VOLUME, before any CREDIT, STAT or DATA. It
+ * has the path, and of a RENAME the second one, as paths in the root of the host's 9p server ("/0/dir/file"); one that is
+ * in no volume is empty. The mounts count as they are at this moment, whoever has made or moved them. Links are followed
+ * up to the volume, at the end of the path as the operation does it, or if a slash is behind the link. What is behind
+ * the mount point is passed on as it is: with its "..", ".", slashes and links, which only the host can follow; a link
+ * that leads out of the volume is the host's to send back, as another path. A path that cannot be resolved on the way
+ * is FAIL (ELOOP, ENAMETOOLONG), and so is any path in a box that has too many mounts (EOVERFLOW). An entry of a
+ * FILE_LIST on which a volume is mounted has the mode 040755 (0100644 if it is a file), and 0 for all else that only the
+ * volume could tell.
  *
  * Credit. A sender of DATA may have at most as many payload bytes under way as the receiver has granted for that
  * stream. EXEC, TERMINAL, CONNECT, GET and FILE carry the host's first grant in `window`; the agent grants input and
@@ -228,6 +239,8 @@ enum frame_type {
     F_DONE = 0x93,      /* u64 bytes written or read; 0 on stream 0 */
     F_FAIL = 0x94,      /* u8 stage (STAGE_*), u32 errno (Linux numbers), str detail (0..MAX_DETAIL): the path
                            or step that failed, cut if it is longer */
+    F_VOLUME = 0x95,    /* str path (0..MAX_PATH), str second path (0..MAX_PATH), at least one of them not empty: the
+                           work is the host's, see above */
 };
 
 enum channel { CH_STDIN = 0, CH_STDOUT = 1, CH_STDERR = 2, CH_FILE = 3 };

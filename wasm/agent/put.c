@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "flush.h"
+#include "in-volume.h"
 #include "send.h"
 #include "transfers.h"
 #include "util.h"
@@ -156,6 +157,8 @@ bool put_frame(const struct frame *frame)
     if (!read_all(&reader) || flags > PUT_KEEP_MODE || mode > MAX_MODE || !*path)
         return false;
 
+    if (answered_in_volume(frame->stream, path, "", true))
+        return true;
     static char resolved[PATH_MAX];
     memcpy(resolved, path, strlen(path) + 1);
     struct stream *stream = stream_open(frame->stream, PUT);

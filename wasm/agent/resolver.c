@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "in-volume.h"
 #include "util.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -42,6 +43,9 @@ bool resolver_set(uint32_t dns)
 {
     char text[MAX_OURS] = FIRST_LINE SECOND_LINE "nameserver ";
     append_address(text, dns);
+    /* One in a volume is the box's own, and might have to be waited for. */
+    if (in_volume(RESOLV_CONF, false) != 0)
+        return false;
     int fd = open(RESOLV_CONF, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     bool missing = fd < 0 && errno == ENOENT, ours = fd >= 0 && is_ours(fd, text);
     close_fd(&fd);

@@ -155,6 +155,21 @@ void send_stat(uint32_t stream, uint64_t size, uint32_t mode, uint64_t mtime_ms)
     append(F_STAT, stream, payload, sizeof payload);
 }
 
+static uint8_t *write_text(uint8_t *at, const char *text)
+{
+    uint32_t length = strlen(text);
+    memcpy(at, &length, 4);
+    memcpy(at + 4, text, length);
+    return at + 4 + length;
+}
+
+void send_volume(uint32_t stream, const char *path, const char *second)
+{
+    static uint8_t payload[2 * (4 + MAX_PATH)];
+    _Static_assert(sizeof payload + 2 * FRAME_HEADER <= TX_RESERVE, "there is room for it");
+    append(F_VOLUME, stream, payload, write_text(write_text(payload, path), second) - payload);
+}
+
 void send_fail(uint32_t stream, enum fail_stage stage, int error, const char *detail)
 {
     uint8_t payload[9 + MAX_DETAIL] = { stage };

@@ -9,8 +9,8 @@
 #include "protocol.h"
 
 /*
- * The room that the answers to one host frame, or to one event of a stream, may need: the longest FAIL and some small
- * frames. SHUTDOWN also sends every stream a FAIL of 29 bytes.
+ * The room that the answers to one host frame, or to one event of a stream, may need: the longest VOLUME or FAIL, and
+ * some small frames. SHUTDOWN also sends every stream a FAIL of 29 bytes.
  */
 #define TX_RESERVE (2048u + 32u * MAX_STREAMS)
 
@@ -40,6 +40,8 @@ void send_file_data(uint32_t stream, const uint8_t *data, uint32_t length);
 void send_hello(void);
 void send_exit(uint32_t stream, enum exit_how how, uint32_t code);
 void send_stat(uint32_t stream, uint64_t size, uint32_t mode, uint64_t mtime_ms);
+/* The paths have at most MAX_PATH bytes. */
+void send_volume(uint32_t stream, const char *path, const char *second);
 void send_fail(uint32_t stream, enum fail_stage stage, int error, const char *detail);
 
 #endif

@@ -25,8 +25,6 @@
 #define OPTIONS "trans=virtio,version=9p2000.L,msize=512000,cache=mmap,access=any"
 #define FLAGS (MS_NODEV | MS_NOSUID)
 
-static bool mounted;
-
 const char *volume_step(const struct volume *volume)
 {
     static char step[MAX_DETAIL + 1];
@@ -59,7 +57,6 @@ const char *volumes_mount(const struct volume *volumes, uint32_t count)
     /* One mount for all: the kernel lets the device be mounted once. */
     if (mkdir(ASIDE, 0700) < 0 || mount(DEVICE, ASIDE, "9p", FLAGS, OPTIONS) < 0)
         return "volumes";
-    mounted = true;
     const char *failed = bind_volumes(volumes, count);
     if (!failed && (umount2(ASIDE, MNT_DETACH) < 0 || rmdir(ASIDE) < 0))
         failed = "volumes";
@@ -68,7 +65,7 @@ const char *volumes_mount(const struct volume *volumes, uint32_t count)
 
 void volumes_unmount(void)
 {
-    if (!mounted)
+    if (!has_volumes)
         return;
     if (mounts_read() < 0) {
         report("mounts", errno);
@@ -78,5 +75,4 @@ void volumes_unmount(void)
     for (int i = mount_count - 1; i >= 0; i--)
         if (mounts[i].volume && umount2(mounts[i].point, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
             report(mounts[i].point, errno);
-    mounted = false;
 }

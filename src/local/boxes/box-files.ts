@@ -7,6 +7,7 @@ import { downloadError, fileError, uploadError } from "../guest/errno.js";
 import type { Guest } from "../guest/guest.js";
 import { getFile, putFile, TransferFailed } from "../guest/guest-files.js";
 import { operateInGuest } from "../guest/guest-operation.js";
+import { PathInVolume } from "../guest/path-in-volume.js";
 import type { Hold } from "./process-hold.js";
 
 /** Keeps the process alive while work is pending. */
@@ -21,8 +22,18 @@ export async function uploadFile(
   try {
     await hold(() => putFile(guest, file));
   } catch (error) {
-    throw error instanceof TransferFailed ? uploadError(file.path, error.failure) : error;
+    throw error instanceof TransferFailed
+      ? uploadError(file.path, error.failure)
+      : ofVolume(error, file.path);
   }
+}
+
+/** Returns the error of the API for a path in a volume, and any other error as it is. */
+function ofVolume(error: unknown, path: string): unknown {
+  if (!(error instanceof PathInVolume)) return error;
+  return new BoxRunError("UNSUPPORTED", `${path} is in a volume, which box.files cannot reach yet`, {
+    hint: "use the directory of the volume itself, or a command in the box",
+  });
 }
 
 /** Downloads one file from a guest. */
@@ -34,7 +45,7 @@ export async function downloadFile(
 ): Promise<DownloadResult> {
   requireFilePath(path);
   const wrap = (error: unknown) =>
-    error instanceof TransferFailed ? downloadError(path, error.failure) : error;
+    error instanceof TransferFailed ? downloadError(path, error.failure) : ofVolume(error, path);
   const file = await hold(() => getFile(guest, path, signal)).catch((error) => Promise.reject(wrap(error)));
   const reader = file.stream.getReader();
   if (signal?.aborted) {
@@ -94,6 +105,6 @@ export async function operateOnFiles(
   } catch (error) {
     throw error instanceof TransferFailed
       ? fileError(operation.op, showPath(operation.path), error.failure)
-      : error;
+      : ofVolume(error, showPath(operation.path));
   }
 }

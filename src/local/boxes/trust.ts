@@ -3,6 +3,7 @@ import { describeErrno } from "../guest/errno.js";
 import type { Guest } from "../guest/guest.js";
 import { getFile, putFile, TransferFailed } from "../guest/guest-files.js";
 import { operateInGuest } from "../guest/guest-operation.js";
+import { PathInVolume } from "../guest/path-in-volume.js";
 
 /** Bundle of the authorities that programs trust, as Debian has it; a link of OpenSSL leads to it, too. */
 const BUNDLE = "/etc/ssl/certs/ca-certificates.crt";
@@ -47,7 +48,8 @@ export async function trust(guest: Guest, pem: string): Promise<Trust> {
   } catch (error) {
     if (error instanceof TransferFailed)
       return { env: {}, note: `${FAILED}: ${describeErrno(error.failure.errno)}` };
-    if (error instanceof TooLarge) return { env: {}, note: `${FAILED}: ${error.message}` };
+    if (error instanceof TooLarge || error instanceof PathInVolume)
+      return { env: {}, note: `${FAILED}: ${error.message}` };
     throw error;
   }
 }

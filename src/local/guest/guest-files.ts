@@ -8,6 +8,7 @@ import { ByteQueue } from "./byte-queue.js";
 import { ReceiveCredit, SendCredit, WINDOW_BYTES } from "./credit.js";
 import type { GuestFailure } from "./errno.js";
 import type { Guest, GuestStream } from "./guest.js";
+import { PathInVolume, pathInVolume } from "./path-in-volume.js";
 import { SilenceClock } from "./silence-clock.js";
 import { violation } from "./violation.js";
 
@@ -25,7 +26,8 @@ export class TransferFailed extends Error {
 
 /**
  * Uploads one file to the guest. Rejects with {@link TransferFailed}, the body's own error, the signal's reason or the loss of the guest; the old file
- * under `path` is intact then, unless it could only be written in place.
+ * under `path` is intact then, unless it could only be written in place. Rejects with {@link PathInVolume} before the body is touched, which
+ * is the caller's again.
  */
 export async function putFile(
   guest: Guest,
@@ -37,6 +39,7 @@ export async function putFile(
   const ignoreSignal = whenAborted(file.signal, (reason) => put.abort(reason));
   try {
     file.signal?.throwIfAborted();
+    await put.answered.promise;
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
@@ -44,7 +47,8 @@ export async function putFile(
     }
     await put.finish();
   } catch (error) {
-    put.abort(error);
+    if (error instanceof PathInVolume) reader.releaseLock();
+    else put.abort(error);
     throw error;
   } finally {
     ignoreSignal();
@@ -53,12 +57,15 @@ export async function putFile(
 
 class Put implements GuestStream {
   readonly mayWrite = true;
+  /** Settles with the guest's first answer: it takes the file, has failed, or leaves it to the host. */
+  readonly answered = deferred<void>();
   private readonly id: number;
   private readonly credit = new SendCredit();
   private readonly done = deferred<void>();
   private readonly silence: SilenceClock;
   private open = true;
   private sending = false;
+  private granted = false;
 
   constructor(
     private readonly guest: Guest,
@@ -68,13 +75,18 @@ class Put implements GuestStream {
     const flags = mode === undefined ? PUT_KEEP_MODE : 0;
     this.id = guest.open(this, (stream) => ({ type: "put", stream, flags, mode: mode ?? newMode, path }));
     this.silence = new SilenceClock(guest.clock, () => this.abort(silent("upload to", path)));
+    this.silence.start(SILENCE_MS);
   }
 
   receive(frame: GuestFrame): void {
     if (frame.type === "credit") {
+      this.granted = true;
+      this.answered.resolve();
       if (this.sending) this.silence.start(SILENCE_MS);
+      else this.silence.stop();
       return this.credit.grant(frame.bytes);
     }
+    if (frame.type === "volume") return this.leave(pathInVolume(frame));
     this.end();
     if (frame.type === "done") return this.done.resolve();
     if (frame.type === "fail") return this.done.reject(new TransferFailed(frame));
@@ -84,6 +96,14 @@ class Put implements GuestStream {
   lost(error: BoxRunError): void {
     this.end();
     this.done.reject(error);
+  }
+
+  /** Ends the upload, but not its body. */
+  private leave(where: PathInVolume): void {
+    if (this.granted) throw violation("granted credit for a path in a volume");
+    this.open = false;
+    this.silence.stop();
+    this.answered.reject(where);
   }
 
   /** Sends a chunk. The silence timer runs only during a write, because the source may be slow. */
@@ -115,6 +135,7 @@ class Put implements GuestStream {
     this.open = false;
     this.silence.stop();
     this.credit.end();
+    this.answered.resolve();
     this.onEnd();
   }
 }
@@ -128,8 +149,8 @@ export interface GuestFile {
 }
 
 /**
- * Opens a file of the guest. Rejects with {@link TransferFailed}, the signal's reason or the loss of the guest. The stream fails with
- * the same errors, except for the signal, which counts until the file is open.
+ * Opens a file of the guest. Rejects with {@link TransferFailed}, {@link PathInVolume}, the signal's reason or the loss of the guest. The
+ * stream fails with the same errors, except for a volume, and for the signal, which counts until the file is open.
  */
 export async function getFile(guest: Guest, path: string, signal?: AbortSignal): Promise<GuestFile> {
   signal?.throwIfAborted();
@@ -171,7 +192,7 @@ class Get implements GuestStream {
   }
 
   receive(frame: GuestFrame): void {
-    if (!this.stated && frame.type !== "stat" && frame.type !== "fail") {
+    if (!this.stated && !["stat", "fail", "volume"].includes(frame.type)) {
       throw violation("sent a file before describing it");
     }
     switch (frame.type) {
@@ -186,6 +207,9 @@ class Get implements GuestStream {
       case "done":
         this.open = false;
         return this.wake();
+      case "volume":
+        if (this.stated) throw violation("described a file in a volume");
+        return this.end(pathInVolume(frame));
       case "fail":
         return this.end(new TransferFailed(frame));
       default:

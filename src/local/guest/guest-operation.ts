@@ -7,6 +7,7 @@ import { ReceiveCredit, WINDOW_BYTES } from "./credit.js";
 import { decodeEntries } from "./file-entries.js";
 import type { Guest, GuestStream } from "./guest.js";
 import { SILENCE_MS, TransferFailed } from "./guest-files.js";
+import { type PathInVolume, pathInVolume } from "./path-in-volume.js";
 import { SilenceClock } from "./silence-clock.js";
 import { violation } from "./violation.js";
 
@@ -18,7 +19,7 @@ const SLASH = 47;
 const DOT = 46;
 
 /**
- * Performs one file operation in the guest. Rejects with {@link TransferFailed}, the signal's reason, the loss of the guest, or RUNTIME_ERROR for a
+ * Performs one file operation in the guest. Rejects with {@link TransferFailed}, {@link PathInVolume}, the signal's reason, the loss of the guest, or RUNTIME_ERROR for a
  * directory that holds too much and a guest that does not answer.
  */
 export async function operateInGuest(
@@ -75,6 +76,10 @@ class Operation implements GuestStream {
         if (this.operation.op === "stat" && this.entries.length === 0)
           throw violation("sent no result for stat");
         return this.done.resolve(this.entries);
+      case "volume":
+        this.end();
+        if (this.bytes > 0) throw violation("sent entries of a path in a volume");
+        return this.done.reject(pathInVolume(frame, this.operation.op === "rename"));
       case "fail":
         this.end();
         return this.done.reject(new TransferFailed(frame));

@@ -25,6 +25,9 @@ const NETWORK_DEADLINE_MS = 30_000;
 const SHUTDOWN_DEADLINE_MS = 30_000;
 const MAX_STREAM_ID = 0xffff_ffff;
 
+/** Types of the frames that end a stream. */
+const LAST_FRAMES: ReadonlySet<GuestFrame["type"]> = new Set(["exit", "done", "fail", "volume"]);
+
 /** Parameters of a new box, for its agent. */
 export interface SetupSpec {
   hostname: string;
@@ -272,7 +275,7 @@ export class Guest {
     }
     stream.receive(frame);
     // Only afterwards, so that a stream whose last frame broke the protocol still learns that the guest is lost.
-    const last = frame.type === "exit" || frame.type === "done" || frame.type === "fail";
+    const last = LAST_FRAMES.has(frame.type);
     if (last) this.streams.delete(frame.stream);
     if (last && stream.mayWrite) this.flushes.wrote();
   }

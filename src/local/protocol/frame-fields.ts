@@ -136,6 +136,14 @@ export const text = (min: number, max: number): Field<Text> => ({
   },
   read: (payload) => decoder.decode(withoutZero(payload.readBytes(min, max), payload)),
 });
+
+/** Field with text whose bytes count, such as a path that comes from the guest and is used. */
+export const textBytes = (min: number, max: number): Field<Uint8Array> => ({
+  size: [4 + min, 4 + max],
+  write: (payload, value) => payload.writeBytes(withoutZero(value, payload), min, max),
+  read: (payload) => withoutZero(payload.readBytes(min, max), payload),
+});
+
 /** Field with a list of strings that together take at most `maxBytes`. */
 export function list(min: number, max: number, maxBytes: number): Field<readonly Text[]> {
   const item = text(0, maxBytes);

@@ -13,6 +13,7 @@ import {
   records,
   type Text,
   text,
+  textBytes,
 } from "./frame-fields.js";
 
 export const PROTOCOL_VERSION = 4;
@@ -176,6 +177,8 @@ export type GuestFrame =
   | { type: "stat"; stream: number; size: number; mode: number; mtimeMs: number }
   | { type: "done"; stream: number; bytes: number }
   | { type: "fail"; stream: number; stage: number; errno: number; detail: string }
+  /** Paths of a request, in the root of the 9p server; empty for one that is in no volume. */
+  | { type: "volume"; stream: number; path: Uint8Array; second: Uint8Array }
   | { type: "data"; stream: number; channel: "stdout" | "stderr" | "file"; data: Uint8Array }
   | { type: "eof"; stream: number }
   | { type: "credit"; stream: number; bytes: number };
@@ -285,6 +288,10 @@ const DEFINITIONS = {
     stage: integer(1, STAGES.protocol, STAGES.partly),
     errno: u32(),
     detail: text(0, MAX_DETAIL) as Field<string>,
+  }),
+  volume: define<"volume">(0x95, "guest", "stream", {
+    path: textBytes(0, MAX_PATH),
+    second: textBytes(0, MAX_PATH),
   }),
 };
 

@@ -10,7 +10,7 @@ const asRoot = process.getuid?.() === 0;
 
 /**
  * What runs first in namespaces of its own: it makes a root of what the machine has, which can be read only, and a /tmp, which is gone with it; and the agent runs there
- * as nobody, without a network, within limits. Processes outside cannot be seen from there. Exits with the agent's code, or with 99 when it left processes behind.
+ * as nobody, without a network, within limits, and with volumes where it believes in them. Processes outside cannot be seen from there. Exits with the agent's code, or with 99 when it left processes behind.
  */
 const INIT = `
 set -eu
@@ -30,6 +30,7 @@ mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts dev/pts
 ln -s pts/ptmx dev/ptmx
 mount -t proc proc proc
 mount -t tmpfs -o size=16m,nr_inodes=10000,mode=1777 none tmp
+printf '%s\\n' '1 0 0:1 / / rw - tmpfs none rw' '2 1 0:2 /0 /tmp/d rw - 9p host9p rw' '3 2 0:2 /1/a\\040b /tmp/d/e rw - 9p host9p rw' >mounts
 mount -o remount,ro,bind "$root" 2>/dev/null || true
 set +e
 chroot . /usr/bin/prlimit --core=0 --cpu=20 --fsize=8388608 --nproc=300 /usr/bin/setpriv "$@" --no-new-privs --bounding-set=-all --inh-caps=-all /agent --fd 3
@@ -64,6 +65,7 @@ export class Jail {
       stdio: ["ignore", "ignore", "pipe", "pipe"],
       env: {
         PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
+        BOXRUN_AGENT_MOUNTS: "/mounts",
         ASAN_OPTIONS: "detect_leaks=0",
         UBSAN_OPTIONS: "print_stacktrace=1",
       },

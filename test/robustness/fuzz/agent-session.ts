@@ -211,7 +211,7 @@ export function understand(bytes: Uint8Array): Sent {
 }
 
 const OPENING = ["exec", "terminal", "put", "get", "file", "connect"];
-const ENDS = ["exit", "done", "fail"];
+const ENDS = ["exit", "done", "fail", "volume"];
 
 /** Holds what the agent says against what it was asked. */
 export class Ledger {
