@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { Worker } from "node:worker_threads";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { AgentProcess, whySkipped } from "./agent-process.js";
 
 const EPROTO = 71;
@@ -30,6 +32,35 @@ const connect = (stream: number, port: number, window = WINDOW) =>
   ({ type: "connect", stream, window, port }) as const;
 const data = (stream: number, text: string) =>
   ({ type: "data", stream, channel: "stdin", data: new TextEncoder().encode(text) }) as const;
+
+/** A server that accepts nothing until it is told to, with room for two connections in its backlog. */
+async function serveLate(): Promise<{ port: number; accept(): void }> {
+  const gate = new Int32Array(new SharedArrayBuffer(4));
+  const code = `
+    const { parentPort, workerData } = require("node:worker_threads");
+    const server = require("node:net").createServer((socket) => socket.on("error", () => {}));
+    server.listen(0, "127.0.0.1", 1, () => {
+      parentPort.postMessage(server.address().port);
+      Atomics.wait(workerData, 0, 0);
+    });`;
+  const worker = new Worker(code, { eval: true, workerData: gate });
+  const accept = () => {
+    Atomics.store(gate, 0, 1);
+    Atomics.notify(gate, 0);
+  };
+  onTestFinished(async () => {
+    accept();
+    await worker.terminate();
+  });
+  return { port: await new Promise((resolve) => worker.once("message", resolve)), accept };
+}
+
+/** Local ports from which this machine tries to connect to a port, without an answer so far. */
+function attemptsAt(port: number): string[] {
+  const peer = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const sent = new RegExp(`0100007F:([0-9A-F]{4}) ${peer} 02 `, "g");
+  return [...readFileSync("/proc/net/tcp", "latin1").matchAll(sent)].map(([, local]) => local!);
+}
 
 /** Resolves once the server's socket has been cut by its other end. */
 function cut(socket: Socket): Promise<string | undefined> {
@@ -64,6 +95,33 @@ describe.skipIf(whySkipped)(`the agent's connections${whySkipped ? ` (skipped: $
     agent.send(connect(1, port === 1 ? 2 : 1));
     expect(await agent.next(1, "fail")).toMatchObject({ stage: OPEN, errno: ECONNREFUSED });
     expect(sockets).toEqual([]);
+  });
+
+  test("are made anew while the server's backlog is full", async () => {
+    await using agent = await AgentProcess.start();
+    const { port, accept } = await serveLate();
+    const streams = [1, 2, 3, 4];
+    for (const stream of streams) agent.send(connect(stream, port));
+    await vi.waitFor(() => expect(attemptsAt(port)).toHaveLength(2));
+    const first = attemptsAt(port);
+    // The kernel alone would try again from the same ports.
+    await vi.waitFor(() => {
+      const now = attemptsAt(port);
+      expect(now).toHaveLength(2);
+      expect(now.filter((one) => first.includes(one))).toEqual([]);
+    });
+    accept();
+    for (const stream of streams) await agent.next(stream, "started");
+  });
+
+  test("end with an abort while the server's backlog is full", async () => {
+    await using agent = await AgentProcess.start();
+    const { port } = await serveLate();
+    for (const stream of [1, 2, 3]) agent.send(connect(stream, port));
+    await vi.waitFor(() => expect(attemptsAt(port)).toHaveLength(1));
+    agent.send({ type: "abort", stream: 3 });
+    expect(await agent.next(3, "fail")).toMatchObject({ errno: ECANCELED });
+    expect(attemptsAt(port)).toEqual([]);
   });
 
   test("tell a reset after what came before it", async () => {

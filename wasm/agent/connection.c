@@ -14,6 +14,15 @@
 #include "util.h"
 
 #define STEP "connection"
+/*
+ * While a server's backlog is full, the kernel drops the SYN, and repeats it only after 1, 3, 7 s. On the loopback
+ * nothing else delays an answer, and a server that dropped the SYN knows nothing of the connection. So one without an
+ * answer is closed and made anew, after waits from the first to the longest.
+ */
+#define FIRST_RETRY_MS 10
+#define LONGEST_RETRY_MS 160
+/* The kernel's own limit with 6 repetitions. */
+#define CONNECT_MS 127000
 
 /* A connection to the port, which may still be under way; -1 with errno if it was refused. */
 static int connect_to(const struct sockaddr *address, socklen_t length)
@@ -59,6 +68,20 @@ static int outcome(const struct stream *stream)
     return getsockopt(stream->out.fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? errno : error;
 }
 
+/* Sets the end of the next wait. False if there has been time enough. */
+static bool wait_longer(struct stream *stream)
+{
+    int64_t now = now_ms();
+    if (!stream->retry_ms)
+        stream->timeout_at = now + CONNECT_MS;
+    else if (now >= stream->timeout_at)
+        return false;
+    stream->retry_ms = !stream->retry_ms ? FIRST_RETRY_MS
+                       : stream->retry_ms < LONGEST_RETRY_MS ? stream->retry_ms * 2 : LONGEST_RETRY_MS;
+    stream->retry_at = now + stream->retry_ms;
+    return true;
+}
+
 /* Connects, as far as that goes without waiting, and answers if it is done. */
 static void advance(struct stream *stream)
 {
@@ -76,8 +99,10 @@ static void advance(struct stream *stream)
             error = ECONNREFUSED;
     }
     stream->connecting = error == EINPROGRESS;
-    if (stream->connecting)
+    if (stream->connecting && wait_longer(stream))
         return;
+    if (stream->connecting)
+        error = ETIMEDOUT;
     if (error) {
         connection_give_up(stream, STAGE_OPEN, error, STEP);
         return;
@@ -111,8 +136,13 @@ void connection_pump(struct stream *stream)
 {
     if (stream->connecting) {
         /* Its data is polled from the next turn on. */
-        if (stream->in.polled >= 0 && polls[stream->in.polled].revents)
+        if (stream->in.polled >= 0 && polls[stream->in.polled].revents) {
             advance(stream);
+        } else if (now_ms() >= stream->retry_at) {
+            pipes_close(stream);
+            stream->connecting = false;
+            advance(stream);
+        }
         return;
     }
     stream->bytes += pipes_pump(stream);
@@ -130,6 +160,17 @@ void connection_pump(struct stream *stream)
     send_u64(F_DONE, stream->id, stream->bytes);
     pipes_close(stream);
     stream_close(stream);
+}
+
+int64_t connections_deadline(void)
+{
+    int64_t next = INT64_MAX;
+    for (int i = 0; i < stream_count; i++) {
+        const struct stream *stream = streams[i];
+        if (stream->kind == CONNECTION && stream->connecting && stream->retry_at < next)
+            next = stream->retry_at;
+    }
+    return next;
 }
 
 void connection_abort(struct stream *stream)

@@ -14,6 +14,8 @@ bool connection_frame(const struct frame *frame);
 void connection_poll(struct stream *stream, bool outputs);
 /* Moves data both ways. Ends the stream when both sides have ended, or the connection has failed. */
 void connection_pump(struct stream *stream);
+/* When a connection is to be made anew; INT64_MAX if none is. `connection_pump` does so. */
+int64_t connections_deadline(void);
 /* Resets the connection and closes the stream, without an answer. */
 void connection_abort(struct stream *stream);
 /* Sends FAIL, and aborts. */

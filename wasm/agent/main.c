@@ -136,8 +136,9 @@ static int poll_timeout(void)
     const int64_t deadlines[] = {
         quiet_deadline(),
         commands_deadline(),
-        /* Only a turn with a pump can end a wait for late output. */
+        /* Only a turn with a pump can end a wait for late output, or connect anew. */
         may_send() ? late_deadline() : INT64_MAX,
+        may_send() ? connections_deadline() : INT64_MAX,
         flush_deadline(),
         shutdown_deadline(),
     };

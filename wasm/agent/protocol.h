@@ -81,9 +81,10 @@
  * second later is killed. EXIT comes in any case, once no process of the session is left.
  *
  * A connection, CONNECT: TCP to a port of the box's 127.0.0.1, or of ::1 if nothing listens there. It needs no network
- * of the box. If nothing listens at either: FAIL (ECONNREFUSED, STAGE_OPEN). DATA (CH_STDIN) is what the server reads,
- * DATA (CH_STDOUT) what it writes. EOF of either side ends its direction alone. DONE follows when both have ended, with
- * the number of bytes that the server wrote. A reset is FAIL (ECONNRESET or EPIPE, STAGE_READ), after the data that came
+ * of the box. If nothing listens at either: FAIL (ECONNREFUSED, STAGE_OPEN). While the server's backlog is full, the agent
+ * connects again and again, for two minutes at most: FAIL (ETIMEDOUT, STAGE_OPEN). DATA (CH_STDIN) is what the server
+ * reads, DATA (CH_STDOUT) what it writes. EOF of either side ends its direction alone. DONE follows when both have ended,
+ * with the number of bytes that the server wrote. A reset is FAIL (ECONNRESET or EPIPE, STAGE_READ), after the data that came
  * before it. ABORT, SHUTDOWN and the loss of the host reset the connection.
  *
  * A file. Its path is absolute, else FAIL (EINVAL).

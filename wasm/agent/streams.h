@@ -54,10 +54,13 @@ struct stream {
 
     /* CONNECTION */
     uint16_t port;
-    bool second;     /* tries ::1 */
-    bool connecting; /* not answered yet */
-    bool ended;      /* EOF is sent: the server has no more to say */
-    int error;       /* errno with which reading or writing failed; 0 if none did */
+    bool second;        /* tries ::1 */
+    bool connecting;    /* not answered yet */
+    uint8_t retry_ms;   /* the last wait for an answer; 0 before the first */
+    int64_t retry_at;   /* connecting: the end of this wait, when it connects anew */
+    int64_t timeout_at; /* connecting: the end of all waits */
+    bool ended;         /* EOF is sent: the server has no more to say */
+    int error;          /* errno with which reading or writing failed; 0 if none did */
 
     /* COMMAND: late output, see late.h */
     bool late;            /* the main process has ended, and more output may come */
