@@ -48,6 +48,7 @@ export type {
 export type { ImagePackage, LocalOptions } from "./local/boxes/options.js";
 export type { BoxNetwork } from "./network/box-network.js";
 export type {
+  BoxConnection,
   BoxPorts,
   BoxWebSocket,
   Forwarding,

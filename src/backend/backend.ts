@@ -157,9 +157,9 @@ export interface Connection {
   readonly readable: ReadableStream<Uint8Array>;
   /** Bytes to the server. */
   readonly writable: WritableStream<Uint8Array>;
-  /** Resolves when both directions have ended, and rejects when the connection is cut or reset. A rejection that nobody handles is not reported as an unhandled one. */
+  /** Resolves when both directions have ended, or this side has closed or canceled it. Rejects when it is cut, or `writable` aborted. Asked for, it keeps a Node process alive. */
   readonly closed: Promise<void>;
-  /** Resets the connection, unless both directions have ended. Idempotent, and may be called apart from the connection. */
+  /** Resets the connection, unless both directions have ended: reads and writes reject with CANCELED. Idempotent, and may be called apart from the connection. */
   close(): Promise<void>;
 }
 

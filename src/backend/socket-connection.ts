@@ -61,6 +61,7 @@ export class SocketConnection implements Connection {
 
   /** A property, so that it may be taken from the object. */
   readonly close = async (): Promise<void> => {
+    this.ending.resolve();
     this.fail(new BoxRunError("CANCELED", `${this.options.what} was closed`));
   };
 
@@ -73,7 +74,7 @@ export class SocketConnection implements Connection {
     socket.addEventListener("close", () => this.lost("it was closed before it had ended"));
     socket.addEventListener("error", () => this.lost("it was lost"));
     this.readable = new ReadableStream<Uint8Array>(
-      { pull: (controller) => this.pull(controller), cancel: (reason) => this.fail(reason) },
+      { pull: (controller) => this.pull(controller), cancel: (reason) => this.cancel(reason) },
       { highWaterMark: 0 },
     );
     this.writable = new WritableStream<Uint8Array>({
@@ -119,6 +120,11 @@ export class SocketConnection implements Connection {
     const code = known?.code ?? "STREAM_INTERRUPTED";
     this.send({ type: "error", code, message: known?.message ?? "the connection was cut" });
     this.end(INTERNAL_ERROR, reason ?? new BoxRunError("CANCELED", `${this.options.what} was canceled`));
+  }
+
+  private cancel(reason: unknown): void {
+    this.ending.resolve();
+    this.fail(reason);
   }
 
   private send(frame: TunnelFrame): void {

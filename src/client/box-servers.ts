@@ -1,6 +1,7 @@
-import type { Backend, BoxInfo, Connection } from "../backend/backend.js";
+import type { Backend, BoxInfo } from "../backend/backend.js";
 import type { CallOptions } from "../backend/call.js";
 import type {
+  BoxConnection,
   BoxPorts,
   BoxWebSocket,
   Forwarding,
@@ -40,7 +41,7 @@ export abstract class BoxServers {
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
    * @throws {BoxRunError} UNSUPPORTED when the server has no connections to boxes
    */
-  async connect(port: number, options: CallOptions = {}): Promise<Connection> {
+  async connect(port: number, options: CallOptions = {}): Promise<BoxConnection> {
     return (await servers()).connectTo(this.through, this.id, port, options);
   }
 
@@ -82,6 +83,7 @@ export abstract class BoxServers {
    * Makes a port of the box a port of this machine, in Node, Deno and Bun. A connection to it fails while nothing listens in the box. It keeps the process alive
    * until it is closed, and ends with the box.
    *
+   * @throws {BoxRunError} BOX_LOCKED when another page or process runs the box
    * @throws {BoxRunError} VALIDATION_ERROR when the port of this machine is in use, or an option is wrong
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
    * @throws {BoxRunError} UNSUPPORTED in pages and edge functions
@@ -98,6 +100,7 @@ export abstract class BoxServers {
    * Opens an address under which a browser shows a server in the box, WebSockets included. For a local box it is a port of this machine, in Node, Deno and Bun. On
    * a server it is an origin of its own, with a secret in its name. It ends when it is closed and when the box stops.
    *
+   * @throws {BoxRunError} BOX_LOCKED when another page or process runs the box
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
    * @throws {BoxRunError} UNSUPPORTED for local boxes in pages, and when the server has no domain for previews
    *

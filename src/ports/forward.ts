@@ -4,6 +4,8 @@ import { requirePort } from "../backend/ports.js";
 import { requireOptions, shown } from "../backend/validate.js";
 import { whenAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
+import { asyncDispose } from "../util/dispose.js";
+import { inspect } from "../util/inspect.js";
 import { type ResettableSocket, resetSocket } from "../util/reset-socket.js";
 import { startTimer } from "../util/timer.js";
 import type { Forwarding, ForwardOptions } from "./port-types.js";
@@ -37,9 +39,16 @@ interface Socket extends ResettableSocket {
 /** Interval of the looks whether the box still runs: nothing tells a listener that it has ended. */
 const LOOK_AGAIN_MS = 500;
 
+/** The part of a box that a forwarding uses. */
+interface ForwardedBox {
+  connect(port: number): Promise<Connection>;
+  refresh(): Promise<BoxInfo>;
+  ports: { list(): Promise<unknown> };
+}
+
 /** Makes a port of a box a port of this machine. Implements `BoxHandle.forward`, which documents it. */
 export async function forwardFrom(
-  box: { connect(port: number): Promise<Connection>; refresh(): Promise<BoxInfo> },
+  box: ForwardedBox,
   port: number,
   options?: ForwardOptions,
 ): Promise<Forwarding> {
@@ -47,6 +56,8 @@ export async function forwardFrom(
   const look = () => box.refresh();
   try {
     await requireRunning(look);
+    // A box that another process runs has the same state, but no ports for this one.
+    await box.ports.list();
   } catch (error) {
     await forwarding.close();
     throw error;
@@ -80,7 +91,8 @@ async function requireRunning(look: () => Promise<BoxInfo>): Promise<void> {
 /** Returns true for the errors of a box that is gone, and of a client that was closed. */
 function isEnd(error: unknown): boolean {
   return (
-    isBoxRunError(error) && ["BOX_NOT_FOUND", "BOX_NOT_RUNNING", "VALIDATION_ERROR"].includes(error.code)
+    isBoxRunError(error) &&
+    ["BOX_LOCKED", "BOX_NOT_FOUND", "BOX_NOT_RUNNING", "VALIDATION_ERROR"].includes(error.code)
   );
 }
 
@@ -170,6 +182,15 @@ class PortForwarding implements Forwarding {
 
   get closed(): Promise<void> {
     return this.ended.promise;
+  }
+
+  async [asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Returns what `console.log` shows in Node, Deno and Bun. */
+  [inspect](): object {
+    return { Forwarding: { url: this.url, hostPort: this.hostPort } };
   }
 
   private async serve(socket: Socket): Promise<void> {

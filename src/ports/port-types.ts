@@ -1,4 +1,4 @@
-import type { PortInfo } from "../backend/backend.js";
+import type { Connection, PortInfo } from "../backend/backend.js";
 import type { CallOptions } from "../backend/call.js";
 
 /** Options of {@link BoxPorts.waitFor}. */
@@ -32,6 +32,12 @@ export interface BoxPorts {
    * for await (const ports of box.ports.watch()) console.log(ports.map(({ port }) => port));
    */
   watch(options?: CallOptions): AsyncGenerator<PortInfo[], void, undefined>;
+}
+
+/** A connection to a server in a box, as {@link BoxHandle.connect} gives it. */
+export interface BoxConnection extends Connection {
+  /** Closes it, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Options of {@link BoxHandle.connectWebSocket}. */
@@ -98,4 +104,6 @@ export interface Forwarding {
   readonly closed: Promise<void>;
   /** Stops listening and resets open connections. Idempotent. */
   close(): Promise<void>;
+  /** Closes it, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }

@@ -1,10 +1,11 @@
-import type { Backend, BackendPorts, Connection, PortInfo } from "../backend/backend.js";
+import type { Backend, BackendPorts, PortInfo } from "../backend/backend.js";
 import { type CallOptions, callOptions, withSignal } from "../backend/call.js";
 import { BoxRunError, invalid, unsupported } from "../backend/errors.js";
 import { requirePort } from "../backend/ports.js";
 import { requireOptions, shown } from "../backend/validate.js";
 import { pause } from "../util/timer.js";
-import type { WaitForPortOptions } from "./port-types.js";
+import { OpenConnection } from "./box-connection.js";
+import type { BoxConnection, WaitForPortOptions } from "./port-types.js";
 
 /** Interval of the polls for a port that somebody waits for. A look takes the guest about a millisecond. */
 const WAIT_STEP_MS = 100;
@@ -63,14 +64,14 @@ export async function connectTo(
   boxId: string,
   port: number,
   options: CallOptions = {},
-): Promise<Connection> {
+): Promise<BoxConnection> {
   requirePort(port);
   requireOptions(options, { signal: true });
   const { signal } = options;
   const connecting = portsOf(backend).connect(boxId, port, callOptions(signal));
   // One that is there after its caller has gone.
   connecting.then((late) => (signal?.aborted ? late.close() : undefined)).catch(() => {});
-  return withSignal(signal, () => connecting);
+  return new OpenConnection(await withSignal(signal, () => connecting), port);
 }
 
 /** Returns the ports of a backend. @throws {BoxRunError} UNSUPPORTED when it has none */

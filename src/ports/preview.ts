@@ -1,4 +1,4 @@
-import type { Backend, BackendPreview, Connection } from "../backend/backend.js";
+import type { Backend, BackendPorts, BackendPreview, Connection } from "../backend/backend.js";
 import { type CallOptions, withSignal } from "../backend/call.js";
 import { unsupported } from "../backend/errors.js";
 import { requirePort } from "../backend/ports.js";
@@ -21,7 +21,7 @@ export async function previewPort(
   const { signal } = options;
   const ports = portsOf(backend);
   const opening = withSignal(signal, async () => {
-    const opened = await (ports.preview?.(boxId, port) ?? forwarded(backend, boxId, port, connect));
+    const opened = await (ports.preview?.(boxId, port) ?? forwarded(backend, ports, boxId, port, connect));
     if (!signal?.aborted) return opened;
     // Its caller has gone.
     await opened.close();
@@ -38,6 +38,7 @@ export async function previewPort(
 
 async function forwarded(
   backend: Backend,
+  ports: BackendPorts,
   boxId: string,
   port: number,
   connect: () => Promise<Connection>,
@@ -47,6 +48,7 @@ async function forwarded(
       "preview needs a runtime that can listen on ports, or a server",
       "use box.fetch here, or a client of boxrun serve",
     );
-  const forwarding = await forwardFrom({ connect, refresh: () => backend.getBox(boxId) }, port);
+  const box = { connect, refresh: () => backend.getBox(boxId), ports: { list: () => ports.list(boxId) } };
+  const forwarding = await forwardFrom(box, port);
   return { url: `${forwarding.url}/`, close: () => forwarding.close() };
 }

@@ -6,6 +6,7 @@ import { toBase64 } from "../util/base64.js";
 import type { ByteReader } from "../util/byte-reader.js";
 import { concatBytes } from "../util/bytes.js";
 import { deferred } from "../util/deferred.js";
+import { inspect } from "../util/inspect.js";
 import { startTimer } from "../util/timer.js";
 import { headOf, outgoing } from "./fetch.js";
 import { readerOf, readHead } from "./head.js";
@@ -146,7 +147,14 @@ class OpenWebSocket implements BoxWebSocket {
   }
 
   get closed(): Promise<{ code: number; reason: string }> {
+    // Asked for, it keeps the process alive.
+    this.connection.closed.catch(() => {});
     return this.end.promise;
+  }
+
+  /** Returns what `console.log` shows in Node, Deno and Bun. */
+  [inspect](): object {
+    return { BoxWebSocket: { protocol: this.protocol } };
   }
 
   private async write(message: string | Uint8Array): Promise<void> {

@@ -74,12 +74,16 @@ class FakeConnection implements Connection {
   );
   private readonly toClient = new Direction(
     () => this.endSide(),
-    (reason) => this.cut(reason),
+    (reason) => {
+      this.ended.resolve();
+      this.cut(reason);
+    },
   );
   private openSides = 2;
 
   /** A property, so that it may be taken from the object. */
   readonly close = async (): Promise<void> => {
+    this.ended.resolve();
     this.cut(new BoxRunError("CANCELED", "the connection was closed"));
   };
 

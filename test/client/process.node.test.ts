@@ -73,6 +73,22 @@ describe("a Node script", () => {
     expect(stdout).toBe("done\n");
   });
 
+  it("does not end while the end of a connection is awaited, and not by one that it closed itself", async () => {
+    const { stdout } = await runScript(`
+      const box = await new BoxRunClient({ backend: "local" }).create("tiny", { memoryMb: 256 });
+      await box.spawn("nc", ["-lk", "-s", "127.0.0.1", "-p", "80", "-e", "sleep", "1"], { detached: true });
+      await box.ports.waitFor(80);
+      const own = await box.connect(80);
+      own.closed.then(() => console.log("closed"));
+      await own.close();
+      const connection = await box.connect(80);
+      await connection.writable.close();
+      connection.closed.finally(() => console.log("ended"));
+      await box.connect(80);
+    `);
+    expect(stdout).toBe("closed\nended\n");
+  });
+
   it("starts nothing and reads nothing when it only imports", async () => {
     const { stdout } = await runScript(`
       new BoxRunClient({ backend: "local" });

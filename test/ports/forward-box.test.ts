@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
-import { describe, expect, it, onTestFinished } from "vitest";
-import { type BoxHandle, BoxRunClient, type ForwardOptions } from "../../src/index.js";
+import { inspect } from "node:util";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { type BoxHandle, BoxRunClient, BoxRunError, type ForwardOptions } from "../../src/index.js";
 import { failure } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
 import type { FakeServer } from "../../src/testing/fake-ports.js";
@@ -103,6 +104,34 @@ describe("a forwarded port of a box", () => {
     await box.stop();
     expect(await failure(box.forward(ECHO))).toMatchObject({ code: "BOX_NOT_RUNNING" });
   });
+});
+
+describe("what console.log shows, and await using closes,", () => {
+  it("is a forwarding by its address", async () => {
+    const { box } = await boxWith();
+    const forwarding = await forward(box, ECHO);
+    const { url, hostPort } = forwarding;
+    expect(inspect(forwarding)).toBe(`{ Forwarding: { url: '${url}', hostPort: ${hostPort} } }`);
+    await forwarding[Symbol.asyncDispose]();
+    expect(await dialError(hostPort)).toBe("ECONNREFUSED");
+  });
+
+  it("is a connection by its port", async () => {
+    const { backend, box } = await boxWith();
+    const connection = await box.connect(SILENT);
+    expect(inspect(connection)).toBe("{ BoxConnection: { port: 14 } }");
+    await connection[Symbol.asyncDispose]();
+    expect(await connection.closed).toBeUndefined();
+    expect(backend.openConnections).toBe(0);
+  });
+});
+
+it("a port of a box that another process runs is not forwarded, nor previewed", async () => {
+  const { backend, box } = await boxWith();
+  const locked = new BoxRunError("BOX_LOCKED", "another process runs it");
+  vi.spyOn(backend.ports!, "list").mockRejectedValue(locked);
+  expect(await failure(box.forward(ECHO))).toBe(locked);
+  expect(await failure(box.preview(ECHO))).toBe(locked);
 });
 
 describe("a forwarded port of a box ends, with its connections,", () => {

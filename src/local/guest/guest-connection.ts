@@ -46,6 +46,8 @@ class GuestConnection implements GuestStream, Connection {
   /** Settled when there is something for the reader. */
   private changed = deferred<void>();
   private open = true;
+  /** Keeps the process alive; undefined while nobody has asked for the end. */
+  private watched: Promise<void> | undefined;
   private hasStarted = false;
   private hasEnded = false;
   private failure: unknown;
@@ -53,6 +55,7 @@ class GuestConnection implements GuestStream, Connection {
 
   /** A property, so that it may be taken from the object. */
   readonly close = async (): Promise<void> => {
+    this.ended.resolve();
     this.reset(new BoxRunError("CANCELED", `the connection to port ${this.port} was closed`));
   };
 
@@ -65,7 +68,7 @@ class GuestConnection implements GuestStream, Connection {
     this.id = guest.open(this, (stream) => ({ type: "connect", stream, window: WINDOW_BYTES, port }));
     this.receiving = new ReceiveCredit((bytes) => guest.send({ type: "credit", stream: this.id, bytes }));
     this.readable = new ReadableStream<Uint8Array>(
-      { pull: (controller) => this.pull(controller), cancel: (reason) => this.reset(reason) },
+      { pull: (controller) => this.pull(controller), cancel: (reason) => this.cancel(reason) },
       { highWaterMark: 0 },
     );
     this.writable = new WritableStream<Uint8Array>({
@@ -86,6 +89,8 @@ class GuestConnection implements GuestStream, Connection {
   }
 
   get closed(): Promise<void> {
+    // Whoever asks will wait for it.
+    this.watched ??= this.hold(() => this.ended.promise).catch(() => {});
     return this.ended.promise;
   }
 
@@ -130,6 +135,11 @@ class GuestConnection implements GuestStream, Connection {
     this.guest.send({ type: "abort", stream: this.id });
     this.received.clear();
     this.end(reason ?? new BoxRunError("CANCELED", `the connection to port ${this.port} was canceled`));
+  }
+
+  private cancel(reason: unknown): void {
+    this.ended.resolve();
+    this.reset(reason);
   }
 
   private async write(chunk: Uint8Array): Promise<void> {

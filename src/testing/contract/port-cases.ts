@@ -83,7 +83,7 @@ export function portCases(context: Context): void {
     await reader.read();
     expect((await box.exec(["echo", "free"])).stdout).toBe("free\n");
     await reader.cancel();
-    expect(await failure(connection.closed)).toMatchObject({ code: "CANCELED" });
+    expect(await connection.closed).toBeUndefined();
   });
 
   it("resets a connection by its close, which may be taken from it", async () => {
@@ -93,7 +93,7 @@ export function portCases(context: Context): void {
     const { readable, closed, close } = await box.connect(4006);
     const reading = failure(readable.getReader().read());
     await close();
-    expect(await failure(closed)).toMatchObject({ code: "CANCELED" });
+    expect(await closed).toBeUndefined();
     expect(await reading).toMatchObject({ code: "CANCELED" });
     await close();
   });

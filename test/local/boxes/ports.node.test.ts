@@ -88,7 +88,7 @@ describe("servers in a box without a network", () => {
     await reader.read();
     expect(new TextDecoder().decode(await ask(4001, new TextEncoder().encode("ok")))).toBe("ok");
     await reader.cancel();
-    expect(await failure(flood.closed)).toMatchObject({ code: "CANCELED" });
+    expect(await flood.closed).toBeUndefined();
   });
 
   it("cut the connection, which is told from its end", async () => {

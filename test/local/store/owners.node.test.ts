@@ -92,13 +92,16 @@ describe("boxes of another process", () => {
     const begun = Date.now();
     const owner = startOwner("theirs", "echo up; sleep 7000");
     await owner.lines.next();
-    const error = await failure((await client.getBox("theirs")).exec(["true"]));
+    const box = await client.getBox("theirs");
+    const error = await failure(box.exec(["true"]));
     expect(error).toMatchObject({ code: "BOX_LOCKED", retryable: true });
     const { owner: who, since } = error.cause as { owner: string; since: Date };
     expect(who).toMatch(new RegExp(`^process ${owner.child.pid} \\(node ${state}\\) on \\S+$`));
     expect(since.getTime()).toBeGreaterThan(begun);
     expect(since.getTime()).toBeLessThan(Date.now());
     expect(error.message).toContain(`${who}, since ${since.toISOString()}`);
+    expect(await failure(box.forward(80))).toMatchObject({ code: "BOX_LOCKED" });
+    expect(await failure(box.preview(80))).toMatchObject({ code: "BOX_LOCKED" });
   });
 });
 
