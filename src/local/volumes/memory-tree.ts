@@ -1,6 +1,13 @@
 import { MemoryNode } from "./memory-nodes.js";
 import type { TreeChange, TreeDump } from "./tree-changes.js";
-import { type DirectoryInode, type FileInode, type Inode, type TreeLimits, TreeState } from "./tree-state.js";
+import {
+  type DirectoryInode,
+  type FileInode,
+  type Inode,
+  type TreeFollower,
+  type TreeLimits,
+  TreeState,
+} from "./tree-state.js";
 
 export type { TreeChange, TreeDump } from "./tree-changes.js";
 
@@ -32,6 +39,12 @@ export class MemoryTree {
     return tree;
   }
 
+  /** Limits of the tree. */
+  get limits(): Omit<TreeLimits, "now"> {
+    const { maxBytes, maxFiles } = this.#state;
+    return { maxBytes, maxFiles };
+  }
+
   /** Returns the root directory, which the caller closes. */
   root(): MemoryNode {
     return new MemoryNode(this.#state, this.#state.root);
@@ -39,9 +52,42 @@ export class MemoryTree {
 
   /** Calls the listener after each change, until the returned function is called. It must not change the tree, and whatever it throws fails the call that made the change. */
   onChange(listener: (change: TreeChange) => void): () => void {
-    const { listeners } = this.#state;
-    listeners.add(listener);
-    return () => listeners.delete(listener);
+    return this.#addFollower({ onChange: (change, isNamed) => isNamed && listener(change) });
+  }
+
+  /**
+   * Calls the follower, as {@link onChange} does, for files without a name, too, until the returned function is called. What loses its last name is passed to it as a node, which keeps
+   * it until the follower closes that.
+   */
+  follow({
+    onChange,
+    onUnnamed,
+  }: { onUnnamed(node: MemoryNode): void } & Pick<TreeFollower, "onChange">): () => void {
+    return this.#addFollower({
+      onChange,
+      onUnnamed: (inode) => onUnnamed(new MemoryNode(this.#state, inode)),
+    });
+  }
+
+  /** Returns what has an inode number, which the caller closes. @throws {VolumeError} ESTALE when nothing does any more */
+  node(inode: number): MemoryNode {
+    return new MemoryNode(this.#state, this.#state.find(inode));
+  }
+
+  /** Returns whether there is something of an inode number. */
+  has(inode: number): boolean {
+    return this.#state.has(inode);
+  }
+
+  /** Called with the inode number of what is gone. */
+  set onForgotten(listener: (inode: number) => void) {
+    this.#state.onForgotten = listener;
+  }
+
+  #addFollower(follower: TreeFollower): () => void {
+    const { followers } = this.#state;
+    followers.add(follower);
+    return () => followers.delete(follower);
   }
 
   /**

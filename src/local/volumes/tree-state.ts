@@ -45,6 +45,14 @@ export interface TreeLimits {
   now: () => number;
 }
 
+/** One who is told of all that happens to a tree. It must not change the tree. */
+export interface TreeFollower {
+  /** Called after each change. `isNamed` is false for a change of a file that has no name any more, except the one that took it. */
+  onChange(change: TreeChange, isNamed: boolean): void;
+  /** Called when a file, directory or link has lost its last name, and before it is gone, if nobody holds it. */
+  onUnnamed?(inode: Inode): void;
+}
+
 /** The files of a tree. It makes any change that fits what there is; whether the change is permitted and has room is for the caller to see. */
 export class TreeState {
   readonly root: DirectoryInode;
@@ -52,7 +60,9 @@ export class TreeState {
   readonly maxFiles: number;
   /** Returns the time in milliseconds since 1970. */
   readonly now: () => number;
-  readonly listeners = new Set<(change: TreeChange) => void>();
+  readonly followers = new Set<TreeFollower>();
+  /** Called with the number of each file, directory or link that is gone: it has neither a name nor a hold. */
+  onForgotten: (inode: number) => void = () => {};
   /** Inode number of the next file. */
   nextInode = ROOT_INODE + 1;
   /** Bytes that contents and targets take. */
@@ -78,12 +88,13 @@ export class TreeState {
    * @throws {VolumeError} ESTALE when it does not fit what there is, ENOSPC when the host has no memory; nothing is changed then
    */
   apply(change: TreeChange): void {
-    const reported = this.listeners.size > 0 && this.#isNamed(change);
+    const reported = this.followers.size > 0;
+    const isNamed = reported && this.#isNamed(change);
     this.#make(change);
     if (!reported) return;
     // What was written may be part of a buffer that its owner uses again.
     const kept = change.type === "written" ? { ...change, bytes: new Uint8Array(change.bytes) } : change;
-    for (const listener of this.listeners) listener(kept);
+    for (const follower of this.followers) follower.onChange(kept, isNamed);
   }
 
   /** Gives up a hold. A file that has no name is gone with its last one. */
@@ -93,7 +104,7 @@ export class TreeState {
   }
 
   #isNamed(change: TreeChange): boolean {
-    return change.type === "made" || this.#find(change.inode).links > 0;
+    return change.type === "made" || this.find(change.inode).links > 0;
   }
 
   #make(change: TreeChange): void {
@@ -102,7 +113,7 @@ export class TreeState {
       case "made":
         return this.#makeInode(change);
       case "linked": {
-        const inode = this.#find(change.inode);
+        const inode = this.find(change.inode);
         this.#addName(this.#directory(change.parent), change.name, inode, atMs);
         inode.links++;
         inode.ctimeMs = atMs;
@@ -161,7 +172,7 @@ export class TreeState {
   }
 
   #setContents(number: number, atMs: number, set: (contents: FileContents) => void): void {
-    const inode = this.#find(number);
+    const inode = this.find(number);
     if (inode.kind !== "file") throw new VolumeError("ESTALE");
     const before = inode.contents.takenBytes;
     set(inode.contents);
@@ -170,7 +181,7 @@ export class TreeState {
   }
 
   #change({ inode: number, mode, mtimeMs, atMs }: NodeChanged): void {
-    const inode = this.#find(number);
+    const inode = this.find(number);
     inode.mode = mode ?? inode.mode;
     inode.mtimeMs = mtimeMs ?? inode.mtimeMs;
     inode.ctimeMs = atMs;
@@ -193,8 +204,12 @@ export class TreeState {
       inode.links = 0;
       directory.links--;
     } else inode.links--;
-    if (inode.links > 0) this.files--;
-    else this.#forgetUnused(inode);
+    if (inode.links > 0) {
+      this.files--;
+      return;
+    }
+    for (const follower of this.followers) follower.onUnnamed?.(inode);
+    this.#forgetUnused(inode);
   }
 
   #forgetUnused(inode: Inode): void {
@@ -202,16 +217,23 @@ export class TreeState {
     this.files--;
     if (inode.kind === "file") this.takenBytes -= inode.contents.takenBytes;
     if (inode.kind === "link") this.takenBytes -= inode.target.length;
+    this.onForgotten(inode.inode);
   }
 
-  #find(number: number): Inode {
+  /** Returns whether something has an inode number. */
+  has(number: number): boolean {
+    return this.#inodes.has(number);
+  }
+
+  /** Returns what has an inode number. @throws {VolumeError} ESTALE when nothing does any more */
+  find(number: number): Inode {
     const inode = this.#inodes.get(number);
     if (!inode) throw new VolumeError("ESTALE");
     return inode;
   }
 
   #directory(number: number): DirectoryInode {
-    const inode = this.#find(number);
+    const inode = this.find(number);
     if (inode.kind !== "directory" || inode.links === 0) throw new VolumeError("ESTALE");
     return inode;
   }

@@ -1,5 +1,6 @@
 import { VolumeError } from "../../../src/local/volumes/errno.js";
 import type { MemoryTree } from "../../../src/local/volumes/memory-tree.js";
+import type { VolumeNode } from "../../../src/local/volumes/volume-files.js";
 
 /** A node of a tree in memory, whose calls are synchronous. */
 export type MemoryNode = ReturnType<MemoryTree["root"]>;
@@ -51,6 +52,15 @@ export function contentsOf(node: MemoryNode): string {
   const bytes = Buffer.alloc(node.stat().size + 1, "?");
   const length = file.read(bytes, 0) as number;
   file.close();
+  return bytes.toString("latin1", 0, length);
+}
+
+/** Reads a file whole, as {@link contentsOf} does, where calls may take time. */
+export async function contentsLater(node: VolumeNode): Promise<string> {
+  const file = await node.open(READ);
+  const bytes = Buffer.alloc((await node.stat()).size + 1, "?");
+  const length = await file.read(bytes, 0);
+  await file.close();
   return bytes.toString("latin1", 0, length);
 }
 

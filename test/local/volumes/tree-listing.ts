@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
-import type { NodeKind, NodeStat } from "../../../src/local/volumes/volume-files.js";
-import { contentsOf, type MemoryNode } from "./tree-calls.js";
+import type { NodeKind, NodeStat, VolumeNode } from "../../../src/local/volumes/volume-files.js";
+import { contentsLater } from "./tree-calls.js";
 
 /** Facts about files that are the same in a tree in memory and in a folder of the host. */
 export class Facts {
@@ -24,20 +24,20 @@ export class Facts {
 }
 
 /** Describes every name in a tree: facts, contents, and which one before it is the same file. */
-export function listTree(root: MemoryNode, facts: Facts): object[] {
+export async function listTree(root: VolumeNode, facts: Facts): Promise<object[]> {
   const inodes: number[] = [];
-  const visit = (node: MemoryNode, path: string): object[] => {
-    const stat = node.stat();
-    const contents = node.kind === "file" ? contentsOf(node) : node.kind === "link" ? node.target() : "";
-    const line = { path, ...facts.inTree(stat), contents, sameAs: firstOf(inodes, stat.inode) };
-    const names = node.kind === "directory" ? node.list().map(({ name }) => name) : [];
-    const entries = names.sort().map((name) => {
-      const entry = node.find(name);
-      const lines = visit(entry, `${path}/${name}`);
+  const visit = async (node: VolumeNode, path: string): Promise<object[]> => {
+    const stat = await node.stat();
+    const contents =
+      node.kind === "file" ? await contentsLater(node) : node.kind === "link" ? await node.target() : "";
+    const lines: object[] = [{ path, ...facts.inTree(stat), contents, sameAs: firstOf(inodes, stat.inode) }];
+    const names = node.kind === "directory" ? (await node.list()).map(({ name }) => name) : [];
+    for (const name of names.sort()) {
+      const entry = await node.find(name);
+      lines.push(...(await visit(entry, `${path}/${name}`)));
       entry.close();
-      return lines;
-    });
-    return [line, ...entries.flat()];
+    }
+    return lines;
   };
   return visit(root, "");
 }

@@ -4,9 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { VolumeError } from "../../../src/local/volumes/errno.js";
 import { MemoryTree } from "../../../src/local/volumes/memory-tree.js";
-import type { OpenFile, OpenFlags } from "../../../src/local/volumes/volume-files.js";
+import { ReplicaNode } from "../../../src/local/volumes/replica-nodes.js";
+import { TreeOriginal } from "../../../src/local/volumes/tree-original.js";
+import type { Later, OpenFile, OpenFlags, VolumeNode } from "../../../src/local/volumes/volume-files.js";
 import type { Random } from "../../robustness/faults/random.js";
-import { contentsOf, describeTree, type MemoryNode } from "./tree-calls.js";
+import { linkReplica } from "./linked-replica.js";
+import { contentsLater, describeTree } from "./tree-calls.js";
 import { Facts, listHost, listTree } from "./tree-listing.js";
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } =
@@ -22,7 +25,7 @@ const FILE_BYTES = 600_000;
 
 /** A file, directory or link that is held in the tree and, by a descriptor, on the host. */
 interface Held {
-  node: MemoryNode;
+  node: VolumeNode;
   descriptor: number;
 }
 
@@ -37,7 +40,6 @@ const childOf = (folder: Held, name: string) => Buffer.from(`${pathOf(folder)}/$
 
 /** Does the same, by chance, in a tree in memory and in a folder of the host, where Linux is the judge. */
 export class TreeModel {
-  readonly tree: MemoryTree;
   /** Errors that both sides have given. */
   readonly errors = new Set<string>();
   readonly #folder = fs.mkdtempSync(join(tmpdir(), "boxrun-tree-"));
@@ -45,19 +47,21 @@ export class TreeModel {
   readonly #root: Held;
   #held: Held[] = [];
   #opened: Opened[] = [];
-  #nowMs = 0;
 
-  constructor(private readonly random: Random) {
-    this.tree = new MemoryTree({ now: () => ++this.#nowMs });
+  /** Takes the root of an empty tree, or of a replica of one. */
+  constructor(
+    private readonly random: Random,
+    root: VolumeNode,
+  ) {
     const descriptor = fs.openSync(this.#folder, O_PATH | O_DIRECTORY);
-    this.#root = { node: this.tree.root(), descriptor };
-    fs.chmodSync(this.#folder, this.#root.node.stat().mode);
+    this.#root = { node: root, descriptor };
+    fs.chmodSync(this.#folder, 0o755);
   }
 
   /** Does one thing on both sides, and compares what comes of it. */
-  step(): void {
+  async step(): Promise<void> {
     const { random } = this;
-    const steps: [number, () => void][] = [
+    const steps: [number, () => Promise<void>][] = [
       [3, () => this.#create()],
       [2, () => this.#makeDirectory()],
       [1, () => this.#makeLink()],
@@ -73,18 +77,18 @@ export class TreeModel {
       [1, () => this.#list()],
       [1, () => this.#close()],
     ];
-    random.pick(steps.flatMap(([weight, step]) => Array<() => void>(weight).fill(step)))();
-    while (this.#held.length + this.#opened.length > MAX_HELD) this.#close();
+    await random.pick(steps.flatMap(([weight, step]) => Array<() => Promise<void>>(weight).fill(step)))();
+    while (this.#held.length + this.#opened.length > MAX_HELD) await this.#close();
   }
 
   /** Compares all there is to see, and all that is held. */
-  compare(): void {
+  async compare(): Promise<void> {
     const { node } = this.#root;
-    deepEqual(listTree(node, this.#facts), listHost(this.#folder, this.#facts));
+    deepEqual(await listTree(node, this.#facts), listHost(this.#folder, this.#facts));
     for (const held of [this.#root, ...this.#held]) {
-      this.#compareFacts(held);
+      await this.#compareFacts(held);
       if (held.node.kind === "file")
-        equal(contentsOf(held.node) === fs.readFileSync(pathOf(held), "latin1"), true);
+        equal((await contentsLater(held.node)) === fs.readFileSync(pathOf(held), "latin1"), true);
     }
   }
 
@@ -94,22 +98,22 @@ export class TreeModel {
   }
 
   /** Runs a call on both sides. Returns both results, or nothing when both refuse for the same reason. */
-  #both<T, H>(what: string, inTree: () => T, onHost: () => H): [T, H] | undefined {
-    const tree = outcomeOf(inTree);
-    const host = outcomeOf(onHost);
+  async #both<T, H>(what: string, inTree: () => Later<T>, onHost: () => H): Promise<[T, H] | undefined> {
+    const tree = await outcomeOf(inTree);
+    const host = await outcomeOf(onHost);
     equal(tree.errno, host.errno, `${what}: ${tree.errno} in the tree, ${host.errno} on the host`);
     if (tree.errno !== undefined) this.errors.add(tree.errno);
     return tree.errno === undefined ? [tree.value as T, host.value as H] : undefined;
   }
 
-  #hold(node: MemoryNode, descriptor: number): void {
+  async #hold(node: VolumeNode, descriptor: number): Promise<void> {
     const held = { node, descriptor };
     this.#held.push(held);
-    this.#compareFacts(held);
+    await this.#compareFacts(held);
   }
 
-  #compareFacts({ node, descriptor }: Held): void {
-    deepEqual(this.#facts.inTree(node.stat()), this.#facts.onHost(fs.fstatSync(descriptor)));
+  async #compareFacts({ node, descriptor }: Held): Promise<void> {
+    deepEqual(this.#facts.inTree(await node.stat()), this.#facts.onHost(fs.fstatSync(descriptor)));
   }
 
   #anyFolder(): Held {
@@ -135,12 +139,12 @@ export class TreeModel {
     return { read: read!, write: write!, truncate: this.random.chance(0.2), append: this.random.chance(0.2) };
   }
 
-  #create(): void {
+  async #create(): Promise<void> {
     const folder = this.#anyFolder();
     const [name, mode] = [this.#name(), this.random.pick([0o644, 0o600, 0o755])];
     const flags = { ...this.#flags(), exclusive: this.random.chance(0.5) };
     const hostFlags = hostFlagsOf(flags) | O_CREAT | O_NOFOLLOW | (flags.exclusive ? O_EXCL : 0);
-    const done = this.#both(
+    const done = await this.#both(
       `create ${name}`,
       () => folder.node.create(name, flags, mode),
       () => fs.openSync(childOf(folder, name), hostFlags, mode),
@@ -148,59 +152,59 @@ export class TreeModel {
     if (!done) return;
     const [{ node, file }, descriptor] = done;
     this.#opened.push({ file, descriptor });
-    this.#hold(node, fs.openSync(`/proc/self/fd/${descriptor}`, O_PATH));
+    await this.#hold(node, fs.openSync(`/proc/self/fd/${descriptor}`, O_PATH));
   }
 
-  #makeDirectory(): void {
+  async #makeDirectory(): Promise<void> {
     const [folder, name, mode] = [this.#anyFolder(), this.#name(), this.random.pick([0o755, 0o700])];
-    const done = this.#both(
+    const done = await this.#both(
       `mkdir ${name}`,
       () => folder.node.makeDirectory(name, mode),
       () => fs.mkdirSync(childOf(folder, name), mode),
     );
-    if (done) this.#hold(done[0], fs.openSync(childOf(folder, name), O_PATH | O_NOFOLLOW));
+    if (done) await this.#hold(done[0], fs.openSync(childOf(folder, name), O_PATH | O_NOFOLLOW));
   }
 
-  #makeLink(): void {
+  async #makeLink(): Promise<void> {
     const [folder, name, target] = [this.#anyFolder(), this.#name(), this.random.pick(TARGETS)];
-    const done = this.#both(
+    const done = await this.#both(
       `symlink ${name}`,
       () => folder.node.makeLink(name, target),
       () => fs.symlinkSync(Buffer.from(target, "latin1"), childOf(folder, name)),
     );
-    if (done) this.#hold(done[0], fs.openSync(childOf(folder, name), O_PATH | O_NOFOLLOW));
+    if (done) await this.#hold(done[0], fs.openSync(childOf(folder, name), O_PATH | O_NOFOLLOW));
   }
 
-  #addName(): void {
+  async #addName(): Promise<void> {
     const [from, name, to, newName] = [this.#anyFolder(), this.#name(), this.#anyFolder(), this.#name()];
-    const inTree = () => {
-      const node = from.node.find(name);
+    const inTree = async () => {
+      const node = await from.node.find(name);
       try {
-        to.node.addName(node, newName);
+        await to.node.addName(node, newName);
       } finally {
         node.close();
       }
     };
     const onHost = () => fs.linkSync(childOf(from, name), childOf(to, newName));
-    this.#both(`link ${name} ${newName}`, inTree, onHost);
+    await this.#both(`link ${name} ${newName}`, inTree, onHost);
   }
 
-  #find(): void {
+  async #find(): Promise<void> {
     const [folder, name] = [this.#anyFolder(), this.#name()];
-    const done = this.#both(
+    const done = await this.#both(
       `find ${name}`,
       () => folder.node.find(name),
       () => fs.openSync(childOf(folder, name), O_PATH | O_NOFOLLOW),
     );
-    if (done) this.#hold(...done);
+    if (done) await this.#hold(...done);
   }
 
-  #open(): void {
+  async #open(): Promise<void> {
     const held = this.#any();
     const flags = this.#flags();
     // Linux opens a directory, too, to list it.
     if (held.node.kind === "directory") flags.write = true;
-    const done = this.#both(
+    const done = await this.#both(
       "open",
       () => held.node.open(flags),
       () => fs.openSync(pathOf(held), hostFlagsOf(flags)),
@@ -208,13 +212,13 @@ export class TreeModel {
     if (done) this.#opened.push({ file: done[0], descriptor: done[1] });
   }
 
-  #write(): void {
+  async #write(): Promise<void> {
     const { random } = this;
     if (this.#opened.length === 0) return;
     const { file, descriptor } = random.pick(this.#opened);
     const at = random.size(FILE_BYTES);
     const bytes = Buffer.alloc(random.size(FILE_BYTES / 2), random.between(0, 255));
-    const done = this.#both(
+    const done = await this.#both(
       "write",
       () => file.write(bytes, at),
       () => fs.writeSync(descriptor, bytes, 0, bytes.length, at),
@@ -222,14 +226,14 @@ export class TreeModel {
     if (done) equal(...done);
   }
 
-  #read(): void {
+  async #read(): Promise<void> {
     const { random } = this;
     if (this.#opened.length === 0) return;
     const { file, descriptor } = random.pick(this.#opened);
     // Node asks nobody for no bytes.
     const [at, length] = [random.size(FILE_BYTES), 1 + random.size(FILE_BYTES)];
     const [tree, host] = [Buffer.alloc(length, "?"), Buffer.alloc(length, "?")];
-    const done = this.#both(
+    const done = await this.#both(
       "read",
       () => file.read(tree, at),
       () => fs.readSync(descriptor, host, 0, length, at),
@@ -238,67 +242,67 @@ export class TreeModel {
     ok(tree.equals(host));
   }
 
-  #resize(): void {
+  async #resize(): Promise<void> {
     const held = this.#any();
     // Node opens a file to cut it, which a link refuses for another reason.
     if (held.node.kind === "link") return;
     const size = this.random.size(FILE_BYTES);
-    this.#both(
+    await this.#both(
       "resize",
       () => held.node.change({ size }),
       () => fs.truncateSync(pathOf(held), size),
     );
   }
 
-  #changeMode(): void {
+  async #changeMode(): Promise<void> {
     const held = this.#any();
     // Not every Linux refuses it.
     if (held.node.kind === "link") return;
     const mode = this.random.pick(MODES);
-    this.#both(
+    await this.#both(
       "chmod",
       () => held.node.change({ mode }),
       () => fs.chmodSync(pathOf(held), mode),
     );
   }
 
-  #rename(): void {
+  async #rename(): Promise<void> {
     const [from, name, to, newName] = [this.#anyFolder(), this.#name(), this.#anyFolder(), this.#name()];
-    this.#both(
+    await this.#both(
       `rename ${name} ${newName}`,
       () => from.node.rename(name, to.node, newName),
       () => fs.renameSync(childOf(from, name), childOf(to, newName)),
     );
   }
 
-  #remove(): void {
+  async #remove(): Promise<void> {
     const [folder, name] = [this.#anyFolder(), this.#name()];
     const kind = this.random.pick(["file", "directory"] as const);
     const onHost = kind === "file" ? fs.unlinkSync : fs.rmdirSync;
-    this.#both(
+    await this.#both(
       `remove ${kind} ${name}`,
       () => folder.node.remove(name, kind),
       () => onHost(childOf(folder, name)),
     );
   }
 
-  #list(): void {
+  async #list(): Promise<void> {
     const held = this.#any();
     if (held.node.kind === "link") return;
-    const done = this.#both(
+    const done = await this.#both(
       "list",
-      () => held.node.list().map(({ name }) => name),
+      async () => (await held.node.list()).map(({ name }) => name),
       () => fs.readdirSync(pathOf(held), "latin1"),
     );
     if (done) deepEqual(done[0].sort(), done[1].sort());
   }
 
-  #close(): void {
+  async #close(): Promise<void> {
     const { random } = this;
     const any = random.pick<Held | Opened>([...this.#held, ...this.#opened]);
     if (any === undefined) return;
     if ("node" in any) any.node.close();
-    else any.file.close();
+    else await any.file.close();
     fs.closeSync(any.descriptor);
     this.#held = this.#held.filter((held) => held !== any);
     this.#opened = this.#opened.filter((opened) => opened !== any);
@@ -313,9 +317,9 @@ function hostFlagsOf({ read, write, truncate, append }: OpenFlags): number {
   );
 }
 
-function outcomeOf<T>(call: () => T): { value?: T; errno?: string } {
+async function outcomeOf<T>(call: () => Later<T>): Promise<{ value?: T; errno?: string }> {
   try {
-    return { value: call() };
+    return { value: await call() };
   } catch (error) {
     if (error instanceof VolumeError) return { errno: error.errno };
     const { code } = error as { code?: string };
@@ -331,28 +335,54 @@ interface Run {
   compareEvery: number;
 }
 
+/** Returns a clock that goes on with each look at it. */
+function ticking(): () => number {
+  let nowMs = 0;
+  return () => ++nowMs;
+}
+
 /** Runs a model, with a copy that follows it from the start and one that is loaded in the middle. Returns the errors that there were; throws at the first difference. */
-export function runTreeModel(random: Random, { steps, compareEvery }: Run): Set<string> {
-  const model = new TreeModel(random);
+export async function runTreeModel(random: Random, { steps, compareEvery }: Run): Promise<Set<string>> {
+  const tree = new MemoryTree({ now: ticking() });
+  const model = new TreeModel(random, tree.root());
   try {
     const follower = new MemoryTree({ now: () => 1 });
     let late: MemoryTree | undefined;
-    model.tree.onChange((change) => {
+    tree.onChange((change) => {
       const posted = structuredClone(change);
       follower.apply(posted);
       late?.apply(posted);
     });
     for (let step = 1; step <= steps; step++) {
-      model.step();
+      await model.step();
       const whole = step % compareEvery === 0;
-      const expected = describeTree(model.tree, whole);
+      const expected = describeTree(tree, whole);
       deepEqual(describeTree(follower, whole), expected);
       if (late) deepEqual(describeTree(late, whole), expected);
-      if (whole) model.compare();
-      if (step === Math.floor(steps / 2)) late = MemoryTree.load(structuredClone(model.tree.dump()));
+      if (whole) await model.compare();
+      if (step === Math.floor(steps / 2)) late = MemoryTree.load(structuredClone(tree.dump()));
     }
     return model.errors;
   } finally {
     model.end();
+  }
+}
+
+/** Runs a model on a replica, whose original is behind a port. Returns the errors that there were; throws at the first difference. */
+export async function runReplicaModel(random: Random, { steps, compareEvery }: Run): Promise<Set<string>> {
+  const tree = new MemoryTree({ now: ticking() });
+  const linked = await linkReplica(new TreeOriginal(tree));
+  const model = new TreeModel(random, ReplicaNode.root(linked.replica));
+  try {
+    for (let step = 1; step <= steps; step++) {
+      await model.step();
+      if (step % compareEvery !== 0) continue;
+      await model.compare();
+      deepEqual(describeTree(linked.replica.tree()), describeTree(tree));
+    }
+    return model.errors;
+  } finally {
+    model.end();
+    linked.end();
   }
 }

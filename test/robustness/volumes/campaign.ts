@@ -14,7 +14,7 @@ export async function runCampaign({ seeds, from, say }: CampaignOptions): Promis
   let runs = 0;
   for (const seed of range(from, seeds)) {
     try {
-      for (const errno of runTreeModel(new Random(seed), { steps: STEPS, compareEvery: COMPARE_EVERY }))
+      for (const errno of await runTreeModel(new Random(seed), { steps: STEPS, compareEvery: COMPARE_EVERY }))
         refusals.add(errno);
     } catch (error) {
       violations++;
