@@ -25,7 +25,7 @@ import type { VolumeNode } from "../../../src/local/volumes/volume-files.js";
 import { NinePClient, Refused } from "./nine-p-client.js";
 
 const [EPERM, ENOENT, EIO, EBADF, EEXIST, EXDEV, ENOTDIR] = [1, 2, 5, 9, 17, 18, 20];
-const [EISDIR, EINVAL, EMFILE, EROFS, ENAMETOOLONG, ENOTEMPTY, EOPNOTSUPP] = [21, 22, 24, 30, 36, 39, 95];
+const [EINVAL, EMFILE, EROFS, ENAMETOOLONG, ENOTEMPTY, EOPNOTSUPP] = [22, 24, 30, 36, 39, 95];
 const [O_WRONLY, O_RDWR, O_EXCL, O_TRUNC, O_APPEND] = [1, 2, 0o200, 0o1000, 0o2000];
 const O_CREAT = 0o100;
 

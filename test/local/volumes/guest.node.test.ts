@@ -1,0 +1,180 @@
+import { execFileSync } from "node:child_process";
+import {
+  appendFileSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type BoxHandle, BoxRunClient } from "boxrun";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ROOT } from "../../root.js";
+
+const LONG_MS = 300_000;
+const PROGRAMS = join(ROOT, "test/local/volumes/guest");
+
+/** Results of guest/cases.py that differ from those on the box's own disk, and why they do: [on the disk, on the volume]. */
+const DIFFERENCES: Record<string, [string, string]> = {
+  // Special files would be the host's.
+  mkfifo: ["'FIFO'", "EPERM"],
+  "mknod of a device": ["'CHR'", "EPERM"],
+  "bind a socket": ["'SOCK'", "EPERM"],
+  // The owner is the host's user, whom the box shows as root.
+  chown: ["(1000, 1000)", "(0, 0)"],
+  // A program with setuid would be one for the host's users, too.
+  "chmod with setuid": ["'0o104755'", "'0o100755'"],
+  "extended attribute": ["b'value'", "ENOTSUP"],
+  // overlayfs lists a directory that was removed as an empty one. Other file systems of Linux do not.
+  "remove the working directory": ["[]", "ENOENT"],
+  // v9fs cuts times that are set to whole seconds.
+  "time with nanoseconds": ["2500000000", "2000000000"],
+  // Linux has no call that changes a link by its descriptor.
+  "times of a link": ["2.0", expect.stringMatching(/^\d{10}/) as string],
+};
+
+let client: BoxRunClient;
+let box: BoxHandle;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "boxrun-volume-"));
+  client = new BoxRunClient({ backend: "local", local: { persistent: false } });
+  box = await client.create("debian", {
+    volumes: [
+      { hostPath: folder, guestPath: "/work" },
+      { hostPath: PROGRAMS, guestPath: "/programs", readonly: true },
+    ],
+  });
+  await box.exec("mkdir -p /root/own /work/volume", { check: true });
+}, LONG_MS);
+afterAll(async () => {
+  await client?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const python = (program: string, ...args: string[]) =>
+  box.exec(["python3", `/programs/${program}.py`, ...args], { check: true });
+
+describe("a volume, for programs of debian", () => {
+  it("does what the box's own disk does, but for a list of reasons", { timeout: LONG_MS }, async () => {
+    const own = JSON.parse((await python("cases", "/root/own")).stdout) as Record<string, string>;
+    const volume = JSON.parse((await python("cases", "/work/volume")).stdout) as Record<string, string>;
+    const found = Object.keys(own).filter((name) => own[name] !== volume[name]);
+    expect(Object.fromEntries(found.map((name) => [name, [own[name], volume[name]]]))).toEqual(DIFFERENCES);
+    expect(Object.keys(own).length).toBeGreaterThan(180);
+  });
+
+  it.each([1, 2, 3])(
+    "holds what was written, cut and mapped at random, seed %i",
+    { timeout: LONG_MS },
+    async (seed) => {
+      await python("fsx", "/work/volume", String(seed), "400");
+    },
+  );
+
+  it.each(["wal", "delete"])(
+    "keeps a SQLite database whole, with journal_mode %s",
+    { timeout: LONG_MS },
+    async (mode) => {
+      mkdirSync(join(folder, mode));
+      const { stdout } = await python("sqlite", `/work/${mode}`, mode);
+      expect(stdout).toBe(`${mode}\n[0, 0]\nok 300\n`);
+    },
+  );
+
+  it("takes a tree by tar and gives it back", { timeout: LONG_MS }, async () => {
+    await box.exec(
+      `set -e
+      cp -r /usr/lib/python3.13/json /usr/lib/python3.13/email /root/own/
+      mkdir /work/tree && tar -C /root/own -cf - json email | tar -C /work/tree -xf -
+      mkdir /root/back && tar -C /work/tree -cf - . | tar -C /root/back -xf -
+      diff -r /root/own/json /work/tree/json && diff -r /root/own/email /root/back/email
+      rm -r /work/tree && ls -A /work | grep -c tree || true`,
+      { check: true },
+    );
+  });
+
+  it("has the host's changes at the next look", { timeout: LONG_MS }, async () => {
+    const reader = await box.execStream(
+      [
+        "python3",
+        "-uc",
+        `import os, sys
+for line in sys.stdin:
+    try: print(repr(eval(line)))
+    except OSError as error: print(type(error).__name__)`,
+      ],
+      { stdin: true },
+    );
+    const writer = reader.stdin.getWriter();
+    const events = reader[Symbol.asyncIterator]();
+    const ask = async (expression: string): Promise<string> => {
+      await writer.write(`${expression}\n`);
+      let text = "";
+      while (!text.endsWith("\n")) {
+        const { value, done } = await events.next();
+        if (done) throw new Error(`the program has ended after ${text}`);
+        if (value.type === "log") text += value.data;
+      }
+      return text.trim();
+    };
+    const host = (name: string) => join(folder, name);
+    expect(await ask("os.path.exists('/work/note')")).toBe("False");
+    writeFileSync(host("note"), "one");
+    expect(await ask("open('/work/note').read()")).toBe("'one'");
+    appendFileSync(host("note"), " two");
+    expect(await ask("open('/work/note').read(), os.stat('/work/note').st_size")).toBe("('one two', 7)");
+    writeFileSync(host("new"), "replaced");
+    renameSync(host("new"), host("note"));
+    expect(await ask("open('/work/note').read()")).toBe("'replaced'");
+    rmSync(host("note"));
+    expect(await ask("open('/work/note').read()")).toBe("FileNotFoundError");
+    expect(await ask("open('/work/made', 'w').write('by the box')")).toBe("10");
+    expect(readFileSync(host("made"), "utf8")).toBe("by the box");
+    expect(lstatSync(host("made")).mode & 0o777).toBe(0o644);
+    await writer.close();
+    expect(await reader.wait()).toMatchObject({ exitCode: 0 });
+  });
+
+  it("never opens a FIFO of the host", { timeout: LONG_MS }, async () => {
+    execFileSync("mkfifo", [join(folder, "fifo")]);
+    const { stdout } = await box.exec(
+      "timeout 1 cat /work/fifo; echo $?; stat -c %F /work/fifo; rm /work/fifo",
+    );
+    expect(stdout).toBe("124\nfifo\n");
+    expect(readdirSync(folder)).not.toContain("fifo");
+  });
+});
+
+describe("a directory that goes away", () => {
+  it("is missing in the box, which lives, and at its next start", { timeout: LONG_MS }, async () => {
+    const [gone, stays] = [1, 2].map(() => mkdtempSync(join(tmpdir(), "boxrun-volume-")));
+    await using other = await client.create("tiny", {
+      memoryMb: 256,
+      volumes: [
+        { hostPath: gone!, guestPath: "/gone" },
+        { hostPath: stays!, guestPath: "/stays" },
+      ],
+    });
+    rmSync(gone!, { recursive: true });
+    const { stdout } = await other.exec(
+      "echo x > /gone/file; ls /gone/file; echo y > /stays/file && cat /stays/file",
+      {
+        stderr: "stdout",
+      },
+    );
+    expect(stdout).toMatch(/\/gone\/file: No such file or directory[\s\S]*y\n$/);
+    await other.stop();
+    await expect(other.start()).rejects.toMatchObject({ code: "VALIDATION_ERROR" });
+    mkdirSync(gone!);
+    await other.start();
+    expect((await other.exec("ls -d /gone && cat /stays/file")).stdout).toBe("/gone\ny\n");
+    for (const path of [gone!, stays!]) rmSync(path, { recursive: true });
+  });
+});
