@@ -29,7 +29,7 @@ export default [
     name: "boxrun: what a page loads first",
     path: [...withImports("index.js")].map((name) => `dist/browser/${name}`),
     gzip: true,
-    limit: "24.4 kB",
+    limit: "24.5 kB",
   },
   {
     name: "boxrun with a server: commands and events, bundled",
@@ -41,13 +41,13 @@ export default [
     name: "boxrun with a server: transfers, files and terminals, too, bundled",
     path: await bundled("./src/index.ts", []),
     gzip: true,
-    limit: "65.6 kB",
+    limit: "65.8 kB",
   },
   {
     name: "boxrun/remote: all of it, bundled for an edge function",
     path: await bundled("./dist/browser/remote.js", []),
     gzip: true,
     // The target is 45 kB. It is not met: see docs/internals/performance.md.
-    limit: "63.1 kB",
+    limit: "63.3 kB",
   },
 ];

@@ -7,46 +7,55 @@ import { downloadError, fileError, uploadError } from "../guest/errno.js";
 import type { Guest } from "../guest/guest.js";
 import { getFile, putFile, TransferFailed } from "../guest/guest-files.js";
 import { operateInGuest } from "../guest/guest-operation.js";
-import { PathInVolume } from "../guest/path-in-volume.js";
 import type { Hold } from "./process-hold.js";
+import type { VolumePaths } from "./volume-paths.js";
 
-/** Keeps the process alive while work is pending. */
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A guest whose files are used, with its volumes. */
+export interface FilesContext {
+  guest: Guest;
+  /** Keeps the process alive while work is pending. */
+  hold: Hold;
+  volumes: VolumePaths;
+}
 
 /** Uploads one file to a guest, as `Backend.upload` documents it. */
 export async function uploadFile(
-  guest: Guest,
-  hold: Hold,
+  { guest, hold, volumes }: FilesContext,
   file: { path: string; body: ReadableStream<Uint8Array> } & UploadSpec,
 ): Promise<void> {
   requireFilePath(file.path);
   try {
-    await hold(() => putFile(guest, file));
+    await hold(() =>
+      volumes.resolve(
+        encoder.encode(file.path),
+        (path) => putFile(guest, { ...file, path: decoder.decode(path) }),
+        (where) => volumes.upload(where, file.body, file),
+      ),
+    );
   } catch (error) {
-    throw error instanceof TransferFailed
-      ? uploadError(file.path, error.failure)
-      : ofVolume(error, file.path);
+    throw error instanceof TransferFailed ? uploadError(file.path, error.failure) : error;
   }
-}
-
-/** Returns the error of the API for a path in a volume, and any other error as it is. */
-function ofVolume(error: unknown, path: string): unknown {
-  if (!(error instanceof PathInVolume)) return error;
-  return new BoxRunError("UNSUPPORTED", `${path} is in a volume, which box.files cannot reach yet`, {
-    hint: "use the directory of the volume itself, or a command in the box",
-  });
 }
 
 /** Downloads one file from a guest. */
 export async function downloadFile(
-  guest: Guest,
-  hold: Hold,
+  { guest, hold, volumes }: FilesContext,
   path: string,
   signal?: AbortSignal,
 ): Promise<DownloadResult> {
   requireFilePath(path);
   const wrap = (error: unknown) =>
-    error instanceof TransferFailed ? downloadError(path, error.failure) : ofVolume(error, path);
-  const file = await hold(() => getFile(guest, path, signal)).catch((error) => Promise.reject(wrap(error)));
+    error instanceof TransferFailed ? downloadError(path, error.failure) : error;
+  const file = await hold(() =>
+    volumes.resolve(
+      encoder.encode(path),
+      (found) => getFile(guest, decoder.decode(found), signal),
+      (where) => volumes.download(where),
+    ),
+  ).catch((error) => Promise.reject(wrap(error)));
   const reader = file.stream.getReader();
   if (signal?.aborted) {
     await reader.cancel(signal.reason);
@@ -93,18 +102,23 @@ function shrank(path: string, got: number, size: number): BoxRunError {
 
 /** Performs one file operation in a guest. */
 export async function operateOnFiles(
-  guest: Guest,
-  hold: Hold,
+  { guest, hold, volumes }: FilesContext,
   operation: FileOperation,
   signal?: AbortSignal,
 ): Promise<FileEntry[]> {
   pathBytes(operation.path);
   if (operation.op === "rename") pathBytes(operation.to);
   try {
-    return await hold(() => operateInGuest(guest, operation, signal));
+    return await hold(() =>
+      volumes.resolve(
+        operation.path,
+        (path, to) => operateInGuest(guest, { ...operation, path, ...(to && { to }) }, signal),
+        (where) => volumes.operate(operation, where),
+      ),
+    );
   } catch (error) {
     throw error instanceof TransferFailed
       ? fileError(operation.op, showPath(operation.path), error.failure)
-      : ofVolume(error, showPath(operation.path));
+      : error;
   }
 }

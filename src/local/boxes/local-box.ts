@@ -28,20 +28,23 @@ import type { Release } from "../store/box-store.js";
 import { type BoxRecord, describeRecord } from "../store/record.js";
 import type { BootOptions, BoxContext } from "./box-context.js";
 import { BASE_ENV, BoxExecutions } from "./box-executions.js";
-import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
+import { downloadFile, type FilesContext, operateOnFiles, uploadFile } from "./box-files.js";
 import { connectToPort, listPorts } from "./box-ports.js";
 import { hostnameOf, setUp } from "./box-setup.js";
 import { BoxTerminals } from "./box-terminals.js";
-import { volumeMounts } from "./box-volumes.js";
+import { type VolumeMount, volumeMounts } from "./box-volumes.js";
 import { BoxWarnings } from "./box-warnings.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
 import type { LocalNetwork } from "./local-network.js";
 import { type Hold, heldEach, ProcessHold } from "./process-hold.js";
+import { VolumePaths } from "./volume-paths.js";
 
 /** A box that runs here: its lock, its machine, its guest and its executions. Once it has ended, a new object stands for the next run. */
 export class LocalBox {
   private readonly machine: MachineHandle;
   private readonly guest: Guest;
+  private readonly mounts: readonly VolumeMount[];
+  private readonly files: FilesContext;
   private readonly executions: BoxExecutions;
   private readonly terminals: BoxTerminals;
   private state: "booting" | "running" | "stopping" | "ended" = "booting";
@@ -80,6 +83,8 @@ export class LocalBox {
     const { store, logLimitBytes } = context;
     const stored = () => (store.persistent === true ? this.guest.flushes.pending() : undefined);
     this.hold = new ProcessHold((held) => this.machine.hold(held), stored).during;
+    this.mounts = volumeMounts(record.spec.volumes, context.volumes);
+    this.files = { guest: this.guest, hold: this.hold, volumes: new VolumePaths(this.machine, this.mounts) };
     this.executions = new BoxExecutions(record, this.env, this.guest, store, logLimitBytes, this.giveUp);
     this.terminals = new BoxTerminals(this.guest, this.hold, this.giveUp);
     owned.owner = {
@@ -156,7 +161,7 @@ export class LocalBox {
     await stored;
     if (boot === "cold") await this.guest.awaitHello();
     onProgress({ phase: "setup" });
-    await setUp(this.owned, this.record, volumeMounts(spec.volumes, this.context.volumes));
+    await setUp(this.owned, this.record, this.mounts);
     if (spec.network !== false) await this.openNetwork(spec.network, secrets);
     const notes = [store.persistent, this.network?.note].filter((note) => typeof note === "string");
     this.bootedBy = this.owned.warm ? "warm" : boot;
@@ -208,17 +213,17 @@ export class LocalBox {
 
   async upload(path: string, body: ReadableStream<Uint8Array>, options: UploadSpec): Promise<void> {
     this.requireRunning();
-    await uploadFile(this.guest, this.hold, { path, body, ...options });
+    await uploadFile(this.files, { path, body, ...options });
   }
 
   async download(path: string, signal?: AbortSignal): Promise<DownloadResult> {
     this.requireRunning();
-    return downloadFile(this.guest, this.hold, path, signal);
+    return downloadFile(this.files, path, signal);
   }
 
   async fileOperation(operation: FileOperation, signal?: AbortSignal): Promise<FileEntry[]> {
     this.requireRunning();
-    return operateOnFiles(this.guest, this.hold, operation, signal);
+    return operateOnFiles(this.files, operation, signal);
   }
 
   connect(port: number, signal?: AbortSignal): Promise<Connection> {

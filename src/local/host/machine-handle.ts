@@ -15,6 +15,7 @@ import {
   packetCost,
   type VolumeConfig,
 } from "../machine/messages.js";
+import type { VolumeAnswer, VolumeCall } from "../volumes/volume-calls.js";
 import type { Host, MachineWorker } from "./host.js";
 
 /** Time from the start of a Worker to a running machine, including a cold boot on a slow, busy host. */
@@ -22,6 +23,9 @@ const START_DEADLINE_MS = 120_000;
 
 /** Time to close the disk. A busy emulator does it between two slices. */
 const STOP_DEADLINE_MS = 30_000;
+
+/** Time for one call on a volume: a little more than a file system of the host gets. */
+const VOLUME_DEADLINE_MS = 40_000;
 
 /** Number of characters that are kept of the guest's console, for the message when the machine ends. */
 const CONSOLE_CHARACTERS = 4096;
@@ -64,6 +68,8 @@ export class MachineHandle {
   private hasDisk = false;
   private moved: Deferred<void> | undefined;
   private volumes: Deferred<void> | undefined;
+  private readonly volumeCalls = new Map<number, Deferred<VolumeAnswer>>();
+  private nextCall = 1;
   private saved: Deferred<Uint8Array> | undefined;
   private stopped: Deferred<Uint8Array | null> | undefined;
   private terminated: Promise<void> | undefined;
@@ -134,6 +140,24 @@ export class MachineHandle {
     await this.volumes.promise;
   }
 
+  /** Does something with a path in a volume. Rejects when the machine ends, or does not answer in time. */
+  async callVolume(call: VolumeCall): Promise<VolumeAnswer> {
+    if (this.over) throw stoppedError();
+    const id = this.nextCall++;
+    const answer = deferred<VolumeAnswer>();
+    this.volumeCalls.set(id, answer);
+    const stop = startTimer(VOLUME_DEADLINE_MS, () =>
+      answer.reject(
+        new BoxRunError("RUNTIME_ERROR", `a volume did not answer within ${VOLUME_DEADLINE_MS} ms`),
+      ),
+    );
+    this.worker.post({ type: "volume-call", id, call });
+    return answer.promise.finally(() => {
+      stop();
+      this.volumeCalls.delete(id);
+    });
+  }
+
   /** Ends the machine of a guest that has been shut down. Resolves to the contents of a disk in memory. */
   async stop(): Promise<Uint8Array | null> {
     this.stopped = deferred();
@@ -189,6 +213,7 @@ export class MachineHandle {
     this.started.reject(error);
     this.moved?.reject(error);
     this.volumes?.reject(error);
+    for (const call of this.volumeCalls.values()) call.reject(error);
     this.saved?.reject(error);
     this.stopped?.reject(error);
     return gone;
@@ -201,6 +226,7 @@ export class MachineHandle {
     this.started.reject(error);
     this.moved?.reject(error);
     this.volumes?.reject(error);
+    for (const call of this.volumeCalls.values()) call.reject(error);
     this.saved?.reject(error);
     this.stopped?.reject(error);
     void this.kill();
@@ -223,6 +249,8 @@ export class MachineHandle {
         return this.moved?.resolve();
       case "volumes":
         return message.failure ? this.volumes?.reject(errorOf(message.failure)) : this.volumes?.resolve();
+      case "volume-answer":
+        return this.volumeCalls.get(message.id)?.resolve(message.answer);
       case "saved":
         return this.saved?.resolve(message.bootImage);
       case "stopped":

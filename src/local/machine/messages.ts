@@ -1,6 +1,7 @@
 import type { ImageTrouble } from "../assets/image-chunks.js";
 import type { MachinePlaces } from "../assets/joined-source.js";
 import type { AssetManifest } from "../assets/manifest.js";
+import type { VolumeAnswer, VolumeCall } from "../volumes/volume-calls.js";
 
 /** Parameters of a machine. */
 export interface MachineConfig extends MachinePlaces {
@@ -58,6 +59,8 @@ export type ToMachine =
   | { type: "took-packets"; bytes: number }
   /** Opens directories of the host, in this order. Until then, the guest has none. */
   | { type: "volumes"; volumes: readonly VolumeConfig[] }
+  /** Does something with a path in a volume, for `box.files`. Answered once. */
+  | { type: "volume-call"; id: number; call: VolumeCall }
   /** Pauses the machine and its time. */
   | { type: "pause" }
   | { type: "resume" }
@@ -80,6 +83,7 @@ export type FromMachine =
   | { type: "moved" }
   /** Reports that the directories are open, or why one is not. */
   | { type: "volumes"; failure?: { code: string; message: string } }
+  | { type: "volume-answer"; id: number; answer: VolumeAnswer }
   | { type: "saved"; bootImage: Uint8Array }
   | { type: "left" }
   /** Reports that the machine was stopped, with the contents of a disk in memory. */

@@ -9,7 +9,7 @@ import { Assets } from "../assets/assets.js";
 import { IMAGE_CHUNK_BYTES, ImageChunks } from "../assets/image-chunks.js";
 import { openMachineSource } from "../assets/joined-source.js";
 import type { OpenedVolume } from "../volumes/mount.js";
-import { NinePServer } from "../volumes/nine-p-server.js";
+import { ServedVolumes } from "../volumes/served-volumes.js";
 import { encodeBootImage } from "./boot-image.js";
 import { bootImageFingerprint, loadBootImage, loadColdBoot } from "./boot-parts.js";
 import type { StoredDisk } from "./disk.js";
@@ -47,7 +47,7 @@ class MachineWorker {
   private config: MachineConfig | undefined;
   private disk: StoredDisk | undefined;
   /** Serves the volumes. A machine begins without any. */
-  private files = new NinePServer([]);
+  private volumes = new ServedVolumes([]);
   private opening: Promise<StoredDisk> | undefined;
   private readonly emulator = deferred<WebAssembly.Module>();
   private readonly diskConfig = deferred<DiskConfig>();
@@ -92,6 +92,10 @@ class MachineWorker {
         return this.owner.notePacketsTaken(message.bytes);
       case "volumes":
         return this.openVolumes(message.volumes);
+      case "volume-call":
+        return void this.volumes
+          .call(message.call)
+          .then((answer) => this.owner.post({ type: "volume-answer", id: message.id, answer }, []));
       case "pause":
         return this.setPaused("asked", true);
       case "resume":
@@ -146,7 +150,7 @@ class MachineWorker {
       base,
       disk,
       serve9p: (request: Uint8Array, reply: (answer: Uint8Array) => void) =>
-        this.files.handle(request, reply),
+        this.volumes.handle(request, reply),
     };
     this.disk = disk;
     let boot: "snapshot" | "cold" = "cold";
@@ -195,8 +199,8 @@ class MachineWorker {
       this.owner.post({ type: "volumes", failure: { code, message: messageOf(error) } }, []);
       return;
     }
-    this.files.close();
-    this.files = new NinePServer(opened);
+    this.volumes.close();
+    this.volumes = new ServedVolumes(opened);
     this.owner.post({ type: "volumes" }, []);
   }
 
@@ -219,14 +223,14 @@ class MachineWorker {
   private async stop(): Promise<void> {
     await this.machine?.stop();
     const contents = this.disk instanceof MemoryDisk ? this.disk.toTemplate() : null;
-    this.files.close();
+    this.volumes.close();
     await this.disk?.close();
     this.owner.post({ type: "stopped", contents }, contents ? [contents.buffer as ArrayBuffer] : []);
   }
 
   private async leave(): Promise<void> {
     await this.machine?.stop();
-    this.files.close();
+    this.volumes.close();
     await this.opening?.then((opened) => opened.close()).catch(() => {});
     this.owner.post({ type: "left" }, []);
   }

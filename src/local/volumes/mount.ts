@@ -50,9 +50,18 @@ export class Mount {
   /** Returns a fid, to change what it stands for. @throws {VolumeError} EBADF, EIO; EROFS when its volume is read-only */
   writable(number: number): Fid {
     const fid = this.fid(number);
-    const { volume } = fid.shared;
-    if (!volume || volume.readonly) throw new VolumeError("EROFS");
+    this.requireWritable(fid.shared.volume);
     return fid;
+  }
+
+  /** Checks that a volume may be changed. Undefined stands for the made-up directory, which may not. @throws {VolumeError} EROFS */
+  requireWritable(volume: MountedVolume | undefined): void {
+    if (!volume || volume.readonly) throw new VolumeError("EROFS");
+  }
+
+  /** Takes over a node of a volume. */
+  adopt(node: VolumeNode, volume: MountedVolume | undefined): SharedNode {
+    return new SharedNode(node, volume);
   }
 
   /** Returns the volume of a fid, if there is the fid and it is in one. */

@@ -2,7 +2,7 @@ import { deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
 import { ERRNO, VolumeError, volumeErrorOf } from "./errno.js";
 import type { MountedVolume } from "./fids.js";
-import { Mount, type OpenedVolume } from "./mount.js";
+import type { Mount } from "./mount.js";
 import { CALLS } from "./nine-p-calls.js";
 import { Answer, Fields, HEADER_BYTES, RLERROR, T } from "./nine-p-wire.js";
 import type { Later } from "./volume-files.js";
@@ -22,14 +22,15 @@ export interface NinePServerOptions {
 
 /** Serves volumes to a guest by 9P2000.L. Every request gets one answer, at once where it can be had at once. */
 export class NinePServer {
-  private readonly mount: Mount;
   private readonly limitMs: number;
   private messageBytes = MIN_MESSAGE_BYTES;
   /** Requests that are under way, by their tags. */
   private readonly pending = new Map<number, Promise<void>>();
 
-  constructor(volumes: readonly OpenedVolume[], { limitMs = LIMIT_MS }: NinePServerOptions = {}) {
-    this.mount = new Mount(volumes);
+  constructor(
+    private readonly mount: Mount,
+    { limitMs = LIMIT_MS }: NinePServerOptions = {},
+  ) {
     this.limitMs = limitMs;
   }
 
@@ -50,11 +51,6 @@ export class NinePServer {
     } catch (error) {
       reply(failure(error, tag));
     }
-  }
-
-  /** Ends all that the guest has open, and closes the volumes. */
-  close(): void {
-    this.mount.close();
   }
 
   /** Answers a request that takes time, when it is done or its time is over. */

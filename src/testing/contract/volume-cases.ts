@@ -66,6 +66,68 @@ export function volumeCases(context: Context): void {
     expect((await box.exec("cat /work/kept.txt && rm /work/kept.txt")).stdout).toBe("kept\n");
   });
 
+  it("reaches files in volumes by box.files, wherever links lead", async () => {
+    const { client, target } = context;
+    const hostPath = await directory();
+    if (hostPath === undefined) return;
+    await using box = await client.create(target.image, {
+      memoryMb: 256,
+      volumes: [
+        { hostPath, guestPath: "/work" },
+        { hostPath, guestPath: "/srv/readonly", readonly: true },
+      ],
+    });
+    const { files } = box;
+    await files.write("/work/new/deep/file.txt", "hello");
+    expect((await box.exec("cat /work/new/deep/file.txt")).stdout).toBe("hello");
+    expect(await files.read("/srv/readonly/new/deep/file.txt", "utf8")).toBe("hello");
+    expect(await files.stat("/work/new/deep/file.txt")).toMatchObject({ type: "file", size: 5, mode: 0o644 });
+    await box.exec("cd /work/new && chmod 600 deep/file.txt && echo outside > /root/outside", {
+      check: true,
+    });
+    await box.exec(
+      "cd /work/new && ln -s deep/file.txt in && ln -s /root/outside absolute && ln -s ../../root/outside up && ln -s absolute twice",
+      { check: true },
+    );
+    expect(await files.read("/work/new/in", "utf8")).toBe("hello");
+    for (const link of ["absolute", "up", "twice"])
+      expect(await files.read(`/work/new/${link}`, "utf8")).toBe("outside\n");
+    await files.write("/work/new/in", "through the link");
+    expect(await files.stat("/work/new/deep/file.txt")).toMatchObject({ size: 16, mode: 0o600 });
+    await files.write("/work/new/absolute", "written");
+    expect(await files.read("/root/outside", "utf8")).toBe("written");
+    expect((await files.list("/work/new")).map(({ name, type }) => `${name} ${type}`).sort()).toEqual([
+      "absolute symlink",
+      "deep directory",
+      "in symlink",
+      "twice symlink",
+      "up symlink",
+    ]);
+    await files.mkdir("/work/new/one/two", { recursive: true });
+    await files.rename("/work/new/deep/file.txt", "/work/new/one/two/moved");
+    await files.copy("/work/new/one", "/root/copied", { recursive: true });
+    expect(await files.read("/root/copied/two/moved", "utf8")).toBe("through the link");
+    const refusal = async (work: Promise<unknown>) => (await failure(work)).message;
+    // Between file systems, a rename copies.
+    await files.rename("/work/new/one", "/root/one");
+    await files.rename("/root/outside", "/work/new/brought");
+    expect(await files.read("/root/one/two/moved", "utf8")).toBe("through the link");
+    expect(await files.read("/work/new/brought", "utf8")).toBe("written");
+    expect(await refusal(files.stat("/work/new/one"))).toMatch(/no such file/i);
+    await files.mkdir("/work/new/one");
+    expect(await refusal(files.write("/srv/readonly/new/x", "x"))).toMatch(/read-only/i);
+    expect(await refusal(files.remove("/srv/readonly/new/in"))).toMatch(/read-only/i);
+    expect(await refusal(files.stat("/work/new/nothing"))).toMatch(/no such file/i);
+    expect(await refusal(files.read("/work/new/one"))).toMatch(/directory/i);
+    expect(await refusal(files.stat("/work/new/brought/below"))).toMatch(/not a directory/i);
+    const large = new Uint8Array(3_000_001).map((_, index) => index % 251);
+    await box.upload(large, "/work/new/large");
+    expect(await files.read("/srv/readonly/new/large")).toEqual(large);
+    expect((await box.exec("ls -A /work/new | grep boxrun")).exitCode).toBe(1);
+    await files.remove("/work/new", { recursive: true });
+    expect(await files.list("/work")).toEqual([]);
+  });
+
   it.each(Object.keys(FAULTS))("refuses %j, or any volume", async (volume) => {
     const { client, target } = context;
     const hostPath = await directory();

@@ -19,8 +19,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openHostDirectory } from "../../../src/local/volumes/host-directory-node.js";
-import { NinePServer } from "../../../src/local/volumes/nine-p-server.js";
 import { T } from "../../../src/local/volumes/nine-p-wire.js";
+import { ServedVolumes } from "../../../src/local/volumes/served-volumes.js";
 import type { VolumeNode } from "../../../src/local/volumes/volume-files.js";
 import { NinePClient, Refused } from "./nine-p-client.js";
 
@@ -31,7 +31,7 @@ const O_CREAT = 0o100;
 
 let folder: string;
 let outside: string;
-let server: NinePServer;
+let server: ServedVolumes;
 let client: NinePClient;
 /** Fid of the first volume's directory. */
 let root: number;
@@ -46,7 +46,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "boxrun-volume-"));
   outside = mkdtempSync(join(tmpdir(), "boxrun-outside-"));
   writeFileSync(join(outside, "secret"), "secret");
-  server = new NinePServer([
+  server = new ServedVolumes([
     openHostDirectory({ hostPath: folder, readonly: false }),
     openHostDirectory({ hostPath: folder, readonly: true }),
   ]);
@@ -270,7 +270,7 @@ describe("directories of a volume", () => {
 
   it("give ENOENT once the whole directory is gone, and the other volume lives", async () => {
     const other = mkdtempSync(join(tmpdir(), "boxrun-volume-"));
-    const both = new NinePServer([
+    const both = new ServedVolumes([
       openHostDirectory({ hostPath: other, readonly: false }),
       openHostDirectory({ hostPath: folder, readonly: false }),
     ]);
@@ -324,7 +324,7 @@ describe("the mount", () => {
 
   it("has nothing across volumes but copies", async () => {
     writeFileSync(at("file"), "");
-    const two = new NinePServer([
+    const two = new ServedVolumes([
       openHostDirectory({ hostPath: folder, readonly: false }),
       openHostDirectory({ hostPath: outside, readonly: false }),
     ]);
@@ -378,7 +378,7 @@ describe("the mount", () => {
 describe("a volume that does not answer", () => {
   it("is given up after its time, and nothing else is", async () => {
     const stuck = { kind: "directory", stat: () => new Promise(() => {}), close: () => {} };
-    const both = new NinePServer(
+    const both = new ServedVolumes(
       [
         { root: stuck as unknown as VolumeNode, device: 0, readonly: false },
         openHostDirectory({ hostPath: folder, readonly: false }),
