@@ -6,13 +6,14 @@ import { type GuestFile, TransferFailed } from "../guest/guest-files.js";
 import { PathInVolume } from "../guest/path-in-volume.js";
 import type { MachineHandle } from "../host/machine-handle.js";
 import { STAGES } from "../protocol/frame-types.js";
+import { ERRNO } from "../volumes/errno.js";
 import type { OpenedFile, VolumeAnswer, VolumeCall, VolumeEntry } from "../volumes/volume-calls.js";
 import type { VolumeMount } from "./box-volumes.js";
 
 /** Links over which a path may lead from the guest into a volume and back. */
 const MAX_LINKS = 40;
 const PIECE_BYTES = 256 * 1024;
-const { ELOOP, EXDEV } = { ELOOP: 40, EXDEV: 18 };
+const { EIO, ELOOP, EXDEV } = ERRNO;
 
 /** The error of a path that leads on in the guest, by a link in a volume. */
 class GoesOn extends Error {
@@ -169,6 +170,8 @@ export class VolumePaths {
   }
 
   private async call(call: VolumeCall, stage: number = STAGES.open): Promise<VolumeAnswer> {
+    // The guest says so; nobody else would.
+    if (this.mounts.length === 0) throw failed(EIO);
     const answer = await this.machine.callVolume(call);
     if ("errno" in answer) throw failed(answer.errno, stage);
     if (!("out" in answer)) return answer;
