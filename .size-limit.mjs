@@ -35,19 +35,19 @@ export default [
     name: "boxrun with a server: commands and events, bundled",
     path: await bundled("./src/index.ts", ON_FIRST_USE),
     gzip: true,
-    limit: "38.6 kB",
+    limit: "38.7 kB",
   },
   {
     name: "boxrun with a server: transfers, files and terminals, too, bundled",
     path: await bundled("./src/index.ts", []),
     gzip: true,
-    limit: "65.8 kB",
+    limit: "66.2 kB",
   },
   {
     name: "boxrun/remote: all of it, bundled for an edge function",
     path: await bundled("./dist/browser/remote.js", []),
     gzip: true,
     // The target is 45 kB. It is not met: see docs/internals/performance.md.
-    limit: "63.3 kB",
+    limit: "63.7 kB",
   },
 ];

@@ -1,4 +1,4 @@
-import type { BoxHandle, Forwarding } from "../index.js";
+import { type BoxHandle, type BoxRunClient, BoxRunError, type Forwarding, isBoxRunError } from "../index.js";
 import type { ForwardCommand } from "./command-line.js";
 import { openClient } from "./connection.js";
 import type { PublishedPort } from "./option-values.js";
@@ -7,7 +7,7 @@ import { print } from "./output.js";
 /** Makes ports of this machine lead to ports of a box, until this process is interrupted or the box ends. */
 export async function forwardCommand({ box: name, ports, ...server }: ForwardCommand): Promise<number> {
   await using client = await openClient(server);
-  const box = await client.getBox(name);
+  const box = await findBox(client, name);
   const interrupted = untilInterrupted();
   const forwardings = await publish(box, ports);
   try {
@@ -18,6 +18,17 @@ export async function forwardCommand({ box: name, ports, ...server }: ForwardCom
   } finally {
     await Promise.all(forwardings.map((one) => one.close()));
   }
+}
+
+async function findBox(client: BoxRunClient, name: string): Promise<BoxHandle> {
+  const { kind } = await client.ready();
+  return client.getBox(name).catch((cause) => {
+    if (kind !== "local" || !isBoxRunError(cause) || cause.code !== "BOX_NOT_FOUND") throw cause;
+    throw new BoxRunError(cause.code, `${cause.message} on this machine, and no BoxRun server answers`, {
+      cause,
+      hint: "a box that another program emulates is reached through its server: --server SERVER",
+    });
+  });
 }
 
 /** Makes ports of this machine lead to those of a box, and prints them on stderr. Nothing stays open when one of them cannot be had. */

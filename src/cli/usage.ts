@@ -27,7 +27,8 @@ const COMMANDS: Readonly<Record<string, CommandUsage>> = {
   -e, --env NAME=VALUE  set an environment variable; can be repeated
   -w, --workdir DIR     working directory of COMMAND (default /root)
   --timeout MS          end COMMAND after this many milliseconds
-  -p, --publish H:P     make port H of this machine lead to port P of the box; can be repeated
+  -p, --publish H:P     make port H of this machine lead to port P of the box (P alone: the same
+                        number; 0:P: a free one); can be repeated
   -v, --volume H:B[:ro] mount directory H of this machine at B in the box, such as .:/work; with :ro, the box
                         only reads it; can be repeated
   --network             let the box connect to public addresses
@@ -47,7 +48,10 @@ executed, 127 COMMAND was not found.
     line: "forward BOX [HOST_PORT:]PORT...",
     does: "make ports of this machine lead to ports of BOX, an id or a name, until Ctrl-C",
     options: SERVER,
-    more: "A HOST_PORT of 0 is a free port. A box that another program emulates is reached through its server.\n",
+    more: `\
+PORT alone leads to it from the same number, and 0:PORT from a free one. A box that another program
+emulates is reached through its server.
+`,
   },
   serve: {
     line: "serve [OPTIONS]",

@@ -38,7 +38,7 @@ export const localOptionsSchema = z.strictObject({
   cache: z.optional(nonEmpty),
   persistent: z.optional(z.boolean()),
   durability: z.optional(z.string().check(matching(/^(relaxed|strict)$/, 'must be "relaxed" or "strict"'))),
-  network: z.optional(z.union([z.literal(false), networkRules])),
+  network: z.optional(z.union([z.boolean(), networkRules])),
   dialer: z.optional(dialer),
   volumes: z.optional(
     z.union([z.literal(false), z.strictObject({ within: z.array(absolutePath) })], {

@@ -12,6 +12,9 @@ export const DEFAULT_GC_SECONDS = 3600;
 
 const BOX_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 
+/** Most rules that a network has, of each kind: each is looked at for each connection. */
+const MAX_RULES = 1000;
+
 // Checks are of one kind, and defaults are made of what the wire's schemas are made of: each of zod's own for it would make the root entry larger.
 /** Check of a text by a pattern. */
 export const matching = (pattern: RegExp, message: string) =>
@@ -19,6 +22,10 @@ export const matching = (pattern: RegExp, message: string) =>
 /** Check of a number against its lower limit. */
 export const atLeast = (least: number) =>
   z.refine<number>((value) => value >= least, `must be at least ${least}`);
+const named = matching(
+  BOX_NAME,
+  "must be 1 to 63 letters, digits, '_', '.' or '-', and start with a letter or digit",
+);
 const atMost = (most: number, words = "") =>
   z.refine<number>((value) => value <= most, `must be at most ${most}${words}`);
 /** Schema with a default for a value that is absent or undefined. */
@@ -48,9 +55,15 @@ export const permissions = wholeNumber.check(atLeast(0), atMost(0o7777));
 export const positive = wholeNumber.check(z.refine((value) => value > 0, "must be greater than 0"));
 // As pathFault in paths.ts, which would make the root entry larger.
 export const absolutePath = text.check(matching(/^\//, "must be an absolute path"));
-const rules = z.exactOptional(z.array(nonEmpty));
+const rules = z.exactOptional(
+  z.array(nonEmpty).check(z.refine((all) => all.length <= MAX_RULES, `must be at most ${MAX_RULES} rules`)),
+);
 /** Schema of the rules of a network. rules.ts says what they mean. */
-export const networkRules = z.strictObject({ allow: rules, deny: rules, lan: z.exactOptional(nonEmpty) });
+export const networkRules = z.strictObject({
+  allow: rules,
+  deny: rules,
+  lan: z.exactOptional(z.string().check(named)),
+});
 /** Schema of a box's network: whether it has one, or its rules. */
 const network = z.union([z.boolean(), networkRules]);
 /** Schema of the network of a box that has one. */
@@ -61,7 +74,7 @@ const environment = z.record(text.check(matching(/^[^=]+$/, "must be a non-empty
 export const boxFields = {
   image: nonEmpty,
   name: z.string().check(
-    matching(BOX_NAME, "must be 1 to 63 letters, digits, '_', '.' or '-', and start with a letter or digit"),
+    named,
     z.refine((value) => !BOX_ID.test(value), "must not look like a box id"),
   ),
   cpu: positive,

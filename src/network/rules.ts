@@ -1,7 +1,7 @@
 import { type BoxRunError, invalid } from "../backend/errors.js";
 import type { NetworkOptions } from "../contract/types.js";
-import { type AddressBlock, addressText, firstOf, parseBlock } from "./addresses.js";
-import { asciiName } from "./names.js";
+import { type AddressBlock, addressText, firstOf, isWithin, LOOPBACK, parseBlock } from "./addresses.js";
+import { asciiName, HOST_NAME } from "./names.js";
 
 const MAX_PORT = 65_535;
 const FORM = "must be a name, an address or a CIDR, with optional ports";
@@ -38,7 +38,22 @@ export function parseRules({ allow, deny = [] }: NetworkOptions, root = "network
     title: `${list}[${i}] ${text}`,
     ...parseRule(text, `${root}.${list}[${i}]`),
   });
-  return { allow: allow?.map(parse("allow")), deny: deny.map(parse("deny")) };
+  const allowed = allow?.map(parse("allow"));
+  const own = allowed?.findIndex((rule) => isOwnLoopback(rule, allowed)) ?? -1;
+  if (own >= 0)
+    throw invalid(
+      `${root}.allow[${own}] names the loopback of the box itself, which needs no rule, got ${JSON.stringify(allow![own])}`,
+      `"${HOST_NAME}:PORT" is a port of the machine that runs the box`,
+    );
+  return { allow: allowed, deny: deny.map(parse("deny")) };
+}
+
+/** Returns true for a rule that allows nothing: a box's own loopback never leaves it. Beside names, an address is one that these may lead to. */
+function isOwnLoopback({ host }: Rule, all: readonly Rule[]): boolean {
+  if (host.type === "name") return host.name === "localhost";
+  if (host.type === "below") return host.suffix === ".localhost";
+  if (host.type !== "block" || all.some((rule) => rule.host.type !== "block")) return false;
+  return LOOPBACK.some((block) => isWithin(host.block, block));
 }
 
 /** Checks the rules of a network, if it has any. @throws {BoxRunError} VALIDATION_ERROR when one makes no sense, naming it */

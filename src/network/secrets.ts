@@ -16,6 +16,7 @@ const TAKEN =
  * @throws {BoxRunError} VALIDATION_ERROR, naming what is wrong. No value is ever part of a message.
  */
 export function parseSecrets(input: unknown, box?: Pick<BoxSpec, "network" | "env">): Secrets | undefined {
+  if (Array.isArray(input)) throw invalid("secrets must be an object, got array");
   const parsed = parseInput(secretsSchema, input, "secrets");
   if (Object.hasOwn(input as object, "__proto__"))
     throw invalid("secrets.__proto__ cannot be the name of a variable");

@@ -1,5 +1,6 @@
 import type { Connection } from "../backend/backend.js";
 import { BoxRunError, invalid } from "../backend/errors.js";
+import { requirePort } from "../backend/ports.js";
 import { requireSignal } from "../backend/validate.js";
 import { whenAborted } from "../util/abort.js";
 import { isToken } from "../util/http-syntax.js";
@@ -83,6 +84,7 @@ export async function outgoing(
   input: string | URL | Request,
   init: RequestInit,
 ): Promise<Outgoing> {
+  requirePort(port);
   const given = input instanceof Request ? input : undefined;
   const url = urlOf(port, given?.url ?? String(input));
   const method = (init.method ?? given?.method ?? "GET").toUpperCase();

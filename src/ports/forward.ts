@@ -105,7 +105,7 @@ export async function forwardPort(
   requirePort(port);
   requireOptions(options, { hostPort: true, host: true, signal: true });
   const { hostPort = 0, host = "127.0.0.1", signal } = options;
-  if (hostPort !== 0) requirePort(hostPort, "hostPort");
+  requirePort(hostPort, "hostPort", 0);
   if (typeof host !== "string" || host === "") throw invalid(`host must be an address, got ${shown(host)}`);
   signal?.throwIfAborted();
   const forwarding = new PortForwarding(nodeNet(), connect);
@@ -254,6 +254,6 @@ function cannotListen(port: number, host: string, cause: unknown): BoxRunError {
   const { code, message } = cause as { code?: string; message: string };
   const place = `${host}:${port}`;
   if (code === "EADDRINUSE")
-    return invalid(`cannot listen on ${place}: the port is in use`, "leave hostPort out for a free one");
+    return invalid(`cannot listen on ${place}: the port is in use`, "hostPort 0 is a free one");
   return new BoxRunError("VALIDATION_ERROR", `cannot listen on ${place}: ${message}`, { cause });
 }

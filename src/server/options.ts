@@ -64,7 +64,7 @@ export function settingsOf(options: HandlerOptions): Settings {
   const { token, previewDomain } = options;
   if (previewDomain !== undefined && !(typeof previewDomain === "string" && DOMAIN.test(previewDomain)))
     throw invalid(
-      `previewDomain must be a domain in lower case without a port, got ${shown(previewDomain)}`,
+      `previewDomain must be a domain in lower case without a port, got ${typeof previewDomain === "string" ? JSON.stringify(previewDomain) : shown(previewDomain)}`,
       "such as preview.example.com",
     );
   // The value itself must not be in the message.

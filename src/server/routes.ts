@@ -10,6 +10,7 @@ import type {
 import { requireCapability } from "../backend/capabilities.js";
 import { BoxRunError, unsupported } from "../backend/errors.js";
 import { requireStatus } from "../backend/lists.js";
+import { requirePort } from "../backend/ports.js";
 import {
   createWithSecretsRequest,
   downloadRequest,
@@ -235,10 +236,10 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
   },
 
   openPreview: async (call) =>
-    json(201, await call.previews.open(await boxId(call), Number(call.params.port), call.request)),
+    json(201, await call.previews.open(await boxId(call), portOf(call.params.port), call.request)),
 
   closePreview: async (call) => {
-    call.previews.close(await boxId(call), Number(call.params.port), call.params.preview!);
+    call.previews.close(await boxId(call), portOf(call.params.port), call.params.preview!);
     return json(200, { ok: true });
   },
 
@@ -331,6 +332,13 @@ const launchOptions = (
 const execSpec = (input: ExecSpecInput): ExecSpec => execSpecSchema.parse(input);
 
 const extended = (request: Request) => ({ extended: request.headers.has(CLIENT_HEADER) });
+
+/** Reads the port in a path. @throws {BoxRunError} VALIDATION_ERROR */
+function portOf(text = ""): number {
+  const port = /^\d+$/.test(text) ? Number(text) : text;
+  requirePort(port as number);
+  return port as number;
+}
 
 /** Resolves a box parameter to an id. Backends take a name only in `getBox`. */
 export async function boxId({ backend, params }: Pick<Call, "backend" | "params">): Promise<string> {

@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { portClosed } from "../../src/backend/ports.js";
 import { BoxRunClient } from "../../src/index.js";
 import { serve } from "../../src/server/node/serve.js";
@@ -87,7 +89,19 @@ it("boxrun forward says which port is in use, and leaves none open", async () =>
   const { code, stderr } = await ended;
   expect(code).toBe(125);
   expect(stderr).toContain(`cannot listen on 127.0.0.1:${port}: the port is in use`);
+  expect(stderr).toContain("HOST_PORT 0 is a free one");
   await expectClosed(/http:\S+/.exec(stderr)![0]);
+});
+
+it("boxrun forward says that there is no server, when it finds neither that nor the box", async () => {
+  const state = mkdtempSync(join(tmpdir(), "boxrun-test-"));
+  onTestFinished(() => rmSync(state, { recursive: true }));
+  vi.stubEnv("BOXRUN_PORT", "1").stubEnv("BOXRUN_STATE_DIR", state);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const { code, stderr } = await boxrun("forward", "fw", "80").ended;
+  expect(code).toBe(125);
+  expect(stderr).toContain('there is no box "fw" on this machine, and no BoxRun server answers');
+  expect(stderr).toContain("--server SERVER");
 });
 
 it("boxrun run -p leads to a server of the command for as long as it runs", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { parseNetwork } from "../../src/backend/validate.js";
 import { parseRule, parseRules, requireRules } from "../../src/network/rules.js";
 
 const hostOf = (text: string) => parseRule(text, "rule").host;
@@ -61,6 +62,31 @@ describe("rules of a network", () => {
     );
     expect(parse).toThrow(hint);
     expect(parse).toThrow(expect.objectContaining({ code: "VALIDATION_ERROR" }));
+  });
+
+  it.each(["localhost:80", "*.localhost", "127.0.0.1:80", "127.1.0.0/16", "[::1]:80"])(
+    "refuses %j, the box's own loopback, in allow alone",
+    (text) => {
+      expect(() => parseRules({ allow: ["203.0.113.7", text] })).toThrow(
+        expect.objectContaining({
+          code: "VALIDATION_ERROR",
+          message: expect.stringContaining(`got ${JSON.stringify(text)}`),
+          hint: '"host.internal:PORT" is a port of the machine that runs the box',
+        }),
+      );
+      expect(() => parseRules({ deny: [text] })).not.toThrow();
+    },
+  );
+
+  it("takes an address of the loopback to which a name may lead", () => {
+    expect(() => parseRules({ allow: ["db.corp", "127.0.0.1:5432"] })).not.toThrow();
+  });
+
+  it.each([
+    [{ allow: Array(1001).fill("pypi.org") }, "network.allow must be at most 1000 rules"],
+    [{ lan: "a/b\n" }, "network.lan must be 1 to 63 letters"],
+  ])("are bounded, and a LAN has a name", (network, message) => {
+    expect(() => parseNetwork(network)).toThrow(message);
   });
 
   it("names a rule by its place", () => {

@@ -25,6 +25,17 @@ const echo = () =>
   });
 
 describe("a request to a port", () => {
+  it.each([
+    [70_000, "got 70000"],
+    ["8000", 'got "8000"'],
+  ])("names the port %j, which is none", async (port, got) => {
+    const connect = () => Promise.reject(new Error("connected"));
+    expect(await failure(fetchPort(connect, port as number, "/"))).toMatchObject({
+      code: "VALIDATION_ERROR",
+      message: `port must be an integer from 1 to 65535, ${got}`,
+    });
+  });
+
   it("is sent to localhost, by its path, with its method and headers", async () => {
     const server = await echo();
     const response = await ask(server, "/a b?x=1#y", {

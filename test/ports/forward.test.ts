@@ -60,10 +60,11 @@ describe("a forwarded port", () => {
     expect(await failure(forward(server.connect, { hostPort: server.port }))).toMatchObject({
       code: "VALIDATION_ERROR",
       message: expect.stringContaining(`cannot listen on 127.0.0.1:${server.port}: the port is in use`),
+      hint: "hostPort 0 is a free one",
     });
     expect(await failure(forward(server.connect, { hostPort: 70_000 }))).toMatchObject({
       code: "VALIDATION_ERROR",
-      message: expect.stringContaining("hostPort must be an integer from 1 to 65535, got 70000"),
+      message: expect.stringContaining("hostPort must be an integer from 0 to 65535, got 70000"),
     });
     expect(await failure(forwardPort(server.connect, 0))).toMatchObject({ code: "VALIDATION_ERROR" });
   });

@@ -141,7 +141,12 @@ export class BoxLauncher {
     const load = dialer ? async () => dialer : this.host.dialer?.bind(this.host);
     if (network === false || !load) return undefined;
     const neighbor = (lan: string, name: string) => findNeighbor(this.boxes, lan, name);
-    return { dialer: load, encrypt: this.host.encrypt, bounds: network, neighbor };
+    return {
+      dialer: load,
+      encrypt: this.host.encrypt,
+      bounds: network === true ? undefined : network,
+      neighbor,
+    };
   }
 
   /** Ends the machines that have not become boxes. */

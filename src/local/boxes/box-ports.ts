@@ -76,5 +76,5 @@ function addressOf(hex: string): string {
   return groups
     .join(":")
     .replace(/\b0(?::0)+\b/, ":")
-    .replace(/:{3,}/, "::");
+    .replace(/^:$|:{3,}/, "::");
 }

@@ -50,7 +50,10 @@ export function capabilitiesOf(
     volumes: noVolumes(host, volumes) ?? true,
   } satisfies Capabilities;
   const without = (reason: string) => ({ ...known, network: reason, secrets: reason });
-  if (network === false) return without("boxes get no network here; start boxrun serve with --allow-network");
+  if (network === false)
+    return without(
+      "boxes get no network here; what gives them one is local.network in a program, and --allow-network of boxrun serve",
+    );
   if (!dialer && !host.dialer)
     return without(
       "a page cannot give a box a network by itself; use a server, give local.dialer, or bring packages in as files",

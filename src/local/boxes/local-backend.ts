@@ -79,7 +79,7 @@ export class LocalBackend implements Backend {
     private readonly options: LocalOptions,
   ) {
     requireLocalOptions(options);
-    if (options.network) parseRules(options.network, "local.network");
+    if (typeof options.network === "object") parseRules(options.network, "local.network");
     this.capabilities = capabilitiesOf(options, host);
     this.catalog = new ImageCatalog(host, options);
     this.launcher = new BoxLauncher(host, this.catalog, options, () => this.requireOpen());

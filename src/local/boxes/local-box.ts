@@ -260,6 +260,12 @@ export class LocalBox {
     if (wayOut === undefined) throw unsupported("network: these boxes have no way out");
     const { LocalNetwork } = await import("./local-network.js");
     this.network = await LocalNetwork.open(this.owned, network, wayOut, secrets);
+    // A box that has been started before may have lost the list by itself, and starts all the same.
+    if (!this.network.hasAuthorities && !this.record.made)
+      throw unsupported(
+        `secrets: the image ${this.record.spec.image} has no list of certificate authorities (ca-certificates.crt), so its programs could not use them`,
+        "use debian",
+      );
     // The box was ended meanwhile.
     if (this.ending) this.network.close();
   }

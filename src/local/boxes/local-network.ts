@@ -28,6 +28,8 @@ export class LocalNetwork {
   lan: string | undefined;
   /** Message for the owner of the box. */
   note: string | undefined;
+  /** False when the box has no list of authorities, so that its programs cannot use secrets. */
+  hasAuthorities = true;
   /** Variables for every command in the box. */
   env: Readonly<Record<string, string>> = {};
   /** Hosts of the secrets, by their names. */
@@ -70,9 +72,10 @@ export class LocalNetwork {
       const { guest: address, prefix, gateway, nameServer: dns, mtu } = LINK;
       await guest.network({ address, prefix, gateway, dns, mtu });
       if (secretGateway) {
-        const { env, note } = await trust(guest, secretGateway.pem);
+        const { env, note, hasBundle } = await trust(guest, secretGateway.pem);
         opened.env = { ...env, ...secretGateway.env };
         opened.note = note;
+        opened.hasAuthorities = hasBundle;
         opened.secretHosts = secretGateway.hosts;
       }
       return opened;

@@ -71,14 +71,14 @@ export interface LocalOptions {
    */
   durability?: "relaxed" | "strict";
   /**
-   * Bounds of what the boxes of this client may reach, whatever their own rules say: what one denies, the other cannot allow. False: no box has a network, and
-   * `create` with `network` rejects with UNSUPPORTED.
+   * Bounds of what the boxes of this client may reach, whatever their own rules say: what one denies, the other cannot allow. True sets none. False: no box has a
+   * network, and `create` with `network` rejects with UNSUPPORTED.
    * @default none
    *
    * @example
    * const client = new BoxRunClient({ local: { network: { allow: ["pypi.org", "*.pythonhosted.org"] } } });
    */
-  network?: false | NetworkOptions;
+  network?: boolean | NetworkOptions;
   /**
    * Way out of boxes that have a network, in place of real connections: to record them, to answer them from a test, to send them through a proxy. It gets what the rules
    * allow, by name.

@@ -26,6 +26,8 @@ const OWN_VARIABLES = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 export interface Trust {
   /** Variables that lead programs to the certificate which would not find it otherwise. */
   env: Readonly<Record<string, string>>;
+  /** Whether the box has a list of authorities, which programs need to trust any. True when that is not known. */
+  hasBundle: boolean;
   /** Message for the owner of the box. Undefined when all is well. */
   note?: string;
 }
@@ -41,15 +43,15 @@ export async function trust(guest: Guest, pem: string): Promise<Trust> {
     await write(guest, OWN, pem);
     const env = variables(OWN_VARIABLES, OWN);
     // A bundle of ours alone would have programs trust nobody else.
-    if (!bundle) return { env, note: `${FAILED}: there is no ${BUNDLE}` };
+    if (!bundle) return { env, hasBundle: false, note: `${FAILED}: there is no ${BUNDLE}` };
     const rest = bundle.replace(before || pem, "");
     await write(guest, BUNDLE, `${rest}${rest.endsWith("\n") ? "" : "\n"}${pem}`);
-    return { env: { ...env, ...variables(BUNDLE_VARIABLES, BUNDLE) } };
+    return { env: { ...env, ...variables(BUNDLE_VARIABLES, BUNDLE) }, hasBundle: true };
   } catch (error) {
     if (error instanceof TransferFailed)
-      return { env: {}, note: `${FAILED}: ${describeErrno(error.failure.errno)}` };
+      return { env: {}, hasBundle: true, note: `${FAILED}: ${describeErrno(error.failure.errno)}` };
     if (error instanceof TooLarge || error instanceof PathInVolume)
-      return { env: {}, note: `${FAILED}: ${error.message}` };
+      return { env: {}, hasBundle: true, note: `${FAILED}: ${error.message}` };
     throw error;
   }
 }

@@ -41,12 +41,14 @@ export function capabilitiesOf(info: ServerInfo): Capabilities {
   ) as Record<keyof typeof EXTENSIONS, true | string>;
   // The published API has these, but an extended server may serve a backend without them.
   const published = (name: string, why: string) => !isExtended(info) || has(name) || why;
+  const network = published(
+    "network",
+    "this server's boxes have no network; start boxrun serve with --allow-network",
+  );
   return {
     ...extensions,
-    network: published(
-      "network",
-      "this server's boxes have no network; start boxrun serve with --allow-network",
-    ),
+    network,
+    secrets: network === true ? extensions.secrets : network,
     volumes: published(
       "volumes",
       "this server lets no box mount a directory; start boxrun serve with --allow-volumes DIR, or use upload",

@@ -271,6 +271,8 @@ describe("what a plain server cannot do", () => {
     expect(silent.backend.capabilities.stdin).toMatch(/this server/);
     const extended = await serve({ ...PLAIN, capabilities: ["extended", "volumes"] }, () => {});
     expect(extended.backend.capabilities).toMatchObject({ network: expect.any(String), volumes: true });
+    // Secrets are for a network: why there is none is what helps.
+    expect(extended.backend.capabilities.secrets).toMatch(/--allow-network/);
   });
 
   it("is no set of rules for the network of a box", async () => {
