@@ -4,6 +4,7 @@
  *
  * `npm run bench -- languages [--before CHECKOUT]` measures languages instead: in this build, in that of another checkout, and natively.
  * `npm run bench -- network` measures the network and the ports of boxes in Node, next to plain v86 with its own network.
+ * `npm run bench -- volumes` measures files of a volume in Node, next to those of the box's own disk.
  */
 import { spawn } from "node:child_process";
 import { cpus } from "node:os";
@@ -33,7 +34,9 @@ const results =
     ? await measureLanguages({ root, before, runs, log })
     : mode === "network"
       ? await measureNetwork()
-      : await measureEverything();
+      : mode === "volumes"
+        ? await measureVolumes()
+        : await measureEverything();
 machine.chromium = results.chromium;
 if (json) process.stdout.write(`${JSON.stringify({ machine, runs, ...results.columns }, null, 1)}\n`);
 else printTable({ machine, runs, columns: results.columns });
@@ -71,6 +74,18 @@ async function measureNetwork() {
   figures["ratio.network_in"] = figures["network_in_mb_s"] / figures["baseline.network_in_mb_s"];
   const node_ = Object.entries(figures).map(([key, value]) => [key, Number(value.toPrecision(4))]);
   return { chromium: "not used", columns: { node: Object.fromEntries(node_) } };
+}
+
+async function measureVolumes() {
+  const node = openNode(root);
+  try {
+    const all = await sample(node, "volumes", few(runs));
+    const keys = Object.keys(all[0]).filter((key) => key !== "resident_mb");
+    const medians = keys.map((key) => [key, Number(median(all.map((one) => one[key])).toPrecision(3))]);
+    return { chromium: "not used", columns: { node: Object.fromEntries(medians) } };
+  } finally {
+    await node.close();
+  }
 }
 
 async function measurePlace(place) {
@@ -195,8 +210,8 @@ function readArguments(args) {
       options: { json: { type: "boolean" }, runs: { type: "string" }, before: { type: "string" } },
     });
     const [mode, ...unknown] = positionals;
-    if (unknown.length > 0 || ![undefined, "languages", "network"].includes(mode))
-      throw new Error(`unknown: ${positionals.join(" ")}; there are languages and network`);
+    if (unknown.length > 0 || ![undefined, "languages", "network", "volumes"].includes(mode))
+      throw new Error(`unknown: ${positionals.join(" ")}; there are languages, network and volumes`);
     if (values.before !== undefined && mode !== "languages") throw new Error("--before goes with languages");
     const usual = mode === "languages" ? DEFAULT_LANGUAGE_RUNS : DEFAULT_RUNS;
     const runs = Number(values.runs ?? usual);

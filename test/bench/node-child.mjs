@@ -5,6 +5,7 @@ import { baseline } from "./baseline.mjs";
 import { clientWorkloads } from "./client-workloads.mjs";
 import { languageWorkloads } from "./languages.mjs";
 import { networkWorkloads } from "./network-workloads.mjs";
+import { volumeWorkloads } from "./volume-workloads.mjs";
 import { workloads } from "./workloads.mjs";
 
 const [name, argument] = process.argv.slice(2);
@@ -24,9 +25,13 @@ async function readFiles() {
 const result =
   name === "baseline"
     ? await baseline((await import("v86")).V86, await readFiles(), loadFile, argument)
-    : await { ...workloads, ...clientWorkloads, ...languageWorkloads, ...networkWorkloads }[name](
-        argument === undefined ? undefined : JSON.parse(argument),
-      );
+    : await {
+        ...workloads,
+        ...clientWorkloads,
+        ...languageWorkloads,
+        ...networkWorkloads,
+        ...volumeWorkloads,
+      }[name](argument === undefined ? undefined : JSON.parse(argument));
 const status = await readFile("/proc/self/status", "utf8").catch(() => "");
 const resident_mb = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024;
 process.stdout.write(JSON.stringify({ ...result, resident_mb }));
