@@ -18,6 +18,7 @@ const SIDE_BY_SIDE = [
   "test/robustness/suites/cpython.node.test.ts",
   "test/client/folders.node.test.ts",
   "test/local/network/clients.node.test.ts",
+  "test/local/volumes/guest.node.test.ts",
   "test/local/network/secrets/secrets.node.test.ts",
   "test/local/assets/asset-source-{browser,web}.node.test.ts",
   "test/local/host/page-assets.node.test.ts",

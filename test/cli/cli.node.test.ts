@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { elf32 } from "../images/elf.js";
 import { ROOT } from "../root.js";
@@ -78,6 +78,21 @@ describe("boxrun", () => {
       code: 124,
       stderr: expect.stringContaining("timed out after 300 ms"),
     });
+  });
+
+  it("mounts directories of this machine, relative ones, too", async () => {
+    const work = mkdtempSync(join(tmpdir(), "boxrun-work-"));
+    writeFileSync(join(work, "main.txt"), "from here\n");
+    const options = ["--memory", "256", "-v", `${relative(process.cwd(), work)}:/work`, "-w", "/work"];
+    const command = "cat main.txt && echo made > made.txt && echo no > /again/made.txt";
+    const args = ["run", ...options, "-v", `${work}:/again:ro`, "tiny", "--", "sh", "-c", command];
+    const { code, stdout, stderr } = await boxrun(args).ended;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "from here\n" });
+    expect(stderr).toMatch(/Read-only file system/);
+    expect(readFileSync(join(work, "made.txt"), "utf8")).toBe("made\n");
+    rmSync(work, { recursive: true });
+    const missing = await boxrun(["run", "-v", "./nothing:/work", "tiny", "--", "true"]).ended;
+    expect(missing).toMatchObject({ code: 125, stderr: expect.stringContaining('/nothing" does not exist') });
   });
 
   it("gives a box a secret whose value is in the environment of this machine alone", async () => {

@@ -54,6 +54,19 @@ describe("ports on the command line", () => {
     expect(() => run(`--publish=${text}`)).toThrow(/--publish must/);
   });
 
+  it.each([
+    [".:/work", { hostPath: process.cwd(), guestPath: "/work" }],
+    ["/a:/b:ro", { hostPath: "/a", guestPath: "/b", readonly: true }],
+    ["/a:/b:rw", { hostPath: "/a", guestPath: "/b" }],
+    ["/with:colon:/b", { hostPath: "/with:colon", guestPath: "/b" }],
+  ])("parses the volume %s", (text, volume) => {
+    expect(run("-v", text)).toMatchObject({ box: { volumes: [volume] } });
+  });
+
+  it.each(["/a", "/a:b", ":/b", "/a:/b:rx"])("refuses the volume %s", (text) => {
+    expect(() => run("-v", text)).toThrow(/--volume must be HOST_DIR:BOX_DIR/);
+  });
+
   it("are needed by forward, and a box", () => {
     for (const args of [["forward"], ["forward", "web"]])
       expect(() => parseCommandLine(args)).toThrow(/forward needs a box and a port/);

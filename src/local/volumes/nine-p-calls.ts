@@ -35,6 +35,7 @@ const ENTRY_TYPES: Record<NodeKind, number> = { file: 8, directory: 4, link: 10,
 const SETTABLE_MODE = 0o1777;
 /** Size of reads that the guest's tools are to use. */
 const BLOCK_BYTES = 128 * 1024;
+const MAX_TARGET_BYTES = 4095;
 const V9FS_MAGIC = 0x01021997;
 const MAX_NAME_BYTES = 255;
 /** Most names of one walk, by the protocol. */
@@ -94,7 +95,7 @@ export const CALLS: Record<number, Call> = {
   [T.SYMLINK]: (mount, fields, answer) => {
     const fid = directory(mount, fields);
     const name = requireName(fields.string());
-    return answerNew(mount, fid, fid.node.makeLink(name, fields.string()), answer);
+    return answerNew(mount, fid, fid.node.makeLink(name, requireTarget(fields.string())), answer);
   },
 
   [T.MKDIR]: (mount, fields, answer) => {
@@ -302,6 +303,14 @@ function directory(mount: Mount, fields: Fields): Fid {
   const fid = mount.writable(fields.u32());
   requireKind(fid.node, "directory");
   return fid;
+}
+
+/** Checks the target of a link. @throws {VolumeError} ENOENT, EINVAL, ENAMETOOLONG */
+function requireTarget(target: string): string {
+  if (target === "") throw new VolumeError("ENOENT");
+  if (target.includes("\0")) throw new VolumeError("EINVAL");
+  if (target.length > MAX_TARGET_BYTES) throw new VolumeError("ENAMETOOLONG");
+  return target;
 }
 
 function openFile({ file, node }: Fid) {

@@ -6,6 +6,7 @@ import { HTTP_TARGETS } from "./http-targets.js";
 import { NETWORK_TARGETS } from "./network-targets.js";
 import { STATE_TARGETS } from "./state-targets.js";
 import type { Target } from "./target.js";
+import { VOLUME_TARGETS } from "./volume-targets.js";
 
 /** Everything that reads what a guest, an image, a server, a client or a store has written. */
 export const TARGETS: readonly Target[] = [
@@ -16,4 +17,5 @@ export const TARGETS: readonly Target[] = [
   ...NETWORK_TARGETS,
   ...CONNECTION_TARGETS,
   ...STATE_TARGETS,
+  ...VOLUME_TARGETS,
 ];
