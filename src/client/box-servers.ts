@@ -50,6 +50,7 @@ export abstract class BoxServers {
    * Bodies stream both ways. Redirects within the server are followed.
    *
    * @throws {BoxRunError} PORT_CLOSED when nothing listens on the port
+   * @throws {BoxRunError} VALIDATION_ERROR when a part of the request is none of HTTP, or an option is unknown
    * @throws {BoxRunError} PROTOCOL_ERROR when the answer is not HTTP/1.1
    * @throws {BoxRunError} STREAM_INTERRUPTED when the server closes the connection before its answer is complete
    *

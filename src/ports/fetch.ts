@@ -1,7 +1,7 @@
 import type { Connection } from "../backend/backend.js";
 import { BoxRunError, invalid } from "../backend/errors.js";
 import { requirePort } from "../backend/ports.js";
-import { requireSignal } from "../backend/validate.js";
+import { requireObject, requireOptions, requireSignal, shown } from "../backend/validate.js";
 import { whenAborted } from "../util/abort.js";
 import { isToken } from "../util/http-syntax.js";
 import { type Head, readerOf, readHead } from "./head.js";
@@ -23,6 +23,17 @@ export const OF_CONNECTION = [
   "transfer-encoding",
   "upgrade",
 ];
+
+const SCHEMES = ["http:", "https:", "ws:", "wss:"];
+/** Options of `fetch`, those among them that have no meaning here. A misspelt one would be ignored. */
+const INIT = Object.fromEntries(
+  (
+    "method headers body redirect signal duplex cache credentials integrity keepalive mode priority referrer " +
+    "referrerPolicy window dispatcher"
+  )
+    .split(" ")
+    .map((name) => [name, true as const]),
+);
 
 /** Makes a connection to the port. */
 type Connect = (options: { signal?: AbortSignal }) => Promise<Connection>;
@@ -48,7 +59,7 @@ export async function fetchPort(
     return await follow(connect, port, input, init);
   } catch (error) {
     // The source of a body that is not read any more must not be kept waiting.
-    const body = init.body ?? (input instanceof Request ? input.body : undefined);
+    const body = init?.body ?? (input instanceof Request ? input.body : undefined);
     if (body instanceof ReadableStream && !body.locked) body.cancel(error).catch(() => {});
     throw error;
   }
@@ -66,6 +77,7 @@ async function follow(
     const { response, head } = await exchange(connect, request, { inflate: true });
     const location = head.headers.get("location");
     const isRedirect = REDIRECTS.includes(head.status) && location !== null;
+    if (redirects > 0) Object.defineProperty(response, "redirected", { value: true });
     if (!isRedirect || request.redirect === "manual") return response;
     const next = redirected(request, head.status, location);
     if (!next) return response;
@@ -85,15 +97,17 @@ export async function outgoing(
   init: RequestInit,
 ): Promise<Outgoing> {
   requirePort(port);
+  requireObject(init, "the options are those of fetch");
+  requireOptions<object>({ ...init, signal: init.signal ?? undefined }, INIT);
   const given = input instanceof Request ? input : undefined;
-  const url = urlOf(port, given?.url ?? String(input));
+  const url = urlOf(port, given?.url ?? input);
   const method = (init.method ?? given?.method ?? "GET").toUpperCase();
   if (!isToken(method) || method === "CONNECT")
     throw invalid(`method must be an HTTP method, got ${JSON.stringify(method)}`);
   const signal = init.signal ?? given?.signal;
   requireSignal(signal);
   signal?.throwIfAborted();
-  const headers = new Headers(init.headers ?? given?.headers);
+  const headers = headersOf(init.headers ?? given?.headers);
   const body = await bodyOf(init.body ?? given?.body ?? undefined);
   if (body && (method === "GET" || method === "HEAD")) throw invalid(`${method} cannot have a body`);
   if (body?.type && !headers.has("content-type")) headers.set("content-type", body.type);
@@ -102,8 +116,19 @@ export async function outgoing(
   return { method, url, headers, body, redirect: init.redirect ?? given?.redirect ?? "follow", signal };
 }
 
+function headersOf(given: RequestInit["headers"]): Headers {
+  try {
+    return new Headers(given);
+  } catch {
+    // Which one is not said: it may be a secret.
+    throw invalid("headers must be names and values that HTTP permits");
+  }
+}
+
 /** Returns the address of a path on a port; the host of a whole address is not used. */
-function urlOf(port: number, input: string): URL {
+function urlOf(port: number, input: unknown): URL {
+  if (typeof input !== "string" && !(input instanceof URL))
+    throw invalid(`path must be a string, a URL or a Request, got ${shown(input)}`);
   const base = `http://localhost:${port}`;
   let url: URL;
   try {
@@ -111,6 +136,7 @@ function urlOf(port: number, input: string): URL {
   } catch {
     throw invalid(`${JSON.stringify(input)} is neither a path nor a URL`);
   }
+  if (!SCHEMES.includes(url.protocol)) throw invalid(`path must be one of HTTP, got ${url.protocol}`);
   return new URL(`${base}${url.pathname}${url.search}`);
 }
 

@@ -36,6 +36,29 @@ describe("a request to a port", () => {
     });
   });
 
+  it.each([
+    [{}, {}, "path must be a string, a URL or a Request, got object"],
+    [null, {}, "path must be a string, a URL or a Request, got null"],
+    ["ftp://a.example/x", {}, "path must be one of HTTP, got ftp:"],
+    ["/", "POST", "options must be an object"],
+    ["/", { boddy: "x" }, "unknown option boddy (did you mean body?)"],
+    ["/", { headers: { "a b": "x" } }, "headers must be names and values that HTTP permits"],
+  ])("is refused when it is no request: %j, %j", async (path, init, message) => {
+    const connect = () => Promise.reject(new Error("connected"));
+    expect(await failure(fetchPort(connect, 80, path as string, init as RequestInit))).toMatchObject({
+      code: "VALIDATION_ERROR",
+      message: expect.stringContaining(message),
+    });
+  });
+
+  it("that was redirected says so", async () => {
+    const server = await httpServer((request, response) => {
+      response.writeHead(request.url === "/" ? 302 : 200, { location: "/there" }).end("there");
+    });
+    expect((await ask(server)).redirected).toBe(true);
+    expect((await ask(server, "/there")).redirected).toBe(false);
+  });
+
   it("is sent to localhost, by its path, with its method and headers", async () => {
     const server = await echo();
     const response = await ask(server, "/a b?x=1#y", {
