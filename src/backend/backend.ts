@@ -84,6 +84,18 @@ export type Capability =
  */
 export type Capabilities = { readonly [name in Capability]?: true | string | undefined };
 
+/** A volume that is in the memory of this page or process, as `memoryVolume` of "boxrun/local" makes it. */
+export interface MemorySource {
+  readonly kind: "memory";
+}
+
+/** A volume that is no directory of the host, and its place in a box. */
+export interface VolumeSource {
+  source: MemorySource;
+  /** Absolute path that its root has in the box. */
+  guestPath: string;
+}
+
 /** Options of {@link Backend.createBox} and {@link Backend.startBox}. */
 export interface LaunchOptions {
   /** Aborts the creation or the start. */
@@ -92,6 +104,8 @@ export interface LaunchOptions {
   onProgress?: (progress: CreateProgress) => void;
   /** Secrets of the box. They are beside its description because they are never stored: a start needs those of the creation again. @default none */
   secrets?: Secrets;
+  /** Volumes that are no directories of the host. They are beside the box's description as its secrets are: a start needs those of the creation again. @default none */
+  volumes?: readonly VolumeSource[];
 }
 
 /** A file that is being read out of a box. Canceling the stream ends the transfer. */

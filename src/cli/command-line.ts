@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import type { NetworkOptions, VolumeSpec } from "../index.js";
+import type { HostVolume, NetworkOptions } from "../index.js";
 import {
   MAX_PORT,
   type PublishedPort,
@@ -33,7 +33,7 @@ export interface RunCommand extends ServerOptions {
     diskSizeGb?: number;
     workdir?: string;
     network?: true | NetworkOptions;
-    volumes?: VolumeSpec[];
+    volumes?: HostVolume[];
     env: Record<string, string>;
   };
   /** Secrets of the box, each with a name of its own. */

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
-import type { VolumeSpec } from "../index.js";
+import type { HostVolume } from "../index.js";
 import { parseRule } from "../network/rules.js";
 
 /** The error of a command line that makes no sense. The message says why. */
@@ -75,7 +75,7 @@ export function parseVariable(text: string): [name: string, value: string] {
 }
 
 /** Parses "HOST_DIR:BOX_DIR", with ":ro" for a volume that the box only reads. A relative directory is one of this process. @throws {UsageError} */
-export function parseVolume(text: string): VolumeSpec {
+export function parseVolume(text: string): HostVolume {
   const [, hostPath, guestPath, mode] = /^(.+?):(\/[^:]*)(?::(ro|rw))?$/s.exec(text) ?? [];
   if (hostPath === undefined || guestPath === undefined)
     throw new UsageError(

@@ -2,9 +2,10 @@ import type {
   Backend,
   BoxStatus,
   CreateProgress,
+  HostVolume,
   NetworkOptions,
   Secrets,
-  VolumeSpec,
+  VolumeSource,
 } from "../backend/backend.js";
 import type { CallOptions } from "../backend/call.js";
 import type { ExecOptions } from "../exec/exec.js";
@@ -42,8 +43,18 @@ export interface CreateOptions {
   workdir?: string;
   /** Environment variables of every command, on top of PATH, HOME, USER and LANG. @default none */
   env?: Record<string, string>;
-  /** Directories of the server's machine that are mounted in the box. Local boxes have no volumes, and `create` rejects with UNSUPPORTED. @default none */
-  volumes?: VolumeSpec[];
+  /**
+   * Directories of the machine that runs the box, and volumes in the memory of this page or process, that are mounted in the box. Where the backend has none, `create` rejects
+   * with UNSUPPORTED. What is in memory is not stored: `start` and `getOrCreate` need it again.
+   * @default none
+   *
+   * @example
+   * import { memoryVolume } from "boxrun/local";
+   *
+   * const source = memoryVolume({ "/main.py": "print(42)" });
+   * await using box = await client.create("python", { volumes: [{ source, guestPath: "/work" }] });
+   */
+  volumes?: (HostVolume | (VolumeSource & { readonly?: boolean }))[];
   /**
    * Files to write before `create` resolves, by their absolute paths in the box: contents, or contents and permission bits. They are checked before a box is
    * created. When one cannot be written, the box is removed and `create` rejects with the error of {@link BoxFiles.writeAll}. @default none

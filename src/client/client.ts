@@ -68,15 +68,23 @@ export class Client {
   }
 
   private async createEmpty(image: string, options: Omit<CreateOptions, "files">): Promise<BoxHandle> {
-    const { signal, onProgress, secrets: given, ...rest } = options;
+    const { signal, onProgress, secrets: given, volumes, ...rest } = options;
     requireSignal(signal);
-    const spec = parseBoxSpec({ ...rest, image });
+    const split =
+      volumes === undefined
+        ? undefined
+        : (await import("../backend/volume-sources.js")).splitVolumes(volumes);
+    const spec = parseBoxSpec({ ...rest, ...(split && { volumes: split.specs }), image });
     const checks = given === undefined ? undefined : await import("../network/secrets.js");
     checks?.parseSecrets(given, spec);
     if (typeof spec.network === "object") (await import("../network/rules.js")).requireRules(spec.network);
     const backend = await withSignal(signal, () => this.backend());
     signal?.throwIfAborted();
-    const launch = { ...callOptions(signal), ...(onProgress && { onProgress }) };
+    const launch = {
+      ...callOptions(signal),
+      ...(onProgress && { onProgress }),
+      ...(split && { volumes: split.sources }),
+    };
     const withSecrets = checks?.withSecrets({ ...launch, secrets: given! }, backend);
     const created = backend.createBox(spec, withSecrets ?? launch);
     // A box that is created after its caller has gone is removed.

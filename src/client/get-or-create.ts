@@ -1,7 +1,8 @@
-import type { Backend, BoxInfo, Secrets, VolumeSpec } from "../backend/backend.js";
+import type { Backend, BoxInfo, BoxSpec, Secrets, VolumeSpec } from "../backend/backend.js";
 import { callOptions, withSignal } from "../backend/call.js";
 import { BoxRunError, invalid, isBoxRunError } from "../backend/errors.js";
 import { parseBoxSpec, requireSignal } from "../backend/validate.js";
+import { splitVolumes } from "../backend/volume-sources.js";
 import { requireRules } from "../network/rules.js";
 import { parseSecrets, requireSameHosts, requireSameSecrets, withSecrets } from "../network/secrets.js";
 import { untilAborted } from "../util/abort.js";
@@ -34,7 +35,7 @@ export async function getOrCreate<Handle>(
   const { signal, onProgress: _onProgress, files, secrets, ...rest } = options;
   requireSignal(signal);
   if ("name" in rest) throw invalid("the name of the box is the first argument, and no option");
-  const spec = parseBoxSpec({ ...rest, image, name });
+  const spec = specOf(rest, image, name);
   requireRules(spec.network);
   if (secrets !== undefined) parseSecrets(secrets);
   if (files === undefined) return findOrCreate(name, image, options, client);
@@ -93,13 +94,14 @@ async function find(
 async function start(
   backend: Backend,
   { id }: BoxInfo,
-  { signal, onProgress, secrets }: Options,
+  { signal, onProgress, secrets, volumes }: Options,
 ): Promise<BoxInfo | undefined> {
   const options = withSecrets(
     {
       ...(signal && { signal }),
       ...(onProgress && { onProgress }),
       ...(secrets && { secrets }),
+      ...(volumes && { volumes: splitVolumes(volumes).sources }),
     },
     backend,
   );
@@ -125,7 +127,7 @@ async function requireSame(
 ): Promise<void> {
   const { signal, onProgress: _onProgress, files: _files, secrets, ...asked } = options;
   requireSecretsOf(info, name, parseSecrets(secrets ?? {}));
-  const spec = parseBoxSpec({ ...asked, image, name });
+  const spec = specOf(asked, image, name);
   const faults: string[] = [];
   if (!(await isSameImage(backend, info.image, image, signal)))
     faults.push(`image ${JSON.stringify(info.image)}, asked for ${JSON.stringify(image)}`);
@@ -145,6 +147,12 @@ async function requireSame(
       `box ${name} exists with ${faults.join("; ")}`,
       "use another name, remove the box, or leave out what need not be so",
     );
+}
+
+/** Checks the description of a box among the options. */
+function specOf(options: Options, image: string, name: string): BoxSpec {
+  const { specs } = splitVolumes(options.volumes);
+  return parseBoxSpec({ ...options, ...(options.volumes && { volumes: specs }), image, name });
 }
 
 /** Compares the secrets of a box with those that are given. One that runs has the values of its last start, and keeps them. */
@@ -184,7 +192,7 @@ function optionText(option: string | number | BoxInfo["network"]): string {
 
 function volumes(list: readonly VolumeSpec[] | null): string {
   return JSON.stringify(
-    (list ?? []).map(({ hostPath, guestPath, readonly = false }) => ({ hostPath, guestPath, readonly })),
+    (list ?? []).map(({ guestPath, readonly = false, ...volume }) => ({ ...volume, guestPath, readonly })),
   );
 }
 

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { BOX_ID } from "../util/ids.js";
+import type { VolumeSpec } from "./types.js";
 
 /** Defaults of the published API. */
 export const DEFAULT_CPU = 2;
@@ -87,6 +88,27 @@ export const boxFields = {
   guestPath: absolutePath,
 };
 
+const volume = z.pipe(
+  z
+    .strictObject({
+      hostPath: z.exactOptional(boxFields.hostPath),
+      source: z.exactOptional(z.literal("memory")),
+      guestPath: boxFields.guestPath,
+      readonly: z.exactOptional(z.boolean()),
+    })
+    .check(
+      z.refine(({ hostPath, source }) => hostPath !== undefined || source !== undefined, {
+        path: ["hostPath"],
+        error: "is missing",
+      }),
+      z.refine(({ hostPath, source }) => hostPath === undefined || source === undefined, {
+        path: ["source"],
+        error: "cannot be given with hostPath",
+      }),
+    ),
+  z.transform((given) => given as VolumeSpec),
+);
+
 /** Schema of a box to create. Fills in the defaults. */
 export const boxSpecSchema = z.strictObject({
   image: boxFields.image,
@@ -97,18 +119,7 @@ export const boxSpecSchema = z.strictObject({
   network: withDefault(boxFields.network, false),
   workdir: withDefault(boxFields.workdir, DEFAULT_WORKDIR),
   env: withDefault(z.nullable(boxFields.env), null),
-  volumes: withDefault(
-    z.nullable(
-      z.array(
-        z.strictObject({
-          hostPath: boxFields.hostPath,
-          guestPath: boxFields.guestPath,
-          readonly: z.exactOptional(z.boolean()),
-        }),
-      ),
-    ),
-    null,
-  ),
+  volumes: withDefault(z.nullable(z.array(volume)), null),
 });
 /** Input of {@link boxSpecSchema}, before its defaults are filled in. */
 export type BoxSpecInput = z.input<typeof boxSpecSchema>;

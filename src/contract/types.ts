@@ -36,11 +36,23 @@ export type Signal =
   | "SIGPWR"
   | "SIGSYS";
 
+/** A volume of a box, which is mounted at each start. */
+export type VolumeSpec = HostVolume | MemoryVolumeSpec;
+
 /** A directory of the host that is mounted in a box. */
-export interface VolumeSpec {
+export interface HostVolume {
   /** Path of the directory on the host. */
   hostPath: string;
   /** Absolute path that the directory has in the box. */
+  guestPath: string;
+  /** Whether the box may only read it. @default false */
+  readonly?: boolean;
+}
+
+/** A volume in memory that is mounted in a box. Its files are not stored: each start of the box needs it again. */
+export interface MemoryVolumeSpec {
+  source: "memory";
+  /** Absolute path that its root has in the box. */
   guestPath: string;
   /** Whether the box may only read it. @default false */
   readonly?: boolean;

@@ -39,6 +39,8 @@ export const exitCode = z
       `must be an exit code from -${MAX_SIGNAL} to ${MAX_EXIT_CODE}`,
     ),
   );
+type VolumeInput = NonNullable<BoxSpecInput["volumes"]>[number];
+
 const environment = z.record(z.string(), z.string());
 
 const wireRules = optional(z.array(z.string()));
@@ -56,10 +58,15 @@ const wireNetwork = z.union([
   ),
 ]);
 const wireVolume = z.pipe(
-  z.object({ host_path: z.string(), guest_path: z.string(), readonly: z.optional(z.boolean()) }),
+  z.object({
+    host_path: z.string(),
+    source: z.optional(z.string()),
+    guest_path: z.string(),
+    readonly: z.optional(z.boolean()),
+  }),
   z.transform(
-    ({ host_path, guest_path, readonly }): VolumeSpec => ({
-      hostPath: host_path,
+    ({ host_path, source, guest_path, readonly }): VolumeSpec => ({
+      ...(source === "memory" ? { source } : { hostPath: host_path }),
       guestPath: guest_path,
       ...(readonly !== undefined && { readonly }),
     }),
@@ -151,12 +158,7 @@ export function toWireBox(box: BoxInfo, { extended }: { extended: boolean }): ob
     network: extended ? box.network : box.network !== false,
     workdir: box.workdir,
     env: box.env,
-    volumes:
-      box.volumes?.map(({ hostPath, guestPath, readonly }) => ({
-        host_path: hostPath,
-        guest_path: guestPath,
-        readonly: readonly ?? false,
-      })) ?? null,
+    volumes: box.volumes?.map(toWireVolume) ?? null,
     boxlite_id: null,
     error_code: box.errorCode,
     error_message: box.errorMessage,
@@ -164,6 +166,16 @@ export function toWireBox(box: BoxInfo, { extended }: { extended: boolean }): ob
     started_at: box.startedAt?.toISOString() ?? null,
     stopped_at: box.stoppedAt?.toISOString() ?? null,
     ...(extended && box.local && { local: toWireLocal(box.local) }),
+  };
+}
+
+/** Writes a volume. One in memory has no path, and says so beside an empty one, since every client reads a path. */
+function toWireVolume({ guestPath, readonly, ...volume }: VolumeInput): object {
+  return {
+    host_path: volume.hostPath ?? "",
+    ...(volume.source && { source: volume.source }),
+    guest_path: guestPath,
+    readonly: readonly ?? false,
   };
 }
 
@@ -374,11 +386,7 @@ export function toCreateRequest(spec: BoxSpecInput): object {
     network: spec.network,
     workdir: spec.workdir,
     env: spec.env,
-    volumes: spec.volumes?.map(({ hostPath, guestPath, readonly }) => ({
-      host_path: hostPath,
-      guest_path: guestPath,
-      readonly: readonly ?? false,
-    })),
+    volumes: spec.volumes?.map(toWireVolume),
   };
   return withoutNull(body);
 }

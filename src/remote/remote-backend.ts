@@ -111,8 +111,9 @@ export class RemoteBackend implements Backend {
     this.require("pull", "create a box from the image");
   }
 
-  async createBox(spec: BoxSpec, { signal, secrets }: LaunchOptions): Promise<BoxInfo> {
+  async createBox(spec: BoxSpec, { signal, secrets, volumes }: LaunchOptions): Promise<BoxInfo> {
     signal?.throwIfAborted();
+    requireNoSources(volumes);
     if (secrets) this.requireSecrets();
     if (typeof spec.network === "object") this.requireRules();
     const withinMs = this.http.clocks.lifecycleMs;
@@ -141,8 +142,9 @@ export class RemoteBackend implements Backend {
     return this.http.json("stopBox", wireBox, { params: at(id), withinMs, ...(outlives && { outlives }) });
   }
 
-  async startBox(id: string, { signal, secrets }: LaunchOptions): Promise<BoxInfo> {
+  async startBox(id: string, { signal, secrets, volumes }: LaunchOptions): Promise<BoxInfo> {
     signal?.throwIfAborted();
+    requireNoSources(volumes);
     if (secrets) this.requireSecrets();
     const withinMs = this.http.clocks.lifecycleMs;
     const call: Call = { params: at(id), withinMs, outlives: true, ...(secrets && { json: { secrets } }) };
@@ -313,4 +315,13 @@ export class RemoteBackend implements Backend {
   private require(capability: Capability, hint?: string): void {
     requireCapability(this.capabilities, capability, hint);
   }
+}
+
+/** Checks that no volume is in the memory of this process, which no server reaches. @throws {BoxRunError} UNSUPPORTED */
+function requireNoSources(volumes: LaunchOptions["volumes"]): void {
+  if (volumes?.length)
+    throw unsupported(
+      "volumes: a server mounts nothing from the memory of its clients",
+      "use upload, or box.files",
+    );
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { BoxRunError } from "../../src/backend/errors.js";
 import { type BoxInfo, BoxRunClient, type CreateOptions } from "../../src/index.js";
+import { memoryVolume } from "../../src/local/boxes/memory-volume.js";
 import { failure } from "../../src/testing/contract/tools.js";
 import { FakeBackend } from "../../src/testing/fake-backend.js";
 
@@ -34,6 +35,21 @@ describe("getOrCreate", () => {
     const error = await failure(client.getOrCreate("demo", "fake", options));
     expect(error).toMatchObject({ code: "VALIDATION_ERROR", message: expect.stringMatching(message) });
     expect(error.message).not.toContain("secret");
+  });
+
+  it("starts a box with its volumes in memory, which are the same wherever they are from", async () => {
+    const { client, backend } = setUp();
+    const start = vi.spyOn(backend, "startBox");
+    const volumes = [{ source: memoryVolume(), guestPath: "/work" }];
+    const box = await client.getOrCreate("demo", "fake", { volumes });
+    expect(box.info.volumes).toEqual([{ source: "memory", guestPath: "/work" }]);
+    await box.stop();
+    const again = await client.getOrCreate("demo", "fake", { volumes });
+    expect(again.id).toBe(box.id);
+    expect(start.mock.lastCall).toEqual([box.id, { volumes }]);
+    const other = [{ ...volumes[0]!, guestPath: "/other" }];
+    const error = await failure(client.getOrCreate("demo", "fake", { volumes: other }));
+    expect(error.message).toMatch(/volumes .*"guestPath":"\/work".*, asked for .*"guestPath":"\/other"/);
   });
 
   it("takes equal rules of the network as the same, however they are written", async () => {

@@ -149,10 +149,21 @@ describe("the message for wrong options", () => {
       "unknown option disk (did you mean diskSizeGb?), unknown option foo",
     ],
     ["one like nothing", create({ colours: secret }), "unknown option colours"],
+    ["one in a list", create({ volumes: [{ guestPath: "/b" }] }), "volumes[0].hostPath is missing"],
     [
-      "one in a list",
+      "one of a list in other letters",
       create({ volumes: [{ hostpath: "/a", guestPath: "/b" }] }),
-      "volumes[0].hostPath is missing",
+      "unknown option volumes[0].hostpath (did you mean hostPath?)",
+    ],
+    [
+      "two of a list that exclude each other",
+      create({ volumes: [{ hostPath: "/a", source: { kind: "memory" }, guestPath: "/b" }] }),
+      "volumes[0].source cannot be given with hostPath",
+    ],
+    [
+      "a source that is none",
+      create({ volumes: [{ source: "/a", guestPath: "/b" }] }),
+      expect.stringMatching(/^volumes\[0\]\.source must be a volume in memory, got string/) as string,
     ],
     [
       "a misspelt one in a list",

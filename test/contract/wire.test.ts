@@ -70,7 +70,10 @@ describe("the client reads what the server wrote", () => {
         name: "demo",
         network: { allow: ["pypi.org"], deny: ["10.0.0.0/8"], lan: "shop" },
         env: { A: "1", B: "" },
-        volumes: [{ hostPath: "/srv", guestPath: "/mnt", readonly: true }],
+        volumes: [
+          { hostPath: "/srv", guestPath: "/mnt", readonly: true },
+          { source: "memory", guestPath: "/work", readonly: false },
+        ],
         errorCode: "RUNTIME_ERROR",
         errorMessage: "it broke",
         startedAt: TIME,

@@ -1,4 +1,4 @@
-import type { CreateProgress, Secrets } from "../../backend/backend.js";
+import type { CreateProgress, Secrets, VolumeSource } from "../../backend/backend.js";
 import type { BoxStore } from "../store/box-store.js";
 import type { BoxRecord } from "../store/record.js";
 import type { VolumeBounds } from "./box-volumes.js";
@@ -27,4 +27,6 @@ export interface BootOptions {
   onLoaded(bytes: number): void;
   /** Secrets of the box, which nothing but its network ever has. */
   secrets: Secrets | undefined;
+  /** Volumes of the box that are in memory. */
+  volumes: readonly VolumeSource[] | undefined;
 }

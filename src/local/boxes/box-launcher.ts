@@ -14,7 +14,7 @@ import type { Release } from "../store/box-store.js";
 import { type BoxRecord, machineMemoryMb, newRecord } from "../store/record.js";
 import { findNeighbor } from "./box-lan.js";
 import type { BoxRegistry } from "./box-registry.js";
-import { requireDirectories, volumeMounts } from "./box-volumes.js";
+import { requireDirectories, sourcesOf, volumeMounts } from "./box-volumes.js";
 import { freeMemoryMb, requireRoom, totalMemoryMb } from "./capabilities.js";
 import { DEFAULT_DISK, GROWING_DISK, type ImageCatalog } from "./image-catalog.js";
 import type { FoundImage } from "./image-search.js";
@@ -113,11 +113,9 @@ export class BoxLauncher {
     await here?.ended;
     const { record, release } = await registry.take(boxId);
     try {
-      await requireDirectories(
-        this.host,
-        volumeMounts(record.spec.volumes, this.options.volumes),
-        this.options.volumes,
-      );
+      const mounts = volumeMounts(record.spec.volumes, this.options.volumes);
+      await requireDirectories(this.host, mounts, this.options.volumes);
+      sourcesOf(mounts, options.volumes);
       this.requireOpen();
       requireSameSecrets(boxId, record.secrets ?? [], options.secrets);
       this.requireRoom(record.spec);
@@ -193,7 +191,7 @@ export class BoxLauncher {
     box: LocalBox,
     record: BoxRecord,
     newDiskGb: number | null,
-    { signal, onProgress, secrets }: LaunchOptions,
+    { signal, onProgress, secrets, volumes }: LaunchOptions,
   ): Promise<void> {
     // An error of the caller's callback fails the creation, wherever the callback was called.
     const callbackFailed = deferred<never>();
@@ -221,7 +219,7 @@ export class BoxLauncher {
         if (loadedBytes <= totalBytes) report({ phase: "download", loadedBytes, totalBytes });
       };
       const emulator = this.catalog.compileEmulator(assets);
-      await box.boot(config, emulator, { onProgress: report, onLoaded, secrets });
+      await box.boot(config, emulator, { onProgress: report, onLoaded, secrets, volumes });
     };
     await box.hold(() => untilAborted(Promise.race([boot(), callbackFailed.promise]), signal));
   }

@@ -1,7 +1,8 @@
+import type { VolumeSource } from "../../backend/backend.js";
 import type { SetupSpec } from "../guest/guest.js";
 import type { GuestMachine } from "../host/guest-machine.js";
 import { type BoxRecord, machineMemoryMb } from "../store/record.js";
-import type { VolumeMount } from "./box-volumes.js";
+import { sourcesOf, type VolumeMount } from "./box-volumes.js";
 
 /** Memory that is reserved for the guest's kernel and agent, so that a command that fills the box meets its own limit first. */
 const RESERVED_BYTES = 24 * 2 ** 20;
@@ -21,9 +22,10 @@ export async function setUp(
   machine: GuestMachine,
   record: BoxRecord,
   mounts: readonly VolumeMount[],
+  sources: readonly VolumeSource[] | undefined,
 ): Promise<void> {
   await machine.endWarmUp();
-  if (mounts.length > 0) await machine.handle.openVolumes(mounts);
+  if (mounts.length > 0) await machine.handle.openVolumes(mounts, sourcesOf(mounts, sources));
   await machine.guest.setup(setupSpec(record, mounts));
 }
 

@@ -1,20 +1,23 @@
-import type { VolumeSpec } from "../../backend/backend.js";
+import type { VolumeSource, VolumeSpec } from "../../backend/backend.js";
 import { invalid, unsupported } from "../../backend/errors.js";
 import { shown } from "../../backend/validate.js";
 import type { Host } from "../host/host.js";
 import type { VolumeConfig } from "../machine/messages.js";
 import { MAX_PATH, MAX_VOLUMES } from "../protocol/frame-types.js";
+import type { TreeOriginal } from "../volumes/tree-original.js";
+import { originalOf } from "./memory-volume.js";
 
 /** Directories of a box that are the kernel's, or in memory. */
 const RESERVED = ["/proc", "/sys", "/dev", "/run"];
+
+const SOURCE_HINT =
+  "volumes in memory are not stored: give those of the creation at each start, { volumes: [{ source, guestPath }] }";
 
 /** Directories of the host that boxes may have: false for none, undefined for any. */
 export type VolumeBounds = false | { within: readonly string[] } | undefined;
 
 /** A volume as the machine and the guest get it: the number of one is its place in the list. */
-export interface VolumeMount extends VolumeConfig {
-  guestPath: string;
-}
+export type VolumeMount = VolumeConfig & { guestPath: string };
 
 /**
  * Returns the volumes of a box in the order in which the guest mounts them: one that lies in another comes after it.
@@ -28,12 +31,14 @@ export function volumeMounts(volumes: readonly VolumeSpec[] | null, bounds: Volu
       `volumes must be at most ${MAX_VOLUMES}, got ${list.length}`,
       "share a directory above them",
     );
-  const mounts = list.map(({ hostPath, guestPath, readonly = false }, index) => ({
-    hostPath,
-    guestPath: pathInBox(guestPath, `volumes[${index}].guestPath`),
-    readonly,
-    ...(bounds && { within: bounds.within }),
-  }));
+  const mounts = list.map(
+    ({ guestPath, readonly = false, ...volume }, index): VolumeMount => ({
+      ...volume,
+      guestPath: pathInBox(guestPath, `volumes[${index}].guestPath`),
+      readonly,
+      ...(bounds && "hostPath" in volume && { within: bounds.within }),
+    }),
+  );
   const seen = new Set<string>();
   for (const [index, { guestPath }] of mounts.entries()) {
     if (seen.has(guestPath))
@@ -43,9 +48,8 @@ export function volumeMounts(volumes: readonly VolumeSpec[] | null, bounds: Volu
   return mounts.sort((a, b) => depthOf(a.guestPath) - depthOf(b.guestPath));
 }
 
-/** Returns the reason why boxes of this host cannot have volumes; undefined if they can. */
-export function noVolumes({ volumes }: Pick<Host, "volumes">, bounds: VolumeBounds): string | undefined {
-  if (typeof volumes === "string") return volumes;
+/** Returns the reason why boxes cannot have volumes, not even such in memory; undefined if they can. */
+export function noVolumes(bounds: VolumeBounds): string | undefined {
   return bounds === false
     ? "boxes get no directories here; start boxrun serve with --allow-volumes DIR"
     : undefined;
@@ -59,9 +63,37 @@ export async function requireDirectories(
 ): Promise<void> {
   if (mounts.length === 0) return;
   const { volumes } = host;
-  if (bounds === false || typeof volumes === "string")
-    throw unsupported(`volumes: ${noVolumes(host, bounds)}`);
-  for (const mount of mounts) await volumes(mount);
+  if (bounds === false) throw unsupported(`volumes: ${noVolumes(bounds)}`);
+  for (const mount of mounts) {
+    if (!("hostPath" in mount)) continue;
+    if (typeof volumes === "string") throw unsupported(`volumes: ${volumes}`);
+    await volumes(mount);
+  }
+}
+
+/**
+ * Returns the trees of the volumes in memory, in the order of the mounts; undefined for those of the host.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR when one is missing, given twice, or none of the box's
+ */
+export function sourcesOf(
+  mounts: readonly VolumeMount[],
+  given: readonly VolumeSource[] = [],
+): (TreeOriginal | undefined)[] {
+  const sources = new Map<string, TreeOriginal>();
+  for (const [index, { source, guestPath }] of given.entries()) {
+    const path = pathInBox(guestPath, `volumes[${index}].guestPath`);
+    if (!mounts.some((mount) => mount.guestPath === path && "source" in mount))
+      throw invalid(`the box has no volume in memory at ${JSON.stringify(path)}`, SOURCE_HINT);
+    if (sources.has(path)) throw invalid(`volumes has two sources for ${JSON.stringify(path)}`);
+    sources.set(path, originalOf(source));
+  }
+  return mounts.map((mount) => {
+    if ("hostPath" in mount) return undefined;
+    const source = sources.get(mount.guestPath);
+    if (source) return source;
+    throw invalid(`the volume at ${JSON.stringify(mount.guestPath)} needs its source`, SOURCE_HINT);
+  });
 }
 
 function pathInBox(path: string, name: string): string {

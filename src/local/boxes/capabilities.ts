@@ -43,11 +43,11 @@ const CAPABILITIES: Capabilities = {
 /** Returns the capabilities of a backend with these options, on a host. */
 export function capabilitiesOf(
   { network, dialer, volumes }: LocalOptions,
-  host: Pick<Host, "dialer" | "encrypt" | "volumes">,
+  host: Pick<Host, "dialer" | "encrypt">,
 ): Capabilities {
   const known = {
     ...CAPABILITIES,
-    volumes: noVolumes(host, volumes) ?? true,
+    volumes: noVolumes(volumes) ?? true,
   } satisfies Capabilities;
   const without = (reason: string) => ({ ...known, network: reason, secrets: reason });
   if (network === false)

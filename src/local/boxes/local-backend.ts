@@ -34,7 +34,7 @@ import type { BoxRecord } from "../store/record.js";
 import { memoryStore } from "../store/store-memory.js";
 import { BoxLauncher } from "./box-launcher.js";
 import { BoxRegistry } from "./box-registry.js";
-import { requireDirectories, volumeMounts } from "./box-volumes.js";
+import { requireDirectories, sourcesOf, volumeMounts } from "./box-volumes.js";
 import { capabilitiesOf, MAX_CPU, requireBuildable } from "./capabilities.js";
 import { ImageCatalog } from "./image-catalog.js";
 import type { LocalBox } from "./local-box.js";
@@ -110,11 +110,9 @@ export class LocalBackend implements Backend {
   async createBox(spec: BoxSpec, options: LaunchOptions): Promise<BoxInfo> {
     this.requireOpen();
     requireBuildable(spec, options.secrets, this.capabilities);
-    await requireDirectories(
-      this.host,
-      volumeMounts(spec.volumes, this.options.volumes),
-      this.options.volumes,
-    );
+    const mounts = volumeMounts(spec.volumes, this.options.volumes);
+    await requireDirectories(this.host, mounts, this.options.volumes);
+    sourcesOf(mounts, options.volumes);
     options.signal?.throwIfAborted();
     return this.launcher.create(await this.openRegistry(), spec, options);
   }

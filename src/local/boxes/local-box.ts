@@ -137,7 +137,7 @@ export class LocalBox {
   async boot(
     config: MachineConfig,
     emulator: Promise<WebAssembly.Module>,
-    { onProgress, onLoaded, secrets }: BootOptions,
+    { onProgress, onLoaded, secrets, volumes }: BootOptions,
   ): Promise<void> {
     const { store, durability } = this.context;
     const { spec } = this.record;
@@ -161,7 +161,7 @@ export class LocalBox {
     await stored;
     if (boot === "cold") await this.guest.awaitHello();
     onProgress({ phase: "setup" });
-    await setUp(this.owned, this.record, this.mounts);
+    await setUp(this.owned, this.record, this.mounts, volumes);
     if (spec.network !== false) await this.openNetwork(spec.network, secrets);
     const notes = [store.persistent, this.network?.note].filter((note) => typeof note === "string");
     this.bootedBy = this.owned.warm ? "warm" : boot;

@@ -34,7 +34,7 @@ export const browserHost: Host = {
     if (document) tell();
     return () => document?.removeEventListener("visibilitychange", tell);
   },
-  volumes: "a page has no directories of its computer; use upload or files",
+  volumes: 'a page has no directories of its computer; use memoryVolume of "boxrun/local"',
   startWorker: (onMessage, onFailure) => {
     const ended = new AbortController();
     const left = deferred<void>();

@@ -59,7 +59,7 @@ export const nodeHost: Host = {
           const { openHostDirectory } = await import("../volumes/host-directory-node.js");
           openHostDirectory(directory).root.close();
         }
-      : "directories are mounted on Linux only, since nothing else opens files by their directory's descriptor; use upload and download",
+      : 'directories are mounted on Linux only, since nothing else opens files by their directory\'s descriptor; use memoryVolume of "boxrun/local"',
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(besideBuild("./machine-worker.js"), {
       name: "boxrun-machine",

@@ -3,7 +3,7 @@ import type { AssetPlaces } from "../assets/asset-places.js";
 import type { AssetSource } from "../assets/asset-source.js";
 import type { VerifiedFile } from "../assets/assets.js";
 import type { AssetManifest } from "../assets/manifest.js";
-import type { FromMachine, ToMachine, VolumeConfig } from "../machine/messages.js";
+import type { DirectoryConfig, FromMachine, ToMachine } from "../machine/messages.js";
 import type { BoxStore } from "../store/box-store.js";
 
 /** The Worker of one machine, as its owner sees it. */
@@ -37,8 +37,8 @@ export interface Host {
   dialer?(): Promise<Dialer>;
   /** Speaks TLS over a connection, as a client of the server of this name, whose certificate it verifies. Absent in pages. */
   encrypt?(connection: ByteConnection, serverName: string): Promise<ByteConnection>;
-  /** Checks that a directory can be a volume, and throws VALIDATION_ERROR when it cannot; or the reason why there are no volumes here. */
-  readonly volumes: string | ((directory: VolumeConfig) => Promise<void>);
+  /** Checks that a directory can be a volume, and throws VALIDATION_ERROR when it cannot; or the reason why none can here. */
+  readonly volumes: string | ((directory: DirectoryConfig) => Promise<void>);
   /** Starts a Worker. `onFailure` is called when it could not start, or ended by itself. */
   startWorker(onMessage: (message: FromMachine) => void, onFailure: (error: Error) => void): MachineWorker;
 }

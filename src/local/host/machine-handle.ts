@@ -15,6 +15,7 @@ import {
   packetCost,
   type VolumeConfig,
 } from "../machine/messages.js";
+import type { TreeFeed, TreeOriginal } from "../volumes/tree-original.js";
 import type { VolumeAnswer, VolumeCall } from "../volumes/volume-calls.js";
 import type { Host, MachineWorker } from "./host.js";
 
@@ -70,6 +71,8 @@ export class MachineHandle {
   private volumes: Deferred<void> | undefined;
   private readonly volumeCalls = new Map<number, Deferred<VolumeAnswer>>();
   private nextCall = 1;
+  /** Feeds of the replicas of volumes in memory. */
+  private feeds: readonly (TreeFeed | undefined)[] = [];
   private saved: Deferred<Uint8Array> | undefined;
   private stopped: Deferred<Uint8Array | null> | undefined;
   private terminated: Promise<void> | undefined;
@@ -132,11 +135,24 @@ export class MachineHandle {
     await this.moved.promise;
   }
 
-  /** Opens directories of the host for the guest, which may mount them from then on. @throws {BoxRunError} VALIDATION_ERROR when one cannot be opened */
-  async openVolumes(volumes: readonly VolumeConfig[]): Promise<void> {
+  /**
+   * Opens volumes for the guest, which may mount them from then on. `originals` has the trees of those in memory, by their places in the list.
+   *
+   * @throws {BoxRunError} VALIDATION_ERROR when one cannot be opened
+   */
+  async openVolumes(
+    volumes: readonly VolumeConfig[],
+    originals: readonly (TreeOriginal | undefined)[] = [],
+  ): Promise<void> {
     if (this.over) throw stoppedError();
     this.volumes = deferred();
     this.worker.post({ type: "volumes", volumes });
+    this.feeds = originals.map((original, volume) =>
+      original?.serve({
+        readonly: volumes[volume]!.readonly,
+        post: (message, transfer) => this.worker.post({ type: "tree", volume, message }, transfer),
+      }),
+    );
     await this.volumes.promise;
   }
 
@@ -209,6 +225,7 @@ export class MachineHandle {
   private terminate(): Promise<void> {
     this.over = true;
     const gone = this.worker.terminate();
+    for (const feed of this.feeds) feed?.close();
     const error = stoppedError();
     this.started.reject(error);
     this.moved?.reject(error);
@@ -251,6 +268,8 @@ export class MachineHandle {
         return message.failure ? this.volumes?.reject(errorOf(message.failure)) : this.volumes?.resolve();
       case "volume-answer":
         return this.volumeCalls.get(message.id)?.resolve(message.answer);
+      case "tree":
+        return this.feeds[message.volume]?.receive(message.message);
       case "saved":
         return this.saved?.resolve(message.bootImage);
       case "stopped":

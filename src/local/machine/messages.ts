@@ -1,6 +1,7 @@
 import type { ImageTrouble } from "../assets/image-chunks.js";
 import type { MachinePlaces } from "../assets/joined-source.js";
 import type { AssetManifest } from "../assets/manifest.js";
+import type { ToOriginal, ToReplica } from "../volumes/tree-messages.js";
 import type { VolumeAnswer, VolumeCall } from "../volumes/volume-calls.js";
 
 /** Parameters of a machine. */
@@ -29,8 +30,11 @@ export interface DiskConfig {
   durability: "relaxed" | "strict";
 }
 
-/** A directory to serve to the guest. */
-export interface VolumeConfig {
+/** A volume to serve to the guest. */
+export type VolumeConfig = DirectoryConfig | { source: "memory"; readonly: boolean };
+
+/** A directory of the host to serve to the guest. */
+export interface DirectoryConfig {
   /** Absolute path on the host. */
   hostPath: string;
   readonly: boolean;
@@ -57,10 +61,12 @@ export type ToMachine =
   | { type: "packets"; packets: Uint8Array[] }
   /** Reports that so many bytes of the guest's packets were consumed, as {@link packetCost} counts them. */
   | { type: "took-packets"; bytes: number }
-  /** Opens directories of the host, in this order. Until then, the guest has none. */
+  /** Opens volumes, in this order. Until then, the guest has none. Those in memory come by messages of their own. */
   | { type: "volumes"; volumes: readonly VolumeConfig[] }
   /** Does something with a path in a volume, for `box.files`. Answered once. */
   | { type: "volume-call"; id: number; call: VolumeCall }
+  /** Passes a message to the replica of a volume in memory, by its place in the list. */
+  | { type: "tree"; volume: number; message: ToReplica }
   /** Pauses the machine and its time. */
   | { type: "pause" }
   | { type: "resume" }
@@ -81,7 +87,9 @@ export type FromMachine =
   | { type: "starting" }
   | { type: "started"; boot: "snapshot" | "cold"; warnings: string[] }
   | { type: "moved" }
-  /** Reports that the directories are open, or why one is not. */
+  /** Passes a message of the replica of a volume in memory, by its place in the list. */
+  | { type: "tree"; volume: number; message: ToOriginal }
+  /** Reports that the volumes are open, or why one is not. */
   | { type: "volumes"; failure?: { code: string; message: string } }
   | { type: "volume-answer"; id: number; answer: VolumeAnswer }
   | { type: "saved"; bootImage: Uint8Array }

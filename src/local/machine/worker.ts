@@ -9,14 +9,23 @@ import { Assets } from "../assets/assets.js";
 import { IMAGE_CHUNK_BYTES, ImageChunks } from "../assets/image-chunks.js";
 import { openMachineSource } from "../assets/joined-source.js";
 import type { OpenedVolume } from "../volumes/mount.js";
+import { ReplicaNode } from "../volumes/replica-nodes.js";
 import { ServedVolumes } from "../volumes/served-volumes.js";
+import { TreeReplica } from "../volumes/tree-replica.js";
 import { encodeBootImage } from "./boot-image.js";
 import { bootImageFingerprint, loadBootImage, loadColdBoot } from "./boot-parts.js";
 import type { StoredDisk } from "./disk.js";
 import { decodeTemplate } from "./disk-template.js";
 import { ImageDisk } from "./image-disk.js";
 import { MemoryDisk } from "./memory-disk.js";
-import type { DiskConfig, FromMachine, MachineConfig, ToMachine, VolumeConfig } from "./messages.js";
+import type {
+  DirectoryConfig,
+  DiskConfig,
+  FromMachine,
+  MachineConfig,
+  ToMachine,
+  VolumeConfig,
+} from "./messages.js";
 import { findBootImage, imageOf } from "./needed-assets.js";
 import { messageOf, OwnerPort } from "./owner-port.js";
 import { Machine, type MachineEvents } from "./v86-machine.js";
@@ -31,7 +40,7 @@ export interface WorkerHost {
     options: { create: boolean; bytes: number; durability: "relaxed" | "strict" },
   ): StoredDisk | Promise<StoredDisk>;
   /** Opens a directory as a volume. Absent where there are no directories. @throws {BoxRunError} VALIDATION_ERROR when it cannot be one */
-  openVolume?(config: VolumeConfig): OpenedVolume;
+  openVolume?(config: DirectoryConfig): OpenedVolume;
 }
 
 /** Returns a function to call with each message from the owner. */
@@ -48,6 +57,7 @@ class MachineWorker {
   private disk: StoredDisk | undefined;
   /** Serves the volumes. A machine begins without any. */
   private volumes = new ServedVolumes([]);
+  private replicas: readonly (TreeReplica | undefined)[] = [];
   private opening: Promise<StoredDisk> | undefined;
   private readonly emulator = deferred<WebAssembly.Module>();
   private readonly diskConfig = deferred<DiskConfig>();
@@ -91,11 +101,13 @@ class MachineWorker {
       case "took-packets":
         return this.owner.notePacketsTaken(message.bytes);
       case "volumes":
-        return this.openVolumes(message.volumes);
+        return void this.openVolumes(message.volumes);
       case "volume-call":
         return void this.volumes
           .call(message.call)
           .then((answer) => this.owner.post({ type: "volume-answer", id: message.id, answer }, []));
+      case "tree":
+        return this.replicas[message.volume]?.receive(message.message);
       case "pause":
         return this.setPaused("asked", true);
       case "resume":
@@ -185,14 +197,18 @@ class MachineWorker {
     owner.post({ type: "started", boot, warnings }, []);
   }
 
-  private openVolumes(configs: readonly VolumeConfig[]): void {
+  private async openVolumes(configs: readonly VolumeConfig[]): Promise<void> {
     const opened: OpenedVolume[] = [];
+    // Their first messages come at once.
+    this.replicas = configs.map((config, volume) => {
+      if ("hostPath" in config) return undefined;
+      return new TreeReplica((message, transfer) =>
+        this.owner.post({ type: "tree", volume, message }, transfer),
+      );
+    });
     try {
-      for (const config of configs) {
-        const volume = this.host.openVolume?.(config);
-        if (!volume) throw new BoxRunError("UNSUPPORTED", "there are no directories here");
-        opened.push(volume);
-      }
+      for (const [index, config] of configs.entries())
+        opened.push(await this.openVolume(config, this.replicas[index]));
     } catch (error) {
       for (const { root } of opened) root.close();
       const code = isBoxRunError(error) ? error.code : "RUNTIME_ERROR";
@@ -202,6 +218,17 @@ class MachineWorker {
     this.volumes.close();
     this.volumes = new ServedVolumes(opened);
     this.owner.post({ type: "volumes" }, []);
+  }
+
+  private async openVolume(config: VolumeConfig, replica: TreeReplica | undefined): Promise<OpenedVolume> {
+    const { readonly } = config;
+    if (replica) {
+      await replica.loaded;
+      return { root: ReplicaNode.root(replica), device: 0, readonly };
+    }
+    const volume = "hostPath" in config && this.host.openVolume?.(config);
+    if (!volume) throw new BoxRunError("UNSUPPORTED", "there are no directories here");
+    return volume;
   }
 
   private openDisk(config: MachineConfig, where: DiskConfig): Promise<StoredDisk> {

@@ -24,7 +24,14 @@ const specSchema = z.object({
   env: z.nullable(z.record(z.string(), z.string())),
   volumes: z.nullable(
     z.array(
-      z.object({ hostPath: z.string(), guestPath: z.string(), readonly: z.exactOptional(z.boolean()) }),
+      z.union([
+        z.object({ hostPath: z.string(), guestPath: z.string(), readonly: z.exactOptional(z.boolean()) }),
+        z.object({
+          source: z.literal("memory"),
+          guestPath: z.string(),
+          readonly: z.exactOptional(z.boolean()),
+        }),
+      ]),
     ),
   ),
 });

@@ -1,3 +1,4 @@
+import type { MemoryVolume } from "../../local.js";
 import type { Context } from "./target.js";
 import { failure } from "./tools.js";
 
@@ -21,11 +22,19 @@ export function volumeCases(context: Context): void {
     const { client, target } = context;
     const hostPath = target.hostDirectory;
     const hasVolumes = (await client.info()).capabilities.volumes === true;
-    if (hasVolumes && hostPath === undefined) throw new Error("the target must name a hostDirectory");
+    if (hasVolumes && hostPath !== undefined) return hostPath;
     const volumes = [{ hostPath: hostPath ?? "/tmp", guestPath: "/mnt" }];
-    if (!hasVolumes)
-      expect(await failure(client.create(target.image, { volumes }))).toMatchObject({ code: "UNSUPPORTED" });
-    return hasVolumes ? hostPath : undefined;
+    expect(await failure(client.create(target.image, { volumes }))).toMatchObject({ code: "UNSUPPORTED" });
+    return undefined;
+  };
+
+  /** Makes a volume in memory; undefined where boxes run elsewhere, which `create` says. */
+  const inMemory = async (files: Record<string, string>): Promise<MemoryVolume | undefined> => {
+    const { client, target } = context;
+    if ((await client.ready()).kind === "local") return (await import("boxrun/local")).memoryVolume(files);
+    const volumes = [{ source: { kind: "memory" } as const, guestPath: "/work" }];
+    expect(await failure(client.create(target.image, { volumes }))).toMatchObject({ code: "UNSUPPORTED" });
+    return undefined;
   };
 
   it("mounts directories of the host, or says why not", async () => {
@@ -126,6 +135,112 @@ export function volumeCases(context: Context): void {
     expect((await box.exec("ls -A /work/new | grep boxrun")).exitCode).toBe(1);
     await files.remove("/work/new", { recursive: true });
     expect(await files.list("/work")).toEqual([]);
+  });
+
+  it("shares a volume in memory between boxes and this program, or says why not", async () => {
+    const { client, target } = context;
+    const source = await inMemory({ "/src/greeting": "hello\n" });
+    if (!source) return;
+    const { files } = source;
+    const volumes = [
+      { source, guestPath: "/work" },
+      { source, guestPath: "/srv/read/only", readonly: true },
+    ];
+    await using one = await client.create(target.image, { memoryMb: 256, workdir: "/work/inner", volumes });
+    expect((await one.refresh()).volumes).toEqual([
+      { source: "memory", guestPath: "/work" },
+      { source: "memory", guestPath: "/srv/read/only", readonly: true },
+    ]);
+    await using other = await client.create(target.image, { memoryMb: 256, volumes: [volumes[0]!] });
+    await one.exec("cat ../src/greeting > file && ln -s inner/file ../link && chmod 600 file", {
+      check: true,
+    });
+    expect((await other.exec("cat /work/link")).stdout).toBe("hello\n");
+    expect(await files.read("/link", "utf8")).toBe("hello\n");
+    expect(await files.stat("/inner/file")).toMatchObject({ type: "file", size: 6, mode: 0o600 });
+    await files.write("/inner/file", "changed\n");
+    expect((await one.exec("cat /srv/read/only/inner/file")).stdout).toBe("changed\n");
+    const refused = await one.exec("echo x > /srv/read/only/inner/file; rm /srv/read/only/inner/file");
+    expect(refused.stderr.match(/Read-only file system/g)).toHaveLength(2);
+    await other.files.write("/work/inner/by-box", "written", { mode: 0o640 });
+    expect(await files.stat("/inner/by-box")).toMatchObject({ size: 7, mode: 0o640 });
+    expect(await one.files.read("/srv/read/only/inner/by-box", "utf8")).toBe("written");
+    await other.exec("rm -r /work/inner /work/link", { check: true });
+    expect((await files.list("/")).map(({ name }) => name)).toEqual(["src"]);
+  });
+
+  it("keeps a file in memory for the program that has it open", async () => {
+    const { client, target } = context;
+    const source = await inMemory({ "/kept": "before" });
+    if (!source) return;
+    const volumes = [{ source, guestPath: "/work" }];
+    await using box = await client.create(target.image, { memoryMb: 256, volumes });
+    const waiting = await box.execStream("exec 3<>/work/kept; echo open; read line; printf A >&3; cat <&3", {
+      stdin: true,
+    });
+    const writer = waiting.stdin.getWriter();
+    for await (const event of waiting) {
+      if (event.type === "log" && event.data === "open\n") {
+        await source.files.remove("/kept");
+        await writer.write("go\n");
+      }
+      if (event.type === "exit") expect(event.exitCode).toBe(0);
+      if (event.type === "log" && event.data !== "open\n") expect(event.data).toBe("efore");
+    }
+    expect(await source.files.exists("/kept")).toBe(false);
+  });
+
+  it("reports what a program changes in memory, as it happens", async () => {
+    const { client, target } = context;
+    const source = await inMemory({ "/a": "" });
+    if (!source) return;
+    await using box = await client.create(target.image, {
+      memoryMb: 256,
+      volumes: [{ source, guestPath: "/work" }],
+    });
+    const life = new AbortController();
+    const watch = source.files.watch({ signal: life.signal });
+    await box.exec("cd /work; mkdir d; mv a d/b; rm d/b", { check: true });
+    const events = [await watch.next(), await watch.next(), await watch.next()].map(({ value }) => value);
+    expect(events).toEqual([
+      { type: "created", path: "/d" },
+      { type: "renamed", path: "/d/b", from: "/a" },
+      { type: "removed", path: "/d/b" },
+    ]);
+    life.abort(new Error("enough"));
+    expect((await failure(watch.next())).message).toBe("enough");
+  });
+
+  it("starts a box with a volume in memory only when it is given again", async () => {
+    const { client, target } = context;
+    const source = await inMemory({ "/a": "kept" });
+    if (!source) return;
+    const volumes = [{ source, guestPath: "/work" }];
+    await using box = await client.create(target.image, { memoryMb: 256, volumes });
+    await box.stop();
+    const missing = await failure(box.start());
+    expect(missing).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(missing.message).toMatch(/the volume at "\/work" needs its source/);
+    const other = await failure(box.start({ volumes: [...volumes, { source, guestPath: "/other" }] }));
+    expect(other).toMatchObject({ code: "VALIDATION_ERROR" });
+    expect(other.message).toMatch(/no volume in memory at "\/other"/);
+    await box.start({ volumes });
+    expect((await box.exec("cat /work/a")).stdout).toBe("kept");
+  });
+
+  it("gives a program ENOSPC when a volume in memory is full, and goes on", async () => {
+    const { client, target } = context;
+    if (!(await inMemory({}))) return;
+    const source = (await import("boxrun/local")).memoryVolume({}, { maxBytes: 100_000 });
+    const volumes = [{ source, guestPath: "/work" }];
+    await using box = await client.create(target.image, { memoryMb: 256, volumes });
+    const full = await box.exec("dd if=/dev/zero of=/work/zeroes bs=200000 count=1");
+    expect(full.stderr).toMatch(/No space left on device/);
+    expect(await failure(source.files.write("/more", "x".repeat(5000)))).toMatchObject({
+      code: "STORAGE_FULL",
+    });
+    await box.exec("rm /work/zeroes && echo room > /work/more", { check: true });
+    expect(await source.files.read("/more", "utf8")).toBe("room\n");
   });
 
   it.each(Object.keys(FAULTS))("refuses %j, or any volume", async (volume) => {

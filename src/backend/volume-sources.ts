@@ -1,0 +1,47 @@
+import type { LaunchOptions, VolumeSource } from "./backend.js";
+import { invalid } from "./errors.js";
+import { shown } from "./validate.js";
+
+/**
+ * Splits the volumes among a caller's options into what describes the box, and what is in memory and cannot be stored. What is no volume at all is left as it is, for the check of
+ * the description.
+ *
+ * @throws {BoxRunError} VALIDATION_ERROR when a source is none
+ */
+export function splitVolumes(volumes: unknown): { specs: unknown; sources: VolumeSource[] } {
+  if (!Array.isArray(volumes)) return { specs: volumes, sources: [] };
+  const sources: VolumeSource[] = [];
+  const specs = volumes.map((volume: unknown, index) => {
+    const { source, guestPath } = (volume ?? {}) as Partial<VolumeSource>;
+    if (source === undefined) return volume;
+    if (!isSource(source)) throw notASource(source, index);
+    sources.push({ source, guestPath: guestPath as string });
+    return { ...(volume as object), source: "memory" };
+  });
+  return { specs, sources };
+}
+
+/** Checks the volumes among the options of a start. @throws {BoxRunError} VALIDATION_ERROR when one of them is none */
+export function requireSources<T extends LaunchOptions>(options: T): T {
+  const { volumes } = options;
+  if (volumes === undefined) return options;
+  if (!Array.isArray(volumes)) throw invalid(`volumes must be an array, got ${shown(volumes)}`);
+  for (const [index, volume] of volumes.entries()) {
+    const { source, guestPath } = (volume ?? {}) as Partial<VolumeSource>;
+    if (!isSource(source)) throw notASource(source, index);
+    if (typeof guestPath !== "string")
+      throw invalid(`volumes[${index}].guestPath must be a string, got ${shown(guestPath)}`);
+  }
+  return options;
+}
+
+function isSource(value: unknown): value is VolumeSource["source"] {
+  return typeof value === "object" && (value as { kind?: unknown } | null)?.kind === "memory";
+}
+
+function notASource(value: unknown, index: number): Error {
+  return invalid(
+    `volumes[${index}].source must be a volume in memory, got ${shown(value)}`,
+    'memoryVolume() of "boxrun/local" makes one; a directory of the host is a hostPath',
+  );
+}
