@@ -5,7 +5,7 @@ import type {
   HostVolume,
   NetworkOptions,
   Secrets,
-  VolumeSource,
+  SourceMount,
 } from "../backend/backend.js";
 import type { CallOptions } from "../backend/call.js";
 import type { ExecOptions } from "../exec/exec.js";
@@ -54,7 +54,7 @@ export interface CreateOptions {
    * const source = memoryVolume({ "/main.py": "print(42)" });
    * await using box = await client.create("python", { volumes: [{ source, guestPath: "/work" }] });
    */
-  volumes?: (HostVolume | (VolumeSource & { readonly?: boolean }))[];
+  volumes?: (HostVolume | SourceMount)[];
   /**
    * Files to write before `create` resolves, by their absolute paths in the box: contents, or contents and permission bits. They are checked before a box is
    * created. When one cannot be written, the box is removed and `create` rejects with the error of {@link BoxFiles.writeAll}. @default none

@@ -51,6 +51,7 @@ export interface HostVolume {
 
 /** A volume in memory that is mounted in a box. Its files are not stored: each start of the box needs it again. */
 export interface MemoryVolumeSpec {
+  /** Says that it is in memory. */
   source: "memory";
   /** Absolute path that its root has in the box. */
   guestPath: string;
