@@ -150,7 +150,8 @@ describe.skipIf(whySkipped)(`paths in volumes${whySkipped ? ` (skipped: ${whySki
 
   test("a path may go through the root", async () => {
     await using agent = await startAgent();
-    expect((await ask(agent, "stat", `root${folder}/../..${folder}/work/x`)).end).toEqual(inVolume("/0/x"));
+    const up = "/..".repeat(folder.split("/").length - 1);
+    expect((await ask(agent, "stat", `root${folder}${up}${folder}/work/x`)).end).toEqual(inVolume("/0/x"));
   });
 
   test.each(["file", "deep", "mounted/../file", "mounted/./../file", "away/../file", "under", "hidden", "."])(
