@@ -38,8 +38,7 @@ for (const { runtime, args } of ARGUMENTS) {
       expect([await ended, output]).toEqual(["with code 0", expect.stringMatching(/^\{/)]);
       expect(JSON.parse(output)).toEqual({
         "a question and its answer": "1000000 bytes",
-        "a port in use":
-          "cannot listen on 127.0.0.1:PORT: the port is in use (leave hostPort out for a free one)",
+        "a port in use": "cannot listen on 127.0.0.1:PORT: the port is in use (hostPort 0 is a free one)",
         "a connection when its box is removed": "cut",
       });
     },

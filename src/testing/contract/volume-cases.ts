@@ -1,6 +1,6 @@
 import type { MemoryVolume } from "../../local.js";
 import type { Context } from "./target.js";
-import { failure } from "./tools.js";
+import { failure, sha256 } from "./tools.js";
 
 /** Volumes that cannot be, as HOST_DIR:BOX_DIR, and what the error says. "." is a directory that can be one. */
 const FAULTS: Readonly<Record<string, RegExp>> = {
@@ -131,7 +131,7 @@ export function volumeCases(context: Context): void {
     expect(await refusal(files.stat("/work/new/brought/below"))).toMatch(/not a directory/i);
     const large = new Uint8Array(3_000_001).map((_, index) => index % 251);
     await box.upload(large, "/work/new/large");
-    expect(await files.read("/srv/readonly/new/large")).toEqual(large);
+    expect(await sha256(await files.read("/srv/readonly/new/large"))).toBe(await sha256(large));
     expect((await box.exec("ls -A /work/new | grep boxrun")).exitCode).toBe(1);
     await files.remove("/work/new", { recursive: true });
     expect(await files.list("/work")).toEqual([]);
