@@ -98,7 +98,7 @@ describe("boxrun", () => {
   it("gives a box a secret whose value is in the environment of this machine alone", async () => {
     const runWith = (secret: string, more: Record<string, string>) => {
       const options = ["--memory", "256", "--allow", "api.example.com", "--secret", secret];
-      return boxrun(["run", ...options, "tiny", "--", "sh", "-c", 'echo "$API_KEY"'], "", more).ended;
+      return boxrun(["run", ...options, "debian", "--", "sh", "-c", 'echo "$API_KEY"'], "", more).ended;
     };
     const given = await runWith("API_KEY=api.example.com", { API_KEY: "sk-value" });
     expect(given).toMatchObject({ code: 0, stdout: expect.stringMatching(/^boxrun-secret-[0-9a-f]{32}\n$/) });
