@@ -87,7 +87,10 @@ export interface MemoryVolumeFiles {
    * in their place. A watch that nobody reads ends with its signal.
    *
    * @example
-   * for await (const { type, path } of volume.files.watch({ signal })) console.log(type, path);
+   * import { memoryVolume } from "boxrun/local";
+   *
+   * const volume = memoryVolume({ "/main.py": "print(42)" });
+   * for await (const { type, path } of volume.files.watch()) console.log(type, path);
    */
   watch(options?: { signal?: AbortSignal }): AsyncIterableIterator<VolumeEvent, void, undefined>;
 }
