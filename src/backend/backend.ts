@@ -19,16 +19,19 @@ import type {
   ImageInfo,
   NetworkLogEntry,
   NetworkOptions,
-  PortInfo,
   Secrets,
   TerminalSpec,
   TransferProgress,
 } from "../contract/types.js";
 
+import type { BackendPorts } from "./backend-ports.js";
 import type { CallOptions } from "./call.js";
+import type { VolumeSource } from "./volume-types.js";
 
 export type * from "../contract/types.js";
+export type * from "./backend-ports.js";
 export type { CallOptions } from "./call.js";
+export type * from "./volume-types.js";
 
 /** Description of a backend. */
 export interface BackendInfo {
@@ -83,26 +86,6 @@ export type Capability =
  * add.
  */
 export type Capabilities = { readonly [name in Capability]?: true | string | undefined };
-
-/** A volume that is in the memory of this page or process, as `memoryVolume` of "boxrun/local" makes it. */
-export interface MemorySource {
-  /** Says that it is in memory. */
-  readonly kind: "memory";
-}
-
-/** A volume that is no directory of the host, and its place in a box. */
-export interface VolumeSource {
-  /** The volume. */
-  source: MemorySource;
-  /** Absolute path that its root has in the box. */
-  guestPath: string;
-}
-
-/** A volume that is no directory of the host, as a new box gets it. */
-export interface SourceMount extends VolumeSource {
-  /** Whether the box may only read it. @default false */
-  readonly?: boolean;
-}
 
 /** Options of {@link Backend.createBox} and {@link Backend.startBox}. */
 export interface LaunchOptions {
@@ -162,59 +145,6 @@ export interface Terminal {
    */
   resize(cols: number, rows: number): void;
   /** Ends the shell. Idempotent, and may be called apart from the terminal. */
-  close(): Promise<void>;
-}
-
-/**
- * A TCP connection to a server in a box. Each direction has back-pressure, and ends by itself: closing `writable` tells the server that no more comes, and
- * `readable` ends when the server says the same. Canceling `readable` or aborting `writable` resets the connection.
- *
- * @example
- * const { readable, writable } = await box.connect(6379);
- * const writer = writable.getWriter();
- * await writer.write(new TextEncoder().encode("PING\r\n"));
- */
-export interface Connection {
-  /** Bytes from the server. Fails with STREAM_INTERRUPTED when the connection is cut, and BOX_NOT_RUNNING when the box ends. */
-  readonly readable: ReadableStream<Uint8Array>;
-  /** Bytes to the server. */
-  readonly writable: WritableStream<Uint8Array>;
-  /** Resolves when both directions have ended, or this side has closed or canceled it. Rejects when it is cut, or `writable` aborted. Asked for, it keeps a Node process alive. */
-  readonly closed: Promise<void>;
-  /** Resets the connection, unless both directions have ended: reads and writes reject with CANCELED. Idempotent, and may be called apart from the connection. */
-  close(): Promise<void>;
-}
-
-/** Connections to the servers in boxes: the part of a {@link Backend} that has the capability "ports". */
-export interface BackendPorts {
-  /**
-   * Lists the TCP ports on which servers listen, lowest first.
-   *
-   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
-   */
-  list(boxId: string, options?: CallOptions): Promise<PortInfo[]>;
-  /**
-   * Connects to a TCP port of the box's loopback, 127.0.0.1 or else ::1. Rejects with the signal's reason when `signal` aborts; a connection that is open is not
-   * affected by it.
-   *
-   * @throws {BoxRunError} PORT_CLOSED when nothing listens on the port
-   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
-   */
-  connect(boxId: string, port: number, options?: CallOptions): Promise<Connection>;
-  /**
-   * Opens an address for browsers that leads to a port, until it is closed or the box ends. Absent: handles use a port of this machine.
-   *
-   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
-   * @throws {BoxRunError} UNSUPPORTED when the backend has no address to give
-   */
-  preview?(boxId: string, port: number): Promise<BackendPreview>;
-}
-
-/** An address that leads to a port of a box, from {@link BackendPorts.preview}. */
-export interface BackendPreview {
-  /** Address of the first page. */
-  url: string;
-  /** Ends it. */
   close(): Promise<void>;
 }
 

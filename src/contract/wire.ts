@@ -14,8 +14,8 @@ import type {
   LocalBoxInfo,
   NetworkOptions,
   PortInfo,
-  VolumeSpec,
 } from "./types.js";
+import { toWireVolume, wireVolume } from "./wire-volume.js";
 
 /** Request header of a client that understands the fields which this project adds to the published API. */
 export const CLIENT_HEADER = "boxrun-client";
@@ -39,8 +39,6 @@ export const exitCode = z
       `must be an exit code from -${MAX_SIGNAL} to ${MAX_EXIT_CODE}`,
     ),
   );
-type VolumeInput = NonNullable<BoxSpecInput["volumes"]>[number];
-
 const environment = z.record(z.string(), z.string());
 
 const wireRules = optional(z.array(z.string()));
@@ -57,22 +55,6 @@ const wireNetwork = z.union([
     ),
   ),
 ]);
-const wireVolume = z.pipe(
-  z.object({
-    host_path: z.string(),
-    source: z.optional(z.string()),
-    guest_path: z.string(),
-    readonly: z.optional(z.boolean()),
-  }),
-  z.transform(
-    ({ host_path, source, guest_path, readonly }): VolumeSpec => ({
-      ...(source === "memory" ? { source } : { hostPath: host_path }),
-      guestPath: guest_path,
-      ...(readonly !== undefined && { readonly }),
-    }),
-  ),
-);
-
 const localInfo = z.pipe(
   z.object({
     image: z.string(),
@@ -166,16 +148,6 @@ export function toWireBox(box: BoxInfo, { extended }: { extended: boolean }): ob
     started_at: box.startedAt?.toISOString() ?? null,
     stopped_at: box.stoppedAt?.toISOString() ?? null,
     ...(extended && box.local && { local: toWireLocal(box.local) }),
-  };
-}
-
-/** Writes a volume. One in memory has no path, and says so beside an empty one, since every client reads a path. */
-function toWireVolume({ guestPath, readonly, ...volume }: VolumeInput): object {
-  return {
-    host_path: volume.hostPath ?? "",
-    ...(volume.source && { source: volume.source }),
-    guest_path: guestPath,
-    readonly: readonly ?? false,
   };
 }
 

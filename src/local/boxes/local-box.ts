@@ -37,6 +37,7 @@ import { BoxWarnings } from "./box-warnings.js";
 import { KILL_GRACE_MS, type LocalExecution } from "./local-execution.js";
 import type { LocalNetwork } from "./local-network.js";
 import { type Hold, heldEach, ProcessHold } from "./process-hold.js";
+import { withoutAuthorities } from "./trust.js";
 import { VolumePaths } from "./volume-paths.js";
 
 /** A box that runs here: its lock, its machine, its guest and its executions. Once it has ended, a new object stands for the next run. */
@@ -261,11 +262,7 @@ export class LocalBox {
     const { LocalNetwork } = await import("./local-network.js");
     this.network = await LocalNetwork.open(this.owned, network, wayOut, secrets);
     // A box that has been started before may have lost the list by itself, and starts all the same.
-    if (!this.network.hasAuthorities && !this.record.made)
-      throw unsupported(
-        `secrets: the image ${this.record.spec.image} has no list of certificate authorities (ca-certificates.crt), so its programs could not use them`,
-        "use debian",
-      );
+    if (!this.network.hasAuthorities && !this.record.made) throw withoutAuthorities(this.record.spec.image);
     // The box was ended meanwhile.
     if (this.ending) this.network.close();
   }

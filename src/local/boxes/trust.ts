@@ -1,3 +1,4 @@
+import { type BoxRunError, unsupported } from "../../backend/errors.js";
 import { latin1 } from "../../util/byte-reader.js";
 import { describeErrno } from "../guest/errno.js";
 import type { Guest } from "../guest/guest.js";
@@ -54,6 +55,14 @@ export async function trust(guest: Guest, pem: string): Promise<Trust> {
       return { env: {}, hasBundle: true, note: `${FAILED}: ${error.message}` };
     throw error;
   }
+}
+
+/** Creates the error for secrets in a new box whose programs could not use them. */
+export function withoutAuthorities(image: string): BoxRunError {
+  return unsupported(
+    `secrets: the image ${image} has no list of certificate authorities (ca-certificates.crt), so its programs could not use them`,
+    "use debian",
+  );
 }
 
 const variables = (names: readonly string[], value: string) =>

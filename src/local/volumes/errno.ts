@@ -42,6 +42,8 @@ export class VolumeError extends Error {
 export function volumeErrorOf(cause: unknown): VolumeError {
   if (cause instanceof VolumeError) return cause;
   const { code } = cause as { code?: unknown };
+  // Node's other name of the same number.
+  if (code === "ENOTSUP") return new VolumeError("EOPNOTSUPP", { cause });
   const known = typeof code === "string" && Object.hasOwn(ERRNO, code);
   return new VolumeError(known ? (code as ErrnoName) : "EIO", { cause });
 }

@@ -25,15 +25,16 @@ import {
 } from "node:fs";
 import { latin1 } from "../../util/byte-reader.js";
 import { VolumeError } from "./errno.js";
-import type {
-  NodeChanges,
-  NodeEntry,
-  NodeKind,
-  NodeStat,
-  OpenFile,
-  OpenFlags,
-  VolumeNode,
-  VolumeSpace,
+import {
+  type NodeChanges,
+  type NodeEntry,
+  type NodeKind,
+  type NodeStat,
+  type OpenFile,
+  type OpenFlags,
+  SETTABLE_MODE,
+  type VolumeNode,
+  type VolumeSpace,
 } from "./volume-files.js";
 
 const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW } = constants;
@@ -42,8 +43,6 @@ const { O_NONBLOCK, O_NOCTTY } = constants;
 const O_PATH = 0o10000000;
 /** Owner that is shown for what does not belong to the user of this process: "nobody". */
 const NOBODY = 65534;
-/** Bits that a guest may set. */
-const SETTABLE_MODE = 0o1777;
 
 /**
  * A file, directory or link of the host, by a descriptor that names it (O_PATH). Nothing is ever opened by a path of more than one component: an entry is opened as

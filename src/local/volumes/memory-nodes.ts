@@ -9,22 +9,20 @@ import {
   MAX_FILE_BYTES,
   type TreeState,
 } from "./tree-state.js";
-import type {
-  NodeChanges,
-  NodeEntry,
-  NodeStat,
-  OpenFile,
-  OpenFlags,
-  VolumeNode,
-  VolumeSpace,
+import {
+  MAX_NAME_BYTES,
+  MAX_TARGET_BYTES,
+  type NodeChanges,
+  type NodeEntry,
+  type NodeStat,
+  type OpenFile,
+  type OpenFlags,
+  SETTABLE_MODE,
+  type VolumeNode,
+  type VolumeSpace,
 } from "./volume-files.js";
 
-const NAME_MAX_BYTES = 255;
-/** Longest target of a link in bytes, as Linux has it. */
-const TARGET_MAX_BYTES = 4095;
 const MAX_LINKS = 65_000;
-/** Permission bits that a file may have. Volumes have neither setuid nor setgid. */
-const MODE_BITS = 0o1777;
 const BLOCK_BYTES = 4096;
 
 /** A file, directory or link of a tree in memory. */
@@ -103,7 +101,7 @@ export class MemoryNode implements VolumeNode {
 
   makeLink(name: string, target: string): MemoryNode {
     if (target === "") throw new VolumeError("ENOENT");
-    if (target.length > TARGET_MAX_BYTES) throw new VolumeError("ENAMETOOLONG");
+    if (target.length > MAX_TARGET_BYTES) throw new VolumeError("ENAMETOOLONG");
     return this.#make(name, "link", 0o777, target);
   }
 
@@ -134,7 +132,7 @@ export class MemoryNode implements VolumeNode {
     this.#apply({
       type: "changed",
       inode,
-      ...(mode !== undefined && { mode: mode & MODE_BITS }),
+      ...(mode !== undefined && { mode: mode & SETTABLE_MODE }),
       ...(mtimeMs !== undefined && { mtimeMs }),
       atMs,
     });
@@ -196,7 +194,7 @@ export class MemoryNode implements VolumeNode {
       type: "made",
       inode: this.#state.nextInode,
       kind,
-      mode: mode & MODE_BITS,
+      mode: mode & SETTABLE_MODE,
       ...(target !== undefined && { target }),
       parent: directory.inode,
       name,
@@ -246,7 +244,7 @@ export class MemoryNode implements VolumeNode {
   #entryIfAny(name: string): Inode | undefined {
     const { entries, links } = this.#directory();
     if (links === 0) return undefined;
-    if (name.length > NAME_MAX_BYTES) throw new VolumeError("ENAMETOOLONG");
+    if (name.length > MAX_NAME_BYTES) throw new VolumeError("ENAMETOOLONG");
     return entries.get(name);
   }
 

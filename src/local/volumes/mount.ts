@@ -3,11 +3,10 @@ import { type Fid, FidTable, type MountedVolume, SharedNode } from "./fids.js";
 import { InodeNumbers } from "./inode-numbers.js";
 import { after } from "./later.js";
 import type { Qid } from "./nine-p-wire.js";
-import type { Later, NodeKind, NodeStat, VolumeNode } from "./volume-files.js";
+import { type Later, MAX_NAME_BYTES, type NodeKind, type NodeStat, type VolumeNode } from "./volume-files.js";
 import { VolumesRoot } from "./volumes-root.js";
 
 const QID_TYPES: Record<NodeKind, number> = { directory: 0x80, link: 0x02, file: 0, other: 0 };
-const MAX_NAME_BYTES = 255;
 
 /** A volume to mount. */
 export interface OpenedVolume {

@@ -4,7 +4,16 @@ import { type Fid, SharedNode } from "./fids.js";
 import { after, forEachLater } from "./later.js";
 import { type Mount, requireKind, requireName } from "./mount.js";
 import { type Answer, type Fields, T } from "./nine-p-wire.js";
-import type { Later, NodeChanges, NodeEntry, NodeKind, OpenFlags } from "./volume-files.js";
+import {
+  type Later,
+  MAX_NAME_BYTES,
+  MAX_TARGET_BYTES,
+  type NodeChanges,
+  type NodeEntry,
+  type NodeKind,
+  type OpenFlags,
+  SETTABLE_MODE,
+} from "./volume-files.js";
 
 /** Reads a request and writes its answer. `limit` is the number of bytes that the fields of an answer may take. */
 export type Call = (mount: Mount, fields: Fields, answer: Answer, limit: number) => Later<unknown>;
@@ -31,13 +40,9 @@ const FILE_TYPES: Record<NodeKind, number> = {
 };
 /** Types of directory entries: DT_REG, DT_DIR, DT_LNK, DT_FIFO. */
 const ENTRY_TYPES: Record<NodeKind, number> = { file: 8, directory: 4, link: 10, other: 1 };
-/** Bits that a guest may set: a program with setuid would be one for the users of the host, too. */
-const SETTABLE_MODE = 0o1777;
 /** Size of reads that the guest's tools are to use. */
 const BLOCK_BYTES = 128 * 1024;
-const MAX_TARGET_BYTES = 4095;
 const V9FS_MAGIC = 0x01021997;
-const MAX_NAME_BYTES = 255;
 /** Most names of one walk, by the protocol. */
 const MAX_WALK = 16;
 const LOCK_GRANTED = 0;

@@ -21,7 +21,7 @@ export interface PathEnd {
   /** Directory that has the name; undefined when the path is that of a whole volume, or ends with "..". */
   folder: SharedNode | undefined;
   name: string;
-  /** What has the name; undefined when nothing does. */
+  /** Node of that name; undefined when there is none. */
   found: SharedNode | undefined;
 }
 

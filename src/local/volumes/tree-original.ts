@@ -60,7 +60,7 @@ interface FeedParts extends FeedOptions {
 
 /** The original's side of one replica. */
 export class TreeFeed {
-  /** What has lost its last name and the replica may still have open, by its inode number. */
+  /** Nodes without a name that the replica may still have open, by their inode numbers. */
   readonly #kept = new Map<number, MemoryNode>();
   readonly #stop: () => void;
   #waitingBytes = 0;

@@ -11,7 +11,7 @@ export interface Place {
   /** Directory that has the name. */
   folder: MemoryNode;
   name: string;
-  /** What has the name, if anything does. */
+  /** Node of that name; undefined when there is none. */
   node: MemoryNode | undefined;
 }
 

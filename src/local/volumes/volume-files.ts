@@ -3,6 +3,12 @@
 /** A result that may take time. What is there at once reaches the guest within the same slice of emulation, several times sooner. */
 export type Later<T> = T | Promise<T>;
 
+/** Longest name and longest target of a link, in bytes, as Linux has them. */
+export const MAX_NAME_BYTES = 255;
+export const MAX_TARGET_BYTES = 4095;
+/** Permission bits that a guest may set: a program with setuid would be one for the users of the host, too. */
+export const SETTABLE_MODE = 0o1777;
+
 /** Kind of an entry. "other" is a FIFO, socket or device, which can be looked at and removed, and never opened. */
 export type NodeKind = "file" | "directory" | "link" | "other";
 
