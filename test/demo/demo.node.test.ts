@@ -38,7 +38,8 @@ describe("the demo page", () => {
   const last = () => page.locator("#log li").last();
 
   async function run(cmd: string): Promise<void> {
-    await page.locator("#command:enabled").waitFor();
+    // It stands there once the command before has ended for the page, too, a moment after its end is shown: Enter does nothing until then.
+    await page.locator("#run:enabled").waitFor();
     await page.locator("#command").fill(cmd);
     await page.keyboard.press("Enter");
     await last().getByText(`$ ${cmd}`, { exact: true }).waitFor();
