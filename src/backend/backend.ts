@@ -14,6 +14,7 @@ import type {
   CreateProgress,
   ExecInfo,
   ExecSpec,
+  FileChange,
   FileEntry,
   FileOperation,
   ImageInfo,
@@ -62,6 +63,7 @@ export interface BackendInfo {
  * - `usage`: the backend reports how much storage a box uses
  * - `pull`: whole images can be fetched ahead of time
  * - `files`: small file operations need no command in the box
+ * - `watch`: changes of files are reported ({@link Backend.watchFiles})
  * - `ports`: servers in a box can be connected to ({@link Backend.ports})
  * - `stderr`: a command's stderr can go where its stdout goes ({@link ExecSpec.stderr})
  */
@@ -78,6 +80,7 @@ export type Capability =
   | "usage"
   | "pull"
   | "files"
+  | "watch"
   | "ports"
   | "stderr";
 
@@ -338,6 +341,23 @@ export interface Backend {
     operation: FileOperation,
     options: { signal?: AbortSignal },
   ): Promise<FileEntry[]>;
+
+  /**
+   * Watches a file, or a directory with its entries, or with `recursive` everything below it. Resolves once every later change is reported, to changes that are read
+   * at their reader's pace; where too many wait, "overflow" stands for them. The iteration ends after "removed" of the path itself. It rejects with the signal's reason, or
+   * with BOX_NOT_RUNNING when the box stops. Called only with the capability "watch".
+   *
+   * A link at the end of the path is followed, and no other. What appears in a new directory of a recursive watch is reported, even if it is there before anybody could
+   * watch. What moves out of the watched directory is "removed", what moves in is "created".
+   *
+   * @throws {BoxRunError} RUNTIME_ERROR when there is no such path, or the box has no room for the watch; `cause.code` is the name of errno ("ENOENT", "ENOSPC")
+   * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
+   */
+  watchFiles?(
+    boxId: string,
+    path: Uint8Array,
+    options: { recursive: boolean; signal?: AbortSignal },
+  ): Promise<AsyncIterable<FileChange>>;
 
   /** Connections to servers in boxes. Absent: the backend has none, and handles reject with UNSUPPORTED. */
   readonly ports?: BackendPorts;

@@ -299,6 +299,25 @@ export type FileOperation =
       path: Uint8Array;
     };
 
+/** A change of a box's files that somebody watches. Paths are absolute in the box, as bytes. */
+export type FileChange =
+  | {
+      /**
+       * Kind of the change; "changed" is of contents, mode or time. After "overflow", whose path is that of the watch, changes are missing: look at everything
+       * again.
+       */
+      type: "created" | "changed" | "removed" | "overflow";
+      /** Path of what has changed. */
+      path: Uint8Array;
+    }
+  | {
+      type: "renamed";
+      /** Path that it has now. What had it before is gone, and what is in a directory moves with it. */
+      path: Uint8Array;
+      /** Path that it had before. */
+      from: Uint8Array;
+    };
+
 /** Description of a terminal to open. */
 export interface TerminalSpec {
   /** Name or path of the shell. Null: the image's own, which in a local box is bash if the image has it, else sh. @default null */

@@ -19,6 +19,7 @@ const EXTENSIONS = {
   signal: "this server cannot send signals; use cancel(), or run kill in another command",
   usage: "this server does not report usage; run df in the box",
   files: "box.files runs commands in the box",
+  watch: "this server does not report changes of files; list the directory again and again",
   secrets:
     "this server keeps no secrets from its boxes; give them in env, if the programs in the box may have them",
   stderr: "a shell in the box joins the outputs",
