@@ -29,25 +29,25 @@ export default [
     name: "boxrun: what a page loads first",
     path: [...withImports("index.js")].map((name) => `dist/browser/${name}`),
     gzip: true,
-    limit: "24.6 kB",
+    limit: "24.8 kB",
   },
   {
     name: "boxrun with a server: commands and events, bundled",
     path: await bundled("./src/index.ts", ON_FIRST_USE),
     gzip: true,
-    limit: "39.2 kB",
+    limit: "40.2 kB",
   },
   {
     name: "boxrun with a server: transfers, files and terminals, too, bundled",
     path: await bundled("./src/index.ts", []),
     gzip: true,
-    limit: "67 kB",
+    limit: "68.2 kB",
   },
   {
     name: "boxrun/remote: all of it, bundled for an edge function",
     path: await bundled("./dist/browser/remote.js", []),
     gzip: true,
     // The target is 45 kB. It is not met: see docs/internals/performance.md.
-    limit: "64.6 kB",
+    limit: "65.8 kB",
   },
 ];

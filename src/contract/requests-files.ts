@@ -24,6 +24,15 @@ function pathOf(context: { issues: unknown[] }, key: string, text: WireName, bas
   return z.NEVER;
 }
 
+/** Schema of the body of `POST .../files/watch`. */
+export const watchRequest = z.pipe(
+  z.object({ ...pathFields, recursive: flag }),
+  z.transform(({ path, path_b64, recursive }, context) => ({
+    path: pathOf(context, "path", path, path_b64),
+    recursive: recursive ?? false,
+  })),
+);
+
 /** Schemas of the bodies of the file operations, by the name of the operation. */
 export const fileRequests = {
   stat: z.pipe(

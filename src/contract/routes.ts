@@ -28,6 +28,7 @@ export const ROUTES = {
   makeDirectory: { method: "POST", path: "/v1/boxes/{box}/files/mkdir", extension: "files" },
   renameFile: { method: "POST", path: "/v1/boxes/{box}/files/rename", extension: "files" },
   removeFile: { method: "POST", path: "/v1/boxes/{box}/files/remove", extension: "files" },
+  watchFiles: { method: "POST", path: "/v1/boxes/{box}/files/watch", extension: "watch" },
   listPorts: { method: "GET", path: "/v1/boxes/{box}/ports", extension: "ports" },
   connectPort: { method: "GET", path: "/v1/boxes/{box}/ports/{port}/connect", extension: "ports" },
   openPreview: { method: "POST", path: "/v1/boxes/{box}/ports/{port}/preview", extension: "ports" },

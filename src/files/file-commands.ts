@@ -17,8 +17,10 @@ import type {
   FileStat,
   FilesToWrite,
   TextEncoding,
+  WatchOptions,
   WriteOptions,
 } from "./file-types.js";
+import { OpenFileWatch } from "./file-watch.js";
 import { filesToWrite } from "./files-to-write.js";
 import { Complaints, ScriptedFiles, scriptCommand, scriptError } from "./scripted-files.js";
 import { writeTogether } from "./write-together.js";
@@ -30,7 +32,7 @@ const ABSENT = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"];
  * Implements the methods of `BoxFiles`, which documents them: by the backend's own operations if it has them, else by scripts in the box, which also do
  * everything that may take long.
  */
-export class FileCommands implements BoxFiles {
+export class FileCommands implements Omit<BoxFiles, "watch"> {
   private readonly scripts: ScriptedFiles;
 
   constructor(
@@ -196,6 +198,11 @@ export class FileCommands implements BoxFiles {
       if (!options.signal?.aborted) await removed;
       throw error;
     }
+  }
+
+  /** Opens a watch; `BoxFiles.watch` is there before this is. */
+  openWatch(path: BoxPath, options: WatchOptions): Promise<OpenFileWatch> {
+    return OpenFileWatch.open(this.backend, this.box.id, path, options);
   }
 
   /** Transfers take names that are text: any other file gets one for their time. */

@@ -38,6 +38,50 @@ export interface WriteOptions extends FileOptions {
   mode?: number;
 }
 
+/** Options of {@link BoxFiles.watch}. */
+export interface WatchOptions {
+  /** True: everything below a directory is watched, too, new directories included. @default false: its entries alone */
+  recursive?: boolean;
+  /** Aborting it ends the watch, whose iteration rejects with the signal's reason. @default none */
+  signal?: AbortSignal;
+}
+
+/** A change of files that {@link BoxFiles.watch} reports. */
+export type FileEvent =
+  | {
+      /**
+       * Kind of the change; "changed" is of contents, mode or time. After "overflow", whose path is that of the watch, events are missing: look at everything
+       * again.
+       */
+      type: "created" | "changed" | "removed" | "overflow";
+      /** Absolute path in the box as text. Bytes that are not UTF-8 are replacement characters; `pathBytes` has them. */
+      path: string;
+      /** The path as bytes. */
+      pathBytes: Uint8Array;
+    }
+  | {
+      type: "renamed";
+      /** Path that it has now, as text. What had it before is gone, and what is in a directory moves with it. */
+      path: string;
+      /** The path as bytes. */
+      pathBytes: Uint8Array;
+      /** Path that it had before, as text. */
+      from: string;
+      /** The path before as bytes. */
+      fromBytes: Uint8Array;
+    };
+
+/** Changes of files, as they happen. It ends with its loop, by `return()`, by its signal, and with its box. */
+export interface FileWatch extends AsyncIterableIterator<FileEvent, void, undefined>, AsyncDisposable {
+  /**
+   * Resolves once every later change is reported, which takes a moment after the call. Rejects when the watch cannot begin, as its first event does; a rejection that nobody
+   * handles is not reported.
+   */
+  readonly ready: Promise<void>;
+  /** Ends the watch. Idempotent. */
+  return(): Promise<IteratorResult<FileEvent, void>>;
+}
+
 /** Encoding of {@link BoxFiles.read}: UTF-8, under either of its usual names. */
 export type TextEncoding = "utf8" | "utf-8";
 
@@ -141,4 +185,20 @@ export interface BoxFiles {
    * await box.files.unpack(await (await fetch("/project.tar")).blob(), "/root/project");
    */
   unpack(archive: Exclude<Source, string>, path: BoxPath, options?: FileOptions): Promise<void>;
+  /**
+   * Watches a file, or a directory with its entries, or with `recursive` everything below it, whoever makes the changes. The watch begins with the call; `ready` says when every later
+   * change is reported.
+   *
+   * A link at the end of the path is followed, and no other. What moves out of what is watched is "removed", what moves in is "created". The iteration ends after "removed" of the
+   * path itself, and rejects with BOX_NOT_RUNNING when the box stops. 4096 events wait for their reader; beyond that, "overflow" stands in their place.
+   *
+   * @throws {BoxRunError} UNSUPPORTED when the backend lacks the capability "watch"
+   * @throws {BoxRunError} RUNTIME_ERROR with the errno ENOSPC when there are too many directories to watch
+   *
+   * @example
+   * const watch = box.files.watch("/srv/app", { recursive: true });
+   * await watch.ready;
+   * for await (const { type, path } of watch) console.log(type, path);
+   */
+  watch(path: BoxPath, options?: WatchOptions): FileWatch;
 }

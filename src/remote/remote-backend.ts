@@ -14,6 +14,7 @@ import type {
   DownloadResult,
   ExecInfo,
   ExecSpec,
+  FileChange,
   FileEntry,
   FileOperation,
   ImageInfo,
@@ -273,6 +274,16 @@ export class RemoteBackend implements Backend {
       operation,
       options,
     );
+  }
+
+  async watchFiles(
+    boxId: string,
+    path: Uint8Array,
+    options: { recursive: boolean; signal?: AbortSignal },
+  ): Promise<AsyncIterable<FileChange>> {
+    this.require("watch");
+    const { watchFiles } = await import("./events/watch.js");
+    return watchFiles({ http: this.http, params: at(boxId), path, ...options });
   }
 
   /** Closes the connections. The boxes belong to the server and go on. */

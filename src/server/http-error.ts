@@ -22,14 +22,18 @@ const OF_THE_BOX: readonly ErrorCode[] = ["RUNTIME_ERROR", "STORAGE_FULL"];
  * gave.
  */
 export function errorResponse(error: unknown, { extensions }: { extensions: boolean }): Response {
-  if (!isBoxRunError(error)) {
-    return json(500, { code: "RUNTIME_ERROR", message: "internal server error" });
-  }
+  const body = errorBody(error, { extensions });
+  if (!isBoxRunError(error)) return json(500, body);
   const status = error instanceof HttpError ? (error.status ?? 400) : STATUS_OF_CODE[error.code];
-  const headers = error instanceof HttpError ? error.headers : {};
+  return json(status, body, error instanceof HttpError ? error.headers : {});
+}
+
+/** Returns the body of an error. An unknown one reveals nothing of the server. */
+export function errorBody(error: unknown, { extensions }: { extensions: boolean }): object {
+  if (!isBoxRunError(error)) return { code: "RUNTIME_ERROR", message: "internal server error" };
   const errno = extensions && OF_THE_BOX.includes(error.code) ? errnoOf(error) : undefined;
   const { code, message } = error;
-  return json(status, { code, message, ...(errno !== undefined && { errno }) }, headers);
+  return { code, message, ...(errno !== undefined && { errno }) };
 }
 
 /** Creates a JSON response. */

@@ -21,9 +21,10 @@ import {
   signalRequest,
   startRequest,
 } from "../contract/requests.js";
-import { fileRequests } from "../contract/requests-files.js";
+import { fileRequests, watchRequest } from "../contract/requests-files.js";
 import type { RouteName, RouteParams } from "../contract/routes.js";
 import { type BoxSpecInput, boxSpecSchema, type ExecSpecInput, execSpecSchema } from "../contract/schemas.js";
+import { KEEP_ALIVE } from "../contract/sse-encode.js";
 import {
   CLIENT_HEADER,
   MODE_HEADER,
@@ -37,12 +38,15 @@ import {
 } from "../contract/wire.js";
 import { toWireFile } from "../contract/wire-files.js";
 import { toWireNetworkLog } from "../contract/wire-network.js";
+import { toWireChange, toWireEnd } from "../contract/wire-watch.js";
 import { requireRules } from "../network/rules.js";
 import { parseSecrets } from "../network/secrets.js";
+import { following } from "../util/abort.js";
 import { VERSION } from "../util/version.js";
 import { readBytes, readJson, requireType } from "./body.js";
+import { eventStream } from "./event-stream.js";
 import { eventResponse } from "./events.js";
-import { HttpError, json, jsonText } from "./http-error.js";
+import { errorBody, HttpError, json, jsonText } from "./http-error.js";
 import { lateAnswer } from "./late-answer.js";
 import { readUpload } from "./multipart.js";
 import type { Settings } from "./options.js";
@@ -223,6 +227,26 @@ export const HANDLERS: Record<RouteName, (call: Call) => Promise<Response>> = {
         ...(call.settings.extensions && mode !== undefined && { [MODE_HEADER]: mode.toString(8) }),
       },
     });
+  },
+
+  watchFiles: async (call) => {
+    const { backend, request, settings } = call;
+    const { path, recursive } = await readJson(request, watchRequest, settings.maxBodyBytes);
+    requireCapability(backend.capabilities, "watch");
+    const { life: left, end } = following(request.signal);
+    try {
+      const changes = await backend.watchFiles!(await boxId(call), path, { recursive, signal: left.signal });
+      return eventStream(changes, {
+        encode: toWireChange,
+        keepAliveMs: settings.keepAliveMs,
+        left,
+        first: KEEP_ALIVE,
+        end: (error) => toWireEnd(error === undefined ? null : errorBody(error, settings)),
+      });
+    } catch (error) {
+      end();
+      throw error;
+    }
   },
 
   listPorts: async (call) => {

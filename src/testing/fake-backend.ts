@@ -11,6 +11,7 @@ import type {
   DownloadResult,
   ExecInfo,
   ExecSpec,
+  FileChange,
   FileEntry,
   FileOperation,
   ImageInfo,
@@ -30,6 +31,7 @@ import { FakeTree, refusal } from "./fake-files.js";
 import { FakePorts, type FakeServers } from "./fake-ports.js";
 import { PROGRAMS } from "./fake-programs.js";
 import { FakeTerminal } from "./fake-terminal.js";
+import { WatchedFiles } from "./fake-watches.js";
 
 /** Options of {@link FakeBackend}. */
 export interface FakeOptions {
@@ -77,6 +79,7 @@ export class FakeBackend implements Backend {
     usage: true,
     pull: true,
     files: true,
+    watch: true,
     stderr: true,
   };
   /** Rules are kept, and logs are empty: programs that are functions connect to nothing. */
@@ -151,7 +154,7 @@ export class FakeBackend implements Backend {
       startedAt: now,
       stoppedAt: null,
     };
-    const files: FakeFiles = new Map();
+    const files = new WatchedFiles();
     const tree = new FakeTree(files, now);
     this.boxes.set(info.id, { info, files, tree, execs: new Map(), terminals: new Set() });
     return { ...info };
@@ -310,6 +313,19 @@ export class FakeBackend implements Backend {
     return this.running(boxId).tree.operate(operation);
   }
 
+  async watchFiles(
+    boxId: string,
+    path: Uint8Array,
+    options: { recursive: boolean; signal?: AbortSignal },
+  ): Promise<AsyncIterable<FileChange>> {
+    return this.running(boxId).tree.watch(path, options);
+  }
+
+  /** Number of watches of files that have not ended. */
+  get openWatches(): number {
+    return [...this.boxes.values()].reduce((sum, { tree }) => sum + tree.openWatches, 0);
+  }
+
   async close(): Promise<void> {
     this.closed = true;
     for (const box of this.boxes.values()) await this.endAll(box);
@@ -349,8 +365,9 @@ export class FakeBackend implements Backend {
     throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended`);
   }
 
-  private async endAll({ info, execs, terminals }: FakeBox): Promise<void> {
+  private async endAll({ info, execs, terminals, tree }: FakeBox): Promise<void> {
     this.connections?.endAll(info.id);
+    tree.endWatches(new BoxRunError("BOX_NOT_RUNNING", `box ${info.id} was stopped`));
     for (const execution of execs.values()) execution.end("canceled", null);
     await Promise.all([...terminals].map((terminal) => terminal.close()));
   }

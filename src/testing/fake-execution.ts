@@ -4,18 +4,18 @@ import { deferred } from "../util/deferred.js";
 import { newId } from "../util/ids.js";
 import { startTimer } from "../util/timer.js";
 
+/** A file of a fake box. */
+export interface FakeFile {
+  /** Contents of the file. */
+  bytes: Uint8Array;
+  /** Permission bits. */
+  mode: number;
+  /** Time of the last change. @default the time at which the box was created */
+  modifiedAt?: Date;
+}
+
 /** Files of a fake box, by absolute path. A directory exists if there are files in it, or `mkdir` created it. */
-export type FakeFiles = Map<
-  string,
-  {
-    /** Contents of the file. */
-    bytes: Uint8Array;
-    /** Permission bits. */
-    mode: number;
-    /** Time of the last change. @default the time at which the box was created */
-    modifiedAt?: Date;
-  }
->;
+export type FakeFiles = Map<string, FakeFile>;
 
 /** Argument of a {@link FakeProgram}: a process of a fake box. */
 export interface FakeProcess {

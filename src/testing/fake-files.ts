@@ -1,7 +1,7 @@
-import type { FileEntry, FileOperation } from "../backend/backend.js";
+import type { FileChange, FileEntry, FileOperation } from "../backend/backend.js";
 import { BoxRunError, errnoCause } from "../backend/errors.js";
 import { pathBytes } from "../backend/file-paths.js";
-import type { FakeFiles } from "./fake-execution.js";
+import { FakeWatches, type WatchedFiles } from "./fake-watches.js";
 
 const REASONS = {
   ENOENT: "no such file or directory",
@@ -23,10 +23,31 @@ export class FakeTree {
   /** Directories that exist even when they are empty. */
   private readonly directories = new Map<string, Directory>();
 
+  private readonly watches = new FakeWatches();
+
   constructor(
-    private readonly files: FakeFiles,
+    private readonly files: WatchedFiles,
     private readonly madeAt: Date,
-  ) {}
+  ) {
+    files.onChange = (change) => this.watches.report(change);
+  }
+
+  /** Number of watches that have not ended. */
+  get openWatches(): number {
+    return this.watches.count;
+  }
+
+  /** Watches a path. */
+  watch(path: Uint8Array, options: { recursive: boolean; signal?: AbortSignal }): AsyncIterable<FileChange> {
+    const key = keyOf(path);
+    if (this.typeOf(key) === undefined) throw refusal("watch", key, this.whyAbsent(key));
+    return this.watches.watch(key, options);
+  }
+
+  /** Ends all watches with an error. */
+  endWatches(reason: unknown): void {
+    this.watches.fail(reason);
+  }
 
   /** Implements `Backend.fileOperation`. */
   operate(operation: FileOperation): FileEntry[] {
@@ -75,7 +96,12 @@ export class FakeTree {
     if (type !== undefined) throw refusal("mkdir", path, "EEXIST");
     if (recursive) this.makeAbove("mkdir", path);
     else if (this.typeOf(above(path)) !== "directory") throw refusal("mkdir", path, this.whyAbsent(path));
+    this.addDirectory(path, mode);
+  }
+
+  private addDirectory(path: string, mode: number): void {
     this.directories.set(path, { mode, modifiedAt: new Date() });
+    this.files.onChange({ type: "created", path });
   }
 
   private rename(path: string, to: string): void {
@@ -90,10 +116,12 @@ export class FakeTree {
     if (target === "file" && type === "directory") throw fail("ENOTDIR");
     if (target === "directory" && this.within(to).length > 0) throw fail("ENOTEMPTY");
     this.makeAbove("rename", path);
-    for (const from of [path, ...this.within(path)]) {
-      move(this.files, from, to + from.slice(path.length));
-      move(this.directories, from, to + from.slice(path.length));
-    }
+    this.files.as({ type: "renamed", path: to, from: path }, () => {
+      for (const from of [path, ...this.within(path)]) {
+        move(this.files, from, to + from.slice(path.length));
+        move(this.directories, from, to + from.slice(path.length));
+      }
+    });
   }
 
   private remove(path: string): void {
@@ -136,7 +164,7 @@ export class FakeTree {
   private makeAbove(what: string, path: string): void {
     if (this.whyAbsent(path) === "ENOTDIR") throw refusal(what, path, "ENOTDIR");
     for (let at = above(path); at !== "/"; at = above(at))
-      if (!this.directories.has(at)) this.directories.set(at, { mode: 0o755, modifiedAt: new Date() });
+      if (!this.directories.has(at)) this.addDirectory(at, 0o755);
   }
 
   private whyAbsent(path: string): Reason {

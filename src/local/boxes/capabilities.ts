@@ -37,6 +37,7 @@ const CAPABILITIES: Capabilities = {
   pull: true,
   files: true,
   ports: true,
+  watch: "boxes that run here do not report changes of files yet",
   stderr: true,
 };
 

@@ -15,7 +15,7 @@ import type {
   VolumeFile,
   VolumeFileMap,
 } from "./memory-volume-types.js";
-import { VolumeWatch } from "./volume-watch.js";
+import { watchVolume } from "./volume-watch.js";
 
 /** Names of errno that mean that a path does not exist. */
 const ABSENT = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"];
@@ -115,7 +115,7 @@ export class TreeFiles implements MemoryVolumeFiles {
   watch(options: { signal?: AbortSignal } = {}): AsyncIterableIterator<VolumeEvent, void, undefined> {
     requireOptions(options, { signal: true });
     requireSignal(options.signal);
-    return new VolumeWatch(this.#original.tree, options.signal);
+    return watchVolume(this.#original.tree, options.signal);
   }
 
   #stat(path: BoxPath, followLinks: boolean): FileStat {

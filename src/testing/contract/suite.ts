@@ -13,6 +13,7 @@ import type { Context, Target } from "./target.js";
 import { terminalCases } from "./terminal-cases.js";
 import { troubleCases } from "./trouble-cases.js";
 import { volumeCases } from "./volume-cases.js";
+import { watchCases } from "./watch-cases.js";
 
 /**
  * Declares the cases of the contract that every backend must pass, in your test runner. They need an image with a POSIX shell and the usual small programs, all
@@ -53,6 +54,7 @@ export function contractSuite(runner: Runner, target: Target): void {
     describe("files", () => fileCases(context));
     describe("directories", () => directoryCases(context));
     describe("kinds of files", () => kindCases(context));
+    describe("watching files", () => watchCases(context));
     describe("terminals", () => terminalCases(context));
     describe("ports", () => portCases(context));
     describe("network", () => networkCases(context));

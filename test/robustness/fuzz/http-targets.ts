@@ -11,7 +11,7 @@ import {
   signalRequest,
   startRequest,
 } from "../../../src/contract/requests.js";
-import { fileRequests } from "../../../src/contract/requests-files.js";
+import { fileRequests, watchRequest } from "../../../src/contract/requests-files.js";
 import { matchRoute, ROUTES, type RouteName, routePath } from "../../../src/contract/routes.js";
 import { eventSchema, SseDecoder, type SseEvent } from "../../../src/contract/sse-decode.js";
 import { EventEncoder, KEEP_ALIVE } from "../../../src/contract/sse-encode.js";
@@ -26,6 +26,7 @@ import {
   wireUsage,
 } from "../../../src/contract/wire.js";
 import { wireFiles } from "../../../src/contract/wire-files.js";
+import { changeSchema } from "../../../src/contract/wire-watch.js";
 import { readJson } from "../../../src/remote/http/failures.js";
 import { HttpError } from "../../../src/server/http-error.js";
 import { readUpload } from "../../../src/server/multipart.js";
@@ -230,6 +231,7 @@ const ANSWERS: [schema: Parameters<typeof readJson>[0], value: unknown][] = [
   [wireRunResult, { exit_code: 0, stdout: "a", stderr: "", error_message: null }],
   [wireImages, [{ name: "a", aliases: ["b"], description: "c", download_bytes: 1, total_bytes: 2 }]],
   [wireUsage, { disk_bytes: 1, disk_limit_bytes: 2, persistent: true }],
+  [changeSchema("renamed")!, JSON.stringify({ path: "/a", path_b64: "L2E=", from: "/b" })],
   [wireError, { code: "BOX_NOT_FOUND", message: "no", errno: "ENOENT" }],
   [
     wireFiles,
@@ -293,6 +295,7 @@ const REQUESTS: [schema: { safeParse(value: unknown): { success: boolean } }, va
   [gcRequest, { older_than: 1 }],
   [signalRequest, { signal: "SIGINT" }],
   [downloadRequest, { path: "/a" }],
+  [watchRequest, { path: "/a", path_b64: "L2E=", recursive: true }],
   ...Object.values(fileRequests).map(
     (schema) =>
       [schema, { path: "/a", path_b64: "L2E=", to: "/b", mode: 1, recursive: true }] as [
