@@ -9,6 +9,8 @@ const HINT = "list the directory again and again, and compare";
 
 /** The changes of a file or a directory, from the moment at which it is opened. */
 export class OpenFileWatch {
+  private ended = false;
+
   private constructor(
     private readonly changes: AsyncIterator<FileChange>,
     private readonly life: AbortController,
@@ -39,20 +41,22 @@ export class OpenFileWatch {
     }
   }
 
-  /** Resolves to the next change. */
+  /** Resolves to the next change. One that is awaited when the watch is ended resolves to the end. */
   async next(): Promise<IteratorResult<FileEvent, void>> {
+    if (this.ended) return { done: true, value: undefined };
     try {
       const next = await untilAborted(this.changes.next(), this.life.signal);
       if (!next.done) return { done: false, value: eventOf(next.value) };
     } catch (error) {
       this.forget();
-      throw error;
+      if (!this.ended) throw error;
     }
     return this.return();
   }
 
   /** Ends the watch. Idempotent. */
   async return(): Promise<IteratorResult<FileEvent, void>> {
+    this.ended = true;
     this.forget();
     this.life.abort(new Error("the watch was ended"));
     // A backend may wait for its next change before it ends.

@@ -88,6 +88,24 @@ describe.each(["backend", "handler", "server"] as const)("a watch, over a %s", (
     expect(await end).toMatchObject({ code: "BOX_NOT_RUNNING" });
   });
 
+  it("ends by its loop, also for who awaits its next event", async () => {
+    const { box, backend } = await boxOver(way);
+    await using watch = box.files.watch("/");
+    await watch.ready;
+    await box.files.write("/file", "");
+    for await (const { path } of watch) {
+      expect(path).toBe("/file");
+      break;
+    }
+    expect(await watch.next()).toEqual({ done: true, value: undefined });
+    const other = box.files.watch("/");
+    await other.ready;
+    const next = other.next();
+    await other.return();
+    expect(await next).toEqual({ done: true, value: undefined });
+    await expect.poll(() => backend.openWatches).toBe(0);
+  });
+
   it("says at its first event, too, why it cannot begin", async () => {
     const { box } = await boxOver(way);
     for (const next of [box.files.watch("/none").next(), box.files.watch("/none").ready])
