@@ -1,7 +1,6 @@
 /** Schemas by which a server reads the bodies of file operations: see requests.ts. */
 import * as z from "zod/mini";
-import { readName, type WireName } from "./names.js";
-import { pathFault } from "./paths.js";
+import { readPath } from "./names.js";
 import { optional, permissions } from "./schemas.js";
 import type { FileOperation } from "./types.js";
 
@@ -11,24 +10,11 @@ const optionalText = optional(z.string());
 const flag = optional(z.boolean());
 const pathFields = { path: optionalText, path_b64: optionalText };
 
-function pathOf(context: { issues: unknown[] }, key: string, text: WireName, base64: WireName): Uint8Array {
-  let fault: string | undefined;
-  try {
-    const path = readName(text, base64);
-    fault = pathFault(path);
-    if (!fault) return path;
-  } catch {
-    fault = "must be a string without half a surrogate pair, or base64";
-  }
-  context.issues.push({ code: "custom", path: [key], message: fault, input: text });
-  return z.NEVER;
-}
-
 /** Schema of the body of `POST .../files/watch`. */
 export const watchRequest = z.pipe(
   z.object({ ...pathFields, recursive: flag }),
   z.transform(({ path, path_b64, recursive }, context) => ({
-    path: pathOf(context, "path", path, path_b64),
+    path: readPath(context, "path", path, path_b64),
     recursive: recursive ?? false,
   })),
 );
@@ -40,7 +26,7 @@ export const fileRequests = {
     z.transform(({ path, path_b64, follow_links }, context): FileOperation => {
       return {
         op: "stat",
-        path: pathOf(context, "path", path, path_b64),
+        path: readPath(context, "path", path, path_b64),
         followLinks: follow_links ?? true,
       };
     }),
@@ -48,7 +34,7 @@ export const fileRequests = {
   list: z.pipe(
     z.object(pathFields),
     z.transform(({ path, path_b64 }, context): FileOperation => {
-      return { op: "list", path: pathOf(context, "path", path, path_b64) };
+      return { op: "list", path: readPath(context, "path", path, path_b64) };
     }),
   ),
   mkdir: z.pipe(
@@ -56,7 +42,7 @@ export const fileRequests = {
     z.transform(({ path, path_b64, mode, recursive }, context): FileOperation => {
       return {
         op: "mkdir",
-        path: pathOf(context, "path", path, path_b64),
+        path: readPath(context, "path", path, path_b64),
         mode: mode ?? DEFAULT_MODE,
         recursive: recursive ?? false,
       };
@@ -67,15 +53,15 @@ export const fileRequests = {
     z.transform(({ path, path_b64, to, to_b64 }, context): FileOperation => {
       return {
         op: "rename",
-        path: pathOf(context, "path", path, path_b64),
-        to: pathOf(context, "to", to, to_b64),
+        path: readPath(context, "path", path, path_b64),
+        to: readPath(context, "to", to, to_b64),
       };
     }),
   ),
   remove: z.pipe(
     z.object(pathFields),
     z.transform(({ path, path_b64 }, context): FileOperation => {
-      return { op: "remove", path: pathOf(context, "path", path, path_b64) };
+      return { op: "remove", path: readPath(context, "path", path, path_b64) };
     }),
   ),
 } satisfies Record<FileOperation["op"], z.ZodMiniType<FileOperation>>;

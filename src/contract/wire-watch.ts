@@ -1,8 +1,7 @@
 /** The events of `POST .../files/watch`, which only servers of this project have: a server-sent event for each change, with the kind of the change as its name. */
 import * as z from "zod/mini";
 import { json } from "./json.js";
-import { readName, writeName } from "./names.js";
-import { pathFault } from "./paths.js";
+import { readPath, writeName } from "./names.js";
 import { optional } from "./schemas.js";
 import type { FileChange } from "./types.js";
 
@@ -22,6 +21,8 @@ function sse(event: string, data: object): string {
 }
 
 const optionalText = optional(z.string());
+const pathFields = { path: optionalText, path_b64: optionalText };
+const fromFields = { from: optionalText, from_b64: optionalText };
 
 /** Returns the schema of an event's data by the name of the event; undefined for other names, which newer servers may send. */
 export function changeSchema(event: string): z.ZodMiniType<FileChange> | undefined {
@@ -31,44 +32,23 @@ export function changeSchema(event: string): z.ZodMiniType<FileChange> | undefin
     case "removed":
     case "overflow":
       return z.pipe(
-        z.pipe(json, z.object({ path: optionalText, path_b64: optionalText })),
-        z.transform((data, context): FileChange => ({ type: event, path: pathOf(data, "path", context) })),
+        z.pipe(json, z.object(pathFields)),
+        z.transform(({ path, path_b64 }, context): FileChange => {
+          return { type: event, path: readPath(context, "path", path, path_b64) };
+        }),
       );
     case "renamed":
       return z.pipe(
-        z.pipe(
-          json,
-          z.object({
-            path: optionalText,
-            path_b64: optionalText,
-            from: optionalText,
-            from_b64: optionalText,
-          }),
-        ),
-        z.transform(
-          (data, context): FileChange => ({
+        z.pipe(json, z.object({ ...pathFields, ...fromFields })),
+        z.transform(({ path, path_b64, from, from_b64 }, context): FileChange => {
+          return {
             type: event,
-            path: pathOf(data, "path", context),
-            from: pathOf(data, "from", context),
-          }),
-        ),
+            path: readPath(context, "path", path, path_b64),
+            from: readPath(context, "from", from, from_b64),
+          };
+        }),
       );
     default:
       return undefined;
   }
-}
-
-type Names = Partial<Record<"path" | "path_b64" | "from" | "from_b64", string | null>>;
-
-function pathOf(data: Names, key: "path" | "from", context: { issues: unknown[] }): Uint8Array {
-  let fault: string | undefined = "must be text, or base64";
-  try {
-    const path = readName(data[key], data[`${key}_b64`]);
-    fault = pathFault(path);
-    if (!fault) return path;
-  } catch {
-    // The fault stands.
-  }
-  context.issues.push({ code: "custom", path: [key], message: fault, input: data[key] });
-  return z.NEVER;
 }

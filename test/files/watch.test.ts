@@ -22,7 +22,7 @@ async function boxOver(way: "backend" | "handler" | "server") {
   };
   const client = await clientOf();
   onTestFinished(() => client.close());
-  return { backend, box: await client.create("fake") };
+  return { backend, client, box: await client.create("fake") };
 }
 
 const shown = (event: FileEvent) =>
@@ -86,6 +86,19 @@ describe.each(["backend", "handler", "server"] as const)("a watch, over a %s", (
     const end = failure(other.next());
     await box.stop();
     expect(await end).toMatchObject({ code: "BOX_NOT_RUNNING" });
+  });
+
+  it("ends before anybody asks for an event, and leaves nothing open", async () => {
+    const { box, backend, client } = await boxOver(way);
+    const watch = box.files.watch("/");
+    await watch.ready;
+    await watch.return();
+    await expect.poll(() => backend.openWatches).toBe(0);
+    const early = box.files.watch("/");
+    await early.return();
+    await early.ready;
+    await expect.poll(() => backend.openWatches).toBe(0);
+    await client.close();
   });
 
   it("ends by its loop, also for who awaits its next event", async () => {

@@ -1,4 +1,4 @@
-import type { FileStat, MemorySource } from "../../backend/backend.js";
+import type { ChangeAt, FileStat, MemorySource } from "../../backend/backend.js";
 import type { BoxPath } from "../../backend/file-paths.js";
 
 /** Contents of a file: text, as UTF-8, or bytes. */
@@ -31,21 +31,8 @@ export interface VolumeEntry extends FileStat {
   nameBytes: Uint8Array;
 }
 
-/** A change of a volume, whoever made it. */
-export type VolumeEvent =
-  | {
-      /** Kind of the change; "changed" is of contents, mode or time. After "overflow", whose path is "/", events are missing: look at everything again. */
-      type: "created" | "changed" | "removed" | "overflow";
-      /** Absolute path in the volume. */
-      path: string;
-    }
-  | {
-      type: "renamed";
-      /** Path that it has now. What had it before is gone, and what is in a directory moves with it. */
-      path: string;
-      /** Path that it had before. */
-      from: string;
-    };
+/** A change of a volume, whoever made it. Paths begin at the root of the volume; that of "overflow" is "/". */
+export type VolumeEvent = ChangeAt<string>;
 
 /**
  * The files of a volume in memory. Names, options and results are those of `box.files`; paths begin at the root of the volume. Links are followed, except by `lstat`, `rename` and

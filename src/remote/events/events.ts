@@ -7,6 +7,7 @@ import { interrupted, protocolError, read, unknownEnd } from "../http/failures.j
 import { isDropped } from "../http/http.js";
 import type { EventNumbering } from "./cursor-numbering.js";
 import type { Outcome } from "./exec-outcome.js";
+import { MAX_FAILURES, STABLE_MS } from "./reconnecting.js";
 
 /** An execution on a server, as far as reading its events needs it. */
 export interface EventSource {
@@ -25,13 +26,9 @@ export interface EventSource {
   silenceMs: number;
 }
 
-/** Number of connections in a row without anything new after which the stream is given up. */
-const MAX_FAILURES = 6;
 /** Number of queries, after pauses that double, for the state of a server that has reported the end to its reader. The reader may ask for the state next. */
 const SETTLE_TRIES = 8;
 const SETTLE_PAUSE_MS = 5;
-/** Time after which a connection counts as good even without events: an idle proxy closes it, and a silent command sends nothing. */
-const STABLE_MS = 5000;
 
 /**
  * Yields every event after a position, then live ones, up to and including "exit", over as many connections as it takes. The end is never guessed: if the

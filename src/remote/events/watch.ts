@@ -4,16 +4,13 @@ import { writeName } from "../../contract/names.js";
 import type { RouteParams } from "../../contract/routes.js";
 import { SseDecoder, type SseEvent } from "../../contract/sse-decode.js";
 import { changeSchema } from "../../contract/wire-watch.js";
+import { whenAborted } from "../../util/abort.js";
 import { pause } from "../../util/timer.js";
 import type { BodyReader } from "../http/body-reader.js";
 import { DEFAULT_RETRIES, lineOf } from "../http/call.js";
 import { errorOfText, protocolError, read } from "../http/failures.js";
 import { type Http, isDropped } from "../http/http.js";
-
-/** Number of attempts in a row to watch again after which the watch is given up. */
-const MAX_FAILURES = 6;
-/** Time after which a connection counts as good even without events: an idle proxy closes it. */
-const STABLE_MS = 5000;
+import { MAX_FAILURES, STABLE_MS } from "./reconnecting.js";
 
 /** A watch on a server. */
 interface Watched {
@@ -26,7 +23,10 @@ interface Watched {
 
 /** Watches files on a server of this project. A connection that breaks off is made anew, with "overflow" for what was missed meanwhile. */
 export async function watchFiles(watched: Watched): Promise<AsyncIterable<FileChange>> {
-  return changesOf(watched, await open(watched));
+  const body = await open(watched);
+  // Before its first change is asked for, nothing else would.
+  whenAborted(watched.signal, () => void body.cancel());
+  return changesOf(watched, body);
 }
 
 async function open({ http, params, path, recursive, signal }: Watched): Promise<BodyReader> {
