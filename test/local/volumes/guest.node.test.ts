@@ -127,12 +127,12 @@ describe("a volume, for programs of debian", () => {
     );
   });
 
-  it("holds a tree of 400 files, for the usual tools", { timeout: LONG_MS }, async () => {
+  it("holds a tree of 200 files, for the usual tools", { timeout: LONG_MS }, async () => {
     const found = [];
     for (const place of ["/root/own", "/work/volume", "/memory/volume"])
-      found.push(JSON.parse((await python("tree", place, "400")).stdout).found);
+      found.push(JSON.parse((await python("tree", place, "200")).stdout).found);
     const [onDisk, ...onVolumes] = found;
-    expect(onDisk).toMatchObject({ find: [0, "405"], list: [0, "400"], compare: [0, ""], left: 0 });
+    expect(onDisk).toMatchObject({ find: [0, "203"], list: [0, "200"], compare: [0, ""], left: 0 });
     expect(onVolumes).toEqual([onDisk, onDisk]);
   });
 

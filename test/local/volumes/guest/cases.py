@@ -205,6 +205,17 @@ def _():
         return file.read(), os.fstat(file.fileno()).st_size, os.fstat(file.fileno()).st_nlink
 
 
+@case("replaced file that is open")
+def _():
+    write("a", "new")
+    with open("b", "w+") as file:
+        file.write("old")
+        file.flush()
+        os.rename("a", "b")
+        file.seek(0)
+        return read("b"), file.read(), os.fstat(file.fileno()).st_nlink
+
+
 @case("renamed directory that is open")
 def _():
     os.mkdir("a")
