@@ -22,12 +22,14 @@ bool decode_header(const uint8_t *at, struct frame *frame)
     case F_CLOCK: min = max = 8; on_stream = false; break;
     case F_PREPARE: max = 0; on_stream = false; break;
     case F_NETWORK: min = max = 17; on_stream = false; break;
+    case F_TOUCH: min = 5; max = 4 + MAX_PATH; on_stream = false; break;
     case F_EXEC: min = 21; break;
     case F_TERMINAL: min = 28; break;
     case F_RESIZE: min = max = 8; break;
     case F_CONNECT: min = max = 8; break;
     case F_PUT: case F_GET: min = 9; max = 8 + MAX_PATH; break;
     case F_FILE: min = 18; max = 17 + 2 * MAX_PATH; break;
+    case F_WATCH: min = 10; max = 9 + MAX_PATH; break;
     case F_SIGNAL: case F_TERMINATE: case F_CREDIT: min = max = 4; break;
     case F_ABORT: case F_EOF: max = 0; break;
     case F_DATA: min = 1; max = MAX_DATA; break;

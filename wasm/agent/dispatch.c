@@ -16,8 +16,10 @@
 #include "quiet.h"
 #include "send.h"
 #include "terminal.h"
+#include "touch.h"
 #include "transfers.h"
 #include "util.h"
+#include "watch.h"
 
 static bool start_command(const struct frame *frame)
 {
@@ -56,6 +58,8 @@ static bool open_frame(const struct frame *frame)
         return terminal_frame(frame, box_cgroup);
     case F_CONNECT:
         return connection_frame(frame);
+    case F_WATCH:
+        return watch_frame(frame);
     default: /* F_EXEC */
         return start_command(frame);
     }
@@ -160,6 +164,8 @@ bool dispatch(const struct frame *frame)
         return prepare_frame();
     case F_NETWORK:
         return network_frame(frame);
+    case F_TOUCH:
+        return lifecycle_phase() >= SERVING && touch_frame(frame, lifecycle_phase() == SERVING);
     case F_SHUTDOWN:
         shutdown_begin(read_u32(&reader));
         return true;
@@ -168,7 +174,7 @@ bool dispatch(const struct frame *frame)
         return true;
     case F_CLOCK:
         return clock_frame(read_u64(&reader));
-    case F_EXEC: case F_TERMINAL: case F_PUT: case F_GET: case F_FILE: case F_CONNECT:
+    case F_EXEC: case F_TERMINAL: case F_PUT: case F_GET: case F_FILE: case F_CONNECT: case F_WATCH:
         return open_frame(frame);
     default:
         return stream_frame(frame);

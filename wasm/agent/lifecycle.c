@@ -11,6 +11,7 @@
 #include "mounts.h"
 #include "network.h"
 #include "send.h"
+#include "touch.h"
 #include "transfers.h"
 #include "util.h"
 #include "volumes.h"
@@ -159,6 +160,7 @@ void shutdown_begin(uint32_t grace_ms)
     signal_all(SIGTERM);
     signal_all(SIGCONT);
     late_stop();
+    touch_stop();
     /* Unmounting writes out what is left. */
     flush_stop();
     phase = TERMINATING;

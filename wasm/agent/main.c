@@ -34,8 +34,10 @@
 #include "receive.h"
 #include "send.h"
 #include "streams.h"
+#include "touch.h"
 #include "transfers.h"
 #include "util.h"
+#include "watch.h"
 
 /* Limits of open files, which commands inherit. The agent's own files fit the soft limit: see MAX_POLLS. */
 #define SOFT_FILES 1024
@@ -66,6 +68,7 @@ static void handle_disconnect(void)
         else
             file_abort(stream);
     }
+    touch_stop();
     flush_disconnected();
     receive_reset();
     tx_reset();
@@ -99,6 +102,8 @@ static bool fill_polls(bool outputs)
             pipes_poll(streams[i], outputs && may_send());
         else if (streams[i]->kind == CONNECTION)
             connection_poll(streams[i], may_send());
+        else if (streams[i]->kind == WATCH)
+            watch_poll(streams[i], may_send());
         else
             ready |= get_ready(streams[i]) || list_ready(streams[i]);
     }
@@ -126,6 +131,8 @@ static uint32_t pump(void)
             get_pump(stream);
         else if (stream->kind == LIST)
             list_pump(stream);
+        else if (stream->kind == WATCH)
+            watch_pump(stream);
     }
     pipes_pump_discarded();
     return sent;

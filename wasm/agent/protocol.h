@@ -45,9 +45,9 @@
  * from it has already sent these answers. Before SETUP only EXEC is served; before PREPARE the command is chrooted into
  * the read-only base image. With such commands, the build warms the page cache of a boot image.
  *
- * Life of a stream. The host opens it with EXEC, TERMINAL, CONNECT, PUT, GET or FILE. The agent ends it with exactly one of
- * EXIT, DONE, VOLUME or FAIL, after which the id is free. Frames for a stream that has ended are ignored: they crossed its end
- * on the way.
+ * Life of a stream. The host opens it with EXEC, TERMINAL, CONNECT, PUT, GET, FILE or WATCH. The agent ends it with exactly
+ * one of EXIT, DONE, VOLUME or FAIL, after which the id is free. Frames for a stream that has ended are ignored: they crossed
+ * its end on the way.
  *
  *     EXEC      -> STARTED, DATA (stdout and stderr) ..., EXIT    or FAIL (nothing was started)
  *     TERMINAL  -> STARTED, DATA (stdout) ..., EXIT               or FAIL (nothing was started)
@@ -56,10 +56,11 @@
  *                                                                    path, unless the stage is STAGE_PARTLY)
  *     GET       -> STAT, DATA (file) ..., DONE                    or VOLUME or FAIL
  *     FILE      -> DATA (file) ..., DONE                          or VOLUME or FAIL
+ *     WATCH     -> STARTED, DATA (file) ..., DONE                 or VOLUME or FAIL
  *
  * On an EXEC the host may send SIGNAL, TERMINATE and CREDIT; with EXEC_STDIN also DATA (CH_STDIN) and one EOF. On a
  * TERMINAL it may send all of these and RESIZE; on a CONNECT, CREDIT and ABORT, and from STARTED on DATA (CH_STDIN) and
- * one EOF; on a PUT, DATA (CH_FILE) and then one EOF, or ABORT; on a GET and a FILE, CREDIT and ABORT. Anything else on
+ * one EOF; on a PUT, DATA (CH_FILE) and then one EOF, or ABORT; on a GET, a FILE and a WATCH, CREDIT and ABORT. Anything else on
  * an open stream, including DATA after EOF, is a protocol error.
  *
  * A command. It is a session and process group of its own, led by its main process. No shell is involved. A program
@@ -116,8 +117,30 @@
  * (0..MAX_NAME). An entry is sent only if there is credit for the largest one, MAX_ENTRY bytes. DONE has the number of
  * bytes of all entries.
  *
+ * A watch, WATCH, of a file, or of a directory with its entries, or with WATCH_RECURSIVE all below it. STARTED says that every
+ * later change will be told. A link at the end of the path is followed, and no other. Directories on which something is
+ * mounted, as /proc and volumes are, are told of as entries, and not what is in them. It needs a place for each directory:
+ * FAIL (ENOSPC) if there are more than MAX_WATCHED or than the kernel has, then or later. A change is u8 kind (enum change),
+ * str path, and for CHANGE_RENAMED str path before. Paths are absolute and begin with the path of the WATCH, without slashes at
+ * its end. DATA on CH_FILE has whole changes, and at most MAX_CHANGE bytes of them; it is sent only if there is credit for so
+ * many.
+ *
+ *     CHANGE_CREATED   made, moved in from elsewhere, or put in the place of what is watched by a rename. What is in a
+ *                      directory that is new to a recursive watch follows, once
+ *     CHANGE_CHANGED   its contents, mode, owner or times
+ *     CHANGE_REMOVED   removed, or moved out. After that of the path of the WATCH, DONE follows, with the bytes of all changes
+ *     CHANGE_RENAMED   both names are in the watch. What is in a directory moves with it
+ *     CHANGE_OVERFLOW  of the path of the WATCH: changes are missing, because the host did not grant credit for too long, or
+ *                      the process that watches was killed, or a path was longer than MAX_PATH
+ *
+ * A file that is being written beside its place, as by PUT, is told of when it takes that place, as created.
+ *
+ * Changes by the host, TOUCH. Linux tells the box's programs of what they do in a volume, not of what the host does. TOUCH makes
+ * it tell that the file has changed (IN_MODIFY), by giving it the time that it has. For a file that is gone, the host names its
+ * directory. TOUCH is no promise: while a volume keeps the agent's helper waiting, some are lost.
+ *
  * A path in a volume. The agent would have to wait for the volume, and everybody else for the agent. So if a path of a
- * PUT, GET or FILE leads into one, nothing is done, and the stream ends with VOLUME, before any CREDIT, STAT or DATA. It
+ * PUT, GET, FILE or WATCH leads into one, nothing is done, and the stream ends with VOLUME, before any CREDIT, STAT or DATA. It
  * has the path, and of a RENAME the second one, as paths in the root of the host's 9p server ("/0/dir/file"); one that is
  * in no volume is empty. The mounts count as they are at this moment, whoever has made or moved them. Links are followed
  * up to the volume, at the end of the path as the operation does it, or if a slash is behind the link. What is behind
@@ -128,7 +151,7 @@
  * volume could tell.
  *
  * Credit. A sender of DATA may have at most as many payload bytes under way as the receiver has granted for that
- * stream. EXEC, TERMINAL, CONNECT, GET and FILE carry the host's first grant in `window`; the agent grants input and
+ * stream. EXEC, TERMINAL, CONNECT, GET, FILE and WATCH carry the host's first grant in `window`; the agent grants input and
  * file data with CREDIT. A grant adds to what is left, and the sum never exceeds MAX_WINDOW. So a flood never outruns
  * the reader, and a reader that stops holds up nothing but its own stream. If a command has closed its stdin, or a
  * server its connection, the rest of the input is thrown away, and credit is still granted.
@@ -145,7 +168,7 @@
 #ifndef BOXRUN_PROTOCOL_H
 #define BOXRUN_PROTOCOL_H
 
-#define PROTOCOL_VERSION 4
+#define PROTOCOL_VERSION 5
 
 #define FRAME_HEADER 12
 /*
@@ -181,6 +204,10 @@
 /* The longest name in a directory, and the largest entry. */
 #define MAX_NAME 255
 #define MAX_ENTRY (32u + MAX_NAME)
+/* The largest change, and the most that is sent of changes in one frame. */
+#define MAX_CHANGE (9u + MAX_PATH + MAX_PATH)
+/* Directories of one WATCH. The kernel has a limit for all together, which is as high or higher. */
+#define MAX_WATCHED 8192
 
 enum frame_type {
     /* host -> guest, stream 0 */
@@ -190,7 +217,7 @@ enum frame_type {
                            made if missing), u32 number of volumes (0..MAX_VOLUMES), and for each of them: u8
                            flags (VOLUME_*), str path in the box (absolute, else FAIL (EINVAL); made if missing) */
     F_SHUTDOWN = 0x02,  /* u32 grace (ms): TERM to all, KILL after the grace, unmount volumes and disk; open PUTs,
-                           GETs and FILEs and later streams FAIL (ESHUTDOWN, STAGE_LIMIT); answered by DONE or
+                           GETs, FILEs and WATCHes and later streams FAIL (ESHUTDOWN, STAGE_LIMIT); answered by DONE or
                            FAIL on stream 0 */
     F_PING = 0x03,      /* u32 token */
     F_CLOCK = 0x04,     /* u64 clock (ns since 1970, < 2^63) */
@@ -198,6 +225,7 @@ enum frame_type {
                            for every box; answered by DONE or FAIL on stream 0 */
     F_NETWORK = 0x06,   /* u32 address (10.0.2.15 is 0x0a00020f), u8 prefix (1..30), u32 gateway, u32 DNS server, u32
                            MTU (MIN_MTU..MAX_MTU), from READY on; answered by DONE or FAIL on stream 0 */
+    F_TOUCH = 0x07,     /* str path (absolute), from READY on: the host has changed this file in a volume; no answer */
 
     /* host -> guest, on a stream */
     F_EXEC = 0x10,      /* u8 flags (EXEC_*), u32 window (0..MAX_WINDOW), str working directory,
@@ -205,8 +233,8 @@ enum frame_type {
     F_SIGNAL = 0x11,    /* u32 signal number (1..64), to the command's whole process group; KILL to its session */
     F_PUT = 0x12,       /* u8 flags (PUT_*), u32 mode (permission bits, 0..07777), str path (not empty) */
     F_GET = 0x13,       /* u32 window (0..MAX_WINDOW), str path (not empty) */
-    F_ABORT = 0x14,     /* (empty): gives up a CONNECT, PUT, GET or FILE; answered by FAIL (ECANCELED) unless it ended
-                           first */
+    F_ABORT = 0x14,     /* (empty): gives up a CONNECT, PUT, GET, FILE or WATCH; answered by FAIL (ECANCELED) unless it
+                           ended first */
     F_TERMINATE = 0x15, /* u32 grace (ms): TERM to the command's session, KILL after the grace, and KILL to what
                            is left of the session when its main process ends (before that one is reaped, so that
                            the session's id is still its own) */
@@ -217,6 +245,7 @@ enum frame_type {
                            directory, list argv, list environment, as EXEC has them */
     F_CONNECT = 0x19,   /* u32 window (0..MAX_WINDOW), u32 port (1..65535) */
     F_RESIZE = 0x18,    /* u32 columns, u32 rows (1..MAX_TERMINAL_SIZE) of a TERMINAL */
+    F_WATCH = 0x1a,     /* u8 flags (WATCH_*), u32 window (MAX_CHANGE..MAX_WINDOW), str path (not empty) */
 
     /* both ways, on a stream */
     F_DATA = 0x20,      /* the rest of the frame, 1..MAX_DATA bytes */
@@ -232,7 +261,7 @@ enum frame_type {
     F_FLUSHED = 0x85,   /* u32 errno of the flush that began last (0: everything is on the disk) */
 
     /* guest -> host, on a stream (FAIL and DONE on stream 0 too) */
-    F_STARTED = 0x90,   /* u32 process id; 0 for a CONNECT */
+    F_STARTED = 0x90,   /* u32 process id; 0 for a CONNECT and a WATCH */
     F_EXIT = 0x91,      /* u8 how (EXITED, SIGNALED, OUT_OF_MEMORY), u32 exit code (0..255) or signal number (1..64) */
     F_STAT = 0x92,      /* u64 size (bytes, at this moment; 0 if the kernel makes the contents as they are
                            read), u32 mode (permission bits, 0..07777), u64 mtime (ms since 1970, 0 for anything
@@ -267,6 +296,18 @@ enum file_operation {
     FILE_MKDIRS = 5,
     FILE_RENAME = 6,
     FILE_REMOVE = 7,
+};
+
+enum watch_flags {
+    WATCH_RECURSIVE = 1, /* with all directories below */
+};
+
+enum change {
+    CHANGE_CREATED = 1,
+    CHANGE_CHANGED = 2,
+    CHANGE_REMOVED = 3,
+    CHANGE_RENAMED = 4,
+    CHANGE_OVERFLOW = 5,
 };
 
 enum exit_how {

@@ -13,6 +13,7 @@
 #include "flush.h"
 #include "in-volume.h"
 #include "send.h"
+#include "temporary.h"
 #include "transfers.h"
 #include "util.h"
 

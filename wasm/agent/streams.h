@@ -8,7 +8,7 @@
 
 #include "protocol.h"
 
-enum kind { COMMAND, CONNECTION, PUT, GET, LIST };
+enum kind { COMMAND, CONNECTION, PUT, GET, LIST, WATCH };
 
 /* Action of the next pass over all processes on those of a command's session: see sessions.h. */
 enum sweep { NO_SWEEP, SWEEP_LOOK, SWEEP_TERM, SWEEP_KILL };
@@ -69,8 +69,13 @@ struct stream {
     int64_t late_end;     /* the end of all waiting */
     int64_t late_stalled; /* since when output waits for credit; 0 if none does */
 
-    /* PUT, GET, LIST; CONNECTION: bytes */
-    int fd;  /* PUT: the temporary file, or the file written in place; GET, LIST: what is read */
+    /* WATCH: its helper is polled in `in` */
+    bool recursive;
+    bool started; /* STARTED is sent */
+    bool stands;  /* its helper, which is not the first if others were killed, watches */
+
+    /* PUT, GET, LIST, WATCH; CONNECTION: bytes */
+    int fd;  /* PUT: the temporary file, or the file written in place; GET, LIST: what is read; WATCH: its helper */
     int dir; /* PUT: the directory of the temporary file */
     bool in_place, keep_mode;
     uint32_t mode, temporary;

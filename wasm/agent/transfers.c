@@ -5,18 +5,8 @@
 #include <unistd.h>
 
 #include "send.h"
+#include "temporary.h"
 #include "util.h"
-
-/* Hidden, and in the target's directory, so that the final rename stays within one file system. */
-#define TEMPORARY ".boxrun-"
-
-const char *temporary_name(uint32_t number)
-{
-    static char name[sizeof TEMPORARY + 8] = TEMPORARY;
-    for (int i = 0; i < 8; i++)
-        name[sizeof TEMPORARY - 1 + i] = "0123456789abcdef"[number >> (28 - 4 * i) & 15];
-    return name;
-}
 
 void file_close(struct stream *stream)
 {

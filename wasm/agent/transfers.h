@@ -1,11 +1,8 @@
-/* End of a transfer, which PUT, GET and LIST have in common. */
+/* End of a transfer, which PUT, GET, LIST and WATCH have in common. */
 #ifndef BOXRUN_TRANSFERS_H
 #define BOXRUN_TRANSFERS_H
 
 #include "streams.h"
-
-/* The name of a PUT's temporary file in the directory, valid until the next call. */
-const char *temporary_name(uint32_t number);
 
 /* Closes the files and the stream, without an answer. */
 void file_close(struct stream *stream);

@@ -16,7 +16,7 @@ import {
   textBytes,
 } from "./frame-fields.js";
 
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 export const FRAME_HEADER = 12;
 /**
  * Size of a command's arguments and environment that Linux takes, in bytes, the program's path included. Each string counts with a zero and a pointer, which
@@ -57,12 +57,18 @@ export const MAX_PREFIX = 30;
 export const MAX_NAME = 255;
 /** Largest entry in the answer to a file operation, in bytes. */
 export const MAX_ENTRY = 32 + MAX_NAME;
+/** Largest change that a watch reports, and most that one frame has of them, in bytes. */
+export const MAX_CHANGE = 9 + 2 * MAX_PATH;
+/** Most directories of one watch. */
+export const MAX_WATCHED = 8192;
 /** Flag of `exec`: stdin is a pipe fed by `data` and closed by `eof`. */
 export const EXEC_STDIN = 1;
 /** Flag of `exec`: stderr is the pipe of stdout. */
 export const EXEC_JOINED = 2;
 /** Flag of `put`: the mode is only for a new file; an existing one keeps its own. */
 export const PUT_KEEP_MODE = 1;
+/** Flag of `watch`: with all directories below. */
+export const WATCH_RECURSIVE = 1;
 
 export const CHANNELS = { stdin: 0, stdout: 1, stderr: 2, file: 3 } as const;
 export const STAGES = {
@@ -76,6 +82,9 @@ export const STAGES = {
   read: 8,
   partly: 9,
 } as const;
+
+/** Codes of the changes that a watch reports. */
+export const CHANGES = { created: 1, changed: 2, removed: 3, renamed: 4, overflow: 5 } as const;
 
 /** Codes of the operations of a `file` frame. */
 export const FILE_OPERATIONS = {
@@ -110,6 +119,8 @@ export type HostFrame =
   | { type: "ping"; stream: 0; token: number }
   | { type: "clock"; stream: 0; clock: bigint }
   | { type: "prepare"; stream: 0 }
+  /** Tells the box's programs that the host has changed a file in a volume. */
+  | { type: "touch"; stream: 0; path: Text }
   /** Addresses as numbers: 0x0a00020f is 10.0.2.15. */
   | {
       type: "network";
@@ -156,6 +167,7 @@ export type HostFrame =
     }
   | { type: "resize"; stream: number; cols: number; rows: number }
   | { type: "connect"; stream: number; window: number; port: number }
+  | { type: "watch"; stream: number; flags: number; window: number; path: Text }
   | { type: "data"; stream: number; channel: "stdin" | "file"; data: Uint8Array }
   | { type: "eof"; stream: number }
   | { type: "credit"; stream: number; bytes: number };
@@ -268,6 +280,12 @@ const DEFINITIONS = {
   resize: define<"resize">(0x18, "host", "stream", {
     cols: u32(1, MAX_TERMINAL_SIZE),
     rows: u32(1, MAX_TERMINAL_SIZE),
+  }),
+  touch: define<"touch">(0x07, "host", "own", { path }),
+  watch: define<"watch">(0x1a, "host", "stream", {
+    flags: integer(1, 0, WATCH_RECURSIVE),
+    window: u32(MAX_CHANGE, MAX_WINDOW),
+    path,
   }),
   connect: define<"connect">(0x19, "host", "stream", { window: u32(0, MAX_WINDOW), port: u32(1, MAX_PORT) }),
   eof: define<"eof">(0x21, "both", "stream", {}),

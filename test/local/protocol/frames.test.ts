@@ -123,6 +123,8 @@ describe("encoding refuses what the protocol forbids", () => {
     ["put.path", { type: "put", stream: 1, flags: 0, mode: 0, path: "/a\0b" }],
     ["put.path", { type: "put", stream: 1, flags: 0, mode: 0, path: "" }],
     ["put.path", { type: "put", stream: 1, flags: 0, mode: 0, path: `/${"ä".repeat(2048)}` }],
+    ["watch.window", { type: "watch", stream: 1, flags: 0, window: types.MAX_CHANGE - 1, path: "/" }],
+    ["touch.path", { type: "touch", stream: 0, path: "" }],
     ["exec.argv", { type: "exec", stream: 1, flags: 0, window: 0, cwd: "/", argv: [], env: [] }],
     ["ready.diskBytes", { type: "ready", stream: 0, diskBytes: Number.MAX_SAFE_INTEGER + 1 }],
   ])("%s", (field, frame) => {
@@ -166,6 +168,8 @@ describe("the numbers of protocol.h", () => {
     expect(members("fail_stage", "STAGE_")).toEqual(types.STAGES);
     expect(members("put_flags", "PUT_")).toEqual({ keep_mode: types.PUT_KEEP_MODE });
     expect(members("exec_flags", "EXEC_")).toEqual({ stdin: types.EXEC_STDIN, joined: types.EXEC_JOINED });
+    expect(members("watch_flags", "WATCH_")).toEqual({ recursive: types.WATCH_RECURSIVE });
+    expect(members("change", "CHANGE_")).toEqual(types.CHANGES);
     expect(members("exit_how", "")).toEqual({ exited: 0, signaled: 1, out_of_memory: 2 });
     expect(members("file_operation", "FILE_")).toEqual(types.FILE_OPERATIONS);
   });
