@@ -69,6 +69,31 @@ describe.skipIf(deno.missing !== undefined)("permissions in Deno", () => {
     expect(await run(body, needed)).toMatch(/^BoxRunError UNSUPPORTED missing permission: .*--allow-all/);
   });
 
+  it("that volumes need are all, and their directories are watched", async () => {
+    const body = `
+      const client = new BoxRunClient({ backend: "local", local: { persistent: false } });
+      const directory = Deno.makeTempDirSync({ dir: ${JSON.stringify(state)} });
+      const box = await client.create("tiny", {
+        memoryMb: 256,
+        volumes: [{ hostPath: directory, guestPath: "/work" }],
+      });
+      const watch = box.files.watch("/work", { recursive: true });
+      await watch.ready;
+      const until = async (last) => {
+        for await (const { type, path } of { [Symbol.asyncIterator]: () => ({ next: () => watch.next() }) })
+          if (type + path === last) return;
+      };
+      await box.exec("mkdir /work/dir && echo x > /work/dir/file", { check: true });
+      await until("created/work/dir/file");
+      await box.exec("mv /work/dir /work/moved", { check: true });
+      await until("renamed/work/moved");
+      Deno.writeTextFileSync(directory + "/moved/file", "by the host");
+      await until("changed/work/moved/file");
+      console.log("seen");
+      await client.close();`;
+    expect(await run(body, ["--allow-all"])).toBe("seen");
+  });
+
   it.each(needed)("are named by an error of ours without %s", async (left) => {
     const output = await runWith(...needed.filter((one) => one !== left));
     expect(output).toMatch(new RegExp(`^BoxRunError UNSUPPORTED missing permission: .*${left}`));

@@ -30,5 +30,6 @@ await localContractIn(deno, inProcess(deno.path, ["run", "--no-remote", "--no-pr
     "mounts directories of the host, or says why not": NO_PROC,
     "keeps volumes over a stop and a start": NO_PROC,
     "reaches files in volumes by box.files, wherever links lead": NO_PROC,
+    "watches volumes, wherever the changes are made": NO_PROC,
   },
 });

@@ -1,6 +1,7 @@
 import type { VolumeSource, VolumeSpec } from "../../backend/backend.js";
 import { invalid, unsupported } from "../../backend/errors.js";
 import { shown } from "../../backend/validate.js";
+import { latin1 } from "../../util/byte-reader.js";
 import type { Host } from "../host/host.js";
 import type { VolumeConfig } from "../machine/messages.js";
 import { MAX_PATH, MAX_VOLUMES } from "../protocol/frame-types.js";
@@ -46,6 +47,11 @@ export function volumeMounts(volumes: readonly VolumeSpec[] | null, bounds: Volu
     seen.add(guestPath);
   }
   return mounts.sort((a, b) => depthOf(a.guestPath) - depthOf(b.guestPath));
+}
+
+/** Returns the paths of volumes in the box, a character for each byte. */
+export function placesOf(mounts: readonly VolumeMount[]): string[] {
+  return mounts.map(({ guestPath }) => latin1(new TextEncoder().encode(guestPath)));
 }
 
 /** Returns the reason why boxes cannot have volumes, not even such in memory; undefined if they can. */

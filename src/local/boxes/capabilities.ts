@@ -37,7 +37,7 @@ const CAPABILITIES: Capabilities = {
   pull: true,
   files: true,
   ports: true,
-  watch: "boxes that run here do not report changes of files yet",
+  watch: true,
   stderr: true,
 };
 

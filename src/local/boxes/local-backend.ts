@@ -12,6 +12,7 @@ import type {
   DownloadResult,
   ExecInfo,
   ExecSpec,
+  FileChange,
   FileEntry,
   FileOperation,
   ImageInfo,
@@ -32,9 +33,11 @@ import type { Host } from "../host/host.js";
 import { decodeEntries, type FinishedExecution, HISTORY_LIMIT } from "../store/history.js";
 import type { BoxRecord } from "../store/record.js";
 import { memoryStore } from "../store/store-memory.js";
+import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
 import { BoxLauncher } from "./box-launcher.js";
 import { BoxRegistry } from "./box-registry.js";
 import { requireDirectories, sourcesOf, volumeMounts } from "./box-volumes.js";
+import { watchFiles } from "./box-watch.js";
 import { capabilitiesOf, MAX_CPU, requireBuildable } from "./capabilities.js";
 import { ImageCatalog } from "./image-catalog.js";
 import type { LocalBox } from "./local-box.js";
@@ -254,11 +257,11 @@ export class LocalBackend implements Backend {
     body: ReadableStream<Uint8Array>,
     options: UploadSpec,
   ): Promise<void> {
-    return (await this.box(boxId)).upload(path, body, options);
+    return uploadFile((await this.box(boxId)).useFiles(), { path, body, ...options });
   }
 
   async download(boxId: string, path: string, { signal }: { signal?: AbortSignal }): Promise<DownloadResult> {
-    return (await this.box(boxId)).download(path, signal);
+    return downloadFile((await this.box(boxId)).useFiles(), path, signal);
   }
 
   async fileOperation(
@@ -266,7 +269,15 @@ export class LocalBackend implements Backend {
     operation: FileOperation,
     { signal }: { signal?: AbortSignal },
   ): Promise<FileEntry[]> {
-    return (await this.box(boxId)).fileOperation(operation, signal);
+    return operateOnFiles((await this.box(boxId)).useFiles(), operation, signal);
+  }
+
+  async watchFiles(
+    boxId: string,
+    path: Uint8Array,
+    options: { recursive: boolean; signal?: AbortSignal },
+  ): Promise<AsyncIterable<FileChange>> {
+    return watchFiles((await this.box(boxId)).useFiles(), path, options);
   }
 
   /** Stops every box that runs here. Their disks stay. */

@@ -2,18 +2,14 @@ import type {
   BackendEvent,
   BoxInfo,
   Connection,
-  DownloadResult,
   ExecInfo,
   ExecSpec,
-  FileEntry,
-  FileOperation,
   NetworkLogEntry,
   NetworkOptions,
   PortInfo,
   Secrets,
   Terminal,
   TerminalSpec,
-  UploadSpec,
 } from "../../backend/backend.js";
 import { BoxRunError, unsupported } from "../../backend/errors.js";
 import { requireAbsolute } from "../../backend/file-paths.js";
@@ -28,7 +24,7 @@ import type { Release } from "../store/box-store.js";
 import { type BoxRecord, describeRecord } from "../store/record.js";
 import type { BootOptions, BoxContext } from "./box-context.js";
 import { BASE_ENV, BoxExecutions } from "./box-executions.js";
-import { downloadFile, type FilesContext, operateOnFiles, uploadFile } from "./box-files.js";
+import type { FilesContext } from "./box-files.js";
 import { connectToPort, listPorts } from "./box-ports.js";
 import { hostnameOf, setUp } from "./box-setup.js";
 import { BoxTerminals } from "./box-terminals.js";
@@ -212,19 +208,10 @@ export class LocalBox {
     return heldEach(this.hold, execution.events(after, signal));
   }
 
-  async upload(path: string, body: ReadableStream<Uint8Array>, options: UploadSpec): Promise<void> {
+  /** Returns what the functions of box-files.ts and box-watch.ts need. @throws {BoxRunError} BOX_NOT_RUNNING */
+  useFiles(): FilesContext {
     this.requireRunning();
-    await uploadFile(this.files, { path, body, ...options });
-  }
-
-  async download(path: string, signal?: AbortSignal): Promise<DownloadResult> {
-    this.requireRunning();
-    return downloadFile(this.files, path, signal);
-  }
-
-  async fileOperation(operation: FileOperation, signal?: AbortSignal): Promise<FileEntry[]> {
-    this.requireRunning();
-    return operateOnFiles(this.files, operation, signal);
+    return this.files;
   }
 
   connect(port: number, signal?: AbortSignal): Promise<Connection> {

@@ -3,12 +3,13 @@ import { BoxRunError } from "../../backend/errors.js";
 import { DEFAULT_FILE_MODE } from "../../contract/schemas.js";
 import { latin1 } from "../../util/byte-reader.js";
 import { type GuestFile, TransferFailed } from "../guest/guest-files.js";
+import type { ChangeListener } from "../guest/guest-watch.js";
 import { PathInVolume } from "../guest/path-in-volume.js";
 import type { MachineHandle } from "../host/machine-handle.js";
 import { STAGES } from "../protocol/frame-types.js";
 import { ERRNO } from "../volumes/errno.js";
 import type { OpenedFile, VolumeAnswer, VolumeCall, VolumeEntry } from "../volumes/volume-calls.js";
-import type { VolumeMount } from "./box-volumes.js";
+import { placesOf, type VolumeMount } from "./box-volumes.js";
 
 /** Links over which a path may lead from the guest into a volume and back. */
 const MAX_LINKS = 40;
@@ -27,10 +28,16 @@ class GoesOn extends Error {
 
 /** Does in the volumes of a box what the guest has found to be there. Links that lead out of a volume are followed by the guest again, never by the host. */
 export class VolumePaths {
+  /** Paths in the box of the volumes, by their numbers, a character for each byte. */
+  readonly places: readonly string[];
+  private lastWatch = 0;
+
   constructor(
     private readonly machine: MachineHandle,
     private readonly mounts: readonly VolumeMount[],
-  ) {}
+  ) {
+    this.places = placesOf(mounts);
+  }
 
   /**
    * Does something with a path, in the guest if it is there and in a volume otherwise.
@@ -161,6 +168,35 @@ export class VolumePaths {
     } finally {
       await this.call({ call: "close", handle }).catch(() => {});
     }
+  }
+
+  /** Returns the number of the volume that a path is in. */
+  numberOf({ path }: PathInVolume): number {
+    return Number(
+      latin1(path!)
+        .split("/")
+        .find((name) => name !== ""),
+    );
+  }
+
+  /** Watches a path of the mount, and resolves to a function that ends the watch. Rejects with {@link TransferFailed}. */
+  async watch(path: string, recursive: boolean, listener: ChangeListener): Promise<() => void> {
+    const watch = ++this.lastWatch;
+    await this.call({ call: "watch", watch, path, recursive });
+    let isOver = false;
+    const follow = async () => {
+      while (!isOver) {
+        const answer = await this.call({ call: "changes", watch });
+        if (isOver || !("changes" in answer)) return;
+        for (const change of answer.changes) listener.onChange(change);
+        if (answer.isEnd) return listener.onEnd();
+      }
+    };
+    follow().catch((error) => isOver || listener.onFailure(error));
+    return () => {
+      isOver = true;
+      void this.call({ call: "unwatch", watch }).catch(() => {});
+    };
   }
 
   private async open(call: VolumeCall): Promise<OpenedFile> {

@@ -1,6 +1,6 @@
 import { BoxRunError, errnoCause, invalid } from "../../backend/errors.js";
 import { portClosed } from "../../backend/ports.js";
-import { STAGES } from "../protocol/frame-types.js";
+import { MAX_WATCHED, STAGES } from "../protocol/frame-types.js";
 import { FORMAT_HINT } from "./machine-hint.js";
 
 /** Linux error numbers that the agent is known to send, with texts for people. */
@@ -69,6 +69,19 @@ export function fileError(action: string, path: string, failure: GuestFailure): 
   };
   const message = `${action} ${path}: ${describeErrno(failure.errno)}`;
   return new BoxRunError(failure.errno === ENOSPC ? "STORAGE_FULL" : "RUNTIME_ERROR", message, details);
+}
+
+/** Creates the error for a watch that could not begin, or go on. */
+export function watchError(path: string, failure: GuestFailure): BoxRunError {
+  const { code, message, cause } = fileError("watch", path, failure);
+  if (failure.errno === ESHUTDOWN)
+    return new BoxRunError("BOX_NOT_RUNNING", "the box is shutting down", { cause });
+  if (failure.errno !== ENOSPC) return new BoxRunError(code, message, { cause });
+  const why = `there are too many directories to watch: at most ${MAX_WATCHED} (ENOSPC)`;
+  return new BoxRunError("RUNTIME_ERROR", `watch ${path}: ${why}`, {
+    cause: errnoCause("ENOSPC", why),
+    hint: "watch fewer of them, without recursive or one by one",
+  });
 }
 
 /** Creates the error for a download that the guest refused. */

@@ -96,6 +96,7 @@ export class Guest {
   private highestStream = 0;
   private lastPing = 0;
   private gone: BoxRunError | undefined;
+  private readonly losers = new Set<(error: BoxRunError) => void>();
 
   constructor(private readonly transmit: (bytes: Uint8Array) => void) {}
 
@@ -178,6 +179,14 @@ export class Guest {
     return id;
   }
 
+  /** Calls back when the guest is gone, unless the function that it returns is called before. */
+  whenLost(callback: (error: BoxRunError) => void): () => void {
+    const { gone } = this;
+    if (gone) queueMicrotask(() => callback(gone));
+    else this.losers.add(callback);
+    return () => this.losers.delete(callback);
+  }
+
   /** Sends a frame that is answered by DONE or FAIL on stream 0. */
   private request(frame: HostFrame, refused?: Request["refused"]): Promise<void> {
     const done = deferred();
@@ -220,6 +229,8 @@ export class Guest {
     this.streams.clear();
     this.flushes.lose();
     for (const stream of streams) stream.lost(error);
+    for (const tell of [...this.losers]) tell(error);
+    this.losers.clear();
   }
 
   private receiveOwn(frame: GuestFrame): void {

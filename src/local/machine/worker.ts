@@ -12,6 +12,7 @@ import type { OpenedVolume } from "../volumes/mount.js";
 import { ReplicaNode } from "../volumes/replica-nodes.js";
 import { ServedVolumes } from "../volumes/served-volumes.js";
 import { TreeReplica } from "../volumes/tree-replica.js";
+import { watchInTree } from "../volumes/tree-watch.js";
 import { encodeBootImage } from "./boot-image.js";
 import { bootImageFingerprint, loadBootImage, loadColdBoot } from "./boot-parts.js";
 import type { StoredDisk } from "./disk.js";
@@ -224,7 +225,13 @@ class MachineWorker {
     const { readonly } = config;
     if (replica) {
       await replica.loaded;
-      return { root: ReplicaNode.root(replica), device: 0, readonly };
+      return {
+        root: ReplicaNode.root(replica),
+        device: 0,
+        readonly,
+        watch: (path, recursive, listener) => watchInTree(replica.tree(), path, recursive, listener),
+        watchForeign: (onChange) => replica.watchForeign(onChange),
+      };
     }
     const volume = "hostPath" in config && this.host.openVolume?.(config);
     if (!volume) throw new BoxRunError("UNSUPPORTED", "there are no directories here");

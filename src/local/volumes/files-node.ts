@@ -21,9 +21,11 @@ import {
   truncateSync,
   unlinkSync,
   utimesSync,
+  watch,
   writeSync,
 } from "node:fs";
 import { latin1 } from "../../util/byte-reader.js";
+import { currentRuntime } from "../../util/runtime.js";
 import { VolumeError } from "./errno.js";
 import {
   type NodeChanges,
@@ -200,6 +202,20 @@ export class FileNode implements VolumeNode {
     }
   }
 
+  /** Deno watches the path that a descriptor has when the watch begins. */
+  get watchesPath(): boolean {
+    return currentRuntime() === "deno";
+  }
+
+  watch(onChange: (name: string) => void): () => void {
+    const watcher = watch(this.path, { persistent: false, encoding: "buffer" }, (_event, name) =>
+      onChange(name === null || this.isOwnName(name) ? "." : latin1(name)),
+    );
+    // A directory that is gone is noticed by whoever looks at it.
+    watcher.on("error", () => {});
+    return () => watcher.close();
+  }
+
   space(): VolumeSpace {
     const { bsize, blocks, bavail, files, ffree } = statfsSync(this.path);
     return { blockBytes: bsize, blocks, freeBlocks: bavail, files, freeFiles: ffree };
@@ -207,6 +223,17 @@ export class FileNode implements VolumeNode {
 
   close(): void {
     closeSync(this.fd);
+  }
+
+  /** Returns true for the name of an event that stands for this directory itself: the last one of its path. */
+  private isOwnName(name: Buffer): boolean {
+    if (latin1(name) !== String(this.fd)) return false;
+    try {
+      lstatSync(this.entry(latin1(name)));
+      return false;
+    } catch {
+      return true;
+    }
   }
 
   /** Path that names this file to the kernel, whatever its name is now. */

@@ -1,8 +1,10 @@
 import { VolumeError } from "./errno.js";
 import { type Fid, FidTable, type MountedVolume, SharedNode } from "./fids.js";
+import { ForeignChanges } from "./foreign-changes.js";
 import { InodeNumbers } from "./inode-numbers.js";
 import { after } from "./later.js";
 import type { Qid } from "./nine-p-wire.js";
+import type { WatchListener } from "./volume-calls.js";
 import { type Later, MAX_NAME_BYTES, type NodeKind, type NodeStat, type VolumeNode } from "./volume-files.js";
 import { VolumesRoot } from "./volumes-root.js";
 
@@ -14,6 +16,14 @@ export interface OpenedVolume {
   /** Device of the root on the host. */
   device: number;
   readonly: boolean;
+  /**
+   * Watches a file, or a directory with its entries, or all below it, where the volume knows its own changes. Returns a function that ends the watch.
+   *
+   * @param path path in the volume without links, "" for all of it
+   */
+  watch?(path: string, recursive: boolean, listener: WatchListener): () => void;
+  /** Calls back with the path of whatever others than the guest have changed, where the volume knows that; of what is gone, with that of its directory. */
+  watchForeign?(onChange: (path: string) => void): () => void;
 }
 
 /** The one mount of a machine: a made-up directory with all volumes in it, and the fids of the guest. */
@@ -23,8 +33,9 @@ export class Mount {
   readonly root: SharedNode;
   private readonly roots: readonly SharedNode[];
   private readonly inodes: InodeNumbers;
+  private foreign: ForeignChanges | undefined;
 
-  constructor(volumes: readonly OpenedVolume[]) {
+  constructor(private readonly volumes: readonly OpenedVolume[]) {
     this.inodes = new InodeNumbers(volumes.map(({ device }) => device));
     this.roots = volumes.map(
       ({ root, readonly }, number) => new SharedNode(root, { number, readonly, isDead: false }),
@@ -34,6 +45,7 @@ export class Mount {
 
   /** Ends all fids and closes the volumes. */
   close(): void {
+    this.foreign?.close();
     this.fids.clear();
     this.root.release();
     for (const root of this.roots) root.release();
@@ -56,6 +68,27 @@ export class Mount {
   /** Checks that a volume may be changed. Undefined stands for the made-up directory, which may not. @throws {VolumeError} EROFS */
   requireWritable(volume: MountedVolume | undefined): void {
     if (!volume || volume.readonly) throw new VolumeError("EROFS");
+  }
+
+  /** Returns the watch of a volume that knows its own changes. */
+  watchOf(volume: MountedVolume | undefined): OpenedVolume["watch"] {
+    const opened = volume && this.volumes[volume.number];
+    return opened?.watch?.bind(opened);
+  }
+
+  /** Returns the changes of others than the guest, from the first call on. */
+  watchForeign(): ForeignChanges {
+    this.foreign ??= new ForeignChanges(
+      this.volumes.map(({ watchForeign }, number) => {
+        return { root: this.roots[number]!, ...(watchForeign && { watchForeign }) };
+      }),
+    );
+    return this.foreign;
+  }
+
+  /** Notes that the guest has changed a file, or an entry of a directory. */
+  noteOwn({ node, volume }: SharedNode, name?: string): void {
+    if (volume) this.foreign?.noteOwn(volume.number, node, name);
   }
 
   /** Takes over a node of a volume. */

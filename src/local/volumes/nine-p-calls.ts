@@ -13,6 +13,7 @@ import {
   type NodeKind,
   type OpenFlags,
   SETTABLE_MODE,
+  type VolumeNode,
 } from "./volume-files.js";
 
 /** Reads a request and writes its answer. `limit` is the number of bytes that the fields of an answer may take. */
@@ -76,6 +77,7 @@ export const CALLS: Record<number, Call> = {
     const opened = fid.node.kind === "directory" ? undefined : fid.node.open(flags);
     return after(opened, (file) => {
       Object.assign(fid, { file, isOpen: true, mayWrite: flags.write });
+      if (flags.truncate) mount.noteOwn(fid.shared);
       return after(mount.qid(fid.shared), (qid) => answer.qid(qid).u32(0));
     });
   },
@@ -93,6 +95,7 @@ export const CALLS: Record<number, Call> = {
       fid.shared.release();
       Object.assign(fid, { shared: new SharedNode(node, volume), file, isOpen: true });
       fid.mayWrite = openFlags(flags).write;
+      mount.noteOwn(fid.shared);
       return after(mount.qid(fid.shared), (qid) => answer.qid(qid).u32(0));
     });
   },
@@ -100,13 +103,13 @@ export const CALLS: Record<number, Call> = {
   [T.SYMLINK]: (mount, fields, answer) => {
     const fid = directory(mount, fields);
     const name = requireName(fields.string());
-    return answerNew(mount, fid, fid.node.makeLink(name, requireTarget(fields.string())), answer);
+    return answerNew(mount, fid, name, fid.node.makeLink(name, requireTarget(fields.string())), answer);
   },
 
   [T.MKDIR]: (mount, fields, answer) => {
     const fid = directory(mount, fields);
     const name = requireName(fields.string());
-    return answerNew(mount, fid, fid.node.makeDirectory(name, fields.u32() & SETTABLE_MODE), answer);
+    return answerNew(mount, fid, name, fid.node.makeDirectory(name, fields.u32() & SETTABLE_MODE), answer);
   },
 
   // FIFOs, sockets and devices would be those of the host.
@@ -142,10 +145,12 @@ export const CALLS: Record<number, Call> = {
   },
 
   [T.SETATTR]: (mount, fields) => {
-    const { node } = mount.writable(fields.u32());
+    const { node, shared } = mount.writable(fields.u32());
     const changes = changesOf(fields);
     if (changes.size !== undefined) requireKind(node, "file");
-    return node.change(changes);
+    return after(isAsItWas(node, changes), (isSame) => {
+      if (!isSame) return after(node.change(changes), () => mount.noteOwn(shared));
+    });
   },
 
   [T.XATTRWALK]: () => refuse("EOPNOTSUPP"),
@@ -212,7 +217,7 @@ export const CALLS: Record<number, Call> = {
     const name = requireName(fields.string());
     if (shared.volume !== into.shared.volume) throw new VolumeError("EXDEV");
     if (node.kind === "directory") throw new VolumeError("EPERM");
-    return into.node.addName(node, name);
+    return after(into.node.addName(node, name), () => mount.noteOwn(shared));
   },
 
   [T.RENAMEAT]: (mount, fields) => {
@@ -221,13 +226,17 @@ export const CALLS: Record<number, Call> = {
     const to = directory(mount, fields);
     const newName = requireName(fields.string());
     if (from.shared.volume !== to.shared.volume) throw new VolumeError("EXDEV");
-    return from.node.rename(name, to.node, newName);
+    return after(from.node.rename(name, to.node, newName), () => {
+      mount.noteOwn(from.shared, name);
+      mount.noteOwn(to.shared, newName);
+    });
   },
 
   [T.UNLINKAT]: (mount, fields) => {
-    const { node } = directory(mount, fields);
+    const { node, shared } = directory(mount, fields);
     const name = requireName(fields.string());
-    return node.remove(name, fields.u32() & AT_REMOVEDIR ? "directory" : "file");
+    const kind = fields.u32() & AT_REMOVEDIR ? "directory" : "file";
+    return after(node.remove(name, kind), () => mount.noteOwn(shared, name));
   },
 
   [T.READ]: (mount, fields, answer, limit) => {
@@ -244,7 +253,10 @@ export const CALLS: Record<number, Call> = {
     const at = fields.u64();
     const file = openFile(fid);
     if (!fid.mayWrite) throw new VolumeError("EBADF");
-    return after(file.write(fields.bytes(fields.u32()), at), (bytes) => answer.u32(bytes));
+    return after(file.write(fields.bytes(fields.u32()), at), (bytes) => {
+      mount.noteOwn(fid.shared);
+      answer.u32(bytes);
+    });
   },
 
   [T.WALK]: (mount, fields, answer) => {
@@ -325,9 +337,16 @@ function openFile({ file, node }: Fid) {
 }
 
 /** Answers with the identity of a new entry, for which there is no fid yet. */
-function answerNew(mount: Mount, { shared }: Fid, made: ReturnType<Fid["node"]["makeLink"]>, answer: Answer) {
+function answerNew(
+  mount: Mount,
+  { shared }: Fid,
+  name: string,
+  made: ReturnType<VolumeNode["makeLink"]>,
+  answer: Answer,
+) {
   return after(made, (node) => {
     const entry = new SharedNode(node, shared.volume);
+    mount.noteOwn(shared, name);
     return after(mount.qid(entry), (qid) => {
       entry.release();
       answer.qid(qid);
@@ -361,6 +380,15 @@ function changesOf(fields: Fields): NodeChanges {
     ...(valid & SET.ATIME && { atimeMs: valid & SET.ATIME_GIVEN ? atimeMs : now }),
     ...(valid & SET.MTIME && { mtimeMs: valid & SET.MTIME_GIVEN ? mtimeMs : now }),
   };
+}
+
+/**
+ * Returns true for a change of nothing but the time, to the second that it has: v9fs cuts times to seconds, so programs that give a file its own time again, as the agent does for changes by
+ * the host, would cut that.
+ */
+function isAsItWas(node: VolumeNode, { mtimeMs, ...others }: NodeChanges): Later<boolean> {
+  if (mtimeMs === undefined || mtimeMs % 1000 !== 0 || Object.keys(others).length > 0) return false;
+  return after(node.stat(), (stat) => Math.floor(stat.mtimeMs / 1000) * 1000 === mtimeMs);
 }
 
 function timeOf(fields: Fields): number {

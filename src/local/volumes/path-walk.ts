@@ -23,6 +23,8 @@ export interface PathEnd {
   name: string;
   /** Node of that name; undefined when there is none. */
   found: SharedNode | undefined;
+  /** Path in the volume without links, "" for a whole volume. */
+  path: string;
 }
 
 /** Goes along paths in the volumes of a mount, and holds what it finds until it is closed. */
@@ -47,6 +49,7 @@ export class PathWalk {
     const [volume = "", ...names] = path.split("/").filter((name) => name !== "");
     const wantsDirectory = path.endsWith("/");
     const above = [this.hold(await this.mount.find(this.mount.root, volume))];
+    const steps: string[] = [];
     for (let links = 0; names.length > 0; ) {
       const folder = above.at(-1)!;
       const name = names.shift()!;
@@ -54,6 +57,7 @@ export class PathWalk {
       if (name === "..") {
         if (above.length === 1) throw new LeadsOut([name, ...names].join("/"), Number(volume));
         above.pop();
+        steps.pop();
         continue;
       }
       const isLast = names.length === 0;
@@ -67,14 +71,15 @@ export class PathWalk {
       }
       if (isLast) {
         if (found && wantsDirectory) requireKind(found.node, "directory");
-        return { folder, name, found };
+        return { folder, name, found, path: pathOf([...steps, name]) };
       }
       if (!found && !make) throw new VolumeError("ENOENT");
       const next = found ?? (await this.makeDirectory(folder, name, FOLDER_MODE));
       requireKind(next.node, "directory");
       above.push(next);
+      steps.push(name);
     }
-    return { folder: undefined, name: "", found: above.at(-1)! };
+    return { folder: undefined, name: "", found: above.at(-1)!, path: pathOf(steps) };
   }
 
   /** Creates a directory. @throws {VolumeError} EROFS when its volume is read-only */
@@ -97,4 +102,8 @@ export class PathWalk {
       throw error;
     }
   }
+}
+
+function pathOf(steps: readonly string[]): string {
+  return steps.map((step) => `/${step}`).join("");
 }

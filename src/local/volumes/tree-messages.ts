@@ -20,7 +20,8 @@ export type TreeRequest =
 export type ToReplica =
   /** The whole tree, first of all. */
   | { type: "tree"; dump: TreeDump; limits: Omit<TreeLimits, "now"> }
-  | { type: "change"; change: TreeChange }
+  /** A change. `isOwn`: the replica has asked for it. */
+  | { type: "change"; change: TreeChange; isOwn: boolean }
   /** Answers a request, after all changes that it has made: the inode number of what is new, or the number of bytes written, or 0; or why it was refused. */
   | { type: "answer"; id: number; result: number }
   | { type: "answer"; id: number; errno: ErrnoName }

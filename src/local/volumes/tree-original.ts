@@ -67,6 +67,8 @@ export class TreeFeed {
   #caughtUp: Deferred<void> | undefined;
   #stopTimer: () => void = () => {};
   #closed = false;
+  /** Whether the replica has asked for what is changed now. */
+  #isPerforming = false;
 
   constructor(
     private readonly tree: MemoryTree,
@@ -119,7 +121,7 @@ export class TreeFeed {
   #send(change: TreeChange, isNamed: boolean): void {
     if (!isNamed && !this.#kept.has(change.inode)) return;
     this.#waitingBytes += changeCost(change);
-    this.parts.post({ type: "change", change }, []);
+    this.parts.post({ type: "change", change, isOwn: this.#isPerforming }, []);
   }
 
   #answer(id: number, request: unknown): void {
@@ -131,11 +133,14 @@ export class TreeFeed {
   #perform(id: number, request: unknown): void {
     if (this.#closed) return;
     let answer: ToReplica;
+    this.#isPerforming = true;
     try {
       if (this.parts.readonly) throw new VolumeError("EROFS");
       answer = { type: "answer", id, result: performRequest(request, (inode) => this.#find(inode)) };
     } catch (error) {
       answer = { type: "answer", id, errno: volumeErrorOf(error).errno };
+    } finally {
+      this.#isPerforming = false;
     }
     this.parts.post(answer, []);
   }

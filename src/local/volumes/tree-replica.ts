@@ -3,6 +3,7 @@ import { VolumeError } from "./errno.js";
 import type { MemoryNode } from "./memory-nodes.js";
 import { MemoryTree } from "./memory-tree.js";
 import type { TreeChange } from "./tree-changes.js";
+import { watchTree } from "./tree-events.js";
 import { changeCost, type ToOriginal, type ToReplica, type TreeRequest } from "./tree-messages.js";
 
 /** Bytes of changes after which the original is told that they were applied. */
@@ -26,6 +27,8 @@ export class TreeReplica {
   #nextId = 0;
   #takenBytes = 0;
   #lost = false;
+  /** Whether this side has asked for the change that is applied. */
+  #isOwn = false;
 
   constructor(private readonly post: (message: ToOriginal, transfer: ArrayBuffer[]) => void) {
     // Nobody may wait for it.
@@ -72,6 +75,17 @@ export class TreeReplica {
     return this.#ask(request, (inode) => this.tree().node(inode));
   }
 
+  /** Calls back with the path of what others have changed, and with the directory of what is gone, until the returned function is called. */
+  watchForeign(onChange: (path: string) => void): () => void {
+    return watchTree(this.tree(), (event) => {
+      if (this.#isOwn) return;
+      const { type, path } = event;
+      if (type === "renamed" || type === "removed") onChange(path.slice(0, path.lastIndexOf("/")));
+      if (type === "renamed") onChange(event.to);
+      else if (type !== "removed") onChange(path === "/" ? "" : path);
+    });
+  }
+
   /** Ends it: all that is asked for, now and later, fails with EIO. Idempotent. */
   close(): void {
     this.#lost = true;
@@ -106,7 +120,8 @@ export class TreeReplica {
     this.#loaded.resolve();
   }
 
-  #apply({ change }: ToReplica & { type: "change" }): void {
+  #apply({ change, isOwn }: ToReplica & { type: "change" }): void {
+    this.#isOwn = isOwn;
     try {
       if (!this.#isForgotten(change)) this.tree().apply(change);
     } catch {

@@ -1,3 +1,5 @@
+import type { VolumeError } from "./errno.js";
+
 /** Calls of `box.files` on paths in volumes, as the owner of a machine sends them to its Worker. Paths are absolute in the mount: "/0/dir/file", a character for each byte. */
 
 /** One call. Handles are those of `open` and `create`. */
@@ -14,7 +16,14 @@ export type VolumeCall =
   | { call: "create"; path: string; mode?: number; newMode: number }
   | { call: "write"; handle: number; at: number; bytes: Uint8Array }
   | { call: "commit"; handle: number }
-  | { call: "close"; handle: number };
+  | { call: "close"; handle: number }
+  /** Begins a watch, whose number is the caller's. Answered once every later change will be told. */
+  | { call: "watch"; watch: number; path: string; recursive: boolean }
+  /** Asks for the changes of a watch. Answered by {@link VolumeChanges} once there are any, or after a while without. */
+  | { call: "changes"; watch: number }
+  | { call: "unwatch"; watch: number }
+  /** Asks for paths of what others than the guest have changed. Answered once there are any, or after a while without. The first of these calls begins it. */
+  | { call: "foreign" };
 
 /** A file that a call has opened. */
 export interface OpenedFile {
@@ -23,6 +32,13 @@ export interface OpenedFile {
   mode: number;
   /** Whether the old file is written over, because nothing can be put in its place. */
   inPlace: boolean;
+}
+
+/** Changes of a watch, in order. */
+export interface VolumeChanges {
+  changes: VolumeChange[];
+  /** Whether no more come, since what was watched is gone. */
+  isEnd: boolean;
 }
 
 /** An entry, as `box.files` describes it. */
@@ -36,11 +52,26 @@ export interface VolumeEntry {
   gid: number;
 }
 
+/** A change of what is watched, or of what is below it. Paths go from there: "" for itself, "/file". After "overflow", changes are missing. */
+export type VolumeChange =
+  | { type: "created" | "changed" | "removed" | "overflow"; path: string }
+  | { type: "renamed"; path: string; from: string };
+
+/** Whoever takes the changes of a watch. */
+export interface WatchListener {
+  onChange(change: VolumeChange): void;
+  /** Called once what is watched is gone, after its "removed". */
+  onEnd(): void;
+  onFailure(error: VolumeError): void;
+}
+
 /** The result of a call. */
 export type VolumeAnswer =
   | { entries: VolumeEntry[] }
   | { opened: OpenedFile }
   | { bytes: Uint8Array }
+  | VolumeChanges
+  | { paths: string[] }
   /** Linux's number of the error. */
   | { errno: number }
   /**

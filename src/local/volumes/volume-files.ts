@@ -108,6 +108,13 @@ export interface VolumeNode {
   remove(name: string, kind: "directory" | "file"): Later<void>;
   /** Resolves once the entries of this directory are stored. */
   sync(): Later<void>;
+  /**
+   * Calls back with the name of an entry of this directory when that may have changed, until the function that it returns is called; with "." for the directory itself, or for an entry that is
+   * gone and had a number as its name. Absent where the file system does not tell.
+   */
+  watch?(onChange: (name: string) => void): () => void;
+  /** Whether a watch ends in silence when the directory, or one above it, gets another name. */
+  readonly watchesPath?: boolean;
   space(): Later<VolumeSpace>;
   /** Gives up what this object holds. Others that stand for the same file stay. */
   close(): void;

@@ -3,8 +3,10 @@ import { ERRNO, VolumeError, volumeErrorOf } from "./errno.js";
 import type { MountedVolume, SharedNode } from "./fids.js";
 import { type Mount, requireKind } from "./mount.js";
 import { LeadsOut, type PathEnd, PathWalk } from "./path-walk.js";
+import { temporaryName } from "./temporary-names.js";
 import type { OpenedFile, VolumeAnswer, VolumeCall, VolumeEntry } from "./volume-calls.js";
 import type { NodeStat, OpenFile, OpenFlags } from "./volume-files.js";
+import { VolumeWatches } from "./volume-watches.js";
 
 /** Most files that calls may have open. */
 const MAX_OPEN = 256;
@@ -29,8 +31,11 @@ interface Open {
 export class VolumeService {
   private readonly open = new Map<number, Open>();
   private nextHandle = 1;
+  private readonly watches: VolumeWatches;
 
-  constructor(private readonly mount: Mount) {}
+  constructor(private readonly mount: Mount) {
+    this.watches = new VolumeWatches(mount);
+  }
 
   /** Performs a call. Never rejects. */
   async call(call: VolumeCall): Promise<VolumeAnswer> {
@@ -43,13 +48,24 @@ export class VolumeService {
     }
   }
 
-  /** Closes all files that calls have left open. */
+  /** Ends all watches, and closes all files that calls have left open. */
   close(): void {
+    this.watches.close();
     for (const handle of [...this.open.keys()]) void this.end(handle).catch(() => {});
   }
 
-  private perform(call: VolumeCall): Promise<VolumeAnswer> {
+  private async perform(call: VolumeCall): Promise<VolumeAnswer> {
     switch (call.call) {
+      case "watch":
+        await this.watches.begin(call);
+        return { entries: [] };
+      case "changes":
+        return this.watches.changes(call.watch);
+      case "foreign":
+        return { paths: await this.mount.watchForeign().take() };
+      case "unwatch":
+        this.watches.end(call.watch);
+        return { entries: [] };
       case "read":
         return this.read(call);
       case "write":
@@ -164,7 +180,7 @@ export class VolumeService {
       if (old) requireKind(old.node, "file");
       this.requireRoom();
       const newFileMode = mode ?? (old ? (await old.node.stat()).mode : newMode);
-      const temporary = `.boxrun-${crypto.randomUUID()}`;
+      const temporary = temporaryName();
       try {
         const made = await folder.create(temporary, { ...WRITE, exclusive: true }, newFileMode);
         made.node.close();

@@ -134,6 +134,7 @@ export function watchCases(context: Context): void {
       await until(within, renamed);
       await until(above, renamed);
     } finally {
+      await one!.exec("rm -rf /srv/volume/watched");
       await Promise.all([one, other].map((box) => box!.remove({ force: true })));
     }
   });

@@ -8,6 +8,8 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -185,6 +187,101 @@ for line in sys.stdin:
     );
     expect(stdout).toBe("124\nfifo\n");
     expect(readdirSync(folder)).not.toContain("fifo");
+  });
+});
+
+/** A program in the box that watches directories by inotify, and what Linux has told it. */
+async function inotify(inBox: BoxHandle, program: string, directories: readonly string[]) {
+  const execution = await inBox.execStream(["python3", program, ...directories]);
+  const lines: string[] = [];
+  let rest = "";
+  const reading = (async () => {
+    for await (const event of execution) {
+      if (event.type !== "log") continue;
+      const parts = (rest + event.data).split("\n");
+      rest = parts.pop()!;
+      lines.push(...parts);
+    }
+  })();
+  const until = (line: string, change: () => unknown = () => {}) => {
+    const changed = async () => {
+      await change();
+      return lines;
+    };
+    return expect.poll(changed, { timeout: LONG_MS / 4 }).toContain(line);
+  };
+  await until("ready");
+  return {
+    lines,
+    /** Changes something again and again until it is told of: directories are found one after the other. */
+    until,
+    async [Symbol.asyncDispose]() {
+      await execution.kill();
+      await reading;
+    },
+  };
+}
+
+describe("what others change in a volume", () => {
+  it("is told to programs that use inotify, and their own changes once", { timeout: LONG_MS }, async () => {
+    const at = (...names: string[]) => join(folder, "told", ...names);
+    await box.exec("mkdir -p /work/told/sub", { check: true });
+    writeFileSync(at("file"), "old");
+    writeFileSync(at("sub/gone"), "");
+    utimesSync(at("file"), 1.25, 1_000_000.75);
+    await using program = await inotify(box, "/programs/inotify.py", ["/work/told", "/work/told/sub"]);
+    const sentinel = async (name: string) => {
+      const changed = () => appendFileSync(at("sub", name), "x");
+      await program.until(`modify /work/told/sub/${name}`, changed);
+    };
+    await sentinel("first");
+    appendFileSync(at("file"), "more");
+    utimesSync(at("file"), 1.25, 2_000_000.75);
+    await program.until("modify /work/told/file");
+    rmSync(at("sub/gone"));
+    await program.until("modify /work/told/sub");
+    writeFileSync(at("sub/new"), "");
+    await program.until("modify /work/told/sub/new");
+    await box.files.write("/work/told/written", "by the program");
+    await program.until("modify /work/told/written");
+    await box.exec("cd /work/told && echo 1 > own && mkdir dir && mv own dir/own && rm -r dir", {
+      check: true,
+    });
+    await sentinel("last");
+    expect(program.lines.filter((line) => /\/(own|dir)$/.test(line))).toEqual([
+      "create /work/told/own",
+      "modify /work/told/own",
+      "create /work/told/dir",
+      "from /work/told/own",
+      "delete /work/told/dir",
+    ]);
+    // Nothing of it has come back to the host.
+    expect(statSync(at("file"))).toMatchObject({ mtimeMs: 2_000_000_750, size: 7 });
+    expect(program.lines.filter((line) => line === "modify /work/told/file").length).toBeLessThanOrEqual(2);
+  });
+
+  it("is told of volumes in memory, by the box that has not made the change", {
+    timeout: LONG_MS,
+  }, async () => {
+    const source = memoryVolume({
+      "/dir/file": "old",
+      "/inotify.py": readFileSync(join(PROGRAMS, "inotify.py")),
+    });
+    const volumes = [{ source, guestPath: "/shared" }];
+    await using reader = await client.create("debian", { memoryMb: 256, volumes });
+    await using writer = await client.create("tiny", { memoryMb: 256, volumes });
+    await using program = await inotify(reader, "/shared/inotify.py", ["/shared/dir"]);
+    await source.files.write("/dir/file", "new");
+    await program.until("modify /shared/dir/file");
+    await writer.exec("echo x > /shared/dir/other", { check: true });
+    await program.until("modify /shared/dir/other");
+    await reader.exec("echo x > /shared/dir/own", { check: true });
+    await writer.exec("rm /shared/dir/other", { check: true });
+    await program.until("modify /shared/dir");
+    expect(program.lines.filter((line) => line.endsWith("/own"))).toEqual([
+      "create /shared/dir/own",
+      "modify /shared/dir/own",
+    ]);
   });
 });
 

@@ -13,6 +13,7 @@ import {
   statSync,
   symlinkSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -147,6 +148,28 @@ describe("files of a volume", () => {
       atimeMs: 1_000_500,
       mtimeMs: -86_400_000,
     });
+  });
+
+  it("keep the fraction of their time when a program gives them that time again", async () => {
+    writeFileSync(at("file"), "");
+    utimesSync(at("file"), 7.5, 1000.25);
+    const file = await client.walk(root, "file");
+    const set = (valid: number, seconds: number, mode = 0) =>
+      client.call(
+        T.SETATTR,
+        ...[u32(file), u32(valid), u32(mode), u32(0), u32(0), { u64: 0 }, { u64: 8 }, { u64: 0 }],
+        { u64: seconds },
+        { u64: 0 },
+      );
+    // With the time of the change of its facts, as Linux sends it.
+    const [mtime, both] = [0x20 | 0x40 | 0x100, 0x10 | 0x20 | 0x80 | 0x100];
+    await set(mtime, 1000);
+    expect(statSync(at("file"))).toMatchObject({ atimeMs: 7500, mtimeMs: 1_000_250 });
+    await set(mtime, 1001);
+    expect(statSync(at("file")).mtimeMs).toBe(1_001_000);
+    utimesSync(at("file"), 7.5, 1000.25);
+    await set(both, 1000);
+    expect(statSync(at("file"))).toMatchObject({ atimeMs: 8000, mtimeMs: 1_000_000 });
   });
 
   it("have one inode number for all their names, and no other file has it", async () => {

@@ -113,7 +113,10 @@ for one, make_one in MAKERS.items():
     def _():
         make_one("a")
         os.utime("a", (1_000_000, 2_000_000))
-        return os.stat("a").st_mtime, os.stat("a").st_atime
+        status = os.stat("a")
+        # The host lists new directories to watch them, which changes their time of access.
+        is_listed = stat.S_ISDIR(status.st_mode)
+        return status.st_mtime, None if is_listed else status.st_atime
 
     @case(f"list {one}")
     def _():

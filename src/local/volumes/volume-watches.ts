@@ -1,0 +1,137 @@
+import { type Deferred, deferred } from "../../util/deferred.js";
+import { startTimer } from "../../util/timer.js";
+import { DirectoryWatch, factsOf } from "./directory-watch.js";
+import { ERRNO, VolumeError } from "./errno.js";
+import type { Mount } from "./mount.js";
+import { type PathEnd, PathWalk } from "./path-walk.js";
+import type { VolumeAnswer, VolumeCall, VolumeChange, WatchListener } from "./volume-calls.js";
+
+/** Most watches of a machine. */
+const MAX_WATCHES = 256;
+/** Changes that wait to be asked for. */
+const MAX_WAITING = 4096;
+/** Time after which a question is answered, though nothing has changed. */
+const ANSWER_MS = 10_000;
+
+/** A watch, and its changes that were not asked for yet. */
+class Watch implements WatchListener {
+  stop: () => void = () => {};
+  private changes: VolumeChange[] = [];
+  private isEnd = false;
+  private failure: VolumeError | undefined;
+  private news: Deferred<void> = deferred();
+
+  onChange(change: VolumeChange): void {
+    const last = this.changes.at(-1);
+    if (change.type === "changed" && last?.type === "changed" && last.path === change.path) return;
+    if (this.changes.length >= MAX_WAITING) this.changes = [{ type: "overflow", path: "" }];
+    this.changes.push(change);
+    this.news.resolve();
+  }
+
+  onEnd(): void {
+    this.isEnd = true;
+    this.news.resolve();
+  }
+
+  onFailure(error: VolumeError): void {
+    this.failure = error;
+    this.news.resolve();
+  }
+
+  /** Resolves to what has changed, once anything has or some time has passed. */
+  async take(): Promise<VolumeAnswer> {
+    const stopTimer = startTimer(ANSWER_MS, () => this.news.resolve());
+    await this.news.promise;
+    stopTimer();
+    this.news = deferred();
+    const changes = this.changes.splice(0);
+    if (changes.length === 0 && this.failure) return { errno: ERRNO[this.failure.errno] };
+    if (this.failure) this.news.resolve();
+    return { changes, isEnd: this.isEnd };
+  }
+}
+
+/** The watches of `box.files` in the volumes of a machine. */
+export class VolumeWatches {
+  private readonly watches = new Map<number, Watch>();
+
+  constructor(private readonly mount: Mount) {}
+
+  /** Begins a watch. @throws {VolumeError} ENOENT, ENOSPC; EOPNOTSUPP when the volume does not tell of changes */
+  async begin({ watch: number, path, recursive }: Extract<VolumeCall, { call: "watch" }>): Promise<void> {
+    if (this.watches.size >= MAX_WATCHES) throw new VolumeError("EMFILE");
+    const watch = new Watch();
+    this.watches.set(number, watch);
+    const walk = new PathWalk(this.mount);
+    try {
+      await this.start(watch, await walk.end(path, { follow: true }), recursive);
+    } catch (error) {
+      this.end(number);
+      throw error;
+    } finally {
+      walk.close();
+    }
+    // It was ended meanwhile.
+    if (!this.watches.has(number)) watch.stop();
+  }
+
+  /** Resolves to the changes of a watch. @throws {VolumeError} EBADF when there is none of the number */
+  changes(number: number): Promise<VolumeAnswer> {
+    const watch = this.watches.get(number);
+    if (!watch) throw new VolumeError("EBADF");
+    return watch.take();
+  }
+
+  /** Ends a watch. Idempotent. */
+  end(number: number): void {
+    const watch = this.watches.get(number);
+    this.watches.delete(number);
+    watch?.stop();
+    watch?.onEnd();
+  }
+
+  close(): void {
+    for (const number of [...this.watches.keys()]) this.end(number);
+  }
+
+  private async start(watch: Watch, end: PathEnd, recursive: boolean): Promise<void> {
+    if (!end.found) throw new VolumeError("ENOENT");
+    const ownWatch = this.mount.watchOf(end.found.volume);
+    if (ownWatch) watch.stop = ownWatch(end.path, recursive, watch);
+    else if (end.found.node.kind === "directory") await this.startDirectory(watch, end, recursive);
+    else await this.startFile(watch, end);
+  }
+
+  private async startFile(watch: Watch, { folder, name }: PathEnd): Promise<void> {
+    const directory = new DirectoryWatch(folder!.share(), false, watch, name);
+    watch.stop = () => directory.close();
+    await directory.begin();
+  }
+
+  private async startDirectory(
+    watch: Watch,
+    { folder, name, found }: PathEnd,
+    recursive: boolean,
+  ): Promise<void> {
+    const directory = new DirectoryWatch(found!.share(), recursive, watch);
+    watch.stop = () => directory.close();
+    await directory.begin();
+    if (!folder?.node.watch) return;
+    const above = folder.share();
+    const { device, inode } = await found!.node.stat();
+    const check = async () => {
+      const now = await factsOf(above.node, name);
+      if (now?.device !== device || now.inode !== inode) directory.vanish();
+    };
+    const stopAbove = folder.node.watch((entry) => {
+      if (entry === name) void check().catch(() => {});
+    });
+    watch.stop = () => {
+      stopAbove();
+      above.release();
+      directory.close();
+    };
+    await check();
+  }
+}
