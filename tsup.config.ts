@@ -46,6 +46,7 @@ export default defineConfig([
       server: "src/server.ts",
       testing: "src/testing.ts",
       "machine-worker": "src/local/machine/worker-node.ts",
+      "file-process": "src/local/volumes/file-process-node.ts",
       "make-boot-image": "src/local/host/make-boot-image-node.ts",
       contract: "src/contract.ts",
     },

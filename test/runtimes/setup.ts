@@ -36,7 +36,7 @@ function install(folder: string): void {
 async function bundle(folder: string): Promise<void> {
   const shared = { bundle: true, format: "esm", target: "es2022", logLevel: "warning" } as const;
   const entries = [
-    ...["in-process", "in-page", "in-worker", "local-in-worker"].map((name) =>
+    ...["in-process", "in-page", "in-worker", "local-in-worker", "hung-volume-in-process"].map((name) =>
       join(import.meta.dirname, `${name}.ts`),
     ),
     join(ROOT, "test/pages/kept.mjs"),

@@ -56,8 +56,8 @@ export const nodeHost: Host = {
   volumes:
     process.platform === "linux"
       ? async (directory) => {
-          const { openHostDirectory } = await import("../volumes/host-directory-node.js");
-          openHostDirectory(directory).root.close();
+          const { openDirectory } = await import("../volumes/open-directory-node.js");
+          (await openDirectory(directory)).root.close();
         }
       : 'directories are mounted on Linux only, since nothing else opens files by their directory\'s descriptor; use memoryVolume of "boxrun/local"',
   startWorker: (onMessage, onFailure) => {

@@ -1,7 +1,7 @@
 /** The Worker entry in Node, Deno and Bun. */
 import { parentPort } from "node:worker_threads";
 import { defaultCacheFolder, nodeAssetSource } from "../assets/asset-source-node.js";
-import { openHostDirectory } from "../volumes/host-directory-node.js";
+import { openDirectory } from "../volumes/open-directory-node.js";
 import { openFileDisk } from "./disk-file-node.js";
 import type { ToMachine } from "./messages.js";
 import { serveMachine } from "./worker.js";
@@ -14,6 +14,6 @@ const serve = serveMachine({
   openSource: (location, cache, part) =>
     nodeAssetSource(location, cache ?? defaultCacheFolder(process.env), part),
   openDisk: openFileDisk,
-  openVolume: openHostDirectory,
+  openVolume: openDirectory,
 });
 port.on("message", (message: ToMachine) => serve(message));

@@ -41,7 +41,7 @@ export interface WorkerHost {
     options: { create: boolean; bytes: number; durability: "relaxed" | "strict" },
   ): StoredDisk | Promise<StoredDisk>;
   /** Opens a directory as a volume. Absent where there are no directories. @throws {BoxRunError} VALIDATION_ERROR when it cannot be one */
-  openVolume?(config: DirectoryConfig): OpenedVolume;
+  openVolume?(config: DirectoryConfig): OpenedVolume | Promise<OpenedVolume>;
 }
 
 /** Returns a function to call with each message from the owner. */
@@ -233,7 +233,7 @@ class MachineWorker {
         watchForeign: (onChange) => replica.watchForeign(onChange),
       };
     }
-    const volume = "hostPath" in config && this.host.openVolume?.(config);
+    const volume = "hostPath" in config && (await this.host.openVolume?.(config));
     if (!volume) throw new BoxRunError("UNSUPPORTED", "there are no directories here");
     return volume;
   }

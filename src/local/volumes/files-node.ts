@@ -28,6 +28,7 @@ import { latin1 } from "../../util/byte-reader.js";
 import { currentRuntime } from "../../util/runtime.js";
 import { VolumeError } from "./errno.js";
 import {
+  type FileIdentity,
   type NodeChanges,
   type NodeEntry,
   type NodeKind,
@@ -52,15 +53,17 @@ const NOBODY = 65534;
  */
 export class FileNode implements VolumeNode {
   readonly kind: NodeKind;
+  readonly identity: FileIdentity;
 
   private constructor(
     private readonly fd: number,
-    readonly status: Stats,
+    private readonly status: Stats,
     /** The target of a link. */
     private readonly linkTarget: string | undefined,
     private readonly root: FileNode | undefined,
   ) {
     this.kind = kindOf(status);
+    this.identity = { kind: this.kind, device: status.dev, inode: status.ino };
   }
 
   /** Opens the directory that is to be a volume. Links in its path are followed. */
@@ -96,7 +99,7 @@ export class FileNode implements VolumeNode {
     return entries;
   }
 
-  open({ read, write, truncate, append }: OpenFlags): OpenFile {
+  open({ read, write, truncate, append }: OpenFlags): HostFile {
     // A FIFO or device is never opened: that may wait, and do things.
     if (this.kind !== "file") throw new VolumeError(this.kind === "directory" ? "EISDIR" : "EPERM");
     const access = read && write ? O_RDWR : write ? O_WRONLY : O_RDONLY;
@@ -108,7 +111,7 @@ export class FileNode implements VolumeNode {
     name: string,
     flags: OpenFlags & { exclusive: boolean },
     mode: number,
-  ): { node: FileNode; file: OpenFile } {
+  ): { node: FileNode; file: HostFile } {
     const access = flags.read ? O_RDWR : O_WRONLY;
     const created = access | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
     let fd: number;
@@ -297,7 +300,7 @@ export class FileNode implements VolumeNode {
 }
 
 /** An open file of the host. */
-class HostFile implements OpenFile {
+export class HostFile implements OpenFile {
   constructor(private readonly fd: number) {}
 
   read(into: Uint8Array, at: number): number {

@@ -1,22 +1,20 @@
 import { accessSync, constants, realpathSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { type BoxRunError, invalid, refusedPermission } from "../../backend/errors.js";
+import type { HostDirectory } from "./file-calls.js";
 import { FileNode } from "./files-node.js";
 import type { OpenedVolume } from "./mount.js";
-
-/** A directory of the host that is to be a volume. */
-interface HostDirectory {
-  hostPath: string;
-  readonly: boolean;
-  within?: readonly string[];
-}
 
 /**
  * Opens a directory of the host. What was checked is what stays open, whatever happens to its path afterwards.
  *
  * @throws {BoxRunError} VALIDATION_ERROR when it is none, cannot be read, or is not within the allowed ones; UNSUPPORTED when the runtime does not permit it
  */
-export function openHostDirectory({ hostPath, readonly, within }: HostDirectory): OpenedVolume {
+export function openHostDirectory({
+  hostPath,
+  readonly,
+  within,
+}: HostDirectory): OpenedVolume & { root: FileNode } {
   if (!isAbsolute(hostPath)) throw wrong(hostPath, "is not absolute");
   let root: FileNode;
   try {
@@ -28,7 +26,7 @@ export function openHostDirectory({ hostPath, readonly, within }: HostDirectory)
     accessSync(root.realPath, constants.R_OK | constants.X_OK);
     if (within && !isWithin(root.realPath, within))
       throw wrong(hostPath, "is in none of the directories that boxes may have here");
-    return { root, device: root.status.dev, readonly };
+    return { root, device: root.identity.device, readonly };
   } catch (error) {
     root.close();
     throw refusedPermission(error) ?? (isNodeError(error) ? wrong(hostPath, reasonOf(error)) : error);

@@ -5,7 +5,13 @@ import { InodeNumbers } from "./inode-numbers.js";
 import { after } from "./later.js";
 import type { Qid } from "./nine-p-wire.js";
 import type { WatchListener } from "./volume-calls.js";
-import { type Later, MAX_NAME_BYTES, type NodeKind, type NodeStat, type VolumeNode } from "./volume-files.js";
+import {
+  type FileIdentity,
+  type Later,
+  MAX_NAME_BYTES,
+  type NodeKind,
+  type VolumeNode,
+} from "./volume-files.js";
 import { VolumesRoot } from "./volumes-root.js";
 
 const QID_TYPES: Record<NodeKind, number> = { directory: 0x80, link: 0x02, file: 0, other: 0 };
@@ -117,16 +123,13 @@ export class Mount {
     return after(node.find(name), (found) => new SharedNode(found, volume));
   }
 
-  qidOf(
-    volume: MountedVolume | undefined,
-    { kind, device, inode }: Pick<NodeStat, "kind" | "device" | "inode">,
-  ): Qid {
+  qidOf(volume: MountedVolume | undefined, { kind, device, inode }: FileIdentity): Qid {
     const path = volume ? this.inodes.of(volume.number, device, inode) : inode;
     return { type: QID_TYPES[kind], path };
   }
 
   qid({ node, volume }: SharedNode): Later<Qid> {
-    return after(node.stat(), (stat) => this.qidOf(volume, stat));
+    return after(node.identity ?? node.stat(), (identity) => this.qidOf(volume, identity));
   }
 }
 

@@ -32,6 +32,9 @@ export interface NodeStat {
   inode: number;
 }
 
+/** Facts about a file that never change, and by which it is known. */
+export type FileIdentity = Pick<NodeStat, "kind" | "device" | "inode">;
+
 /** Changes of a file's facts. Absent ones stay. The owner of a file cannot be changed. */
 export interface NodeChanges {
   mode?: number;
@@ -83,6 +86,8 @@ export interface OpenFile {
  */
 export interface VolumeNode {
   readonly kind: NodeKind;
+  /** Its identity, where that is known without looking. */
+  readonly identity?: FileIdentity;
   stat(): Later<NodeStat>;
   /** Finds an entry of this directory. A link is not followed. */
   find(name: string): Later<VolumeNode>;
