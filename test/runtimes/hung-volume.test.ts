@@ -2,11 +2,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, inject, it } from "vitest";
-import { ROOT } from "../root.js";
+import { underFuse, whyNoFuse } from "../fuse.js";
 import { type Running, startProcess } from "./launch.js";
 import { bun, deno, node } from "./runtimes.mjs";
 
-const HANGING_FILES = join(ROOT, "test/local/volumes/hung/hanging-files.py");
 /** Everything but the start of a volume that hangs takes seconds at most. Nothing waits for the 30 that a request has. */
 const IN_ALL_MS = 60_000;
 
@@ -20,12 +19,13 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
+const whySkipped = whyNoFuse();
 for (const { runtime, args } of [
   { runtime: node, args: [] },
   { runtime: deno, args: ["run", "--no-remote", "--no-prompt", "--allow-all"] },
   { runtime: bun, args: [] },
 ]) {
-  const missing = "missing" in runtime ? runtime.missing : undefined;
+  const missing = ("missing" in runtime ? runtime.missing : undefined) ?? whySkipped;
   it.skipIf(missing)(
     `a volume that hangs holds neither its box nor the process in ${runtime.name}${missing ? `: ${missing}` : ""}`,
     async () => {
@@ -34,14 +34,10 @@ for (const { runtime, args } of [
       const script = join(inject("project"), "hung-volume-in-process.js");
       const begun = performance.now();
       let output = "";
-      running = startProcess(
-        "unshare",
-        [
-          ...["--user", "--map-root-user", "--mount", "python3", HANGING_FILES, hanging],
-          ...[runtime.path, ...args, script, hanging, near],
-        ],
-        { cwd: inject("project"), onOutput: (text) => (output += text) },
-      );
+      running = startProcess(...underFuse(hanging, [runtime.path, ...args, script, hanging, near]), {
+        cwd: inject("project"),
+        onOutput: (text) => (output += text),
+      });
       expect([await running.ended, output]).toEqual(["with code 0", expect.stringMatching(/^\{/)]);
       expect(JSON.parse(output)).toEqual({
         before: "hello\n",

@@ -38,8 +38,9 @@ export class FileProcess {
     private limitMs: number,
   ) {
     for (const event of ["error", "exit"]) child.on(event, () => this.kill());
-    child.stdin!.on("error", () => this.kill());
-    child.stdout!.on("data", (bytes: Uint8Array) => this.reader.push(bytes));
+    // A process that cannot be started may have no pipes.
+    child.stdin?.on("error", () => this.kill());
+    child.stdout?.on("data", (bytes: Uint8Array) => this.reader.push(bytes));
   }
 
   /** Whether a call took too long. */
@@ -63,7 +64,7 @@ export class FileProcess {
     this.waiting.set(id, answer);
     if (this.waiting.size === 1) this.startTimer();
     const request: FileRequest<Name> = { id, call, args };
-    this.child.stdin!.write(frame(request));
+    this.child.stdin?.write(frame(request));
     return answer.promise as Promise<ReturnType<FileCalls[Name]>>;
   }
 
@@ -76,7 +77,7 @@ export class FileProcess {
   end(): void {
     if (this.isEnding || this.isOver) return;
     this.isEnding = true;
-    this.child.stdin!.end();
+    this.child.stdin?.end();
     startTimer(END_MS, () => this.kill());
   }
 
@@ -86,10 +87,10 @@ export class FileProcess {
     this.isOver = true;
     this.stopTimer();
     this.child.kill("SIGKILL");
-    this.child.stdin!.destroy();
-    this.child.stdout!.destroy();
-    // One that hangs ends later, and nobody waits for that.
-    this.child.unref();
+    this.child.stdin?.destroy();
+    this.child.stdout?.destroy();
+    // One that hangs ends later, and nobody waits for that. Deno fails at this where none has started.
+    if (this.child.pid !== undefined) this.child.unref();
     for (const answer of this.waiting.values()) answer.reject(new VolumeError("EIO"));
     this.waiting.clear();
   }

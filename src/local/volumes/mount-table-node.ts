@@ -1,4 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
+import { refusedPermission } from "../../backend/errors.js";
 
 /** File systems on this machine's own disks and in its memory. A call on any other may wait for another machine or program, for ever. */
 const OWN_TYPES = new Set(
@@ -20,8 +21,8 @@ interface MountPoint {
 export class MountTable {
   private readonly mounts: readonly MountPoint[];
 
-  /** `table` is the text of /proc/self/mountinfo. */
-  constructor(table: string = readFileSync("/proc/self/mountinfo", "utf8")) {
+  /** `table` is the text of /proc/self/mountinfo. Without it, any path may hang. @throws {BoxRunError} UNSUPPORTED when the runtime does not permit to read it */
+  constructor(table: string = mountsHere()) {
     this.mounts = table.split("\n").flatMap((line) => {
       const [before = "", after] = line.split(" - ");
       const path = before.split(" ")[MOUNT_POINT];
@@ -30,8 +31,19 @@ export class MountTable {
     });
   }
 
-  /** Returns whether a call on the path, or on something below it, may wait for another machine or program. Links are followed as far as that is certain not to wait. */
+  /** Returns whether a call on the path may wait for another machine or program. Links are followed as far as that is certain not to wait. */
   mayHang(path: string): boolean {
+    return this.follow(path) === undefined;
+  }
+
+  /** Returns whether a call on the path, or on something below it, may wait for another machine or program. */
+  mayHangWithin(path: string): boolean {
+    const at = this.follow(path);
+    return at === undefined || this.mounts.some((mount) => !mount.isOwn && mount.path.startsWith(`${at}/`));
+  }
+
+  /** Returns the path without links, or undefined where it leads into a file system that may hang. */
+  private follow(path: string): string | undefined {
     const steps = path.split("/");
     let at = "";
     for (let links = 0; steps.length > 0; ) {
@@ -42,18 +54,18 @@ export class MountTable {
         continue;
       }
       const next = `${at}/${step}`;
-      if (!this.isOwn(next)) return true;
+      if (!this.isOwn(next)) return undefined;
       const target = linkAt(next);
       if (target === undefined) {
         at = next;
         continue;
       }
       // Whoever opens it gets to know what is wrong.
-      if (++links > MAX_LINKS) return false;
+      if (++links > MAX_LINKS) return next;
       if (target.startsWith("/")) at = "";
       steps.unshift(...target.split("/"));
     }
-    return !this.isOwn(at) || this.mounts.some((mount) => !mount.isOwn && mount.path.startsWith(`${at}/`));
+    return this.isOwn(at) ? at : undefined;
   }
 
   /** Tells by the mount that covers a path without links. Of several on one directory, the last is seen. */
@@ -64,6 +76,17 @@ export class MountTable {
       if (covers && mount.path.length >= (found?.path.length ?? 0)) found = mount;
     }
     return found?.isOwn ?? false;
+  }
+}
+
+/** Returns the kernel's list for this process; nothing where there is none. @throws {BoxRunError} UNSUPPORTED when the runtime does not permit it */
+function mountsHere(): string {
+  try {
+    return readFileSync("/proc/self/mountinfo", "utf8");
+  } catch (error) {
+    const refused = refusedPermission(error);
+    if (refused) throw refused;
+    return "";
   }
 }
 

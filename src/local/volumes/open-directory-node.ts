@@ -18,10 +18,12 @@ const CALL_MS = 30_000;
  *
  * @throws {BoxRunError} VALIDATION_ERROR when it is none, cannot be read, does not answer, or is not within the allowed ones; UNSUPPORTED when the runtime does not permit it
  */
-export function openDirectory(directory: HostDirectory): Later<OpenedVolume> {
+export function openDirectory(
+  directory: HostDirectory,
+  mounts: MountTable = new MountTable(),
+): Later<OpenedVolume> {
   const { hostPath, within } = directory;
-  const mounts = new MountTable();
-  if (mounts.mayHang(hostPath)) {
+  if (mounts.mayHangWithin(hostPath)) {
     // Those that answer come first, and one that has the directory ends the search.
     const sorted = within?.toSorted((a, b) => Number(mounts.mayHang(a)) - Number(mounts.mayHang(b)));
     return openApart({ ...directory, ...(sorted && { within: sorted }) });

@@ -46,8 +46,15 @@ describe("a path, by the list of file systems", () => {
     ["above", true],
     ["above/beside", false],
     ["loop", false],
-  ])("%s may hang: %s", (path, expected) => {
-    expect(table.mayHang(`${folder}/${path}`)).toBe(expected);
+  ])("%s may hang, or what is in it: %s", (path, expected) => {
+    expect(table.mayHangWithin(`${folder}/${path}`)).toBe(expected);
+  });
+
+  it("itself may not hang where only something in it does", () => {
+    expect(table.mayHang(`${folder}/above`)).toBe(false);
+    expect(table.mayHang(`${folder}/above/below`)).toBe(true);
+    expect(table.mayHang("/")).toBe(false);
+    expect(table.mayHangWithin("/")).toBe(true);
   });
 
   it("may hang on a root that is of another machine", () => {

@@ -63,6 +63,8 @@ def answer(request, node, body):
 device = mount(sys.argv[1])
 child = subprocess.Popen(sys.argv[2:])
 signal.signal(signal.SIGCHLD, lambda *_: os._exit(child.wait() & 0xFF))
+if child.poll() is not None:
+    os._exit(child.wait() & 0xFF)
 while True:
     request = os.read(device, 2**20)
     _, kind, number, node = struct.unpack_from(IN_HEADER, request)[:4]
