@@ -31,6 +31,10 @@ async function isSoon(work: Promise<unknown>): Promise<boolean> {
 
 const box = await begin();
 const before = await box.exec("cat /far/hello");
+const watch = await box.files
+  .watch("/far")
+  .next()
+  .catch((error) => error.message);
 const { failure: waiting } = await hang(box, "stuck-1");
 const controller = new AbortController();
 const list = box.files.list("/far", { signal: controller.signal }).catch((error) => error.message);
@@ -50,6 +54,7 @@ const refused = await client.create("tiny", { volumes: [stuck] }).catch((error) 
 await hang(await begin(), "stuck-3");
 const results = {
   before: before.stdout,
+  watch,
   meanwhile: (await meanwhile).stdout,
   "a call that is aborted": await list,
   "a command that waits when its box stops": await waiting,

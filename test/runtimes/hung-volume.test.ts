@@ -41,6 +41,7 @@ for (const { runtime, args } of [
       expect([await running.ended, output]).toEqual(["with code 0", expect.stringMatching(/^\{/)]);
       expect(JSON.parse(output)).toEqual({
         before: "hello\n",
+        watch: "watch /far: not supported by its file system (EOPNOTSUPP)",
         meanwhile: "box\nvolume\ndisk\n",
         "a call that is aborted": "enough",
         "a command that waits when its box stops": "BOX_NOT_RUNNING",

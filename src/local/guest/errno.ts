@@ -31,6 +31,7 @@ const ERRNO: Record<number, readonly [name: string, words: string]> = {
   32: ["EPIPE", "broken pipe"],
   40: ["ELOOP", "too many levels of symbolic links"],
   75: ["EOVERFLOW", "more than can be handled"],
+  95: ["EOPNOTSUPP", "not supported by its file system"],
   104: ["ECONNRESET", "connection reset"],
   108: ["ESHUTDOWN", "the box is shutting down"],
   110: ["ETIMEDOUT", "connection timed out"],
