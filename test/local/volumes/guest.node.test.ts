@@ -260,6 +260,19 @@ describe("what others change in a volume", () => {
     expect(program.lines.filter((line) => line === "modify /work/told/file").length).toBeLessThanOrEqual(2);
   });
 
+  it("is printed by tail -f, which waits for inotify alone", { timeout: LONG_MS }, async () => {
+    writeFileSync(join(folder, "log"), "first\n");
+    const execution = await box.execStream(["tail", "-f", "/work/log"]);
+    let printed = "";
+    for await (const event of execution) {
+      if (event.type !== "log") continue;
+      printed += event.data;
+      if (printed === "first\n") appendFileSync(join(folder, "log"), "by the host\n");
+      if (printed === "first\nby the host\n") await execution.kill();
+    }
+    expect(printed).toBe("first\nby the host\n");
+  });
+
   it("is told of volumes in memory, by the box that has not made the change", {
     timeout: LONG_MS,
   }, async () => {
