@@ -56,6 +56,24 @@ const assetsAsTheyAre = {
   },
 };
 
+/** Runtimes between two others that the tests run in: `npm run soak -- --suite runtimes`. */
+const SOAK = ["test/runtimes/*.soak.test.ts"];
+const inRuntimes = (name: string, files: { include: string[]; exclude?: string[] }) => ({
+  resolve: { alias: built("node") },
+  test: {
+    name,
+    ...files,
+    // Each waits for its own runtime and server, two at a time, after all others.
+    maxWorkers: 2,
+    sequence: { groupOrder: 1 },
+    globalSetup: "test/runtimes/setup.ts",
+    server: { deps: { external: [/\/dist\/node\//] } },
+    // Above what the runtimes themselves allow a case.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+  },
+});
+
 /** A cold boot on a loaded machine takes seconds; a hang is still found. */
 const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
 
@@ -110,21 +128,9 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
-      {
-        resolve: { alias: built("node") },
-        test: {
-          name: "runtimes",
-          include: ["test/runtimes/*.test.ts"],
-          // Each waits for its own runtime and server, two at a time, after all others.
-          maxWorkers: 2,
-          sequence: { groupOrder: 1 },
-          globalSetup: "test/runtimes/setup.ts",
-          server: { deps: { external: [/\/dist\/node\//] } },
-          // Above what the runtimes themselves allow a case.
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
-        },
-      },
+      inRuntimes("runtimes", { include: ["test/runtimes/*.test.ts"], exclude: SOAK }),
+      // Not part of `npm test`: see scripts/test.mjs.
+      inRuntimes("soak", { include: SOAK }),
       {
         resolve: { alias: built("browser") },
         plugins: [assetsAsTheyAre],

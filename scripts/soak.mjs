@@ -8,6 +8,7 @@
  *   npm run soak -- --suite cpython             CPython's own tests, which take hours; --modules test_os,test_io are some of them
  *   npm run soak -- --suite libm                functions of <math.h> in boxes against MPFR; needs gcc and Debian's libmpfr-dev
  *   npm run soak -- --suite bundlers            applications with the bundlers that are not part of every test run, after node test/bundlers/install.mjs
+ *   npm run soak -- --suite runtimes            the contract in runtimes that are not part of every test run: Node 22
  *   npm run soak -- --suite clients             git, ssh, nginx and others of Debian in boxes with a network; needs a mirror of Debian
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -32,6 +33,7 @@ const SUITES = {
   libm: "test/robustness/suites/libm-campaign.ts",
   clients: "test/robustness/suites/clients-campaign.ts",
   bundlers: "test/bundlers/bundlers-campaign.ts",
+  runtimes: "test/runtimes/runtimes-campaign.ts",
 };
 const CONCURRENCY = 24;
 /** Some 8 kills each. */

@@ -29,6 +29,7 @@ const run = spawnSync(
   [
     bin("vitest/vitest.mjs"),
     "run",
+    "--project=!soak",
     "--reporter=default",
     "--reporter=json",
     `--outputFile.json=${report}`,
