@@ -278,6 +278,46 @@ def _():
         return os.pread(file.fileno(), 7, 4999), mapping[4999:5006]
 
 
+@case("shared mapping whose file is removed")
+def _():
+    write("a", "." * 100)
+    with open("a", "r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
+        os.unlink("a")
+        mapping[0:5] = b"hello"
+        mapping.flush()
+        return os.pread(file.fileno(), 6, 0)
+
+
+@case("shared mapping of a removed file")
+def _():
+    write("a", "." * 100)
+    with open("a", "r+b") as file:
+        os.unlink("a")
+        with mmap.mmap(file.fileno(), 0) as mapping:
+            mapping[0:5] = b"hello"
+            mapping.flush()
+            return os.pread(file.fileno(), 6, 0)
+
+
+@case("read-only mapping of a removed file")
+def _():
+    write("a", "." * 100)
+    with open("a", "rb") as file:
+        os.unlink("a")
+        with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapping:
+            return mapping[0:6]
+
+
+@case("facts of a removed file that was mapped before")
+def _():
+    write("a", "." * 100)
+    with open("a", "r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
+        mapping[0:5] = b"hello"
+    with open("a", "r+b") as file:
+        os.unlink("a")
+        return os.fstat(file.fileno()).st_nlink, file.read(6)
+
+
 @case("private mapping")
 def _():
     write("a", "." * 100)
