@@ -38,6 +38,29 @@ function agentBinary(): string {
   return binary;
 }
 
+interface Volume {
+  readonly: boolean;
+  path: string;
+}
+
+/** Boxes in which commands start differently: with volumes, the agent does not wait until the program is executed. */
+export const BOXES: readonly (readonly [box: string, volumes: readonly Volume[]])[] = [
+  ["in a box without volumes", []],
+  ["in a box with volumes", [{ readonly: false, path: "/work" }]],
+];
+
+/** Returns the program and the arguments that run a command in another world. */
+type Within = (command: string[]) => [string, string[]];
+
+interface StartOptions {
+  /** Whether the agent makes its box. @default true */
+  setup?: boolean;
+  env?: Record<string, string>;
+  /** Volumes that the agent is told of. It mounts none. @default [] */
+  volumes?: readonly Volume[];
+  within?: Within;
+}
+
 /** State and parent of a process, undefined when there is none. */
 export function processStat(pid: number): { state: string; parent: number; session: number } | undefined {
   try {
@@ -77,8 +100,8 @@ export class AgentProcess implements AsyncDisposable {
   private waiters: (() => void)[] = [];
   private gone = false;
 
-  private constructor(env: Record<string, string>) {
-    this.child = spawn(agentBinary(), ["--fd", "3"], {
+  private constructor(env: Record<string, string>, within: Within) {
+    this.child = spawn(...within([agentBinary(), "--fd", "3"]), {
       stdio: ["ignore", "inherit", "inherit", "pipe"],
       env: { ...process.env, ...env },
     });
@@ -100,11 +123,16 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   /** An agent that has said HELLO, and made its box unless `setup` is false. */
-  static async start({ setup = true, env = {} } = {}): Promise<AgentProcess> {
-    const agent = new AgentProcess(env);
+  static async start({
+    setup = true,
+    env = {},
+    volumes = [],
+    within = ([program, ...args]) => [program!, args],
+  }: StartOptions = {}): Promise<AgentProcess> {
+    const agent = new AgentProcess(env, within);
     await agent.next(0, "hello");
     if (!setup) return agent;
-    agent.setup();
+    agent.setup({ volumes });
     await agent.next(0, "ready");
     return agent;
   }
@@ -119,7 +147,7 @@ export class AgentProcess implements AsyncDisposable {
     return new Promise((resolve) => this.socket.write(Buffer.concat(bytes), () => resolve()));
   }
 
-  setup(own: { workdir?: string; volumes?: readonly { readonly: boolean; path: string }[] } = {}): void {
+  setup(own: { workdir?: string; volumes?: readonly Volume[] } = {}): void {
     this.send({
       type: "setup",
       stream: 0,

@@ -1,18 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { MAX_DATA } from "../../src/local/protocol/frame-types.js";
-import { AgentProcess, processStat, whySkipped } from "./agent-process.js";
+import { AgentProcess, BOXES, processStat, whySkipped } from "./agent-process.js";
 
 const SIGKILL = 9;
 
 const exited = (stream: number, value: number) => ({ type: "exit", stream, how: "exited", value });
 const signaled = (stream: number, value: number) => ({ type: "exit", stream, how: "signaled", value });
 
-describe.skipIf(whySkipped)(
-  `flow of the agent's streams${whySkipped ? ` (skipped: ${whySkipped})` : ""}`,
-  () => {
+describe.skipIf(whySkipped).each(BOXES)(
+  `flow of the agent's streams${whySkipped ? ` (skipped: ${whySkipped})` : ""}, %s`,
+  (_box, volumes) => {
+    const start = (options = {}) => AgentProcess.start({ volumes, ...options });
     describe("flow", () => {
       test("nothing is sent beyond the window, and all of it in the end", async () => {
-        await using agent = await AgentProcess.start();
+        await using agent = await start();
         const window = 100_000;
         agent.exec(1, ["head", "-c", "3000000", "/dev/zero"], { window });
         let received = 0;
@@ -28,7 +29,7 @@ describe.skipIf(whySkipped)(
       });
 
       test("a window of zero holds back output, not the program", async () => {
-        await using agent = await AgentProcess.start();
+        await using agent = await start();
         agent.exec(1, ["echo", "kept"], { window: 0 });
         await agent.next(1, "started");
         await agent.settled();
@@ -38,7 +39,7 @@ describe.skipIf(whySkipped)(
       });
 
       test("a stream that is not read holds up no other", async () => {
-        await using agent = await AgentProcess.start();
+        await using agent = await start();
         agent.exec(1, ["yes"], { window: 10 });
         await agent.next(1, "data");
         for (let i = 0; i < 20; i++) {
@@ -48,7 +49,7 @@ describe.skipIf(whySkipped)(
       });
 
       test("two floods share the connection", async () => {
-        await using agent = await AgentProcess.start();
+        await using agent = await start();
         const received = [0, 0, 0];
         // Both pipes are full before either is read: else the kernel may let one program run long before the other.
         for (const stream of [1, 2]) {
@@ -67,7 +68,7 @@ describe.skipIf(whySkipped)(
       });
 
       test("megabytes of stdin come back through cat", async () => {
-        await using agent = await AgentProcess.start();
+        await using agent = await start();
         agent.exec(1, ["cat"], { stdin: true });
         const sent = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => (i * 7919) >> 5));
         const received: Uint8Array[] = [];
@@ -92,13 +93,13 @@ describe.skipIf(whySkipped)(
       });
 
       test("without stdin, a command reads the end at once", async () => {
-        await using agent = await AgentProcess.start();
+        await using agent = await start();
         agent.exec(1, ["cat"]);
         expect(await agent.result(1)).toMatchObject({ stdout: "", end: exited(1, 0) });
       });
 
       test("input that nobody reads is taken and thrown away", async () => {
-        await using agent = await AgentProcess.start();
+        await using agent = await start();
         agent.shell(1, "exec <&-; echo closed; while [ ! -e /proc/self/nothing ]; do sleep 0.01; done", {
           stdin: true,
         });
@@ -117,7 +118,7 @@ describe.skipIf(whySkipped)(
       });
 
       test("output printed before the end comes before EXIT, however much", async () => {
-        await using agent = await AgentProcess.start();
+        await using agent = await start();
         for (const bytes of [1, 4096, 65536, 65537, 1_000_000]) {
           agent.exec(1, ["head", "-c", `${bytes}`, "/dev/zero"], { window: 1000 });
           expect((await agent.result(1)).stdout.length).toBe(bytes);

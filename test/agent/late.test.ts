@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { AgentProcess, whySkipped } from "./agent-process.js";
+import { AgentProcess, BOXES, whySkipped } from "./agent-process.js";
 
 const [SIGKILL, SIGTERM] = [9, 15];
 const exited = (stream: number, value: number) => ({ type: "exit", stream, how: "exited", value });
@@ -22,11 +22,12 @@ async function gone(agent: AgentProcess, pid: string): Promise<void> {
   expect((await agent.result(99)).end).toEqual(exited(99, 0));
 }
 
-describe.skipIf(whySkipped)(
-  `output after a command's end${whySkipped ? ` (skipped: ${whySkipped})` : ""}`,
-  () => {
+describe.skipIf(whySkipped).each(BOXES)(
+  `output after a command's end${whySkipped ? ` (skipped: ${whySkipped})` : ""}, %s`,
+  (_box, volumes) => {
+    const start = (options = {}) => AgentProcess.start({ volumes, ...options });
     test("is delivered, of both outputs, before the exit code", async () => {
-      await using agent = await AgentProcess.start();
+      await using agent = await start();
       agent.shell(1, `(${AFTER_END}; echo late; echo err >&2; seq 40000) & echo now; exit 3`);
       const { stdout, stderr, end } = await agent.result(1);
       expect(stdout.slice(0, 9)).toBe("now\nlate\n");
@@ -35,7 +36,7 @@ describe.skipIf(whySkipped)(
     });
 
     test("is delivered to many commands at once", async () => {
-      await using agent = await AgentProcess.start();
+      await using agent = await start();
       const streams = Array.from({ length: 40 }, (_, i) => i + 1);
       for (const stream of streams) agent.shell(stream, `(${AFTER_END}; echo late ${stream}) & echo now`);
       for (const stream of streams)
@@ -50,7 +51,7 @@ describe.skipIf(whySkipped)(
       ["a daemon that is silent", "setsid sleep 1000 &"],
       ["a daemon that prints for ever", "setsid sh -c 'while :; do echo tick; sleep 0.02; done' &"],
     ])("is not waited for without end: %s", async (_name, background) => {
-      await using agent = await AgentProcess.start();
+      await using agent = await start();
       agent.shell(1, `${background} echo $! >&2; exit 3`);
       const { stderr, end } = await agent.result(1);
       expect(end).toEqual(exited(1, 3));
@@ -59,7 +60,7 @@ describe.skipIf(whySkipped)(
     });
 
     test("is not waited for where a silent command has no credit", async () => {
-      await using agent = await AgentProcess.start();
+      await using agent = await start();
       agent.exec(1, ["true"], { window: 0 });
       expect((await agent.result(1)).end).toEqual(exited(1, 0));
       agent.shell(1, "sleep 1000 & exit 4", { window: 0 });
@@ -70,7 +71,7 @@ describe.skipIf(whySkipped)(
     });
 
     test("waits for its reader, whose time is not the command's", async () => {
-      await using agent = await AgentProcess.start();
+      await using agent = await start();
       // More than a pipe holds, so that its writer waits, too.
       agent.shell(1, `(${AFTER_END}; head -c 300000 /dev/zero; echo last) & exit 5`, { window: 1000 });
       await printed(agent, 1, "\0".repeat(1000));
@@ -83,7 +84,7 @@ describe.skipIf(whySkipped)(
     }, 30_000);
 
     test("ends at once, with all who print it, when the command is terminated", async () => {
-      await using agent = await AgentProcess.start();
+      await using agent = await start();
       const ignoring = `(trap '' TERM; ${AFTER_END}; while :; do echo tick; sleep 0.02; done)`;
       agent.shell(1, `${ignoring} & echo $!; exit 6`);
       const pid = (await printed(agent, 1, "tick")).split("\n")[0]!;
@@ -94,7 +95,7 @@ describe.skipIf(whySkipped)(
     });
 
     test("ends at once, with all who print it, by KILL; other signals reach them", async () => {
-      await using agent = await AgentProcess.start();
+      await using agent = await start();
       agent.shell(1, `${FOREVER} & echo $!; exit 7`);
       let pid = (await printed(agent, 1, "tick")).split("\n")[0]!;
       agent.send({ type: "signal", stream: 1, signal: SIGTERM });
@@ -108,7 +109,7 @@ describe.skipIf(whySkipped)(
     });
 
     test("is not waited for when everything ends: the exit code comes first, then the answer", async () => {
-      await using agent = await AgentProcess.start();
+      await using agent = await start();
       agent.shell(1, `${FOREVER} & exit 9`);
       await printed(agent, 1, "tick");
       agent.send({ type: "shutdown", stream: 0, graceMs: 100 });

@@ -12,6 +12,7 @@
 #include "pipes.h"
 #include "send.h"
 #include "sessions.h"
+#include "starting.h"
 #include "util.h"
 
 /* Zombies reaped in one turn, so that those of a fork bomb do not keep the port waiting. */
@@ -62,8 +63,9 @@ void command_signal(struct stream *stream, int number)
         signal_left_behind(stream, number);
         return;
     }
-    if (stream->pid)
-        kill(-stream->pid, number);
+    /* While it starts, it may have no group of its own yet. */
+    if (stream->pid && kill(-stream->pid, number) < 0 && errno == ESRCH)
+        kill(stream->pid, number);
     /* A program with process groups of its own can pass on any signal but KILL. */
     if (stream->session && number == SIGKILL)
         kill_session(stream);
@@ -220,6 +222,11 @@ static void command_ended(struct stream *stream, int status)
 
 uint32_t command_pump(struct stream *stream)
 {
+    enum start start = starting_pump(stream);
+    if (start == START_FAILED)
+        command_close(stream);
+    if (start != START_DONE)
+        return 0;
     uint32_t sent = pipes_pump(stream);
     if (stream->pid || stream->session || late_waits(stream, sent) || pipes_remaining(stream))
         return sent;
@@ -234,6 +241,7 @@ void command_close(struct stream *stream)
 {
     forget_session(stream);
     late_finish(stream);
+    close_fd(&stream->start.fd);
     pipes_close(stream);
     stream_close(stream);
 }

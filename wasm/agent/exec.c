@@ -8,13 +8,16 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 #include "flush.h"
+#include "mounts.h"
 #include "pipes.h"
 #include "send.h"
+#include "starting.h"
 #include "util.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -24,13 +27,16 @@
 #define LIST_STRINGS ((MAX_ARGS + 1 + PAGE_STRINGS - 1) / PAGE_STRINGS * PAGE_STRINGS)
 /* Bytes of a list's memory that are kept once its command has started. */
 #define KEPT_STRINGS (4 * PAGE_STRINGS)
+/* The descriptor by which a copy of the agent tells that it fails, behind the standard streams. */
+#define TELL 3
 
-/* One set for all commands: the agent waits until its child has executed the program. */
+/* One set for all commands: the agent waits until its child has executed the program, or the child has a copy. */
 static _Alignas(PAGE) char *argv[LIST_STRINGS], *envp[LIST_STRINGS];
 /* The most strings in a list since memory was last given back. */
 static uint32_t longest;
 static struct {
     const struct command *command;
+    int tell; /* where a copy of the agent tells that it fails; -1 if the agent waits */
     volatile int stage, error;
 } start;
 static uint8_t child_stack[8192] __attribute__((aligned(16)));
@@ -43,10 +49,18 @@ bool exec_init(void)
     return dev_null >= 0;
 }
 
+/* What a failure names. */
+static const char *failed_at(enum fail_stage stage)
+{
+    return stage == STAGE_CWD ? start.command->cwd : argv[0];
+}
+
 static _Noreturn void child_fails(enum fail_stage stage, int error)
 {
     start.stage = stage;
     start.error = error;
+    if (start.tell >= 0)
+        starting_fails(start.tell, stage, error, failed_at(stage));
     _exit(127);
 }
 
@@ -89,15 +103,29 @@ static void execute(void)
     errno = found;
 }
 
-/* Runs in the agent's memory, on a stack of its own. It may change nothing there but `start` and `candidate`. */
+/* Gives up the agent's descriptors, of which a copy has all: a pipe has its end only when nobody has it open. */
+static bool keep_own_files(void)
+{
+    if (start.tell != TELL && dup3(start.tell, TELL, O_CLOEXEC) < 0)
+        return false;
+    start.tell = TELL;
+    return syscall(SYS_close_range, TELL + 1, ~0u, 0) == 0;
+}
+
+/*
+ * Runs in the agent's memory, on a stack of its own, and may change nothing there but `start` and `candidate`; or in a copy
+ * of it.
+ */
 static _Noreturn void child(void)
 {
     const struct command *command = start.command;
+    const struct rlimit files = { SOFT_FILES, HARD_FILES };
     sigset_t none;
     sigemptyset(&none);
     setsid();
     if (dup2(command->in, 0) < 0 || dup2(command->out, 1) < 0 || dup2(command->err, 2) < 0
-        || (command->terminal && ioctl(0, TIOCSCTTY, 0) < 0))
+        || (command->terminal && ioctl(0, TIOCSCTTY, 0) < 0) || (start.tell >= 0 && !keep_own_files())
+        || setrlimit(RLIMIT_NOFILE, &files) < 0)
         child_fails(STAGE_LIMIT, errno);
     if (command->root && chroot(command->root) < 0)
         child_fails(STAGE_CWD, errno);
@@ -147,6 +175,16 @@ static pid_t spawn(int cgroup)
     return pid;
 }
 
+/* Like fork(2), and straight into the box's control group. */
+static pid_t spawn_copy(int cgroup)
+{
+    struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = cgroup };
+    pid_t pid = cgroup < 0 ? fork() : syscall(SYS_clone3, &args, sizeof args);
+    if (pid == 0)
+        child();
+    return pid;
+}
+
 /* Makes a pipe that blocks for the command but not for the agent. `agent` is the index of the agent's end. */
 static bool make_pipe(int ends[2], int agent)
 {
@@ -182,23 +220,33 @@ static void release_lists(void)
 
 struct stream *exec_start(uint32_t id, uint32_t window, const struct command *command)
 {
+    int tell[2] = { -1, -1 };
+    bool copied = has_volumes;
+    pid_t pid = copied && !make_pipe(tell, 0) ? -1 : 0;
     start.command = command;
+    start.tell = tell[1];
     start.stage = 0;
-    pid_t pid = spawn(command->cgroup);
+    if (pid == 0)
+        pid = copied ? spawn_copy(command->cgroup) : spawn(command->cgroup);
+    int error = errno;
+    close_fd(&tell[1]);
     if (pid < 0 || start.stage) {
         if (pid < 0)
-            send_fail(id, STAGE_LIMIT, errno, argv[0]);
+            send_fail(id, STAGE_LIMIT, error, argv[0]);
         else
-            send_fail(id, start.stage, start.error, start.stage == STAGE_CWD ? command->cwd : argv[0]);
+            send_fail(id, start.stage, start.error, failed_at(start.stage));
+        close_fd(&tell[0]);
         release_lists();
         return NULL;
     }
     release_lists();
     struct stream *stream = stream_open(id, COMMAND);
+    stream->start.fd = tell[0];
     stream->pid = stream->session = pid;
     stream->credit = window;
     stream->out_of_memory = out_of_memory_count();
-    send_u32(F_STARTED, id, pid);
+    if (!copied)
+        send_u32(F_STARTED, id, pid);
     flush_after_start();
     return stream;
 }

@@ -8,6 +8,10 @@
 #include "decode.h"
 #include "streams.h"
 
+/* Limits of open files of commands. The agent has the second. */
+#define SOFT_FILES 1024
+#define HARD_FILES 4096
+
 struct command {
     const char *root; /* what it is chrooted into, or NULL */
     const char *cwd;
@@ -21,8 +25,8 @@ bool exec_init(void);
 /* Reads the end of a frame: working directory, argv and environment. False if it breaks the protocol. */
 bool exec_read(struct reader *reader, struct command *command);
 /*
- * Starts the command that was read last, and answers. Returns its stream, which has no pipes yet, or NULL if it did not
- * start.
+ * Starts the command that was read last, and answers, unless that takes time: see starting.h. Returns its stream, which
+ * has no pipes yet, or NULL if it did not start.
  */
 struct stream *exec_start(uint32_t id, uint32_t window, const struct command *command);
 /* Handles EXEC: starts a command on pipes, and answers. False if the frame breaks the protocol. */

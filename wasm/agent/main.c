@@ -33,19 +33,18 @@
 #include "quiet.h"
 #include "receive.h"
 #include "send.h"
+#include "starting.h"
 #include "streams.h"
 #include "touch.h"
 #include "transfers.h"
 #include "util.h"
 #include "watch.h"
 
-/* Limits of open files, which commands inherit. The agent's own files fit the soft limit: see MAX_POLLS. */
-#define SOFT_FILES 1024
-#define HARD_FILES 4096
 /* A turn that sent this much output belongs to a flood, which gathers without a quiet time. */
 #define FLOOD (MAX_DATA / 2)
 
-_Static_assert(MAX_POLLS + 32 < SOFT_FILES, "the agent's descriptors fit its limit");
+/* A command that starts has one more than is polled. */
+_Static_assert(MAX_POLLS + MAX_STREAMS + 32 < HARD_FILES, "the agent's descriptors fit its limit");
 
 /* The connection to the host, and a signalfd that is readable when a child ends. */
 static int port = -1, children = -1;
@@ -87,6 +86,12 @@ static bool may_send(void)
     return !blocked && !receive_refused();
 }
 
+static void poll_command(struct stream *stream, bool outputs)
+{
+    starting_poll(stream, !outputs);
+    pipes_poll(stream, outputs);
+}
+
 /* Fills the poll set. True if a stream has something to do that no descriptor tells. */
 static bool fill_polls(bool outputs)
 {
@@ -99,7 +104,7 @@ static bool fill_polls(bool outputs)
     poll_add(tx_has_room(TX_RESERVE) ? flush_fd : -1, POLLIN);
     for (int i = 0; i < stream_count; i++) {
         if (streams[i]->kind == COMMAND)
-            pipes_poll(streams[i], outputs && may_send());
+            poll_command(streams[i], outputs && may_send());
         else if (streams[i]->kind == CONNECTION)
             connection_poll(streams[i], may_send());
         else if (streams[i]->kind == WATCH)
@@ -216,7 +221,7 @@ static _Noreturn void serve(void)
 /* Returns NULL, or the step that failed, with errno. */
 static const char *prepare(void)
 {
-    const struct rlimit files = { SOFT_FILES, HARD_FILES };
+    const struct rlimit files = { HARD_FILES, HARD_FILES };
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);

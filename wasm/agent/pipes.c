@@ -114,7 +114,7 @@ static void poll_output(const struct stream *stream, struct pipe_end *pipe, bool
 {
     pipe->polled = -1;
     /* A pipe that may not be read now is left out, because poll() would report its hang-up at once, again and again. */
-    if (readable && pipe->fd >= 0 && stream->credit && (goes_on(stream) || pipe->remaining))
+    if (readable && pipe->fd >= 0 && stream->credit && stream->start.fd < 0 && (goes_on(stream) || pipe->remaining))
         pipe->polled = poll_add(pipe->fd, POLLIN);
 }
 

@@ -65,7 +65,10 @@
  *
  * A command. It is a session and process group of its own, led by its main process. No shell is involved. A program
  * name without a slash is looked up in the PATH of the given environment, or in the usual folders if that has none.
- * STARTED may be delayed by some milliseconds, to be sent with what follows it. A process that makes a session of its
+ * STARTED may be delayed by some milliseconds, to be sent with what follows it. In a box with volumes, STARTED or FAIL takes
+ * as long as the volume that has the working directory, the program or its interpreter. Until then, all frames for the stream
+ * are taken: input waits in the pipe, and signals go to the process that is about to become the command. One that is ended
+ * by them is STARTED and then EXIT. CREDIT may come before STARTED. A process that makes a session of its
  * own (setsid), as daemons do, no longer belongs to the command.
  *
  * A command's end. EXIT follows all output that was in the pipes when the main process ended, and the late output of

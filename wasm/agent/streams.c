@@ -26,8 +26,8 @@ struct stream *stream_open(uint32_t id, enum kind kind)
     stream->slot = slot;
     stream->id = id;
     stream->kind = kind;
-    stream->in.fd = stream->out.fd = stream->err.fd = stream->fd = stream->dir = -1;
-    stream->in.polled = stream->out.polled = stream->err.polled = -1;
+    stream->start.fd = stream->in.fd = stream->out.fd = stream->err.fd = stream->fd = stream->dir = -1;
+    stream->start.polled = stream->in.polled = stream->out.polled = stream->err.polled = -1;
     return stream;
 }
 

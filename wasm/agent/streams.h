@@ -45,6 +45,8 @@ struct stream {
     uint8_t how;         /* what EXIT will say: enum exit_how, and its code */
     uint32_t code;
 
+    struct pipe_end start; /* COMMAND: tells what came of its start: see starting.h */
+
     /* COMMAND: its pipes; CONNECTION: the two directions of its socket, in `in` and `out` */
     struct pipe_end in, out, err;
     bool terminal;      /* in and out are the two directions of a terminal */

@@ -1,6 +1,7 @@
 """Mounts a file system with a file "hello" at a directory, runs a command, and ends with it.
 
 Whoever looks up a name that begins with "stuck" waits for ever, killed or not, and then there is a file DIRECTORY.asked. Each name asks once: whoever looks up the same waits in the kernel.
+After a look at "deaf", which is not there, nothing is answered: whoever asks waits until he is killed.
 It speaks FUSE itself (linux/fuse.h); run it by `unshare --user --map-root-user --mount`.
 """
 
@@ -10,6 +11,7 @@ LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS, RELEASE, FLUSH, INIT = 1, 2, 3, 14,
 OPENDIR, READDIR, RELEASEDIR, ACCESS = 27, 28, 29, 34
 PARALLEL_DIROPS = 1 << 18
 ENOENT, ENOSYS = 2, 38
+DEAF = -1
 MS_NOSUID, MS_NODEV = 2, 4
 ROOT, HELLO = 1, 2
 CONTENTS = b"hello\n"
@@ -39,6 +41,8 @@ def answer(request, node, body):
     if request == LOOKUP and body.startswith(b"stuck"):
         open(f"{sys.argv[1]}.asked", "w").close()
         return None
+    if request == LOOKUP and body.startswith(b"deaf"):
+        return DEAF, b""
     if request == LOOKUP:
         found = struct.pack("<QQQQII", HELLO, *[0] * 5) + facts(HELLO)
         return (0, found) if body.startswith(b"hello\0") else (ENOENT, b"")
@@ -61,7 +65,7 @@ def answer(request, node, body):
 
 
 device = mount(sys.argv[1])
-child = subprocess.Popen(sys.argv[2:])
+child = subprocess.Popen(sys.argv[2:], close_fds=False)
 signal.signal(signal.SIGCHLD, lambda *_: os._exit(child.wait() & 0xFF))
 if child.poll() is not None:
     os._exit(child.wait() & 0xFF)
@@ -72,5 +76,9 @@ while True:
     if known is None:
         continue
     error, body = known
+    is_deaf = error == DEAF
+    error = ENOENT if is_deaf else error
     size = struct.calcsize(OUT_HEADER) + len(body)
     os.write(device, struct.pack(OUT_HEADER, size, -error, number) + body)
+    while is_deaf:
+        signal.pause()
