@@ -15,10 +15,10 @@ const volumes = [
 const begin = () => client.create("tiny", { volumes });
 
 /** Starts a command that waits for the volume, and resolves once it does. Returns the command's failure. */
-async function hang(box: BoxHandle, name: string): Promise<{ failure: Promise<unknown> }> {
+async function hang(exec: () => Promise<unknown>): Promise<{ failure: Promise<unknown> }> {
   const asked = `${hanging}.asked`;
   rmSync(asked, { force: true });
-  const failure = box.exec(["ls", `/far/${name}`]).catch((error) => error.code);
+  const failure = exec().catch((error) => error.code);
   while (!existsSync(asked)) await new Promise((resolve) => setTimeout(resolve, 5));
   return { failure };
 }
@@ -35,7 +35,7 @@ const watch = await box.files
   .watch("/far")
   .next()
   .catch((error) => error.message);
-const { failure: waiting } = await hang(box, "stuck-1");
+const { failure: waiting } = await hang(() => box.exec("ls /far/stuck-1"));
 const controller = new AbortController();
 const list = box.files.list("/far", { signal: controller.signal }).catch((error) => error.message);
 const meanwhile = box.exec("echo box; echo volume > /near/new; cat /near/new; echo disk > /own; cat /own");
@@ -45,22 +45,26 @@ const abortsSoon = await isSoon(list);
 const stopsSoon = await isSoon(box.stop());
 
 const killed = await begin();
-const { failure: left } = await hang(killed, "stuck-2");
+const { failure: left } = await hang(() => killed.exec(["true"], { cwd: "/far/stuck-2" }));
+const besideStart = killed.exec("echo box");
+const startsSoon = await isSoon(besideStart);
 const removesSoon = await isSoon(killed.remove({ force: true }));
 
 const stuck = { hostPath: `${hanging}/stuck`, guestPath: "/far" };
 const refused = await client.create("tiny", { volumes: [stuck] }).catch((error) => error);
 
-await hang(await begin(), "stuck-3");
+const ended = await begin();
+await hang(() => ended.exec("/far/stuck-3"));
 const results = {
   before: before.stdout,
   watch,
   meanwhile: (await meanwhile).stdout,
   "a call that is aborted": await list,
+  "beside a command that starts there": (await besideStart).stdout,
   "a command that waits when its box stops": await waiting,
   "a command that waits when its box is removed": await left,
   "a directory that does not answer": [refused.code, refused.message.replace(hanging, "")],
-  soon: { answersSoon, abortsSoon, stopsSoon, removesSoon },
+  soon: { answersSoon, abortsSoon, startsSoon, stopsSoon, removesSoon },
 };
 process.stdout.write(JSON.stringify(results));
 // With a box whose volume hangs.

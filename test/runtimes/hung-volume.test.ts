@@ -44,13 +44,14 @@ for (const { runtime, args } of [
         watch: "watch /far: not supported by its file system (EOPNOTSUPP)",
         meanwhile: "box\nvolume\ndisk\n",
         "a call that is aborted": "enough",
+        "beside a command that starts there": "box\n",
         "a command that waits when its box stops": "BOX_NOT_RUNNING",
         "a command that waits when its box is removed": "BOX_NOT_FOUND",
         "a directory that does not answer": [
           "VALIDATION_ERROR",
           expect.stringContaining('"/stuck" did not answer within 10 s'),
         ],
-        soon: { answersSoon: true, abortsSoon: true, stopsSoon: true, removesSoon: true },
+        soon: { answersSoon: true, abortsSoon: true, startsSoon: true, stopsSoon: true, removesSoon: true },
       });
       expect(readFileSync(join(near, "new"), "utf8")).toBe("volume\n");
       expect(performance.now() - begun).toBeLessThan(IN_ALL_MS);
