@@ -13,11 +13,17 @@ import { ROOT } from "../root.js";
 
 const DIST = pathToFileURL(`${ROOT}/dist/`);
 
-/** The machine's thread as it was built; this side is the sources. */
-const host: Host = {
+/** Thread of a machine: its script, and what the script is told. */
+interface MachineThread {
+  script: URL;
+  workerData?: unknown;
+}
+
+/** The machine's thread as it was built, unless another is named; this side is the sources. */
+const hostOf = ({ script, workerData }: MachineThread): Host => ({
   ...nodeHost,
   startWorker: (onMessage, onFailure) => {
-    const worker = new Worker(new URL("node/machine-worker.js", DIST), { execArgv: [] });
+    const worker = new Worker(script, { execArgv: [], workerData });
     worker.on("message", (message: FromMachine) => onMessage(message));
     worker.on("error", onFailure);
     return {
@@ -26,13 +32,13 @@ const host: Host = {
       hold: () => {},
     };
   },
-};
+});
 
 /** A machine and its guest, below everything that a box has. */
 export interface RunningGuest extends AsyncDisposable {
   machine: GuestMachine;
-  /** Runs shell text, and resolves to what it printed, both streams together, and then to its exit code. */
-  shell(text: string): Promise<string>;
+  /** Runs shell text, and resolves to what it printed, both streams together, and then to its exit code. Rejects when it cannot be started. */
+  shell(text: string, workdir?: string): Promise<string>;
 }
 
 /** A directory of the host, and where the guest sees it. */
@@ -43,11 +49,14 @@ export interface TestVolume {
 }
 
 /** A guest that has been set up as a new box of `tiny` is. */
-export async function startGuest(volumes: readonly TestVolume[] = []): Promise<RunningGuest> {
+export async function startGuest(
+  volumes: readonly TestVolume[] = [],
+  thread: MachineThread = { script: new URL("node/machine-worker.js", DIST) },
+): Promise<RunningGuest> {
   const location = new URL("assets/", DIST).href;
   const source = nodeAssetSource(location, "");
   const assets = new Assets(source, await readManifest(source));
-  const machine = new GuestMachine(host);
+  const machine = new GuestMachine(hostOf(thread));
   const { guest, handle } = machine;
   void handle.giveDisk({ location: null, durability: "relaxed" });
   const config = {
@@ -71,24 +80,24 @@ export async function startGuest(volumes: readonly TestVolume[] = []): Promise<R
   });
   return {
     machine,
-    shell: (text) => runShell(machine, text),
+    shell: (text, workdir) => runShell(machine, text, workdir),
     [Symbol.asyncDispose]: () => handle.kill(),
   };
 }
 
-function runShell({ guest }: GuestMachine, text: string): Promise<string> {
+function runShell({ guest }: GuestMachine, text: string, workdir = "/root"): Promise<string> {
   return new Promise((resolve, reject) => {
     let printed = "";
     const process: GuestProcess = new GuestProcess(
       guest,
-      { argv: ["sh", "-c", text], env: ["PATH=/usr/sbin:/usr/bin"], workdir: "/root", stdin: false },
+      { argv: ["sh", "-c", text], env: ["PATH=/usr/sbin:/usr/bin"], workdir, stdin: false },
       {
         output: (_stream, bytes) => {
           printed += Buffer.from(bytes);
           process.release(bytes.byteLength);
         },
         exit: (_how, value) => resolve(`${printed}${value}`),
-        failed: ({ detail }) => reject(new Error(detail)),
+        failed: ({ detail, errno }) => reject(new Error(`${detail}: ${errno}`)),
         lost: reject,
       },
     );

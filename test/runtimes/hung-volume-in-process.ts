@@ -1,7 +1,7 @@
 /** A box with a volume whose file system hangs, in Node, Deno and Bun. Takes that directory and another one. Prints what came of it, as JSON. */
 import { existsSync, rmSync } from "node:fs";
 import process from "node:process";
-import { type BoxHandle, BoxRunClient } from "boxrun";
+import { BoxRunClient } from "boxrun";
 
 const [hanging, near] = process.argv.slice(2) as [string, string];
 /** Far less than a file system has to answer, and time for a busy machine. */
