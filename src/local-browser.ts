@@ -4,19 +4,7 @@ import { LocalBackend } from "./local/boxes/local-backend.js";
 import type { LocalOptions } from "./local/boxes/options.js";
 import { browserHost } from "./local/host/host-browser.js";
 
-export { memoryVolume } from "./local/boxes/memory-volume.js";
-export type {
-  MemoryVolume,
-  MemoryVolumeFiles,
-  MemoryVolumeOptions,
-  VolumeData,
-  VolumeEntry,
-  VolumeEvent,
-  VolumeFile,
-  VolumeFileMap,
-} from "./local/boxes/memory-volume-types.js";
-export type { ImagePackage, LocalOptions } from "./local/boxes/options.js";
-export type { ByteConnection, Dialer, DialOptions, DialTarget } from "./network/dialer.js";
+export * from "./local-exports.js";
 
 /**
  * Creates the local backend: its boxes are Linux machines that are emulated here, each in a module Worker. `BoxRunClient` loads it by itself;

@@ -4,19 +4,7 @@
 import type { Backend } from "./backend/backend.js";
 import type { LocalOptions } from "./local/boxes/options.js";
 
-export { memoryVolume } from "./local/boxes/memory-volume.js";
-export type {
-  MemoryVolume,
-  MemoryVolumeFiles,
-  MemoryVolumeOptions,
-  VolumeData,
-  VolumeEntry,
-  VolumeEvent,
-  VolumeFile,
-  VolumeFileMap,
-} from "./local/boxes/memory-volume-types.js";
-export type { ImagePackage, LocalOptions } from "./local/boxes/options.js";
-export type { ByteConnection, Dialer, DialOptions, DialTarget } from "./network/dialer.js";
+export * from "./local-exports.js";
 
 /**
  * Creates the local backend: its boxes are Linux machines that are emulated here, each in a Worker. `BoxRunClient` loads it by itself;

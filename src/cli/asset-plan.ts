@@ -1,10 +1,10 @@
 import { invalid } from "../backend/errors.js";
-import { besideBuild } from "../local/assets/asset-folders-node.js";
 import { loadChunkList } from "../local/assets/image-chunks.js";
 import { ownFiles, sharedFiles } from "../local/assets/joined-source.js";
 import type { AssetManifest, ImageManifest } from "../local/assets/manifest.js";
 import { type FoundImage, ImageSearch } from "../local/boxes/image-search.js";
 import { nodeHost } from "../local/host/host-node.js";
+import { besideBuild } from "../util/beside-build-node.js";
 import type { FolderFiles } from "./recorded-folder.js";
 
 /** A folder of assets for some images. */

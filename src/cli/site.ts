@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { besideBuild } from "../local/assets/asset-folders-node.js";
+import { besideBuild } from "../util/beside-build-node.js";
 import { planAssets } from "./asset-plan.js";
 import { ASSETS_RECORD, removedNote } from "./assets.js";
 import type { FolderCommand } from "./command-line.js";

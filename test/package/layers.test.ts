@@ -18,6 +18,7 @@ const ROWS: string[][] = [
   ["files"],
   ["exec"],
   ["local.ts", "local-node.ts", "local-browser.ts", "remote", "server.ts"],
+  ["local-exports.ts"],
   ["local/boxes", "remote/events", "remote/transfer", "server"],
   ["local/host", "remote/http"],
   ["local/guest", "local/machine", "local/network", "local/network/secrets", "remote/socket"],
@@ -33,7 +34,7 @@ const ROWS: string[][] = [
 /** What this package calls itself by, and the files that it gets. */
 const OWN_NAMES: Record<string, string[]> = {
   boxrun: ["index.ts"],
-  "boxrun/local": ["local.ts", "local-node.ts", "local-browser.ts"],
+  "boxrun/local": ["local.ts", "local-exports.ts", "local-node.ts", "local-browser.ts"],
   "boxrun/unix-agent": [
     "remote/socket/unix-agent.ts",
     "remote/socket/unix-agent-node.ts",

@@ -1,10 +1,6 @@
+import { besideBuild } from "../../util/beside-build-node.js";
+
 /** Returns the URLs of the folders of assets that came with the package, each ending in "/". */
 export function assetFolders(): string[] {
   return [besideBuild("../assets/").href];
-}
-
-/** Returns the URL of a file of the package, relative to the folder of the built modules. */
-export function besideBuild(path: string): URL {
-  const { url } = import.meta;
-  return new URL(path, url);
 }

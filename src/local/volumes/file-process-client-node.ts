@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { BoxRunError, ERROR_CODES } from "../../backend/errors.js";
+import { besideBuild } from "../../util/beside-build-node.js";
 import { type Deferred, deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
-import { besideBuild } from "../assets/asset-folders-node.js";
 import { type ErrnoName, VolumeError } from "./errno.js";
 import type { FileAnswer, FileCallName, FileCalls, FileRequest } from "./file-calls.js";
 import { FrameReader, frame } from "./file-frames-node.js";
