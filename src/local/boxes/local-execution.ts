@@ -14,8 +14,8 @@ import { signalNumber } from "./signals.js";
 export const KILL_GRACE_MS = 1000;
 /** Time for the agent to report that a command runs, or why not. */
 export const START_DEADLINE_MS = 60_000;
-/** Time for the guest's kernel to end the group after KILL. After that the guest counts as broken. */
-export const KILL_DEADLINE_MS = 30_000;
+/** Time for the guest's kernel to end the group after KILL, of which a volume that hangs may take 30 seconds. After that the guest counts as broken. */
+export const KILL_DEADLINE_MS = 45_000;
 /** Length at which a command is cut in messages. */
 const MAX_NAME_LENGTH = 200;
 /** Number of bytes that are kept of the end of each output, where a shell reports what became of a program. */

@@ -200,7 +200,10 @@ describe("a guest that does not answer", () => {
     const { backend, id, machine, execId } = await runningExec();
     vi.useFakeTimers();
     const canceling = rejection(backend.cancelExec(id, execId));
-    await vi.advanceTimersByTimeAsync(32_000);
+    // A volume that hangs may hold it for 30 seconds.
+    await vi.advanceTimersByTimeAsync(40_000);
+    expect(await backend.getBox(id)).toMatchObject({ status: "running" });
+    await vi.advanceTimersByTimeAsync(7_000);
     expect((await canceling).message).toMatch(/did not end the killed command/);
     expect(machine.frames.at(-1)).toMatchObject({ type: "terminate", graceMs: 1000 });
     expect(await backend.getBox(id)).toMatchObject({ status: "error" });

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { underFuse, whyNoFuse } from "../../fuse.js";
 import { ROOT } from "../../root.js";
 import { type RunningGuest, startGuest } from "../running-guest.js";
@@ -16,8 +16,7 @@ const USUAL_MS = 30_000;
 
 let folder: string;
 let running: RunningGuest;
-beforeAll(async () => {
-  if (whySkipped) return;
+beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "boxrun-hung-"));
   const [far, near, script] = ["far", "near", "worker.mjs"].map((name) => join(folder, name)) as [
     string,
@@ -43,9 +42,9 @@ beforeAll(async () => {
     { script: pathToFileURL(script), workerData: { command, callMs: CALL_MS } },
   );
 });
-afterAll(async () => {
+afterEach(async () => {
   await running?.[Symbol.asyncDispose]();
-  if (folder) rmSync(folder, { recursive: true });
+  rmSync(folder, { recursive: true });
 });
 
 describe.skipIf(whySkipped)(
@@ -66,6 +65,14 @@ describe.skipIf(whySkipped)(
       expect(await shell("echo more >> /near/new")).toBe("0");
       expect(performance.now() - begun).toBeLessThan(USUAL_MS);
       expect(readFileSync(join(folder, "near/new"), "utf8")).toBe("lives\nmore\n");
+    });
+
+    it("holds what is killed until its time is over", async () => {
+      const begun = performance.now();
+      const { shell } = running;
+      expect(await shell("ls /far/stuck & sleep 0.1; kill -9 $!; wait $!")).toBe("Killed\n137");
+      expect(await shell("echo lives")).toBe("lives\n0");
+      expect(performance.now() - begun).toBeLessThan(USUAL_MS);
     });
   },
 );
