@@ -210,7 +210,7 @@ export function understand(bytes: Uint8Array): Sent {
   return sent;
 }
 
-const OPENING = ["exec", "terminal", "put", "get", "file", "connect"];
+const OPENING = ["exec", "terminal", "put", "get", "file", "connect", "watch"];
 const ENDS = ["exit", "done", "fail", "volume"];
 
 /** Holds what the agent says against what it was asked. */

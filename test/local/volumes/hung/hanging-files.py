@@ -5,7 +5,7 @@ After a look at "deaf", which is not there, nothing is answered: whoever asks wa
 It speaks FUSE itself (linux/fuse.h); run it by `unshare --user --map-root-user --mount`.
 """
 
-import ctypes, os, signal, struct, subprocess, sys
+import ctypes, os, signal, struct, subprocess, sys, threading
 
 LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS, RELEASE, FLUSH, INIT = 1, 2, 3, 14, 15, 17, 18, 25, 26
 OPENDIR, READDIR, RELEASEDIR, ACCESS = 27, 28, 29, 34
@@ -66,9 +66,8 @@ def answer(request, node, body):
 
 device = mount(sys.argv[1])
 child = subprocess.Popen(sys.argv[2:], close_fds=False)
-signal.signal(signal.SIGCHLD, lambda *_: os._exit(child.wait() & 0xFF))
-if child.poll() is not None:
-    os._exit(child.wait() & 0xFF)
+# In a thread: a signal that comes just before a system call would be seen only after it.
+threading.Thread(target=lambda: os._exit(child.wait() & 0xFF), daemon=True).start()
 while True:
     request = os.read(device, 2**20)
     _, kind, number, node = struct.unpack_from(IN_HEADER, request)[:4]
