@@ -71,7 +71,7 @@ export default defineConfig([
     ...shared,
     platform: "node",
     outDir: "dist/node",
-    entry: { "unix-agent": "src/remote/socket/unix-agent-node.ts" },
+    entry: { "unix-agent": "src/sockets/unix-agent-node.ts" },
     noExternal: ["undici"],
     splitting: false,
     minify: true,

@@ -36,7 +36,7 @@ const LONG = [
 const sources = {
   alias: {
     "boxrun/local": new URL("./dist/node/local.js", import.meta.url).pathname,
-    "boxrun/unix-agent": new URL("./src/remote/socket/unix-agent-node.ts", import.meta.url).pathname,
+    "boxrun/unix-agent": new URL("./src/sockets/unix-agent-node.ts", import.meta.url).pathname,
   },
 };
 const OTHER_HOSTS = ["test/**/*.{node,browser}.test.ts", "test/runtimes", "test/bundlers"];

@@ -4,7 +4,7 @@ const source = (/** @type {string} */ file) => fileURLToPath(new URL(`../src/${f
 
 /** Modules of src that use Node, and what stands in for them in files for pages and edge functions. */
 const REPLACED = [
-  { filter: /^boxrun\/unix-agent$/, path: source("remote/socket/unix-agent-browser.ts") },
+  { filter: /^boxrun\/unix-agent$/, path: source("sockets/unix-agent-browser.ts") },
   { filter: /\/unix-socket\.js$/, path: source("remote/unix-socket-browser.ts") },
   { filter: /\/host-files\.js$/, path: source("client/host-files-browser.ts") },
   { filter: /\/forward\.js$/, path: source("ports/forward-browser.ts") },

@@ -125,7 +125,7 @@ async function load(name) {
     // All that is not the project's own source.
     external: [/^(?!boxrun\/unix-agent$)[^./]/],
     esbuildOptions: (esbuild) => {
-      esbuild.alias = { "boxrun/unix-agent": join(root, "src/remote/socket/unix-agent-node.ts") };
+      esbuild.alias = { "boxrun/unix-agent": join(root, "src/sockets/unix-agent-node.ts") };
     },
   });
   return import(pathToFileURL(join(outDir, `${name}.js`)).href);

@@ -8,7 +8,7 @@ import { Client } from "./client/client.js";
 import { connect } from "./client/connect.js";
 import type { LocalOptions } from "./local/boxes/options.js";
 import type { Timeouts, TokenSource } from "./remote/http/options.js";
-import type { WebSocketClass } from "./remote/socket/web-socket-types.js";
+import type { WebSocketClass } from "./sockets/web-socket-types.js";
 
 export type * from "./backend/backend.js";
 export {
@@ -58,7 +58,7 @@ export type {
   WebSocketOptions,
 } from "./ports/port-types.js";
 export type { Timeouts, TokenSource } from "./remote/http/options.js";
-export type { WebSocketClass, WebSocketLike } from "./remote/socket/web-socket-types.js";
+export type { WebSocketClass, WebSocketLike } from "./sockets/web-socket-types.js";
 
 /** Options of {@link BoxRunClient}. Options for a backend that is not chosen are checked, but not used. */
 export interface ClientOptions {

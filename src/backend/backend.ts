@@ -46,7 +46,17 @@ export interface BackendInfo {
   maxMemoryMb: number;
   /** Features that work, and the reasons why others do not. */
   capabilities: Capabilities;
+  /** Way by which the connections of boxes leave. Absent where boxes have no network, and where only a server knows. */
+  wayOut?: WayOutName;
 }
+
+/**
+ * Way by which the connections of a box that has a network leave:
+ *
+ * - `direct`: this machine makes them
+ * - `dialer`: a function of the caller's makes them (`local.dialer`)
+ */
+export type WayOutName = "direct" | "dialer" | (string & {});
 
 /**
  * Name of a feature that not every backend has:

@@ -2,11 +2,11 @@ import type { Terminal, TerminalSpec } from "../backend/backend.js";
 import { BoxRunError, ERROR_CODES, type ErrorCode } from "../backend/errors.js";
 import { requireTerminalSize } from "../backend/terminal-size.js";
 import { type ClientFrame, serverFrame } from "../contract/attach.js";
+import type { WebSocketLike } from "../sockets/web-socket-types.js";
 import { whenAborted } from "../util/abort.js";
 import { deferred } from "../util/deferred.js";
 import { pause, startTimer } from "../util/timer.js";
 import type { Http } from "./http/http.js";
-import type { WebSocketLike } from "./socket/web-socket-types.js";
 
 /** Limits of the unread bytes: at the first the server is asked to pause, if it can, and at the second to resume. */
 const PAUSE_BYTES = 2 ** 20;

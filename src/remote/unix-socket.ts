@@ -1,7 +1,7 @@
 import { unsupported } from "../backend/errors.js";
+import type { SocketRequest } from "../sockets/web-socket-types.js";
 import { isInPage } from "../util/runtime.js";
 import type { RemoteOptions } from "./http/options.js";
-import type { SocketRequest } from "./socket/web-socket-types.js";
 
 /** Options of `fetch` by which a runtime sends a request through a socket. */
 type Extra = Record<string, unknown>;

@@ -21,9 +21,9 @@ const ROWS: string[][] = [
   ["local-exports.ts"],
   ["local/boxes", "remote/events", "remote/transfer", "server"],
   ["local/host", "remote/http"],
-  ["local/guest", "local/machine", "local/network", "local/network/secrets", "remote/socket"],
+  ["local/guest", "local/machine", "local/network", "local/network/secrets"],
   ["local/assets", "local/network/tls", "local/protocol", "local/store", "local/volumes"],
-  ["network", "ports"],
+  ["network", "ports", "sockets"],
   ["backend.ts"],
   ["backend"],
   ["contract.ts"],
@@ -36,9 +36,9 @@ const OWN_NAMES: Record<string, string[]> = {
   boxrun: ["index.ts"],
   "boxrun/local": ["local.ts", "local-exports.ts", "local-node.ts", "local-browser.ts"],
   "boxrun/unix-agent": [
-    "remote/socket/unix-agent.ts",
-    "remote/socket/unix-agent-node.ts",
-    "remote/socket/unix-agent-browser.ts",
+    "sockets/unix-agent.ts",
+    "sockets/unix-agent-node.ts",
+    "sockets/unix-agent-browser.ts",
   ],
 };
 

@@ -22,6 +22,7 @@ import { LocalBox } from "./local-box.js";
 import type { WayOut } from "./local-network.js";
 import type { LocalOptions } from "./options.js";
 import { type MachineStart, WarmPool } from "./warm-pool.js";
+import type { ChosenWayOut } from "./way-out.js";
 
 const DEFAULT_LOG_LIMIT_BYTES = 16 * 2 ** 20;
 
@@ -40,6 +41,7 @@ export class BoxLauncher {
     private readonly host: Host,
     private readonly catalog: ImageCatalog,
     private readonly options: LocalOptions,
+    way: ChosenWayOut,
     private readonly requireOpen: () => void,
   ) {
     this.logLimitBytes = options.logLimitBytes ?? DEFAULT_LOG_LIMIT_BYTES;
@@ -51,7 +53,7 @@ export class BoxLauncher {
     this.memoryMb = totalMemoryMb(options, host.memoryMb);
     if (!(this.memoryMb > 0))
       throw invalid(`local.maxTotalMemoryMb must be greater than 0, got ${shown(this.memoryMb)}`);
-    this.wayOut = this.findWayOut();
+    this.wayOut = this.openWayOut(way);
     this.pool = new WarmPool(
       host,
       options.warm ?? [],
@@ -134,16 +136,14 @@ export class BoxLauncher {
     }
   }
 
-  private findWayOut(): WayOut | undefined {
-    const { dialer, network } = this.options;
-    const load = dialer ? async () => dialer : this.host.dialer?.bind(this.host);
-    if (network === false || !load) return undefined;
-    const neighbor = (lan: string, name: string) => findNeighbor(this.boxes, lan, name);
+  private openWayOut(way: ChosenWayOut): WayOut | undefined {
+    if ("missing" in way) return undefined;
+    const { network } = this.options;
     return {
-      dialer: load,
+      dialer: way.load,
       encrypt: this.host.encrypt,
-      bounds: network === true ? undefined : network,
-      neighbor,
+      bounds: typeof network === "object" ? network : undefined,
+      neighbor: (lan, name) => findNeighbor(this.boxes, lan, name),
     };
   }
 

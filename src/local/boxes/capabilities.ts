@@ -7,6 +7,7 @@ import type { Host } from "../host/host.js";
 import { MAX_PATH } from "../protocol/frame-types.js";
 import { noVolumes } from "./box-volumes.js";
 import type { LocalOptions } from "./options.js";
+import type { ChosenWayOut } from "./way-out.js";
 
 /** Limits of the memory that a box may ask for: the least with which a machine boots, and the round number next to the most that one can have. */
 const MIN_MEMORY_MB = 96;
@@ -41,24 +42,17 @@ const CAPABILITIES: Capabilities = {
   stderr: true,
 };
 
-/** Returns the capabilities of a backend with these options, on a host. */
+/** Returns the capabilities of a backend with these options, on a host, whose boxes have this way out. */
 export function capabilitiesOf(
-  { network, dialer, volumes }: LocalOptions,
-  host: Pick<Host, "dialer" | "encrypt">,
+  { volumes }: LocalOptions,
+  host: Pick<Host, "encrypt">,
+  wayOut: ChosenWayOut,
 ): Capabilities {
   const known = {
     ...CAPABILITIES,
     volumes: noVolumes(volumes) ?? true,
   } satisfies Capabilities;
-  const without = (reason: string) => ({ ...known, network: reason, secrets: reason });
-  if (network === false)
-    return without(
-      "boxes get no network here; what gives them one is local.network in a program, and --allow-network of boxrun serve",
-    );
-  if (!dialer && !host.dialer)
-    return without(
-      "a page cannot give a box a network by itself; use a server, give local.dialer, or bring packages in as files",
-    );
+  if ("missing" in wayOut) return { ...known, network: wayOut.missing, secrets: wayOut.missing };
   if (host.encrypt) return known;
   return { ...known, secrets: "a page cannot encrypt the connections of a dialer; use a server" };
 }

@@ -43,6 +43,7 @@ import { ImageCatalog } from "./image-catalog.js";
 import type { LocalBox } from "./local-box.js";
 import type { LocalExecution } from "./local-execution.js";
 import type { LocalOptions } from "./options.js";
+import { type ChosenWayOut, chooseWayOut } from "./way-out.js";
 
 /** A command of this run of its box, or of an earlier one. */
 interface KnownExecution extends FinishedExecution {
@@ -74,6 +75,7 @@ export class LocalBackend implements Backend {
   private registry: Promise<BoxRegistry> | undefined;
   private readonly catalog: ImageCatalog;
   private readonly launcher: BoxLauncher;
+  private readonly wayOut: ChosenWayOut;
   private closed = false;
   private stopWatching: (() => void) | undefined;
 
@@ -83,9 +85,10 @@ export class LocalBackend implements Backend {
   ) {
     requireLocalOptions(options);
     if (typeof options.network === "object") parseRules(options.network, "local.network");
-    this.capabilities = capabilitiesOf(options, host);
+    this.wayOut = chooseWayOut(options, host);
+    this.capabilities = capabilitiesOf(options, host, this.wayOut);
     this.catalog = new ImageCatalog(host, options);
-    this.launcher = new BoxLauncher(host, this.catalog, options, () => this.requireOpen());
+    this.launcher = new BoxLauncher(host, this.catalog, options, this.wayOut, () => this.requireOpen());
   }
 
   async info(): Promise<BackendInfo> {
@@ -95,6 +98,7 @@ export class LocalBackend implements Backend {
       maxCpu: MAX_CPU,
       maxMemoryMb: this.launcher.memoryMb,
       capabilities: this.capabilities,
+      ...("name" in this.wayOut && { wayOut: this.wayOut.name }),
     };
   }
 

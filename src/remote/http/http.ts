@@ -1,9 +1,9 @@
 import type * as z from "zod/mini";
 import { isBoxRunError } from "../../backend/errors.js";
 import { ROUTES, type RouteName } from "../../contract/routes.js";
+import type { WebSocketLike } from "../../sockets/web-socket-types.js";
 import { untilAborted } from "../../util/abort.js";
 import { startTimer } from "../../util/timer.js";
-import type { WebSocketLike } from "../socket/web-socket-types.js";
 import { BodyReader } from "./body-reader.js";
 import { type Call, lineOf } from "./call.js";
 import { connectionFailed, readJson } from "./failures.js";
@@ -68,7 +68,7 @@ export class Http extends Sender {
       life.abort(connectionFailed(lineOf(name, call), this.name, new TooLate(requestMs))),
     );
     try {
-      const { opened } = await import("../socket/web-socket.js");
+      const { opened } = await import("../../sockets/web-socket.js");
       const socket = await this.socket(name, call, signal);
       socket.binaryType = "arraybuffer";
       const used = use(socket, signal, end);

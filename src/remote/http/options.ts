@@ -1,4 +1,4 @@
-import type { SocketRequest, WebSocketClass, WebSocketLike } from "../socket/web-socket-types.js";
+import type { SocketRequest, WebSocketClass, WebSocketLike } from "../../sockets/web-socket-types.js";
 
 /** Time limits of a client for its server, in milliseconds: whole numbers from 1 to 2^31 - 1. */
 export interface Timeouts {

@@ -4,11 +4,11 @@ import { tokenProtocols } from "../../contract/attach-token.js";
 import { ROUTES, type RouteName, routePath } from "../../contract/routes.js";
 import { isToken } from "../../contract/token.js";
 import { CLIENT_HEADER } from "../../contract/wire.js";
+import type { WebSocketLike } from "../../sockets/web-socket-types.js";
 import { untilAborted, whenAborted } from "../../util/abort.js";
 import { concatBytes } from "../../util/bytes.js";
 import { retryAfterMs } from "../../util/retry-after.js";
 import { startTimer } from "../../util/timer.js";
-import type { WebSocketLike } from "../socket/web-socket-types.js";
 import { BodyReader } from "./body-reader.js";
 import { type Call, DEFAULT_RETRIES, lineOf } from "./call.js";
 import { connectionFailed, errorOfResponse, protocolError, type RequestLine } from "./failures.js";
@@ -73,7 +73,7 @@ export class Sender {
     const request = { url: url.href, protocols, headers: Object.fromEntries(headers) };
     const { openSocket, WebSocket } = this.#options;
     if (openSocket) return untilAborted(openSocket(request), signal);
-    const { newWebSocket } = await import("../socket/web-socket.js");
+    const { newWebSocket } = await import("../../sockets/web-socket.js");
     return untilAborted(newWebSocket(request, WebSocket), signal);
   }
 

@@ -36,6 +36,16 @@ it("the network of all boxes may be bounded by rules, or none", async () => {
   );
 });
 
+it("the client's info names the way out of its boxes", async () => {
+  const wayOutOf = async (host: typeof nodeHost, options: object) =>
+    (await new LocalBackend(host, options).info()).wayOut;
+  const { dialer, ...page } = nodeHost;
+  expect(await wayOutOf(nodeHost, {})).toBe("direct");
+  expect(await wayOutOf(nodeHost, { network: false })).toBeUndefined();
+  expect(await wayOutOf(page, {})).toBeUndefined();
+  expect(await wayOutOf(page, { dialer: await dialer?.() })).toBe("dialer");
+});
+
 it("the memory of all boxes has one name and an old one, of which only one may be given", async () => {
   const totalOf = async (options: object) => (await new LocalBackend(nodeHost, options).info()).maxMemoryMb;
   expect(await totalOf({ maxTotalMemoryMb: 3000 })).toBe(3000);

@@ -1,5 +1,5 @@
-import { BoxRunError, unsupported } from "../../backend/errors.js";
-import { currentRuntime } from "../../util/runtime.js";
+import { BoxRunError, unsupported } from "../backend/errors.js";
+import { currentRuntime } from "../util/runtime.js";
 import type { SocketRequest, WebSocketClass, WebSocketLike } from "./web-socket-types.js";
 
 interface Globals {

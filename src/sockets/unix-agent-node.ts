@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { Socket } from "node:net";
 import { Agent, buildConnector, ping, WebSocket } from "undici";
-import { startTimer } from "../../util/timer.js";
+import { startTimer } from "../util/timer.js";
 import type { SocketRequest, WebSocketLike } from "./web-socket-types.js";
 
 /** Time in milliseconds for the other side to confirm the close. A WebSocket itself would wait forever. */

@@ -1,4 +1,4 @@
-import { unsupported } from "../../backend/errors.js";
+import { unsupported } from "../backend/errors.js";
 
 /** Never called: pages have no Unix sockets, and need not load the code that Node needs. */
 export function openAgent(): never {
