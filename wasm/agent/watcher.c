@@ -25,7 +25,7 @@ static char root[MAX_PATH + 1];
 
 static _Alignas(struct inotify_event) char events[EVENTS];
 static size_t events_at, events_end;
-/* Bytes of events that may tell again what was found by looking. */
+/* Bytes of events that may repeat what was found by looking. */
 static size_t doubtful;
 
 static _Noreturn void end(enum watcher_message message, uint32_t error)
@@ -161,7 +161,7 @@ static void report_rename(int wd, const char *name, int new_wd, const char *new_
     }
 }
 
-/* `event` is a copy: more events may be read meanwhile. */
+/* Handles the first half of a rename. `event` is a copy: more events may be read meanwhile. */
 static void moved_from(const struct inotify_event *event, const char *name)
 {
     struct inotify_event *other = other_half(event->cookie);
@@ -174,11 +174,16 @@ static void moved_from(const struct inotify_event *event, const char *name)
         return;
     }
     report_rename(event->wd, name, other->wd, other->name);
-    struct watched *directory = event->mask & IN_ISDIR ? watched_child(event->wd, name) : NULL;
-    if (directory && watched_move(directory, other->wd, other->name) < 0)
-        end(WATCHER_FAILED, errno);
     /* Done. */
     other->mask = 0;
+    if (!(event->mask & IN_ISDIR))
+        return;
+    struct watched *directory = watched_child(event->wd, name);
+    if (!directory)
+        /* It was moved before it could be watched at its first place. */
+        enter(other->wd, other->name);
+    else if (watched_move(directory, other->wd, other->name) < 0)
+        end(WATCHER_FAILED, errno);
 }
 
 static void handle_entry(const struct inotify_event *event, const char *name)
@@ -201,7 +206,7 @@ static void handle_entry(const struct inotify_event *event, const char *name)
     }
 }
 
-/* What is watched, as an entry of the directory that it is in. */
+/* Handles an event of what is watched, as an entry of the directory that it is in. */
 static void handle_anchor(const struct inotify_event *event, const char *name)
 {
     if (event->mask & (IN_DELETE_SELF | IN_UNMOUNT | IN_IGNORED))
@@ -216,7 +221,7 @@ static void handle_anchor(const struct inotify_event *event, const char *name)
         report_root(CHANGE_CHANGED);
 }
 
-/* The directory itself. */
+/* Handles an event of a directory itself. */
 static void handle_directory(const struct inotify_event *event, struct watched *directory)
 {
     bool is_root = directory->parent < 0;
