@@ -19,11 +19,11 @@
 /* As nice(2) has it: above everything in the box. */
 #define PRIORITY (-20)
 
-static _Noreturn void run(int end, void (*work)(int connection, const void *argument), const void *argument)
+static _Noreturn void run(int end, int directory, void (*work)(int connection, const void *argument), const void *argument)
 {
     /* Not in the agent's session, nor longer than it. */
     setsid();
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || fchdir(proc_dir) < 0 || dup2(end, CONNECTION) < 0
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || fchdir(directory) < 0 || dup2(end, CONNECTION) < 0
         || syscall(SYS_close_range, CONNECTION + 1, ~0u, 0) < 0)
         _exit(1);
     if (in_guest && setpriority(PRIO_PROCESS, 0, PRIORITY) < 0)
@@ -32,7 +32,7 @@ static _Noreturn void run(int end, void (*work)(int connection, const void *argu
     _exit(0);
 }
 
-int helper_start(void (*work)(int connection, const void *argument), const void *argument)
+int helper_start(int directory, void (*work)(int connection, const void *argument), const void *argument)
 {
     const int buffer = BUFFER;
     int ends[2];
@@ -43,7 +43,7 @@ int helper_start(void (*work)(int connection, const void *argument), const void 
         && setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer) == 0)
         pid = fork();
     if (pid == 0)
-        run(ends[1], work, argument);
+        run(ends[1], directory, work, argument);
     int error = errno;
     close_fd(&ends[1]);
     if (pid < 0)

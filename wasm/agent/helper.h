@@ -4,9 +4,9 @@
 
 /*
  * Starts a process that calls `work` with its end of a connection of messages (SOCK_SEQPACKET), and ends when that returns. It
- * has a copy of the agent's memory, no other descriptor of the agent's, and /proc as its working directory. Returns the
- * agent's end, which does not block and hangs up when the process is gone; -1 with errno.
+ * has a copy of the agent's memory, no other descriptor of the agent's, and `directory` as its working directory. Returns
+ * the agent's end, which does not block and hangs up when the process is gone; -1 with errno.
  */
-int helper_start(void (*work)(int connection, const void *argument), const void *argument);
+int helper_start(int directory, void (*work)(int connection, const void *argument), const void *argument);
 
 #endif

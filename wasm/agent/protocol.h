@@ -139,8 +139,9 @@
  * A file that is being written beside its place, as by PUT, is told of when it takes that place, as created.
  *
  * Changes by the host, TOUCH. Linux tells the box's programs of what they do in a volume, not of what the host does. TOUCH makes
- * it tell that the file has changed (IN_MODIFY), by giving it the time that it has. For a file that is gone, the host names its
- * directory. TOUCH is no promise: while a volume keeps the agent's helper waiting, some are lost.
+ * it tell that the file has changed (IN_MODIFY), by giving it a modification time that the host ignores, in read-only volumes
+ * too (TOUCH_SECONDS). The path is one in the root of the host's 9p server ("/0/dir/file"); links are not followed. For a
+ * file that is gone, the host names its directory. TOUCH is no promise: while a volume keeps the agent's helper waiting, some are lost.
  *
  * A path in a volume. The agent would have to wait for the volume, and everybody else for the agent. So if a path of a
  * PUT, GET, FILE or WATCH leads into one, nothing is done, and the stream ends with VOLUME, before any CREDIT, STAT or DATA. It
@@ -190,6 +191,8 @@
 #define MAX_STREAMS 256
 /* The longest path, host name and error text, without a terminating zero. */
 #define MAX_PATH 4095
+/* The modification time, in seconds, of no file. v9fs takes none before 1970. */
+#define TOUCH_SECONDS 4611686018427387904
 #define MAX_HOSTNAME 64
 #define MAX_DETAIL 1024
 /* Volumes of one box. */
@@ -228,7 +231,7 @@ enum frame_type {
                            for every box; answered by DONE or FAIL on stream 0 */
     F_NETWORK = 0x06,   /* u32 address (10.0.2.15 is 0x0a00020f), u8 prefix (1..30), u32 gateway, u32 DNS server, u32
                            MTU (MIN_MTU..MAX_MTU), from READY on; answered by DONE or FAIL on stream 0 */
-    F_TOUCH = 0x07,     /* str path (absolute), from READY on: the host has changed this file in a volume; no answer */
+    F_TOUCH = 0x07,     /* str path (absolute), from READY on: others than the box have changed this file of a volume; no answer */
 
     /* host -> guest, on a stream */
     F_EXEC = 0x10,      /* u8 flags (EXEC_*), u32 window (0..MAX_WINDOW), str working directory,

@@ -3,25 +3,34 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "helper.h"
 #include "util.h"
+#include "volumes.h"
 
 /* The connection to the helper, which may wait for a volume; -1 while there is none. */
 static int helper = -1;
 
-/* Gives a file the time that it has: whoever watches it sees a change. */
+/* Gives a file of a volume a time that the host ignores: whoever watches it sees a change. */
 static void touch(const char *path)
 {
-    struct stat status;
-    if (fstatat(AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) < 0)
+    const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = TOUCH_SECONDS } };
+    const struct open_how how = {
+        .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+    };
+    int file = syscall(SYS_openat2, AT_FDCWD, path + 1, &how, sizeof how);
+    if (file < 0)
         return;
-    const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, status.st_mtim };
-    utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
+    /* If that fails, the file is gone, or its volume is. */
+    utimensat(file, "", times, AT_EMPTY_PATH);
+    close(file);
 }
 
 static void touch_all(int connection, const void *unused)
@@ -49,9 +58,9 @@ bool touch_frame(const struct frame *frame, bool serving)
     const char *path = read_str(&reader, MAX_PATH);
     if (!read_all(&reader) || *path != '/')
         return false;
-    if (!serving || pass_on(path))
+    if (!serving || volumes_root() < 0 || !path[1] || pass_on(path))
         return true;
-    helper = helper_start(touch_all, NULL);
+    helper = helper_start(volumes_root(), touch_all, NULL);
     if (!pass_on(path))
         report("touch", errno);
     return true;

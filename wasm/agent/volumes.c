@@ -2,6 +2,7 @@
 #include "volumes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -24,6 +25,9 @@
  */
 #define OPTIONS "trans=virtio,version=9p2000.L,msize=512000,cache=mmap,access=any"
 #define FLAGS (MS_NODEV | MS_NOSUID)
+
+/* Descriptor of the mount of all volumes, which has no place in the box; -1 if there is none. */
+static int root = -1;
 
 const char *volume_step(const struct volume *volume)
 {
@@ -57,14 +61,24 @@ const char *volumes_mount(const struct volume *volumes, uint32_t count)
     /* One mount for all: the kernel lets the device be mounted once. */
     if (mkdir(ASIDE, 0700) < 0 || mount(DEVICE, ASIDE, "9p", FLAGS, OPTIONS) < 0)
         return "volumes";
-    const char *failed = bind_volumes(volumes, count);
+    root = open(ASIDE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const char *failed = root < 0 ? "volumes" : bind_volumes(volumes, count);
     if (!failed && (umount2(ASIDE, MNT_DETACH) < 0 || rmdir(ASIDE) < 0))
         failed = "volumes";
     return failed;
 }
 
+int volumes_root(void)
+{
+    if (root < 0 && !in_guest)
+        root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return root;
+}
+
 void volumes_unmount(void)
 {
+    /* Nothing is unmounted that is still open. */
+    close_fd(&root);
     if (!has_volumes)
         return;
     if (mounts_read() < 0) {

@@ -25,7 +25,7 @@ static bool start(struct stream *stream)
         .path = paths[stream->slot], .recursive = stream->recursive, .again = stream->started,
     };
     stream->stands = false;
-    stream->fd = helper_start(watcher_run, &watcher);
+    stream->fd = helper_start(proc_dir, watcher_run, &watcher);
     return stream->fd >= 0;
 }
 

@@ -2,7 +2,7 @@ import type { VolumeSource } from "../../backend/backend.js";
 import type { SetupSpec } from "../guest/guest.js";
 import type { GuestMachine } from "../host/guest-machine.js";
 import { type BoxRecord, machineMemoryMb } from "../store/record.js";
-import { placesOf, sourcesOf, type VolumeMount } from "./box-volumes.js";
+import { sourcesOf, type VolumeMount } from "./box-volumes.js";
 import { passOnForeignChanges } from "./foreign-touches.js";
 
 /** Memory that is reserved for the guest's kernel and agent, so that a command that fills the box meets its own limit first. */
@@ -28,8 +28,7 @@ export async function setUp(
   await machine.endWarmUp();
   if (mounts.length > 0) await machine.handle.openVolumes(mounts, sourcesOf(mounts, sources));
   await machine.guest.setup(setupSpec(record, mounts));
-  if (mounts.length > 0)
-    passOnForeignChanges(machine.guest, machine.handle, placesOf(mounts)).catch(() => {});
+  if (mounts.length > 0) passOnForeignChanges(machine.guest, machine.handle).catch(() => {});
 }
 
 /** Returns what the agent has to know to set up a box. */

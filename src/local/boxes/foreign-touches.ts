@@ -6,16 +6,8 @@ import { MAX_PATH } from "../protocol/frame-types.js";
 const MAX_TOUCHES = 256;
 const PING_MS = 60_000;
 
-/**
- * Tells the programs of a guest, by inotify, what others change in its volumes, until the guest is gone.
- *
- * @param places paths in the box of the volumes, by their numbers, a character for each byte
- */
-export async function passOnForeignChanges(
-  guest: Guest,
-  machine: MachineHandle,
-  places: readonly string[],
-): Promise<void> {
+/** Tells the programs of a guest, by inotify, what others change in its volumes, until the guest is gone. */
+export async function passOnForeignChanges(guest: Guest, machine: MachineHandle): Promise<void> {
   let isGone = false;
   guest.whenLost(() => {
     isGone = true;
@@ -33,7 +25,7 @@ export async function passOnForeignChanges(
     const answer = await machine.callVolume({ call: "foreign" });
     const paths = "paths" in answer ? answer.paths : [];
     for (let at = 0; at < paths.length && !isGone; at += MAX_TOUCHES) {
-      for (const path of paths.slice(at, at + MAX_TOUCHES)) touch(guest, inBox(path, places));
+      for (const path of paths.slice(at, at + MAX_TOUCHES)) touch(guest, path);
       await taken();
     }
   }
@@ -42,9 +34,4 @@ export async function passOnForeignChanges(
 function touch(guest: Guest, path: string): void {
   if (path.length > MAX_PATH) return;
   guest.send({ type: "touch", stream: 0, path: Uint8Array.from(path, (char) => char.charCodeAt(0)) });
-}
-
-function inBox(path: string, places: readonly string[]): string {
-  const [, number = "", ...names] = path.split("/");
-  return [places[Number(number)], ...names].join("/");
 }

@@ -35,6 +35,8 @@ export const MAX_WINDOW = 16 << 20;
 export const MAX_STREAMS = 256;
 /** Longest path, host name and error text, in bytes. */
 export const MAX_PATH = 4095;
+/** The modification time, in seconds, of no file. The agent sets it so that Linux reports a change; a volume ignores it. */
+export const TOUCH_SECONDS = 2 ** 62;
 export const MAX_HOSTNAME = 64;
 export const MAX_DETAIL = 1024;
 /** Most strings in one list. */

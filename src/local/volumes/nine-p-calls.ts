@@ -46,6 +46,8 @@ const BLOCK_BYTES = 128 * 1024;
 const V9FS_MAGIC = 0x01021997;
 /** Most names of one walk, by the protocol. */
 const MAX_WALK = 16;
+/** Modification time that changes nothing: TOUCH_SECONDS of the agent's protocol. */
+const TOUCH_MS = 2 ** 62 * 1000;
 const LOCK_GRANTED = 0;
 const LOCK_NONE = 2;
 /** Bytes of an entry of a directory before its name. */
@@ -145,12 +147,13 @@ export const CALLS: Record<number, Call> = {
   },
 
   [T.SETATTR]: (mount, fields) => {
-    const { node, shared } = mount.writable(fields.u32());
+    const number = fields.u32();
     const changes = changesOf(fields);
+    // The agent's way to have Linux report what others have changed.
+    if (changes.mtimeMs === TOUCH_MS) return void mount.fid(number);
+    const { node, shared } = mount.writable(number);
     if (changes.size !== undefined) requireKind(node, "file");
-    return after(isAsItWas(node, changes), (isSame) => {
-      if (!isSame) return after(node.change(changes), () => mount.noteOwn(shared));
-    });
+    return after(node.change(changes), () => mount.noteOwn(shared));
   },
 
   [T.XATTRWALK]: () => refuse("EOPNOTSUPP"),
@@ -380,15 +383,6 @@ function changesOf(fields: Fields): NodeChanges {
     ...(valid & SET.ATIME && { atimeMs: valid & SET.ATIME_GIVEN ? atimeMs : now }),
     ...(valid & SET.MTIME && { mtimeMs: valid & SET.MTIME_GIVEN ? mtimeMs : now }),
   };
-}
-
-/**
- * Returns true for a change of nothing but the time, to the second that it has: v9fs cuts times to seconds, so programs that give a file its own time again, as the agent does for changes by
- * the host, would cut that.
- */
-function isAsItWas(node: VolumeNode, { mtimeMs, ...others }: NodeChanges): Later<boolean> {
-  if (mtimeMs === undefined || mtimeMs % 1000 !== 0 || Object.keys(others).length > 0) return false;
-  return after(node.stat(), (stat) => Math.floor(stat.mtimeMs / 1000) * 1000 === mtimeMs);
 }
 
 function timeOf(fields: Fields): number {

@@ -262,6 +262,30 @@ describe("what others change in a volume", () => {
     expect(program.lines.filter((line) => line === "modify /work/told/file").length).toBeLessThanOrEqual(2);
   });
 
+  it("is told in a volume that the box cannot write, and behind what hides it", {
+    timeout: LONG_MS,
+  }, async () => {
+    const shown = mkdtempSync(join(tmpdir(), "boxrun-volume-"));
+    mkdirSync(join(shown, "dir"));
+    writeFileSync(join(shown, "dir/file"), "old");
+    utimesSync(join(shown, "dir/file"), 1.25, 1_000_000.75);
+    writeFileSync(join(shown, "inotify.py"), readFileSync(join(PROGRAMS, "inotify.py")));
+    const volumes = [{ hostPath: shown, guestPath: "/shown", readonly: true }];
+    await using reader = await client.create("debian", { memoryMb: 256, volumes });
+    await using program = await inotify(reader, "/shown/inotify.py", ["/shown/dir"]);
+    await program.until("modify /shown/dir/file", () => appendFileSync(join(shown, "dir/file"), "x"));
+    utimesSync(join(shown, "dir/file"), 1.25, 1_000_000.75);
+    await program.until("modify /shown/dir/new", () => writeFileSync(join(shown, "dir/new"), ""));
+    const { stdout } = await reader.exec(
+      "stat -c %Y /shown/dir/file; touch /shown/dir/file 2>&1; mount --bind /tmp /shown/dir",
+    );
+    expect(stdout).toContain("1000000\n");
+    expect(stdout).toContain("Read-only file system");
+    expect(statSync(join(shown, "dir/file")).mtimeMs).toBe(1_000_000_750);
+    await program.until("modify /shown/dir/last", () => writeFileSync(join(shown, "dir/last"), ""));
+    rmSync(shown, { recursive: true });
+  });
+
   it("is printed by tail -f, which waits for inotify alone", { timeout: LONG_MS }, async () => {
     writeFileSync(join(folder, "log"), "first\n");
     const execution = await box.execStream(["tail", "-f", "/work/log"]);

@@ -19,6 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { TOUCH_SECONDS } from "../../../src/local/protocol/frame-types.js";
 import { openHostDirectory } from "../../../src/local/volumes/host-directory-node.js";
 import { T } from "../../../src/local/volumes/nine-p-wire.js";
 import { ServedVolumes } from "../../../src/local/volumes/served-volumes.js";
@@ -150,26 +151,32 @@ describe("files of a volume", () => {
     });
   });
 
-  it("keep the fraction of their time when a program gives them that time again", async () => {
+  it("keep everything when they are given the time that means nothing, in a read-only volume, too", async () => {
     writeFileSync(at("file"), "");
     utimesSync(at("file"), 7.5, 1000.25);
-    const file = await client.walk(root, "file");
-    const set = (valid: number, seconds: number, mode = 0) =>
-      client.call(
-        T.SETATTR,
-        ...[u32(file), u32(valid), u32(mode), u32(0), u32(0), { u64: 0 }, { u64: 8 }, { u64: 0 }],
-        { u64: seconds },
-        { u64: 0 },
-      );
-    // With the time of the change of its facts, as Linux sends it.
-    const [mtime, both] = [0x20 | 0x40 | 0x100, 0x10 | 0x20 | 0x80 | 0x100];
-    await set(mtime, 1000);
-    expect(statSync(at("file"))).toMatchObject({ atimeMs: 7500, mtimeMs: 1_000_250 });
-    await set(mtime, 1001);
-    expect(statSync(at("file")).mtimeMs).toBe(1_001_000);
-    utimesSync(at("file"), 7.5, 1000.25);
-    await set(both, 1000);
-    expect(statSync(at("file"))).toMatchObject({ atimeMs: 8000, mtimeMs: 1_000_000 });
+    const { ctimeMs } = statSync(at("file"));
+    for (const volume of ["0", "1"]) {
+      const file = await client.walk(await client.attach(), volume, "file");
+      const set = (seconds: number) =>
+        client.call(
+          T.SETATTR,
+          ...[
+            u32(file),
+            u32(0x20 | 0x40 | 0x100),
+            u32(0),
+            u32(0),
+            u32(0),
+            { u64: 0 },
+            { u64: 8 },
+            { u64: 0 },
+          ],
+          { u64: seconds },
+          { u64: 0 },
+        );
+      await set(TOUCH_SECONDS);
+      expect(statSync(at("file"))).toMatchObject({ atimeMs: 7500, mtimeMs: 1_000_250, ctimeMs });
+      if (volume === "1") await expect(set(1000)).rejects.toEqual(refused(EROFS));
+    }
   });
 
   it("have one inode number for all their names, and no other file has it", async () => {
