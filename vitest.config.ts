@@ -65,7 +65,7 @@ const inRuntimes = (name: string, files: { include: string[]; exclude?: string[]
     ...files,
     // Each waits for its own runtime and server, two at a time, after all others.
     maxWorkers: 2,
-    sequence: { groupOrder: 1 },
+    sequence: { groupOrder: 2 },
     globalSetup: "test/runtimes/setup.ts",
     server: { deps: { external: [/\/dist\/node\//] } },
     // Above what the runtimes themselves allow a case.
@@ -74,13 +74,16 @@ const inRuntimes = (name: string, files: { include: string[]; exclude?: string[]
   },
 });
 
+/** Tests of the sources boot no boxes, but for a few: two files at a time, before all others. */
+const first = { maxWorkers: 2, sequence: { groupOrder: 0 } };
+
 /** A cold boot on a loaded machine takes seconds; a hang is still found. */
 const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
 
 /** A test stands in the folder of what it tests, and its name says what it needs: `*.test.ts` the sources, `*.node.test.ts` the built package, `*.browser.test.ts` a page. */
 export default defineConfig({
   test: {
-    // Boxes use a core each: files that run side by side only make each other slow.
+    // Boxes use a core each: files that boot them only make each other slow.
     fileParallelism: false,
     projects: [
       {
@@ -89,12 +92,13 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: [...OTHER_HOSTS, ...LONG],
+          ...first,
           ...timeouts,
         },
       },
       {
         resolve: sources,
-        test: { name: "long", include: LONG, exclude: OTHER_HOSTS, ...timeouts },
+        test: { name: "long", include: LONG, exclude: OTHER_HOSTS, ...first, ...timeouts },
       },
       {
         resolve: { alias: built("node") },
@@ -102,6 +106,7 @@ export default defineConfig({
           name: "node",
           include: ["test/**/*.node.test.ts"],
           exclude: SIDE_BY_SIDE,
+          sequence: { groupOrder: 1 },
           server: { deps: { external: [/\/dist\/node\//] } },
           ...timeouts,
         },
@@ -112,7 +117,7 @@ export default defineConfig({
           name: "side by side",
           include: SIDE_BY_SIDE,
           maxWorkers: 2,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
           server: { deps: { external: [/\/dist\/node\//] } },
           ...timeouts,
         },
@@ -122,7 +127,7 @@ export default defineConfig({
           name: "bundlers",
           include: ["test/bundlers/*.test.ts"],
           maxWorkers: 2,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
           // A production build, and a box.
           testTimeout: 180_000,
           hookTimeout: 60_000,
@@ -137,6 +142,7 @@ export default defineConfig({
         test: {
           name: "chromium",
           include: ["test/**/*.browser.test.ts"],
+          sequence: { groupOrder: 1 },
           ...timeouts,
           browser: {
             enabled: true,
