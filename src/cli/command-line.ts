@@ -4,7 +4,7 @@ import {
   MAX_PORT,
   type PublishedPort,
   parseInteger,
-  parseNetworkRule,
+  parseNetworkRules,
   parseOrigin,
   parsePublished,
   parseSecret,
@@ -76,6 +76,14 @@ export interface FolderCommand {
   memoryMb?: number[];
 }
 
+/** Parsed arguments of `boxrun ls`. */
+export interface ListCommand extends ServerOptions {
+  name: "ls";
+  /** Directory that keeps the boxes; undefined: those of the server that is named or found, else of the default directory. */
+  state?: string;
+  json: boolean;
+}
+
 /** A parsed command line. */
 export type CliCommand =
   | RunCommand
@@ -84,6 +92,7 @@ export type CliCommand =
   | FolderCommand
   | { name: "pull"; image: string }
   | ({ name: "images" } & ServerOptions)
+  | ListCommand
   | { name: "help"; of?: string }
   | { name: "version" };
 
@@ -111,6 +120,7 @@ const OPTIONS = {
   secret: { type: "string", multiple: true },
   "allow-origin": { type: "string", multiple: true },
   "preview-domain": { type: "string" },
+  json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
 } as const;
@@ -136,6 +146,7 @@ const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Argument
     parse: parseRun,
   },
   forward: { takes: ["server", "token"], parse: parseForward },
+  ls: { takes: ["json", "state", "server", "token"], parse: parseList },
   serve: {
     takes: [
       ...["host", "port", "socket", "token", "state", "allow-origin", "preview-domain"],
@@ -158,7 +169,7 @@ export function parseCommandLine(args: string[]): CliCommand {
   if (values.help || name === "help") return helpOf(name === "help" ? operands[0] : name);
   if (values.version) return { name: "version" };
   if (name === undefined)
-    throw new UsageError("expected a command: run, forward, serve, assets, site, pull or images");
+    throw new UsageError("expected a command: run, forward, ls, serve, assets, site, pull or images");
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) throw new UsageError(`there is no command ${name}`);
   for (const [option, value] of Object.entries(values)) {
@@ -233,10 +244,7 @@ function secretsOf(values: Values): SecretOption[] {
 /** Returns the rules of a network; undefined for none. */
 function rulesOf({ allow, deny }: Values): NetworkOptions | undefined {
   if (!allow && !deny) return undefined;
-  return {
-    ...(allow && { allow: allow.map((rule) => parseNetworkRule("--allow", rule)) }),
-    ...(deny && { deny: deny.map((rule) => parseNetworkRule("--deny", rule)) }),
-  };
+  return parseNetworkRules({ ...(allow && { allow }), ...(deny && { deny }) });
 }
 
 function parseForward({ values, operands, rest = [] }: Arguments): ForwardCommand {
@@ -249,6 +257,14 @@ function parseForward({ values, operands, rest = [] }: Arguments): ForwardComman
     ports: ports.map((text) => parsePublished("PORT", text)),
     ...serverOptions(values),
   };
+}
+
+function parseList(args: Arguments): ListCommand {
+  refuseOperands("ls", args);
+  const { state, json = false } = args.values;
+  if (state !== undefined && args.values.server !== undefined)
+    throw new UsageError("--state names boxes of this machine, and --server those of a server: give one");
+  return { name: "ls", json, ...(state !== undefined && { state }), ...serverOptions(args.values) };
 }
 
 function parseServe(args: Arguments): ServeCommand {

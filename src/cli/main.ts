@@ -24,6 +24,8 @@ async function main(args: string[]): Promise<number> {
       await listImages(await client.images());
       return 0;
     }
+    case "ls":
+      return (await import("./list.js")).listCommand(command);
     case "assets":
       return (await import("./assets.js")).assetsCommand(command);
     case "site":

@@ -1,7 +1,8 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
-import type { HostVolume } from "../index.js";
-import { parseRule } from "../network/rules.js";
+import type { HostVolume, NetworkOptions } from "../index.js";
+import { requireRules } from "../network/rules.js";
+import { inFlags } from "./flags.js";
 
 /** The error of a command line that makes no sense. The message says why. */
 export class UsageError extends Error {}
@@ -30,13 +31,13 @@ export function parsePublished(name: string, text: string): PublishedPort {
   throw new UsageError(`${name} must be HOST_PORT:PORT, such as 8080:80, got ${text}`);
 }
 
-/** Checks a rule of a network. @throws {UsageError} */
-export function parseNetworkRule(name: string, text: string): string {
+/** Checks the rules of a network. @throws {UsageError} */
+export function parseNetworkRules(rules: NetworkOptions): NetworkOptions {
   try {
-    parseRule(text, name);
-    return text;
+    requireRules(rules);
+    return rules;
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    throw new UsageError(inFlags((error as Error).message));
   }
 }
 
@@ -74,14 +75,27 @@ export function parseVariable(text: string): [name: string, value: string] {
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** Parses "HOST_DIR:BOX_DIR", with ":ro" for a volume that the box only reads. A relative directory is one of this process. @throws {UsageError} */
+/** Parses "HOST_DIR:BOX_DIR", with ":ro" for a volume that the box only reads; ":rw" is the default. A relative directory is one of this process. @throws {UsageError} */
 export function parseVolume(text: string): HostVolume {
   const [, hostPath, guestPath, mode] = /^(.+?):(\/[^:]*)(?::(ro|rw))?$/s.exec(text) ?? [];
   if (hostPath === undefined || guestPath === undefined)
     throw new UsageError(
-      `--volume must be HOST_DIR:BOX_DIR or HOST_DIR:BOX_DIR:ro, such as .:/work, got ${text}`,
+      `--volume must be HOST_DIR:BOX_DIR, HOST_DIR:BOX_DIR:ro or HOST_DIR:BOX_DIR:rw, such as .:/work, got ${text}: ${volumeFault(text)}`,
     );
   return { hostPath: resolve(hostPath), guestPath, ...(mode === "ro" && { readonly: true }) };
+}
+
+/** Says which part of a volume is wrong. */
+function volumeFault(text: string): string {
+  const parts = text.split(":");
+  const last = parts.pop()!;
+  if (parts.length === 0) return "BOX_DIR is missing";
+  if (parts.every((part) => part === "")) return "HOST_DIR is missing";
+  const isMode = last === "ro" || last === "rw";
+  if (parts.length > 1 && !isMode && parts.at(-1)!.startsWith("/"))
+    return `the part after BOX_DIR must be ro or rw, got ${JSON.stringify(last)}`;
+  const guestPath = parts.length > 1 && isMode ? parts.at(-1) : last;
+  return `BOX_DIR must be an absolute path in the box, got ${JSON.stringify(guestPath)}`;
 }
 
 /** Returns the absolute path of a directory whose contents boxes may have. @throws {UsageError} when it is none */

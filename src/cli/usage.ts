@@ -29,8 +29,8 @@ const COMMANDS: Readonly<Record<string, CommandUsage>> = {
   --timeout MS          end COMMAND after this many milliseconds
   -p, --publish H:P     make port H of this machine lead to port P of the box (P alone: the same
                         number; 0:P: a free one); can be repeated
-  -v, --volume H:B[:ro] mount directory H of this machine at B in the box, such as .:/work; with :ro, the box
-                        only reads it; can be repeated
+  -v, --volume H:B[:M]  mount directory H of this machine at B in the box, such as .:/work; M is rw (default),
+                        or ro: the box only reads it; can be repeated
   --network             let the box connect to public addresses
   --allow RULE          let the box connect to RULE alone (pypi.org, *.example.com:443, 203.0.113.0/24);
                         can be repeated; implies --network
@@ -51,6 +51,18 @@ executed, 127 COMMAND was not found.
     more: `\
 PORT alone leads to it from the same number, and 0:PORT from a free one. A box that another program
 emulates is reached through its server.
+`,
+  },
+  ls: {
+    line: "ls [--json] [--state DIR] [--server SERVER] [--token TOKEN]",
+    does: "list the boxes, newest first",
+    options: `\
+  --json                print all that is known of them, as a JSON array
+  --state DIR           list the boxes that this machine keeps in DIR, without looking for a server
+${SERVER}`,
+    more: `\
+The age of a box is the time since it was created. Its status is "creating", "running", "stopped" or
+"error".
 `,
   },
   serve: {

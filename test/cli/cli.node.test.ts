@@ -277,6 +277,29 @@ describe("boxrun", () => {
     expect(stderr).toMatch(/^boxrun: POST .*the first \[RUNTIME_ERROR\]\n$/);
   });
 
+  it("lists the boxes of a server, and of this machine", async () => {
+    const answers: Record<string, unknown> = {
+      "/v1/info": { max_cpu: 4, max_memory_mb: 8192 },
+      "/v1/boxes": [BOX],
+    };
+    const server = createServer(({ url = "" }, response) => {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(JSON.stringify(answers[url.split("?")[0]!] ?? {}));
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const [table, json, local] = await Promise.all([
+      boxrun(["ls", "--server", url]).ended,
+      boxrun(["ls", "--json", "--server", url]).ended,
+      boxrun(["ls", "--json", "--state", join(state, "none")]).ended,
+    ]);
+    server.close();
+    expect(table).toMatchObject({ code: 0, stderr: "" });
+    expect(table.stdout).toMatch(/^ID +NAME +IMAGE +STATUS +AGE\nbox_1 +- +tiny +running +\d+d\n$/);
+    expect(JSON.parse(json.stdout)).toMatchObject([{ id: "box_1", memoryMb: 256 }]);
+    expect(local).toMatchObject({ code: 0, stdout: "[]\n" });
+  });
+
   it("knows its version", async () => {
     const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
     expect(await boxrun(["--version"]).ended).toMatchObject({ code: 0, stdout: `${version}\n` });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { parseCommandLine } from "../../src/cli/command-line.js";
 import { inFlags } from "../../src/cli/flags.js";
+import { boxJson, boxTable } from "../../src/cli/list.js";
+import type { BoxInfo } from "../../src/index.js";
 
 const run = (...options: string[]) => parseCommandLine(["run", ...options, "tiny", "--", "true"]);
 
@@ -37,6 +39,10 @@ describe("the network on the command line", () => {
     [["serve", "--allow", "pypi.org"], "--allow-network"],
     [["serve", "--network"], "serve does not take --network"],
     [["serve", "--allow-network", "--deny", "1.2.3"], "--deny must be"],
+    [
+      ["run", "--allow", "localhost:80", "tiny", "--", "true"],
+      '--allow names the loopback of the box itself, which needs no rule, got "localhost:80" ("host.internal:PORT" is a port of the machine that runs the box)',
+    ],
   ])("refuses %j", (args, message) => expect(() => parseCommandLine(args)).toThrow(message));
 });
 
@@ -63,8 +69,18 @@ describe("ports on the command line", () => {
     expect(run("-v", text)).toMatchObject({ box: { volumes: [volume] } });
   });
 
-  it.each(["/a", "/a:b", ":/b", "/a:/b:rx"])("refuses the volume %s", (text) => {
-    expect(() => run("-v", text)).toThrow(/--volume must be HOST_DIR:BOX_DIR/);
+  it.each([
+    ["/a", "BOX_DIR is missing"],
+    [":/b", "HOST_DIR is missing"],
+    ["/a:b", 'BOX_DIR must be an absolute path in the box, got "b"'],
+    ["/a:b:ro", 'BOX_DIR must be an absolute path in the box, got "b"'],
+    ["/a:ro", 'BOX_DIR must be an absolute path in the box, got "ro"'],
+    ["/a:/b:rx", 'the part after BOX_DIR must be ro or rw, got "rx"'],
+    ["/a:/b:", 'the part after BOX_DIR must be ro or rw, got ""'],
+  ])("refuses the volume %s, and says which part is wrong", (text, why) => {
+    const must =
+      "--volume must be HOST_DIR:BOX_DIR, HOST_DIR:BOX_DIR:ro or HOST_DIR:BOX_DIR:rw, such as .:/work";
+    expect(() => run("-v", text)).toThrow(`${must}, got ${text}: ${why}`);
   });
 
   it("are needed by forward, and a box", () => {
@@ -105,4 +121,90 @@ describe("secrets on the command line", () => {
     ["secrets.A.value must be 1 to 8192", "the variable A must be 1 to 8192"],
     ["secrets.PATH cannot have the name", "--secret PATH cannot have the name"],
   ])("are what an error speaks of: %j", (message, shown) => expect(inFlags(message)).toBe(shown));
+});
+
+describe("errors on the command line", () => {
+  it.each([
+    ["memoryMb must be an integer", "--memory must be an integer"],
+    [
+      "POST /v1/boxes: volumes must be at most 16, got 17",
+      "POST /v1/boxes: --volume must be at most 16, got 17",
+    ],
+    [
+      'volumes[1].guestPath must not be in /dev, got "/dev"',
+      'BOX_DIR of --volume must not be in /dev, got "/dev"',
+    ],
+    ["volumes: this server lets no box mount", "--volume: this server lets no box mount"],
+    ["network.deny[2] must be a name", "--deny must be a name"],
+  ])("speak of options: %j", (message, shown) => expect(inFlags(message)).toBe(shown));
+
+  it.each([
+    "boxes get no directories here; start boxrun serve with --allow-volumes DIR",
+    'there is no local image "memoryMb"',
+    'there is no file "/srv/volumes memoryMb"',
+    "upload of /srv/memoryMb: no such file",
+    "a file in /data/my-volumes/hostPort-1 is gone",
+  ])("leave paths, texts in quotes and other options as they are: %j", (message) =>
+    expect(inFlags(message)).toBe(message),
+  );
+
+  it("call the directory of a volume what the user calls it", () => {
+    const message = 'the hostPath of a volume must be a directory, but "/srv/volumes" does not exist';
+    expect(inFlags(message)).toBe(
+      'HOST_DIR of --volume must be a directory, but "/srv/volumes" does not exist',
+    );
+  });
+});
+
+describe("boxrun ls", () => {
+  const box = (facts: Partial<BoxInfo>) => facts as BoxInfo;
+  const now = Date.parse("2026-01-10T00:00:00Z");
+  const at = (ago: number) => new Date(now - ago);
+  const boxes = [
+    box({ id: "box_1", name: "web", image: "debian", status: "running", createdAt: at(90_000) }),
+    box({ id: "box_22", name: null, image: "t\u001b[2J", status: "stopped", createdAt: at(50 * 3_600_000) }),
+    box({ id: "box_3", name: "a\tb", image: "tiny", status: "error", createdAt: at(-5) }),
+  ];
+
+  it("prints a line for each box", () => {
+    expect(boxTable(boxes, now)).toBe(
+      [
+        "ID      NAME  IMAGE   STATUS   AGE",
+        "box_1   web   debian  running  90s",
+        "box_22  -     t\ufffd[2J   stopped  2d",
+        "box_3   a b   tiny    error    0s",
+        "",
+      ].join("\n"),
+    );
+    expect(boxTable([], now)).toBe("ID  NAME  IMAGE  STATUS  AGE\n");
+  });
+
+  it("prints JSON that a terminal does not obey", () => {
+    const json = boxJson([box({ name: "\u001b \u009b \u202e é" })]);
+    expect(JSON.parse(json)).toEqual([{ name: "\u001b \u009b \u202e é" }]);
+    expect(json.replaceAll("\n", "")).not.toMatch(/\p{Cc}|\p{Bidi_Control}/u);
+  });
+
+  it("lists the boxes of one place", () => {
+    expect(parseCommandLine(["ls", "--json"])).toEqual({ name: "ls", json: true });
+    expect(parseCommandLine(["ls", "--state", "/srv/boxes"])).toEqual({
+      name: "ls",
+      json: false,
+      state: "/srv/boxes",
+    });
+    const both = ["ls", "--state", "/srv/boxes", "--server", "http://127.0.0.1:1"];
+    expect(() => parseCommandLine(both)).toThrow("give one");
+    expect(() => parseCommandLine(["ls", "web"])).toThrow("ls takes no arguments, got web");
+  });
+});
+
+describe("the domain of previews", () => {
+  it("is an option of serve alone", () => {
+    const args = ["serve", "--preview-domain", "preview.example.com"];
+    expect(parseCommandLine(args)).toMatchObject({ previewDomain: "preview.example.com" });
+    expect(() => run("--preview-domain", "preview.example.com")).toThrow(
+      "run does not take --preview-domain",
+    );
+    expect(() => parseCommandLine(["serve", "--preview-domain", ""])).toThrow("must not be empty");
+  });
 });
