@@ -38,11 +38,14 @@ export type {
   BoxFiles,
   BoxPath,
   DirectoryEntry,
+  FileEvent,
   FileOptions,
   FileStat,
   FilesToWrite,
   FileToWrite,
+  FileWatch,
   TextEncoding,
+  WatchOptions,
   WriteOptions,
 } from "./files/file-types.js";
 export type { ImagePackage, LocalOptions } from "./local/boxes/options.js";

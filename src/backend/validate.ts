@@ -110,6 +110,12 @@ export function shown(value: unknown): string {
   return typeof value === "number" || value === null ? String(value) : typeof value;
 }
 
+/** Checks options that are true or false. @throws {BoxRunError} VALIDATION_ERROR, naming the one that is not */
+export function requireFlags(flags: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(flags))
+    if (typeof value !== "boolean") throw invalid(`${name} must be true or false, got ${shown(value)}`);
+}
+
 /** Checks permission bits. */
 export function requireMode(mode: number): void {
   if (!Number.isInteger(mode) || mode < 0 || mode > MAX_MODE)

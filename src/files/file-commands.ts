@@ -1,7 +1,7 @@
 import type { Backend } from "../backend/backend.js";
 import { BoxRunError, errnoOf, invalid } from "../backend/errors.js";
 import { pathBytes, pathText } from "../backend/file-paths.js";
-import { requireMode, requireOptions } from "../backend/validate.js";
+import { requireFlags, requireMode, requireOptions } from "../backend/validate.js";
 import type { Source } from "../exec/byte-source.js";
 import { untilAborted } from "../util/abort.js";
 import { tarOf } from "./archives.js";
@@ -109,6 +109,7 @@ export class FileCommands implements Omit<BoxFiles, "watch"> {
     requireOptions(options, { recursive: true, mode: true, signal: true });
     const { recursive = false, mode = 0o755, ...rest } = options;
     requireMode(mode);
+    requireFlags({ recursive });
     await this.operate({ op: "mkdir", path: pathBytes(path), mode, recursive }, rest);
   }
 
@@ -129,6 +130,7 @@ export class FileCommands implements Omit<BoxFiles, "watch"> {
   ): Promise<void> {
     requireOptions(options, { recursive: true, force: true, signal: true });
     const { recursive = false, force = false, ...rest } = options;
+    requireFlags({ recursive, force });
     try {
       if (recursive) await this.scripts.run("remove", scripts.REMOVE_ALL, [path], [], rest);
       else await this.operate({ op: "remove", path: pathBytes(path) }, rest);
@@ -140,6 +142,7 @@ export class FileCommands implements Omit<BoxFiles, "watch"> {
   async copy(from: BoxPath, to: BoxPath, options: FileOptions & { recursive?: boolean } = {}): Promise<void> {
     requireOptions(options, { recursive: true, signal: true });
     const { recursive = false, ...rest } = options;
+    requireFlags({ recursive });
     const warning = recursive ? { warning: scripts.COPY_WARNING } : {};
     await this.scripts.run("copy", scripts.COPY, [from, to], [recursive ? "r" : ""], {
       ...rest,

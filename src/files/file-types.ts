@@ -42,7 +42,7 @@ export interface WriteOptions extends FileOptions {
 export interface WatchOptions {
   /** True: everything below a directory is watched, too, new directories included. @default false: its entries alone */
   recursive?: boolean;
-  /** Aborting it ends the watch, whose iteration rejects with the signal's reason. @default none */
+  /** Aborting it ends the watch: `ready`, and the iteration, reject with the signal's reason, such as an `AbortError`. @default none */
   signal?: AbortSignal;
 }
 
@@ -190,8 +190,9 @@ export interface BoxFiles {
    * change is reported.
    *
    * A link at the end of the path is followed, and no other. What moves out of what is watched is "removed", what moves in is "created". The iteration ends after "removed" of the
-   * path itself, and rejects with BOX_NOT_RUNNING when the box stops. 4096 events wait for their reader; beyond that, "overflow" stands in their place.
+   * path itself. It rejects with BOX_NOT_RUNNING when the box stops, with BOX_NOT_FOUND when the box is removed, and with the signal's reason, whatever that is, when `signal` aborts. 4096 events wait for their reader; beyond that, "overflow" stands in their place.
    *
+   * @throws {BoxRunError} VALIDATION_ERROR when an option is wrong
    * @throws {BoxRunError} UNSUPPORTED when the backend lacks the capability "watch"
    * @throws {BoxRunError} RUNTIME_ERROR with the errno ENOSPC when there are too many directories to watch
    *

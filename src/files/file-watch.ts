@@ -1,7 +1,7 @@
 import type { Backend, FileChange } from "../backend/backend.js";
 import { requireCapability } from "../backend/capabilities.js";
 import { pathBytes } from "../backend/file-paths.js";
-import { requireOptions, requireSignal } from "../backend/validate.js";
+import { requireFlags, requireOptions, requireSignal } from "../backend/validate.js";
 import { following, untilAborted } from "../util/abort.js";
 import type { BoxPath, FileEvent, WatchOptions } from "./file-types.js";
 
@@ -27,6 +27,7 @@ export class OpenFileWatch {
     const bytes = pathBytes(path);
     requireOptions(options, { recursive: true, signal: true });
     const { recursive = false, signal } = options;
+    requireFlags({ recursive });
     requireSignal(signal);
     signal?.throwIfAborted();
     requireCapability(backend.capabilities, "watch", HINT);

@@ -192,7 +192,7 @@ export class FakeBackend implements Backend {
       );
     }
     this.boxes.delete(box.info.id);
-    await this.endAll(box);
+    await this.endAll(box, true);
   }
 
   async gc({ olderThan }: { olderThan: number }): Promise<number> {
@@ -365,9 +365,13 @@ export class FakeBackend implements Backend {
     throw new BoxRunError("EXEC_ALREADY_FINISHED", `${execId} has ended`);
   }
 
-  private async endAll({ info, execs, terminals, tree }: FakeBox): Promise<void> {
+  private async endAll({ info, execs, terminals, tree }: FakeBox, isRemoved = false): Promise<void> {
     this.connections?.endAll(info.id);
-    tree.endWatches(new BoxRunError("BOX_NOT_RUNNING", `box ${info.id} was stopped`));
+    tree.endWatches(
+      isRemoved
+        ? new BoxRunError("BOX_NOT_FOUND", `box ${info.id} was removed`)
+        : new BoxRunError("BOX_NOT_RUNNING", `box ${info.id} was stopped`),
+    );
     for (const execution of execs.values()) execution.end("canceled", null);
     await Promise.all([...terminals].map((terminal) => terminal.close()));
   }

@@ -86,6 +86,12 @@ describe.each(["backend", "handler", "server"] as const)("a watch, over a %s", (
     const end = failure(other.next());
     await box.stop();
     expect(await end).toMatchObject({ code: "BOX_NOT_RUNNING" });
+    await box.start();
+    const last = box.files.watch("/");
+    await last.ready;
+    const removal = failure(last.next());
+    await box.remove({ force: true });
+    expect(await removal).toMatchObject({ code: "BOX_NOT_FOUND" });
   });
 
   it("ends before anybody asks for an event, and leaves nothing open", async () => {
@@ -117,6 +123,19 @@ describe.each(["backend", "handler", "server"] as const)("a watch, over a %s", (
     await other.return();
     expect(await next).toEqual({ done: true, value: undefined });
     await expect.poll(() => backend.openWatches).toBe(0);
+  });
+
+  it("takes true or false, and nothing that looks like it", async () => {
+    const { box } = await boxOver(way);
+    const recursive = "yes" as never;
+    const message = "recursive must be true or false, got string";
+    for (const call of [
+      box.files.watch("/", { recursive }).ready,
+      box.files.mkdir("/a", { recursive }),
+      box.files.remove("/a", { recursive }),
+      box.files.copy("/a", "/b", { recursive }),
+    ])
+      expect(await failure(call)).toMatchObject({ code: "VALIDATION_ERROR", message });
   });
 
   it("says at its first event, too, why it cannot begin", async () => {

@@ -9,6 +9,7 @@ import type { GuestFrame, HostFrame } from "../../src/local/protocol/frame-types
 import { encodeFrame, FrameReader } from "../../src/local/protocol/frames.js";
 import type { BoxStore } from "../../src/local/store/box-store.js";
 import { memoryStore } from "../../src/local/store/store-memory.js";
+import type { VolumeAnswer, VolumeCall } from "../../src/local/volumes/volume-calls.js";
 
 /** The box that tests with such a machine create. */
 export const SPEC: BoxSpec = {
@@ -38,6 +39,10 @@ export interface FakeMachine {
   failWorker(error: Error): void;
   /** It was asked to end, its guest being shut down; the fake does so at once. */
   stopped: boolean;
+  /** Answers calls on volumes; undefined: never. */
+  onVolumeCall: (call: VolumeCall) => VolumeAnswer | undefined;
+  /** Resolves when its Worker, which was asked to end, has ended. */
+  ending: () => Promise<void>;
   /** It keeps the process alive. */
   held: boolean;
   terminated: boolean;
@@ -94,6 +99,8 @@ export function fakeBackend(
       const machine: FakeMachine = {
         frames,
         stopped: false,
+        onVolumeCall: () => undefined,
+        ending: async () => {},
         held: false,
         terminated: false,
         next: (type) => new Promise((resolve) => waiting.push({ type, resolve })),
@@ -106,6 +113,11 @@ export function fakeBackend(
         if (!(message instanceof Uint8Array)) {
           if (message.type === "start") queueMicrotask(() => onMachine(machine));
           if (message.type === "move") onMessage({ type: "moved" });
+          if (message.type === "volumes") onMessage({ type: "volumes" });
+          if (message.type === "volume-call") {
+            const answer = machine.onVolumeCall(message.call);
+            if (answer) onMessage({ type: "volume-answer", id: message.id, answer });
+          }
           if (message.type === "stop") {
             machine.stopped = true;
             onMessage({ type: "stopped", contents: null });
@@ -122,6 +134,7 @@ export function fakeBackend(
         post: (message) => queueMicrotask(() => machine.terminated || receive(message)),
         terminate: async () => {
           machine.terminated = true;
+          await machine.ending();
         },
         hold: (held) => {
           machine.held = held;

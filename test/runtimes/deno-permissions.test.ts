@@ -66,7 +66,10 @@ describe.skipIf(deno.missing !== undefined)("permissions in Deno", () => {
       await client.close();`;
     expect(await run(body, ["--allow-all"])).toBe("inside\nfile");
     expect(readFileSync(join(state, "moved/file"), "utf8")).toBe("inside\n");
-    expect(await run(body, needed)).toMatch(/^BoxRunError UNSUPPORTED missing permission: .*--allow-all/);
+    expect(await run(body, needed)).toMatch(/^BoxRunError UNSUPPORTED volumes: in Deno, .*--allow-all/);
+    const capability = `console.log((await new BoxRunClient({ backend: "local" }).info()).capabilities.volumes);`;
+    expect(await run(capability, needed)).toMatch(/^in Deno, directories are mounted with --allow-all only/);
+    expect(await run(capability, ["--allow-all"])).toBe("true");
   });
 
   it("that volumes need are all, and their directories are watched", async () => {

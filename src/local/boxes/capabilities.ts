@@ -45,12 +45,12 @@ const CAPABILITIES: Capabilities = {
 /** Returns the capabilities of a backend with these options, on a host, whose boxes have this way out. */
 export function capabilitiesOf(
   { volumes }: LocalOptions,
-  host: Pick<Host, "encrypt">,
+  host: Pick<Host, "encrypt" | "volumes">,
   wayOut: ChosenWayOut,
 ): Capabilities {
   const known = {
     ...CAPABILITIES,
-    volumes: noVolumes(volumes) ?? true,
+    volumes: noVolumes(volumes) ?? (typeof host.volumes === "string" ? host.volumes : true),
   } satisfies Capabilities;
   if ("missing" in wayOut) return { ...known, network: wayOut.missing, secrets: wayOut.missing };
   if (host.encrypt) return known;
@@ -117,5 +117,6 @@ export function requireBuildable(
   requireRules(spec.network);
   if (spec.network !== false) requireCapability(capabilities, "network");
   if (secrets && parseSecrets(secrets, spec)) requireCapability(capabilities, "secrets");
-  if (spec.volumes?.length) requireCapability(capabilities, "volumes");
+  // Those in memory need nothing of the host.
+  if (spec.volumes?.some((volume) => "hostPath" in volume)) requireCapability(capabilities, "volumes");
 }

@@ -324,7 +324,7 @@ export class LocalBox {
     this.state = "ended";
     this.network?.close();
     // Nobody may write to the disk after the lock is released.
-    await this.machine.kill();
+    await this.machine.kill(error);
     this.guest.lose(error);
     await this.executions.flush();
     // A write after the lock is released would overwrite another owner's.

@@ -2,7 +2,7 @@ import type { FileEntry, FileOperation, FileStat } from "../../backend/backend.j
 import { BoxRunError, errnoCause, errnoOf, invalid } from "../../backend/errors.js";
 import { type BoxPath, pathBytes, showPath } from "../../backend/file-paths.js";
 import { requireFilePath } from "../../backend/transfers.js";
-import { requireMode, requireObject, requireOptions, requireSignal, shown } from "../../backend/validate.js";
+import { requireFlags, requireMode, requireOptions, requireSignal, shown } from "../../backend/validate.js";
 import { describeErrno } from "../guest/errno.js";
 import { ERRNO, VolumeError } from "../volumes/errno.js";
 import { operateOnTree, readTreeFile, removeFromTree, writeTreeFile } from "../volumes/tree-operations.js";
@@ -89,6 +89,7 @@ export class TreeFiles implements MemoryVolumeFiles {
     requireOptions(options, { recursive: true, mode: true });
     const { recursive = false, mode = 0o755 } = options;
     requireMode(mode);
+    requireFlags({ recursive });
     await this.#original.ready();
     this.#operate(path, { op: "mkdir", path: pathBytes(path), mode, recursive });
   }
@@ -102,6 +103,7 @@ export class TreeFiles implements MemoryVolumeFiles {
   async remove(path: BoxPath, options: { recursive?: boolean; force?: boolean } = {}): Promise<void> {
     requireOptions(options, { recursive: true, force: true });
     const { recursive = false, force = false } = options;
+    requireFlags({ recursive, force });
     const bytes = pathBytes(path);
     await this.#original.ready();
     try {
@@ -137,7 +139,11 @@ interface CheckedFile {
 
 /** Lists files to write, once all have been checked. @throws {BoxRunError} VALIDATION_ERROR, naming the path */
 export function filesOf(files: VolumeFileMap): [string, CheckedFile][] {
-  requireObject(files, 'its keys are paths: { "/main.py": "print(42)" }');
+  if (typeof files !== "object" || files === null || files instanceof ArrayBuffer || Symbol.iterator in files)
+    throw invalid(
+      `the files of a volume must be an object such as { "/main.py": "print(42)" }, got ${shown(files)}`,
+      "its keys are paths",
+    );
   return Object.entries(files).map(([path, file]) => {
     requireFilePath(path);
     return [path, fileOf(path, isData(file) ? { data: file } : file)];

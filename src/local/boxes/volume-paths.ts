@@ -136,18 +136,19 @@ export class VolumePaths {
 
   /** Writes a file, which is there whole or not at all, unless it can only be written in place. Rejects with {@link TransferFailed}. */
   async upload(
-    { path }: PathInVolume,
+    where: PathInVolume,
     body: ReadableStream<Uint8Array>,
     { mode, newMode = DEFAULT_FILE_MODE, signal }: UploadSpec,
   ): Promise<void> {
     const { handle, inPlace } = await this.open({
       call: "create",
-      path: latin1(path!),
+      path: latin1(where.path!),
       newMode,
       ...(mode !== undefined && { mode }),
     });
     const reader = body.getReader();
     const stage = inPlace ? STAGES.partly : STAGES.write;
+    const volume = this.numberOf(where);
     let at = 0;
     try {
       for (;;) {
@@ -156,12 +157,12 @@ export class VolumePaths {
         if (done) break;
         for (let from = 0; from < value.byteLength; from += PIECE_BYTES) {
           const bytes = value.slice(from, from + PIECE_BYTES);
-          await this.call({ call: "write", handle, at, bytes }, stage);
+          await this.call({ call: "write", handle, at, bytes }, { stage, volume });
           at += bytes.byteLength;
         }
       }
       signal?.throwIfAborted();
-      await this.call({ call: "commit", handle }, stage);
+      await this.call({ call: "commit", handle }, { stage, volume });
     } catch (error) {
       void reader.cancel(error).catch(() => {});
       throw error;
@@ -172,11 +173,7 @@ export class VolumePaths {
 
   /** Returns the number of the volume that a path is in. */
   numberOf({ path }: PathInVolume): number {
-    return Number(
-      latin1(path!)
-        .split("/")
-        .find((name) => name !== ""),
-    );
+    return numberIn(latin1(path!));
   }
 
   /** Watches a path of the mount, and resolves to a function that ends the watch. Rejects with {@link TransferFailed}. */
@@ -205,19 +202,32 @@ export class VolumePaths {
     throw new Error("a file was not opened");
   }
 
-  private async call(call: VolumeCall, stage: number = STAGES.open): Promise<VolumeAnswer> {
+  /** Makes a call. `volume` is the number of the volume, where the call does not have its path. */
+  private async call(
+    call: VolumeCall,
+    {
+      stage = STAGES.open,
+      volume = "path" in call ? numberIn(call.path) : undefined,
+    }: { stage?: number; volume?: number | undefined } = {},
+  ): Promise<VolumeAnswer> {
     // The guest says so; nobody else would.
     if (this.mounts.length === 0) throw failed(EIO);
     const answer = await this.machine.callVolume(call);
-    if ("errno" in answer) throw failed(answer.errno, stage);
+    if ("errno" in answer)
+      throw failed(answer.errno, stage, volume === undefined ? undefined : this.mounts[volume]?.guestPath);
     if (!("out" in answer)) return answer;
     const place = answer.volume === undefined ? "" : (this.mounts[answer.volume]?.guestPath ?? "");
     throw new GoesOn(bytesOf(place, answer.out), answer.isSecond);
   }
 }
 
-function failed(errno: number, stage: number = STAGES.open): TransferFailed {
-  return new TransferFailed({ stage, errno, detail: "" });
+function failed(errno: number, stage: number = STAGES.open, volume?: string): TransferFailed {
+  return new TransferFailed({ stage, errno, detail: "", ...(volume !== undefined && { volume }) });
+}
+
+/** Returns the number of the volume that a path of the mount is in. */
+function numberIn(path: string): number {
+  return Number(path.split("/").find((name) => name !== ""));
 }
 
 /** Returns the path in the guest that a link leads to: absolute, or up from the place of a volume. */

@@ -36,6 +36,8 @@ const ERRNO: Record<number, readonly [name: string, words: string]> = {
   108: ["ESHUTDOWN", "the box is shutting down"],
   110: ["ETIMEDOUT", "connection timed out"],
   111: ["ECONNREFUSED", "connection refused"],
+  116: ["ESTALE", "the file is gone"],
+  122: ["EDQUOT", "disk quota exceeded"],
   125: ["ECANCELED", "canceled"],
 };
 
@@ -46,6 +48,7 @@ const EINVAL = 22;
 const ENOSPC = 28;
 const ESHUTDOWN = 108;
 const ECONNREFUSED = 111;
+const EDQUOT = 122;
 
 /** A report of the agent that a stream failed. */
 export interface GuestFailure {
@@ -53,6 +56,8 @@ export interface GuestFailure {
   errno: number;
   /** Path or step on which it failed: text from the guest, for messages only. */
   detail: string;
+  /** Path in the box of the volume that failed; absent for the box's disk. */
+  volume?: string;
 }
 
 /** Describes an error number: "no such file or directory (ENOENT)". */
@@ -63,13 +68,18 @@ export function describeErrno(errno: number): string {
 
 /** Creates the error for a transfer or a file operation that the guest refused. */
 export function fileError(action: string, path: string, failure: GuestFailure): BoxRunError {
-  const known = ERRNO[failure.errno];
+  const { errno, volume } = failure;
+  const known = ERRNO[errno];
+  const isFull = errno === ENOSPC || errno === EDQUOT;
   const details = {
     retryable: failure.stage === STAGES.limit,
     ...(known && { cause: errnoCause(...known) }),
   };
-  const message = `${action} ${path}: ${describeErrno(failure.errno)}`;
-  return new BoxRunError(failure.errno === ENOSPC ? "STORAGE_FULL" : "RUNTIME_ERROR", message, details);
+  let why = describeErrno(errno);
+  if (volume !== undefined && errno === ENOSPC) why = `no space left in the volume at ${volume} (ENOSPC)`;
+  if (volume !== undefined && errno === EDQUOT)
+    why = `the quota of the volume at ${volume} is used up (EDQUOT)`;
+  return new BoxRunError(isFull ? "STORAGE_FULL" : "RUNTIME_ERROR", `${action} ${path}: ${why}`, details);
 }
 
 /** Creates the error for a watch that could not begin, or go on. */

@@ -7,7 +7,7 @@ import { assetFolders } from "../assets/asset-folders-node.js";
 import { COPY_HINT, givenPlace } from "../assets/asset-places.js";
 import { defaultCacheFolder, nodeAssetSource } from "../assets/asset-source-node.js";
 import { findPackage } from "../assets/find-package-node.js";
-import type { FromMachine } from "../machine/messages.js";
+import type { DirectoryConfig, FromMachine } from "../machine/messages.js";
 import { defaultStateFolder, folderStore } from "../store/store-node.js";
 import type { Host } from "./host.js";
 
@@ -25,6 +25,16 @@ const { deno, bun, node } = process.versions;
 /** Advice for code of the package that has lost its own files. */
 const UNBUNDLED_HINT =
   "keep boxrun out of the bundle of a server: serverExternalPackages in Next.js, external in others; or set local.assets";
+
+const IN_MEMORY = 'use memoryVolume of "boxrun/local"';
+
+/** What --allow-all of Deno grants. */
+const ALL_OF_DENO = ["read", "write", "net", "env", "sys", "run", "ffi", "import"];
+
+/** The part of `Deno.permissions` that is used here. */
+interface PermissionQuery {
+  querySync(descriptor: { name: string }): { state: string };
+}
 
 /** Host of the local backend in Node, Deno and Bun. */
 export const nodeHost: Host = {
@@ -54,13 +64,9 @@ export const nodeHost: Host = {
   encrypt: async (connection, serverName) =>
     (await import("../network/tls-client-node.js")).encrypt(connection, serverName),
   dialer: async () => (await import("../network/dialer-node.js")).nodeDialer(),
-  volumes:
-    process.platform === "linux"
-      ? async (directory) => {
-          const { openDirectory } = await import("../volumes/open-directory-node.js");
-          (await openDirectory(directory)).root.close();
-        }
-      : 'directories are mounted on Linux only, since nothing else opens files by their directory\'s descriptor; use memoryVolume of "boxrun/local"',
+  get volumes() {
+    return noDirectories() ?? openToCheck;
+  },
   startWorker: (onMessage, onFailure) => {
     const worker = new Worker(besideBuild("./machine-worker.js"), {
       name: "boxrun-machine",
@@ -85,3 +91,27 @@ export const nodeHost: Host = {
     };
   },
 };
+
+async function openToCheck(directory: DirectoryConfig): Promise<void> {
+  const { openDirectory } = await import("../volumes/open-directory-node.js");
+  (await openDirectory(directory)).root.close();
+}
+
+/** Returns the reason why directories cannot be mounted; undefined where they can. */
+function noDirectories(): string | undefined {
+  if (process.platform !== "linux")
+    return `directories are mounted on Linux only, since nothing else opens files by their directory's descriptor; ${IN_MEMORY}`;
+  if (ALL_OF_DENO.every(isGranted)) return undefined;
+  return `in Deno, directories are mounted with --allow-all only, since it opens nothing in /proc with less; ${IN_MEMORY}`;
+}
+
+/** Returns true if the process has a permission of Deno, and in any other runtime. */
+function isGranted(name: string): boolean {
+  const { Deno } = globalThis as { Deno?: { permissions: PermissionQuery } };
+  try {
+    return Deno === undefined || Deno.permissions.querySync({ name }).state === "granted";
+  } catch {
+    // A version that does not have it.
+    return true;
+  }
+}

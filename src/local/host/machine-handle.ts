@@ -216,17 +216,16 @@ export class MachineHandle {
     if (!this.over) this.worker.hold(held);
   }
 
-  /** Ends the Worker at once, and resolves when it is gone: nothing writes to the disk any more. Idempotent. */
-  kill(): Promise<void> {
-    this.terminated ??= this.terminate();
+  /** Ends the Worker at once, and resolves when it is gone: nothing writes to the disk any more. What is pending rejects with `error`. Idempotent. */
+  kill(error = stoppedError()): Promise<void> {
+    this.terminated ??= this.terminate(error);
     return this.terminated;
   }
 
-  private terminate(): Promise<void> {
+  private terminate(error: BoxRunError): Promise<void> {
     this.over = true;
     const gone = this.worker.terminate();
     for (const feed of this.feeds) feed?.close();
-    const error = stoppedError();
     this.started.reject(error);
     this.moved?.reject(error);
     this.volumes?.reject(error);

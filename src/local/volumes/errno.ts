@@ -21,6 +21,7 @@ export const ERRNO = {
   ENOTEMPTY: 39,
   ELOOP: 40,
   EOPNOTSUPP: 95,
+  ESHUTDOWN: 108,
   ESTALE: 116,
   EDQUOT: 122,
 } as const;

@@ -5,6 +5,8 @@ import type { HostDirectory } from "./file-calls.js";
 import { FileNode } from "./files-node.js";
 import type { OpenedVolume } from "./mount.js";
 
+const WHERE = "hostPath is a path of the machine that runs the box, not of its client";
+
 /**
  * Opens a directory of the host. What was checked is what stays open, whatever happens to its path afterwards.
  *
@@ -20,12 +22,17 @@ export function openHostDirectory({
   try {
     root = FileNode.openRoot(hostPath);
   } catch (error) {
-    throw refusedPermission(error) ?? wrong(hostPath, reasonOf(error));
+    // With bounds, it is usually a server that mounts it.
+    throw refusedPermission(error) ?? wrong(hostPath, reasonOf(error), within && WHERE);
   }
   try {
     accessSync(root.realPath, constants.R_OK | constants.X_OK);
     if (within && !isWithin(root.realPath, within))
-      throw wrong(hostPath, "is in none of the directories that boxes may have here");
+      throw wrong(
+        hostPath,
+        "is in none of the directories that boxes may have here",
+        `boxrun serve --allow-volumes DIR allows DIR and what is in it; ${WHERE}`,
+      );
     return { root, device: root.identity.device, readonly };
   } catch (error) {
     root.close();
@@ -40,8 +47,9 @@ function isWithin(path: string, directories: readonly string[]): boolean {
   });
 }
 
-function wrong(hostPath: string, why: string): BoxRunError {
-  return invalid(`the hostPath of a volume must be a directory, but ${JSON.stringify(hostPath)} ${why}`);
+function wrong(hostPath: string, why: string, hint?: string): BoxRunError {
+  const path = JSON.stringify(hostPath);
+  return invalid(`the hostPath of a volume must be a directory, but ${path} ${why}`, hint);
 }
 
 function isNodeError(error: unknown): error is NodeJS.ErrnoException {

@@ -91,8 +91,13 @@ export class VolumeWatches {
     watch?.onEnd();
   }
 
+  /** Ends all watches, because the box ends. */
   close(): void {
-    for (const number of [...this.watches.keys()]) this.end(number);
+    for (const watch of this.watches.values()) {
+      watch.stop();
+      watch.onFailure(new VolumeError("ESHUTDOWN"));
+    }
+    this.watches.clear();
   }
 
   private async start(watch: Watch, end: PathEnd, recursive: boolean): Promise<void> {

@@ -59,12 +59,25 @@ describe("a volume in memory", () => {
     ["an encoding", (files) => files.read("/a", "latin1" as never), "VALIDATION_ERROR", undefined],
     ["contents", (files) => files.write("/a", 7 as never), "VALIDATION_ERROR", undefined],
     ["a mode", (files) => files.write("/a", "", { mode: -1 }), "VALIDATION_ERROR", undefined],
+    ["a flag", (files) => files.mkdir("/a", { recursive: "yes" as never }), "VALIDATION_ERROR", undefined],
     ["an option", (files) => files.mkdir("/a", { recursiv: true } as never), "VALIDATION_ERROR", undefined],
     ["a signal", (files) => files.watch({ signal: 7 as never }), "VALIDATION_ERROR", undefined],
   ])("refuses %s", async (_, work, code, errno) => {
     const error = await failureOf(() => work(volume().files));
     expect(error.code).toBe(code);
     expect(error.cause?.code).toBe(errno);
+  });
+
+  it.each([
+    ["null", null],
+    ["string", "print(42)"],
+    ["array", []],
+    ["object", new Map([["/main.py", "print(42)"]])],
+    ["object", new Uint8Array(1)],
+  ])("begins with an object of files, and no %s", async (what, files) => {
+    const message = `the files of a volume must be an object such as { "/main.py": "print(42)" }, got ${what}`;
+    const error = await failureOf(() => memoryVolume(files as never));
+    expect(error).toMatchObject({ code: "VALIDATION_ERROR", message: expect.stringContaining(message) });
   });
 
   it("writes all files or none when one of them cannot be", async () => {

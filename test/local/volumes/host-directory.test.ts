@@ -40,6 +40,9 @@ describe("a directory of the host", () => {
     for (const path of ["allowed-not", "allowed/link", "allowed/.."])
       expect(() => open(at(path), allowed)).toThrow(/in none of the directories that boxes may have/);
     expect(() => open(at("allowed"), [])).toThrow(/in none of the directories/);
+    for (const path of ["allowed-not", "allowed/none"])
+      expect(() => open(at(path), allowed)).toThrow(/machine that runs the box, not of its client/);
+    expect(() => open(at("allowed-not"), allowed)).toThrow("--allow-volumes DIR");
     symlinkSync(at("allowed"), at("other-name"));
     open(at("other-name/inner"), allowed);
     open(at("allowed/inner"), [at("other-name")]);
