@@ -5,7 +5,7 @@ import { requireObject, requireOptions, requireSignal, shown } from "../backend/
 import { whenAborted } from "../util/abort.js";
 import { isToken } from "../util/http-syntax.js";
 import { type Head, readerOf, readHead } from "./head.js";
-import { type Body, bodyOf, sendBody } from "./request-body.js";
+import { type Body, bodyOf, bodyOfRequest, sendBody } from "./request-body.js";
 import { responseBody } from "./response-body.js";
 
 const MAX_REDIRECTS = 20;
@@ -108,7 +108,8 @@ export async function outgoing(
   requireSignal(signal);
   signal?.throwIfAborted();
   const headers = headersOf(init.headers ?? given?.headers);
-  const body = await bodyOf(init.body ?? given?.body ?? undefined);
+  const body =
+    given && (init.body ?? undefined) === undefined ? await bodyOfRequest(given) : await bodyOf(init.body);
   if (body && (method === "GET" || method === "HEAD")) throw invalid(`${method} cannot have a body`);
   if (body?.type && !headers.has("content-type")) headers.set("content-type", body.type);
   for (const name of OF_CONNECTION) headers.delete(name);
@@ -170,7 +171,11 @@ export async function exchange(
   { inflate }: { inflate: boolean },
 ): Promise<{ response: Response; head: Head }> {
   const { signal, body } = request;
-  const connection = await connect(signal ? { signal } : {});
+  const connection = await connect(signal ? { signal } : {}).catch((error) => {
+    // Nobody will read it.
+    body?.stream?.cancel(error).catch(() => {});
+    throw error;
+  });
   const reader = readerOf(connection.readable);
   const source = body?.stream?.getReader();
   const finish = () => {

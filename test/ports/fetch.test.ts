@@ -5,6 +5,7 @@ import { describe, expect, it, vi } from "vitest";
 import { portClosed } from "../../src/backend/ports.js";
 import { fetchPort } from "../../src/ports/fetch.js";
 import { failure, pattern, streamOf } from "../../src/testing/contract/tools.js";
+import { deferred } from "../../src/util/deferred.js";
 import { httpServer, type LocalServer, listen, rawServer } from "./local-server.js";
 
 const ask = ({ port, connect }: LocalServer, path = "/", init: RequestInit = {}) =>
@@ -124,6 +125,78 @@ describe("a request to a port", () => {
     const { port, connect } = await echo();
     const seen = await (await fetchPort(connect, port, request)).json();
     expect(seen).toMatchObject({ method: "PUT", url: "/form", body: "text", headers: { "x-own": "1" } });
+  });
+
+  const requestWith = (body: NonNullable<RequestInit["body"]>, headers: Record<string, string> = {}) =>
+    new Request("http://x.test/", { method: "POST", body, headers, duplex: "half" } as RequestInit);
+  /** Yields "a" at once, and "b" only when it is told to. */
+  const slowStream = () => {
+    const told = deferred<void>();
+    const stream = new ReadableStream<Uint8Array>({
+      start: async (controller) => {
+        controller.enqueue(new TextEncoder().encode("a"));
+        await told.promise;
+        controller.enqueue(new TextEncoder().encode("b"));
+        controller.close();
+      },
+    });
+    return { stream, finish: told.resolve };
+  };
+
+  it.each<[string, () => Request, object]>([
+    ["text", () => requestWith("ab"), { "content-length": "2", "content-type": "text/plain;charset=UTF-8" }],
+    ["bytes", () => requestWith(new TextEncoder().encode("ab")), { "content-length": "2" }],
+    ["a Blob", () => requestWith(new Blob(["ab"], { type: "text/csv" })), { "content-length": "2" }],
+    [
+      "a length",
+      () => requestWith(slowStream().stream, { "content-length": "1" }),
+      { "content-length": "1" },
+    ],
+  ])("is a Request with %s, of which the server hears the length", async (what, request, headers) => {
+    const { port, connect } = await echo();
+    const seen = (await (await fetchPort(connect, port, request())).json()) as {
+      headers: object;
+      body: string;
+    };
+    expect(seen.body).toBe(what === "a length" ? "a" : "ab");
+    expect(seen.headers).toMatchObject(headers);
+    expect(seen.headers).not.toHaveProperty("transfer-encoding");
+  });
+
+  it("is a Request with a stream that does not end soon, sent in chunks", async () => {
+    const { stream, finish } = slowStream();
+    const begun = deferred<void>();
+    const server = await httpServer((request, response) => {
+      const body: Buffer[] = [];
+      request.on("data", (bytes: Buffer) => {
+        begun.resolve();
+        body.push(bytes);
+      });
+      request.on("end", () => response.end(`${request.headers["transfer-encoding"]} ${Buffer.concat(body)}`));
+    });
+    const answer = fetchPort(server.connect, server.port, requestWith(stream));
+    await begun.promise;
+    finish();
+    expect(await (await answer).text()).toBe("chunked ab");
+  });
+
+  it("is refused when its body does not have its content-length", async () => {
+    const { port, connect } = await echo();
+    const asked = (bytes: string) =>
+      failure(fetchPort(connect, port, requestWith("ab", { "content-length": bytes })));
+    const must = (length: number) => `the body must have the ${length} bytes of its content-length, got 2`;
+    expect(await asked("3")).toMatchObject({ code: "VALIDATION_ERROR", message: must(3) });
+    expect(await asked("1")).toMatchObject({ code: "VALIDATION_ERROR", message: must(1) });
+  });
+
+  it("gives up the body of a Request that nobody takes", async () => {
+    const cancel = vi.fn();
+    const refused = async () => {
+      throw portClosed(80);
+    };
+    const request = requestWith(new ReadableStream({ cancel }));
+    expect(await failure(fetchPort(refused, 80, request))).toMatchObject({ code: "PORT_CLOSED" });
+    expect(cancel).toHaveBeenCalledOnce();
   });
 
   it.each<[string, RequestInit, RegExp]>([
