@@ -20,7 +20,11 @@ export function parseBoxSpec(input: unknown): BoxSpec {
 
 /** Checks the network of a box that has one. The rules themselves are checked by rules.ts. @throws {BoxRunError} VALIDATION_ERROR, naming the field that is wrong */
 export function parseNetwork(input: unknown): true | NetworkOptions {
-  if (input === false) throw invalid("network must be true or an object", "{ allow: [] } denies everything");
+  if (input !== true && (typeof input !== "object" || input === null || Array.isArray(input)))
+    throw invalid(
+      `network must be true or an object such as { allow: ["pypi.org"] }, got ${input === false ? "false" : shown(input)}`,
+      "{ allow: [] } denies everything",
+    );
   return parseInput(presentNetwork, input, "network");
 }
 

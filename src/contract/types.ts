@@ -95,13 +95,18 @@ export interface SecretOptions {
 /** Secrets of a box, by the names of the environment variables that hold their placeholders. */
 export type Secrets = Record<string, SecretOptions>;
 
+/**
+ * Cause of a connection's failure: "not found", the name does not exist; "dialer failed", `local.dialer` rejected without a `code`, or did not make a connection.
+ */
+export type NetworkFailure = "not found" | "dialer failed";
+
 /** A connection that a program in a box made, or tried to make. */
 export interface NetworkLogEntry {
   /** Time at which the program asked for it. */
   at: Date;
   /** Name that the program looked up, or the address that it connected to. */
   host: string;
-  /** TCP port. */
+  /** TCP port; 0 for a name that was only looked up. */
   port: number;
   /** Address that was dialed. Absent when none was, or it is not known. */
   address?: string;
@@ -109,8 +114,12 @@ export interface NetworkLogEntry {
   verdict: "allowed" | "denied";
   /** Reason why it was denied: 'deny[0] *.example.com', "not in allow", "address is not public", "port 25", "too many connections". Of one that was open when the rules changed: why it was reset. Else absent. */
   rule?: string;
-  /** Name of the errno with which it failed: "ECONNREFUSED". Absent while it has not failed. */
+  /** Name of the errno with which it failed: "ECONNREFUSED"; "ENOTFOUND" for a name that does not exist. Absent while it has not failed. */
   error?: string;
+  /** Cause of a failure that its errno does not tell. Absent for others. */
+  reason?: NetworkFailure;
+  /** Message of the error of a dialer that has failed, at most 200 characters. Absent for others. */
+  message?: string;
   /** Number of bytes that the program has sent. */
   sentBytes: number;
   /** Number of bytes that it was sent. */

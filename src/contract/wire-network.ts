@@ -16,6 +16,8 @@ export const wireNetworkLog = z.pipe(
         verdict: z.string(),
         rule: optional(z.string()),
         error: optional(z.string()),
+        reason: optional(z.string()),
+        message: optional(z.string()),
         sent_bytes: z.number(),
         received_bytes: z.number(),
         ended_at: optional(time),
@@ -23,17 +25,18 @@ export const wireNetworkLog = z.pipe(
     ),
   }),
   z.transform(({ connections }): NetworkLogEntry[] =>
-    connections.map(
-      ({ at, host, port, address, verdict, rule, error, sent_bytes, received_bytes, ended_at }) => ({
-        ...{ at, host, port },
-        ...(address !== null && { address }),
-        verdict: verdict === "denied" ? "denied" : "allowed",
-        ...(rule !== null && { rule }),
-        ...(error !== null && { error }),
-        ...{ sentBytes: sent_bytes, receivedBytes: received_bytes },
-        ...(ended_at && { endedAt: ended_at }),
-      }),
-    ),
+    connections.map(({ at, host, port, address, verdict, rule, error, reason, message, ...rest }) => ({
+      ...{ at, host, port },
+      ...(address !== null && { address }),
+      verdict: verdict === "denied" ? "denied" : "allowed",
+      ...(rule !== null && { rule }),
+      ...(error !== null && { error }),
+      // A server of a later version may send others.
+      ...((reason === "not found" || reason === "dialer failed") && { reason }),
+      ...(message !== null && { message }),
+      ...{ sentBytes: rest.sent_bytes, receivedBytes: rest.received_bytes },
+      ...(rest.ended_at && { endedAt: rest.ended_at }),
+    })),
   ),
 );
 

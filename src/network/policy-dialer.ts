@@ -1,8 +1,9 @@
+import { shown } from "../backend/validate.js";
 import type { NetworkLogEntry, NetworkOptions } from "../contract/types.js";
 import { ConnectionCounter, type ConnectionLimits, LIMITS } from "./connection-limits.js";
 import { type ByteConnection, DialError, type Dialer, type DialOptions, type DialTarget } from "./dialer.js";
 import { HOST_NAME, isName } from "./names.js";
-import { NetworkLog, noteDenied, noteEnded } from "./network-log.js";
+import { errnoOf, failureOf, NetworkLog, noteDenied, noteEnded } from "./network-log.js";
 import { NetworkPolicy, type Verdict } from "./policy.js";
 import { TrackedConnection } from "./tracked-connection.js";
 
@@ -58,7 +59,15 @@ export class PolicyDialer implements Dialer {
     if (this.lookups >= MAX_LOOKUPS) throw new Error(`more than ${MAX_LOOKUPS} names are being looked up`);
     this.lookups++;
     try {
-      return await this.driver.resolves(name, options);
+      const exists = (await this.driver.resolves(name, options)) === true;
+      if (!exists) this.journal.addLookup(name, { error: "ENOTFOUND", reason: "not found" });
+      return exists;
+    } catch (error) {
+      this.journal.addLookup(
+        name,
+        options.signal.aborted ? { error: "ETIMEDOUT" } : failureOf(error, "EAI_AGAIN"),
+      );
+      throw error;
     } finally {
       this.lookups--;
     }
@@ -121,10 +130,10 @@ export class PolicyDialer implements Dialer {
     let connection: ByteConnection;
     try {
       const way = this.neighbor(target.host) ?? this.driver;
-      connection = await way.connect(target, { signal, mayReach });
+      connection = requireConnection(await way.connect(target, { signal, mayReach }));
     } catch (error) {
       if (errnoOf(error) === "EACCES" && refusal !== undefined) throw deny(entry, refusal);
-      noteEnded(entry, signal.aborted ? "ECANCELED" : errnoOf(error));
+      noteEnded(entry, signal.aborted ? { error: "ECANCELED" } : failureOf(error));
       throw error;
     }
     const { address } = connection;
@@ -135,10 +144,12 @@ export class PolicyDialer implements Dialer {
   private track(open: Omit<Open, "connection">, inner: ByteConnection): ByteConnection {
     const { entry } = open;
     let isRefused = false;
-    const connection = new TrackedConnection(inner, (error) => {
+    const connection = new TrackedConnection(inner, (end) => {
       this.open.delete(one);
       noteBytes(entry, connection);
-      noteEnded(entry, error === undefined ? undefined : errnoOf(error));
+      if (end === undefined) noteEnded(entry);
+      else
+        noteEnded(entry, end.isOurs ? { error: errnoOf(end.error) ?? "ECONNRESET" } : failureOf(end.error));
       // A connection that is refused has not been handed out, and its caller counts it.
       if (!isRefused) this.counter.release();
     });
@@ -193,7 +204,12 @@ function deny(entry: NetworkLogEntry, rule: string): DialError {
   return new DialError("EACCES", `a connection to ${entry.host} port ${entry.port} is denied: ${rule}`);
 }
 
-function errnoOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null | undefined)?.code;
-  return typeof code === "string" ? code : "ECONNRESET";
+/** Checks what a dialer has made, which may be the caller's. @throws {TypeError} when it is no connection */
+function requireConnection(given: ByteConnection): ByteConnection {
+  const { readable, writable } = (given ?? {}) as Partial<ByteConnection>;
+  const isConnection = typeof readable?.getReader === "function" && typeof writable?.getWriter === "function";
+  if (isConnection && !readable.locked && !writable.locked) return given;
+  throw new TypeError(
+    `the dialer's connect must resolve to { readable, writable }, two streams that nobody else uses${isConnection ? "" : `, got ${shown(given)}`}`,
+  );
 }

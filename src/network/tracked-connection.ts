@@ -1,6 +1,13 @@
 import { whenStreamAborted } from "../util/abort.js";
 import type { ByteConnection } from "./dialer.js";
 
+/** End of a connection that was cut. */
+export interface CutOff {
+  error: unknown;
+  /** Whether this side has cut it, and not the far one. */
+  isOurs: boolean;
+}
+
 /** A connection that counts what passes through it, and can be reset from outside. It adds no buffer. */
 export class TrackedConnection implements ByteConnection {
   readonly readable: ReadableStream<Uint8Array>;
@@ -13,11 +20,13 @@ export class TrackedConnection implements ByteConnection {
   private readonly writer: WritableStreamDefaultWriter<Uint8Array>;
   private failStreams: ((error: unknown) => void)[] = [];
   private openDirections = 2;
+  /** Whether this side has cut the connection. */
+  private isCut = false;
 
-  /** Takes over a connection. `onEnd` is called once: with the error when it was cut or reset, and with none after both directions have ended. */
+  /** Takes over a connection. `onEnd` is called once: with the error when it was cut or reset, and with nothing after both directions have ended. */
   constructor(
     inner: ByteConnection,
-    private readonly onEnd: (error?: unknown) => void,
+    private readonly onEnd: (end?: CutOff) => void,
   ) {
     this.reader = inner.readable.getReader();
     this.writer = inner.writable.getWriter();
@@ -54,6 +63,7 @@ export class TrackedConnection implements ByteConnection {
   }
 
   private resetInner(reason: unknown): void {
+    this.isCut = true;
     this.reader.cancel(reason).catch(() => {});
     this.writer.abort(reason).catch(() => {});
   }
@@ -64,6 +74,11 @@ export class TrackedConnection implements ByteConnection {
     if (done) {
       controller.close();
       return this.endOne();
+    }
+    if (!(value instanceof Uint8Array)) {
+      const error = new TypeError("a connection must yield Uint8Arrays");
+      this.fail(error);
+      return this.resetInner(error);
     }
     this.receivedBytes += value.byteLength;
     controller.enqueue(value);
@@ -82,6 +97,6 @@ export class TrackedConnection implements ByteConnection {
     if (this.openDirections === 0) return;
     this.openDirections = 0;
     for (const failStream of this.failStreams) failStream(error);
-    this.onEnd(error);
+    this.onEnd({ error, isOurs: this.isCut });
   }
 }

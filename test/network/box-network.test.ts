@@ -27,6 +27,18 @@ const LOG: NetworkLogEntry[] = [
     sentBytes: 0,
     receivedBytes: 0,
   },
+  {
+    at: new Date("2026-01-01T00:00:03.000Z"),
+    host: "none.example",
+    port: 0,
+    verdict: "allowed",
+    error: "ECONNRESET",
+    reason: "dialer failed",
+    message: "the proxy is down",
+    sentBytes: 0,
+    receivedBytes: 0,
+    endedAt: new Date("2026-01-01T00:00:03.500Z"),
+  },
 ];
 
 /** A backend whose boxes have connected to something. */
@@ -57,6 +69,20 @@ describe.each(["here", "on a server"])("the network of a box %s", (where) => {
     expect((await box.refresh()).network).toBe(true);
   });
 
+  it.each([
+    [undefined, "undefined"],
+    [false, "false"],
+    [["pypi.org"], "array"],
+    ["pypi.org", "string"],
+  ])("gets rules that are an object, and not %j", async (rules, got) => {
+    const box = await clientOf(new FakeBackend(), where).create("fake", { network: true });
+    const message = `network must be true or an object such as { allow: ["pypi.org"] }, got ${got}`;
+    expect(await failure(box.network.update(rules as never))).toMatchObject({
+      code: "VALIDATION_ERROR",
+      message: expect.stringContaining(message),
+    });
+  });
+
   it("tells what the box connected to", async () => {
     const box = await clientOf(backendWithLog(), where).create("fake", { network: true });
     expect(await box.network.log()).toEqual(LOG);
@@ -70,7 +96,7 @@ describe.each(["here", "on a server"])("the network of a box %s", (where) => {
     [{ allow: "pypi.org" }, "network.allow must be an array, got string"],
     [{ alow: [] }, "unknown option network.alow (did you mean allow?)"],
     [false, "{ allow: [] } denies everything"],
-    ["yes", "network must be a"],
+    ["yes", "network must be true or an object"],
   ])("refuses %j by name, and keeps its rules", async (network, message) => {
     const box = await clientOf(new FakeBackend(), where).create("fake", { network: { allow: [] } });
     const error = await failure(box.network.update(network as true));

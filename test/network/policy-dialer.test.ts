@@ -241,6 +241,105 @@ describe("a dialer with rules", () => {
     });
   });
 
+  it.each<[string, (() => unknown) | undefined, string]>([
+    ["rejects", () => Promise.reject(new Error("the proxy is down")), "the proxy is down"],
+    [
+      "throws",
+      () => {
+        throw new TypeError("x is not a function");
+      },
+      "x is not a function",
+    ],
+    ["throws a text", () => Promise.reject("no"), "no"],
+    ["throws nothing", () => Promise.reject(), "it threw undefined"],
+    ["throws much", () => Promise.reject(new Error("x".repeat(5000))), "x".repeat(200)],
+    [
+      "returns nothing",
+      () => undefined,
+      "the dialer's connect must resolve to { readable, writable }, two streams that nobody else uses, got undefined",
+    ],
+    [
+      "returns a socket",
+      async () => ({ write: () => {} }),
+      "the dialer's connect must resolve to { readable, writable }, two streams that nobody else uses, got object",
+    ],
+  ])("says in its log why a dialer failed that %s", async (_what, connect, message) => {
+    const dialer = new PolicyDialer({ connect } as Dialer, true, {
+      limits: { open: 1, perSecond: 0, burst: 9 },
+    });
+    for (let i = 0; i < 2; i++) {
+      await dialer.connect({ host: PUBLIC, port: 80 }, { signal }).then(
+        () => expect.fail("it connected"),
+        () => {},
+      );
+      expect(last(dialer)).toMatchObject({
+        ...{ verdict: "allowed", error: "ECONNRESET", reason: "dialer failed", message },
+        endedAt: expect.any(Date),
+      });
+    }
+  });
+
+  it.each<[string, (controller: ReadableStreamDefaultController) => void, string]>([
+    ["breaks", (controller) => controller.error(new Error("the tunnel broke")), "the tunnel broke"],
+    ["yields no bytes", (controller) => controller.enqueue("text"), "a connection must yield Uint8Arrays"],
+  ])("says in its log why a connection of a dialer failed that %s", async (_what, pull, message) => {
+    const connect = async () => ({ readable: new ReadableStream({ pull }), writable: new WritableStream() });
+    const dialer = new PolicyDialer({ connect }, true);
+    const { readable } = await dialer.connect({ host: PUBLIC, port: 80 }, { signal });
+    await failure(readable.getReader().read());
+    expect(last(dialer)).toMatchObject({
+      error: "ECONNRESET",
+      reason: "dialer failed",
+      message,
+      receivedBytes: 0,
+    });
+  });
+
+  it("does not blame the dialer for what the box has cut", async () => {
+    const dialer = new PolicyDialer(new EchoDialer(), true);
+    const { writable } = await dialer.connect({ host: PUBLIC, port: 80 }, { signal });
+    await writable.abort(new Error("the guest has reset it"));
+    expect(last(dialer)).toMatchObject({ error: "ECONNRESET", endedAt: expect.any(Date) });
+    expect(last(dialer)).not.toHaveProperty("reason");
+  });
+
+  it("keeps names that do not exist, each once, and not in place of connections", async () => {
+    const dialer = new PolicyDialer(new EchoDialer({ "pypi.org": [PUBLIC] }), true);
+    await failure(dialer.connect({ host: "10.0.0.1", port: 80 }, { signal }));
+    for (let i = 0; i < 60; i++) await dialer.resolves(`name-${i}.example.com`, { signal });
+    expect(await dialer.resolves("name-20.example.com", { signal })).toBe(false);
+    expect(await dialer.resolves("pypi.org", { signal })).toBe(true);
+    const log = dialer.log();
+    expect(log).toHaveLength(51);
+    expect(log[0]).toMatchObject({ host: "10.0.0.1", port: 80 });
+    expect(log.filter(({ host }) => host === "name-20.example.com")).toHaveLength(1);
+    expect(last(dialer)).toMatchObject({
+      ...{
+        host: "name-20.example.com",
+        port: 0,
+        verdict: "allowed",
+        error: "ENOTFOUND",
+        reason: "not found",
+      },
+      endedAt: expect.any(Date),
+    });
+  });
+
+  it("says in its log why a dialer could not look a name up", async () => {
+    const resolves = () => Promise.reject(new Error("no name server"));
+    const dialer = new PolicyDialer({ resolves, connect: () => Promise.reject() }, true);
+    await failure(dialer.resolves("pypi.org", { signal }));
+    expect(last(dialer)).toMatchObject({
+      ...{
+        host: "pypi.org",
+        port: 0,
+        error: "EAI_AGAIN",
+        reason: "dialer failed",
+        message: "no name server",
+      },
+    });
+  });
+
   it("keeps the last 200 connections", async () => {
     const dialer = new PolicyDialer(new EchoDialer(), { allow: [] });
     for (let port = 1; port <= 250; port++) await failure(dialer.connect({ host: PUBLIC, port }, { signal }));

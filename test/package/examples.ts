@@ -31,6 +31,33 @@ declare module "vitest" {
 }
 `;
 
+/** The parts of Node that snippets import: the project has no other types of it. */
+export const NODE = `
+declare module "node:events" {
+  export function once(source: object, event: string, options?: { signal?: AbortSignal }): Promise<unknown[]>;
+}
+declare module "node:net" {
+  export interface AddressInfo { port: number }
+  export class Socket {
+    on(event: "data", listener: (bytes: Uint8Array) => void): this;
+    on(event: "end", listener: () => void): this;
+    on(event: "error", listener: (error: Error) => void): this;
+    write(bytes: Uint8Array, done: (error?: Error | null) => void): boolean;
+    end(done: () => void): this;
+    end(text: string): this;
+    pause(): this;
+    resume(): this;
+    destroy(): this;
+  }
+  export class Server {
+    listen(port: number, host: string): this;
+    address(): AddressInfo | string | null;
+  }
+  export function connect(options: { host: string; port: number; allowHalfOpen: boolean }): Socket;
+  export function createServer(listener: (socket: Socket) => void): Server;
+}
+`;
+
 /** The examples of all public doc comments, with the imports and declarations that they leave out. */
 export function exampleSnippets(): { place: string; code: string }[] {
   return [...examples].map(([place, code]) => {

@@ -6,7 +6,7 @@ import { build, transformSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { snippets } from "../docs/pages.js";
 import { ROOT } from "../root.js";
-import { exampleSnippets, VITEST } from "./examples.js";
+import { exampleSnippets, NODE, VITEST } from "./examples.js";
 import { linkImage, pack, unpackTo } from "./packages.js";
 
 const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
@@ -113,6 +113,7 @@ describe("the package", () => {
       });
       writeFileSync(join(project, "typed.ts"), TYPED);
       writeFileSync(join(project, "vitest.d.ts"), VITEST);
+      writeFileSync(join(project, "node.d.ts"), NODE);
       for (const folder of ["README", "docs-guide", "docs-reference", "src"])
         expect(names.some((name) => name.startsWith(folder))).toBe(true);
       const module = resolution === "nodenext" ? "nodenext" : "esnext";
@@ -120,7 +121,7 @@ describe("the package", () => {
       const old = resolution === "node10" ? ["--ignoreDeprecations", "6.0"] : [];
       const output = (() => {
         try {
-          const files = [...names, "typed.ts", "vitest.d.ts"];
+          const files = [...names, "typed.ts", "vitest.d.ts", "node.d.ts"];
           return execFileSync(
             process.execPath,
             [TSC, ...args, ...old, "--module", module, "--moduleResolution", resolution, ...files],
