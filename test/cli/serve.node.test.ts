@@ -70,6 +70,20 @@ describe("boxrun serve", () => {
     expect((await client.info()).capabilities.network).toContain("--allow-network");
   });
 
+  it("serves previews below the domain that it is given", async () => {
+    const other = await start("--port", "0", "--preview-domain", "preview.example.com");
+    const statusOf = async (host: string) => (await ask(other.url, "/v1/info", { headers: { host } })).status;
+    expect(await statusOf("none.preview.example.com")).toBe(404);
+    expect(await statusOf("none.preview.example.org")).toBe(403);
+    expect(await statusOf(new URL(other.url).host)).toBe(200);
+    await other.stop();
+    const { line, ended } = await start("--port", "0", "--preview-domain", "Preview.example.com:80");
+    expect(line).toMatch(
+      /^boxrun: --preview-domain must be a domain .* got "Preview\.example\.com:80" .*\n$/,
+    );
+    expect(await ended).toBe(125);
+  });
+
   it("is used through Vite's proxy as the guide has it, and says what is wrong with the short form", async () => {
     const { proxy } = /proxy: \{ "\/v1": (?<proxy>\{.*?\}) \}/.exec(readFileSync(GUIDE, "utf8"))!.groups!;
     const recipe = proxy!.replace(/"http:[^"]*"/, "url");

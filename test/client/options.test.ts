@@ -48,6 +48,15 @@ describe("an option that is misspelt", () => {
     ["run", (options) => client.run("fake", ["true"], options)],
   ];
 
+  it.each([[[]], ["API_KEY"], [null]])("are refused where they are no secrets: %j", async (secrets) => {
+    const error = await failure(client.create("fake", { network: true, secrets: secrets as never }));
+    expect(error).toMatchObject({
+      code: "VALIDATION_ERROR",
+      message: expect.stringContaining("secrets must be"),
+    });
+    expect(await client.listBoxes()).toHaveLength(1);
+  });
+
   it.each(calls)("is refused by %s, which does nothing then", async (_call, work) => {
     const error = await failure(work(wrong));
     expect(error).toMatchObject({ code: "VALIDATION_ERROR" });

@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildSync } from "esbuild";
 import { expect, it } from "vitest";
 import { ROOT } from "../root.js";
 
@@ -32,3 +34,33 @@ it('local.assets: "cdn" is the assets of exactly this version', () => {
   });
   expect(asked).toBe(`https://cdn.jsdelivr.net/npm/boxrun@${version}/dist/assets/manifest.json\n`);
 });
+
+it.each(["cjs", "esm"] as const)(
+  "bundled as %s, a program of Node says to leave boxrun out of the bundle",
+  (format) => {
+    const folder = mkdtempSync(join(tmpdir(), "boxrun-bundled-"));
+    try {
+      const source = join(folder, "program.js");
+      const entry = JSON.stringify(join(ROOT, "dist/node/index.js"));
+      writeFileSync(
+        source,
+        `import { BoxRunClient } from ${entry}; new BoxRunClient({ backend: "local" }).images().catch(({ message }) => console.log(message));`,
+      );
+      const outfile = join(folder, format === "cjs" ? "program.cjs" : "program.mjs");
+      buildSync({
+        entryPoints: [source],
+        outfile,
+        format,
+        bundle: true,
+        platform: "node",
+        logLevel: "error",
+      });
+      const said = execFileSync(process.execPath, [outfile], { encoding: "utf8" });
+      expect(said).toMatch(
+        /^cannot read manifest\.json from file:.*keep boxrun out of the bundle of a server/,
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+);

@@ -46,6 +46,14 @@ it("the client's info names the way out of its boxes", async () => {
   expect(await wayOutOf(page, { dialer: await dialer?.() })).toBe("dialer");
 });
 
+it("the network of all boxes has no bounds when it is true", async () => {
+  const { capabilities } = await new LocalBackend(nodeHost, { network: true }).info();
+  expect(capabilities.network).toBe(true);
+  expect(() => new LocalBackend(nodeHost, { network: "yes" as never })).toThrow(
+    expect.objectContaining({ code: "VALIDATION_ERROR", message: expect.stringContaining("network") }),
+  );
+});
+
 it("the memory of all boxes has one name and an old one, of which only one may be given", async () => {
   const totalOf = async (options: object) => (await new LocalBackend(nodeHost, options).info()).maxMemoryMb;
   expect(await totalOf({ maxTotalMemoryMb: 3000 })).toBe(3000);
