@@ -354,8 +354,8 @@ export interface Backend {
 
   /**
    * Watches a file, or a directory with its entries, or with `recursive` everything below it. Resolves once every later change is reported, to changes that are read
-   * at their reader's pace; where too many wait, "overflow" stands for them. The iteration ends after "removed" of the path itself. It rejects with the signal's reason, or
-   * with BOX_NOT_RUNNING when the box stops. Called only with the capability "watch".
+   * at their reader's pace; where too many wait, "overflow" stands for them. The iteration ends after "removed" of the path itself. It rejects with the signal's reason,
+   * with BOX_NOT_RUNNING when the box stops, or with BOX_NOT_FOUND when it is removed. Called only with the capability "watch".
    *
    * A link at the end of the path is followed, and no other. What appears in a new directory of a recursive watch is reported, even if it is there before anybody could
    * watch. What moves out of the watched directory is "removed", what moves in is "created".

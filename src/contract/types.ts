@@ -114,7 +114,7 @@ export interface NetworkLogEntry {
   verdict: "allowed" | "denied";
   /** Reason why it was denied: 'deny[0] *.example.com', "not in allow", "address is not public", "port 25", "too many connections". Of one that was open when the rules changed: why it was reset. Else absent. */
   rule?: string;
-  /** Name of the errno with which it failed: "ECONNREFUSED"; "ENOTFOUND" for a name that does not exist. Absent while it has not failed. */
+  /** Name of the errno with which it failed: "ECONNREFUSED"; "ENOTFOUND" for a name that does not exist, "EAI_AGAIN" for one that could not be looked up. Absent while it has not failed. */
   error?: string;
   /** Cause of a failure that its errno does not tell. Absent for others. */
   reason?: NetworkFailure;

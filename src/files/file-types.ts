@@ -190,7 +190,8 @@ export interface BoxFiles {
    * change is reported.
    *
    * A link at the end of the path is followed, and no other. What moves out of what is watched is "removed", what moves in is "created". The iteration ends after "removed" of the
-   * path itself. It rejects with BOX_NOT_RUNNING when the box stops, with BOX_NOT_FOUND when the box is removed, and with the signal's reason, whatever that is, when `signal` aborts. 4096 events wait for their reader; beyond that, "overflow" stands in their place.
+   * path itself. It rejects with BOX_NOT_RUNNING when the box stops, with BOX_NOT_FOUND when the box is removed, and with the signal's reason when `signal` aborts. 4096 events wait
+   * for their reader; beyond that, "overflow" stands in their place.
    *
    * @throws {BoxRunError} VALIDATION_ERROR when an option is wrong
    * @throws {BoxRunError} UNSUPPORTED when the backend lacks the capability "watch"

@@ -36,7 +36,7 @@ export class NetworkLog {
   }
 }
 
-/** What a log says of a failure. */
+/** Description of a failure in a log. */
 export interface Failure {
   error: string;
   reason?: NetworkFailure;

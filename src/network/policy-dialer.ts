@@ -59,7 +59,7 @@ export class PolicyDialer implements Dialer {
     if (this.lookups >= MAX_LOOKUPS) throw new Error(`more than ${MAX_LOOKUPS} names are being looked up`);
     this.lookups++;
     try {
-      const exists = (await this.driver.resolves(name, options)) === true;
+      const exists = Boolean(await this.driver.resolves(name, options));
       if (!exists) this.journal.addLookup(name, { error: "ENOTFOUND", reason: "not found" });
       return exists;
     } catch (error) {

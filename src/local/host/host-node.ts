@@ -28,7 +28,7 @@ const UNBUNDLED_HINT =
 
 const IN_MEMORY = 'use memoryVolume of "boxrun/local"';
 
-/** What --allow-all of Deno grants. */
+/** Permissions that --allow-all of Deno grants. */
 const ALL_OF_DENO = ["read", "write", "net", "env", "sys", "run", "ffi", "import"];
 
 /** The part of `Deno.permissions` that is used here. */
