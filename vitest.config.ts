@@ -59,7 +59,9 @@ const assetsAsTheyAre = {
 /** Runtimes between two others that the tests run in: `npm run soak -- --suite runtimes`. */
 const SOAK = ["test/runtimes/*.soak.test.ts"];
 const inRuntimes = (name: string, files: { include: string[]; exclude?: string[] }) => ({
-  resolve: { alias: built("node") },
+  resolve: {
+    alias: [...built("node"), { find: "boxrun/unix-agent", replacement: sources.alias["boxrun/unix-agent"] }],
+  },
   test: {
     name,
     ...files,

@@ -4,7 +4,7 @@
 import type { Backend } from "./backend/backend.js";
 import type { RunningServer, ServeOptions } from "./server/serve-types.js";
 
-export type { HandlerOptions } from "./server/options.js";
+export type { HandlerOptions, RelayOptions } from "./server/options.js";
 export type { RunningServer, ServeOptions } from "./server/serve-types.js";
 
 /**

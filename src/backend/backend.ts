@@ -54,9 +54,10 @@ export interface BackendInfo {
  * Way by which the connections of a box that has a network leave:
  *
  * - `direct`: this machine makes them
+ * - `relay`: a relay makes them (`local.relay`)
  * - `dialer`: a function of the caller's makes them (`local.dialer`)
  */
-export type WayOutName = "direct" | "dialer" | (string & {});
+export type WayOutName = "direct" | "relay" | "dialer" | (string & {});
 
 /**
  * Name of a feature that not every backend has:

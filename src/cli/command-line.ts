@@ -63,6 +63,8 @@ export interface ServeCommand {
   previewDomain?: string;
   /** Bounds of the networks of boxes; undefined: boxes have none. */
   network?: NetworkOptions;
+  /** Rules and token of the relay; undefined: there is none. */
+  relay?: NetworkOptions & { token?: string };
   /** Directories that volumes of boxes may be in; undefined: boxes have none. */
   volumes?: { within: string[] };
 }
@@ -121,6 +123,8 @@ const OPTIONS = {
   "allow-origin": { type: "string", multiple: true },
   "preview-domain": { type: "string" },
   json: { type: "boolean" },
+  relay: { type: "boolean" },
+  "relay-token": { type: "string" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
 } as const;
@@ -150,7 +154,7 @@ const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Argument
   serve: {
     takes: [
       ...["host", "port", "socket", "token", "state", "allow-origin", "preview-domain"],
-      ...["allow-volumes", "allow-network", "allow", "deny"],
+      ...["allow-volumes", "allow-network", "allow", "deny", "relay", "relay-token"],
     ] as (keyof Values)[],
     parse: parseServe,
   },
@@ -272,8 +276,9 @@ function parseServe(args: Arguments): ServeCommand {
   const { host, port, socket, token, state, "allow-origin": origins } = args.values;
   const { "preview-domain": previewDomain, "allow-volumes": directories } = args.values;
   const rules = rulesOf(args.values);
-  if (rules && !args.values["allow-network"])
-    throw new UsageError("--allow and --deny bound the networks of boxes, which need --allow-network");
+  const { "relay-token": relayToken, relay: hasRelay = relayToken !== undefined } = args.values;
+  if (rules && !args.values["allow-network"] && !hasRelay)
+    throw new UsageError("--allow and --deny need the network that they bound: --allow-network, or --relay");
   return {
     name: "serve",
     ...(host !== undefined && { host }),
@@ -284,6 +289,7 @@ function parseServe(args: Arguments): ServeCommand {
     ...(origins && { allowOrigins: origins.map(parseOrigin) }),
     ...(previewDomain !== undefined && { previewDomain }),
     ...(args.values["allow-network"] && { network: rules ?? {} }),
+    ...(hasRelay && { relay: { ...rules, ...(relayToken !== undefined && { token: relayToken }) } }),
     ...(directories && { volumes: { within: directories.map(resolveDirectory) } }),
   };
 }

@@ -11,6 +11,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   allowOrigins: "--allow-origin",
   hostPort: "HOST_PORT",
   previewDomain: "--preview-domain",
+  "relay.token": "--relay-token",
 };
 
 /** Those whose names are words, too: only the beginning of a message is one of them. */

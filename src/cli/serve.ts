@@ -8,7 +8,7 @@ import { EXIT } from "./run.js";
 
 /** Serves boxes of this machine until a signal arrives. The first one stops the boxes and keeps their disks; a second ends the process at once. */
 export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv): Promise<number> {
-  const { host, port, socketPath, state, token, allowOrigins, previewDomain, network, volumes } =
+  const { host, port, socketPath, state, token, allowOrigins, previewDomain, network, volumes, relay } =
     withEnvironment(command, env);
   const backend = createLocalBackend({
     network: network ?? false,
@@ -27,6 +27,7 @@ export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv
       ...(allowOrigins && { allowOrigins }),
       ...(volumes && { allowVolumes: true }),
       ...(previewDomain !== undefined && { previewDomain }),
+      ...(relay && { relay }),
     });
     for (const address of server.addresses) await print(process.stdout, `boxrun: listening on ${address}\n`);
     await stopped;
@@ -45,12 +46,14 @@ function withEnvironment(command: ServeCommand, env: NodeJS.ProcessEnv): ServeCo
   const named = env["BOXRUN_PORT"];
   const port = command.port ?? (named ? parseInteger("BOXRUN_PORT", named, MAX_PORT) : undefined);
   const token = command.token ?? env["BOXRUN_TOKEN"];
+  const relayToken = command.relay?.token ?? env["BOXRUN_RELAY_TOKEN"];
   return {
     ...command,
     ...(socketPath && { socketPath }),
     ...(host && { host }),
     ...(port !== undefined && { port }),
     ...(token && { token }),
+    ...(command.relay && { relay: { ...command.relay, ...(relayToken && { token: relayToken }) } }),
   };
 }
 

@@ -80,8 +80,10 @@ The age of a box is the time since it was created. Its status is "creating", "ru
                         (default localhost, on a loopback address)
   --allow-volumes DIR   let boxes mount DIR and the directories in it; can be repeated (default none)
   --allow-network       let boxes that are created with a network have one
-  --allow RULE          with --allow-network: let no box connect to anything but RULE; can be repeated
-  --deny RULE           with --allow-network: let no box connect to RULE; can be repeated
+  --relay               be a relay for boxes in web pages, at /v1/relay/ (Wisp); needs a token
+  --relay-token TOKEN   token for the relay alone (default $BOXRUN_RELAY_TOKEN, else --token)
+  --allow RULE          with --allow-network or --relay: connect to nothing but RULE; can be repeated
+  --deny RULE           with --allow-network or --relay: do not connect to RULE; can be repeated
 `,
     more: "serve ends on Ctrl-C. It stops the boxes and keeps their disks.\n",
   },

@@ -40,6 +40,7 @@ export const localOptionsSchema = z.strictObject({
   durability: z.optional(z.string().check(matching(/^(relaxed|strict)$/, 'must be "relaxed" or "strict"'))),
   network: z.optional(z.union([z.boolean(), networkRules])),
   dialer: z.optional(dialer),
+  relay: z.optional(nonEmpty),
   volumes: z.optional(
     z.union([z.literal(false), z.strictObject({ within: z.array(absolutePath) })], {
       error: "must be false or an object",

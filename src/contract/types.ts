@@ -96,9 +96,10 @@ export interface SecretOptions {
 export type Secrets = Record<string, SecretOptions>;
 
 /**
- * Cause of a connection's failure: "not found", the name does not exist; "dialer failed", `local.dialer` rejected without a `code`, or did not make a connection.
+ * Cause of a connection's failure: "not found", the name does not exist; "dialer failed", `local.dialer` rejected without a `code`, or did not make a connection; "relay", `local.relay` refused it or
+ * failed, as the message says.
  */
-export type NetworkFailure = "not found" | "dialer failed";
+export type NetworkFailure = "not found" | "dialer failed" | "relay";
 
 /** A connection that a program in a box made, or tried to make. */
 export interface NetworkLogEntry {
@@ -118,7 +119,7 @@ export interface NetworkLogEntry {
   error?: string;
   /** Cause of a failure that its errno does not tell. Absent for others. */
   reason?: NetworkFailure;
-  /** Message of the error of a dialer that has failed, at most 200 characters. Absent for others. */
+  /** Message of the error of a dialer or a relay that has failed, at most 200 characters. Absent for others. */
   message?: string;
   /** Number of bytes that the program has sent. */
   sentBytes: number;

@@ -1,7 +1,7 @@
 /** The log of a box's network on the wire. Apart from wire.ts: few clients read it. */
 import * as z from "zod/mini";
 import { optional } from "./schemas.js";
-import type { NetworkLogEntry } from "./types.js";
+import type { NetworkFailure, NetworkLogEntry } from "./types.js";
 import { time } from "./wire.js";
 
 /** Schema of the answer to `GET .../network/log`. */
@@ -32,13 +32,17 @@ export const wireNetworkLog = z.pipe(
       ...(rule !== null && { rule }),
       ...(error !== null && { error }),
       // A server of a later version may send others.
-      ...((reason === "not found" || reason === "dialer failed") && { reason }),
+      ...(isFailure(reason) && { reason }),
       ...(message !== null && { message }),
       ...{ sentBytes: rest.sent_bytes, receivedBytes: rest.received_bytes },
       ...(rest.ended_at && { endedAt: rest.ended_at }),
     })),
   ),
 );
+
+function isFailure(reason: string | null): reason is NetworkFailure {
+  return reason === "not found" || reason === "dialer failed" || reason === "relay";
+}
 
 /** Writes the answer to `GET .../network/log`. */
 export function toWireNetworkLog(entries: readonly NetworkLogEntry[]): object {

@@ -21,6 +21,11 @@ export class DialError extends Error {
   }
 }
 
+/** Failure of a relay or of its connection, open or not, whose message is for the log of the box. */
+export class RelayError extends DialError {
+  override name = "RelayError";
+}
+
 /** Target of a connection. */
 export interface DialTarget {
   /** Name that the box looked up, in lower case and without a dot at its end; or an IPv4 address, when the program connects to one. */

@@ -1,4 +1,5 @@
 import type { NetworkFailure, NetworkLogEntry } from "../contract/types.js";
+import { RelayError } from "./dialer.js";
 
 /** Number of entries that a log keeps. */
 const KEPT = 200;
@@ -46,6 +47,7 @@ export interface Failure {
 /** Describes the error of a dialer. One without a code is a fault of the dialer, which its message explains; `errno` is what the box sees of it. */
 export function failureOf(error: unknown, errno = "ECONNRESET"): Failure {
   const code = errnoOf(error);
+  if (error instanceof RelayError) return { error: error.code, reason: "relay", message: messageOf(error) };
   return code === undefined
     ? { error: errno, reason: "dialer failed", message: messageOf(error) }
     : { error: code };

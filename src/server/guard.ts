@@ -1,3 +1,4 @@
+import { isToken } from "../contract/token.js";
 import { HttpError } from "./http-error.js";
 import type { Settings } from "./options.js";
 
@@ -75,6 +76,14 @@ function hostName(host: string): string {
 /** Returns the host of an origin; undefined for "null" and for text that is not a URL. */
 function originHost(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined;
+}
+
+/** Returns the request with a token as its header, as {@link guard} wants it. */
+export function withToken(request: Request, token: string | undefined): Request {
+  if (token === undefined || !isToken(token)) return request;
+  const headers = new Headers(request.headers);
+  headers.set("authorization", `Bearer ${token}`);
+  return new Request(request.url, { headers });
 }
 
 /** Compares the token in constant time, wherever the first difference is. */

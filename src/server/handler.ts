@@ -6,6 +6,7 @@ import { type HandlerOptions, requireBackend, settingsOf } from "./options.js";
 import { answerPreview, noPreview } from "./preview-request.js";
 import { upgradePreview } from "./preview-socket.js";
 import { Previews } from "./previews.js";
+import { isRelayPath, openRelay } from "./relay-upgrade.js";
 import { HANDLERS } from "./routes.js";
 import { type Upgrade, upgrade } from "./upgrade.js";
 
@@ -44,6 +45,7 @@ export function createHandler(backend: Backend, options: HandlerOptions = {}): H
   requireBackend(backend);
   const settings = settingsOf(options);
   const previews = new Previews(backend, settings.previewDomain);
+  const relay = settings.relay && openRelay(settings.relay, settings);
   const refuse = (error: unknown) => errorResponse(error, settings);
 
   const answer = async (request: Request): Promise<Response> => {
@@ -99,6 +101,7 @@ export function createHandler(backend: Backend, options: HandlerOptions = {}): H
   return Object.assign(handle, {
     upgrade: async (request: Request) => {
       const label = previewLabel(request, settings);
+      if (label === undefined && relay && isRelayPath(request)) return relay.upgrade(request).catch(refuse);
       if (label === undefined) return upgrade(backend, request, settings).catch(refuse);
       return join(label, request).catch(refuse);
     },

@@ -3,6 +3,20 @@ import { invalid } from "../backend/errors.js";
 import { shown } from "../backend/validate.js";
 import { describeUnknown } from "../contract/option-names.js";
 import { isToken } from "../contract/token.js";
+import type { Dialer } from "../network/dialer.js";
+import { parseRules } from "../network/rules.js";
+
+/** Options of the relay of {@link HandlerOptions.relay}. */
+export interface RelayOptions {
+  /** Rules of what the relay may connect to, such as "pypi.org" or "*.example.com:443". @default every public address, on every port but 25 */
+  allow?: string[];
+  /** Rules of what it may not connect to, which win over `allow`. @default none */
+  deny?: string[];
+  /** Token that clients of the relay must send, and that is good for nothing else. @default `token` of the server, one of which there must be */
+  token?: string;
+  /** Makes the connections that the rules allow. `createHandler` needs one. @default for `serve`, real connections of this machine */
+  dialer?: Dialer;
+}
 
 /** Options of {@link createHandler}. */
 export interface HandlerOptions {
@@ -27,6 +41,15 @@ export interface HandlerOptions {
    * @default none, and no previews; for `serve` on a loopback address "localhost"
    */
   previewDomain?: string;
+  /**
+   * Relay by which boxes in pages reach the network: a WebSocket at `/v1/relay/` that speaks Wisp. A page sends its token as `?token=`, since a browser's WebSocket has no headers; `/v1/relay/TOKEN/` is
+   * for clients that take no query. Origin and Host are checked as for any request.
+   * @default none
+   *
+   * @example
+   * const server = await serve(createLocalBackend(), { relay: { token: "secret", allow: ["*.example.com"] } });
+   */
+  relay?: RelayOptions;
   /** Largest upload in bytes. @default 1 GiB */
   maxUploadBytes?: number;
   /**
@@ -42,8 +65,8 @@ export interface HandlerOptions {
 }
 
 /** The {@link HandlerOptions} with their defaults filled in. */
-export type Settings = Required<Omit<HandlerOptions, "hosts" | "token" | "previewDomain">> &
-  Pick<HandlerOptions, "hosts" | "token" | "previewDomain">;
+export type Settings = Required<Omit<HandlerOptions, "hosts" | "token" | "previewDomain" | "relay">> &
+  Pick<HandlerOptions, "hosts" | "token" | "previewDomain" | "relay">;
 
 const DEFAULTS = {
   allowOrigins: [],
@@ -53,7 +76,8 @@ const DEFAULTS = {
   keepAliveMs: 15_000,
   extensions: true,
 };
-const OPTIONS = [...Object.keys(DEFAULTS), "hosts", "token", "previewDomain"];
+const OPTIONS = [...Object.keys(DEFAULTS), "hosts", "token", "previewDomain", "relay"];
+const RELAY_OPTIONS = ["allow", "deny", "token", "dialer"];
 const DOMAIN = /^(?=.{1,180}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
 
 /** Checks the options and fills in the defaults. @throws {BoxRunError} VALIDATION_ERROR for an unknown option, and for a token that nobody could send */
@@ -71,7 +95,21 @@ export function settingsOf(options: HandlerOptions): Settings {
   if (token !== undefined && !isToken(token)) {
     throw invalid("token must be a string of visible ASCII characters", "leave it out for no token");
   }
+  if (options.relay !== undefined) requireRelay(options.relay, token);
   return { ...DEFAULTS, ...options };
+}
+
+function requireRelay(relay: RelayOptions, serverToken: string | undefined): void {
+  if (typeof relay !== "object" || relay === null)
+    throw invalid(`relay must be an object, got ${shown(relay)}`);
+  for (const name of Object.keys(relay))
+    if (!RELAY_OPTIONS.includes(name)) throw invalid(`relay: ${describeUnknown(name, RELAY_OPTIONS)}`);
+  const { allow, deny, token } = relay;
+  if (token !== undefined && !isToken(token))
+    throw invalid("relay.token must be a string of visible ASCII characters");
+  if (token === undefined && serverToken === undefined)
+    throw invalid("a relay needs a token, since any page may try to use it", "set relay.token, or token");
+  parseRules({ ...(allow && { allow }), ...(deny && { deny }) }, "relay");
 }
 
 /** Checks that an argument is a backend. @throws {BoxRunError} VALIDATION_ERROR when it clearly is not */

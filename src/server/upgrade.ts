@@ -5,7 +5,7 @@ import { describeIssue, PARSE_OPTIONS } from "../contract/issues.js";
 import { matchRoute } from "../contract/routes.js";
 import { terminalSpecSchema } from "../contract/schemas.js";
 import { serveConnection } from "./connection.js";
-import { guard } from "./guard.js";
+import { guard, withToken } from "./guard.js";
 import { HttpError } from "./http-error.js";
 import type { Settings } from "./options.js";
 import { boxId } from "./routes.js";
@@ -24,7 +24,7 @@ export interface Upgrade {
 /** Checks a request for a terminal. Errors of the box itself are sent over the socket, since a browser cannot read why an upgrade was refused. */
 export async function upgrade(backend: Backend, request: Request, settings: Settings): Promise<Upgrade> {
   const offered = (request.headers.get("sec-websocket-protocol") ?? "").split(",").map((name) => name.trim());
-  guard(withToken(request, offered), settings);
+  guard(withToken(request, tokenOf(offered)), settings);
   const url = new URL(request.url);
   const match = matchRoute("GET", url.pathname);
   const name = match.type === "route" ? match.name : undefined;
@@ -54,13 +54,4 @@ export async function upgrade(backend: Backend, request: Request, settings: Sett
     protocol,
     accept: (socket) => serveTerminal(backend, target, socket, { flow, keepAliveMs: settings.keepAliveMs }),
   };
-}
-
-/** Returns the request with the token of a sub-protocol as its header. */
-function withToken(request: Request, offered: string[]): Request {
-  const token = tokenOf(offered);
-  if (token === undefined) return request;
-  const headers = new Headers(request.headers);
-  headers.set("authorization", `Bearer ${token}`);
-  return new Request(request.url, { headers });
 }

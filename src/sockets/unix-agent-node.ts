@@ -17,7 +17,7 @@ export function openAgent(path: string): { dispatcher: Agent; close: () => void 
 /** Opens a WebSocket that can send headers and go through a Unix socket. Node 20 has no WebSocket of its own. */
 export function openWebSocket(
   url: string,
-  { socketPath, ...options }: Omit<SocketRequest, "url"> & { socketPath?: string },
+  { socketPath, isBackground, ...options }: Omit<SocketRequest, "url"> & { socketPath?: string },
 ): WebSocketLike {
   let connection: Socket | undefined;
   const connectTo = buildConnector(socketPath === undefined ? {} : { socketPath });
@@ -25,6 +25,7 @@ export function openWebSocket(
     connect: (where, done) =>
       connectTo(where, (...result) => {
         connection = result[1] ?? undefined;
+        if (isBackground) connection?.unref();
         done(...result);
       }),
   });

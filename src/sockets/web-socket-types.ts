@@ -33,4 +33,6 @@ export interface SocketRequest {
   protocols: string[];
   /** Headers to send. */
   headers: Record<string, string>;
+  /** Whether a Node process may end while it is open. @default false */
+  isBackground?: boolean;
 }

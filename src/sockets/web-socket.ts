@@ -8,7 +8,7 @@ interface Globals {
 
 /** Begins to open a WebSocket with the class of this runtime. @throws {BoxRunError} UNSUPPORTED when the runtime has none */
 export async function newWebSocket(
-  { url, protocols, headers }: SocketRequest,
+  { url, protocols, headers, isBackground = false }: SocketRequest,
   Own: WebSocketClass | undefined,
 ): Promise<WebSocketLike> {
   if (Own) return new Own(url, protocols, { headers });
@@ -20,7 +20,7 @@ export async function newWebSocket(
     if (WebSocket) return new WebSocket(url, { protocols, headers });
   } else {
     const { openWebSocket } = await import("boxrun/unix-agent");
-    return openWebSocket(url, { protocols, headers });
+    return openWebSocket(url, { protocols, headers, isBackground });
   }
   throw unsupported("this runtime has no WebSocket", "pass one as the option WebSocket");
 }

@@ -29,6 +29,18 @@ describe("the network on the command line", () => {
     expect(parseCommandLine(["serve", ...options])).toMatchObject({ network }),
   );
 
+  it.each<[string[], object]>([
+    [["--relay"], { relay: {} }],
+    [["--relay-token", "s3cret"], { relay: { token: "s3cret" } }],
+    [["--relay", "--allow", "pypi.org"], { relay: { allow: ["pypi.org"] } }],
+    [
+      ["--relay", "--allow-network", "--deny", "*.corp"],
+      { relay: { deny: ["*.corp"] }, network: { deny: ["*.corp"] } },
+    ],
+  ])("of a relay: %j", (options, parsed) => {
+    expect(parseCommandLine(["serve", ...options])).toEqual({ name: "serve", ...parsed });
+  });
+
   it.each<[string[], string]>([
     [
       ["run", "--allow", "https://pypi.org", "tiny", "--", "true"],
@@ -37,6 +49,7 @@ describe("the network on the command line", () => {
     [["run", "--deny", "pypi.org:0", "tiny", "--", "true"], "--deny must be"],
     [["run", "--allow-network", "tiny", "--", "true"], "run does not take --allow-network"],
     [["serve", "--allow", "pypi.org"], "--allow-network"],
+    [["serve", "--allow", "pypi.org"], "--relay"],
     [["serve", "--network"], "serve does not take --network"],
     [["serve", "--allow-network", "--deny", "1.2.3"], "--deny must be"],
     [

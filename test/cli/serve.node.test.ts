@@ -365,6 +365,23 @@ describe("boxrun serve", () => {
     await open.stop();
   });
 
+  it("is a relay when it is told to, with a token of its own", async () => {
+    const refused = await start("--port", "0", "--relay");
+    expect(refused.line).toMatch(/a relay needs a token.*--relay-token/);
+    expect(await refused.ended).toBe(125);
+    const open = await processes.start({ BOXRUN_RELAY_TOKEN: "s3cret" }, "--port", "0", "--relay");
+    const headers = {
+      connection: "upgrade",
+      upgrade: "websocket",
+      "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+      "sec-websocket-version": "13",
+    };
+    expect((await ask(open.url, "/v1/relay/?token=s3cret", { headers })).status).toBe(101);
+    expect((await ask(open.url, "/v1/relay/?token=other", { headers })).status).toBe(401);
+    expect((await ask(open.url, "/v1/info")).status).toBe(200);
+    await open.stop();
+  });
+
   it("serves a socket of its owner's, takes over a dead server's, and refuses a live one's", async () => {
     const socket = join(folder, "run", "boxrun.sock");
     const first = await start("--socket", socket);

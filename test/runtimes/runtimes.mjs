@@ -23,6 +23,7 @@ const PLACES = {
   Bun: [npm("@oven/bun-linux-x64/bin/bun"), npm(".bin/bun")],
   workerd: [npm("miniflare/dist/src/index.js")],
   Wrangler: [npm("wrangler/bin/wrangler.js")],
+  "wisp-js": [npm("@mercuryworkshop/wisp-js/package.json")],
   Chromium: [
     process.env["BOXRUN_CHROMIUM"] ?? "/usr/bin/chromium",
     "/usr/bin/chromium-browser",
@@ -40,6 +41,7 @@ export const deno = find("Deno");
 export const bun = find("Bun");
 export const workerd = find("workerd");
 export const wrangler = find("Wrangler");
+export const wispJs = find("wisp-js");
 export const chromium = find("Chromium");
 export const firefox = find("Firefox");
 export const webkit = find("WebKit");
@@ -114,7 +116,7 @@ function isInstalled() {
     };
     return (
       Object.entries(installed).every(([path, { version }]) => locked[path]?.version === version) &&
-      Object.keys(ours.optionalDependencies).every(isThere)
+      Object.keys({ ...ours.dependencies, ...ours.optionalDependencies }).every(isThere)
     );
   } catch {
     return false;

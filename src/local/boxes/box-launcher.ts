@@ -140,7 +140,7 @@ export class BoxLauncher {
     if ("missing" in way) return undefined;
     const { network } = this.options;
     return {
-      dialer: way.load,
+      open: way.open,
       encrypt: this.host.encrypt,
       bounds: typeof network === "object" ? network : undefined,
       neighbor: (lan, name) => findNeighbor(this.boxes, lan, name),

@@ -54,7 +54,7 @@ export function capabilitiesOf(
   } satisfies Capabilities;
   if ("missing" in wayOut) return { ...known, network: wayOut.missing, secrets: wayOut.missing };
   if (host.encrypt) return known;
-  return { ...known, secrets: "a page cannot encrypt the connections of a dialer; use a server" };
+  return { ...known, secrets: "a page cannot encrypt the connections of a relay or a dialer; use a server" };
 }
 
 /** Checks the memory of a box. @throws {BoxRunError} VALIDATION_ERROR */

@@ -9,11 +9,12 @@ import type { Encrypt } from "../network/secrets/secret-dialer.js";
 import type { SecretGateway } from "../network/secrets/secret-gateway.js";
 import { NetworkStack } from "../network/stack.js";
 import { trust } from "./trust.js";
+import type { BoxDialer } from "./way-out.js";
 
 /** Way out of the boxes of a client. */
 export interface WayOut {
-  /** Loads the dialer. */
-  dialer(): Promise<Dialer>;
+  /** Opens the way for a box. */
+  open(): Promise<BoxDialer>;
   /** Rules that no box can exceed. */
   bounds: NetworkOptions | undefined;
   /** Encrypts the connections of boxes that have secrets. Absent where there is no way to. */
@@ -40,12 +41,12 @@ export class LocalNetwork {
   private constructor(
     { guest, handle }: GuestMachine,
     network: true | NetworkOptions,
-    driver: Dialer,
+    private readonly way: BoxDialer,
     { bounds, encrypt, neighbor }: WayOut,
     gateway: SecretGateway | undefined,
   ) {
     this.lan = lanOf(network);
-    this.policy = new PolicyDialer(driver, network, {
+    this.policy = new PolicyDialer(way.dialer, network, {
       bounds,
       neighbor: (host) => (this.lan === undefined ? undefined : neighbor(this.lan, host)),
     });
@@ -65,7 +66,7 @@ export class LocalNetwork {
   ): Promise<LocalNetwork> {
     const { guest, handle } = machine;
     const secretGateway = secrets ? await openGateway(secrets, wayOut) : undefined;
-    const opened = new LocalNetwork(machine, network, await wayOut.dialer(), wayOut, secretGateway);
+    const opened = new LocalNetwork(machine, network, await wayOut.open(), wayOut, secretGateway);
     machine.onPackets = (packets) => opened.stack.receive(packets);
     handle.openNetwork();
     try {
@@ -100,6 +101,7 @@ export class LocalNetwork {
   /** Cuts all connections. Idempotent. */
   close(): void {
     this.stack.close();
+    this.way.close?.();
   }
 }
 

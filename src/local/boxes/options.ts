@@ -82,13 +82,23 @@ export interface LocalOptions {
   /**
    * Way out of boxes that have a network, in place of real connections: to record them, to answer them from a test, to send them through a proxy. It gets what the rules
    * allow, by name.
-   * @default real connections in Node, Deno and Bun; none in a page, where `create` with `network` rejects with UNSUPPORTED
+   * @default `relay`; without one, real connections in Node, Deno and Bun, and none in a page, where `create` with `network` rejects with UNSUPPORTED
    *
    * @example
    * const closed = Object.assign(new Error("nobody is there"), { code: "ECONNREFUSED" });
    * const client = new BoxRunClient({ local: { dialer: { connect: () => Promise.reject(closed) } } });
    */
   dialer?: Dialer;
+  /**
+   * URL of a relay that speaks Wisp, and makes the connections of boxes that have a network: `boxrun serve --relay`, or another one. It begins with wss: and has a path that ends in "/". With ws: it
+   * must be on this machine, or the page must have come without encryption itself. The rules of a box are applied here, before the relay is asked; names are looked up by the relay, and
+   * `host.internal` is denied. Beside a relay there is no `dialer`.
+   * @default none
+   *
+   * @example
+   * const client = new BoxRunClient({ backend: "local", local: { relay: "wss://box.example.com/v1/relay/?token=secret" } });
+   */
+  relay?: string;
   /**
    * Directories of the host that the volumes of boxes may be in, or be. False: no box has volumes, and `create` with `volumes` rejects with UNSUPPORTED.
    * @default any directory that this process can read

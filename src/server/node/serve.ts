@@ -8,6 +8,7 @@ import { getRequestListener } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Backend } from "../../backend/backend.js";
 import { BoxRunError, invalid, isBoxRunError } from "../../backend/errors.js";
+import { nodeDialer } from "../../local/network/dialer-node.js";
 import { makeFolders } from "../../util/make-folders.js";
 import { previewLabel } from "../guard.js";
 import { createHandler } from "../handler.js";
@@ -42,6 +43,7 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
   if (socketPath !== undefined) requireSocketPath(socketPath);
   requireBackend(backend);
   settingsOf(given);
+  if (given.relay) given.relay = { ...given.relay, dialer: given.relay.dialer ?? nodeDialer() };
   const servers: Listener[] = [];
   const addresses: string[] = [];
   const close = async () => {
@@ -62,7 +64,8 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
       await clearSocket(socketPath);
       // Only the owner can open the socket, so a token would add nothing.
       // Browsers cannot open it, and so there are no previews.
-      const { token: _, previewDomain: __, ...open } = given;
+      // A relay is for them, too, and needs a token.
+      const { token: _, previewDomain: __, relay: ___, ...open } = given;
       const listener = makeServer(backend, open, headersTimeoutMs);
       const { server } = listener;
       servers.push(listener);

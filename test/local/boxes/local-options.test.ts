@@ -44,6 +44,29 @@ it("the client's info names the way out of its boxes", async () => {
   expect(await wayOutOf(nodeHost, { network: false })).toBeUndefined();
   expect(await wayOutOf(page, {})).toBeUndefined();
   expect(await wayOutOf(page, { dialer: await dialer?.() })).toBe("dialer");
+  expect(await wayOutOf(page, { relay: "wss://box.example.com/v1/relay/?token=x" })).toBe("relay");
+  expect(await wayOutOf(nodeHost, { relay: "ws://127.0.0.1:9090/v1/relay/" })).toBe("relay");
+});
+
+it.each([
+  ["not a URL", "must be a URL"],
+  ["https://box.example.com/v1/relay/", "must begin with wss:, got https://box.example.com"],
+  ["ws://box.example.com/v1/relay/", "must begin with wss: for another machine"],
+  ["wss://box.example.com/v1/relay?token=s3cret", 'must end in "/"'],
+  ["wss://user:s3cret@box.example.com/", "no user, password or fragment"],
+  ["wss://box.example.com/s3cret/#a", "no user, password or fragment"],
+])("the relay %s is refused, and the message has no token", (relay, message) => {
+  const refused = () => new LocalBackend(nodeHost, { relay });
+  expect(refused).toThrow(
+    expect.objectContaining({ code: "VALIDATION_ERROR", message: expect.stringContaining(message) }),
+  );
+  expect(refused).not.toThrow("s3cret");
+});
+
+it("a relay and a dialer are one too many", async () => {
+  const relay = "wss://box.example.com/v1/relay/";
+  const dialer = await nodeHost.dialer!();
+  expect(() => new LocalBackend(nodeHost, { relay, dialer })).toThrow("not both");
 });
 
 it("the network of all boxes has no bounds when it is true", async () => {

@@ -1,0 +1,299 @@
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { describe, expect, it, onTestFinished } from "vitest";
+import WebSocket from "ws";
+import { nodeDialer } from "../../../src/local/network/dialer-node.js";
+import { RelayDialer } from "../../../src/local/network/relay-dialer.js";
+import type { ByteConnection } from "../../../src/network/dialer.js";
+import {
+  closePacket,
+  connectPacket,
+  dataPacket,
+  REASON,
+  readPacket,
+  type WispPacket,
+} from "../../../src/network/wisp.js";
+import { createHandler } from "../../../src/server/handler.js";
+import { serve } from "../../../src/server/node/serve.js";
+import type { RelayOptions } from "../../../src/server/options.js";
+import type { ServeOptions } from "../../../src/server/serve-types.js";
+import { deferred } from "../../../src/util/deferred.js";
+import { ScriptedBackend } from "../scripted-backend.js";
+
+const { signal } = new AbortController();
+/** All names lead to this machine. */
+const dialer = nodeDialer({ lookup: async () => ["127.0.0.1"] });
+/** Rules that let nothing else be reached, and this by names alone. */
+const HERE = { allow: ["*.example.com", "127.0.0.1/32:1-65535", "192.0.2.1"] };
+
+async function startRelay(relay: RelayOptions = {}, options: ServeOptions = {}) {
+  const server = await serve(new ScriptedBackend(), {
+    port: 0,
+    relay: { dialer, token: "s3cret", ...HERE, ...relay },
+    ...options,
+  });
+  onTestFinished(() => server.close());
+  return { server, place: server.addresses[0]!.replace("http:", "ws:") };
+}
+
+async function relayed(relay: RelayOptions = {}) {
+  const { place, server } = await startRelay(relay);
+  const client = new RelayDialer(`${place}/v1/relay/?token=s3cret`);
+  onTestFinished(() => client.close());
+  const connect = (port: number, host = "a.example.com") => client.connect({ host, port }, { signal });
+  return { place, server, connect };
+}
+
+/** Starts a server of TCP, to which the names lead. */
+async function listen(onSocket: (socket: Socket) => void) {
+  const accepted = deferred<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => {});
+    onTestFinished(() => void socket.destroy());
+    onSocket(socket);
+    accepted.resolve(socket);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  return { port: (server.address() as { port: number }).port, accepted: accepted.promise };
+}
+
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+async function textOf({ readable }: ByteConnection): Promise<string> {
+  let text = "";
+  for await (const chunk of readable) text += new TextDecoder().decode(chunk);
+  return text;
+}
+
+async function send({ writable }: ByteConnection, text: string): Promise<void> {
+  const writer = writable.getWriter();
+  await writer.write(new TextEncoder().encode(text));
+  await writer.close();
+}
+
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => "none",
+    (error) => error.code,
+  );
+
+/** Opens a WebSocket. Resolves to it, or to the status with which it was refused. */
+async function open(url: string, options: { origin?: string; protocols?: string[] } = {}) {
+  const { protocols = [], ...rest } = options;
+  const socket = new WebSocket(url, protocols, rest);
+  onTestFinished(() => socket.terminate());
+  const packets: WispPacket[] = [];
+  let wake = () => {};
+  socket.on("message", (data: Buffer) => {
+    packets.push(readPacket(new Uint8Array(data)));
+    wake();
+  });
+  const status = await new Promise<number>((resolve) => {
+    socket.once("open", () => resolve(101));
+    socket.once("unexpected-response", (_request, response) => resolve(response.statusCode!));
+    socket.once("error", () => {});
+  });
+  const next = async (type: WispPacket["type"]): Promise<WispPacket> => {
+    for (;;) {
+      const found = packets.shift();
+      if (found?.type === type) return found;
+      if (!found) await new Promise<void>((resolve) => (wake = resolve));
+    }
+  };
+  return { socket, status, next };
+}
+
+describe("the relay of a server", () => {
+  it("makes connections, whose two directions end by themselves", async () => {
+    const { connect } = await relayed();
+    const { port } = await listen((socket) => socket.pipe(socket));
+    const connection = await connect(port);
+    const answer = textOf(connection);
+    await send(connection, "hello");
+    expect(await answer).toBe("hello");
+  });
+
+  it("carries megabytes both ways at once, at the pace of who reads", async () => {
+    const { connect } = await relayed();
+    const { port } = await listen((socket) => socket.pipe(socket));
+    const { readable, writable } = await connect(port);
+    const writer = writable.getWriter();
+    const piece = Uint8Array.from({ length: 2 ** 20 }, (_, i) => (i * 7919) >> 3);
+    const sent = (async () => {
+      for (let i = 0; i < 16; i++) await writer.write(piece);
+      await writer.close();
+    })();
+    let count = 0;
+    let isSame = true;
+    for await (const chunk of readable)
+      for (const byte of chunk) if (byte !== piece[count++ % piece.byteLength]) isSame = false;
+    await sent;
+    expect([count, isSame]).toEqual([16 * piece.byteLength, true]);
+  });
+
+  it("does not read ahead of a client that does not read", async () => {
+    const { connect } = await relayed();
+    const { port, accepted } = await listen((socket) => {
+      socket.write(Buffer.alloc(32 * 2 ** 20));
+    });
+    const connection = await connect(port);
+    const socket = await accepted;
+    const reader = connection.readable.getReader();
+    await reader.read();
+    expect(socket.writableLength).toBeGreaterThan(2 ** 20);
+    let count = 0;
+    socket.end();
+    for (let next = await reader.read(); !next.done; next = await reader.read())
+      count += next.value.byteLength;
+    expect(count).toBeGreaterThan(31 * 2 ** 20);
+  });
+
+  it("says why it makes no connection", async () => {
+    const { connect } = await relayed();
+    const port = await closedPort();
+    expect(await codeOf(connect(port))).toBe("ECONNREFUSED");
+    expect(await codeOf(connect(port, "example.org"))).toBe("EACCES");
+    expect(await codeOf(connect(port, "169.254.169.254"))).toBe("EACCES");
+    expect(await codeOf(connect(0))).toBe("EACCES");
+  });
+
+  it("connects to public addresses alone, unless its rules name others", async () => {
+    const { port } = await listen(() => {});
+    const { connect } = await relayed({ allow: ["*"] });
+    for (const host of ["a.example.com", "127.0.0.1", "::1", "10.0.0.1", "localhost"])
+      expect(await codeOf(connect(port, host)), host).toBe("EACCES");
+  });
+
+  it("passes resets on, in both directions", async () => {
+    const { connect } = await relayed();
+    const { port, accepted } = await listen((socket) => socket.resume());
+    const first = await connect(port);
+    const socket = await accepted;
+    const reset = once(socket, "error");
+    await first.writable.abort();
+    expect((await reset)[0]).toMatchObject({ code: "ECONNRESET" });
+    const other = await listen((socket) => socket.once("data", () => socket.resetAndDestroy()));
+    const second = await connect(other.port);
+    await second.writable.getWriter().write(new Uint8Array(1));
+    expect(await codeOf(textOf(second))).toBe("ECONNRESET");
+  });
+
+  it("is opened with its token alone: in the query, in the path or as a sub-protocol", async () => {
+    const { place } = await startRelay({ token: "a+b/c" }, { token: "other" });
+    const statusOf = async (path: string, options = {}) => (await open(`${place}${path}`, options)).status;
+    expect(await statusOf("/v1/relay/?token=a+b/c")).toBe(101);
+    expect(await statusOf("/v1/relay/?token=a%2Bb%2Fc")).toBe(101);
+    expect(await statusOf("/v1/relay/a%2Bb%2Fc/")).toBe(101);
+    expect(await statusOf("/v1/relay/", { protocols: ["boxrun", "boxrun.token.YStiL2M"] })).toBe(101);
+    for (const path of ["/v1/relay/", "/v1/relay/?token=other", "/v1/relay/x/", "/v1/relay/%ff/"])
+      expect(await statusOf(path), path).toBe(401);
+    expect(await statusOf("/v1/relay/a%2Bb%2Fc/x/")).toBe(404);
+  });
+
+  it("takes the server's token where it has none of its own, and is there for allowed pages", async () => {
+    const { place } = await startRelay({ token: undefined as never }, { token: "other" });
+    const url = `${place}/v1/relay/?token=other`;
+    expect((await open(url)).status).toBe(101);
+    expect((await open(url, { origin: "https://evil.example" })).status).toBe(403);
+  });
+
+  it("is not there unless it is asked for, and not without a token", async () => {
+    const server = await serve(new ScriptedBackend(), { port: 0 });
+    onTestFinished(() => server.close());
+    const place = server.addresses[0]!.replace("http:", "ws:");
+    expect((await open(`${place}/v1/relay/?token=x`)).status).toBe(404);
+    await expect(serve(new ScriptedBackend(), { port: 0, relay: {} })).rejects.toMatchObject({
+      code: "VALIDATION_ERROR",
+      message: expect.stringContaining("needs a token"),
+    });
+    const relay = { token: "x", allow: ["http://a"] };
+    await expect(serve(new ScriptedBackend(), { port: 0, relay })).rejects.toThrow("relay.allow[0]");
+    expect(() => createHandler(new ScriptedBackend(), { relay: { token: "x" } })).toThrow("relay.dialer");
+  });
+
+  it("ends with its server, and its connections with it", async () => {
+    const { connect, server } = await relayed();
+    const { port, accepted } = await listen((socket) => socket.resume());
+    const connection = await connect(port);
+    const ended = deferred();
+    (await accepted).once("close", () => ended.resolve());
+    await server.close();
+    expect(await codeOf(textOf(connection))).toBe("ECONNRESET");
+    await ended.promise;
+  });
+
+  it("closes, for a client that knows no more than Wisp, when the far side ends, after all it sent", async () => {
+    const { place } = await startRelay();
+    const { port } = await listen((socket) => socket.end("bye"));
+    const { socket, next } = await open(`${place}/v1/relay/s3cret/`);
+    socket.send(connectPacket(9, "a.example.com", port));
+    expect(await next("data")).toMatchObject({ stream: 9, bytes: new TextEncoder().encode("bye") });
+    expect(await next("close")).toEqual({ type: "close", stream: 9, reason: REASON.voluntary });
+  });
+
+  it("gives the far side all that a client sent before it closed a stream", async () => {
+    const { place } = await startRelay();
+    let received = 0;
+    const ended = deferred();
+    const { port } = await listen((socket) => {
+      socket.on("data", (data) => (received += data.length));
+      socket.on("end", () => ended.resolve());
+    });
+    const { socket } = await open(`${place}/v1/relay/s3cret/`);
+    socket.send(connectPacket(1, "a.example.com", port));
+    for (let i = 0; i < 64; i++) socket.send(dataPacket(1, new Uint8Array(2 ** 16)));
+    socket.send(closePacket(1, REASON.voluntary));
+    await ended.promise;
+    expect(received).toBe(64 * 2 ** 16);
+  });
+
+  it("cuts a stream whose client sends more than there is room for, and no other", async () => {
+    const { place } = await startRelay();
+    const { port } = await listen((socket) => socket.pause());
+    const { socket, next } = await open(`${place}/v1/relay/s3cret/`);
+    socket.send(connectPacket(1, "a.example.com", port));
+    for (let i = 0; i < 40; i++) socket.send(dataPacket(1, new Uint8Array(2 ** 19)));
+    expect(await next("close")).toEqual({ type: "close", stream: 1, reason: REASON.throttled });
+    socket.send(connectPacket(2, "a.example.com", port));
+    expect(await next("continue")).toMatchObject({ stream: 2 });
+  });
+
+  it("has 256 streams for a client, and 200 new ones at once", async () => {
+    const { place } = await startRelay();
+    const { port } = await listen(() => {});
+    const { socket, next } = await open(`${place}/v1/relay/s3cret/`);
+    for (let id = 1; id <= 257; id++) socket.send(connectPacket(id, "a.example.com", port));
+    expect(await next("close")).toMatchObject({
+      reason: expect.toSatisfy((one) => one === REASON.blocked || one === REASON.throttled),
+    });
+  });
+
+  it.each([
+    ["text", "hello"],
+    ["a packet without a head", new Uint8Array(4)],
+    ["a CONNECT for stream 0", connectPacket(0, "a.example.com", 1)],
+    ["a CONNECT that is cut", connectPacket(1, "", 1).subarray(0, 7)],
+    ["a name that is too long", connectPacket(1, "a".repeat(254), 1)],
+  ])("closes a client that sends %s", async (_what, message) => {
+    const { place } = await startRelay();
+    const { socket } = await open(`${place}/v1/relay/s3cret/`);
+    socket.send(message);
+    expect((await once(socket, "close"))[0]).toBe(1002);
+  });
+
+  it("has 64 clients", async () => {
+    const { place } = await startRelay();
+    for (let i = 0; i < 64; i++) await (await open(`${place}/v1/relay/s3cret/`)).next("continue");
+    const { socket } = await open(`${place}/v1/relay/s3cret/`);
+    expect((await once(socket, "close"))[0]).toBe(1013);
+  });
+});
