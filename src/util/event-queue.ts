@@ -43,7 +43,7 @@ export class EventQueue<T> implements AsyncIterableIterator<T, void, undefined> 
     if (this.#ended) return;
     if (this.#waiting.length >= MAX_WAITING) this.#waiting = [this.#overflow];
     this.#waiting.push(event);
-    this.#changed.resolve();
+    this.#wake();
   }
 
   /** Ends the queue, once the reader has what is in it. Idempotent. */
@@ -51,7 +51,7 @@ export class EventQueue<T> implements AsyncIterableIterator<T, void, undefined> 
     if (this.#ended) return;
     this.#ended = true;
     this.#ignoreSignal();
-    this.#changed.resolve();
+    this.#wake();
     this.#stop();
   }
 
@@ -68,7 +68,6 @@ export class EventQueue<T> implements AsyncIterableIterator<T, void, undefined> 
       if (this.#error) throw this.#error.reason;
       if (this.#ended) return { done: true, value: undefined };
       await this.#changed.promise;
-      this.#changed = deferred();
     }
   }
 
@@ -81,5 +80,12 @@ export class EventQueue<T> implements AsyncIterableIterator<T, void, undefined> 
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  /** Wakes all calls that wait. Those that find nothing wait for the next change together. */
+  #wake(): void {
+    const changed = this.#changed;
+    this.#changed = deferred();
+    changed.resolve();
   }
 }

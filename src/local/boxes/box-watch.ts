@@ -40,8 +40,8 @@ class BoxWatch {
   private isOver = false;
   /** The path of the watch, to which those of changes are added. */
   private readonly base: string;
-  /** The path without "." and repeated slashes; undefined if only the guest knows where it leads. */
-  private readonly place: string | undefined;
+  /** The path that links of volumes lead to, without "." and repeated slashes; undefined if only the guest knows where it is. */
+  private place: string | undefined;
 
   constructor(
     private readonly context: FilesContext,
@@ -49,7 +49,6 @@ class BoxWatch {
     private readonly options: { recursive: boolean; signal?: AbortSignal },
   ) {
     this.base = latin1(withoutSlashes(path));
-    this.place = placeOf(this.base);
     const { signal } = options;
     this.queue = new EventQueue<FileChange>({ overflow: this.overflow, signal });
     this.queue.feed(() => () => this.end());
@@ -63,12 +62,15 @@ class BoxWatch {
     const volume = await volumes.resolve(
       this.path,
       async (path) => {
+        this.place = placeOf(latin1(path));
         this.add(await watchInGuest(guest, { path, recursive }, this.listener(undefined), signal));
         return undefined;
       },
       async (where) => {
         const volume = volumes.numberOf(where);
-        this.add(await volumes.watch(latin1(where.path!), recursive, this.listener(volume)));
+        const path = latin1(where.path!);
+        this.place = placeOf(path.replace(/^\/+[^/]+/, () => volumes.places[volume] ?? ""));
+        this.add(await volumes.watch(path, recursive, this.listener(volume)));
         return volume;
       },
     );

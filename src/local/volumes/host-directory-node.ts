@@ -26,7 +26,8 @@ export function openHostDirectory({
     throw refusedPermission(error) ?? wrong(hostPath, reasonOf(error), within && WHERE);
   }
   try {
-    accessSync(root.realPath, constants.R_OK | constants.X_OK);
+    // The path has a character for each byte.
+    accessSync(Buffer.from(root.realPath, "latin1"), constants.R_OK | constants.X_OK);
     if (within && !isWithin(root.realPath, within))
       throw wrong(
         hostPath,

@@ -133,6 +133,11 @@ export function watchCases(context: Context): void {
       const renamed = "renamed /srv/volume/watched/mine /srv/volume/watched/yours";
       await until(within, renamed);
       await until(above, renamed);
+      await one!.exec("mkdir /root/aside; ln -s /root/aside /srv/volume/watched/out", { check: true });
+      await using outside = one!.files.watch("/srv/volume/watched/out", { recursive: true });
+      await outside.ready;
+      await one!.exec("mkdir /root/aside/new", { check: true });
+      await until(outside, "created /srv/volume/watched/out/new");
     } finally {
       await one!.exec("rm -rf /srv/volume/watched");
       await Promise.all([one, other].map((box) => box!.remove({ force: true })));

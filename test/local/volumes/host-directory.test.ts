@@ -29,6 +29,12 @@ describe("a directory of the host", () => {
     expect(() => open(path)).toThrow(expect.objectContaining({ code: "VALIDATION_ERROR" }));
   });
 
+  it.each(["größe", "日本"])("may have a name that is not ASCII: %s", (name) => {
+    mkdirSync(at(name));
+    open(at(name));
+    open(at(name), [at(name)]);
+  });
+
   it("has to be within those that are allowed, after all links", () => {
     mkdirSync(at("allowed/inner"), { recursive: true });
     mkdirSync(at("allowed-not"));
