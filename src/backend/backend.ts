@@ -362,6 +362,7 @@ export interface Backend {
    * watch. What moves out of the watched directory is "removed", what moves in is "created".
    *
    * @throws {BoxRunError} RUNTIME_ERROR when there is no such path, or the box has no room for the watch; `cause.code` is the name of errno ("ENOENT", "ENOSPC")
+   * @throws {BoxRunError} RESOURCE_EXCEEDED when the process that runs the box has too few descriptors for the directories of a volume
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
    */
   watchFiles?(

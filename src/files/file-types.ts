@@ -196,6 +196,7 @@ export interface BoxFiles {
    * @throws {BoxRunError} VALIDATION_ERROR when an option is wrong
    * @throws {BoxRunError} UNSUPPORTED when the backend lacks the capability "watch"
    * @throws {BoxRunError} RUNTIME_ERROR with the errno ENOSPC when there are too many directories to watch
+   * @throws {BoxRunError} RESOURCE_EXCEEDED when the process that runs the box has too few descriptors for those of a volume
    *
    * @example
    * const watch = box.files.watch("/srv/app", { recursive: true });

@@ -1,6 +1,7 @@
 import type { FileEntry, FileOperation, UploadSpec } from "../../backend/backend.js";
 import { BoxRunError } from "../../backend/errors.js";
 import { DEFAULT_FILE_MODE } from "../../contract/schemas.js";
+import { untilAborted } from "../../util/abort.js";
 import { latin1 } from "../../util/byte-reader.js";
 import { type GuestFile, TransferFailed } from "../guest/guest-files.js";
 import type { ChangeListener } from "../guest/guest-watch.js";
@@ -152,8 +153,7 @@ export class VolumePaths {
     let at = 0;
     try {
       for (;;) {
-        signal?.throwIfAborted();
-        const { done, value } = await reader.read();
+        const { done, value } = await untilAborted(reader.read(), signal);
         if (done) break;
         for (let from = 0; from < value.byteLength; from += PIECE_BYTES) {
           const bytes = value.slice(from, from + PIECE_BYTES);

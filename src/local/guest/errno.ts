@@ -20,6 +20,7 @@ const ERRNO: Record<number, readonly [name: string, words: string]> = {
   20: ["ENOTDIR", "not a directory"],
   21: ["EISDIR", "is a directory"],
   22: ["EINVAL", "invalid argument"],
+  23: ["ENFILE", "too many open files in the system"],
   24: ["EMFILE", "too many open files"],
   26: ["ETXTBSY", "text file busy"],
   27: ["EFBIG", "file too large"],
@@ -45,6 +46,7 @@ const ENOENT = 2;
 const ENOEXEC = 8;
 const EAGAIN = 11;
 const EINVAL = 22;
+const EMFILE = 24;
 const ENOSPC = 28;
 const ESHUTDOWN = 108;
 const ECONNREFUSED = 111;
@@ -87,6 +89,11 @@ export function watchError(path: string, failure: GuestFailure): BoxRunError {
   const { code, message, cause } = fileError("watch", path, failure);
   if (failure.errno === ESHUTDOWN)
     return new BoxRunError("BOX_NOT_RUNNING", "the box is shutting down", { cause });
+  if (failure.errno === EMFILE)
+    return new BoxRunError("RESOURCE_EXCEEDED", message, {
+      cause,
+      hint: "watch a smaller directory, end watches that are not needed, or raise the limit of open files of the process that runs the box (ulimit -n)",
+    });
   if (failure.errno !== ENOSPC) return new BoxRunError(code, message, { cause });
   const why = `there are too many directories to watch: at most ${MAX_WATCHED} (ENOSPC)`;
   return new BoxRunError("RUNTIME_ERROR", `watch ${path}: ${why}`, {

@@ -1,9 +1,10 @@
-import { VolumeError } from "./errno.js";
+import { VolumeError, volumeErrorOf } from "./errno.js";
 import type { SharedNode } from "./fids.js";
 import { type Folder, FolderWatch, found } from "./folder-watch.js";
 import { isTemporary } from "./temporary-names.js";
 import type { WatchListener } from "./volume-calls.js";
 import type { NodeEntry, NodeStat, VolumeNode } from "./volume-files.js";
+import type { WatchedNodes } from "./watched-nodes.js";
 
 /** Most files that are compared. */
 const MAX_FILES = 500_000;
@@ -35,11 +36,12 @@ export class DirectoryWatch extends FolderWatch {
    */
   constructor(
     shared: SharedNode,
+    nodes: WatchedNodes,
     recursive: boolean,
     private readonly listener: WatchListener,
     private readonly only?: string,
   ) {
-    super(shared, recursive);
+    super(shared, nodes, recursive);
   }
 
   /** Ends the watch by itself, since what it watches is gone. */
@@ -72,12 +74,12 @@ export class DirectoryWatch extends FolderWatch {
       if (this.isOver) return;
       if (!step.folder.isClosed && !arrivals.has(step)) await this.take(step, moves.get(step));
     }
-    if (!this.only && (await this.root.node.stat()).links === 0) this.vanish();
+    if (!this.only && !this.isOver && (await this.isGone())) this.vanish();
   }
 
   protected override async lose(): Promise<void> {
     this.listener.onChange({ type: "overflow", path: "" });
-    for (const folder of [...this.known.keys()]) await this.noteAll(folder);
+    for (const folder of [...this.known.keys()]) await this.attempt(folder, () => this.noteAll(folder));
   }
 
   protected override fail(error: VolumeError): void {
@@ -85,10 +87,18 @@ export class DirectoryWatch extends FolderWatch {
     this.listener.onFailure(error);
   }
 
-  protected override leave(folder: Folder): void {
+  protected override drop(folder: Folder): void {
     this.files -= this.known.get(folder)?.size ?? 0;
     this.known.delete(folder);
-    super.leave(folder);
+  }
+
+  private async isGone(): Promise<boolean> {
+    try {
+      return (await this.root.node.stat()).links === 0;
+    } catch (error) {
+      if (volumeErrorOf(error).errno === "ESTALE") return true;
+      throw error;
+    }
   }
 
   /** Notes that all entries of a directory may have changed. */
@@ -98,12 +108,18 @@ export class DirectoryWatch extends FolderWatch {
   }
 
   /** Watches a directory that has moved, and all below it, again where watches stay with the path. */
-  private async watchAgain(folder: Folder): Promise<void> {
-    if (!folder.node.watchesPath || folder.isClosed) return;
-    folder.stop();
-    this.start(folder);
-    await this.noteAll(folder);
-    for (const child of [...folder.folders.values()]) await this.watchAgain(child);
+  private async watchAgain(first: Folder): Promise<void> {
+    const pending = new Set([first]);
+    for (const folder of pending) {
+      if (!folder.node.watchesPath || folder.isClosed) continue;
+      folder.stop();
+      folder.stop = () => {};
+      await this.attempt(folder, async () => {
+        this.start(folder);
+        await this.noteAll(folder);
+      });
+      for (const child of folder.folders.values()) pending.add(child);
+    }
   }
 
   /** Returns the names to look at. "." may stand for a number. */
@@ -129,7 +145,9 @@ export class DirectoryWatch extends FolderWatch {
     if (type === "created") return this.appear(folder, name, facts);
     if (type === "changed") {
       this.entriesOf(folder).set(name, facts);
-      return this.tell("changed", folder, name);
+      this.tell("changed", folder, name);
+      // One that was left out may be readable now.
+      return this.enterChild(folder, name, facts);
     }
     this.forget(folder, name, facts);
     if (to && !to.folder.isClosed) return this.rename(folder, name, child, to);
@@ -142,15 +160,20 @@ export class DirectoryWatch extends FolderWatch {
   private async appear(folder: Folder, name: string, facts: Facts): Promise<void> {
     this.remember(folder, name, facts);
     this.tell("created", folder, name);
-    if (facts.kind !== "directory") return;
-    const child = await this.child(folder, name);
+    await this.enterChild(folder, name, facts);
+  }
+
+  private async enterChild(folder: Folder, name: string, { kind }: Facts): Promise<void> {
+    const child = kind === "directory" && (await this.child(folder, name));
     if (child) await this.enter(child, true);
   }
 
   private async rename(folder: Folder, name: string, child: Folder | undefined, to: Step): Promise<void> {
-    const from = `${folder.path}/${name}`;
+    const from = folder.pathOf(name);
+    const path = to.folder.pathOf(to.name);
     this.remember(to.folder, to.name, to.facts);
-    this.listener.onChange({ type: "renamed", path: `${to.folder.path}/${to.name}`, from });
+    if (path === undefined || from === undefined) this.listener.onChange({ type: "overflow", path: "" });
+    else this.listener.onChange({ type: "renamed", path, from });
     if (!child) return;
     this.move(child, to.folder, to.name);
     await this.watchAgain(child);
@@ -162,7 +185,8 @@ export class DirectoryWatch extends FolderWatch {
   }
 
   private tell(type: "created" | "changed" | "removed", folder: Folder, name: string): void {
-    this.listener.onChange({ type, path: this.only ? "" : `${folder.path}/${name}` });
+    const path = this.only ? "" : folder.pathOf(name);
+    this.listener.onChange(path === undefined ? { type: "overflow", path: "" } : { type, path });
   }
 
   private isWatched(name: string): boolean {
@@ -209,21 +233,32 @@ function isChanged(before: Facts, now: Facts): boolean {
 /** Finds for entries that have gone where they have come again. */
 function movesOf(steps: readonly Step[]): Map<Step, Step> {
   const moves = new Map<Step, Step>();
-  const come = steps.filter(({ type }) => type === "created");
+  const come = new Map<string, Step[]>();
+  for (const step of steps)
+    if (step.type === "created")
+      for (const key of [keyOf(step.facts, true), keyOf(step.facts, false)])
+        come
+          .set(key, come.get(key) ?? [])
+          .get(key)!
+          .push(step);
+  const taken = new Set<Step>();
   for (const step of steps) {
     if (step.type !== "removed" && step.type !== "replaced") continue;
-    const at = come.findIndex(({ facts }) => isMoved(step, facts));
-    if (at >= 0) moves.set(step, come.splice(at, 1)[0]!);
+    const places = come.get(keyOf(step.facts, step.child !== undefined));
+    let to = places?.shift();
+    while (to && taken.has(to)) to = places?.shift();
+    if (!to) continue;
+    taken.add(to);
+    moves.set(step, to);
   }
   return moves;
 }
 
 /**
- * Returns true for the same file under another name: one that is new may have got the number of one that is gone, but not that of a directory that is watched, which is held open. That one
+ * Returns a key that a file has under another name, too: one that is new may have got the number of one that is gone, but not that of a directory that is held, since it is watched. That one
  * has another time if its entries have changed.
  */
-function isMoved({ facts, child }: Step, now: Facts): boolean {
-  return (
-    isSame(facts, now) && (child !== undefined || (facts.size === now.size && facts.mtimeMs === now.mtimeMs))
-  );
+function keyOf({ kind, device, inode, size, mtimeMs }: Facts, isHeld: boolean): string {
+  const identity = `${kind}:${device}:${inode}`;
+  return isHeld ? identity : `${identity}:${size}:${mtimeMs}`;
 }

@@ -26,6 +26,7 @@ import {
 } from "node:fs";
 import { latin1 } from "../../util/byte-reader.js";
 import { currentRuntime } from "../../util/runtime.js";
+import { hasDescriptorsLeft } from "./descriptor-room-node.js";
 import { VolumeError } from "./errno.js";
 import {
   type FileIdentity,
@@ -78,7 +79,9 @@ export class FileNode implements VolumeNode {
   }
 
   stat(): NodeStat {
-    return statOf(fstatSync(this.fd));
+    const status = fstatSync(this.fd);
+    if (this.isRemoved(status)) throw new VolumeError("ESTALE");
+    return statOf(status);
   }
 
   find(name: string): FileNode {
@@ -216,7 +219,15 @@ export class FileNode implements VolumeNode {
     );
     // A directory that is gone is noticed by whoever looks at it.
     watcher.on("error", () => {});
-    return () => watcher.close();
+    const stopAbove = this.root ? undefined : this.watchAbove(onChange);
+    return () => {
+      watcher.close();
+      stopAbove?.();
+    };
+  }
+
+  hasRoom(): boolean {
+    return hasDescriptorsLeft();
   }
 
   space(): VolumeSpace {
@@ -226,6 +237,25 @@ export class FileNode implements VolumeNode {
 
   close(): void {
     closeSync(this.fd);
+  }
+
+  /** Returns true for the directory of a volume when it was removed. */
+  private isRemoved({ nlink }: Stats): boolean {
+    return this.root === undefined && nlink === 0;
+  }
+
+  /** Calls back once this directory is removed. Linux tells of that in the one above it alone, because this one is held open. */
+  private watchAbove(onChange: (name: string) => void): (() => void) | undefined {
+    try {
+      const watcher = watch(`${this.path}/..`, { persistent: false }, (event) => {
+        if (event === "rename" && this.isRemoved(fstatSync(this.fd))) onChange(".");
+      });
+      watcher.on("error", () => {});
+      return () => watcher.close();
+    } catch {
+      // That one cannot be read.
+      return undefined;
+    }
   }
 
   /** Returns true for the name of an event that stands for this directory itself: the last one of its path. */

@@ -1,7 +1,8 @@
 import { pause } from "../../util/timer.js";
-import { VolumeError, volumeErrorOf } from "./errno.js";
+import { type ErrnoName, VolumeError, volumeErrorOf } from "./errno.js";
 import type { SharedNode } from "./fids.js";
-import type { Later, NodeEntry, VolumeNode } from "./volume-files.js";
+import { type Later, MAX_PATH_BYTES, type NodeEntry, type VolumeNode } from "./volume-files.js";
+import type { WatchedNodes } from "./watched-nodes.js";
 
 /** Most directories of one watch: as many as the guest watches on its disk. */
 export const MAX_FOLDERS = 8192;
@@ -9,6 +10,11 @@ export const MAX_FOLDERS = 8192;
 const TURN_FILES = 64;
 /** Events in one turn beyond which some may be lost: half of what Linux keeps for a reader. */
 const MANY_EVENTS = 8192;
+/** Errors after which no further directory can be watched. Others are of one directory, which is left out. */
+const LASTING: readonly ErrnoName[] = ["ENOSPC", "EMFILE", "ENFILE", "EOPNOTSUPP"];
+
+/** Errors of an entry that is not there, or may not be looked at. */
+const ABSENT: readonly ErrnoName[] = ["ENOENT", "ENOTDIR", "ENAMETOOLONG", "ESTALE", "EACCES", "EPERM"];
 
 /** A directory that is watched. */
 export class Folder {
@@ -28,9 +34,16 @@ export class Folder {
     public name: string,
   ) {}
 
-  /** Path from the root of the watch, "" for the root. */
-  get path(): string {
-    return this.parent ? `${this.parent.path}/${this.name}` : "";
+  /** Returns the path of an entry, from the root of the watch on; without a name, that of the directory, "" for the root. Undefined: it is too long for a program to use. */
+  pathOf(name?: string): string | undefined {
+    const names = name === undefined ? [] : [name];
+    let bytes = name === undefined ? 0 : name.length + 1;
+    for (let folder: Folder = this; folder.parent; folder = folder.parent) {
+      names.push(folder.name);
+      bytes += folder.name.length + 1;
+      if (bytes > MAX_PATH_BYTES) return undefined;
+    }
+    return names.map((_, index) => `/${names.at(-1 - index)}`).join("");
   }
 }
 
@@ -38,8 +51,8 @@ export class Folder {
 export abstract class FolderWatch {
   protected readonly root: Folder;
   private readonly dirty = new Set<Folder>();
-  /** Directories that are watched, or are about to be: the root at first. */
-  private count = 1;
+  /** Directories that are watched, or are about to be. */
+  private readonly open = new Set<Folder>();
   private looked = 0;
   private events = 0;
   private isLooking = false;
@@ -48,9 +61,11 @@ export abstract class FolderWatch {
   /** Takes over the directory. */
   constructor(
     shared: SharedNode,
+    private readonly nodes: WatchedNodes,
     protected readonly recursive: boolean,
   ) {
     this.root = new Folder(shared.node, () => shared.release(), undefined, "");
+    this.open.add(this.root);
   }
 
   /** Takes an entry of a directory that is being listed. `isNew`: the directory has appeared since the watch began. */
@@ -61,34 +76,60 @@ export abstract class FolderWatch {
   protected abstract lose(): Promise<void>;
   /** Takes the reason why the watch cannot go on. */
   protected abstract fail(error: VolumeError): void;
+  /** Forgets a directory that is no longer watched. */
+  protected abstract drop(folder: Folder): void;
 
-  /** Resolves once every later change is noticed. @throws {VolumeError} ENOSPC when there are too many directories, EOPNOTSUPP when the file system does not tell */
+  /**
+   * Resolves once every later change is noticed. A directory below that cannot be read is left out. Holds nothing after a failure.
+   *
+   * @throws {VolumeError} ENOSPC when there are too many directories, EMFILE when they would take too many descriptors, EOPNOTSUPP when the file system does not tell
+   */
   async begin(): Promise<void> {
     // What changes meanwhile is compared with what was found.
     this.isLooking = true;
-    await this.enter(this.root, false);
-    this.isLooking = false;
+    try {
+      await this.enter(this.root, false);
+    } catch (error) {
+      this.close();
+      throw error;
+    } finally {
+      this.isLooking = false;
+    }
     this.lookSoon();
   }
 
   /** Ends the watch. Idempotent. */
   close(): void {
     this.isOver = true;
-    this.leave(this.root);
+    for (const folder of this.open) this.shut(folder);
   }
 
   /** Watches a directory, and all below it. */
   protected async enter(first: Folder, isNew: boolean): Promise<void> {
     const pending = [first];
     for (let folder = pending.pop(); folder && !this.isOver; folder = pending.pop()) {
-      this.start(folder);
-      for (const entry of await folder.node.list()) {
-        await this.takeTurn();
-        if (this.isOver || folder.isClosed) break;
-        await this.admit(folder, entry, isNew);
-        const child = entry.kind === "directory" && (await this.child(folder, entry.name));
-        if (child) pending.push(child);
-      }
+      if (folder.isClosed) continue;
+      const current = folder;
+      await this.attempt(current, async () => {
+        this.start(current);
+        for (const entry of await current.node.list()) {
+          await this.takeTurn();
+          if (this.isOver || current.isClosed) break;
+          await this.admit(current, entry, isNew);
+          const child = entry.kind === "directory" && (await this.child(current, entry.name));
+          if (child) pending.push(child);
+        }
+      });
+    }
+  }
+
+  /** Does something with a directory, which is left out if it cannot be read. */
+  protected async attempt(folder: Folder, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (folder === this.root || LASTING.includes(volumeErrorOf(error).errno)) throw error;
+      this.leave(folder);
     }
   }
 
@@ -98,7 +139,7 @@ export abstract class FolderWatch {
     folder.stop = folder.node.watch((name) => this.note(folder, name));
   }
 
-  /** Makes the place of a directory that is to be entered, unless it has one. */
+  /** Makes the place of a directory that is to be entered, unless it has one. @throws {VolumeError} ENOSPC, EMFILE */
   protected async child(folder: Folder, name: string): Promise<Folder | undefined> {
     if (!this.recursive || folder.folders.has(name)) return undefined;
     const node = await found(folder.node, name);
@@ -106,26 +147,36 @@ export abstract class FolderWatch {
       node?.close();
       return undefined;
     }
-    if (this.count >= MAX_FOLDERS) {
+    if (this.open.size >= MAX_FOLDERS) {
       node.close();
       throw new VolumeError("ENOSPC");
     }
-    this.count++;
-    const child = new Folder(node, () => node.close(), folder, name);
+    const held = this.nodes.hold(node);
+    const child = new Folder(held.node, held.release, folder, name);
+    this.open.add(child);
     folder.folders.set(name, child);
     return child;
   }
 
   /** Ends the watches of a directory and of all below it. */
-  protected leave(folder: Folder): void {
-    if (folder.isClosed) return;
+  protected leave(first: Folder): void {
+    this.takeOut(first);
+    const pending = [first];
+    for (let folder = pending.pop(); folder; folder = pending.pop()) {
+      if (folder.isClosed) continue;
+      for (const child of folder.folders.values()) pending.push(child);
+      this.shut(folder);
+    }
+  }
+
+  /** Ends the watch of one directory. */
+  private shut(folder: Folder): void {
     folder.isClosed = true;
-    this.takeOut(folder);
-    for (const child of [...folder.folders.values()]) this.leave(child);
+    this.open.delete(folder);
     this.dirty.delete(folder);
     folder.stop();
     folder.release();
-    this.count--;
+    this.drop(folder);
   }
 
   /** Gives a directory another place. */
@@ -181,14 +232,14 @@ export abstract class FolderWatch {
   }
 }
 
-/** Finds an entry of a directory; undefined when there is none. */
+/** Finds an entry of a directory; undefined when there is none, or none that may be looked at. */
 export async function found(node: VolumeNode, name: string): Promise<VolumeNode | undefined> {
   if (name === "." || name === "..") return undefined;
   try {
     return await node.find(name);
   } catch (error) {
     const { errno } = volumeErrorOf(error);
-    if (errno === "ENOENT" || errno === "ENOTDIR" || errno === "ENAMETOOLONG") return undefined;
+    if (ABSENT.includes(errno)) return undefined;
     throw error;
   }
 }

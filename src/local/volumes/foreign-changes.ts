@@ -1,10 +1,12 @@
 import { type Deferred, deferred } from "../../util/deferred.js";
 import { startTimer } from "../../util/timer.js";
 import { factsOf } from "./directory-watch.js";
+import { volumeErrorOf } from "./errno.js";
 import type { SharedNode } from "./fids.js";
 import { type Folder, FolderWatch, MAX_FOLDERS } from "./folder-watch.js";
 import { isTemporary } from "./temporary-names.js";
-import type { NodeStat, VolumeNode } from "./volume-files.js";
+import { MAX_PATH_BYTES, type NodeStat, type VolumeNode } from "./volume-files.js";
+import type { WatchedNodes } from "./watched-nodes.js";
 
 /** Paths that wait to be asked for. What is beyond is lost. */
 const MAX_WAITING = 4096;
@@ -30,7 +32,10 @@ export class ForeignChanges {
   private readonly room = { folders: MAX_FOLDERS };
 
   /** Begins with the volumes, in the order of their numbers. */
-  constructor(volumes: readonly Shown[]) {
+  constructor(
+    volumes: readonly Shown[],
+    private readonly nodes: WatchedNodes,
+  ) {
     for (const [number, { root, watchForeign }] of volumes.entries()) {
       const onChange = (path: string) => this.add(`/${number}${path}`);
       if (watchForeign) this.stops.push(watchForeign(onChange));
@@ -60,7 +65,7 @@ export class ForeignChanges {
 
   private watch(number: number, root: SharedNode, onChange: (path: string) => void): void {
     if (!root.node.watch) return;
-    const watch = new ForeignWatch(root.share(), onChange, this.room);
+    const watch = new ForeignWatch(root.share(), this.nodes, onChange, this.room);
     this.watches.set(number, watch);
     this.stops.push(() => watch.close());
     // What cannot be watched is not.
@@ -68,7 +73,7 @@ export class ForeignChanges {
   }
 
   private add(path: string): void {
-    if (this.paths.size >= MAX_WAITING) return;
+    if (this.paths.size >= MAX_WAITING || path.length > MAX_PATH_BYTES) return;
     this.paths.add(path);
     this.news.resolve();
   }
@@ -81,10 +86,11 @@ class ForeignWatch extends FolderWatch {
 
   constructor(
     root: SharedNode,
+    nodes: WatchedNodes,
     private readonly onChange: (path: string) => void,
     private readonly room: { folders: number },
   ) {
-    super(root, true);
+    super(root, nodes, true);
   }
 
   async noteOwn(node: VolumeNode, name?: string): Promise<void> {
@@ -106,7 +112,12 @@ class ForeignWatch extends FolderWatch {
       for (const name of names) {
         await this.takeTurn();
         if (this.isOver) return;
-        if (!folder.isClosed && name !== "." && !isTemporary(name)) await this.lookAt(folder, name);
+        if (folder.isClosed || name === "." || isTemporary(name)) continue;
+        try {
+          await this.lookAt(folder, name);
+        } catch {
+          // One that cannot be looked at does not end the watch of the others.
+        }
       }
   }
 
@@ -116,14 +127,27 @@ class ForeignWatch extends FolderWatch {
 
   protected override async child(folder: Folder, name: string): Promise<Folder | undefined> {
     if (this.room.folders <= 0) return undefined;
-    const child = await super.child(folder, name);
-    if (child) this.room.folders--;
-    return child;
+    try {
+      const child = await super.child(folder, name);
+      if (child) this.room.folders--;
+      return child;
+    } catch (error) {
+      // Each try would cost as much again, and nobody misses the directories who does not watch them.
+      if (volumeErrorOf(error).errno === "EMFILE") this.room.folders = 0;
+      return undefined;
+    }
   }
 
-  protected override leave(folder: Folder): void {
-    if (!folder.isClosed && folder !== this.root) this.room.folders++;
-    super.leave(folder);
+  protected override async attempt(folder: Folder, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch {
+      this.leave(folder);
+    }
+  }
+
+  protected override drop(folder: Folder): void {
+    if (folder !== this.root) this.room.folders++;
   }
 
   private async lookAt(folder: Folder, name: string): Promise<void> {
@@ -139,7 +163,7 @@ class ForeignWatch extends FolderWatch {
     if (isDirectory ? this.own.get(place) === keyOf(facts) : this.own.get(keyOf(facts)) === shown(facts))
       return;
     this.own.delete(place);
-    this.onChange(`${folder.path}/${name}`);
+    this.tell(folder.pathOf(name));
   }
 
   private async lookForGone(folder: Folder, name: string): Promise<void> {
@@ -147,7 +171,12 @@ class ForeignWatch extends FolderWatch {
     // It stays own: what was made and removed at once is told of more than once.
     const isOwn = this.own.get(keyOf(await folder.node.stat(), name)) === GONE;
     if (child) this.leave(child);
-    if (!isOwn) this.onChange(folder.path);
+    if (!isOwn) this.tell(folder.pathOf());
+  }
+
+  /** Tells of a path, unless it is too long for a program to watch it. */
+  private tell(path: string | undefined): void {
+    if (path !== undefined) this.onChange(path);
   }
 
   private keep(key: string, facts: string): void {

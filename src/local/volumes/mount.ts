@@ -13,6 +13,7 @@ import {
   type VolumeNode,
 } from "./volume-files.js";
 import { VolumesRoot } from "./volumes-root.js";
+import { WatchedNodes } from "./watched-nodes.js";
 
 const QID_TYPES: Record<NodeKind, number> = { directory: 0x80, link: 0x02, file: 0, other: 0 };
 
@@ -35,6 +36,8 @@ export interface OpenedVolume {
 /** The one mount of a machine: a made-up directory with all volumes in it, and the fids of the guest. */
 export class Mount {
   readonly fids = new FidTable();
+  /** Directories of all watches. */
+  readonly watched = new WatchedNodes();
   /** The made-up directory. */
   readonly root: SharedNode;
   private readonly roots: readonly SharedNode[];
@@ -88,6 +91,7 @@ export class Mount {
       this.volumes.map(({ watchForeign }, number) => {
         return { root: this.roots[number]!, ...(watchForeign && { watchForeign }) };
       }),
+      this.watched,
     );
     return this.foreign;
   }

@@ -1,11 +1,12 @@
 import type { MemoryTree } from "./memory-tree.js";
 import type { TreeChange } from "./tree-changes.js";
+import { MAX_PATH_BYTES } from "./volume-files.js";
 
 /** A change of a tree, as one who watches its paths sees it. Paths begin with a slash, and have a character for each byte. */
 export type TreeEvent =
   | {
-      /** Kind of the change. "changed" is of contents, mode or time. */
-      type: "created" | "changed" | "removed";
+      /** Kind of the change. "changed" is of contents, mode or time. "overflow" is any change below the path, of something whose own path is too long for a program to use. */
+      type: "created" | "changed" | "removed" | "overflow";
       path: string;
     }
   | {
@@ -64,20 +65,24 @@ class TreeNames {
       case "made":
       case "linked":
         this.#add(change, change.inode);
-        return [{ type: "created", path: this.#pathOf(change) }];
+        return [this.#event("created", change)];
       case "removed":
         this.#remove(change);
-        return [{ type: "removed", path: this.#pathOf(change) }];
+        return [this.#event("removed", change)];
       case "renamed": {
         const now = { parent: change.newParent, name: change.newName };
-        const path = this.#pathOf(change);
+        const before = this.#event("removed", change);
         this.#remove(change);
         this.#remove(now);
         this.#add(now, change.inode);
-        return [{ type: "renamed", path, to: this.#pathOf(now) }];
+        const after = this.#event("created", now);
+        if (before.type === "overflow" || after.type === "overflow")
+          // What is in a directory that has come is told of by nothing else.
+          return [before, after, { type: "overflow", path: after.path }];
+        return [{ type: "renamed", path: before.path, to: after.path }];
       }
       default:
-        return this.#pathsOf(change.inode).map((path) => ({ type: "changed", path }));
+        return this.#eventsOfInode(change.inode);
     }
   }
 
@@ -98,12 +103,16 @@ class TreeNames {
     if (names?.size === 0) this.#names.delete(inode);
   }
 
-  #pathsOf(inode: number): string[] {
-    if (inode === ROOT_INODE) return ["/"];
-    return [...(this.#names.get(inode)?.values() ?? [])].map((name) => this.#pathOf(name));
+  #eventsOfInode(inode: number): TreeEvent[] {
+    if (inode === ROOT_INODE) return [{ type: "changed", path: "/" }];
+    return [...(this.#names.get(inode)?.values() ?? [])].map((name) => this.#event("changed", name));
   }
 
-  #pathOf({ parent, name }: Name): string {
+  /** Returns the event of a name, or "overflow" for the directory with the longest path above it that is not too long. */
+  #event(
+    type: "created" | "changed" | "removed",
+    { parent, name }: Name,
+  ): Exclude<TreeEvent, { to: string }> {
     const names = [name];
     for (let inode = parent; inode !== ROOT_INODE; ) {
       // A directory has one name.
@@ -111,6 +120,11 @@ class TreeNames {
       names.push(folder!.name);
       inode = folder!.parent;
     }
-    return `/${names.reverse().join("/")}`;
+    let path = "";
+    for (const step of names.reverse()) {
+      if (path.length + 1 + step.length > MAX_PATH_BYTES) return { type: "overflow", path };
+      path += `/${step}`;
+    }
+    return { type, path };
   }
 }

@@ -78,7 +78,7 @@ export class TreeReplica {
   /** Calls back with the path of what others have changed, and with the directory of what is gone, until the returned function is called. */
   watchForeign(onChange: (path: string) => void): () => void {
     return watchTree(this.tree(), (event) => {
-      if (this.#isOwn) return;
+      if (this.#isOwn || event.type === "overflow") return;
       const { type, path } = event;
       if (type === "renamed" || type === "removed") onChange(path.slice(0, path.lastIndexOf("/")));
       if (type === "renamed") onChange(event.to);

@@ -6,6 +6,8 @@ export type Later<T> = T | Promise<T>;
 /** Longest name and longest target of a link, in bytes, as Linux has them. */
 export const MAX_NAME_BYTES = 255;
 export const MAX_TARGET_BYTES = 4095;
+/** Longest path that a program can use, in bytes. */
+export const MAX_PATH_BYTES = 4095;
 /** Permission bits that a guest may set: a program with setuid would be one for the users of the host, too. */
 export const SETTABLE_MODE = 0o1777;
 
@@ -120,6 +122,8 @@ export interface VolumeNode {
   watch?(onChange: (name: string) => void): () => void;
   /** Whether a watch ends in silence when the directory, or one above it, gets another name. */
   readonly watchesPath?: boolean;
+  /** Returns false when watches hold as many files open as this process can spare. */
+  hasRoom?(): boolean;
   space(): Later<VolumeSpace>;
   /** Gives up what this object holds. Others that stand for the same file stay. */
   close(): void;

@@ -69,6 +69,23 @@ describe("who watches a tree", () => {
     expect(seen()).toEqual(["changed /third"]);
   });
 
+  it("sees what changes under too long a path as an overflow of the directories above", () => {
+    const name = "n".repeat(250);
+    let folder = at(tree, "d/e");
+    for (let depth = 0; depth < 20; depth++) folder = folder.makeDirectory(name, 0o755);
+    const made = seen();
+    const whole = made.filter((event) => event.startsWith("created"));
+    expect(whole).toHaveLength(16);
+    const overflow = `overflow ${whole.at(-1)!.slice("created ".length)}`;
+    expect(made.slice(16)).toEqual(Array(4).fill(overflow));
+    tree.root().rename("old", folder, "gone");
+    expect(seen()).toEqual(["removed /old", overflow, overflow]);
+    folder.rename("gone", tree.root(), "back");
+    expect(seen()).toEqual([overflow, "created /back", "overflow /back"]);
+    tree.root().rename("d", tree.root(), "moved");
+    expect(seen()).toEqual(["renamed /d /moved"]);
+  });
+
   it("sees nothing of files without a name, of refused calls, and after the end", () => {
     const file = at(tree, "old");
     tree.root().remove("old", "file");
