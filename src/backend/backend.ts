@@ -56,8 +56,9 @@ export interface BackendInfo {
  * - `direct`: this machine makes them
  * - `relay`: a relay makes them (`local.relay`)
  * - `dialer`: a function of the caller's makes them (`local.dialer`)
+ * - `fetch`: a page makes the requests of HTTP and HTTPS by its own fetch, and no other connections
  */
-export type WayOutName = "direct" | "relay" | "dialer" | (string & {});
+export type WayOutName = "direct" | "fetch" | "relay" | "dialer" | (string & {});
 
 /**
  * Name of a feature that not every backend has:

@@ -10,14 +10,17 @@ export type DialErrorCode =
 /** Failure of a connection before it is open. */
 export class DialError extends Error {
   override name = "DialError";
+  /** Reason for the log of the box why a connection is denied, where no rule of its own does that. */
+  readonly rule: string | undefined;
 
   /** Creates an error for a box's program: EACCES for what is denied, which the program sees as "no route to host". */
   constructor(
     readonly code: DialErrorCode,
     message: string,
-    options?: ErrorOptions,
+    { rule, ...options }: ErrorOptions & { rule?: string } = {},
   ) {
     super(message, options);
+    this.rule = rule;
   }
 }
 

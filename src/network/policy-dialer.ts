@@ -106,6 +106,16 @@ export class PolicyDialer implements Dialer {
     }
   }
 
+  /** Returns true when the rules allow a connection, as far as its name or address tells. */
+  permits(target: DialTarget): boolean {
+    return this.decide(target).allowed;
+  }
+
+  /** Returns true when no rule names anything: all that is public may be reached. */
+  get isOpen(): boolean {
+    return this.policies().every((policy) => policy.isOpen);
+  }
+
   /** Returns the last 200 connections, oldest first. */
   log(): NetworkLogEntry[] {
     for (const { connection, entry } of this.open) noteBytes(entry, connection);
@@ -132,7 +142,8 @@ export class PolicyDialer implements Dialer {
       const way = this.neighbor(target.host) ?? this.driver;
       connection = requireConnection(await way.connect(target, { signal, mayReach }));
     } catch (error) {
-      if (errnoOf(error) === "EACCES" && refusal !== undefined) throw deny(entry, refusal);
+      const rule = refusal ?? (error instanceof DialError ? error.rule : undefined);
+      if (errnoOf(error) === "EACCES" && rule !== undefined) throw deny(entry, rule);
       noteEnded(entry, signal.aborted ? { error: "ECANCELED" } : failureOf(error));
       throw error;
     }

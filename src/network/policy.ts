@@ -38,6 +38,11 @@ export class NetworkPolicy {
     this.rules = parseRules(network === true ? {} : network);
   }
 
+  /** True when no rule names anything: all that is public may be reached. */
+  get isOpen(): boolean {
+    return this.rules.allow === undefined && this.rules.deny.length === 0;
+  }
+
   /** Decides about a connection by the name or the address that the program gave. */
   decide(host: string, port: number): Verdict {
     const verdict = this.verdictOn(host, port);

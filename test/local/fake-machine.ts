@@ -91,6 +91,7 @@ export function fakeBackend(
       gunzip: async (bytes) => new Uint8Array(gunzipSync(bytes)),
     }),
     openStore: async () => store,
+    wayOut: { name: "direct", open: () => Promise.reject(new Error("a test")) },
     volumes: "a test",
     startWorker: (onMessage, onFailure) => {
       const reader = new FrameReader("host");

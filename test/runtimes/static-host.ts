@@ -24,8 +24,11 @@ export interface Host {
   close(): void;
 }
 
-/** Serves folders as any host of static files does: with the files' types, and no other header. */
-export function serveStatic(folders: Record<string, string>): Promise<Host> {
+/** Serves folders as any host of static files does: with the files' types, and no other header than the given ones. */
+export function serveStatic(
+  folders: Record<string, string>,
+  headers: Record<string, string> = {},
+): Promise<Host> {
   return listen(async (request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://localhost");
     const path = pathname.endsWith("/") ? `${pathname}index.html` : pathname;
@@ -33,7 +36,7 @@ export function serveStatic(folders: Record<string, string>): Promise<Host> {
     const file = beginning && join(folders[beginning] as string, path.slice(beginning.length));
     const contents = file && (await readFile(file).catch(() => undefined));
     if (!contents) return response.writeHead(404).end();
-    response.setHeader("content-type", typeOf(file)).end(contents);
+    response.writeHead(200, { ...headers, "content-type": typeOf(file) }).end(contents);
   });
 }
 

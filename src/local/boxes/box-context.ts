@@ -2,7 +2,7 @@ import type { CreateProgress, Secrets, VolumeSource } from "../../backend/backen
 import type { BoxStore } from "../store/box-store.js";
 import type { BoxRecord } from "../store/record.js";
 import type { VolumeBounds } from "./box-volumes.js";
-import type { WayOut } from "./local-network.js";
+import type { NetworkContext } from "./local-network.js";
 
 /** The parts of the backend that its boxes use. */
 export interface BoxContext {
@@ -12,7 +12,7 @@ export interface BoxContext {
   /** Directories of the host that boxes may have. */
   volumes: VolumeBounds;
   /** Way out of boxes that have a network. Absent where there is none. */
-  wayOut: WayOut | undefined;
+  network: NetworkContext | undefined;
   isPaused(): boolean;
   /** Called when the visible state of the box has changed. */
   onChanged(): void;

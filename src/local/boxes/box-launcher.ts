@@ -19,7 +19,7 @@ import { freeMemoryMb, requireRoom, totalMemoryMb } from "./capabilities.js";
 import { DEFAULT_DISK, GROWING_DISK, type ImageCatalog } from "./image-catalog.js";
 import type { FoundImage } from "./image-search.js";
 import { LocalBox } from "./local-box.js";
-import type { WayOut } from "./local-network.js";
+import type { NetworkContext } from "./local-network.js";
 import type { LocalOptions } from "./options.js";
 import { type MachineStart, WarmPool } from "./warm-pool.js";
 import type { ChosenWayOut } from "./way-out.js";
@@ -32,7 +32,7 @@ export class BoxLauncher {
   private readonly pool: WarmPool;
   /** Memory in MiB that boxes may have together. */
   readonly memoryMb: number;
-  private readonly wayOut: WayOut | undefined;
+  private readonly network: NetworkContext | undefined;
   private readonly boxes = new Set<LocalBox>();
   private readonly starting = new Map<string, Promise<BoxInfo>>();
 
@@ -41,7 +41,7 @@ export class BoxLauncher {
     private readonly host: Host,
     private readonly catalog: ImageCatalog,
     private readonly options: LocalOptions,
-    way: ChosenWayOut,
+    wayOut: ChosenWayOut,
     private readonly requireOpen: () => void,
   ) {
     this.logLimitBytes = options.logLimitBytes ?? DEFAULT_LOG_LIMIT_BYTES;
@@ -53,7 +53,7 @@ export class BoxLauncher {
     this.memoryMb = totalMemoryMb(options, host.memoryMb);
     if (!(this.memoryMb > 0))
       throw invalid(`local.maxTotalMemoryMb must be greater than 0, got ${shown(this.memoryMb)}`);
-    this.wayOut = this.openWayOut(way);
+    this.network = this.networkContext(wayOut);
     this.pool = new WarmPool(
       host,
       options.warm ?? [],
@@ -136,11 +136,11 @@ export class BoxLauncher {
     }
   }
 
-  private openWayOut(way: ChosenWayOut): WayOut | undefined {
-    if ("missing" in way) return undefined;
+  private networkContext(wayOut: ChosenWayOut): NetworkContext | undefined {
+    if ("missing" in wayOut) return undefined;
     const { network } = this.options;
     return {
-      open: way.open,
+      wayOut,
       encrypt: this.host.encrypt,
       bounds: typeof network === "object" ? network : undefined,
       neighbor: (lan, name) => findNeighbor(this.boxes, lan, name),
@@ -171,7 +171,7 @@ export class BoxLauncher {
       logLimitBytes: this.logLimitBytes,
       durability: this.options.durability ?? "relaxed",
       volumes: this.options.volumes,
-      wayOut: this.wayOut,
+      network: this.network,
       isPaused: () => registry.isPaused,
       onChanged: () => registry.changed(),
       onEnded: (unwritten) => {

@@ -53,7 +53,7 @@ export function capabilitiesOf(
     volumes: noVolumes(volumes) ?? (typeof host.volumes === "string" ? host.volumes : true),
   } satisfies Capabilities;
   if ("missing" in wayOut) return { ...known, network: wayOut.missing, secrets: wayOut.missing };
-  if (host.encrypt) return known;
+  if (host.encrypt || wayOut.name === "fetch") return known;
   return { ...known, secrets: "a page cannot encrypt the connections of a relay or a dialer; use a server" };
 }
 

@@ -244,10 +244,10 @@ export class LocalBox {
 
   /** Opens the network. A box whose network cannot be opened does not run. */
   private async openNetwork(network: true | NetworkOptions, secrets: Secrets | undefined): Promise<void> {
-    const { wayOut } = this.context;
-    if (wayOut === undefined) throw unsupported("network: these boxes have no way out");
+    const { network: context } = this.context;
+    if (context === undefined) throw unsupported("network: these boxes have no way out");
     const { LocalNetwork } = await import("./local-network.js");
-    this.network = await LocalNetwork.open(this.owned, network, wayOut, secrets);
+    this.network = await LocalNetwork.open(this.owned, network, context, secrets);
     // A box that has been started before may have lost the list by itself, and starts all the same.
     if (!this.network.hasAuthorities && !this.record.made) throw withoutAuthorities(this.record.spec.image);
     // The box was ended meanwhile.

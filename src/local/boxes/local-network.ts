@@ -4,17 +4,16 @@ import type { Dialer } from "../../network/dialer.js";
 import { PolicyDialer } from "../../network/policy-dialer.js";
 import { requireRules } from "../../network/rules.js";
 import type { GuestMachine } from "../host/guest-machine.js";
+import type { BoxDialer, BoxOfPage, WayOut } from "../host/host.js";
 import { LINK } from "../network/ipv4.js";
 import type { Encrypt } from "../network/secrets/secret-dialer.js";
 import type { SecretGateway } from "../network/secrets/secret-gateway.js";
 import { NetworkStack } from "../network/stack.js";
 import { trust } from "./trust.js";
-import type { BoxDialer } from "./way-out.js";
 
-/** Way out of the boxes of a client. */
-export interface WayOut {
-  /** Opens the way for a box. */
-  open(): Promise<BoxDialer>;
+/** What the networks of a client's boxes have in common. */
+export interface NetworkContext {
+  wayOut: WayOut;
   /** Rules that no box can exceed. */
   bounds: NetworkOptions | undefined;
   /** Encrypts the connections of boxes that have secrets. Absent where there is no way to. */
@@ -41,17 +40,16 @@ export class LocalNetwork {
   private constructor(
     { guest, handle }: GuestMachine,
     network: true | NetworkOptions,
-    private readonly way: BoxDialer,
-    { bounds, encrypt, neighbor }: WayOut,
-    gateway: SecretGateway | undefined,
+    private readonly way: OpenedWay,
+    { bounds, neighbor }: NetworkContext,
   ) {
     this.lan = lanOf(network);
-    this.policy = new PolicyDialer(way.dialer, network, {
+    this.policy = new PolicyDialer(way.box.dialer, network, {
       bounds,
       neighbor: (host) => (this.lan === undefined ? undefined : neighbor(this.lan, host)),
     });
     this.stack = new NetworkStack({
-      dialer: gateway && encrypt ? gateway.over(this.policy, encrypt) : this.policy,
+      dialer: way.through(this.policy),
       transmit: (packets) => handle.sendPackets(packets),
       startTimer: (ms, onElapsed) => guest.clock.startTimer(ms, onElapsed),
     });
@@ -61,29 +59,41 @@ export class LocalNetwork {
   static async open(
     machine: GuestMachine,
     network: true | NetworkOptions,
-    wayOut: WayOut,
+    context: NetworkContext,
     secrets: Secrets | undefined,
   ): Promise<LocalNetwork> {
     const { guest, handle } = machine;
-    const secretGateway = secrets ? await openGateway(secrets, wayOut) : undefined;
-    const opened = new LocalNetwork(machine, network, await wayOut.open(), wayOut, secretGateway);
+    const way = await openWay(context, secrets, {
+      permits: (target) => opened.policy.permits(target),
+      mayFollow: () => opened.policy.isOpen,
+    });
+    const opened: LocalNetwork = new LocalNetwork(machine, network, way, context);
     machine.onPackets = (packets) => opened.stack.receive(packets);
     handle.openNetwork();
     try {
       const { guest: address, prefix, gateway, nameServer: dns, mtu } = LINK;
       await guest.network({ address, prefix, gateway, dns, mtu });
-      if (secretGateway) {
-        const { env, note, hasBundle } = await trust(guest, secretGateway.pem);
-        opened.env = { ...env, ...secretGateway.env };
-        opened.note = note;
-        opened.hasAuthorities = hasBundle;
-        opened.secretHosts = secretGateway.hosts;
-      }
+      if (way.gateway)
+        await opened.bring(guest, way.gateway, { isAlone: way.endsTls, hasSecrets: !!secrets });
       return opened;
     } catch (error) {
       opened.close();
       throw error;
     }
+  }
+
+  /** Has the programs of the box trust a gateway, and gives them its placeholders. */
+  private async bring(
+    guest: GuestMachine["guest"],
+    gateway: SecretGateway,
+    { isAlone, hasSecrets }: { isAlone: boolean; hasSecrets: boolean },
+  ): Promise<void> {
+    const { env, note, hasBundle } = await trust(guest, gateway.pem, isAlone);
+    this.env = { ...env, ...gateway.env };
+    this.note = note;
+    if (!hasSecrets) return;
+    this.hasAuthorities = hasBundle;
+    this.secretHosts = gateway.hosts;
   }
 
   /** Replaces the rules. @throws {BoxRunError} VALIDATION_ERROR when a rule makes no sense */
@@ -101,13 +111,40 @@ export class LocalNetwork {
   /** Cuts all connections. Idempotent. */
   close(): void {
     this.stack.close();
-    this.way.close?.();
+    this.way.box.close?.();
   }
 }
 
-async function openGateway(secrets: Secrets, { encrypt }: WayOut): Promise<SecretGateway> {
+/** Dialer of a box that runs, and the gateway at which its TLS ends, or that to some hosts. */
+interface OpenedWay {
+  box: BoxDialer;
+  gateway?: SecretGateway;
+  /** Whether all TLS ends at the gateway. */
+  endsTls: boolean;
+  /** Puts the gateway before another dialer, where it has to be asked first. */
+  through(next: Dialer): Dialer;
+}
+
+async function openWay(
+  { wayOut, encrypt }: NetworkContext,
+  secrets: Secrets | undefined,
+  limits: Pick<BoxOfPage, "permits" | "mayFollow">,
+): Promise<OpenedWay> {
+  if ("openFor" in wayOut) {
+    const gateway = await openGateway(secrets ?? {});
+    const { authority } = gateway;
+    const box = await wayOut.openFor({ ...limits, authority, rewriter: (host) => gateway.rewriter(host) });
+    return { box, gateway, endsTls: true, through: (next) => next };
+  }
+  if (!secrets) return { box: await wayOut.open(), endsTls: false, through: (next) => next };
   // Fails closed: a placeholder must not go out unencrypted in place of a value.
   if (!encrypt) throw unsupported("secrets: nothing encrypts the connections of boxes here");
+  const gateway = await openGateway(secrets);
+  const through = (next: Dialer) => gateway.over(next, encrypt);
+  return { box: await wayOut.open(), gateway, endsTls: false, through };
+}
+
+async function openGateway(secrets: Secrets): Promise<SecretGateway> {
   const { SecretGateway } = await import("../network/secrets/secret-gateway.js");
   return SecretGateway.open(secrets);
 }

@@ -82,7 +82,7 @@ export interface LocalOptions {
   /**
    * Way out of boxes that have a network, in place of real connections: to record them, to answer them from a test, to send them through a proxy. It gets what the rules
    * allow, by name.
-   * @default `relay`; without one, real connections in Node, Deno and Bun, and none in a page, where `create` with `network` rejects with UNSUPPORTED
+   * @default `relay`; without one, real connections in Node, Deno and Bun, and in a page its fetch, which reaches HTTP and HTTPS of sites that let pages read them
    *
    * @example
    * const closed = Object.assign(new Error("nobody is there"), { code: "ECONNREFUSED" });

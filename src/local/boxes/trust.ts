@@ -12,7 +12,7 @@ const BUNDLE = "/etc/ssl/certs/ca-certificates.crt";
 const OWN = "/usr/local/share/ca-certificates/boxrun.crt";
 const MAX_BUNDLE_BYTES = 4 * 2 ** 20;
 const ENOENT = 2;
-const FAILED = "the CA certificate for secrets could not be installed";
+const FAILED = "the CA certificate of the box could not be installed";
 
 /** Variables that name the bundle, for programs which would otherwise bring one of their own. */
 
@@ -35,19 +35,22 @@ export interface Trust {
 
 /**
  * Has the programs of a box trust a certificate authority, in place of the one that this function brought before. A box may have done anything to its files, and starts all the same: with a
- * note when the certificate could not be installed.
+ * note when the certificate could not be installed. `isAlone`: all TLS of the box ends here, so that its programs need no other authority. They are led to a file with this one, since reading
+ * the others is most of the work of a handshake.
  */
-export async function trust(guest: Guest, pem: string): Promise<Trust> {
+export async function trust(guest: Guest, pem: string, isAlone: boolean): Promise<Trust> {
   try {
     const before = await read(guest, OWN);
     const bundle = await read(guest, BUNDLE);
     await write(guest, OWN, pem);
-    const env = variables(OWN_VARIABLES, OWN);
+    const own = variables(OWN_VARIABLES, OWN);
+    const env = { ...own, ...variables(BUNDLE_VARIABLES, isAlone ? OWN : BUNDLE) };
+    if (!bundle && isAlone) return { env, hasBundle: false };
     // A bundle of ours alone would have programs trust nobody else.
-    if (!bundle) return { env, hasBundle: false, note: `${FAILED}: there is no ${BUNDLE}` };
+    if (!bundle) return { env: own, hasBundle: false, note: `${FAILED}: there is no ${BUNDLE}` };
     const rest = bundle.replace(before || pem, "");
     await write(guest, BUNDLE, `${rest}${rest.endsWith("\n") ? "" : "\n"}${pem}`);
-    return { env: { ...env, ...variables(BUNDLE_VARIABLES, BUNDLE) }, hasBundle: true };
+    return { env, hasBundle: true };
   } catch (error) {
     if (error instanceof TransferFailed)
       return { env: {}, hasBundle: true, note: `${FAILED}: ${describeErrno(error.failure.errno)}` };

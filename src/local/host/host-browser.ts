@@ -34,6 +34,14 @@ export const browserHost: Host = {
     if (document) tell();
     return () => document?.removeEventListener("visibilitychange", tell);
   },
+  wayOut: {
+    name: "fetch",
+    openFor: async (box) => {
+      const { FetchDialer } = await import("../network/gateway/fetch-dialer.js");
+      const { origin, protocol } = location;
+      return { dialer: new FetchDialer({ ...box, origin, isSecure: protocol === "https:" }) };
+    },
+  },
   volumes: 'a page has no directories of its computer; use memoryVolume of "boxrun/local"',
   startWorker: (onMessage, onFailure) => {
     const ended = new AbortController();

@@ -63,7 +63,10 @@ export const nodeHost: Host = {
   openStore: async (state) => allowed(() => folderStore(state ?? defaultStateFolder(process.env))),
   encrypt: async (connection, serverName) =>
     (await import("../network/tls-client-node.js")).encrypt(connection, serverName),
-  dialer: async () => (await import("../network/dialer-node.js")).nodeDialer(),
+  wayOut: {
+    name: "direct",
+    open: async () => ({ dialer: (await import("../network/dialer-node.js")).nodeDialer() }),
+  },
   get volumes() {
     return noDirectories() ?? openToCheck;
   },

@@ -1,9 +1,11 @@
+import type { WayOutName } from "../../backend/backend.js";
 import type { ByteConnection, Dialer } from "../../network/dialer.js";
 import type { AssetPlaces } from "../assets/asset-places.js";
 import type { AssetSource } from "../assets/asset-source.js";
 import type { VerifiedFile } from "../assets/assets.js";
 import type { AssetManifest } from "../assets/manifest.js";
 import type { DirectoryConfig, FromMachine, ToMachine } from "../machine/messages.js";
+import type { FetchDialerOptions } from "../network/gateway/fetch-dialer.js";
 import type { BoxStore } from "../store/box-store.js";
 
 /** The Worker of one machine, as its owner sees it. */
@@ -14,6 +16,30 @@ export interface MachineWorker {
   /** Keeps the process alive while held. Otherwise a script that has nothing else to do ends. */
   hold(held: boolean): void;
 }
+
+/** What the way out of a page has to know of a box. */
+export type BoxOfPage = Omit<FetchDialerOptions, "origin" | "isSecure">;
+
+/** Dialer of one box. */
+export interface BoxDialer {
+  dialer: Dialer;
+  /** Closes what the dialer holds, when the box ends. Absent: nothing. */
+  close?(): void;
+}
+
+/** Way by which the connections of boxes leave. */
+export type WayOut =
+  | {
+      /** Name of the way, which the client reports. */
+      name: Exclude<WayOutName, "fetch">;
+      /** Opens the way for a box. */
+      open(): Promise<BoxDialer>;
+    }
+  | {
+      name: "fetch";
+      /** Opens the way for a box, whose TLS all ends at the dialer. */
+      openFor(box: BoxOfPage): Promise<BoxDialer>;
+    };
 
 /** The environment of the local backend. */
 export interface Host {
@@ -33,8 +59,8 @@ export interface Host {
   openStore(state: string | undefined): Promise<BoxStore>;
   /** Calls `onChange` when the page is hidden or visible again, until the function that it returns is called. Absent where there is no page. */
   watchHidden?(onChange: (hidden: boolean) => void): () => void;
-  /** Loads the dialer for the real connections of boxes. Absent in pages, which have none. */
-  dialer?(): Promise<Dialer>;
+  /** The way out of boxes for which the client names none. */
+  readonly wayOut: WayOut;
   /** Speaks TLS over a connection, as a client of the server of this name, whose certificate it verifies. Absent in pages. */
   encrypt?(connection: ByteConnection, serverName: string): Promise<ByteConnection>;
   /** Checks that a directory can be a volume, and throws VALIDATION_ERROR when it cannot; or the reason why none can here. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { LocalBackend } from "../../../src/local/boxes/local-backend.js";
+import type { Host } from "../../../src/local/host/host.js";
 import { nodeHost } from "../../../src/local/host/host-node.js";
 import type { HostFrame } from "../../../src/local/protocol/frame-types.js";
 import { bootFake, type FakeMachine, fakeBackend, SPEC } from "../fake-machine.js";
@@ -23,11 +24,6 @@ it("the network of all boxes may be bounded by rules, or none", async () => {
     code: "UNSUPPORTED",
     message: expect.stringContaining("--allow-network"),
   });
-  const { dialer: _dialer, ...page } = nodeHost;
-  await expect(new LocalBackend(page, {}).createBox(withNetwork, {})).rejects.toMatchObject({
-    code: "UNSUPPORTED",
-    message: expect.stringContaining("a page cannot give a box a network"),
-  });
   expect(() => new LocalBackend(nodeHost, { network: { deny: ["*", "http://pypi.org"] } })).toThrow(
     expect.objectContaining({
       code: "VALIDATION_ERROR",
@@ -37,15 +33,24 @@ it("the network of all boxes may be bounded by rules, or none", async () => {
 });
 
 it("the client's info names the way out of its boxes", async () => {
-  const wayOutOf = async (host: typeof nodeHost, options: object) =>
-    (await new LocalBackend(host, options).info()).wayOut;
-  const { dialer, ...page } = nodeHost;
-  expect(await wayOutOf(nodeHost, {})).toBe("direct");
-  expect(await wayOutOf(nodeHost, { network: false })).toBeUndefined();
-  expect(await wayOutOf(page, {})).toBeUndefined();
-  expect(await wayOutOf(page, { dialer: await dialer?.() })).toBe("dialer");
-  expect(await wayOutOf(page, { relay: "wss://box.example.com/v1/relay/?token=x" })).toBe("relay");
-  expect(await wayOutOf(nodeHost, { relay: "ws://127.0.0.1:9090/v1/relay/" })).toBe("relay");
+  const infoOf = (host: Host, options: object) => new LocalBackend(host, options).info();
+  const { encrypt: _encrypt, ...page } = {
+    ...nodeHost,
+    wayOut: { name: "fetch", openFor: () => Promise.reject(new Error("a test")) } as const,
+  };
+  const dialer = { connect: () => Promise.reject(new Error("closed")) };
+  expect((await infoOf(nodeHost, {})).wayOut).toBe("direct");
+  expect((await infoOf(nodeHost, { network: false })).wayOut).toBeUndefined();
+  expect(await infoOf(page, {})).toMatchObject({
+    wayOut: "fetch",
+    capabilities: { network: true, secrets: true },
+  });
+  expect(await infoOf(page, { dialer })).toMatchObject({
+    wayOut: "dialer",
+    capabilities: { network: true, secrets: expect.stringContaining("a page cannot encrypt") },
+  });
+  expect((await infoOf(page, { relay: "wss://box.example.com/v1/relay/?token=x" })).wayOut).toBe("relay");
+  expect((await infoOf(nodeHost, { relay: "ws://127.0.0.1:9090/v1/relay/" })).wayOut).toBe("relay");
 });
 
 it.each([
@@ -65,7 +70,7 @@ it.each([
 
 it("a relay and a dialer are one too many", async () => {
   const relay = "wss://box.example.com/v1/relay/";
-  const dialer = await nodeHost.dialer!();
+  const dialer = { connect: () => Promise.reject(new Error("closed")) };
   expect(() => new LocalBackend(nodeHost, { relay, dialer })).toThrow("not both");
 });
 

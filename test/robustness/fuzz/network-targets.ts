@@ -1,7 +1,9 @@
 import { isBoxRunError } from "../../../src/backend/errors.js";
+import { BodyRoom, serveRequests } from "../../../src/local/network/gateway/serve-requests.js";
+import { RefusedRequest, requestReader } from "../../../src/local/network/http/requests.js";
 import { LINK, makeUdp, readIpv4, readUdp } from "../../../src/local/network/ipv4.js";
 import { NameServer } from "../../../src/local/network/name-server.js";
-import { passRequests, RefusedRequest, requestReader } from "../../../src/local/network/secrets/requests.js";
+import { passRequests } from "../../../src/local/network/secrets/pass-requests.js";
 import { NetworkStack } from "../../../src/local/network/stack.js";
 import { ACK, FIN, makeTcp, RST, SYN } from "../../../src/local/network/tcp-segment.js";
 import { readClientHello } from "../../../src/local/network/tls/client-hello.js";
@@ -163,6 +165,51 @@ const requests: Target = {
   },
 };
 
+const served: Target = {
+  name: "requests by a page's fetch",
+  async run(mutator): Promise<Taken> {
+    const { random } = mutator;
+    const whole = join(Array.from({ length: random.between(1, 3) }, () => random.pick(REQUESTS)));
+    const pieces = mutator.chunks(random.chance(0.1) ? whole : mutator.mutate(whole, REQUESTS));
+    const written: Uint8Array[] = [];
+    const ended = { isClosed: false, reason: undefined as unknown };
+    const connection = {
+      readable: new ReadableStream<Uint8Array>({
+        start: (controller) => {
+          for (const piece of pieces) if (piece.byteLength > 0) controller.enqueue(piece);
+          controller.close();
+        },
+      }),
+      writable: new WritableStream<Uint8Array>({
+        write: (piece) => void written.push(piece),
+        close: () => {
+          ended.isClosed = true;
+        },
+        abort: (reason) => {
+          ended.reason = reason;
+        },
+      }),
+    };
+    let asked = 0;
+    await serveRequests(connection, {
+      ...{ host: HOST, port: 443, room: new BodyRoom() },
+      answer: async ({ method, target, headers, body }) => {
+        asked++;
+        rule(/^[!-~]+$/.test(method) && /^(?:\/[!-~]*|\*)$/.test(target), `it asks for ${method} ${target}`);
+        rule(body.byteLength <= whole.byteLength * 4, "the body is longer than what came");
+        // No header is one that fetch could not take.
+        for (const { name, value } of headers) new Headers().append(name, value);
+        return new Response("hello", { status: 200 });
+      },
+    });
+    rule(ended.isClosed, `the connection was cut: ${ended.reason}`);
+    const out = Buffer.concat(written).toString("latin1");
+    const answers = out.match(/HTTP\/1\.1 [2-5]/g)?.length ?? 0;
+    rule(answers === asked || answers === asked + 1, `${asked} requests have ${answers} answers`);
+    return { accepted: asked > 0 };
+  },
+};
+
 const RULES = ["pypi.org", "*.example.com:443", "203.0.113.0/24:8000-8100", "[2001:db8::/32]:443", "*"].map(
   (text) => encoder.encode(text),
 );
@@ -191,4 +238,4 @@ const rules: Target = {
 };
 
 /** Everything that reads what a box with a network sends, and the rules for it. */
-export const NETWORK_TARGETS: readonly Target[] = [packets, questions, hellos, requests, rules];
+export const NETWORK_TARGETS: readonly Target[] = [packets, questions, hellos, requests, served, rules];

@@ -1,23 +1,15 @@
 import type { ByteConnection, Dialer, DialOptions, DialTarget } from "../../../network/dialer.js";
-import { whenAborted, whenStreamAborted } from "../../../util/abort.js";
-import type { ByteReader } from "../../../util/byte-reader.js";
-import { startTimer } from "../../../util/timer.js";
+import { whenAborted } from "../../../util/abort.js";
+import { endHere } from "../http/end-here.js";
+import { type Refusal, refuse } from "../http/refusal.js";
+import { RefusedRequest, requestReader } from "../http/requests.js";
 import type { CertificateAuthority } from "../tls/certificate.js";
 import { acceptTls } from "../tls/server.js";
 import { PROTOCOLS } from "../tls/wire.js";
-import { passRequests, RefusedRequest, requestReader } from "./requests.js";
+import { passRequests } from "./pass-requests.js";
 import type { Secret } from "./secret.js";
 
 const HTTPS_PORT = 443;
-const PIPE_BYTES = 64 * 1024;
-/** Time for which the rest of a refused request is read. */
-const DRAIN_MS = 10_000;
-const REASONS = {
-  400: "Bad Request",
-  421: "Misdirected Request",
-  431: "Request Header Fields Too Large",
-  502: "Bad Gateway",
-};
 
 /** Speaks TLS over a connection, as a client of the server of this name, whose certificate it verifies. Rejects, with the connection cut, when the handshake fails. */
 export type Encrypt = (connection: ByteConnection, serverName: string) => Promise<ByteConnection>;
@@ -42,11 +34,8 @@ export class SecretDialer implements Dialer {
     const secrets = this.secrets.filter((secret) => secret.isFor(target.host));
     if (target.port !== HTTPS_PORT || secrets.length === 0) return this.next.connect(target, options);
     const far = await this.next.connect(target, options);
-    const [{ readable, writable }, here] = pipe();
-    const life = new AbortController();
-    void this.serve(here, far, target.host, secrets, life.signal);
-    const hearing = hearingAborts(writable, (reason) => life.abort(reason));
-    return { readable, writable: hearing, ...(far.address !== undefined && { address: far.address }) };
+    const near = endHere((here, life) => this.serve(here, far, target.host, secrets, life));
+    return { ...near, ...(far.address !== undefined && { address: far.address }) };
   }
 
   /** Stands between a program in the box and its server. Never rejects: both sides are cut instead. */
@@ -133,7 +122,7 @@ class Answers {
 }
 
 /** The answer when the server's side of the way cannot be encrypted. */
-class UnreachableServer {
+class UnreachableServer implements Refusal {
   readonly status = 502;
   readonly message: string;
 
@@ -145,56 +134,4 @@ class UnreachableServer {
 function cut({ readable, writable }: ByteConnection, error: unknown): void {
   readable.cancel(error).catch(() => {});
   writable.abort(error).catch(() => {});
-}
-
-/** Answers why a request does not reach its server. What the program still sends is read for a moment, since many read nothing before they have sent everything. */
-async function refuse(
-  reader: ByteReader,
-  to: WritableStreamDefaultWriter<Uint8Array>,
-  { status, message }: RefusedRequest | UnreachableServer,
-): Promise<void> {
-  const body = new TextEncoder().encode(`boxrun: ${message}\n`);
-  const head = [
-    `HTTP/1.1 ${status} ${REASONS[status]}`,
-    "content-type: text/plain; charset=utf-8",
-    `content-length: ${body.byteLength}`,
-    "connection: close",
-  ];
-  const stopTimer = startTimer(DRAIN_MS, () => void reader.cancel());
-  try {
-    await to.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n`));
-    await to.write(body);
-    await to.close();
-    while (await reader.some(PIPE_BYTES));
-  } catch {
-    // The program has left.
-  } finally {
-    stopTimer();
-    await reader.cancel();
-  }
-}
-
-/** Returns a stream that passes everything on, and calls back when it is aborted, though what is being written is never taken. */
-function hearingAborts(
-  writable: WritableStream<Uint8Array>,
-  onAbort: (reason: unknown) => void,
-): WritableStream<Uint8Array> {
-  const writer = writable.getWriter();
-  return new WritableStream({
-    start: (controller) => whenStreamAborted(controller, onAbort),
-    write: (chunk) => writer.write(chunk),
-    close: () => writer.close(),
-    abort: (reason) => writer.abort(reason),
-  });
-}
-
-/** Makes the two ends of a connection within the process. */
-function pipe(): [ByteConnection, ByteConnection] {
-  const room = () => new ByteLengthQueuingStrategy({ highWaterMark: PIPE_BYTES });
-  const there = new TransformStream<Uint8Array, Uint8Array>({}, room());
-  const back = new TransformStream<Uint8Array, Uint8Array>({}, room());
-  return [
-    { readable: back.readable, writable: there.writable },
-    { readable: there.readable, writable: back.writable },
-  ];
 }

@@ -1,6 +1,8 @@
 import type { Secrets } from "../../../contract/types.js";
 import type { Dialer } from "../../../network/dialer.js";
+import type { Header } from "../http/requests.js";
 import { CertificateAuthority } from "../tls/certificate.js";
+import { rewriteHeader } from "./pass-requests.js";
 import { Secret } from "./secret.js";
 import { type Encrypt, SecretDialer } from "./secret-dialer.js";
 
@@ -14,7 +16,8 @@ export class SecretGateway {
 
   private constructor(
     private readonly secrets: readonly Secret[],
-    private readonly authority: CertificateAuthority,
+    /** Vouches for the servers whose connections end here. */
+    readonly authority: CertificateAuthority,
   ) {
     this.env = Object.fromEntries(secrets.map(({ name, placeholder }) => [name, placeholder]));
     this.hosts = Object.fromEntries(secrets.map(({ name, hosts }) => [name, [...hosts]]));
@@ -23,7 +26,7 @@ export class SecretGateway {
   /** Makes placeholders and an authority, which are other ones at each start. */
   static async open(secrets: Secrets): Promise<SecretGateway> {
     const list = Object.entries(secrets).map(([name, { value, hosts }]) => new Secret(name, value, hosts));
-    return new SecretGateway(list, await CertificateAuthority.create("BoxRun secrets of this box"));
+    return new SecretGateway(list, await CertificateAuthority.create("BoxRun, for this box alone"));
   }
 
   /** Certificate of the authority, as text. */
@@ -34,5 +37,13 @@ export class SecretGateway {
   /** Returns a dialer that puts the secrets into requests on their way to another one. */
   over(next: Dialer, encrypt: Encrypt): Dialer {
     return new SecretDialer(next, encrypt, this.secrets, this.authority);
+  }
+
+  /** Returns what puts the secrets of a server into the headers of requests to it; undefined for a server that may get none. */
+  rewriter(host: string): ((header: Header) => string) | undefined {
+    const secrets = this.secrets.filter((secret) => secret.isFor(host));
+    if (secrets.length === 0) return undefined;
+    return (header) =>
+      rewriteHeader(header, (value) => secrets.reduce((text, secret) => secret.putInto(text), value));
   }
 }

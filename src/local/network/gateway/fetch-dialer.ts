@@ -1,0 +1,70 @@
+import {
+  type ByteConnection,
+  DialError,
+  type Dialer,
+  type DialOptions,
+  type DialTarget,
+} from "../../../network/dialer.js";
+import { endHere } from "../http/end-here.js";
+import type { CertificateAuthority } from "../tls/certificate.js";
+import { acceptTls } from "../tls/server.js";
+import { PROTOCOLS } from "../tls/wire.js";
+import { PageFetch, type PageLimits, type Rewrite } from "./page-fetch.js";
+import { BodyRoom, serveRequests } from "./serve-requests.js";
+
+const HTTPS_PORT = 443;
+
+/** Options of a {@link FetchDialer}. */
+export interface FetchDialerOptions extends PageLimits {
+  /** Vouches for the servers of https, to the programs in the box. */
+  authority: CertificateAuthority;
+  /** Returns what puts secrets into the requests to a server of https; undefined for one that may get none. */
+  rewriter(host: string): Rewrite | undefined;
+}
+
+/**
+ * Way out of a page: connections to the ports of HTTP and HTTPS end here, and their requests go on by the page's fetch. So programs reach what lets pages read it, and nothing else. A
+ * connection is open before anybody is asked: fetch does not say whether there is a server until it has answered.
+ */
+export class FetchDialer implements Dialer {
+  private readonly page: PageFetch;
+  private readonly room = new BodyRoom();
+
+  constructor(private readonly options: FetchDialerOptions) {
+    this.page = new PageFetch(options);
+  }
+
+  async connect(target: DialTarget, { signal }: DialOptions): Promise<ByteConnection> {
+    signal.throwIfAborted();
+    const origin = this.page.originOf(target);
+    if (typeof origin !== "string") throw new DialError("EACCES", origin.refusal, { rule: origin.refusal });
+    return endHere((near, life) => this.serve(near, target, origin, life));
+  }
+
+  private async serve(
+    near: ByteConnection,
+    { host, port }: DialTarget,
+    origin: string,
+    life: AbortSignal,
+  ): Promise<void> {
+    const isHttps = port === HTTPS_PORT;
+    const plain = isHttps ? await this.decrypt(near, host) : near;
+    if (!plain) return;
+    const rewrite = isHttps ? this.options.rewriter(host) : undefined;
+    await serveRequests(plain, {
+      host,
+      port,
+      room: this.room,
+      answer: (request) => this.page.send(origin, request, rewrite, life),
+    });
+  }
+
+  /** Speaks TLS with the program; undefined when the handshake fails, which cuts the connection. */
+  private async decrypt(near: ByteConnection, host: string): Promise<ByteConnection | undefined> {
+    const certify = async (name: string) => {
+      if (name !== host) throw new Error(`the connection is to ${host}`);
+      return this.options.authority.certify(name);
+    };
+    return acceptTls(near, { certify, protocols: PROTOCOLS }).catch(() => undefined);
+  }
+}

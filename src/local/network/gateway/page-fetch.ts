@@ -1,0 +1,147 @@
+import type { DialTarget } from "../../../network/dialer.js";
+import type { Refusal } from "../http/refusal.js";
+import type { Header } from "../http/requests.js";
+import { haveCredentials, safelisted, sendable } from "./headers.js";
+
+/** Methods that fetch refuses. */
+const FORBIDDEN_METHOD = /^(?:CONNECT|TRACE|TRACK)$/i;
+/** Names that lead into the network of whoever has the page open, or to the computer itself. */
+const PRIVATE_NAME =
+  /^[^.]+$|(?:^|\.)(?:corp|home|home\.arpa|internal|intranet|lan|local|localdomain|localhost|private)$/;
+const ADDRESS = /^[\d.]+$/;
+/** Number of origins of which is remembered that they let pages send no other headers. */
+const MAX_REMEMBERED = 1000;
+/** What there is for all else. */
+export const ANOTHER_WAY = "with local.relay, boxes of a page have connections of any kind";
+
+/** What a page lets its boxes reach. */
+export interface PageLimits {
+  /** Origin of the page, which nothing in a box may reach. */
+  origin: string;
+  /** Whether the page may fetch nothing but https. */
+  isSecure: boolean;
+  /** Returns true when the rules of the box allow a connection. */
+  permits(target: DialTarget): boolean;
+  /** Returns true when requests may follow redirects, which a page only sees when they have been followed. */
+  mayFollow(): boolean;
+}
+
+/** A request of a program, with its body. */
+export interface PageRequest {
+  method: string;
+  /** Path and query. */
+  target: string;
+  headers: readonly Header[];
+  body: Uint8Array;
+}
+
+/** Puts secrets into the value of a header. Absent where a server may get none. */
+export type Rewrite = (header: Header) => string;
+
+/** Sends requests by the page's fetch, with nothing of the page in them: no cookies, no referrer, no cache. */
+export class PageFetch {
+  /** Origins that let pages send safelisted headers alone. */
+  private readonly plainOrigins = new Set<string>();
+
+  constructor(private readonly limits: PageLimits) {}
+
+  /** Returns the origin that a connection leads to, or the reason why there is none in a page. */
+  originOf({ host, port }: DialTarget): string | { refusal: string } {
+    const scheme = port === 443 ? "https" : port === 80 ? "http" : undefined;
+    if (!scheme) return { refusal: "a page reaches ports 80 and 443 alone, and others by local.relay" };
+    if (PRIVATE_NAME.test(host) && !ADDRESS.test(host))
+      return { refusal: "a page reaches public names alone" };
+    const url = new URL(`${this.limits.isSecure ? "https" : scheme}://${host}`);
+    // "0x7f.1" is an address to fetch.
+    if (url.hostname !== host) return { refusal: "not a name or an address" };
+    if (url.origin === this.limits.origin) return { refusal: "the page's own origin" };
+    return url.origin;
+  }
+
+  /** Sends a request. Resolves to the answer, or to the reason why there is none. Rejects with the signal's reason. */
+  async send(
+    origin: string,
+    request: PageRequest,
+    rewrite: Rewrite | undefined,
+    signal: AbortSignal,
+  ): Promise<Response | Refusal> {
+    const { method, target, body } = request;
+    if (FORBIDDEN_METHOD.test(method) || target === "*")
+      return { status: 501, message: `a page cannot send ${method} ${target}. Instead, ${ANOTHER_WAY}` };
+    const isRead = method === "GET" || method === "HEAD";
+    if (isRead && body.byteLength > 0)
+      return { status: 501, message: `a page cannot send a body with ${method}. Instead, ${ANOTHER_WAY}` };
+    const url = new URL(origin + target);
+    const headers = sendable(request.headers);
+    const written = headers.map((header) => ({ ...header, value: rewrite?.(header) ?? header.value }));
+    const hasSecrets = written.some(({ value }, i) => value !== headers[i]!.value);
+    // Where a redirect leads would get the secret, too.
+    const mayFollow = !hasSecrets && this.limits.mayFollow();
+    const init = {
+      method,
+      signal,
+      redirect: mayFollow ? "follow" : "manual",
+      credentials: "omit",
+      referrerPolicy: "no-referrer",
+      cache: "no-store",
+      ...(body.byteLength > 0 && { body: body as Uint8Array<ArrayBuffer> }),
+    } as const;
+    const plain = isRead && !haveCredentials(headers) ? safelisted(headers) : headers;
+    let response: Response;
+    try {
+      response = await this.fetchWith(url, init, written, plain.length < headers.length ? plain : undefined);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const why = "The site does not allow pages to read it (CORS), or it cannot be reached";
+      return {
+        status: 502,
+        message: `no answer from ${origin} by the page's fetch. ${why}. Instead, ${ANOTHER_WAY}`,
+      };
+    }
+    const refusal = this.refusalOf(response, origin, hasSecrets);
+    if (refusal) response.body?.cancel().catch(() => {});
+    return refusal ?? response;
+  }
+
+  /** Fetches with these headers; or, if that fails, with the plain ones, where there are any. */
+  private async fetchWith(
+    url: URL,
+    init: RequestInit,
+    headers: readonly Header[],
+    plain: readonly Header[] | undefined,
+  ): Promise<Response> {
+    if (!plain) return fetch(url, { ...init, headers: headersOf(headers) });
+    if (!this.plainOrigins.has(url.origin)) {
+      try {
+        return await fetch(url, { ...init, headers: headersOf(headers) });
+      } catch (error) {
+        if (init.signal?.aborted) throw error;
+      }
+    }
+    const response = await fetch(url, { ...init, headers: headersOf(plain) });
+    if (this.plainOrigins.size < MAX_REMEMBERED) this.plainOrigins.add(url.origin);
+    return response;
+  }
+
+  /** Returns the reason to withhold an answer: where it came from is only known now. */
+  private refusalOf(response: Response, origin: string, hasSecrets: boolean): Refusal | undefined {
+    if (response.type === "opaqueredirect") {
+      const why = hasSecrets ? "a request with a secret" : "a box with rules";
+      const message = `${origin} redirects, and a page cannot say where to. It follows no redirects for ${why}. Instead, ${ANOTHER_WAY}`;
+      return { status: 502, message };
+    }
+    if (!response.redirected) return undefined;
+    const { protocol, hostname: host, port, href } = new URL(response.url);
+    const target = { host, port: Number(port || (protocol === "https:" ? 443 : 80)) };
+    const end = this.originOf(target);
+    if (typeof end === "string" && this.limits.permits(target)) return undefined;
+    const why = typeof end === "string" ? "the rules do not allow" : end.refusal;
+    return { status: 403, message: `${origin} redirects to ${href}: ${why}` };
+  }
+}
+
+function headersOf(headers: readonly Header[]): Headers {
+  const made = new Headers();
+  for (const { name, value } of headers) made.append(name, value);
+  return made;
+}

@@ -1,0 +1,449 @@
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { FetchDialer, type FetchDialerOptions } from "../../../../src/local/network/gateway/fetch-dialer.js";
+import { SecretGateway } from "../../../../src/local/network/secrets/secret-gateway.js";
+import type { ByteConnection, DialTarget } from "../../../../src/network/dialer.js";
+import { PolicyDialer } from "../../../../src/network/policy-dialer.js";
+import { deferred } from "../../../../src/util/deferred.js";
+import { streamsOf } from "../socket-streams.js";
+
+const run = promisify(execFile);
+const NAME = "api.example.com";
+const VALUE = "sk-the-real-value";
+const { signal } = new AbortController();
+
+interface Asked {
+  url: string;
+  init: RequestInit & { headers: Headers; body?: Uint8Array };
+}
+
+/** Answers of the fake fetch, and what it was asked. */
+let answer: (asked: Asked) => Response | Promise<Response>;
+let asked: Asked[];
+let folder: string;
+let gateway: SecretGateway;
+let options: FetchDialerOptions;
+let front: Server;
+let dialer: FetchDialer;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "boxrun-gateway-"));
+  gateway = await SecretGateway.open({ KEY: { value: VALUE, hosts: [NAME] } });
+  writeFileSync(join(folder, "ca.pem"), gateway.pem);
+  front = createServer({ allowHalfOpen: true }, async (socket) => {
+    const near = await dialer.connect({ host: NAME, port: 443 }, { signal });
+    const here = streamsOf(socket);
+    near.readable.pipeTo(here.writable).catch(() => {});
+    here.readable.pipeTo(near.writable).catch(() => {});
+  });
+  await once(front.listen(0, "127.0.0.1"), "listening");
+});
+
+afterAll(() => {
+  front.close();
+  rmSync(folder, { recursive: true });
+});
+
+beforeEach(() => {
+  asked = [];
+  answer = () => new Response("hello");
+  vi.stubGlobal("fetch", async (url: URL, init: Asked["init"]) => {
+    asked.push({ url: url.href, init });
+    return answer(asked.at(-1)!);
+  });
+  options = {
+    authority: gateway.authority,
+    rewriter: (host) => gateway.rewriter(host),
+    origin: "http://page.example",
+    isSecure: false,
+    permits: () => true,
+    mayFollow: () => true,
+  };
+  dialer = new FetchDialer(options);
+  return () => vi.unstubAllGlobals();
+});
+
+const lines = (...all: string[]) => [...all, "", ""].join("\r\n");
+const GET = lines("GET /a?b=c HTTP/1.1", `Host: ${NAME}`);
+
+/** Sends bytes to port 80, ends this side, and returns all that comes back. */
+async function raw(text: string, host = NAME): Promise<string> {
+  const connection = await dialer.connect({ host, port: 80 }, { signal });
+  const writer = connection.writable.getWriter();
+  writer
+    .write(Buffer.from(text, "latin1"))
+    .then(() => writer.close())
+    .catch(() => {});
+  return textOf(connection);
+}
+
+async function textOf({ readable }: ByteConnection): Promise<string> {
+  let text = "";
+  for await (const piece of readable) text += Buffer.from(piece).toString("latin1");
+  return text;
+}
+
+async function curl(...args: string[]): Promise<string> {
+  const to = `${NAME}:443:127.0.0.1:${(front.address() as AddressInfo).port}`;
+  const fixed = ["-sS", "-m", "20", "--cacert", join(folder, "ca.pem"), "--connect-to", to];
+  return (await run("curl", [...fixed, ...args])).stdout;
+}
+
+const headersSent = (at = 0) => Object.fromEntries(asked[at]!.init.headers);
+const corsFailure = () => Promise.reject(new TypeError("Failed to fetch"));
+
+/** An answer that came from another address than was asked for. */
+function redirectedTo(url: string): Response {
+  return Object.defineProperties(new Response("far"), {
+    redirected: { value: true },
+    url: { value: url },
+  });
+}
+
+describe("a request by a page's fetch", () => {
+  it("has nothing of the page in it", async () => {
+    expect(await raw(GET)).toBe(
+      lines("HTTP/1.1 200 ", "content-type: text/plain;charset=UTF-8", "transfer-encoding: chunked") +
+        "5\r\nhello\r\n0\r\n\r\n",
+    );
+    expect(asked[0]).toMatchObject({
+      url: `http://${NAME}/a?b=c`,
+      init: { method: "GET", credentials: "omit", referrerPolicy: "no-referrer", cache: "no-store" },
+    });
+    expect(asked[0]!.init.body).toBeUndefined();
+  });
+
+  it("comes by HTTPS with the certificate of the box's authority, one after the other on a connection", async () => {
+    const url = `https://${NAME}/`;
+    expect(await curl(url, `${url}b`, "-w", "%{num_connects} %{ssl_verify_result}\n")).toBe(
+      "hello1 0\nhello0 0\n",
+    );
+    expect(asked.map(({ url }) => url)).toEqual([url, `${url}b`]);
+    await expect(
+      curl(
+        `https://other.example.com/`,
+        "--connect-to",
+        `::127.0.0.1:${(front.address() as AddressInfo).port}`,
+      ),
+    ).rejects.toMatchObject({ code: 35 });
+  });
+
+  it("is made by https on a page of https", async () => {
+    dialer = new FetchDialer({ ...options, isSecure: true });
+    await raw(GET);
+    expect(asked[0]!.url).toBe(`https://${NAME}/a?b=c`);
+  });
+
+  it("leaves out headers that pages cannot send, and those that servers do not expect from one", async () => {
+    await raw(
+      lines(
+        "GET / HTTP/1.1",
+        `Host: ${NAME}`,
+        ...[
+          "Connection: keep-alive, X-Hop",
+          "X-Hop: 1",
+          "TE: trailers",
+          "Accept-Encoding: gzip",
+          "Cookie: a=b",
+        ],
+        ...["Cache-Control: max-age=0", "Pragma: no-cache", "User-Agent: pip/26", "npm-command: install"],
+        ...[
+          "pacote-version: 1",
+          "Origin: http://evil",
+          "Referer: http://a",
+          "Sec-Fetch-Mode: x",
+          "Expect: x",
+        ],
+        ...["Accept: text/html", "X-Mine: 1", "X-Mine: 2", "Range: bytes=0-1"],
+      ),
+    );
+    expect(headersSent()).toEqual({ accept: "text/html", "x-mine": "1, 2", range: "bytes=0-1" });
+  });
+
+  it("is tried once more with the headers that any server takes, and so are the later ones to that server", async () => {
+    answer = ({ init }) => (init.headers.has("x-mine") ? corsFailure() : new Response("hello"));
+    const mine = lines("GET / HTTP/1.1", `Host: ${NAME}`, "Accept: text/html", "X-Mine: 1");
+    expect(await raw(mine)).toContain("hello");
+    expect(await raw(mine)).toContain("hello");
+    expect(asked.map((_, i) => headersSent(i))).toEqual([
+      { accept: "text/html", "x-mine": "1" },
+      { accept: "text/html" },
+      { accept: "text/html" },
+    ]);
+  });
+
+  it.each([
+    ["changes something", lines("POST / HTTP/1.1", `Host: ${NAME}`, "X-Mine: 1", "Content-Length: 0")],
+    ["says who asks", lines("GET / HTTP/1.1", `Host: ${NAME}`, "Authorization: Bearer a")],
+    ["has no other headers", GET],
+  ])("is not tried again when it %s", async (_, text) => {
+    answer = corsFailure;
+    const said = await raw(text);
+    expect(said).toMatch(/^HTTP\/1.1 502 Bad Gateway\r\n/);
+    expect(said).toContain(`no answer from http://${NAME} by the page's fetch`);
+    expect(said).toContain("CORS");
+    expect(said).toContain("local.relay");
+    expect(asked).toHaveLength(1);
+  });
+
+  it("carries a body of up to 16 MB, by its length or in chunks", async () => {
+    const post = (...more: string[]) => lines("POST / HTTP/1.1", `Host: ${NAME}`, ...more);
+    await raw(
+      `${post("Content-Length: 5")}hello${post("Transfer-Encoding: chunked")}3\r\nabc\r\n2\r\nde\r\n0\r\nT: v\r\n\r\n`,
+    );
+    expect(asked.map(({ init }) => Buffer.from(init.body!).toString())).toEqual(["hello", "abcde"]);
+    const large = Buffer.alloc(16 * 2 ** 20, 120).toString();
+    await raw(`${post(`Content-Length: ${large.length}`)}${large}`);
+    expect(asked[2]!.init.body!.byteLength).toBe(large.length);
+    const tooLarge = await raw(post(`Content-Length: ${large.length + 1}`));
+    expect(tooLarge).toMatch(/^HTTP\/1.1 413 /);
+    expect(tooLarge).toContain("connection: close");
+    const inChunks = `${(large.length).toString(16)}\r\n${large}\r\n1\r\na\r\n0\r\n\r\n`;
+    expect(await raw(post("Transfer-Encoding: chunked") + inChunks)).toMatch(/^HTTP\/1.1 413 /);
+    expect(asked).toHaveLength(3);
+  });
+
+  it("is refused where the bodies of others take all the room", async () => {
+    const begun = deferred();
+    const pending = deferred<Response>();
+    answer = () => {
+      if (asked.length === 4) begun.resolve();
+      return pending.promise;
+    };
+    const post = lines("POST / HTTP/1.1", `Host: ${NAME}`, `Content-Length: ${16 * 2 ** 20}`);
+    const text = post + Buffer.alloc(16 * 2 ** 20, 120).toString();
+    const four = Array.from({ length: 4 }, () => raw(text));
+    await begun.promise;
+    const small = `${lines("POST / HTTP/1.1", `Host: ${NAME}`, "Content-Length: 5")}hello`;
+    expect(await raw(small)).toMatch(/^HTTP\/1.1 503 /);
+    pending.resolve(new Response(null, { status: 204 }));
+    for (const said of await Promise.all(four)) expect(said).toMatch(/^HTTP\/1.1 204 /);
+    expect(await raw(small)).toMatch(/^HTTP\/1.1 204 /);
+  });
+
+  it("is sent by programs that wait to be told to", async () => {
+    const body = "a".repeat(2_000_000);
+    writeFileSync(join(folder, "body"), body);
+    const wait = ["-H", "Expect: 100-continue", "--expect100-timeout", "19"];
+    expect(await curl(`https://${NAME}/`, ...wait, "-T", join(folder, "body"))).toBe("hello");
+    expect(asked[0]!.init).toMatchObject({ method: "PUT" });
+    expect(asked[0]!.init.body!.byteLength).toBe(body.length);
+  });
+
+  it.each([
+    [421, "another Host", lines("GET / HTTP/1.1", "Host: evil.example.com")],
+    [421, "another port", lines("GET / HTTP/1.1", `Host: ${NAME}:8080`)],
+    [400, "the whole address", lines(`GET http://${NAME}/ HTTP/1.1`, `Host: ${NAME}`)],
+    [
+      400,
+      "two framings",
+      lines("POST / HTTP/1.1", `Host: ${NAME}`, "Content-Length: 1", "Transfer-Encoding: chunked"),
+    ],
+    [
+      501,
+      "a WebSocket",
+      lines("GET / HTTP/1.1", `Host: ${NAME}`, "Connection: Upgrade", "Upgrade: websocket"),
+    ],
+    [501, "TRACE", lines("TRACE / HTTP/1.1", `Host: ${NAME}`)],
+    [501, "OPTIONS *", lines("OPTIONS * HTTP/1.1", `Host: ${NAME}`)],
+    [501, "GET with a body", `${lines("GET / HTTP/1.1", `Host: ${NAME}`, "Content-Length: 1")}a`],
+  ])("is refused with %i for %s", async (status, _, text) => {
+    expect(await raw(text)).toMatch(new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*\\r\\n\\r\\nboxrun: .+\\n$`));
+    expect(asked).toEqual([]);
+  });
+
+  it("takes a Host with the usual port, and no path for another host", async () => {
+    await raw(lines("GET //evil.example.com/a HTTP/1.1", `Host: ${NAME}:80`, "Connection: close"));
+    expect(asked[0]!.url).toBe(`http://${NAME}//evil.example.com/a`);
+  });
+
+  it("is aborted when its program goes", async () => {
+    const begun = deferred<AbortSignal>();
+    const pending = deferred<Response>();
+    answer = ({ init }) => {
+      begun.resolve(init.signal!);
+      return pending.promise;
+    };
+    const { readable, writable } = await dialer.connect({ host: NAME, port: 80 }, { signal });
+    const writer = writable.getWriter();
+    await writer.write(Buffer.from(GET));
+    const ofFetch = await begun.promise;
+    expect(ofFetch.aborted).toBe(false);
+    readable.cancel().catch(() => {});
+    writer.abort(new Error("reset")).catch(() => {});
+    if (!ofFetch.aborted) await once(ofFetch, "abort");
+    pending.reject(ofFetch.reason);
+  });
+});
+
+describe("an answer by a page's fetch", () => {
+  it("says nothing of how its body was compressed", async () => {
+    const headers = { "content-encoding": "gzip", "content-length": "3", etag: '"1"', connection: "close" };
+    answer = () => new Response("hello", { headers });
+    const said = await raw(GET);
+    expect(said).toContain('etag: "1"\r\n');
+    expect(said).not.toMatch(/content-encoding|content-length|connection/);
+  });
+
+  it.each([
+    ["HEAD", 200, "content-length: 70000"],
+    ["GET", 204, ""],
+    ["GET", 304, ""],
+    ["GET", 205, "content-length: 0"],
+  ])("to %s with status %i has no body", async (method, status, length) => {
+    answer = () =>
+      new Response(null, { status, headers: method === "HEAD" ? { "content-length": "70000" } : {} });
+    const text = lines(`${method} / HTTP/1.1`, `Host: ${NAME}`);
+    const said = await raw(text + text);
+    expect(said.match(/HTTP\/1.1 /g)).toHaveLength(2);
+    expect(said).not.toContain("transfer-encoding");
+    expect(said.endsWith("\r\n\r\n")).toBe(true);
+    if (length) expect(said).toContain(length);
+    else expect(said).not.toContain("content-length");
+  });
+
+  it("to HTTP/1.0 ends with the connection", async () => {
+    const said = await raw(lines("GET / HTTP/1.0", `Host: ${NAME}`) + GET);
+    expect(said).toMatch(/connection: close\r\n\r\nhello$/);
+    expect(asked).toHaveLength(1);
+  });
+
+  it("to HEAD that has none says so without a body", async () => {
+    answer = corsFailure;
+    const said = await raw(lines("HEAD / HTTP/1.1", `Host: ${NAME}`) + GET);
+    expect(said).toMatch(/^HTTP\/1.1 502 Bad Gateway\r\n(?:[^\r]+\r\n)+\r\nHTTP\/1.1 502/);
+  });
+
+  it("is cut when the server cuts it", async () => {
+    answer = () =>
+      new Response(
+        new ReadableStream({
+          start: (controller) => {
+            controller.enqueue(new TextEncoder().encode("half"));
+          },
+          pull: (controller) => controller.error(new TypeError("network error")),
+        }),
+      );
+    await expect(raw(GET)).rejects.toThrow();
+  });
+
+  it("waits for a program that does not read", async () => {
+    const piece = new Uint8Array(64 * 1024);
+    let pulled = 0;
+    answer = () =>
+      new Response(
+        new ReadableStream(
+          {
+            pull: (controller) => {
+              if (++pulled > 200) return controller.close();
+              controller.enqueue(piece);
+            },
+          },
+          { highWaterMark: 0 },
+        ),
+      );
+    const connection = await dialer.connect({ host: NAME, port: 80 }, { signal });
+    const reader = connection.readable.getReader();
+    await connection.writable.getWriter().write(Buffer.from(lines("GET / HTTP/1.0", `Host: ${NAME}`)));
+    await reader.read();
+    for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+    expect(pulled).toBeLessThan(20);
+    let bytes = 0;
+    for (let next = await reader.read(); !next.done; next = await reader.read())
+      bytes += next.value.byteLength;
+    expect(bytes).toBe(200 * piece.byteLength);
+  });
+
+  it("is withheld when it comes from where the box may not go", async () => {
+    const far = "https://far.example.com/x";
+    answer = () => redirectedTo(far);
+    expect(await raw(GET)).toContain("far");
+    dialer = new FetchDialer({ ...options, permits: ({ host }) => host !== "far.example.com" });
+    expect(await raw(GET)).toContain(`redirects to ${far}: the rules do not allow`);
+    for (const url of [
+      "http://page.example/a",
+      "http://localhost/",
+      "http://[::1]/",
+      "http://a.example:81/",
+    ]) {
+      answer = () => redirectedTo(url);
+      expect(await raw(GET)).toMatch(/^HTTP\/1.1 403 /);
+    }
+  });
+
+  it("of a server that redirects is none for a box with rules", async () => {
+    dialer = new FetchDialer({ ...options, mayFollow: () => false });
+    answer = () => Object.defineProperty(new Response(null), "type", { value: "opaqueredirect" });
+    expect(await raw(GET)).toMatch(/^HTTP\/1.1 502 [\s\S]*a box with rules/);
+    expect(asked[0]!.init.redirect).toBe("manual");
+  });
+});
+
+describe("a secret in a page", () => {
+  it("takes its placeholder's place in a header, and follows no redirect", async () => {
+    const header = ["-H", `Authorization: Bearer ${gateway.env["KEY"]}`];
+    await curl(`https://${NAME}/`, ...header);
+    expect(headersSent()).toMatchObject({ authorization: `Bearer ${VALUE}` });
+    expect(asked[0]!.init.redirect).toBe("manual");
+  });
+
+  it("goes nowhere by http, and to no other server", async () => {
+    const { env } = gateway;
+    const text = (host: string) => lines("GET / HTTP/1.1", `Host: ${host}`, `X-Key: ${env["KEY"]}`);
+    await raw(text(NAME));
+    await raw(text("other.example.com"), "other.example.com");
+    expect(asked.map((_, i) => headersSent(i)["x-key"])).toEqual([env["KEY"], env["KEY"]]);
+    expect(gateway.rewriter("other.example.com")).toBeUndefined();
+  });
+});
+
+describe("a connection of a box in a page", () => {
+  it.each<[DialTarget, reason: string]>([
+    [{ host: NAME, port: 22 }, "a page reaches ports 80 and 443 alone, and others by local.relay"],
+    [{ host: "localhost", port: 80 }, "a page reaches public names alone"],
+    [{ host: "printer", port: 80 }, "a page reaches public names alone"],
+    [{ host: "printer.local", port: 443 }, "a page reaches public names alone"],
+    [{ host: "router.lan", port: 80 }, "a page reaches public names alone"],
+    [{ host: "page.example", port: 80 }, "the page's own origin"],
+  ])("to %j is refused before anything is fetched", async (target, reason) => {
+    const policy = new PolicyDialer(dialer, true);
+    await expect(policy.connect(target, { signal })).rejects.toMatchObject({ code: "EACCES" });
+    expect(policy.log()).toMatchObject([{ ...target, verdict: "denied", rule: reason }]);
+    expect(asked).toEqual([]);
+  });
+
+  it("to an address that is not public never gets here", async () => {
+    const policy = new PolicyDialer(dialer, true);
+    for (const host of ["192.168.1.1", "169.254.169.254"])
+      await expect(policy.connect({ host, port: 80 }, { signal })).rejects.toMatchObject({ code: "EACCES" });
+    expect(policy.log()).toMatchObject([
+      { verdict: "denied", rule: "address is not public" },
+      { verdict: "denied", rule: "address is not public" },
+    ]);
+  });
+
+  it("to a name that fetch takes for an address is refused", async () => {
+    for (const host of ["0x7f.1", "2130706433.", "127.1"])
+      await expect(dialer.connect({ host, port: 80 }, { signal })).rejects.toMatchObject({ code: "EACCES" });
+  });
+
+  it("to a public address is one that its rules decide", async () => {
+    const target = { host: "203.0.113.7", port: 80 };
+    const policy = new PolicyDialer(dialer, { allow: ["203.0.113.0/24:80"] });
+    const { readable } = await policy.connect(target, { signal });
+    await readable.cancel();
+    expect([policy.isOpen, policy.permits(target), policy.permits({ host: "a.example", port: 80 })]).toEqual([
+      false,
+      true,
+      false,
+    ]);
+    expect(new PolicyDialer(dialer, true).isOpen).toBe(true);
+    expect(new PolicyDialer(dialer, true, { bounds: { deny: ["a.example"] } }).isOpen).toBe(false);
+  });
+});

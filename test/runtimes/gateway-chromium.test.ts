@@ -1,0 +1,5 @@
+import { inChromium } from "./browsers.js";
+import { gatewayIn } from "./gateway-in.js";
+import { chromium } from "./runtimes.mjs";
+
+gatewayIn(chromium, inChromium);

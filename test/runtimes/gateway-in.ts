@@ -1,0 +1,133 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { describe, expect, inject, it, onTestFinished } from "vitest";
+import { deferred } from "../../src/util/deferred.js";
+import { makeWheel } from "../local/network/package-files.js";
+import { ROOT } from "../root.js";
+import type { BrowserLaunch } from "./browsers.js";
+import { notRun } from "./contract-in.js";
+import type { Runtime } from "./runtimes.mjs";
+import { openSite } from "./site.js";
+import { type Host, listen, serveStatic } from "./static-host.js";
+
+const CLOSED =
+  /^boxrun: no answer from https:\/\/closed.example.com by the page's fetch. The site does not allow pages to read it \(CORS\), or it cannot be reached. Instead, with local.relay, [^\n]+\n502$/;
+
+/** What a page's boxes should get: see test/pages/gateway.mjs. */
+const EXPECTED = {
+  wayOut: "fetch",
+  network: true,
+  wget: "hello\n",
+  "wget, a site that lets no page read it": expect.stringMatching(/502 Bad Gateway\nexit code 1$/),
+  "wget, another port": expect.stringMatching(/(?:No route to host|Host is unreachable)\nexit code 1$/),
+  log: [
+    "allowed api.example.com 80 ",
+    "allowed closed.example.com 80 ",
+    "denied api.example.com 22 a page reaches ports 80 and 443 alone, and others by local.relay",
+  ],
+  curl: "hello\n",
+  "curl, https": "hello\n",
+  "curl, without variables": "hello\n",
+  authorities: "/usr/local/share/ca-certificates/boxrun.crt\n1\n",
+  "curl, an upload": "3000000 bytes by PUT\n",
+  "curl, a site that lets no page read it": expect.stringMatching(CLOSED),
+  "curl, nobody there": "502",
+  "curl, denied": expect.stringMatching(/exit code 7$/),
+  "curl, a secret": "you are Bearer the-real-value\n",
+  "curl, a redirect": "502",
+  python: "hello\n",
+  pip: "hello from a wheel",
+};
+
+/** Declares a test of boxes that are on a network by the fetch of their page. */
+export function gatewayIn(runtime: Runtime, launch: BrowserLaunch): void {
+  const name = `boxes on a network in a page of ${runtime.name}, from the packed tarball`;
+  if (runtime.missing !== undefined) return notRun(name, runtime.missing);
+  describe(name, () => {
+    it("reach what lets pages read it, by wget, curl, Python and pip, and are told why they reach nothing else", async () => {
+      const told = deferred<object>();
+      const site = await openSite({
+        project: inject("project"),
+        server: undefined,
+        settings: await startServers(),
+        take: (report: object) => told.resolve(report),
+      });
+      onTestFinished(() => site.close());
+      const browser = launch.start({ page: `${site.url}/page.html?gateway` });
+      onTestFinished(() => browser.stop());
+      browser.ended.then((how) => told.reject(new Error(`${runtime.name} ended too early, ${how}`)));
+      expect(await told.promise).toEqual(EXPECTED);
+    });
+  });
+}
+
+/** Starts the servers of the test, and returns what the page has to know of them. */
+async function startServers(): Promise<{ assets: string; servers: Record<string, string> }> {
+  const keep = (host: Host) => {
+    onTestFinished(() => host.close());
+    return host.url;
+  };
+  const folder = mkdtempSync(join(tmpdir(), "boxrun-gateway-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const wheel = await makeWheel(folder);
+  const hash = createHash("sha256").update(wheel.bytes).digest("hex");
+
+  const api = keep(await listen(withCors(answer, "authorization")));
+  const closed = keep(await listen((_, response) => response.end("hello\n")));
+  const gone = await listen(() => {});
+  gone.close();
+  // As PyPI, it lets pages send no header but those that any server takes.
+  const index = keep(
+    await listen(
+      withCors(({ url }, response) => {
+        if (url === "/hash") return response.end(JSON.stringify({ hash }));
+        if (url === `/files/${wheel.name}`) return response.end(wheel.bytes);
+        response.setHeader("content-type", "application/vnd.pypi.simple.v1+json");
+        const files = [{ filename: wheel.name, url: `/files/${wheel.name}`, hashes: { sha256: hash } }];
+        response.end(JSON.stringify({ meta: { "api-version": "1.0" }, name: "greet", files }));
+      }),
+    ),
+  );
+  // All images, of another origin than the page's.
+  const assets = keep(
+    await serveStatic({ "/": join(ROOT, "dist/assets") }, { "access-control-allow-origin": "*" }),
+  );
+  return {
+    assets: `${assets}/`,
+    servers: {
+      "http://api.example.com": api,
+      "https://api.example.com": api,
+      "http://closed.example.com": closed,
+      "https://closed.example.com": closed,
+      "http://down.example.com": gone.url,
+      "https://index.example.com": index,
+    },
+  };
+}
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => unknown;
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const body = await buffer(request);
+  if (request.url === "/away") response.writeHead(302, { location: "/hello" }).end();
+  else if (request.url === "/who") response.end(`you are ${request.headers.authorization}\n`);
+  else if (request.url === "/upload") response.end(`${body.byteLength} bytes by ${request.method}\n`);
+  else response.end("hello\n");
+}
+
+/** Lets pages read answers; and send PUT and this header, where one is given. */
+function withCors(respond: Answer, header?: string): Answer {
+  return (request, response) => {
+    response.setHeader("access-control-allow-origin", "*");
+    if (request.method !== "OPTIONS") return respond(request, response);
+    if (header !== undefined) {
+      response.setHeader("access-control-allow-headers", header);
+      response.setHeader("access-control-allow-methods", "PUT");
+    }
+    response.end();
+  };
+}
