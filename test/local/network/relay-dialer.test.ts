@@ -92,12 +92,14 @@ describe("connections by a relay", () => {
   });
 
   it("send no more packets than the relay has room for", async () => {
-    const { client, stream, connection } = await connected();
+    const { client, stream, connection, dialer } = await connected();
     const sent: Promise<void>[] = [];
     const writer = connection.writable.getWriter();
     for (const letter of "abcdef") sent.push(writer.write(bytes(letter)));
     for (const letter of "abcd") expect((await nextOf(client, "data")).bytes).toEqual(bytes(letter));
     await sent[3];
+    void dialer.connect(target, { signal }).catch(() => {});
+    expect(await client.next()).toMatchObject({ type: "connect" });
     client.send(continuePacket(stream, 4));
     expect((await nextOf(client, "data")).bytes).toEqual(bytes("e"));
     await Promise.all(sent);

@@ -8,7 +8,9 @@ import type { ByteConnection } from "../../../src/network/dialer.js";
 import {
   closePacket,
   connectPacket,
+  continuePacket,
   dataPacket,
+  infoPacket,
   REASON,
   readPacket,
   type WispPacket,
@@ -155,6 +157,25 @@ describe("the relay of a server", () => {
     for (let next = await reader.read(); !next.done; next = await reader.read())
       count += next.value.byteLength;
     expect(count).toBeGreaterThan(31 * 2 ** 20);
+  });
+
+  it("sends a client that grants bytes no more than these", async () => {
+    const { place } = await startRelay();
+    const { port } = await listen((socket) => socket.write(Buffer.alloc(2 ** 20)));
+    const { socket, next } = await open(`${place}/v1/relay/s3cret/`);
+    socket.send(infoPacket(100_000));
+    socket.send(connectPacket(1, "a.example.com", port));
+    const receive = async (count: number) => {
+      let received = 0;
+      while (received < count) {
+        const packet = await next("data");
+        if (packet.type === "data") received += packet.bytes.byteLength;
+      }
+      return received;
+    };
+    expect(await receive(100_000)).toBe(100_000);
+    socket.send(continuePacket(1, 50_000));
+    expect(await receive(50_000)).toBe(50_000);
   });
 
   it("says why it makes no connection", async () => {
