@@ -3,7 +3,7 @@ import { invalid } from "./errors.js";
 import { shown } from "./validate.js";
 
 /**
- * Splits the volumes among a caller's options into what describes the box, and what is in memory and cannot be stored. What is no volume at all is left as it is, for the check of
+ * Splits the volumes among a caller's options into what describes the box, and what is in memory or a folder of the page, and not part of that. What is no volume at all is left as it is, for the check of
  * the description.
  *
  * @throws {BoxRunError} VALIDATION_ERROR when a source is none
@@ -16,7 +16,7 @@ export function splitVolumes(volumes: unknown): { specs: unknown; sources: Volum
     if (source === undefined) return volume;
     if (!isSource(source)) throw notASource(source, index);
     sources.push({ source, guestPath: guestPath as string });
-    return { ...(volume as object), source: "memory" };
+    return { ...(volume as object), source: source.kind === "memory" ? "memory" : "folder" };
   });
   return { specs, sources };
 }
@@ -36,12 +36,15 @@ export function requireSources<T extends LaunchOptions>(options: T): T {
 }
 
 function isSource(value: unknown): value is VolumeSource["source"] {
-  return typeof value === "object" && (value as { kind?: unknown } | null)?.kind === "memory";
+  const { kind } = (value ?? {}) as { kind?: unknown };
+  return typeof value === "object" && (kind === "memory" || kind === "directory");
 }
 
 function notASource(value: unknown, index: number): Error {
+  const { kind } = (value ?? {}) as { kind?: unknown };
+  const got = kind === "file" ? "that of a file" : shown(value);
   return invalid(
-    `volumes[${index}].source must be a volume in memory, got ${shown(value)}`,
-    'memoryVolume() of "boxrun/local" makes one; a directory of the host is a hostPath',
+    `volumes[${index}].source must be a volume in memory or a directory handle, got ${got}`,
+    'memoryVolume() of "boxrun/local" makes a volume in memory; a directory of the host is a hostPath',
   );
 }

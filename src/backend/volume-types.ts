@@ -6,10 +6,21 @@ export interface MemorySource {
   readonly kind: "memory";
 }
 
+/**
+ * A folder that the user of this page has picked, or one of the page's own files: a `FileSystemDirectoryHandle`, as `showDirectoryPicker()` and `navigator.storage.getDirectory()`
+ * return it.
+ */
+export interface FolderSource {
+  /** Says that it is a folder. */
+  readonly kind: "directory";
+  /** Name of the folder. */
+  readonly name: string;
+}
+
 /** A volume that is no directory of the host, and its place in a box. */
 export interface VolumeSource {
   /** The volume. */
-  source: MemorySource;
+  source: MemorySource | FolderSource;
   /** Absolute path that its root has in the box. */
   guestPath: string;
 }

@@ -303,7 +303,7 @@ export class BoxHandle extends BoxServers {
    * @throws {BoxRunError} BOX_LOCKED when another page or process runs it
    * @throws {BoxRunError} RESOURCE_EXCEEDED when the memory of all running boxes would be too much
    * @throws {BoxRunError} STATE_MISMATCH when its disk or record is gone, damaged or of a newer version
-   * @throws {BoxRunError} VALIDATION_ERROR when it was created with secrets or with volumes in memory, and they are not given again
+   * @throws {BoxRunError} VALIDATION_ERROR when it was created with secrets, volumes in memory or folders, and they are not given again
    */
   async start(options: StartOptions = {}): Promise<BoxInfo> {
     requireOptions(options, { signal: true, onProgress: true, secrets: true, volumes: true });

@@ -44,8 +44,8 @@ export interface CreateOptions {
   /** Environment variables of every command, on top of PATH, HOME, USER and LANG. @default none */
   env?: Record<string, string>;
   /**
-   * Directories of the machine that runs the box, and volumes in the memory of this page or process, that are mounted in the box. Where the backend has none, `create` rejects
-   * with UNSUPPORTED. What is in memory is not stored: `start` and `getOrCreate` need it again.
+   * Directories of the machine that runs the box, volumes in the memory of this page or process, and folders of this page, that are mounted in the box. Where the backend has none,
+   * `create` rejects with UNSUPPORTED. Memory and folders are not stored: `start` and `getOrCreate` need them again.
    * @default none
    *
    * @example

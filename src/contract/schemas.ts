@@ -92,7 +92,7 @@ const volume = z.pipe(
   z
     .strictObject({
       hostPath: z.exactOptional(boxFields.hostPath),
-      source: z.exactOptional(z.literal("memory")),
+      source: z.exactOptional(z.literal(["memory", "folder"])),
       guestPath: boxFields.guestPath,
       readonly: z.exactOptional(z.boolean()),
     })

@@ -39,7 +39,7 @@ export type Signal =
   | "SIGSYS";
 
 /** A volume of a box, which is mounted at each start. */
-export type VolumeSpec = HostVolume | MemoryVolumeSpec;
+export type VolumeSpec = HostVolume | MemoryVolumeSpec | FolderVolumeSpec;
 
 /** A directory of the host that is mounted in a box. */
 export interface HostVolume {
@@ -56,6 +56,16 @@ export interface MemoryVolumeSpec {
   /** Says that it is in memory. */
   source: "memory";
   /** Absolute path that its root has in the box. */
+  guestPath: string;
+  /** Whether the box may only read it. @default false */
+  readonly?: boolean;
+}
+
+/** A folder of a page that is mounted in a box: one that its user has picked, or one of the page's own files. Each start of the box needs it again. */
+export interface FolderVolumeSpec {
+  /** Says that it is a folder. */
+  source: "folder";
+  /** Absolute path that the folder has in the box. */
   guestPath: string;
   /** Whether the box may only read it. @default false */
   readonly?: boolean;

@@ -15,14 +15,14 @@ export const wireVolume = z.pipe(
   }),
   z.transform(
     ({ host_path, source, guest_path, readonly }): VolumeSpec => ({
-      ...(source === "memory" ? { source } : { hostPath: host_path }),
+      ...(source === "memory" || source === "folder" ? { source } : { hostPath: host_path }),
       guestPath: guest_path,
       ...(readonly !== undefined && { readonly }),
     }),
   ),
 );
 
-/** Writes a volume. One in memory has no path, and says so beside an empty one, since every client reads a path. */
+/** Writes a volume. One in memory, or a folder of a page, has no path, and says so beside an empty one, since every client reads a path. */
 export function toWireVolume({ guestPath, readonly, ...volume }: VolumeInput): object {
   return {
     host_path: volume.hostPath ?? "",

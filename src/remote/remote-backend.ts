@@ -328,11 +328,11 @@ export class RemoteBackend implements Backend {
   }
 }
 
-/** Checks that no volume is in the memory of this process, which no server reaches. @throws {BoxRunError} UNSUPPORTED */
+/** Checks that no volume is in the memory of this process or a folder of its page, which no server reaches. @throws {BoxRunError} UNSUPPORTED */
 function requireNoSources(volumes: LaunchOptions["volumes"]): void {
   if (volumes?.length)
     throw unsupported(
-      "volumes: a server mounts nothing from the memory of its clients",
+      "volumes: a server mounts neither memory nor folders of its clients",
       "use upload, or box.files",
     );
 }

@@ -172,7 +172,14 @@ describe("the message for wrong options", () => {
     [
       "a source that is none",
       create({ volumes: [{ source: "/a", guestPath: "/b" }] }),
-      expect.stringMatching(/^volumes\[0\]\.source must be a volume in memory, got string/) as string,
+      expect.stringMatching(
+        /^volumes\[0\]\.source must be a volume in memory or a directory handle, got string/,
+      ) as string,
+    ],
+    [
+      "the handle of a file",
+      create({ volumes: [{ source: { kind: "file", name: "notes.txt" }, guestPath: "/b" }] }),
+      expect.stringMatching(/or a directory handle, got that of a file/) as string,
     ],
     [
       "a misspelt one in a list",

@@ -93,6 +93,7 @@ export function fakeBackend(
     openStore: async () => store,
     wayOut: { name: "direct", open: () => Promise.reject(new Error("a test")) },
     volumes: "a test",
+    folders: "a test",
     startWorker: (onMessage, onFailure) => {
       const reader = new FrameReader("host");
       const frames: HostFrame[] = [];

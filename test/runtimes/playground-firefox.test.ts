@@ -1,5 +1,6 @@
 import { inFirefox } from "./browsers.js";
-import { playgroundIn } from "./playground-in.js";
+import { foldersIn, playgroundIn } from "./playground-in.js";
 import { firefox } from "./runtimes.mjs";
 
 playgroundIn(firefox, inFirefox);
+foldersIn(firefox, inFirefox);

@@ -27,6 +27,6 @@ export interface BootOptions {
   onLoaded(bytes: number): void;
   /** Secrets of the box, which nothing but its network ever has. */
   secrets: Secrets | undefined;
-  /** Volumes of the box that are in memory. */
+  /** Volumes of the box that are in memory or folders of its page. */
   volumes: readonly VolumeSource[] | undefined;
 }

@@ -14,7 +14,8 @@ import type { Release } from "../store/box-store.js";
 import { type BoxRecord, machineMemoryMb, newRecord } from "../store/record.js";
 import { findNeighbor } from "./box-lan.js";
 import type { BoxRegistry } from "./box-registry.js";
-import { requireDirectories, sourcesOf, volumeMounts } from "./box-volumes.js";
+import { requireSources } from "./box-sources.js";
+import { requireDirectories, volumeMounts } from "./box-volumes.js";
 import { freeMemoryMb, requireRoom, totalMemoryMb } from "./capabilities.js";
 import { DEFAULT_DISK, GROWING_DISK, type ImageCatalog } from "./image-catalog.js";
 import type { FoundImage } from "./image-search.js";
@@ -117,7 +118,7 @@ export class BoxLauncher {
     try {
       const mounts = volumeMounts(record.spec.volumes, this.options.volumes);
       await requireDirectories(this.host, mounts, this.options.volumes);
-      sourcesOf(mounts, options.volumes);
+      await requireSources(this.host, mounts, options.volumes);
       this.requireOpen();
       requireSameSecrets(boxId, record.secrets ?? [], options.secrets);
       this.requireRoom(record.spec);

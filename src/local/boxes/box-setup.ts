@@ -1,8 +1,8 @@
-import type { VolumeSource } from "../../backend/backend.js";
 import type { SetupSpec } from "../guest/guest.js";
 import type { GuestMachine } from "../host/guest-machine.js";
 import { type BoxRecord, machineMemoryMb } from "../store/record.js";
-import { sourcesOf, type VolumeMount } from "./box-volumes.js";
+import type { TreeOriginal } from "../volumes/tree-original.js";
+import type { VolumeMount } from "./box-volumes.js";
 import { passOnForeignChanges } from "./foreign-touches.js";
 
 /** Memory that is reserved for the guest's kernel and agent, so that a command that fills the box meets its own limit first. */
@@ -23,10 +23,10 @@ export async function setUp(
   machine: GuestMachine,
   record: BoxRecord,
   mounts: readonly VolumeMount[],
-  sources: readonly VolumeSource[] | undefined,
+  originals: readonly (TreeOriginal | undefined)[],
 ): Promise<void> {
   await machine.endWarmUp();
-  if (mounts.length > 0) await machine.handle.openVolumes(mounts, sourcesOf(mounts, sources));
+  if (mounts.length > 0) await machine.handle.openVolumes(mounts, originals);
   await machine.guest.setup(setupSpec(record, mounts));
   if (mounts.length > 0) passOnForeignChanges(machine.guest, machine.handle).catch(() => {});
 }

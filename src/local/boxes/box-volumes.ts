@@ -1,18 +1,13 @@
-import type { VolumeSource, VolumeSpec } from "../../backend/backend.js";
+import type { VolumeSpec } from "../../backend/backend.js";
 import { invalid, unsupported } from "../../backend/errors.js";
 import { shown } from "../../backend/validate.js";
 import { latin1 } from "../../util/byte-reader.js";
 import type { Host } from "../host/host.js";
 import type { VolumeConfig } from "../machine/messages.js";
 import { MAX_PATH, MAX_VOLUMES } from "../protocol/frame-types.js";
-import type { TreeOriginal } from "../volumes/tree-original.js";
-import { originalOf } from "./memory-volume.js";
 
 /** Directories of a box that are the kernel's, or in memory. */
 const RESERVED = ["/proc", "/sys", "/dev", "/run"];
-
-const SOURCE_HINT =
-  "volumes in memory are not stored: give those of the creation at each start, { volumes: [{ source, guestPath }] }";
 
 /** Directories of the host that boxes may have: false for none, undefined for any. */
 export type VolumeBounds = false | { within: readonly string[] } | undefined;
@@ -77,32 +72,8 @@ export async function requireDirectories(
   }
 }
 
-/**
- * Returns the trees of the volumes in memory, in the order of the mounts; undefined for those of the host.
- *
- * @throws {BoxRunError} VALIDATION_ERROR when one is missing, given twice, or none of the box's
- */
-export function sourcesOf(
-  mounts: readonly VolumeMount[],
-  given: readonly VolumeSource[] = [],
-): (TreeOriginal | undefined)[] {
-  const sources = new Map<string, TreeOriginal>();
-  for (const [index, { source, guestPath }] of given.entries()) {
-    const path = pathInBox(guestPath, `volumes[${index}].guestPath`);
-    if (!mounts.some((mount) => mount.guestPath === path && "source" in mount))
-      throw invalid(`the box has no volume in memory at ${JSON.stringify(path)}`, SOURCE_HINT);
-    if (sources.has(path)) throw invalid(`volumes has two sources for ${JSON.stringify(path)}`);
-    sources.set(path, originalOf(source));
-  }
-  return mounts.map((mount) => {
-    if ("hostPath" in mount) return undefined;
-    const source = sources.get(mount.guestPath);
-    if (source) return source;
-    throw invalid(`the volume at ${JSON.stringify(mount.guestPath)} needs its source`, SOURCE_HINT);
-  });
-}
-
-function pathInBox(path: string, name: string): string {
+/** Returns a path in a box without what means nothing. @throws {BoxRunError} VALIDATION_ERROR when it cannot be that of a volume */
+export function pathInBox(path: string, name: string): string {
   const steps = path.split("/").filter((step) => step !== "" && step !== ".");
   if (!path.startsWith("/") || steps.length === 0 || steps.includes(".."))
     throw invalid(

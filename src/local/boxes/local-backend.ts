@@ -36,7 +36,8 @@ import { memoryStore } from "../store/store-memory.js";
 import { downloadFile, operateOnFiles, uploadFile } from "./box-files.js";
 import { BoxLauncher } from "./box-launcher.js";
 import { BoxRegistry } from "./box-registry.js";
-import { requireDirectories, sourcesOf, volumeMounts } from "./box-volumes.js";
+import { requireSources } from "./box-sources.js";
+import { requireDirectories, volumeMounts } from "./box-volumes.js";
 import { watchFiles } from "./box-watch.js";
 import { capabilitiesOf, MAX_CPU, requireBuildable } from "./capabilities.js";
 import { ImageCatalog } from "./image-catalog.js";
@@ -119,7 +120,7 @@ export class LocalBackend implements Backend {
     requireBuildable(spec, options.secrets, this.capabilities);
     const mounts = volumeMounts(spec.volumes, this.options.volumes);
     await requireDirectories(this.host, mounts, this.options.volumes);
-    sourcesOf(mounts, options.volumes);
+    await requireSources(this.host, mounts, options.volumes);
     options.signal?.throwIfAborted();
     return this.launcher.create(await this.openRegistry(), spec, options);
   }

@@ -27,6 +27,7 @@ import { BASE_ENV, BoxExecutions } from "./box-executions.js";
 import type { FilesContext } from "./box-files.js";
 import { connectToPort, listPorts } from "./box-ports.js";
 import { hostnameOf, setUp } from "./box-setup.js";
+import { BoxSources } from "./box-sources.js";
 import { BoxTerminals } from "./box-terminals.js";
 import { type VolumeMount, volumeMounts } from "./box-volumes.js";
 import { BoxWarnings } from "./box-warnings.js";
@@ -41,6 +42,9 @@ export class LocalBox {
   private readonly machine: MachineHandle;
   private readonly guest: Guest;
   private readonly mounts: readonly VolumeMount[];
+  private sources: BoxSources | undefined;
+  /** Says what could not be written to the folders of the box when it ended. */
+  private unwritten: BoxRunError | undefined;
   private readonly files: FilesContext;
   private readonly executions: BoxExecutions;
   private readonly terminals: BoxTerminals;
@@ -158,7 +162,11 @@ export class LocalBox {
     await stored;
     if (boot === "cold") await this.guest.awaitHello();
     onProgress({ phase: "setup" });
-    await setUp(this.owned, this.record, this.mounts, volumes);
+    const sources = await BoxSources.open(this.mounts, volumes);
+    this.sources = sources;
+    // The box was ended meanwhile.
+    if (this.ending) sources.close();
+    await setUp(this.owned, this.record, this.mounts, this.sources.originals);
     if (spec.network !== false) await this.openNetwork(spec.network, secrets);
     const notes = [store.persistent, this.network?.note].filter((note) => typeof note === "string");
     this.bootedBy = this.owned.warm ? "warm" : boot;
@@ -257,6 +265,7 @@ export class LocalBox {
   /**
    * Ends all commands, unmounts the disk and releases the box.
    *
+   * @throws {BoxRunError} STORAGE_FULL or RUNTIME_ERROR, with the box stopped all the same, when its folders did not take what it wrote
    * @throws {BoxRunError} RUNTIME_ERROR, with the box stopped all the same, when the guest does not shut down
    */
   async stop(): Promise<void> {
@@ -288,6 +297,7 @@ export class LocalBox {
     await this.end(new BoxRunError("BOX_NOT_RUNNING", `box ${this.id} was stopped`), {
       stoppedAt: new Date().toISOString(),
     });
+    if (this.unwritten && !this.failure && !this.removed) throw this.unwritten;
     if (failed === undefined || this.failure || this.removed) return;
     const why = failed instanceof Error ? failed.message : String(failed);
     throw new BoxRunError(
@@ -326,6 +336,7 @@ export class LocalBox {
     // Nobody may write to the disk after the lock is released.
     await this.machine.kill(error);
     this.guest.lose(error);
+    await this.writeFolders();
     await this.executions.flush();
     // A write after the lock is released would overwrite another owner's.
     await this.writing.catch(() => {});
@@ -338,6 +349,17 @@ export class LocalBox {
       // If the record could not be written, on a full disk, whoever finds the box next corrects it.
       await release?.().catch(() => {});
       this.context.onEnded(settled || this.removed ? undefined : this.record);
+    }
+    if (this.removed && this.unwritten) throw this.unwritten;
+  }
+
+  private async writeFolders(): Promise<void> {
+    try {
+      await this.sources?.flush();
+    } catch (error) {
+      this.unwritten = error as BoxRunError;
+    } finally {
+      this.sources?.close();
     }
   }
 

@@ -42,7 +42,9 @@ export const browserHost: Host = {
       return { dialer: new FetchDialer({ ...box, origin, isSecure: protocol === "https:" }) };
     },
   },
-  volumes: 'a page has no directories of its computer; use memoryVolume of "boxrun/local"',
+  volumes:
+    'a page has no directories of its computer; give a folder that the user picks, { source: await showDirectoryPicker() }, or memoryVolume of "boxrun/local"',
+  folders: true,
   startWorker: (onMessage, onFailure) => {
     const ended = new AbortController();
     const left = deferred<void>();

@@ -67,6 +67,7 @@ export const nodeHost: Host = {
     name: "direct",
     open: async () => ({ dialer: (await import("../network/dialer-node.js")).nodeDialer() }),
   },
+  folders: "folders of a page are for pages; give { hostPath } for a directory of this machine",
   get volumes() {
     return noDirectories() ?? openToCheck;
   },

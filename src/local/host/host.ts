@@ -65,6 +65,8 @@ export interface Host {
   encrypt?(connection: ByteConnection, serverName: string): Promise<ByteConnection>;
   /** Checks that a directory can be a volume, and throws VALIDATION_ERROR when it cannot; or the reason why none can here. */
   readonly volumes: string | ((directory: DirectoryConfig) => Promise<void>);
+  /** True where there are folders of a page; otherwise the reason why there are none. */
+  readonly folders: true | string;
   /** Starts a Worker. `onFailure` is called when it could not start, or ended by itself. */
   startWorker(onMessage: (message: FromMachine) => void, onFailure: (error: Error) => void): MachineWorker;
 }

@@ -31,7 +31,7 @@ export interface DiskConfig {
 }
 
 /** A volume to serve to the guest. */
-export type VolumeConfig = DirectoryConfig | { source: "memory"; readonly: boolean };
+export type VolumeConfig = DirectoryConfig | { source: "memory" | "folder"; readonly: boolean };
 
 /** A directory of the host to serve to the guest. */
 export interface DirectoryConfig {

@@ -27,7 +27,7 @@ const specSchema = z.object({
       z.union([
         z.object({ hostPath: z.string(), guestPath: z.string(), readonly: z.exactOptional(z.boolean()) }),
         z.object({
-          source: z.literal("memory"),
+          source: z.literal(["memory", "folder"]),
           guestPath: z.string(),
           readonly: z.exactOptional(z.boolean()),
         }),

@@ -16,6 +16,7 @@ export class MemoryFile implements OpenFile {
 
   read(into: Uint8Array, at: number): number {
     if (this.#closed || !this.flags.read) throw new VolumeError("EBADF");
+    if (this.inode.isAway) throw new VolumeError("EIO");
     return this.inode.contents.read(into, at);
   }
 
@@ -25,6 +26,7 @@ export class MemoryFile implements OpenFile {
     if (bytes.byteLength === 0) return 0;
     const { state, inode } = this;
     const at = this.flags.append ? inode.contents.size : offset;
+    if (inode.isAway) throw new VolumeError("EIO");
     const permitted = Math.min(bytes.byteLength, MAX_FILE_BYTES - at);
     if (permitted <= 0) throw new VolumeError("EFBIG");
     const fitting = inode.contents.fitting(at, permitted, state.maxBytes - state.takenBytes);

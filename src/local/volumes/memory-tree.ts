@@ -79,6 +79,26 @@ export class MemoryTree {
     return this.#state.has(inode);
   }
 
+  /** Returns the number of directories above something; 0 for the root, and where nothing is known of it. */
+  depthOf(inode: number): number {
+    let depth = 0;
+    const found = this.#state.has(inode) ? this.#state.find(inode) : undefined;
+    for (let at = found?.kind === "directory" ? found.parent : undefined; at; at = at.parent) depth++;
+    return depth;
+  }
+
+  /** Returns whether the contents of a file are in a store below the tree, and not here. */
+  isAway(inode: number): boolean {
+    if (!this.#state.has(inode)) return false;
+    const found = this.#state.find(inode);
+    return found.kind === "file" && found.isAway;
+  }
+
+  /** Bytes that contents may take beyond what they take now. */
+  get freeBytes(): number {
+    return this.#state.maxBytes - this.#state.takenBytes;
+  }
+
   /** Called with the inode number of what is gone. */
   set onForgotten(listener: (inode: number) => void) {
     this.#state.onForgotten = listener;
@@ -132,7 +152,8 @@ function linked({ inode: parent }: DirectoryInode, name: string, entry: Inode): 
   return { type: "linked", inode: entry.inode, parent, name, atMs: entry.ctimeMs };
 }
 
-function* contentsOf({ inode, contents, ctimeMs: atMs }: FileInode): Generator<TreeChange> {
+function* contentsOf({ inode, contents, isAway, mtimeMs, ctimeMs: atMs }: FileInode): Generator<TreeChange> {
+  if (isAway) return yield { type: "away", inode, size: contents.size, mtimeMs, isSame: false, atMs };
   for (const { at, bytes } of contents.written()) yield { type: "written", inode, at, bytes, atMs };
   yield { type: "resized", inode, size: contents.size, atMs };
 }

@@ -107,7 +107,9 @@ export class ReplicaNode implements VolumeNode {
     await this.#replica.ask({ op: "remove", parent: this.#inode(), name, kind });
   }
 
-  sync(): void {}
+  sync(): Later<void> {
+    if (this.#replica.isStored) return telling(this.#replica, "sync", this.#inode());
+  }
 
   space(): VolumeSpace {
     return this.#node().space();
@@ -144,6 +146,7 @@ export class ReplicaNode implements VolumeNode {
 /** A file of a replica that is open. */
 class ReplicaFile implements OpenFile {
   #closed = false;
+  #isWritten = false;
 
   constructor(
     private readonly replica: TreeReplica,
@@ -153,22 +156,34 @@ class ReplicaFile implements OpenFile {
   ) {}
 
   read(into: Uint8Array, at: number): Later<number> {
-    this.replica.tree();
-    return this.file.read(into, at);
+    const { replica, inode } = this;
+    if (!replica.tree().isAway(inode)) return this.file.read(into, at);
+    return replica.load(inode, () => this.file.read(into, at) as number);
   }
 
   write(bytes: Uint8Array, at: number): Later<number> {
     const { inode, flags } = this;
     if (this.#closed || !flags.write) throw new VolumeError("EBADF");
     if (bytes.byteLength === 0) return 0;
+    this.#isWritten = true;
     // The array is part of the guest's request, and this copy changes hands.
     return this.replica.ask({ op: "write", inode, at, bytes: new Uint8Array(bytes), append: flags.append });
   }
 
-  sync(): void {}
+  sync(): Later<void> {
+    if (this.replica.isStored) return telling(this.replica, "sync", this.inode);
+  }
 
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.file.close();
+    const { replica, inode } = this;
+    // Nobody waits for it.
+    if (this.#isWritten && replica.isStored) telling(replica, "closed", inode).catch(() => {});
   }
+}
+
+async function telling(replica: TreeReplica, op: "sync" | "closed", inode: number): Promise<void> {
+  await replica.ask({ op, inode });
 }

@@ -62,6 +62,26 @@ export interface NodeChanged extends Dated {
   mtimeMs?: number;
 }
 
+/** Contents of a file that are in a store below the tree, and not here. Its size and time are known. */
+export interface FileAway extends Dated {
+  type: "away";
+  inode: number;
+  size: number;
+  mtimeMs: number;
+  /** Whether they are the same as before: they only make room. */
+  isSame: boolean;
+}
+
+/** A piece of contents that were away, in the order of the file. Nothing else about the file changes. */
+export interface FileLoaded {
+  type: "loaded";
+  inode: number;
+  at: number;
+  bytes: Uint8Array;
+  /** Whether the contents are complete now. */
+  isLast: boolean;
+}
+
 /**
  * A change of a {@link MemoryTree}, as plain data that can be posted to another thread. A tree that applies all changes of another one, in their order, is equal to it after each of
  * them. Files are known by their inode numbers, names and targets have a character for each byte, and files that have no name any more are left out.
@@ -73,6 +93,8 @@ export type TreeChange =
   | NodeRenamed
   | FileWritten
   | FileResized
+  | FileAway
+  | FileLoaded
   | NodeChanged;
 
 /** A whole {@link MemoryTree}, as plain data. */

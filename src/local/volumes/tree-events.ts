@@ -81,9 +81,13 @@ class TreeNames {
           return [before, after, { type: "overflow", path: after.path }];
         return [{ type: "renamed", path: before.path, to: after.path }];
       }
-      default:
-        return this.#eventsOfInode(change.inode);
+      case "loaded":
+        return [];
+      case "away":
+        if (change.isSame) return [];
+        break;
     }
+    return this.#eventsOfInode(change.inode);
   }
 
   #add({ parent, name }: Name, inode: number): void {

@@ -13,13 +13,19 @@ export type TreeRequest =
   | { op: "change"; inode: number; mode?: number; size?: number; mtimeMs?: number }
   /** Empties a file that is being opened. */
   | { op: "truncate"; inode: number }
+  /** Loads contents that are in the store below the tree. */
+  | { op: "load"; inode: number }
+  /** Waits until a file or a directory is in that store. */
+  | { op: "sync"; inode: number }
+  /** Says that a file that was written to has been closed. */
+  | { op: "closed"; inode: number }
   /** Writes to a file; with `append` at its end, wherever `at` is. */
   | { op: "write"; inode: number; at: number; bytes: Uint8Array; append: boolean };
 
 /** Messages from the original of a tree to a replica. */
 export type ToReplica =
-  /** The whole tree, first of all. */
-  | { type: "tree"; dump: TreeDump; limits: Omit<TreeLimits, "now"> }
+  /** The whole tree, first of all. `isStored`: there is a store below it. */
+  | { type: "tree"; dump: TreeDump; limits: Omit<TreeLimits, "now">; isStored: boolean }
   /** A change. `isOwn`: the replica has asked for it. */
   | { type: "change"; change: TreeChange; isOwn: boolean }
   /** Answers a request, after all changes that it has made: the inode number of what is new, or the number of bytes written, or 0; or why it was refused. */
@@ -41,5 +47,5 @@ const CHANGE_BYTES = 256;
 
 /** Returns the number of bytes that a change counts for on its way. */
 export function changeCost(change: TreeChange): number {
-  return CHANGE_BYTES + (change.type === "written" ? change.bytes.byteLength : 0);
+  return CHANGE_BYTES + ("bytes" in change ? change.bytes.byteLength : 0);
 }

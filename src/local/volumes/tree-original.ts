@@ -4,13 +4,28 @@ import { VolumeError, volumeErrorOf } from "./errno.js";
 import type { MemoryNode } from "./memory-nodes.js";
 import type { MemoryTree } from "./memory-tree.js";
 import type { TreeChange, TreeDump } from "./tree-changes.js";
-import { changeCost, type ToOriginal, type ToReplica } from "./tree-messages.js";
+import { changeCost, type ToOriginal, type ToReplica, type TreeRequest } from "./tree-messages.js";
 import { performRequest } from "./tree-requests.js";
 
 /** Bytes of changes on their way to a replica beyond which nothing more is changed. */
 const MAX_WAITING_BYTES = 16 * 2 ** 20;
 /** Time in which a replica that is so far behind has to take something. */
 const LIMIT_MS = 30_000;
+
+/** Requests that change nothing. */
+const HARMLESS: unknown[] = ["load", "sync", "closed"] satisfies TreeRequest["op"][];
+
+/** A place outside of the tree in which its files are stored. */
+export interface TreeStore {
+  /**
+   * Gets ready for a request, which is untrusted; undefined when there is nothing more to wait for.
+   *
+   * @throws {VolumeError} when the store cannot do what is asked for; by a rejection, too
+   */
+  prepare(request: Partial<Record<string, unknown>>): Promise<void> | undefined;
+  /** Resolves once a file or a directory is stored as it is now. @throws {VolumeError} when it cannot be */
+  sync(inode: number): Promise<void>;
+}
 
 /** Posts a message to a replica. */
 export type PostToReplica = (message: ToReplica, transfer: ArrayBuffer[]) => void;
@@ -29,6 +44,7 @@ export class TreeOriginal {
   constructor(
     readonly tree: MemoryTree,
     private readonly limitMs = LIMIT_MS,
+    private readonly store?: TreeStore,
   ) {}
 
   /** Sends the tree to a replica, and from then on its changes. */
@@ -37,6 +53,7 @@ export class TreeOriginal {
       readonly,
       post,
       limitMs: this.limitMs,
+      store: this.store,
       ready: () => this.ready(),
       onClosed: () => this.#feeds.delete(feed),
     });
@@ -54,6 +71,7 @@ export class TreeOriginal {
 
 interface FeedParts extends FeedOptions {
   limitMs: number;
+  store: TreeStore | undefined;
   ready(): Promise<void> | undefined;
   onClosed(): void;
 }
@@ -79,7 +97,8 @@ export class TreeFeed {
       onUnnamed: (node) => this.#kept.set(node.stat().inode, node),
     });
     const dump = tree.dump();
-    parts.post({ type: "tree", dump, limits: tree.limits }, buffersOf(dump));
+    const isStored = parts.store !== undefined;
+    parts.post({ type: "tree", dump, limits: tree.limits, isStored }, buffersOf(dump));
   }
 
   /** Takes a message from the replica, which is untrusted. */
@@ -125,24 +144,43 @@ export class TreeFeed {
   }
 
   #answer(id: number, request: unknown): void {
-    const ready = this.parts.ready();
-    if (ready) void ready.then(() => this.#perform(id, request));
-    else this.#perform(id, request);
+    if (this.#closed) return;
+    const refuse = (error: unknown) => this.#refuse(id, error);
+    const fields = (typeof request === "object" && request) || {};
+    try {
+      if (this.parts.readonly && !HARMLESS.includes((fields as TreeRequest).op))
+        throw new VolumeError("EROFS");
+      const wait = this.parts.ready() ?? this.parts.store?.prepare({ ...fields });
+      // Whatever it waited for may be gone again.
+      if (wait) return void wait.then(() => this.#answer(id, request), refuse);
+      const synced = (fields as TreeRequest).op === "sync" && this.#sync(fields as TreeRequest);
+      if (synced) return void synced.then(() => this.#perform(id, request), refuse);
+    } catch (error) {
+      return refuse(error);
+    }
+    this.#perform(id, request);
+  }
+
+  #sync(request: TreeRequest): Promise<void> | undefined {
+    const { inode } = request as { inode?: unknown };
+    return Number.isSafeInteger(inode) ? this.parts.store?.sync(inode as number) : undefined;
+  }
+
+  #refuse(id: number, error: unknown): void {
+    if (!this.#closed) this.parts.post({ type: "answer", id, errno: volumeErrorOf(error).errno }, []);
   }
 
   #perform(id: number, request: unknown): void {
     if (this.#closed) return;
-    let answer: ToReplica;
     this.#isPerforming = true;
     try {
-      if (this.parts.readonly) throw new VolumeError("EROFS");
-      answer = { type: "answer", id, result: performRequest(request, (inode) => this.#find(inode)) };
+      const result = performRequest(request, (inode) => this.#find(inode));
+      this.parts.post({ type: "answer", id, result }, []);
     } catch (error) {
-      answer = { type: "answer", id, errno: volumeErrorOf(error).errno };
+      this.#refuse(id, error);
     } finally {
       this.#isPerforming = false;
     }
-    this.parts.post(answer, []);
   }
 
   /** Finds a file by its number. One without a name has to be one that this replica has open. */

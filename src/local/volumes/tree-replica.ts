@@ -9,6 +9,9 @@ import { changeCost, type ToOriginal, type ToReplica, type TreeRequest } from ".
 /** Bytes of changes after which the original is told that they were applied. */
 const TOOK_STEP_BYTES = 2 ** 20;
 
+/** Changes of a file, with or without a name. */
+const OF_A_FILE: readonly TreeChange["type"][] = ["written", "resized", "away", "loaded", "changed"];
+
 /** A request that has not been answered. */
 interface Asked {
   /** Takes the answer, before any later change is applied. */
@@ -27,6 +30,7 @@ export class TreeReplica {
   #nextId = 0;
   #takenBytes = 0;
   #lost = false;
+  #isStored = false;
   /** Whether this side has asked for the change that is applied. */
   #isOwn = false;
 
@@ -75,6 +79,16 @@ export class TreeReplica {
     return this.#ask(request, (inode) => this.tree().node(inode));
   }
 
+  /** Whether there is a store below the tree. */
+  get isStored(): boolean {
+    return this.#isStored;
+  }
+
+  /** Loads the contents of a file from the store below the tree, and does something with them before they can change. */
+  load<T>(inode: number, use: () => T): Promise<T> {
+    return this.#ask({ op: "load", inode }, use);
+  }
+
   /** Calls back with the path of what others have changed, and with the directory of what is gone, until the returned function is called. */
   watchForeign(onChange: (path: string) => void): () => void {
     return watchTree(this.tree(), (event) => {
@@ -110,7 +124,8 @@ export class TreeReplica {
     return done.promise;
   }
 
-  #load({ dump, limits }: ToReplica & { type: "tree" }): void {
+  #load({ dump, limits, isStored }: ToReplica & { type: "tree" }): void {
+    this.#isStored = isStored;
     try {
       this.#tree = MemoryTree.load(dump, limits);
     } catch {
@@ -136,6 +151,6 @@ export class TreeReplica {
 
   /** Returns true for a change of a file without a name, which came before the original knew that nobody here has it open. */
   #isForgotten({ type, inode }: TreeChange): boolean {
-    return (type === "written" || type === "resized" || type === "changed") && !this.tree().has(inode);
+    return OF_A_FILE.includes(type) && !this.tree().has(inode);
   }
 }

@@ -1,6 +1,15 @@
 import { VolumeError } from "./errno.js";
 import { FileContents } from "./file-contents.js";
-import type { FileWritten, NodeChanged, NodeMade, NodeRenamed, TreeChange } from "./tree-changes.js";
+import type {
+  FileAway,
+  FileLoaded,
+  FileResized,
+  FileWritten,
+  NodeChanged,
+  NodeMade,
+  NodeRenamed,
+  TreeChange,
+} from "./tree-changes.js";
 
 interface AnyInode {
   readonly inode: number;
@@ -15,6 +24,8 @@ interface AnyInode {
 export interface FileInode extends AnyInode {
   readonly kind: "file";
   readonly contents: FileContents;
+  /** Whether the contents are in a store below the tree: the size is right, and nothing can be read or written here. */
+  isAway: boolean;
 }
 
 export interface DirectoryInode extends AnyInode {
@@ -108,6 +119,7 @@ export class TreeState {
   }
 
   #make(change: TreeChange): void {
+    if (change.type === "loaded") return this.#load(change);
     const { atMs } = change;
     switch (change.type) {
       case "made":
@@ -126,7 +138,9 @@ export class TreeState {
       case "written":
         return this.#write(change);
       case "resized":
-        return this.#setContents(change.inode, atMs, (contents) => contents.resize(change.size));
+        return this.#setContents(change, (contents) => contents.resize(change.size));
+      case "away":
+        return this.#putAway(change);
       case "changed":
         return this.#change(change);
     }
@@ -138,7 +152,7 @@ export class TreeState {
     const facts = { inode: number, mode, links: 1, mtimeMs: atMs, ctimeMs: atMs, holds: 0 };
     const inode: Inode =
       kind === "file"
-        ? { ...facts, kind, contents: new FileContents() }
+        ? { ...facts, kind, contents: new FileContents(), isAway: false }
         : kind === "link"
           ? { ...facts, kind, target }
           : { ...facts, kind, links: 2, entries: new Map(), parent: directory };
@@ -167,17 +181,43 @@ export class TreeState {
     moved.ctimeMs = atMs;
   }
 
-  #write({ inode, at, bytes, atMs }: FileWritten): void {
-    this.#setContents(inode, atMs, (contents) => contents.write(bytes, at));
+  #write(change: FileWritten): void {
+    this.#setContents(change, (contents) => contents.write(change.bytes, change.at));
   }
 
-  #setContents(number: number, atMs: number, set: (contents: FileContents) => void): void {
-    const inode = this.find(number);
-    if (inode.kind !== "file") throw new VolumeError("ESTALE");
-    const before = inode.contents.takenBytes;
-    set(inode.contents);
-    this.takenBytes += inode.contents.takenBytes - before;
-    touch(inode, atMs);
+  #setContents(change: FileWritten | FileResized, set: (contents: FileContents) => void): void {
+    const inode = this.#file(change.inode);
+    // What is emptied does not need what it had.
+    if (inode.isAway && !(change.type === "resized" && change.size === 0)) throw new VolumeError("ESTALE");
+    inode.isAway = false;
+    this.#fill(inode, set);
+    touch(inode, change.atMs);
+  }
+
+  #putAway({ inode: number, size, mtimeMs, atMs, isSame }: FileAway): void {
+    const inode = this.#file(number);
+    this.#fill(inode, (contents) => {
+      contents.resize(0);
+      contents.resize(size);
+    });
+    inode.isAway = size > 0;
+    if (isSame) return;
+    inode.mtimeMs = mtimeMs;
+    inode.ctimeMs = atMs;
+  }
+
+  #load({ inode: number, at, bytes, isLast }: FileLoaded): void {
+    const inode = this.#file(number);
+    if (!inode.isAway) throw new VolumeError("ESTALE");
+    this.#fill(inode, (contents) => contents.write(bytes, at));
+    inode.isAway = !isLast;
+  }
+
+  /** Changes contents, and counts what they take. */
+  #fill({ contents }: FileInode, set: (contents: FileContents) => void): void {
+    const before = contents.takenBytes;
+    set(contents);
+    this.takenBytes += contents.takenBytes - before;
   }
 
   #change({ inode: number, mode, mtimeMs, atMs }: NodeChanged): void {
@@ -229,6 +269,12 @@ export class TreeState {
   find(number: number): Inode {
     const inode = this.#inodes.get(number);
     if (!inode) throw new VolumeError("ESTALE");
+    return inode;
+  }
+
+  #file(number: number): FileInode {
+    const inode = this.find(number);
+    if (inode.kind !== "file") throw new VolumeError("ESTALE");
     return inode;
   }
 

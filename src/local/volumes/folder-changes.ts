@@ -1,0 +1,88 @@
+import { startTimer } from "../../util/timer.js";
+import { treeName } from "./folder-handles.js";
+import type { MirroredFolder } from "./folder-mirror.js";
+import type { FolderStore } from "./folder-store.js";
+
+/** Least time between two looks at a folder, and the share of the time that is spent on them. */
+const POLL_MS = 1000;
+const POLL_SHARE = 0.2;
+
+/** A change as Chromium's FileSystemObserver reports it. */
+interface ChangeRecord {
+  type: "appeared" | "disappeared" | "modified" | "moved" | "unknown" | "errored";
+  /** Names on the way from the folder. */
+  relativePathComponents: readonly string[];
+  relativePathMovedFrom?: readonly string[] | null;
+}
+
+interface Observer {
+  observe(handle: unknown, options: { recursive: boolean }): Promise<void>;
+  disconnect(): void;
+}
+
+type ObserverConstructor = new (onChange: (records: readonly ChangeRecord[]) => void) => Observer;
+
+/** Takes over what others change in a folder, until the returned function is called: as the browser tells, or else by looking at all of it again and again. */
+export function watchFolder(store: FolderStore): () => void {
+  const { FileSystemObserver: Observer } = globalThis as { FileSystemObserver?: ObserverConstructor };
+  let stop: () => void = () => {};
+  let isOver = false;
+  const poll = () => {
+    stop();
+    if (!isOver) stop = pollFolder(store);
+  };
+  if (!Observer) poll();
+  else {
+    const observer = new Observer((records) => {
+      if (records.some(({ type }) => type === "errored")) poll();
+      else void store.exclusively(() => takeRecords(store, records)).catch(() => {});
+    });
+    stop = () => observer.disconnect();
+    observer.observe(store.mirror.root.handle, { recursive: true }).catch(poll);
+  }
+  return () => {
+    isOver = true;
+    stop();
+  };
+}
+
+function pollFolder(store: FolderStore): () => void {
+  let stopTimer: () => void = () => {};
+  let isOver = false;
+  const look = async () => {
+    const atMs = performance.now();
+    // A folder that cannot be read now may be there again later.
+    await store.exclusively(() => store.mirror.takeAll()).catch(() => {});
+    start(Math.max(POLL_MS, (performance.now() - atMs) / POLL_SHARE));
+  };
+  const start = (waitMs: number) => {
+    if (!isOver) stopTimer = startTimer(waitMs, () => void look());
+  };
+  start(POLL_MS);
+  return () => {
+    isOver = true;
+    stopTimer();
+  };
+}
+
+async function takeRecords({ mirror }: FolderStore, records: readonly ChangeRecord[]): Promise<void> {
+  if (records.some(({ type }) => type === "unknown")) return mirror.takeAll();
+  // One look is enough for all changes of an entry.
+  const paths = new Map<string, readonly string[]>();
+  for (const { relativePathComponents: path, relativePathMovedFrom: from } of records)
+    for (const each of [from ?? [], path]) if (each.length > 0) paths.set(each.join("/"), each);
+  for (const path of paths.values()) await takePath(mirror, path);
+}
+
+/** Takes over what there is at a path now, or at its first name that is new. */
+async function takePath(mirror: FolderStore["mirror"], path: readonly string[]): Promise<void> {
+  let folder: MirroredFolder = mirror.root;
+  for (const [depth, name] of path.entries()) {
+    const named = treeName(name);
+    if (named === undefined) return;
+    const next = folder.entries.get(named);
+    const isLast = depth === path.length - 1;
+    if (isLast || !next || !("entries" in next)) return mirror.takeOne(folder, named, name);
+    folder = next;
+  }
+}

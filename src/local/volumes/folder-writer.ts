@@ -1,0 +1,325 @@
+import { VolumeError } from "./errno.js";
+import { type FolderHandle, folderErrorOf, folderName } from "./folder-handles.js";
+import type { FolderMirror, Mirrored, MirroredFolder } from "./folder-mirror.js";
+import type { TreeChange } from "./tree-changes.js";
+import type { NodeEntry } from "./volume-files.js";
+
+/** Quiet time after which a file is written that is still open, and the longest that it waits while it changes. */
+const QUIET_MS = 1000;
+const LONGEST_MS = 5000;
+/** Time in which further changes are waited for, once a file was closed or a name has changed. */
+const SOON_MS = 100;
+/** Time after which is tried again what could not be written. */
+const RETRY_MS = 5000;
+const PIECE_BYTES = 2 ** 20;
+const READ = { read: true, write: false, truncate: false, append: false };
+
+/** A file whose contents have not been written. */
+interface Dirty {
+  sinceMs: number;
+  dueMs: number;
+  /** Changes with each change. */
+  version: number;
+}
+
+/** What could not be written. */
+export interface WriteFailure {
+  /** Name of the entry. */
+  name: string;
+  error: VolumeError;
+}
+
+/** Writes what changes in a tree to its folder. It compares the two, so that of several changes the last result is written. */
+export class FolderWriter {
+  readonly #files = new Map<number, Dirty>();
+  /** Directories whose names have changed, with the times at which they are to be written. */
+  readonly #folders = new Map<number, number>();
+  #failures = new Map<number, WriteFailure>();
+  #nextMs = Number.POSITIVE_INFINITY;
+
+  constructor(private readonly mirror: () => FolderMirror) {}
+
+  /** Returns whether a file or the names of a directory have not been written. */
+  isUnwritten(inode: number): boolean {
+    return this.#files.has(inode) || this.#folders.has(inode);
+  }
+
+  /** Time before which nothing has to be written; infinite when nothing has to be. */
+  get nextMs(): number {
+    return this.#nextMs;
+  }
+
+  /** Notes a change of the tree. */
+  note(change: TreeChange): void {
+    switch (change.type) {
+      case "made":
+        if (change.kind === "file") this.#noteFile(change.inode);
+        return this.noteNames(change.parent);
+      case "removed":
+        return this.noteNames(change.parent);
+      case "renamed":
+        this.noteNames(change.parent);
+        this.noteNames(change.newParent);
+        return this.noteClosed(change.inode);
+      case "written":
+      case "resized":
+        this.#noteFile(change.inode);
+    }
+  }
+
+  /** Notes that entries of a directory have changed. */
+  noteNames(folder: number): void {
+    this.#noteFolder(folder, Date.now() + SOON_MS);
+  }
+
+  /** Notes that a file, which may have been written to, will not change soon. */
+  noteClosed(inode: number): void {
+    const dirty = this.#files.get(inode);
+    if (!dirty) return;
+    dirty.dueMs = Math.min(dirty.dueMs, Date.now() + SOON_MS);
+    this.#nextMs = Math.min(this.#nextMs, dirty.dueMs);
+  }
+
+  /**
+   * Writes what is due, and everything with `all`. `wanted` is a file that has to be written, too.
+   *
+   * @returns what could not be written, by inode numbers
+   */
+  async write({
+    all = false,
+    wanted,
+  }: {
+    all?: boolean;
+    wanted?: number;
+  }): Promise<Map<number, WriteFailure>> {
+    const atMs = Date.now();
+    this.#failures = new Map();
+    const isDue = (inode: number) => all || inode === wanted || (this.#files.get(inode)?.dueMs ?? 0) <= atMs;
+    const folders = [...this.#folders.keys()];
+    this.#folders.clear();
+    await this.#writeNames(folders, isDue);
+    const { tree } = this.mirror();
+    for (const inode of [...this.#files.keys()]) {
+      const mirrored = this.mirror().find(inode);
+      // Without a name it is written nowhere.
+      if (!tree.has(inode) || linksOf(tree, inode) === 0) this.#files.delete(inode);
+      else if (mirrored && !("entries" in mirrored) && isDue(inode))
+        await this.#attempt(inode, mirrored.handle.name, () => this.#writeFile(inode, mirrored.handle));
+    }
+    for (const inode of this.#failures.keys()) {
+      const dirty = this.#files.get(inode);
+      if (dirty) dirty.dueMs = Date.now() + RETRY_MS;
+    }
+    this.#nextMs = Number.POSITIVE_INFINITY;
+    for (const dueMs of this.#folders.values()) this.#nextMs = Math.min(this.#nextMs, dueMs);
+    for (const { dueMs } of this.#files.values()) this.#nextMs = Math.min(this.#nextMs, dueMs);
+    return this.#failures;
+  }
+
+  #noteFolder(inode: number, dueMs: number): void {
+    this.#folders.set(inode, Math.min(dueMs, this.#folders.get(inode) ?? dueMs));
+    this.#nextMs = Math.min(this.#nextMs, dueMs);
+  }
+
+  #noteFile(inode: number): void {
+    const atMs = Date.now();
+    const dirty = this.#files.get(inode) ?? { sinceMs: atMs, dueMs: 0, version: 0 };
+    dirty.version++;
+    dirty.dueMs = Math.min(atMs + QUIET_MS, dirty.sinceMs + LONGEST_MS);
+    this.#files.set(inode, dirty);
+    this.#nextMs = Math.min(this.#nextMs, dirty.dueMs);
+  }
+
+  /** Makes the entries of directories equal to those of the tree: first what is new, then what is gone. */
+  async #writeNames(folders: readonly number[], isDue: (inode: number) => boolean): Promise<void> {
+    const gone: { folder: MirroredFolder; name: string; entry: Mirrored }[] = [];
+    for (const inode of folders) {
+      const folder = this.#folder(inode);
+      if (!folder) continue;
+      const wanted = this.#entriesOf(inode);
+      for (const [name, entry] of folder.entries)
+        if (wanted.get(name)?.inode !== entry.inode) gone.push({ folder, name, entry });
+    }
+    // Whatever still needs contents that are in the folder only.
+    for (const { entry, name } of gone) await this.#rescue(entry, name);
+    const removed = async (isNow: (removal: (typeof gone)[number]) => boolean) => {
+      for (const removal of gone.splice(0))
+        if (!isNow(removal)) gone.push(removal);
+        else await this.#remove(removal.folder, removal.name, removal.entry);
+    };
+    await removed(({ folder, name, entry }) => this.#isInTheWay(folder, name, entry));
+    for (const inode of folders) {
+      const folder = this.#folder(inode);
+      if (folder) await this.#placeAll(folder, isDue);
+    }
+    for (const { folder, entry } of gone)
+      if (this.#hasFailed(entry)) this.#noteFolder(folder.inode, Date.now() + RETRY_MS);
+    await removed(({ entry }) => !this.#hasFailed(entry));
+  }
+
+  /** Returns whether the contents of something could not be brought to another place: then this one is the last. */
+  #hasFailed(entry: Mirrored): boolean {
+    if (this.#failures.has(entry.inode)) return true;
+    return "entries" in entry && [...entry.entries.values()].some((below) => this.#hasFailed(below));
+  }
+
+  /** Creates what a directory of the folder has not. */
+  async #placeAll(folder: MirroredFolder, isDue: (inode: number) => boolean): Promise<void> {
+    for (const [name, entry] of this.#entriesOf(folder.inode)) {
+      if (folder.entries.get(name)?.inode === entry.inode) continue;
+      await this.#attempt(entry.inode, name, () => this.#place(folder, name, entry, isDue), folder.inode);
+    }
+  }
+
+  async #place(
+    folder: MirroredFolder,
+    name: string,
+    { inode, kind }: NodeEntry,
+    isDue: (inode: number) => boolean,
+  ): Promise<void> {
+    const mirror = this.mirror();
+    const hostName = hostNameOf(name);
+    if (kind === "directory") {
+      const handle = await folder.handle.getDirectoryHandle(hostName, { create: true });
+      const placed: MirroredFolder = { inode, handle, entries: new Map() };
+      mirror.add(folder, name, placed);
+      return this.#placeAll(placed, isDue);
+    }
+    // One that is being written waits, unless it has been elsewhere.
+    const dirty = this.#files.get(inode);
+    if (dirty && !mirror.find(inode) && !isDue(inode)) return this.#noteFolder(folder.inode, dirty.dueMs);
+    await mirror.load(inode);
+    if (!mirror.tree.has(inode)) return;
+    const handle = await folder.handle.getFileHandle(hostName, { create: true });
+    mirror.add(folder, name, { inode, handle, size: 0, modifiedMs: 0 });
+    this.#noteFile(inode);
+    await this.#writeFile(inode, handle);
+  }
+
+  /** Writes the whole contents of a file. */
+  async #writeFile(inode: number, handle: Awaited<ReturnType<FolderHandle["getFileHandle"]>>): Promise<void> {
+    const mirror = this.mirror();
+    const version = this.#files.get(inode)?.version;
+    const writer = await handle.createWritable();
+    try {
+      for (let at = 0; ; at += PIECE_BYTES) {
+        const piece = pieceOf(mirror, inode, at);
+        if (piece.byteLength > 0) await writer.write(piece);
+        if (piece.byteLength < PIECE_BYTES) break;
+      }
+    } catch (error) {
+      await writer.abort().catch(() => {});
+      throw error;
+    }
+    await writer.close();
+    const { size, lastModified } = await handle.getFile();
+    const mirrored = mirror.find(inode);
+    if (mirrored && !("entries" in mirrored)) {
+      mirrored.size = size;
+      mirrored.modifiedMs = lastModified;
+    }
+    if (this.#files.get(inode)?.version !== version) return;
+    this.#files.delete(inode);
+    mirror.keep(inode);
+  }
+
+  /** Loads the contents of files that are about to be removed or replaced in the folder, and that the tree still has. */
+  async #rescue(entry: Mirrored, name: string): Promise<void> {
+    const mirror = this.mirror();
+    if ("entries" in entry) for (const [below, inner] of [...entry.entries]) await this.#rescue(inner, below);
+    else if (mirror.tree.isAway(entry.inode))
+      await this.#attempt(entry.inode, name, () => mirror.load(entry.inode));
+  }
+
+  /** Removes an entry of the folder, with what is known to be in it. */
+  async #remove(folder: MirroredFolder, name: string, entry: Mirrored): Promise<void> {
+    // Something else has taken its place.
+    if (folder.entries.get(name) !== entry) return;
+    if ("entries" in entry)
+      for (const [below, inner] of [...entry.entries]) await this.#remove(entry, below, inner);
+    const hostName = hostNameOf(name);
+    await this.#attempt(
+      folder.inode,
+      name,
+      async () => {
+        try {
+          await folder.handle.removeEntry(hostName);
+        } catch (error) {
+          const { errno } = folderErrorOf(error);
+          // Somebody else has put something in it: then it stays, and comes into the tree again.
+          if (errno === "ENOTEMPTY") {
+            this.mirror().drop(folder, name);
+            return this.mirror().takeOne(folder, name, hostName);
+          }
+          if (errno !== "ENOENT") throw error;
+        }
+        this.mirror().drop(folder, name);
+      },
+      folder.inode,
+    );
+  }
+
+  /** Returns whether a removal has to come before what is new: another kind of entry has the name, or the same name in other letters, which may be one for the system below. */
+  #isInTheWay(folder: MirroredFolder, name: string, entry: Mirrored): boolean {
+    const wanted = this.#entriesOf(folder.inode);
+    const now = wanted.get(name);
+    if (now) return (now.kind === "directory") !== "entries" in entry;
+    const folded = foldedName(name);
+    return [...wanted.keys()].some((other) => foldedName(other) === folded);
+  }
+
+  #folder(inode: number): MirroredFolder | undefined {
+    const found = this.mirror().find(inode);
+    return found && "entries" in found ? found : undefined;
+  }
+
+  #entriesOf(inode: number): Map<string, NodeEntry> {
+    const { tree } = this.mirror();
+    if (!tree.has(inode)) return new Map();
+    const node = tree.node(inode);
+    const entries = node.list();
+    node.close();
+    return new Map(entries.map((entry) => [entry.name, entry]));
+  }
+
+  /** Does something for a file, and notes why it failed. `folder` has to be looked at again then. */
+  async #attempt(inode: number, name: string, work: () => Promise<void>, folder?: number): Promise<void> {
+    try {
+      await work();
+    } catch (cause) {
+      this.#failures.set(inode, { name, error: folderErrorOf(cause) });
+      if (folder !== undefined) this.#noteFolder(folder, Date.now() + RETRY_MS);
+    }
+  }
+}
+
+function linksOf(tree: FolderMirror["tree"], inode: number): number {
+  const node = tree.node(inode);
+  const { links } = node.stat();
+  node.close();
+  return links;
+}
+
+/** Returns a piece of a file of the tree; an empty one when it is gone. */
+function pieceOf({ tree }: FolderMirror, inode: number, at: number): Uint8Array {
+  if (!tree.has(inode)) return new Uint8Array(0);
+  const node = tree.node(inode);
+  const file = node.open(READ);
+  try {
+    const piece = new Uint8Array(PIECE_BYTES);
+    return piece.subarray(0, file.read(piece, at) as number);
+  } finally {
+    file.close();
+    node.close();
+  }
+}
+
+function hostNameOf(name: string): string {
+  const hostName = folderName(name);
+  if (hostName === undefined) throw new VolumeError("EINVAL");
+  return hostName;
+}
+
+function foldedName(name: string): string {
+  return (folderName(name) ?? name).normalize("NFC").toLowerCase();
+}

@@ -1,0 +1,35 @@
+import { BoxRunClient } from "boxrun";
+import { expect, it } from "vitest";
+import { useFolder } from "../../pages/folders.js";
+
+const client = new BoxRunClient({ backend: "local", local: { persistent: false } });
+
+it("mounts a folder of the page: both sides see what the other writes", async () => {
+  expect(await useFolder()).toEqual([]);
+});
+
+it("refuses a folder for which the user has to be asked, the same one twice, and a file", async () => {
+  const root = await navigator.storage.getDirectory();
+  const asked = Object.assign(await root.getDirectoryHandle("asked", { create: true }), {
+    queryPermission: async () => "prompt",
+  });
+  await expect(
+    client.create("tiny", { volumes: [{ source: asked, guestPath: "/a" }] }),
+  ).rejects.toMatchObject({
+    code: "VALIDATION_ERROR",
+    message: expect.stringContaining('needs the user\'s permission to read and write it, which is "prompt"'),
+    hint: expect.stringContaining('handle.requestPermission({ mode: "readwrite" })'),
+  });
+  const twice = ["/a", "/b"].map((guestPath) => ({ source: root, guestPath }));
+  await expect(client.create("tiny", { volumes: twice })).rejects.toMatchObject({
+    code: "VALIDATION_ERROR",
+    message: expect.stringContaining('the volumes at "/a" and "/b" are the same folder'),
+  });
+  const file = (await root.getFileHandle("file", { create: true })) as never;
+  await expect(client.create("tiny", { volumes: [{ source: file, guestPath: "/a" }] })).rejects.toMatchObject(
+    {
+      code: "VALIDATION_ERROR",
+      message: expect.stringContaining("must be a volume in memory or a directory handle, got that of a file"),
+    },
+  );
+});
