@@ -10,7 +10,7 @@ import type {
 export interface StartOptions {
   /** Secrets of the box: those that it was created with, by name, since they are not stored. @default none */
   secrets?: Secrets;
-  /** Volumes of the box that are in memory or folders of this page: those that it was created with, by their paths in the box, since they are not stored. @default none */
+  /** Volumes of the box that are in memory or folders of this page: those that it was created with, by their paths in the box, as far as they are not kept. @default none */
   volumes?: VolumeSource[];
   /** Aborts the start, which then rejects at once with the signal's reason. The box is stopped again. */
   signal?: AbortSignal;

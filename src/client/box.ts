@@ -284,7 +284,8 @@ export class BoxHandle extends BoxServers {
    * @throws {BoxRunError} BOX_NOT_RUNNING when it is not running
    * @throws {BoxRunError} BOX_LOCKED when another page or process runs it
    * @throws {BoxRunError} RUNTIME_ERROR when the guest did not shut down and was switched off: the box is stopped all the same, and data that its programs had
-   * not synced may be lost
+   * not synced may be lost; or when a folder of the page did not take what the box had written
+   * @throws {BoxRunError} STORAGE_FULL when that was for want of room: the box is stopped all the same
    *
    * @example
    * await box.stop();
@@ -303,7 +304,7 @@ export class BoxHandle extends BoxServers {
    * @throws {BoxRunError} BOX_LOCKED when another page or process runs it
    * @throws {BoxRunError} RESOURCE_EXCEEDED when the memory of all running boxes would be too much
    * @throws {BoxRunError} STATE_MISMATCH when its disk or record is gone, damaged or of a newer version
-   * @throws {BoxRunError} VALIDATION_ERROR when it was created with secrets, volumes in memory or folders, and they are not given again
+   * @throws {BoxRunError} VALIDATION_ERROR when it was created with secrets, volumes in memory or folders that are not kept, and they are not given again; or when the user has to be asked for a folder again
    */
   async start(options: StartOptions = {}): Promise<BoxInfo> {
     requireOptions(options, { signal: true, onProgress: true, secrets: true, volumes: true });

@@ -45,7 +45,7 @@ export interface CreateOptions {
   env?: Record<string, string>;
   /**
    * Directories of the machine that runs the box, volumes in the memory of this page or process, and folders of this page, that are mounted in the box. Where the backend has none,
-   * `create` rejects with UNSUPPORTED. Memory and folders are not stored: `start` and `getOrCreate` need them again.
+   * `create` rejects with UNSUPPORTED. Memory is not stored: `start` and `getOrCreate` need it again. A folder is kept with the box where the browser can.
    * @default none
    *
    * @example

@@ -14,7 +14,7 @@ import type { Release } from "../store/box-store.js";
 import { type BoxRecord, machineMemoryMb, newRecord } from "../store/record.js";
 import { findNeighbor } from "./box-lan.js";
 import type { BoxRegistry } from "./box-registry.js";
-import { requireSources } from "./box-sources.js";
+import { requireSources, withKept } from "./box-sources.js";
 import { requireDirectories, volumeMounts } from "./box-volumes.js";
 import { freeMemoryMb, requireRoom, totalMemoryMb } from "./capabilities.js";
 import { DEFAULT_DISK, GROWING_DISK, type ImageCatalog } from "./image-catalog.js";
@@ -115,10 +115,12 @@ export class BoxLauncher {
     if (here && !here.ended) throw new BoxRunError("BOX_ALREADY_RUNNING", `box ${boxId} is already running`);
     await here?.ended;
     const { record, release } = await registry.take(boxId);
+    let volumes: LaunchOptions["volumes"];
     try {
       const mounts = volumeMounts(record.spec.volumes, this.options.volumes);
       await requireDirectories(this.host, mounts, this.options.volumes);
-      await requireSources(this.host, mounts, options.volumes);
+      volumes = await withKept(registry.store, boxId, mounts, options.volumes);
+      await requireSources(this.host, mounts, volumes);
       this.requireOpen();
       requireSameSecrets(boxId, record.secrets ?? [], options.secrets);
       this.requireRoom(record.spec);
@@ -128,7 +130,7 @@ export class BoxLauncher {
     }
     const box = this.adopt(registry, record, Promise.resolve(release), new GuestMachine(this.host));
     try {
-      await this.boot(box, record, null, options);
+      await this.boot(box, record, null, { ...options, volumes });
       return box.info;
     } catch (error) {
       const stopped = new BoxRunError("BOX_NOT_RUNNING", `box ${boxId} could not be started`);

@@ -2,6 +2,7 @@ import type { FolderSource, MemorySource, VolumeSource } from "../../backend/bac
 import { BoxRunError, invalid, unsupported } from "../../backend/errors.js";
 import { untilAborted } from "../../util/abort.js";
 import type { Host } from "../host/host.js";
+import type { BoxStore, KeptFolder } from "../store/box-store.js";
 import type { FolderHandle } from "../volumes/folder-handles.js";
 import type { WriteFailure } from "../volumes/folder-writer.js";
 import type { GivenFolder, OpenFolder } from "../volumes/open-folder.js";
@@ -66,17 +67,43 @@ export async function requireSources(
   await (await import("../volumes/open-folder.js")).requireFolders(folders);
 }
 
+/** Returns the sources that a start was given, with the folders of the box's page that are kept and were not given again. */
+export async function withKept(
+  store: BoxStore,
+  id: string,
+  mounts: readonly VolumeMount[],
+  given: readonly VolumeSource[] = [],
+): Promise<readonly VolumeSource[]> {
+  const paths = given.map(({ guestPath }, index) => pathInBox(guestPath, `volumes[${index}].guestPath`));
+  const wanted = mounts
+    .filter((mount) => "source" in mount && mount.source === "folder" && !paths.includes(mount.guestPath))
+    .map(({ guestPath }) => guestPath);
+  if (wanted.length === 0) return given;
+  const kept = await store.readFolders?.(id);
+  const known = (Array.isArray(kept) ? kept : []) as Partial<VolumeSource>[];
+  const found = known.filter(
+    (folder) => wanted.includes(folder?.guestPath as string) && folder.source?.kind === "directory",
+  );
+  return [...given, ...(found as VolumeSource[])];
+}
+
 /** The volumes of a box that are in memory or folders of its page, while it runs. */
 export class BoxSources {
   /** Trees, in the order of the mounts; undefined for directories of the host. */
   readonly originals: readonly (TreeOriginal | undefined)[];
 
+  private readonly kept: readonly KeptFolder[];
+
   private constructor(
+    mounts: readonly VolumeMount[],
     sources: readonly (Source | undefined)[],
     private readonly folders: readonly (OpenFolder | undefined)[],
   ) {
     this.originals = sources.map((source, index) =>
       source?.kind === "memory" ? originalOf(source) : folders[index]?.original,
+    );
+    this.kept = sources.flatMap((source, index) =>
+      source?.kind === "directory" ? [{ guestPath: mounts[index]!.guestPath, source }] : [],
     );
   }
 
@@ -94,27 +121,27 @@ export class BoxSources {
       for (const folder of opened) folder?.close();
       throw error;
     }
-    return new BoxSources(sources, opened);
+    return new BoxSources(mounts, sources, opened);
   }
 
-  /** Writes to the folders what is not in them yet. @throws {BoxRunError} STORAGE_FULL or RUNTIME_ERROR, naming what could not be written */
-  async flush(): Promise<void> {
-    const failures: WriteFailure[] = [];
+  /** Keeps the folders with the box, where they can be kept. */
+  async keep(store: BoxStore, id: string): Promise<void> {
+    if (this.kept.length > 0) await store.keepFolders?.(id, this.kept);
+  }
+
+  /** Writes to the folders what is not in them yet, and gives them up. Resolves to the error that names what could not be written. */
+  async end(): Promise<BoxRunError | undefined> {
     const late = AbortSignal.timeout(FLUSH_MS);
     try {
+      const failures: WriteFailure[] = [];
       for (const folder of this.folders)
         if (folder) failures.push(...(await untilAborted(folder.flush(), late)));
+      return failures.length > 0 ? unwritten(failures) : undefined;
     } catch (cause) {
-      throw new BoxRunError("RUNTIME_ERROR", `a folder was not written within ${FLUSH_MS} ms`, { cause });
+      return new BoxRunError("RUNTIME_ERROR", `a folder was not written within ${FLUSH_MS} ms`, { cause });
+    } finally {
+      this.close();
     }
-    if (failures.length === 0) return;
-    const named = failures.slice(0, MAX_NAMED).map(({ name, error }) => `${name} (${error.errno})`);
-    const isFull = failures.some(({ error }) => error.errno === "ENOSPC");
-    throw new BoxRunError(
-      isFull ? "STORAGE_FULL" : "RUNTIME_ERROR",
-      `${failures.length} entries of the box's folders could not be written: ${named.join(", ")}`,
-      { cause: failures[0]!.error },
-    );
   }
 
   /** Gives all folders up. Idempotent. */
@@ -132,4 +159,14 @@ function foldersOf(
     const { guestPath, readonly } = mounts[index]!;
     return { handle: source as FolderHandle, readonly, guestPath };
   });
+}
+
+function unwritten(failures: readonly WriteFailure[]): BoxRunError {
+  const named = failures.slice(0, MAX_NAMED).map(({ name, error }) => `${name} (${error.errno})`);
+  const isFull = failures.some(({ error }) => error.errno === "ENOSPC");
+  return new BoxRunError(
+    isFull ? "STORAGE_FULL" : "RUNTIME_ERROR",
+    `${failures.length} entries of the box's folders could not be written: ${named.join(", ")}`,
+    { cause: failures[0]!.error, hint: "what the box had written to them since is lost" },
+  );
 }

@@ -162,10 +162,10 @@ export class LocalBox {
     await stored;
     if (boot === "cold") await this.guest.awaitHello();
     onProgress({ phase: "setup" });
-    const sources = await BoxSources.open(this.mounts, volumes);
-    this.sources = sources;
+    this.sources = await BoxSources.open(this.mounts, volumes);
     // The box was ended meanwhile.
-    if (this.ending) sources.close();
+    if (this.ending) this.sources.close();
+    await this.sources.keep(store, this.id);
     await setUp(this.owned, this.record, this.mounts, this.sources.originals);
     if (spec.network !== false) await this.openNetwork(spec.network, secrets);
     const notes = [store.persistent, this.network?.note].filter((note) => typeof note === "string");
@@ -336,7 +336,7 @@ export class LocalBox {
     // Nobody may write to the disk after the lock is released.
     await this.machine.kill(error);
     this.guest.lose(error);
-    await this.writeFolders();
+    this.unwritten = await this.sources?.end();
     await this.executions.flush();
     // A write after the lock is released would overwrite another owner's.
     await this.writing.catch(() => {});
@@ -351,16 +351,6 @@ export class LocalBox {
       this.context.onEnded(settled || this.removed ? undefined : this.record);
     }
     if (this.removed && this.unwritten) throw this.unwritten;
-  }
-
-  private async writeFolders(): Promise<void> {
-    try {
-      await this.sources?.flush();
-    } catch (error) {
-      this.unwritten = error as BoxRunError;
-    } finally {
-      this.sources?.close();
-    }
   }
 
   private noteTrouble(trouble: ImageTrouble): void {

@@ -12,6 +12,14 @@ export interface LockOwner {
   brief?: boolean;
 }
 
+/** A folder of a page that is a volume of a box. */
+export interface KeptFolder {
+  /** Its path in the box. */
+  guestPath: string;
+  /** A `FileSystemDirectoryHandle`. */
+  source: object;
+}
+
 /**
  * The place where the boxes of a backend are kept: for each one a record, the history of its commands, a lock, and its disk. Each host has its own
  * implementation. Records and history entries are plain data whose form the caller knows; bytes in them are Uint8Arrays. Stored data is untrusted when it is
@@ -53,6 +61,11 @@ export interface BoxStore {
   appendHistory(id: string, entries: readonly object[]): Promise<void>;
   /** Replaces the history by these entries. The caller holds the lock. */
   replaceHistory(id: string, entries: readonly object[]): Promise<void>;
+
+  /** Keeps the folders of a page that are volumes of a box, if the browser can. Absent where there are none. */
+  keepFolders?(id: string, folders: readonly KeptFolder[]): Promise<void>;
+  /** Reads what {@link BoxStore.keepFolders} has kept, if anything. */
+  readFolders?(id: string): Promise<unknown>;
 
   /** Returns the location by which the machine's Worker opens the disk; null for one in memory. */
   diskLocation(id: string): string | null;

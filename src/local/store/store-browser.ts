@@ -2,7 +2,7 @@ import { get, promisifyRequest } from "idb-keyval";
 import { BoxRunError, isBoxRunError } from "../../backend/errors.js";
 import { deferred } from "../../util/deferred.js";
 import { OWN_BOX_ID } from "../../util/ids.js";
-import type { BoxStore, LockOwner, Release } from "./box-store.js";
+import type { BoxStore, KeptFolder, LockOwner, Release } from "./box-store.js";
 import {
   committed,
   type Database,
@@ -17,6 +17,7 @@ import { withWebLock } from "./web-lock-browser.js";
 
 /** Keys in a box's database; those of its disk are numbers (disk-database-browser.ts). */
 const RECORD = "box";
+const FOLDERS = "folders";
 const HISTORY_PREFIX = "exec:";
 /** Character after the last one of the prefix, at which its range of keys ends. */
 const HISTORY_END = "exec;";
@@ -143,6 +144,15 @@ class DatabaseStore implements BoxStore {
     return this.withDatabase(id, undefined, (database) => append(database, entries, { alone: true }));
   }
 
+  async keepFolders(id: string, folders: readonly KeptFolder[]): Promise<void> {
+    // A browser that cannot keep handles is one where a start needs them again.
+    await this.withDatabase(id, undefined, (database) => put(database, folders, FOLDERS)).catch(() => {});
+  }
+
+  readFolders(id: string): Promise<unknown> {
+    return this.withDatabase<unknown>(id, undefined, ({ use }) => get(FOLDERS, use));
+  }
+
   diskLocation(id: string): string {
     return this.databaseName(id);
   }
@@ -200,9 +210,9 @@ class DatabaseStore implements BoxStore {
   }
 }
 
-function put(database: Database, record: object): Promise<void> {
+function put(database: Database, value: object, key = RECORD): Promise<void> {
   return database.use("readwrite", (store) => {
-    store.put(record, RECORD);
+    store.put(value, key);
     return committed(store.transaction);
   });
 }

@@ -34,6 +34,7 @@ interface Shared {
 
 /** Folders that are volumes now: all boxes that mount one share its tree. */
 const SHARED = new Set<Shared>();
+let opening: Promise<unknown> = Promise.resolve();
 
 /**
  * Checks that folders can be volumes of a box.
@@ -54,8 +55,14 @@ export async function requireFolders(folders: readonly GivenFolder[]): Promise<v
 
 /** Opens a folder as a volume. @throws {BoxRunError} VALIDATION_ERROR when it cannot be read */
 export async function openFolder({ handle, guestPath }: GivenFolder): Promise<OpenFolder> {
-  const shared = (await findShared(handle)) ?? share(handle);
-  shared.users++;
+  // One after the other: two that are opened at once may be the same.
+  const found = opening.then(async () => {
+    const shared = (await findShared(handle)) ?? share(handle);
+    shared.users++;
+    return shared;
+  });
+  opening = found.catch(() => {});
+  const shared = await found;
   let isClosed = false;
   const close = () => {
     if (isClosed) return;

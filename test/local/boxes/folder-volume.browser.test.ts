@@ -29,7 +29,27 @@ it("refuses a folder for which the user has to be asked, the same one twice, and
   await expect(client.create("tiny", { volumes: [{ source: file, guestPath: "/a" }] })).rejects.toMatchObject(
     {
       code: "VALIDATION_ERROR",
-      message: expect.stringContaining("must be a volume in memory or a directory handle, got that of a file"),
+      message: expect.stringContaining(
+        "must be a volume in memory or a directory handle, got that of a file",
+      ),
     },
   );
+});
+
+it("keeps the folder with the box, which starts without it while its page may use it", async () => {
+  const root = await navigator.storage.getDirectory();
+  const source = await root.getDirectoryHandle("kept", { create: true });
+  const kept = new BoxRunClient({ backend: "local", local: { state: "folders" } });
+  await using box = await kept.create("tiny", { memoryMb: 256, volumes: [{ source, guestPath: "/work" }] });
+  await box.exec("echo kept > /work/file", { check: true });
+  await box.stop();
+  expect((await box.refresh()).volumes).toEqual([{ source: "folder", guestPath: "/work" }]);
+  await box.start();
+  expect((await box.exec("cat /work/file")).stdout).toBe("kept\n");
+  await box.stop();
+  await root.removeEntry("kept", { recursive: true });
+  await expect(box.start()).rejects.toMatchObject({
+    code: "VALIDATION_ERROR",
+    message: expect.stringContaining('the folder at "/work" cannot be read'),
+  });
 });
