@@ -146,6 +146,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   "keeps what the box has not written when the page changes the same file": async (page) => {
     const { stdout } = await page.box.exec("exec 3> moved/main.sh; echo mine >&3; cat moved/main.sh");
     await put(page.folder, "moved/b", "theirs");
+    await page.until(() => page.run("cat moved/b"), "theirs");
     return [
       [stdout, ...(await page.until(() => read(page.folder, "moved/main.sh"), "mine\n"))],
       ["mine\n", "mine\n", "mine\n"],

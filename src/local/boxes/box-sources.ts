@@ -163,10 +163,11 @@ function foldersOf(
 
 function unwritten(failures: readonly WriteFailure[]): BoxRunError {
   const named = failures.slice(0, MAX_NAMED).map(({ name, error }) => `${name} (${error.errno})`);
+  const what = failures.length === 1 ? "1 entry" : `${failures.length} entries`;
   const isFull = failures.some(({ error }) => error.errno === "ENOSPC");
   return new BoxRunError(
     isFull ? "STORAGE_FULL" : "RUNTIME_ERROR",
-    `${failures.length} entries of the box's folders could not be written: ${named.join(", ")}`,
+    `${what} of the box's folders could not be written: ${named.join(", ")}`,
     { cause: failures[0]!.error, hint: "what the box had written to them since is lost" },
   );
 }

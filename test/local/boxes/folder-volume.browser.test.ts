@@ -1,5 +1,5 @@
 import { BoxRunClient } from "boxrun";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { useFolder } from "../../pages/folders.js";
 
 const client = new BoxRunClient({ backend: "local", local: { persistent: false } });
@@ -52,4 +52,27 @@ it("keeps the folder with the box, which starts without it while its page may us
     code: "VALIDATION_ERROR",
     message: expect.stringContaining('the folder at "/work" cannot be read'),
   });
+});
+
+it("says by fsync and at the stop what could not be written", async () => {
+  const { prototype } = FileSystemFileHandle;
+  const { createWritable } = prototype;
+  prototype.createWritable = async function (this: FileSystemFileHandle) {
+    if (this.name === "full") throw new DOMException("no room", "QuotaExceededError");
+    return createWritable.call(this);
+  };
+  onTestFinished(() => {
+    prototype.createWritable = createWritable;
+  });
+  const root = await navigator.storage.getDirectory();
+  const source = await root.getDirectoryHandle("limited", { create: true });
+  await using box = await client.create("tiny", { memoryMb: 256, volumes: [{ source, guestPath: "/work" }] });
+  const { stderr } = await box.exec("echo x > /work/full; echo y > /work/fits; fsync /work/full");
+  expect(stderr).toMatch(/No space left on device/);
+  await expect(box.stop()).rejects.toMatchObject({
+    code: "STORAGE_FULL",
+    message: expect.stringContaining("1 entry of the box's folders could not be written: full (ENOSPC)"),
+  });
+  expect((await box.refresh()).status).toBe("stopped");
+  expect(await (await (await source.getFileHandle("fits")).getFile()).text()).toBe("y\n");
 });
