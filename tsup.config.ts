@@ -118,6 +118,19 @@ export default defineConfig([
       },
     ],
   },
+  // Files for an origin of previews: scripts of pages and of a service worker that must be one file each, and no module.
+  {
+    ...browser,
+    outDir: "dist/preview",
+    format: "iife",
+    splitting: false,
+    outExtension: () => ({ js: ".js" }),
+    entry: {
+      "preview-frame": "src/preview/frame-browser.ts",
+      "preview-worker": "src/preview/worker.ts",
+      "preview-socket": "src/preview/socket-browser.ts",
+    },
+  },
   {
     ...shared,
     platform: "browser",

@@ -86,12 +86,21 @@ export interface ListCommand extends ServerOptions {
   json: boolean;
 }
 
+/** Parsed arguments of `boxrun preview`. */
+export interface PreviewCommand {
+  name: "preview";
+  folder: string;
+  /** Origins of the pages that may show previews there; undefined: those of this machine. */
+  allowOrigins?: string[];
+}
+
 /** A parsed command line. */
 export type CliCommand =
   | RunCommand
   | ForwardCommand
   | ServeCommand
   | FolderCommand
+  | PreviewCommand
   | { name: "pull"; image: string }
   | ({ name: "images" } & ServerOptions)
   | ListCommand
@@ -160,6 +169,7 @@ const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Argument
   },
   assets: { takes: ["image", "memory"], parse: (args) => parseFolder("assets", "public/boxrun", args) },
   site: { takes: ["image"], parse: (args) => parseFolder("site", "./class", args) },
+  preview: { takes: ["allow-origin"], parse: parsePreview },
   pull: { takes: [], parse: parsePull },
   images: { takes: ["server", "token"], parse: parseImages },
 };
@@ -173,7 +183,9 @@ export function parseCommandLine(args: string[]): CliCommand {
   if (values.help || name === "help") return helpOf(name === "help" ? operands[0] : name);
   if (values.version) return { name: "version" };
   if (name === undefined)
-    throw new UsageError("expected a command: run, forward, ls, serve, assets, site, pull or images");
+    throw new UsageError(
+      "expected a command: run, forward, ls, serve, assets, site, preview, pull or images",
+    );
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) throw new UsageError(`there is no command ${name}`);
   for (const [option, value] of Object.entries(values)) {
@@ -307,6 +319,14 @@ function parseFolder(
     );
   const memoryMb = values.memory?.map((size) => parseInteger("--memory", size));
   return { name, folder, images: values.image ?? ["tiny"], ...(memoryMb && { memoryMb }) };
+}
+
+function parsePreview({ values, operands, rest = [] }: Arguments): PreviewCommand {
+  const [folder, ...beyond] = [...operands, ...rest];
+  if (!folder || beyond.length > 0)
+    throw new UsageError("preview needs one folder: boxrun preview ./preview");
+  const origins = values["allow-origin"];
+  return { name: "preview", folder, ...(origins && { allowOrigins: origins.map(parseOrigin) }) };
 }
 
 function parsePull({ operands, rest = [] }: Arguments): CliCommand {

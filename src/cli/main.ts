@@ -30,6 +30,8 @@ async function main(args: string[]): Promise<number> {
       return (await import("./assets.js")).assetsCommand(command);
     case "site":
       return (await import("./site.js")).siteCommand(command);
+    case "preview":
+      return (await import("./preview.js")).previewCommand(command);
     case "pull":
       return pullCommand(command);
     case "run":

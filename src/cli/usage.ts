@@ -108,6 +108,18 @@ The page has terminal, editor and files, and works without a network after the f
 site has not written itself are left alone: where one is in its way, it writes nothing.
 `,
   },
+  preview: {
+    line: "preview FOLDER [--allow-origin ORIGIN]...",
+    does: "write the files of an origin for previews into FOLDER, for any host of static files",
+    options: `\
+  --allow-origin ORIGIN origin of a page that may show previews there (https://example.com); can be
+                        repeated (default: pages of this machine)
+`,
+    more: `\
+Serve the folder as the root of an origin that serves nothing else, and name it in your page:
+new BoxRunClient({ local: { previewUrl: "https://preview.example.com/" } })
+`,
+  },
   pull: {
     line: "pull IMAGE",
     does: "download a whole image, so that boxes on this machine need no network",

@@ -98,12 +98,13 @@ export abstract class BoxServers {
   }
 
   /**
-   * Opens an address under which a browser shows a server in the box, WebSockets included. For a local box it is a port of this machine, in Node, Deno and Bun. On
-   * a server it is an origin of its own, with a secret in its name. It ends when it is closed and when the box stops.
+   * Opens an address under which a browser shows a server in the box, WebSockets included. For a local box it is a port of this machine, in Node, Deno and Bun, and
+   * in a page an origin for previews, `local.previewUrl`, to be shown in a frame of the page. On a server it is an origin of its own, with a secret in its name. It ends when it is
+   * closed and when the box stops.
    *
    * @throws {BoxRunError} BOX_LOCKED when another page or process runs the box
    * @throws {BoxRunError} BOX_NOT_RUNNING when the box is not running
-   * @throws {BoxRunError} UNSUPPORTED for local boxes in pages, and when the server has no domain for previews
+   * @throws {BoxRunError} UNSUPPORTED in a page without `local.previewUrl`, or whose browser runs no service worker there, and when the server has no domain for previews
    *
    * @example
    * const preview = await box.preview(5173);

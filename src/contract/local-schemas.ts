@@ -46,6 +46,7 @@ export const localOptionsSchema = z.strictObject({
       error: "must be false or an object",
     }),
   ),
+  previewUrl: z.optional(nonEmpty),
   strictImages: z.optional(z.boolean()),
   warm: z.optional(z.array(warmBoxes)),
   maxTotalMemoryMb: z.optional(positive),

@@ -76,7 +76,7 @@ export interface BoxWebSocket {
 
 /** An address under which a browser shows a server in a box, until it is closed or the box stops. */
 export interface Preview {
-  /** Address of the server's first page, for a browser: "http://127.0.0.1:40123/". On a server it has a secret: whoever knows it, may look. */
+  /** Address of the server's first page, for a browser: "http://127.0.0.1:40123/". On a server it has a secret: whoever knows it, may look. In a page it is for an `iframe` of that page. */
   readonly url: string;
   /** Ends the preview and cuts its connections. Idempotent. */
   close(): Promise<void>;

@@ -46,7 +46,7 @@ async function forwarded(
   if (!canListen())
     throw unsupported(
       "preview needs a runtime that can listen on ports, or a server",
-      "use box.fetch here, or a client of boxrun serve",
+      "use box.fetch, a client of boxrun serve, or local.previewUrl in a page",
     );
   const box = { connect, refresh: () => backend.getBox(boxId), ports: { list: () => ports.list(boxId) } };
   const forwarding = await forwardFrom(box, port);

@@ -6,6 +6,20 @@ import type { BoxInfo } from "../../src/index.js";
 
 const run = (...options: string[]) => parseCommandLine(["run", ...options, "tiny", "--", "true"]);
 
+describe("boxrun preview", () => {
+  it("takes a folder, and origins of pages", () => {
+    const args = ["preview", "out", "--allow-origin", "https://app.example.com"];
+    const allowOrigins = ["https://app.example.com"];
+    expect(parseCommandLine(args)).toEqual({ name: "preview", folder: "out", allowOrigins });
+    expect(parseCommandLine(["preview", "out"])).toEqual({ name: "preview", folder: "out" });
+    for (const wrong of [["preview"], ["preview", "a", "b"]])
+      expect(() => parseCommandLine(wrong)).toThrow("preview needs one folder");
+    expect(() => parseCommandLine(["preview", "out", "--allow-origin", '"><script>'])).toThrow(
+      "--allow-origin",
+    );
+  });
+});
+
 describe("the network on the command line", () => {
   it.each<[string[], unknown]>([
     [["--network"], true],

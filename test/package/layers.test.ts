@@ -25,7 +25,7 @@ const ROWS: string[][] = [
   ["local/network/http"],
   ["local/assets", "local/network/tls", "local/protocol", "local/store", "local/volumes"],
   ["network", "ports", "sockets"],
-  ["backend.ts"],
+  ["backend.ts", "preview"],
   ["backend"],
   ["contract.ts"],
   ["contract"],

@@ -227,6 +227,7 @@ describe("the package", () => {
       "assets",
       "browser",
       "node",
+      "preview",
       "site",
       "types",
     ]);

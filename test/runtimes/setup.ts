@@ -39,7 +39,7 @@ async function bundle(folder: string): Promise<void> {
     ...["in-process", "in-page", "in-worker", "local-in-worker", "hung-volume-in-process"].map((name) =>
       join(import.meta.dirname, `${name}.ts`),
     ),
-    ...["folders.mjs", "gateway.mjs", "kept.mjs", "playground.mjs", "relay.mjs"].map((name) =>
+    ...["folders.mjs", "gateway.mjs", "kept.mjs", "playground.mjs", "preview.mjs", "relay.mjs"].map((name) =>
       join(ROOT, "test/pages", name),
     ),
     ...EXAMPLES.map((name) => join(ROOT, `demo/edge/${name}.ts`)),

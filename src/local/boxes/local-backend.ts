@@ -56,10 +56,7 @@ interface KnownExecution extends FinishedExecution {
 export class LocalBackend implements Backend {
   readonly capabilities: Capabilities;
   readonly keepsTimeLimits = true;
-  readonly ports: BackendPorts = {
-    list: async (boxId, { signal } = {}) => (await this.box(boxId)).listPorts(signal),
-    connect: async (boxId, port, { signal } = {}) => (await this.box(boxId)).connect(port, signal),
-  };
+  readonly ports: BackendPorts;
   readonly network: BackendNetwork = {
     update: async (boxId, network) => {
       requireRules(network);
@@ -86,6 +83,21 @@ export class LocalBackend implements Backend {
   ) {
     requireLocalOptions(options);
     if (typeof options.network === "object") parseRules(options.network, "local.network");
+    const { previewUrl } = options;
+    const { openPreview } = host;
+    const connect: BackendPorts["connect"] = async (boxId, port, { signal } = {}) =>
+      (await this.box(boxId)).connect(port, signal);
+    this.ports = {
+      list: async (boxId, { signal } = {}) => (await this.box(boxId)).listPorts(signal),
+      connect,
+      ...(openPreview &&
+        previewUrl !== undefined && {
+          preview: async (boxId, port) => {
+            await this.box(boxId);
+            return openPreview((call) => connect(boxId, port, call), port, previewUrl);
+          },
+        }),
+    };
     this.wayOut = chooseWayOut(options, host);
     this.capabilities = capabilitiesOf(options, host, this.wayOut);
     this.catalog = new ImageCatalog(host, options);

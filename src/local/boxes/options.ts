@@ -107,6 +107,15 @@ export interface LocalOptions {
    * const client = new BoxRunClient({ local: { volumes: { within: ["/srv/projects"] } } });
    */
   volumes?: false | VolumeLimits;
+  /**
+   * Address of an origin with the files of `npx boxrun preview`, by which `box.preview` shows a box's pages in this one: another than the page's own. A "*" in it stands for a
+   * name of each preview's own; without, the preview that was opened last is shown. Has no effect outside of pages.
+   * @default none: `box.preview` rejects with UNSUPPORTED in a page
+   *
+   * @example
+   * const client = new BoxRunClient({ local: { previewUrl: "https://*.preview.example.com/" } });
+   */
+  previewUrl?: string;
   /** Whether to refuse an image name that another image stands in for, such as "ubuntu:24.04", with IMAGE_PULL_FAILED. @default false */
   strictImages?: boolean;
   /**

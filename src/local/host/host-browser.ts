@@ -42,6 +42,10 @@ export const browserHost: Host = {
       return { dialer: new FetchDialer({ ...box, origin, isSecure: protocol === "https:" }) };
     },
   },
+  openPreview: async (connect, port, place) => {
+    const { openPreviewFrame } = await import("../../ports/preview-frame-browser.js");
+    return openPreviewFrame(connect, port, place);
+  },
   volumes:
     'a page has no directories of its computer; give a folder that the user picks, { source: await showDirectoryPicker() }, or memoryVolume of "boxrun/local"',
   folders: true,

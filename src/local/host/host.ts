@@ -1,4 +1,5 @@
-import type { WayOutName } from "../../backend/backend.js";
+import type { BackendPreview, Connection, WayOutName } from "../../backend/backend.js";
+import type { CallOptions } from "../../backend/call.js";
 import type { ByteConnection, Dialer } from "../../network/dialer.js";
 import type { AssetPlaces } from "../assets/asset-places.js";
 import type { AssetSource } from "../assets/asset-source.js";
@@ -63,6 +64,12 @@ export interface Host {
   readonly wayOut: WayOut;
   /** Speaks TLS over a connection, as a client of the server of this name, whose certificate it verifies. Absent in pages. */
   encrypt?(connection: ByteConnection, serverName: string): Promise<ByteConnection>;
+  /** Shows the server on a port of a box in this page, by the files of `boxrun preview` at a URL. Absent outside of pages. */
+  openPreview?(
+    connect: (options?: CallOptions) => Promise<Connection>,
+    port: number,
+    previewUrl: string,
+  ): Promise<BackendPreview>;
   /** Checks that a directory can be a volume, and throws VALIDATION_ERROR when it cannot; or the reason why none can here. */
   readonly volumes: string | ((directory: DirectoryConfig) => Promise<void>);
   /** True where there are folders of a page; otherwise the reason why there are none. */

@@ -1,0 +1,127 @@
+/** Service worker of an origin for previews: it answers every request of a previewed page through the application's page, which asks the box. */
+import { FILES, type PreviewRequest, type ReaderMessage, type ResponsePart } from "./messages.js";
+
+/** Most bytes of a request's body, which is not streamed. */
+const MAX_BODY_BYTES = 64 * 2 ** 20;
+/** Statuses whose responses have no body. */
+const EMPTY = [101, 204, 205, 304];
+/** Headers that are void behind a service worker: the body is inflated already, and the page is in a frame by design. */
+const DROPPED = ["content-encoding", "content-length", "transfer-encoding", "x-frame-options"];
+/** Start of a document, before which nothing may be inserted. */
+const DOCTYPE = /^\uFEFF?\s*(?:<!--[\s\S]*?-->\s*)*(?:<!doctype[^>]*>)?/i;
+
+const scope = globalThis as unknown as ServiceWorkerScope;
+interface ServiceWorkerScope {
+  skipWaiting(): Promise<void>;
+  clients: {
+    claim(): Promise<void>;
+    matchAll(options: { type: "window"; includeUncontrolled: boolean }): Promise<FrameClient[]>;
+  };
+  addEventListener(type: string, listener: (event: WorkerEvent) => void): void;
+}
+interface WorkerEvent extends Event {
+  request: Request;
+  data: unknown;
+  ports: readonly MessagePort[];
+  waitUntil(work: Promise<unknown>): void;
+  respondWith(response: Promise<Response>): void;
+}
+interface FrameClient {
+  url: string;
+  postMessage(message: unknown, transfer: Transferable[]): void;
+}
+
+/** Address of the folder of these files, which ends in "/". */
+const home = new URL("./", location.href).href;
+const own = new Set(Object.values(FILES).map((file) => home + file));
+
+scope.addEventListener("install", (event) => event.waitUntil(scope.skipWaiting()));
+scope.addEventListener("activate", (event) => event.waitUntil(scope.clients.claim()));
+scope.addEventListener("message", (event) => event.waitUntil(passOn(event.data, [...event.ports])));
+scope.addEventListener("fetch", (event) => {
+  const url = new URL(event.request.url);
+  if (url.origin !== location.origin || own.has(`${url.origin}${url.pathname}`)) return;
+  event.respondWith(answer(event.request, url));
+});
+
+/** Passes a message on to the application's page. Returns false when there is none. The page that came last counts: this worker remembers nothing, since browsers end it at will. */
+async function passOn(message: unknown, transfer: Transferable[]): Promise<boolean> {
+  const clients = await scope.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const since = ({ url }: FrameClient) => Number(new URL(url).hash.slice(1)) || 0;
+  const [frame] = clients
+    .filter(({ url }) => url.startsWith(`${home}${FILES.page}#`))
+    .sort((one, other) => since(other) - since(one));
+  frame?.postMessage(message, transfer);
+  return frame !== undefined;
+}
+
+async function answer(request: Request, url: URL): Promise<Response> {
+  const { method } = request;
+  const bytes = method === "GET" || method === "HEAD" ? undefined : await request.arrayBuffer();
+  if (bytes && bytes.byteLength > MAX_BODY_BYTES)
+    return note(413, `A preview takes requests of up to ${MAX_BODY_BYTES} bytes.`);
+  const body = bytes?.byteLength ? bytes : undefined;
+  const path = `${url.pathname}${url.search}`;
+  const message: PreviewRequest = { type: "request", method, path, headers: [...request.headers], body };
+  const { port1, port2 } = new MessageChannel();
+  if (!(await passOn(message, body ? [port2, body] : [port2])))
+    return note(503, "This preview is closed. It is there while the page that has opened it is.");
+  const head = await next(port1);
+  if (head.type === "error") return note(502, head.message);
+  if (head.type !== "head") return note(502, "The page that has opened this preview gave no answer.");
+  const { status, statusText } = head;
+  const headers = new Headers(head.headers.filter(([name]) => !DROPPED.includes(name)));
+  const hasBody = method !== "HEAD" && !EMPTY.includes(status);
+  const isPage = request.mode === "navigate" && /^text\/html\b/i.test(headers.get("content-type") ?? "");
+  const stream = hasBody ? bodyOf(port1) : null;
+  return new Response(isPage && stream ? withSocket(stream) : stream, { status, statusText, headers });
+}
+
+/** Waits for the next message of a port. */
+function next(port: MessagePort): Promise<ResponsePart> {
+  return new Promise((resolve) => {
+    port.onmessage = ({ data }) => resolve(data as ResponsePart);
+  });
+}
+
+function bodyOf(port: MessagePort): ReadableStream<Uint8Array> {
+  const send = (message: ReaderMessage) => port.postMessage(message);
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const part = next(port);
+        send({ type: "pull" });
+        const got = await part;
+        if (got.type === "chunk") return controller.enqueue(got.bytes);
+        port.close();
+        if (got.type === "end") return controller.close();
+        controller.error(new Error(got.type === "error" ? got.message : "the answer is out of order"));
+      },
+      cancel: () => send({ type: "cancel" }),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** Puts the script that replaces WebSocket before everything else in a document. */
+function withSocket(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  let isFirst = true;
+  return body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        if (!isFirst) return controller.enqueue(chunk);
+        isFirst = false;
+        // A character for each byte: the document may have any encoding that begins as ASCII does.
+        const start = Array.from(chunk.subarray(0, 4096), (byte) => String.fromCharCode(byte)).join("");
+        const at = DOCTYPE.exec(start.replace(/^\u00ef\u00bb\u00bf/, "   "))?.[0].length ?? 0;
+        controller.enqueue(chunk.subarray(0, at));
+        controller.enqueue(new TextEncoder().encode(`<script src="${home}${FILES.socket}"></script>`));
+        controller.enqueue(chunk.subarray(at));
+      },
+    }),
+  );
+}
+
+function note(status: number, text: string): Response {
+  return new Response(`${text}\n`, { status, headers: { "content-type": "text/plain; charset=utf-8" } });
+}
