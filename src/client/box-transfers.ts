@@ -1,6 +1,7 @@
 import type { Backend, TransferProgress, UploadSpec } from "../backend/backend.js";
 import { invalid, isBoxRunError } from "../backend/errors.js";
 import { pathBytes } from "../backend/file-paths.js";
+import { textOf } from "../backend/text.js";
 import { requireMode, requireOptions } from "../backend/validate.js";
 import { DEFAULT_FILE_MODE } from "../contract/schemas.js";
 import { type Source, toStream } from "../exec/byte-source.js";
@@ -158,7 +159,7 @@ class StreamDownload implements Download {
   }
 
   async text(): Promise<string> {
-    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await this.bytes());
+    return textOf(await this.bytes());
   }
 
   async blob(): Promise<Blob> {

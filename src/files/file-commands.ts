@@ -1,6 +1,7 @@
 import type { Backend } from "../backend/backend.js";
 import { BoxRunError, errnoOf, invalid } from "../backend/errors.js";
 import { pathBytes, pathText } from "../backend/file-paths.js";
+import { textOf } from "../backend/text.js";
 import { requireFlags, requireMode, requireOptions } from "../backend/validate.js";
 import type { Source } from "../exec/byte-source.js";
 import { untilAborted } from "../util/abort.js";
@@ -59,7 +60,7 @@ export class FileCommands implements Omit<BoxFiles, "watch"> {
     const bytes = await this.underName(path, async (name) =>
       (await this.box.download(name, options)).bytes(),
     );
-    return isText ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : bytes;
+    return isText ? textOf(bytes) : bytes;
   }
 
   async write(path: BoxPath, data: Source, options: WriteOptions = {}): Promise<void> {

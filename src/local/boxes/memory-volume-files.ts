@@ -1,6 +1,7 @@
 import type { FileEntry, FileOperation, FileStat } from "../../backend/backend.js";
 import { BoxRunError, errnoCause, errnoOf, invalid } from "../../backend/errors.js";
 import { type BoxPath, pathBytes, showPath } from "../../backend/file-paths.js";
+import { textOf } from "../../backend/text.js";
 import { requireFilePath } from "../../backend/transfers.js";
 import { requireFlags, requireMode, requireOptions, requireSignal, shown } from "../../backend/validate.js";
 import { describeErrno } from "../guest/errno.js";
@@ -37,7 +38,7 @@ export class TreeFiles implements MemoryVolumeFiles {
         "leave it out for bytes",
       );
     const bytes = attempt("read", path, (at) => readTreeFile(this.#original.tree, at));
-    return encoding ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : bytes;
+    return encoding ? textOf(bytes) : bytes;
   }
 
   async write(path: BoxPath, data: VolumeData, options: { mode?: number } = {}): Promise<void> {
