@@ -3,6 +3,7 @@ import type { BackendPreview, Connection } from "../backend/backend.js";
 import type { CallOptions } from "../backend/call.js";
 import { BoxRunError, invalid, unsupported } from "../backend/errors.js";
 import {
+  CUT,
   FILES,
   type FrameAnswer,
   HELLO,
@@ -24,8 +25,12 @@ const START_MS = 20_000;
 /** Most requests and WebSockets of a preview that are open at once. */
 const MAX_OPEN = 256;
 const LOOPBACK = /^(?:localhost|.*\.localhost|127\.0\.0\.1|\[::1\])$/;
-/** Code of a WebSocket that was cut. */
-const CUT = 1006;
+/** Most bytes of bodies of requests that are under way. */
+const MAX_BODIES_BYTES = 128 * 2 ** 20;
+/** Most bytes that a WebSocket holds for a server that does not read. */
+const MAX_QUEUED_BYTES = 16 * 2 ** 20;
+/** Hosts under which a server in the box knows itself. */
+const HERE = ["localhost", "127.0.0.1", "[::1]"];
 
 type Connect = (options?: CallOptions) => Promise<Connection>;
 
@@ -98,6 +103,7 @@ function homeOf(place: string): string {
 /** The port on which a preview asks. What comes from it is the box's pages' to choose, and leads to one port of one box. */
 class PreviewPort {
   private readonly open = new Set<AbortController>();
+  private bodiesBytes = 0;
   private isClosed = false;
 
   constructor(
@@ -108,12 +114,8 @@ class PreviewPort {
   ) {
     messages.onmessage = ({ data, ports: [reply] }) => {
       const message = data as FrameAnswer | PreviewRequest | PreviewSocket;
-      if (message.type === "ready" || message.type === "failed") return onAnswer(message);
-      if (!reply) return;
-      if (this.isClosed || this.open.size >= MAX_OPEN || !message.path?.startsWith?.("/"))
-        return reply.close();
-      if (message.type === "request") void this.answer(message, reply);
-      else if (message.type === "socket") void this.openSocket(message, reply);
+      if (message.type === "ready" || message.type === "failed") onAnswer(message);
+      else if (reply) this.take(message, reply);
     };
   }
 
@@ -123,31 +125,54 @@ class PreviewPort {
     this.messages.close();
   }
 
-  private async answer(request: PreviewRequest, reply: MessagePort): Promise<void> {
+  private take(message: PreviewRequest | PreviewSocket, reply: MessagePort): void {
+    const bytes = message.type === "request" ? (message.body?.byteLength ?? 0) : 0;
+    const isFull = this.open.size >= MAX_OPEN || this.bodiesBytes + bytes > MAX_BODIES_BYTES;
+    if (this.isClosed || isFull) refuse(message, reply, "the preview takes no more requests at once");
+    else if (typeof message.path !== "string" || !message.path.startsWith("/"))
+      refuse(message, reply, "the path of a request must begin with /");
+    else if (message.type === "request") void this.answer(message, reply, bytes);
+    else void this.openSocket(message, reply);
+  }
+
+  /** Begins with a request or WebSocket, which ends when its other side is gone. */
+  private begin(reply: MessagePort): AbortController {
     const aborted = new AbortController();
+    this.open.add(aborted);
+    // Not every browser reports that.
+    reply.addEventListener("close", () => this.end(aborted));
+    return aborted;
+  }
+
+  private end(aborted: AbortController): void {
+    this.open.delete(aborted);
+    aborted.abort();
+  }
+
+  private async answer(request: PreviewRequest, reply: MessagePort, bytes: number): Promise<void> {
+    const aborted = this.begin(reply);
     const { signal } = aborted;
     const send = (part: ResponsePart) =>
       reply.postMessage(part, part.type === "chunk" ? [part.bytes.buffer] : []);
-    const end = (part: ResponsePart) => {
+    const sendLast = (part: ResponsePart) => {
       this.open.delete(aborted);
       send(part);
     };
-    this.open.add(aborted);
     let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
     const sendNext = async () => {
       try {
         const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
-        if (done) end({ type: "end" });
+        if (done) sendLast({ type: "end" });
         else send({ type: "chunk", bytes: value.slice() });
       } catch (error) {
-        end({ type: "error", message: messageOf(error) });
+        sendLast({ type: "error", message: messageOf(error) });
       }
     };
     reply.onmessage = ({ data }) => {
-      if ((data as ReaderMessage).type === "pull") return void sendNext();
-      this.open.delete(aborted);
-      aborted.abort();
+      if ((data as ReaderMessage).type === "pull") void sendNext();
+      else this.end(aborted);
     };
+    this.bodiesBytes += bytes;
     try {
       const { method, path, headers, body = null } = request;
       const response = await fetchPort(this.connect, this.port, path, {
@@ -156,33 +181,41 @@ class PreviewPort {
       });
       reader = response.body?.getReader();
       const { status, statusText } = response;
-      send({
-        type: "head",
-        status,
-        statusText,
-        headers: [...response.headers].map((one) => this.shown(one)),
-      });
+      const shown = [...response.headers].map((one) => this.shown(one, path));
+      send({ type: "head", status, statusText, headers: shown });
       // Nobody asks for the body that is none.
       if (!reader) this.open.delete(aborted);
     } catch (error) {
-      end({ type: "error", message: messageOf(error) });
+      sendLast({ type: "error", message: messageOf(error) });
+    } finally {
+      this.bodiesBytes -= bytes;
     }
   }
 
   private async openSocket({ path, protocols }: PreviewSocket, reply: MessagePort): Promise<void> {
-    const aborted = new AbortController();
+    const aborted = this.begin(reply);
     const { signal } = aborted;
     const send = (event: SocketEvent) => reply.postMessage(event);
-    this.open.add(aborted);
     let socket: BoxWebSocket | undefined;
+    let writer: WritableStreamDefaultWriter<string | Uint8Array> | undefined;
+    let queuedBytes = 0;
+    const pass = (data: string | Uint8Array) => {
+      queuedBytes += data.length;
+      if (queuedBytes > MAX_QUEUED_BYTES) return aborted.abort();
+      const written = () => {
+        queuedBytes -= data.length;
+      };
+      writer?.write(data).then(written, () => {});
+    };
+    reply.onmessage = ({ data }) => {
+      const call = data as SocketCall;
+      if (call.type === "send") pass(call.data);
+      else if (socket) socket.close(call.code, call.reason).catch(() => aborted.abort());
+      else aborted.abort();
+    };
     try {
       socket = await openWebSocket(this.connect, this.port, path, { protocols, signal });
-      const writer = socket.writable.getWriter();
-      reply.onmessage = ({ data }) => {
-        const call = data as SocketCall;
-        if (call.type === "send") writer.write(call.data).catch(() => {});
-        else socket?.close(call.code, call.reason).catch(() => {});
-      };
+      writer = socket.writable.getWriter();
       send({ type: "open", protocol: socket.protocol });
       // WebKit cannot iterate over streams.
       const reader = socket.readable.getReader();
@@ -192,20 +225,31 @@ class PreviewPort {
     } catch {
       send({ type: "close", code: CUT, reason: "" });
     } finally {
-      this.open.delete(aborted);
-      aborted.abort();
+      this.end(aborted);
       reply.close();
     }
   }
 
   /** Returns a header as the previewed page is to see it: an address of the server is one of the preview. */
-  private shown([name, value]: [string, string]): [string, string] {
+  private shown([name, value]: [string, string], path: string): [string, string] {
     if (name !== "location") return [name, value];
-    return [
-      name,
-      value.replace(new RegExp(`^https?://(?:localhost|127\\.0\\.0\\.1):${this.port}(?=/|$)`), ""),
-    ];
+    let url: URL;
+    try {
+      url = new URL(value, `http://localhost:${this.port}${path}`);
+    } catch {
+      return [name, value];
+    }
+    const isHere =
+      url.protocol === "http:" && HERE.includes(url.hostname) && Number(url.port || 80) === this.port;
+    return [name, isHere ? `${url.pathname}${url.search}${url.hash}` : value];
   }
+}
+
+function refuse({ type }: PreviewRequest | PreviewSocket, reply: MessagePort, message: string): void {
+  const part: ResponsePart = { type: "error", message };
+  const event: SocketEvent = { type: "close", code: CUT, reason: "" };
+  reply.postMessage(type === "socket" ? event : part);
+  reply.close();
 }
 
 function messageOf(error: unknown): string {

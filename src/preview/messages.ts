@@ -48,6 +48,9 @@ export type SocketEvent =
   | { type: "message"; data: string | Uint8Array<ArrayBuffer> }
   | { type: "close"; code: number; reason: string };
 
+/** Code of a WebSocket that was cut. */
+export const CUT = 1006;
+
 /** A call of the previewed page on a WebSocket. */
 export type SocketCall =
   | { type: "send"; data: string | Uint8Array<ArrayBuffer> }

@@ -1,9 +1,14 @@
 /** Script in previewed pages: WebSockets do not pass a service worker, so those to the page's own origin take the way of its requests. */
-import type { PreviewSocket, SocketCall, SocketEvent } from "./messages.js";
+import { CUT, type PreviewSocket, type SocketCall, type SocketEvent } from "./messages.js";
 
 const Native = globalThis.WebSocket;
 const [CONNECTING, OPEN, CLOSING, CLOSED] = [0, 1, 2, 3];
-const CUT = 1006;
+
+/** Those that are open. Nobody else notices that their page is left. */
+const open = new Set<BoxSocket>();
+addEventListener("pagehide", () => {
+  for (const socket of open) socket.close();
+});
 
 /** A WebSocket to the server in the box, with the interface of the browser's own. */
 class BoxSocket extends EventTarget {
@@ -25,6 +30,7 @@ class BoxSocket extends EventTarget {
     const message: PreviewSocket = { type: "socket", path: `${url.pathname}${url.search}`, protocols };
     this.channel.port1.onmessage = ({ data }) => this.take(data as SocketEvent);
     const { controller } = navigator.serviceWorker;
+    open.add(this);
     if (controller) controller.postMessage(message, [this.channel.port2]);
     else queueMicrotask(() => this.take({ type: "close", code: CUT, reason: "" }));
   }
@@ -57,6 +63,7 @@ class BoxSocket extends EventTarget {
   private take(event: SocketEvent): void {
     if (this.readyState === CLOSED) return;
     if (event.type === "open") {
+      if (this.readyState !== CONNECTING) return;
       this.readyState = OPEN;
       this.protocol = event.protocol;
       return this.tell(new Event("open"));
@@ -68,6 +75,7 @@ class BoxSocket extends EventTarget {
       return this.tell(new MessageEvent("message", { data, origin: new URL(this.url).origin }));
     }
     this.readyState = CLOSED;
+    open.delete(this);
     this.channel.port1.close();
     const { code, reason } = event;
     if (code === CUT) this.tell(new Event("error"));

@@ -1,5 +1,12 @@
 /** Service worker of an origin for previews: it answers every request of a previewed page through the application's page, which asks the box. */
-import { FILES, type PreviewRequest, type ReaderMessage, type ResponsePart } from "./messages.js";
+import {
+  CUT,
+  FILES,
+  type PreviewRequest,
+  type ReaderMessage,
+  type ResponsePart,
+  type SocketEvent,
+} from "./messages.js";
 
 /** Most bytes of a request's body, which is not streamed. */
 const MAX_BODY_BYTES = 64 * 2 ** 20;
@@ -37,7 +44,7 @@ const own = new Set(Object.values(FILES).map((file) => home + file));
 
 scope.addEventListener("install", (event) => event.waitUntil(scope.skipWaiting()));
 scope.addEventListener("activate", (event) => event.waitUntil(scope.clients.claim()));
-scope.addEventListener("message", (event) => event.waitUntil(passOn(event.data, [...event.ports])));
+scope.addEventListener("message", (event) => event.waitUntil(openSocket(event.data, event.ports)));
 scope.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
   if (url.origin !== location.origin || own.has(`${url.origin}${url.pathname}`)) return;
@@ -55,6 +62,13 @@ async function passOn(message: unknown, transfer: Transferable[]): Promise<boole
   return frame !== undefined;
 }
 
+/** Passes on that a page opens a WebSocket, or cuts that. */
+async function openSocket(message: unknown, ports: readonly MessagePort[]): Promise<void> {
+  if (await passOn(message, [...ports])) return;
+  const cut: SocketEvent = { type: "close", code: CUT, reason: "" };
+  ports[0]?.postMessage(cut);
+}
+
 async function answer(request: Request, url: URL): Promise<Response> {
   const { method } = request;
   const bytes = method === "GET" || method === "HEAD" ? undefined : await request.arrayBuffer();
@@ -66,15 +80,23 @@ async function answer(request: Request, url: URL): Promise<Response> {
   const { port1, port2 } = new MessageChannel();
   if (!(await passOn(message, body ? [port2, body] : [port2])))
     return note(503, "This preview is closed. It is there while the page that has opened it is.");
+  const cancel: ReaderMessage = { type: "cancel" };
+  request.signal.addEventListener("abort", () => port1.postMessage(cancel));
   const head = await next(port1);
   if (head.type === "error") return note(502, head.message);
   if (head.type !== "head") return note(502, "The page that has opened this preview gave no answer.");
   const { status, statusText } = head;
-  const headers = new Headers(head.headers.filter(([name]) => !DROPPED.includes(name)));
+  const headers = new Headers(head.headers.filter(([name]) => !DROPPED.includes(name)).map(inFrame));
   const hasBody = method !== "HEAD" && !EMPTY.includes(status);
   const isPage = request.mode === "navigate" && /^text\/html\b/i.test(headers.get("content-type") ?? "");
   const stream = hasBody ? bodyOf(port1) : null;
   return new Response(isPage && stream ? withSocket(stream) : stream, { status, statusText, headers });
+}
+
+/** Leaves out of a policy which pages may have this one in a frame. */
+function inFrame([name, value]: [string, string]): [string, string] {
+  if (name !== "content-security-policy") return [name, value];
+  return [name, value.replace(/(^|[;,])\s*frame-ancestors[^;,]*/gi, "$1")];
 }
 
 /** Waits for the next message of a port. */

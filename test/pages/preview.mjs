@@ -6,6 +6,20 @@ const APP = `
 const seen = {};
 seen.posted = await (await fetch("/echo", { method: "POST", body: "a body" })).text();
 const redirected = await fetch("/redirect");
+seen.root = (await (await fetch("/root")).text()).slice(0, 15);
+const early = new WebSocket("ws://" + location.host + "/socket");
+early.close();
+seen.early = await new Promise((resolve) => {
+  early.onopen = () => resolve("open");
+  early.onclose = ({ code }) => resolve(code);
+});
+// More than may be open. It takes a while, so one origin does for it.
+const many = location.hostname === "localhost" ? 0 : 257;
+const sockets = Array.from({ length: many }, () => new WebSocket("ws://" + location.host + "/never"));
+seen.refused = many === 0 ? "not asked" : await Promise.race(sockets.map((one) => new Promise((resolve) => {
+  one.onclose = ({ code }) => resolve(code);
+})));
+for (const one of sockets) one.close();
 seen.redirected = [new URL(redirected.url).pathname, await redirected.text()];
 seen.missing = (await fetch("/missing")).status;
 seen.origin = location.origin;
@@ -36,13 +50,15 @@ while read -r line; do
     [Ss]ec-[Ww]eb[Ss]ocket-[Kk]ey:*) key=\${line##*: } ;;
   esac
 done
-answer() { printf 'HTTP/1.1 %s\\r\\ncontent-type: %s\\r\\nx-frame-options: DENY\\r\\nconnection: close\\r\\n\\r\\n' "$1" "$2"; }
+answer() { printf 'HTTP/1.1 %s\\r\\ncontent-type: %s\\r\\nx-frame-options: DENY\\r\\ncontent-security-policy: frame-ancestors none\\r\\nconnection: close\\r\\n\\r\\n' "$1" "$2"; }
 case "$path" in
-  /) answer '200 OK' text/html; cat /srv/first.html ;;
+  / | '/?x') answer '200 OK' text/html; cat /srv/first.html ;;
   /second) answer '200 OK' text/html; cat /srv/second.html ;;
   /app.js) answer '200 OK' text/javascript; cat /srv/app.js ;;
   /echo) answer '200 OK' text/plain; head -c "$length" ;;
   /target) answer '200 OK' text/plain; printf target ;;
+  /root) printf 'HTTP/1.1 302 Found\\r\\nlocation: http://127.0.0.1:8080?x\\r\\ncontent-length: 0\\r\\n\\r\\n' ;;
+  /never) exec cat >/dev/null ;;
   /redirect) printf 'HTTP/1.1 302 Found\\r\\nlocation: http://localhost:8080/target\\r\\ncontent-length: 0\\r\\n\\r\\n' ;;
   /socket)
     accept=$(printf '%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11' "$key" | sha1sum | cut -d' ' -f1 | sed 's/../\\\\x&/g')

@@ -14,6 +14,8 @@ import { type Host, serveStatic } from "./static-host.js";
 const SEEN = {
   posted: "a body",
   redirected: ["/target", "target"],
+  root: "<!doctype html>",
+  early: 1006,
   missing: 404,
   application: "another origin",
   socket: [true, 1, "open", 1, "hello", 1000, "bye"],
@@ -51,7 +53,7 @@ export function previewIn(runtime: Runtime, launch: BrowserLaunch, { withNone = 
       onTestFinished(() => browser.stop());
       browser.ended.then((how) => told.reject(new Error(`${runtime.name} ended too early, ${how}`)));
       const { ownSite, otherSite, refusing: refused, folder, page, none } = await told.promise;
-      expect(ownSite).toMatchObject(SEEN);
+      expect(ownSite).toMatchObject({ ...SEEN, refused: 1006 });
       expect(otherSite).toMatchObject(SEEN);
       expect(refused).toMatchObject({
         code: "UNSUPPORTED",
