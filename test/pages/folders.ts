@@ -31,7 +31,7 @@ class FolderPage {
 
   /** Waits until something in the folder or in the box is as expected. */
   async until<T>(look: () => Promise<T>, expected: T): Promise<[T, T]> {
-    const endMs = performance.now() + 20_000;
+    const endMs = performance.now() + 60_000;
     for (;;) {
       const seen = await look();
       if (JSON.stringify(seen) === JSON.stringify(expected) || performance.now() > endMs)
