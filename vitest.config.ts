@@ -56,7 +56,7 @@ const assetsAsTheyAre = {
   },
 };
 
-/** Runtimes between two others that the tests run in: `npm run soak -- --suite runtimes`. */
+/** Suites in runtimes that differ little from others in which `npm test` runs them: `npm run soak -- --suite runtimes`. */
 const SOAK = ["test/runtimes/*.soak.test.ts"];
 const inRuntimes = (name: string, files: { include: string[]; exclude?: string[] }) => ({
   resolve: {

@@ -4,7 +4,7 @@ import { ROOT } from "../root.js";
 
 const VITEST = join(ROOT, "node_modules/vitest/vitest.mjs");
 
-/** Runs the contract in the runtimes that are not part of every test run. */
+/** Runs the suites in the runtimes that are not part of every test run. */
 export async function runCampaign(): Promise<{ report: string; violations: number }> {
   const { status } = spawnSync(process.execPath, [VITEST, "run", "--project", "soak"], {
     cwd: ROOT,
