@@ -162,7 +162,8 @@ export class RelaySession implements StreamCarrier {
         if (stream && !stream.take(packet.bytes)) throw new Error("more data than it may send");
         return;
       case "continue":
-        this.answers = true;
+        // For an open stream it says that there is room for more packets, as any relay does.
+        if (stream?.isOpening) this.answers = true;
         return stream?.grant(packet.count);
       case "close":
         return stream?.closed(packet.reason);

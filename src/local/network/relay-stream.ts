@@ -43,6 +43,8 @@ export interface StreamCarrier {
 export class RelayStream implements ByteConnection {
   readonly readable: ReadableStream<Uint8Array>;
   readonly writable: WritableStream<Uint8Array>;
+  /** Whether the connection does not count as open yet. */
+  isOpening = true;
   private readonly opening = deferred<void>();
   private readonly unread = new SendBuffer(MAX_UNREAD_BYTES);
   private changed = deferred<void>();
@@ -96,6 +98,7 @@ export class RelayStream implements ByteConnection {
 
   /** Takes the connection for open. */
   open(): void {
+    this.isOpening = false;
     this.opening.resolve();
   }
 

@@ -141,6 +141,18 @@ describe("connections by a relay", () => {
     await second;
   });
 
+  it("do not wait for an answer of a relay that has only said how many packets it takes", async () => {
+    const { relay, dialer } = await start(greetPlain, { silentMs: 50, connectMs: 2000 });
+    const opening = dialer.connect(target, { signal });
+    const client = await relay.client();
+    const { stream } = await nextOf(client, "connect");
+    const { readable } = await opening;
+    client.send(continuePacket(stream, 4));
+    client.send(dataPacket(stream, bytes("x")));
+    await readable.getReader().read();
+    await dialer.connect(target, { signal });
+  });
+
   it("get the answer to what a box sent before it ended its side, at a relay that knows no such end", async () => {
     const { client, stream, connection } = await connected(greetPlain, { lastWordsMs: 100 });
     await connection.writable.getWriter().close();
