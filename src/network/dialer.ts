@@ -1,3 +1,6 @@
+/** Time in milliseconds that whoever makes a connection has for it, all addresses of its host together. */
+export const CONNECT_MS = 30_000;
+
 /** The errno name with which a connection fails, which the program in the box gets to see. */
 export type DialErrorCode =
   | "ECONNREFUSED"

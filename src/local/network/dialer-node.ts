@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import { parseAddress } from "../../network/addresses.js";
 import {
   type ByteConnection,
+  CONNECT_MS,
   DialError,
   type DialErrorCode,
   type Dialer,
@@ -15,8 +16,6 @@ import { startTimer } from "../../util/timer.js";
 import { type Lookup, Lookups } from "./lookups.js";
 import { connectionOf } from "./socket-connection-node.js";
 
-/** Time that a connection has to open, all addresses together. */
-const CONNECT_MS = 30_000;
 /** Head start of an address before the next one is tried beside it (RFC 8305, "Happy Eyeballs"). */
 const HEAD_START_MS = 250;
 /** Failures by how much they say about the far side: of several addresses, the first of these is reported. */

@@ -1,4 +1,4 @@
-import { type DialTarget, RelayError } from "../../network/dialer.js";
+import { CONNECT_MS, type DialTarget, RelayError } from "../../network/dialer.js";
 import {
   closePacket,
   connectPacket,
@@ -26,8 +26,13 @@ export interface RelayClocks {
   lastWordsMs: number;
 }
 
-/** The usual time limits. */
-export const CLOCKS: RelayClocks = { openMs: 15_000, connectMs: 30_000, silentMs: 300, lastWordsMs: 10_000 };
+/** The usual time limits. A relay of ours tells within its own limit that an address does not answer. */
+export const CLOCKS: RelayClocks = {
+  openMs: 15_000,
+  connectMs: CONNECT_MS + 10_000,
+  silentMs: 300,
+  lastWordsMs: 10_000,
+};
 /** Limit of the unsent bytes, at which a writer has to wait. */
 const MAX_UNSENT_BYTES = 2 ** 20;
 /** Poll interval: a WebSocket does not notify when it has sent its data. */
@@ -47,6 +52,8 @@ export class RelaySession implements StreamCarrier {
   /** Whether the relay is known to answer a CONNECT that succeeds. */
   private answers = false;
   private received = 0;
+  /** Value of `received` when a connection was last given up to which nothing had come, nor to any other. */
+  private receivedInVain: number | undefined;
   private heldBytes = 0;
   private failure: RelayError | undefined;
   private readonly stopTimer: () => void;
@@ -97,7 +104,7 @@ export class RelaySession implements StreamCarrier {
     const giveUp = () => {
       stream.fail("ETIMEDOUT", "the relay did not say whether the connection was made");
       this.send(closePacket(id, REASON.voluntary));
-      if (this.received === receivedBefore) this.fail("the relay does not answer any more");
+      if (this.received === receivedBefore) this.suspect();
     };
     const stopLimit = startTimer(this.clocks.connectMs, giveUp);
     const stopSilence = startTimer(this.clocks.silentMs, () => this.answers || stream.open());
@@ -185,6 +192,12 @@ export class RelaySession implements StreamCarrier {
     this.answers = true;
     this.isOurs = true;
     this.send(infoPacket(WINDOW_BYTES));
+  }
+
+  /** Ends the session at the second connection in vain since anything was received: one may be the fault of its address. */
+  private suspect(): void {
+    if (this.receivedInVain === this.received) this.fail("the relay does not answer any more");
+    this.receivedInVain = this.received;
   }
 
   private fail(why: string): void {

@@ -1,7 +1,7 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { RelayDialer } from "../../../src/local/network/relay-dialer.js";
 import type { RelayClocks } from "../../../src/local/network/relay-session.js";
-import type { ByteConnection } from "../../../src/network/dialer.js";
+import { type ByteConnection, CONNECT_MS } from "../../../src/network/dialer.js";
 import {
   closePacket,
   connectPacket,
@@ -53,6 +53,12 @@ async function textOf({ readable }: ByteConnection): Promise<string> {
   let text = "";
   for await (const chunk of readable) text += decoder.decode(chunk, { stream: true });
   return text;
+}
+
+/** Has time pass only as a test tells. */
+function stopClock(): void {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
 }
 
 const failureOf = (promise: Promise<unknown>) =>
@@ -131,11 +137,13 @@ describe("connections by a relay", () => {
   });
 
   it("wait for the answer of a relay that has once given one", async () => {
-    const { dialer, client } = await connected(greetPlain, { silentMs: 20 });
+    stopClock();
+    const { dialer, client } = await connected(greetPlain);
     let isOpen = false;
     const second = dialer.connect(target, { signal }).then(() => (isOpen = true));
     const { stream } = await nextOf(client, "connect");
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    vi.advanceTimersByTime(1000);
+    await new Promise(setImmediate);
     expect(isOpen).toBe(false);
     client.send(continuePacket(stream, 4));
     await second;
@@ -227,12 +235,34 @@ describe("a relay", () => {
     });
   });
 
-  it("that does not say whether a connection was made is given up", async () => {
-    const { dialer, relay } = await start(greetOurs, { connectMs: 50 });
-    expect(await failureOf(dialer.connect(target, { signal }))).toMatchObject({ code: "ETIMEDOUT" });
-    const first = await relay.client();
-    void dialer.connect(target, { signal }).catch(() => {});
-    expect(await relay.client()).not.toBe(first);
+  it("that leaves a connection unanswered keeps the others, and is given up with the second in vain", async () => {
+    const { dialer, relay, client, stream, connection } = await connected(greetOurs, { connectMs: 500 });
+    const inVain = () => failureOf(dialer.connect(target, { signal }));
+    expect(await inVain()).toMatchObject({ code: "ETIMEDOUT" });
+    const reader = connection.readable.getReader();
+    client.send(dataPacket(stream, bytes("still there")));
+    expect((await reader.read()).value).toEqual(bytes("still there"));
+    expect(await inVain()).toMatchObject({ code: "ETIMEDOUT" });
+    expect(await inVain()).toMatchObject({ code: "ETIMEDOUT" });
+    expect(await failureOf(reader.closed)).toEqual({
+      code: "ECONNRESET",
+      message: "the relay does not answer any more",
+    });
+    void inVain();
+    expect(await relay.client()).not.toBe(client);
+  });
+
+  it("has time to say that an address did not answer in time", async () => {
+    const { dialer, client } = await connected();
+    stopClock();
+    const failure = failureOf(dialer.connect(target, { signal }));
+    const { stream } = await nextOf(client, "connect");
+    vi.advanceTimersByTime(CONNECT_MS + 5000);
+    client.send(closePacket(stream, REASON.timeout));
+    expect(await failure).toEqual({
+      code: "ETIMEDOUT",
+      message: "the relay closed the connection: no answer in time",
+    });
   });
 
   it.each([
