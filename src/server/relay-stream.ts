@@ -19,6 +19,8 @@ const LINGER_MS = 10_000;
 export interface StreamClient {
   /** Bytes that the client grants each stream; undefined for one that does not know our extension. */
   readonly windowBytes: number | undefined;
+  /** Whether data has to wait, until {@link drained} resolves. */
+  readonly isFull: boolean;
   send(packet: Uint8Array<ArrayBuffer>): void;
   /** Resolves when the WebSocket takes more. */
   drained(): Promise<void>;
@@ -142,8 +144,9 @@ export class RelayStream {
       const { done, value } = await reader.read();
       if (done || this.isOver) break;
       for (let at = 0; at < value.byteLength && !this.isLeaving; ) {
-        await this.client.drained();
-        while (this.credit <= 0 && !this.isLeaving && !this.isOver) await this.changed.promise;
+        // Between the last look and the packet no other stream may fill the WebSocket.
+        while ((this.client.isFull || this.credit <= 0) && !this.isLeaving && !this.isOver)
+          await (this.client.isFull ? this.client.drained() : this.changed.promise);
         if (this.isLeaving || this.isOver) break;
         const piece = value.subarray(at, at + Math.min(PIECE_BYTES, this.credit));
         this.credit -= piece.byteLength;

@@ -26,8 +26,10 @@ const MAX_CLIENTS = 64;
 const MAX_HELD_BYTES = 32 * 2 ** 20;
 /** Largest window that a client may grant a stream. */
 const MAX_WINDOW_BYTES = 64 * 2 ** 20;
-/** Limit of the bytes that wait to be sent to a client. */
+/** Limit of the bytes that wait to be sent to a client, at which streams have to wait. */
 const MAX_OUTPUT_BYTES = 2 ** 20;
+/** Limit of those that nothing holds back: answers to a client that asks and does not read. Such a client is closed. */
+const MAX_UNREAD_BYTES = 4 * MAX_OUTPUT_BYTES;
 /** Poll interval: a WebSocket does not notify when it has sent its data. */
 const DRAIN_POLL_MS = 10;
 const PROTOCOL_ERROR = 1002;
@@ -87,12 +89,17 @@ class Client implements StreamClient {
     try {
       this.socket.send(packet);
     } catch {
-      this.end();
+      return this.end();
     }
+    if (this.waitingBytes > MAX_UNREAD_BYTES) this.refuse("the client does not read");
+  }
+
+  get isFull(): boolean {
+    return this.isOpen && this.waitingBytes > MAX_OUTPUT_BYTES;
   }
 
   async drained(): Promise<void> {
-    while (this.isOpen && (this.socket.bufferedAmount ?? 0) > MAX_OUTPUT_BYTES) await pause(DRAIN_POLL_MS);
+    while (this.isFull) await pause(DRAIN_POLL_MS);
   }
 
   hold(bytes: number): boolean {
@@ -108,6 +115,10 @@ class Client implements StreamClient {
   forget(id: number, stream: RelayStream): void {
     // The number may be one of another stream by now.
     if (!this.leaving.delete(stream)) this.streams.delete(id);
+  }
+
+  private get waitingBytes(): number {
+    return this.socket.bufferedAmount ?? 0;
   }
 
   private receive(data: unknown): void {

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import WebSocket from "ws";
 import { nodeDialer } from "../../../src/local/network/dialer-node.js";
 import { RelayDialer } from "../../../src/local/network/relay-dialer.js";
@@ -18,7 +18,9 @@ import {
 import { createHandler } from "../../../src/server/handler.js";
 import { serve } from "../../../src/server/node/serve.js";
 import type { RelayOptions } from "../../../src/server/options.js";
+import { Relay } from "../../../src/server/relay.js";
 import type { ServeOptions } from "../../../src/server/serve-types.js";
+import type { ServerSocket } from "../../../src/server/terminal.js";
 import { deferred } from "../../../src/util/deferred.js";
 import { ScriptedBackend } from "../scripted-backend.js";
 
@@ -112,6 +114,29 @@ async function open(url: string, options: { origin?: string; protocols?: string[
     }
   };
   return { socket, status, next };
+}
+
+/** WebSocket of a client that reads nothing. */
+class UnreadSocket implements ServerSocket {
+  bufferedAmount = 0;
+  sent = 0;
+  closedWith: number | undefined;
+  leave = () => {};
+  private onMessage = (_event: { data: unknown }) => {};
+  send(data: string | Uint8Array): void {
+    this.sent++;
+    this.bufferedAmount += data.length;
+  }
+  close(code?: number): void {
+    this.closedWith = code;
+  }
+  addEventListener(type: string, listener: (event: never) => void): void {
+    if (type === "message") this.onMessage = listener as typeof this.onMessage;
+    if (type === "close") this.leave = listener as () => void;
+  }
+  receive(data: unknown): void {
+    this.onMessage({ data });
+  }
 }
 
 describe("the relay of a server", () => {
@@ -309,6 +334,35 @@ describe("the relay of a server", () => {
     const { socket } = await open(`${place}/v1/relay/s3cret/`);
     socket.send(message);
     expect((await once(socket, "close"))[0]).toBe(1002);
+  });
+
+  it("closes a client that asks for ever and does not read", async () => {
+    const socket = new UnreadSocket();
+    const serving = new Relay(dialer, HERE).serve(socket);
+    const limit = 4 * 2 ** 20;
+    socket.bufferedAmount = limit - 1000;
+    for (let id = 1; id <= 1000; id++) socket.receive(connectPacket(id, "a", 0).buffer);
+    expect(socket.closedWith).toBe(1002);
+    expect(socket.bufferedAmount).toBeLessThan(limit + 10);
+    await serving;
+  });
+
+  it("keeps a client that reads slowly, however many streams get room at once", async () => {
+    const socket = new UnreadSocket();
+    const piece = new Uint8Array(2 ** 16);
+    const pull = (controller: ReadableStreamDefaultController) => controller.enqueue(piece);
+    const connect = async () => ({ readable: new ReadableStream({ pull }), writable: new WritableStream() });
+    const serving = new Relay({ connect }, { allow: ["a"] }).serve(socket);
+    socket.receive(infoPacket(0).buffer);
+    for (let id = 1; id <= 150; id++) socket.receive(connectPacket(id, "a", 80).buffer);
+    await vi.waitUntil(() => socket.sent === 152);
+    for (let id = 1; id <= 150; id++) socket.receive(continuePacket(id, 2 ** 20).buffer);
+    await vi.waitUntil(() => socket.bufferedAmount > 2 ** 20);
+    await new Promise(setImmediate);
+    expect(socket.bufferedAmount).toBeLessThan(2 ** 20 + 2 ** 17);
+    expect(socket.closedWith).toBeUndefined();
+    socket.leave();
+    await serving;
   });
 
   it("has 64 clients", async () => {
