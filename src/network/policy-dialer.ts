@@ -106,9 +106,10 @@ export class PolicyDialer implements Dialer {
     }
   }
 
-  /** Returns true when the rules allow a connection, as far as its name or address tells. */
-  permits(target: DialTarget): boolean {
-    return this.decide(target).allowed;
+  /** Returns the rule or reason that denies a connection, as far as its name or address tells; undefined when it is allowed. */
+  denialOf(target: DialTarget): string | undefined {
+    const verdict = this.decide(target);
+    return verdict.allowed ? undefined : verdict.rule;
   }
 
   /** Returns true when no rule names anything: all that is public may be reached. */

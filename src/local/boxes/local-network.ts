@@ -64,7 +64,7 @@ export class LocalNetwork {
   ): Promise<LocalNetwork> {
     const { guest, handle } = machine;
     const way = await openWay(context, secrets, {
-      permits: (target) => opened.policy.permits(target),
+      denialOf: (target) => opened.policy.denialOf(target),
       mayFollow: () => opened.policy.isOpen,
     });
     const opened: LocalNetwork = new LocalNetwork(machine, network, way, context);
@@ -128,7 +128,7 @@ interface OpenedWay {
 async function openWay(
   { wayOut, encrypt }: NetworkContext,
   secrets: Secrets | undefined,
-  limits: Pick<BoxOfPage, "permits" | "mayFollow">,
+  limits: Pick<BoxOfPage, "denialOf" | "mayFollow">,
 ): Promise<OpenedWay> {
   if ("openFor" in wayOut) {
     const gateway = await openGateway(secrets ?? {});

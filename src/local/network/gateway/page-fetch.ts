@@ -20,8 +20,8 @@ export interface PageLimits {
   origin: string;
   /** Whether the page may fetch nothing but https. */
   isSecure: boolean;
-  /** Returns true when the rules of the box allow a connection. */
-  permits(target: DialTarget): boolean;
+  /** Returns the rule of the box that denies a connection; undefined when it is allowed. */
+  denialOf(target: DialTarget): string | undefined;
   /** Returns true when requests may follow redirects, which a page only sees when they have been followed. */
   mayFollow(): boolean;
 }
@@ -72,6 +72,13 @@ export class PageFetch {
     if (isRead && body.byteLength > 0)
       return { status: 501, message: `a page cannot send a body with ${method}. Instead, ${ANOTHER_WAY}` };
     const url = new URL(origin + target);
+    // A page of https reaches port 443 for a program that has dialed 80, and the rules may deny that one alone.
+    const goal = targetOf(url);
+    const denial = this.limits.denialOf(goal);
+    if (denial !== undefined) {
+      const place = `${goal.host} port ${goal.port}`;
+      return { status: 403, message: `the page's fetch goes to ${place}, which is denied: ${denial}` };
+    }
     const headers = sendable(request.headers);
     const written = headers.map((header) => ({ ...header, value: rewrite?.(header) ?? header.value }));
     const hasSecrets = written.some(({ value }, i) => value !== headers[i]!.value);
@@ -131,13 +138,17 @@ export class PageFetch {
       return { status: 502, message };
     }
     if (!response.redirected) return undefined;
-    const { protocol, hostname: host, port, href } = new URL(response.url);
-    const target = { host, port: Number(port || (protocol === "https:" ? 443 : 80)) };
+    const url = new URL(response.url);
+    const target = targetOf(url);
     const end = this.originOf(target);
-    if (typeof end === "string" && this.limits.permits(target)) return undefined;
-    const why = typeof end === "string" ? "the rules do not allow" : end.refusal;
-    return { status: 403, message: `${origin} redirects to ${href}: ${why}` };
+    const why = typeof end === "string" ? this.limits.denialOf(target) : end.refusal;
+    if (why === undefined) return undefined;
+    return { status: 403, message: `${origin} redirects to ${url.href}: ${why}` };
   }
+}
+
+function targetOf({ protocol, hostname, port }: URL): DialTarget {
+  return { host: hostname, port: Number(port || (protocol === "https:" ? 443 : 80)) };
 }
 
 function headersOf(headers: readonly Header[]): Headers {

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import type { NetworkOptions } from "../../../../src/contract/types.js";
 import { FetchDialer, type FetchDialerOptions } from "../../../../src/local/network/gateway/fetch-dialer.js";
 import { SecretGateway } from "../../../../src/local/network/secrets/secret-gateway.js";
 import type { ByteConnection, DialTarget } from "../../../../src/network/dialer.js";
@@ -62,7 +63,7 @@ beforeEach(() => {
     rewriter: (host) => gateway.rewriter(host),
     origin: "http://page.example",
     isSecure: false,
-    permits: () => true,
+    denialOf: () => undefined,
     mayFollow: () => true,
   };
   dialer = new FetchDialer(options);
@@ -138,6 +139,21 @@ describe("a request by a page's fetch", () => {
     dialer = new FetchDialer({ ...options, isSecure: true });
     await raw(GET);
     expect(asked[0]!.url).toBe(`https://${NAME}/a?b=c`);
+  });
+
+  it("is refused on a page of https where the rules deny the port of https", async () => {
+    const cases: [NetworkOptions, rule: string][] = [
+      [{ deny: [`${NAME}:443`] }, `deny[0] ${NAME}:443`],
+      [{ allow: [`${NAME}:80`] }, "not in allow"],
+    ];
+    for (const [rules, rule] of cases) {
+      const policy = new PolicyDialer(dialer, rules);
+      dialer = new FetchDialer({ ...options, isSecure: true, denialOf: (target) => policy.denialOf(target) });
+      const said = await raw(GET);
+      expect(said).toMatch(/^HTTP\/1.1 403 /);
+      expect(said).toContain(`the page's fetch goes to ${NAME} port 443, which is denied: ${rule}\n`);
+    }
+    expect(asked).toEqual([]);
   });
 
   it("leaves out headers that pages cannot send, and those that servers do not expect from one", async () => {
@@ -364,8 +380,9 @@ describe("an answer by a page's fetch", () => {
     const far = "https://far.example.com/x";
     answer = () => redirectedTo(far);
     expect(await raw(GET)).toContain("far");
-    dialer = new FetchDialer({ ...options, permits: ({ host }) => host !== "far.example.com" });
-    expect(await raw(GET)).toContain(`redirects to ${far}: the rules do not allow`);
+    const denialOf = ({ host }: DialTarget) => (host === "far.example.com" ? "far.example.com" : undefined);
+    dialer = new FetchDialer({ ...options, denialOf });
+    expect(await raw(GET)).toContain(`redirects to ${far}: far.example.com`);
     for (const url of [
       "http://page.example/a",
       "http://localhost/",
@@ -438,11 +455,9 @@ describe("a connection of a box in a page", () => {
     const policy = new PolicyDialer(dialer, { allow: ["203.0.113.0/24:80"] });
     const { readable } = await policy.connect(target, { signal });
     await readable.cancel();
-    expect([policy.isOpen, policy.permits(target), policy.permits({ host: "a.example", port: 80 })]).toEqual([
-      false,
-      true,
-      false,
-    ]);
+    expect(policy.isOpen).toBe(false);
+    expect(policy.denialOf(target)).toBeUndefined();
+    expect(policy.denialOf({ host: "a.example", port: 80 })).toBe("not in allow");
     expect(new PolicyDialer(dialer, true).isOpen).toBe(true);
     expect(new PolicyDialer(dialer, true, { bounds: { deny: ["a.example"] } }).isOpen).toBe(false);
   });
