@@ -11,6 +11,7 @@ const DROPPED =
 const SAFELISTED = /^(?:accept|accept-language|content-language)$/i;
 const UNSAFE_VALUE = /["():<>?@[\\\]{}\x7f]/;
 const MAX_SAFE_VALUE = 128;
+const CONDITION = /^(?:range|if-.*)$/i;
 /** Headers of an answer that are about its way here, or about a body that the browser has decoded. */
 const OF_THE_WAY =
   /^(?:alt-svc|connection|content-encoding|content-length|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/i;
@@ -34,6 +35,11 @@ export function safelisted(headers: readonly Header[]): Header[] {
 /** Returns true when a header says who asks, so that the request means something else without it. */
 export function haveCredentials(headers: readonly Header[]): boolean {
   return headers.some(({ name }) => CARRIES_CREDENTIALS.test(name));
+}
+
+/** Returns true when a header asks for a part, or for an answer under a condition: without it the answer is another one. */
+export function haveConditions(headers: readonly Header[]): boolean {
+  return headers.some(({ name }) => CONDITION.test(name));
 }
 
 /** Returns the lines of an answer's headers, for a program that gets its body decoded and in chunks. `isHead`: there is no body, and its length is that of the one that a GET would get. */

@@ -1,7 +1,7 @@
 import type { DialTarget } from "../../../network/dialer.js";
 import type { Refusal } from "../http/refusal.js";
 import type { Header } from "../http/requests.js";
-import { haveCredentials, safelisted, sendable } from "./headers.js";
+import { haveConditions, haveCredentials, safelisted, sendable } from "./headers.js";
 
 /** Methods that fetch refuses. */
 const FORBIDDEN_METHOD = /^(?:CONNECT|TRACE|TRACK)$/i;
@@ -9,8 +9,9 @@ const FORBIDDEN_METHOD = /^(?:CONNECT|TRACE|TRACK)$/i;
 const PRIVATE_NAME =
   /^[^.]+$|(?:^|\.)(?:corp|home|home\.arpa|internal|intranet|lan|local|localdomain|localhost|private)$/;
 const ADDRESS = /^[\d.]+$/;
-/** Number of origins of which is remembered that they let pages send no other headers. */
+/** Number of origins of which is remembered that they answered plain headers alone, and for how long: the network may have failed as well. */
 const MAX_REMEMBERED = 1000;
+const REMEMBERED_MS = 60_000;
 /** What there is for all else. */
 export const ANOTHER_WAY = "with local.relay, boxes of a page have connections of any kind";
 
@@ -40,8 +41,8 @@ export type Rewrite = (header: Header) => string;
 
 /** Sends requests by the page's fetch, with nothing of the page in them: no cookies, no referrer, no cache. */
 export class PageFetch {
-  /** Origins that let pages send safelisted headers alone. */
-  private readonly plainOrigins = new Set<string>();
+  /** Origins that answered safelisted headers alone, with the time of that, oldest first. */
+  private readonly plainSince = new Map<string, number>();
 
   constructor(private readonly limits: PageLimits) {}
 
@@ -93,7 +94,8 @@ export class PageFetch {
       cache: "no-store",
       ...(body.byteLength > 0 && { body: body as Uint8Array<ArrayBuffer> }),
     } as const;
-    const plain = isRead && !haveCredentials(headers) ? safelisted(headers) : headers;
+    const needsAll = !isRead || haveCredentials(headers) || haveConditions(headers);
+    const plain = needsAll ? headers : safelisted(headers);
     let response: Response;
     try {
       response = await this.fetchWith(url, init, written, plain.length < headers.length ? plain : undefined);
@@ -118,7 +120,9 @@ export class PageFetch {
     plain: readonly Header[] | undefined,
   ): Promise<Response> {
     if (!plain) return fetch(url, { ...init, headers: headersOf(headers) });
-    if (!this.plainOrigins.has(url.origin)) {
+    const since = this.plainSince.get(url.origin);
+    const isKnown = since !== undefined && performance.now() - since < REMEMBERED_MS;
+    if (!isKnown) {
       try {
         return await fetch(url, { ...init, headers: headersOf(headers) });
       } catch (error) {
@@ -126,8 +130,16 @@ export class PageFetch {
       }
     }
     const response = await fetch(url, { ...init, headers: headersOf(plain) });
-    if (this.plainOrigins.size < MAX_REMEMBERED) this.plainOrigins.add(url.origin);
+    if (!isKnown) this.remember(url.origin);
     return response;
+  }
+
+  private remember(origin: string): void {
+    this.plainSince.delete(origin);
+    this.plainSince.set(origin, performance.now());
+    if (this.plainSince.size <= MAX_REMEMBERED) return;
+    const [oldest] = this.plainSince.keys();
+    this.plainSince.delete(oldest!);
   }
 
   /** Returns the reason to withhold an answer: where it came from is only known now. */

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { NetworkOptions } from "../../../../src/contract/types.js";
 import { FetchDialer, type FetchDialerOptions } from "../../../../src/local/network/gateway/fetch-dialer.js";
 import { SecretGateway } from "../../../../src/local/network/secrets/secret-gateway.js";
@@ -182,7 +182,9 @@ describe("a request by a page's fetch", () => {
     expect(headersSent()).toEqual({ accept: "text/html", "x-mine": "1, 2", range: "bytes=0-1" });
   });
 
-  it("is tried once more with the headers that any server takes, and so are the later ones to that server", async () => {
+  it("is tried once more with the headers that any server takes, as are those to that server for a minute", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(() => void vi.useRealTimers());
     answer = ({ init }) => (init.headers.has("x-mine") ? corsFailure() : new Response("hello"));
     const mine = lines("GET / HTTP/1.1", `Host: ${NAME}`, "Accept: text/html", "X-Mine: 1");
     expect(await raw(mine)).toContain("hello");
@@ -192,11 +194,20 @@ describe("a request by a page's fetch", () => {
       { accept: "text/html" },
       { accept: "text/html" },
     ]);
+    const part = lines("GET / HTTP/1.1", `Host: ${NAME}`, "X-Mine: 1", "Range: bytes=2-3");
+    expect(await raw(part)).toMatch(/^HTTP\/1.1 502 /);
+    expect(headersSent(3)).toEqual({ "x-mine": "1", range: "bytes=2-3" });
+    answer = () => new Response("hello");
+    vi.advanceTimersByTime(61_000);
+    await raw(mine);
+    expect(headersSent(4)).toEqual({ accept: "text/html", "x-mine": "1" });
   });
 
   it.each([
     ["changes something", lines("POST / HTTP/1.1", `Host: ${NAME}`, "X-Mine: 1", "Content-Length: 0")],
     ["says who asks", lines("GET / HTTP/1.1", `Host: ${NAME}`, "Authorization: Bearer a")],
+    ["asks for a part", lines("GET / HTTP/1.1", `Host: ${NAME}`, "Range: bytes=2-3")],
+    ["has a condition", lines("GET / HTTP/1.1", `Host: ${NAME}`, 'If-None-Match: "1"')],
     ["has no other headers", GET],
   ])("is not tried again when it %s", async (_, text) => {
     answer = corsFailure;
