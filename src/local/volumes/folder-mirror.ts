@@ -81,6 +81,14 @@ export class FolderMirror {
     this.#known.set(entry.inode, entry);
   }
 
+  /** Notes that another directory of the tree has the place of one. What the folder has there is in the new one until it is removed. */
+  replace(folder: MirroredFolder, name: string, before: MirroredFolder, inode: number): void {
+    if (this.#known.get(before.inode) === before) this.#known.delete(before.inode);
+    const entry = { ...before, inode };
+    folder.entries.set(name, entry);
+    this.#known.set(inode, entry);
+  }
+
   /** Notes that the folder has an entry no more. */
   drop(folder: MirroredFolder, name: string): void {
     const entry = folder.entries.get(name);

@@ -131,8 +131,9 @@ export class FolderWriter {
   }
 
   /** Makes the entries of directories equal to those of the tree: first what is new, then what is gone. */
-  async #writeNames(folders: readonly number[], isDue: (inode: number) => boolean): Promise<void> {
+  async #writeNames(inodes: readonly number[], isDue: (inode: number) => boolean): Promise<void> {
     const gone: { folder: MirroredFolder; name: string; entry: Mirrored }[] = [];
+    const folders = this.#withReplaced(inodes);
     for (const inode of folders) {
       const folder = this.#folder(inode);
       if (!folder) continue;
@@ -143,9 +144,12 @@ export class FolderWriter {
     // Whatever still needs contents that are in the folder only.
     for (const { entry, name } of gone) await this.#rescue(entry, name);
     const removed = async (isNow: (removal: (typeof gone)[number]) => boolean) => {
-      for (const removal of gone.splice(0))
+      for (const removal of gone.splice(0)) {
+        const { folder, name, entry } = removal;
         if (!isNow(removal)) gone.push(removal);
-        else await this.#remove(removal.folder, removal.name, removal.entry);
+        // A directory that is elsewhere now is removed with its old place.
+        else if (this.#folder(folder.inode) === folder) await this.#remove(folder, name, entry);
+      }
     };
     await removed(({ folder, name, entry }) => this.#isInTheWay(folder, name, entry));
     for (const inode of folders) {
@@ -155,6 +159,25 @@ export class FolderWriter {
     for (const { folder, entry } of gone)
       if (this.#hasFailed(entry)) this.#noteFolder(folder.inode, Date.now() + RETRY_MS);
     await removed(({ entry }) => !this.#hasFailed(entry));
+  }
+
+  /** Gives directories that have taken the place of others what is in those, and returns them, too: their names have to be written. */
+  #withReplaced(inodes: readonly number[]): Set<number> {
+    const folders = new Set(inodes);
+    // The set grows meanwhile.
+    for (const inode of folders) {
+      const folder = this.#folder(inode);
+      if (!folder) continue;
+      const wanted = this.#entriesOf(inode);
+      for (const [name, entry] of folder.entries) {
+        const now = wanted.get(name);
+        if (now?.kind !== "directory" || now.inode === entry.inode || !("entries" in entry)) continue;
+        this.mirror().replace(folder, name, entry, now.inode);
+        folders.delete(now.inode);
+        folders.add(now.inode);
+      }
+    }
+    return folders;
   }
 
   /** Returns whether the contents of something could not be brought to another place: then this one is the last. */

@@ -1,0 +1,92 @@
+import { describe, expect, it, onTestFinished } from "vitest";
+import { FolderStore } from "../../../src/local/volumes/folder-store.js";
+import type { MemoryNode } from "../../../src/local/volumes/memory-nodes.js";
+import { FakeFolder } from "./fake-folder.js";
+
+/** Shows a folder as a tree, whose changes are written when `flush` is called. */
+async function open(files: Record<string, string>) {
+  const disk = new FakeFolder();
+  for (const [path, text] of Object.entries(files)) disk.put(path, text);
+  const store = new FolderStore(disk.handle());
+  await store.mirror.takeAll();
+  onTestFinished(() => store.close());
+  const { tree } = store.mirror;
+  return { disk, store, tree, root: tree.root(), flush: () => store.flush() };
+}
+
+function at(root: MemoryNode, path: string): MemoryNode {
+  let node = root;
+  for (const name of path.split("/")) node = node.find(name);
+  return node;
+}
+
+function write(folder: MemoryNode, name: string, text: string): void {
+  const flags = { read: false, write: true, truncate: true, append: false, exclusive: false };
+  const { node, file } = folder.create(name, flags, 0o644);
+  file.write(new TextEncoder().encode(text), 0);
+  file.close();
+  node.close();
+}
+
+function remove(folder: MemoryNode, name: string): void {
+  const node = folder.find(name);
+  const { kind } = node;
+  if (kind === "directory") for (const entry of node.list()) remove(node, entry.name);
+  node.close();
+  folder.remove(name, kind === "directory" ? "directory" : "file");
+}
+
+describe("a directory that takes the place of another one", () => {
+  it("keeps what is written into it", async () => {
+    const { disk, root, flush } = await open({ "D/f": "old" });
+    remove(root, "D");
+    write(root.makeDirectory("D", 0o755), "f", "new");
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({ "D/f": "new" });
+  });
+
+  it("has nothing of what was in that, however deep", async () => {
+    const { disk, root, store, flush } = await open({ "D/f": "1", "D/e/g": "2", "D/e/h": "3", "D/k/l": "4" });
+    remove(root, "D");
+    const made = root.makeDirectory("D", 0o755);
+    write(made, "new", "5");
+    write(made.makeDirectory("e", 0o755), "g", "6");
+    write(made, "k", "7");
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({ "D/new": "5", "D/e/g": "6", "D/k": "7" });
+    await store.mirror.takeAll();
+    expect(
+      made
+        .list()
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(["e", "k", "new"]);
+  });
+
+  it("leaves what was in that to its new name", async () => {
+    const { disk, root, flush } = await open({ "dist/a": "old", "dist/b/c": "c" });
+    root.rename("dist", root, "dist.old");
+    write(root.makeDirectory("dist", 0o755), "a", "new");
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({ "dist/a": "new", "dist.old/a": "old", "dist.old/b/c": "c" });
+  });
+
+  it("may have changed places with it", async () => {
+    const { disk, root, flush } = await open({ "a/x": "1", "a/s/y": "2", "b/x": "3", "b/s/z": "4" });
+    remove(at(root, "a"), "x");
+    root.rename("a", root, "tmp");
+    root.rename("b", root, "a");
+    root.rename("tmp", root, "b");
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({ "b/s/y": "2", "a/x": "3", "a/s/z": "4" });
+  });
+
+  it("may have been in it", async () => {
+    const { disk, root, flush } = await open({ "D/e/e/x": "1", "D/e/y": "2" });
+    root.rename("D", root, "tmp");
+    at(root, "tmp").rename("e", root, "D");
+    root.remove("tmp", "directory");
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({ "D/e/x": "1", "D/y": "2" });
+  });
+});
