@@ -22,6 +22,16 @@ interface Dirty {
   version: number;
 }
 
+/** An entry of the folder that the tree has not at this place. */
+interface Removal {
+  folder: MirroredFolder;
+  name: string;
+  entry: Mirrored;
+}
+
+/** Returns whether an entry of the folder, or a part of it, must not be removed now. */
+type IsNeeded = (entry: Mirrored) => boolean;
+
 /** What could not be written. */
 export interface WriteFailure {
   /** Name of the entry. */
@@ -97,7 +107,7 @@ export class FolderWriter {
     const isDue = (inode: number) => all || inode === wanted || (this.#files.get(inode)?.dueMs ?? 0) <= atMs;
     const folders = [...this.#folders.keys()];
     this.#folders.clear();
-    await this.#writeNames(folders, isDue);
+    const gone = await this.#writeNames(folders, isDue);
     const { tree } = this.mirror();
     for (const inode of [...this.#files.keys()]) {
       const mirrored = this.mirror().find(inode);
@@ -106,6 +116,7 @@ export class FolderWriter {
       else if (mirrored && !("entries" in mirrored) && isDue(inode))
         await this.#attempt(inode, mirrored.handle.name, () => this.#writeFile(inode, mirrored.handle));
     }
+    for (const removal of gone) await this.#removeOld(removal, (entry) => this.#isLast(entry));
     for (const inode of this.#failures.keys()) {
       const dirty = this.#files.get(inode);
       if (dirty) dirty.dueMs = Date.now() + RETRY_MS;
@@ -130,9 +141,9 @@ export class FolderWriter {
     this.#nextMs = Math.min(this.#nextMs, dirty.dueMs);
   }
 
-  /** Makes the entries of directories equal to those of the tree: first what is new, then what is gone. */
-  async #writeNames(inodes: readonly number[], isDue: (inode: number) => boolean): Promise<void> {
-    const gone: { folder: MirroredFolder; name: string; entry: Mirrored }[] = [];
+  /** Makes the entries of directories equal to those of the tree: first what is new, then what is gone. Returns what must stay as long as nothing else is written. */
+  async #writeNames(inodes: readonly number[], isDue: (inode: number) => boolean): Promise<Removal[]> {
+    const gone: Removal[] = [];
     const folders = this.#withReplaced(inodes);
     for (const inode of folders) {
       const folder = this.#folder(inode);
@@ -143,22 +154,17 @@ export class FolderWriter {
     }
     // Whatever still needs contents that are in the folder only.
     for (const { entry, name } of gone) await this.#rescue(entry, name);
-    const removed = async (isNow: (removal: (typeof gone)[number]) => boolean) => {
-      for (const removal of gone.splice(0)) {
-        const { folder, name, entry } = removal;
-        if (!isNow(removal)) gone.push(removal);
-        // A directory that is elsewhere now is removed with its old place.
-        else if (this.#folder(folder.inode) === folder) await this.#remove(folder, name, entry);
-      }
-    };
-    await removed(({ folder, name, entry }) => this.#isInTheWay(folder, name, entry));
+    for (const removal of gone.splice(0))
+      if (this.#isInTheWay(removal)) await this.#removeOld(removal, () => false);
+      else gone.push(removal);
     for (const inode of folders) {
       const folder = this.#folder(inode);
       if (folder) await this.#placeAll(folder, isDue);
     }
-    for (const { folder, entry } of gone)
-      if (this.#hasFailed(entry)) this.#noteFolder(folder.inode, Date.now() + RETRY_MS);
-    await removed(({ entry }) => !this.#hasFailed(entry));
+    for (const removal of gone.splice(0))
+      if (this.#isLast(removal.entry)) gone.push(removal);
+      else await this.#removeOld(removal, (entry) => this.#isLast(entry));
+    return gone;
   }
 
   /** Gives directories that have taken the place of others what is in those, and returns them, too: their names have to be written. */
@@ -180,10 +186,16 @@ export class FolderWriter {
     return folders;
   }
 
-  /** Returns whether the contents of something could not be brought to another place: then this one is the last. */
-  #hasFailed(entry: Mirrored): boolean {
-    if (this.#failures.has(entry.inode)) return true;
-    return "entries" in entry && [...entry.entries.values()].some((below) => this.#hasFailed(below));
+  /** Returns whether the folder has something, or a part of it, that the tree still has at this place only. */
+  #isLast(entry: Mirrored): boolean {
+    if ("entries" in entry && [...entry.entries.values()].some((below) => this.#isLast(below))) return true;
+    const { inode } = entry;
+    const { tree } = this.mirror();
+    if (!tree.has(inode)) return false;
+    const isHere = this.mirror().find(inode) === entry;
+    // Without a name, a program may have it open.
+    if (linksOf(tree, inode) === 0) return isHere && tree.isAway(inode);
+    return isHere || this.#files.has(inode);
   }
 
   /** Creates what a directory of the folder has not. */
@@ -254,36 +266,43 @@ export class FolderWriter {
       await this.#attempt(entry.inode, name, () => mirror.load(entry.inode));
   }
 
-  /** Removes an entry of the folder, with what is known to be in it. */
-  async #remove(folder: MirroredFolder, name: string, entry: Mirrored): Promise<void> {
+  /** Removes what is gone, or does so later if something in it is needed. */
+  async #removeOld({ folder, name, entry }: Removal, isNeeded: IsNeeded): Promise<void> {
+    // A directory that is elsewhere now is removed with its old place.
+    if (this.#folder(folder.inode) !== folder) return;
+    if (!(await this.#remove(folder, name, entry, isNeeded)))
+      this.#noteFolder(folder.inode, Date.now() + RETRY_MS);
+  }
+
+  /** Removes an entry of the folder, with what is known to be in it, except for what is needed. Returns whether all of it is gone. */
+  async #remove(folder: MirroredFolder, name: string, entry: Mirrored, isNeeded: IsNeeded): Promise<boolean> {
     // Something else has taken its place.
-    if (folder.entries.get(name) !== entry) return;
+    if (folder.entries.get(name) !== entry) return true;
+    if (isNeeded(entry)) return false;
+    let isEmpty = true;
     if ("entries" in entry)
-      for (const [below, inner] of [...entry.entries]) await this.#remove(entry, below, inner);
+      for (const [below, inner] of [...entry.entries])
+        isEmpty = (await this.#remove(entry, below, inner, isNeeded)) && isEmpty;
     const hostName = hostNameOf(name);
-    await this.#attempt(
-      folder.inode,
-      name,
-      async () => {
-        try {
-          await folder.handle.removeEntry(hostName);
-        } catch (error) {
-          const { errno } = folderErrorOf(error);
-          // Somebody else has put something in it: then it stays, and comes into the tree again.
-          if (errno === "ENOTEMPTY") {
-            this.mirror().drop(folder, name);
-            return this.mirror().takeOne(folder, name, hostName);
-          }
-          if (errno !== "ENOENT") throw error;
+    const work = async () => {
+      try {
+        await folder.handle.removeEntry(hostName);
+      } catch (error) {
+        const { errno } = folderErrorOf(error);
+        // Somebody else has put something in it: then it stays, and comes into the tree again.
+        if (errno === "ENOTEMPTY") {
+          this.mirror().drop(folder, name);
+          return this.mirror().takeOne(folder, name, hostName);
         }
-        this.mirror().drop(folder, name);
-      },
-      folder.inode,
-    );
+        if (errno !== "ENOENT") throw error;
+      }
+      this.mirror().drop(folder, name);
+    };
+    return isEmpty && this.#attempt(folder.inode, name, work, folder.inode);
   }
 
   /** Returns whether a removal has to come before what is new: another kind of entry has the name, or the same name in other letters, which may be one for the system below. */
-  #isInTheWay(folder: MirroredFolder, name: string, entry: Mirrored): boolean {
+  #isInTheWay({ folder, name, entry }: Removal): boolean {
     const wanted = this.#entriesOf(folder.inode);
     const now = wanted.get(name);
     if (now) return (now.kind === "directory") !== "entries" in entry;
@@ -305,13 +324,15 @@ export class FolderWriter {
     return new Map(entries.map((entry) => [entry.name, entry]));
   }
 
-  /** Does something for a file, and notes why it failed. `folder` has to be looked at again then. */
-  async #attempt(inode: number, name: string, work: () => Promise<void>, folder?: number): Promise<void> {
+  /** Does something for a file, and notes why it failed. `folder` has to be looked at again then. Returns whether it succeeded. */
+  async #attempt(inode: number, name: string, work: () => Promise<void>, folder?: number): Promise<boolean> {
     try {
       await work();
+      return true;
     } catch (cause) {
       this.#failures.set(inode, { name, error: folderErrorOf(cause) });
       if (folder !== undefined) this.#noteFolder(folder, Date.now() + RETRY_MS);
+      return false;
     }
   }
 }

@@ -90,3 +90,46 @@ describe("a directory that takes the place of another one", () => {
     expect(disk.list()).toEqual({ "D/e/x": "1", "D/y": "2" });
   });
 });
+
+describe("the old place of something", () => {
+  it.each(["TypeError", "QuotaExceededError"])(
+    "stays while the directory of its new one cannot be made: %s",
+    async (refusal) => {
+      const { disk, root, flush } = await open({ "src/a": "1", "src/b/c": "2", "src/b/gone": "3" });
+      remove(at(root, "src/b"), "gone");
+      root.rename("src", root.makeDirectory("aux", 0o755), "src");
+      disk.onCall = (call, name) => (call === "create" && name === "aux" ? refusal : undefined);
+      for (let times = 0; times < 2; times++) {
+        expect(await flush()).toMatchObject([{ name: "aux" }]);
+        expect(disk.list()).toMatchObject({ "src/a": "1", "src/b/c": "2" });
+      }
+      disk.onCall = () => undefined;
+      expect(await flush()).toEqual([]);
+      expect(disk.list()).toEqual({ "aux/src/a": "1", "aux/src/b/c": "2" });
+    },
+  );
+
+  it("stays until its contents are in the new one, however often that fails", async () => {
+    const { disk, root, flush } = await open({ a: "precious" });
+    root.rename("a", root, "b");
+    disk.onCall = (call) => (call === "createWritable" ? "QuotaExceededError" : undefined);
+    for (let times = 0; times < 3; times++) {
+      expect(await flush()).toMatchObject([{ name: "b", error: { errno: "ENOSPC" } }]);
+      expect(disk.list()).toEqual({ a: "precious", b: "" });
+    }
+    disk.onCall = () => undefined;
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({ b: "precious" });
+  });
+
+  it("stays with what could not be removed from it, which is tried again", async () => {
+    const { disk, root, flush } = await open({ "d/a": "1", "d/b": "2" });
+    remove(root, "d");
+    disk.onCall = (call, name) => (call === "removeEntry" && name === "a" ? "NotAllowedError" : undefined);
+    expect(await flush()).toMatchObject([{ name: "a", error: { errno: "EACCES" } }]);
+    expect(disk.list()).toEqual({ "d/a": "1" });
+    disk.onCall = () => undefined;
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({});
+  });
+});
