@@ -144,6 +144,11 @@ export class FolderMirror {
     this.#kept.add(inode);
   }
 
+  /** Notes that the folder will not have a file as it is here: its contents stay. */
+  hold(inode: number): void {
+    this.#kept.delete(inode);
+  }
+
   /** Makes room for so many bytes, as far as files that are in the folder take it. */
   makeRoom(bytes: number): void {
     for (const inode of this.#kept) {

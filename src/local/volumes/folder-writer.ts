@@ -155,7 +155,7 @@ export class FolderWriter {
     // Whatever still needs contents that are in the folder only.
     for (const { entry, name } of gone) await this.#rescue(entry, name);
     for (const removal of gone.splice(0))
-      if (this.#isInTheWay(removal)) await this.#removeOld(removal, () => false);
+      if (this.#isInTheWay(removal)) await this.#removeOld(removal, (entry) => this.#isAway(entry));
       else gone.push(removal);
     for (const inode of folders) {
       const folder = this.#folder(inode);
@@ -198,6 +198,12 @@ export class FolderWriter {
     return isHere || this.#files.has(inode);
   }
 
+  /** Returns whether the folder has contents of something that the tree has not. */
+  #isAway(entry: Mirrored): boolean {
+    if ("entries" in entry) return [...entry.entries.values()].some((below) => this.#isAway(below));
+    return this.mirror().tree.isAway(entry.inode);
+  }
+
   /** Creates what a directory of the folder has not. */
   async #placeAll(folder: MirroredFolder, isDue: (inode: number) => boolean): Promise<void> {
     for (const [name, entry] of this.#entriesOf(folder.inode)) {
@@ -225,6 +231,9 @@ export class FolderWriter {
     if (dirty && !mirror.find(inode) && !isDue(inode)) return this.#noteFolder(folder.inode, dirty.dueMs);
     await mirror.load(inode);
     if (!mirror.tree.has(inode)) return;
+    const before = folder.entries.get(name);
+    // It could not be loaded, and would be lost.
+    if (before && this.#isAway(before)) return this.#noteFolder(folder.inode, Date.now() + RETRY_MS);
     const handle = await folder.handle.getFileHandle(hostName, { create: true });
     mirror.add(folder, name, { inode, handle, size: 0, modifiedMs: 0 });
     this.#noteFile(inode);
@@ -285,6 +294,8 @@ export class FolderWriter {
         isEmpty = (await this.#remove(entry, below, inner, isNeeded)) && isEmpty;
     const hostName = hostNameOf(name);
     const work = async () => {
+      // It may be the last copy.
+      if (this.mirror().find(entry.inode) === entry) this.mirror().hold(entry.inode);
       try {
         await folder.handle.removeEntry(hostName);
       } catch (error) {

@@ -133,3 +133,50 @@ describe("the old place of something", () => {
     expect(disk.list()).toEqual({});
   });
 });
+
+describe("a file that cannot be read", () => {
+  /** Makes a change while nothing of a folder can be read, and returns what it has then, and what once it can be. */
+  async function whileUnreadable(files: Record<string, string>, change: (root: MemoryNode) => void) {
+    const { disk, root, flush } = await open(files);
+    change(root);
+    disk.onCall = (call, name) => (call === "getFile" && name === "a" ? "NotAllowedError" : undefined);
+    const failures = await flush();
+    expect(failures.map(({ error }) => error.errno)).toContain("EACCES");
+    const before = disk.list();
+    disk.onCall = () => undefined;
+    expect(await flush()).toEqual([]);
+    return [before, disk.list()];
+  }
+
+  it("stays when only the letters of its name change", async () => {
+    const states = await whileUnreadable({ a: "text" }, (root) => root.rename("a", root, "A"));
+    expect(states).toEqual([{ a: "text" }, { A: "text" }]);
+  });
+
+  it("stays when a directory gets its name, or its directory's name becomes a file's", async () => {
+    const toFolder = await whileUnreadable({ a: "text" }, (root) => {
+      root.rename("a", root, "b");
+      write(root.makeDirectory("a", 0o755), "in", "1");
+    });
+    expect(toFolder).toEqual([{ a: "text" }, { "a/in": "1", b: "text" }]);
+    const toFile = await whileUnreadable({ "d/a": "text", "d/c": "c" }, (root) => {
+      root.rename("d", root, "e");
+      write(root, "d", "file");
+    });
+    expect(toFile).toEqual([
+      { "d/a": "text", "d/c": "c", "e/c": "c" },
+      { d: "file", "e/a": "text", "e/c": "c" },
+    ]);
+  });
+
+  it("stays when another file gets its name", async () => {
+    const states = await whileUnreadable({ a: "text", "d/a": "deep" }, (root) => {
+      root.rename("a", root, "b");
+      write(root, "a", "new");
+      root.rename("d", root, "e");
+      write(root.makeDirectory("d", 0o755), "a", "new");
+    });
+    expect(states[0]).toEqual({ a: "text", "d/a": "deep", e: null });
+    expect(states[1]).toEqual({ a: "new", b: "text", "d/a": "new", "e/a": "deep" });
+  });
+});
