@@ -339,7 +339,11 @@ async function snapshotOf(handle: FileHandle): Promise<FileSnapshot | undefined>
   }
 }
 
-async function entryOf(folder: FolderHandle, name: string): Promise<FileHandle | FolderHandle | undefined> {
+/** Returns what a directory of the folder has of a name. Undefined: nothing. */
+export async function entryOf(
+  folder: FolderHandle,
+  name: string,
+): Promise<FileHandle | FolderHandle | undefined> {
   for (const method of ["getFileHandle", "getDirectoryHandle"] as const)
     try {
       return await folder[method](name);

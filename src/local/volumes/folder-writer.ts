@@ -1,6 +1,6 @@
 import { VolumeError } from "./errno.js";
 import { type FolderHandle, folderErrorOf, folderName } from "./folder-handles.js";
-import type { FolderMirror, Mirrored, MirroredFolder } from "./folder-mirror.js";
+import { entryOf, type FolderMirror, type Mirrored, type MirroredFolder } from "./folder-mirror.js";
 import type { TreeChange } from "./tree-changes.js";
 import type { NodeEntry } from "./volume-files.js";
 
@@ -206,9 +206,18 @@ export class FolderWriter {
 
   /** Creates what a directory of the folder has not. */
   async #placeAll(folder: MirroredFolder, isDue: (inode: number) => boolean): Promise<void> {
+    const folded = new Set([...folder.entries.keys()].map(foldedName));
     for (const [name, entry] of this.#entriesOf(folder.inode)) {
-      if (folder.entries.get(name)?.inode === entry.inode) continue;
-      await this.#attempt(entry.inode, name, () => this.#place(folder, name, entry, isDue), folder.inode);
+      const before = folder.entries.get(name);
+      if (before?.inode === entry.inode) continue;
+      const work = async () => {
+        // To a system that does not tell letters apart, it is the file of the other name.
+        if (!before && folded.has(foldedName(name)) && (await entryOf(folder.handle, hostNameOf(name))))
+          throw new VolumeError("EEXIST");
+        await this.#place(folder, name, entry, isDue);
+      };
+      await this.#attempt(entry.inode, name, work, folder.inode);
+      if (folder.entries.has(name)) folded.add(foldedName(name));
     }
   }
 

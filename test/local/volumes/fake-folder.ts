@@ -24,6 +24,15 @@ export class FakeFolder {
   /** Called before each call, by its name and that of the entry, to throw an error; of the root. */
   onCall: (call: FakeCall, name: string) => unknown = () => undefined;
 
+  /** Whether the system does not tell `a` from `A`; of the root. */
+  isFolding = false;
+
+  /** Returns the name that the disk has of an entry. */
+  nameOf(name: string): string {
+    if (!(this.root ?? this).isFolding) return name;
+    return [...this.entries.keys()].find((other) => other.toLowerCase() === name.toLowerCase()) ?? name;
+  }
+
   /** Counts a call, and fails it if the test wants it to. */
   async note(call: FakeCall, name: string): Promise<void> {
     const top = this.root ?? this;
@@ -83,27 +92,28 @@ class FakeFolderHandle {
 
   async getFileHandle(name: string, { create = false } = {}): Promise<FileHandle> {
     if (create) await this.folder.note("create", name);
-    const entry = this.folder.entries.get(name);
+    const entry = this.folder.entries.get(this.folder.nameOf(name));
     if (entry instanceof FakeFolder) throw refusal("TypeMismatchError");
     if (!entry && !create) throw refusal("NotFoundError");
-    if (!entry) this.folder.entries.set(name, { bytes: new Uint8Array(0), modifiedMs: nextTime() });
+    if (!entry)
+      this.folder.entries.set(this.folder.nameOf(name), { bytes: new Uint8Array(0), modifiedMs: nextTime() });
     return new FakeFileHandle(this.folder, name) as FileHandle;
   }
 
   async getDirectoryHandle(name: string, { create = false } = {}): Promise<FolderHandle> {
     if (create) await this.folder.note("create", name);
-    const entry = this.folder.entries.get(name);
+    const entry = this.folder.entries.get(this.folder.nameOf(name));
     if (entry && !(entry instanceof FakeFolder)) throw refusal("TypeMismatchError");
     if (!entry && !create) throw refusal("NotFoundError");
-    return new FakeFolderHandle(this.folder.folder(name), name) as FolderHandle;
+    return new FakeFolderHandle(this.folder.folder(this.folder.nameOf(name)), name) as FolderHandle;
   }
 
   async removeEntry(name: string): Promise<void> {
     await this.folder.note("removeEntry", name);
-    const entry = this.folder.entries.get(name);
+    const entry = this.folder.entries.get(this.folder.nameOf(name));
     if (!entry) throw refusal("NotFoundError");
     if (entry instanceof FakeFolder && entry.entries.size > 0) throw refusal("InvalidModificationError");
-    this.folder.entries.delete(name);
+    this.folder.entries.delete(this.folder.nameOf(name));
   }
 
   async isSameEntry(other: unknown): Promise<boolean> {
@@ -147,7 +157,7 @@ class FakeFileHandle {
         pieces.push(bytes.slice());
       },
       close: async () => {
-        this.folder.entries.set(this.name, {
+        this.folder.entries.set(this.folder.nameOf(this.name), {
           bytes: new Uint8Array(Buffer.concat(pieces)),
           modifiedMs: nextTime(),
         });
@@ -157,7 +167,7 @@ class FakeFileHandle {
   }
 
   private file(): FakeFile {
-    const entry = this.folder.entries.get(this.name);
+    const entry = this.folder.entries.get(this.folder.nameOf(this.name));
     if (!entry || entry instanceof FakeFolder) throw refusal("NotFoundError");
     return entry;
   }

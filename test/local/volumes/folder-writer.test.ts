@@ -180,3 +180,57 @@ describe("a file that cannot be read", () => {
     expect(states[1]).toEqual({ a: "new", b: "text", "d/a": "new", "e/a": "deep" });
   });
 });
+
+describe("names that differ in letters only", () => {
+  async function folding(files: Record<string, string>) {
+    const opened = await open(files);
+    opened.disk.isFolding = true;
+    return opened;
+  }
+
+  it("are not written over each other where they are one", async () => {
+    const { disk, root, flush } = await folding({ Makefile: "theirs", "Src/a": "1" });
+    write(root, "makefile", "mine");
+    write(root.makeDirectory("src", 0o755), "a", "2");
+    for (let times = 0; times < 2; times++) {
+      expect(await flush()).toMatchObject([
+        { name: "makefile", error: { errno: "EEXIST" } },
+        { name: "src", error: { errno: "EEXIST" } },
+      ]);
+      expect(disk.list()).toEqual({ Makefile: "theirs", "Src/a": "1" });
+    }
+    remove(root, "makefile");
+    remove(root, "src");
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({ Makefile: "theirs", "Src/a": "1" });
+  });
+
+  it("are not written over each other in a directory that is new", async () => {
+    const { disk, root, flush } = await folding({});
+    const made = root.makeDirectory("d", 0o755);
+    write(made, "A", "first");
+    write(made, "a", "second");
+    expect(await flush()).toMatchObject([{ name: "a", error: { errno: "EEXIST" } }]);
+    expect(disk.list()).toEqual({ "d/A": "first" });
+    remove(made, "A");
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({ "d/a": "second" });
+  });
+
+  it("are changed by a rename, also of a directory", async () => {
+    const { disk, root, flush } = await folding({ readme: "text", "src/a": "1" });
+    root.rename("readme", root, "README");
+    root.rename("src", root, "Src");
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({ README: "text", "Src/a": "1" });
+  });
+
+  it("are two files where the system tells them apart", async () => {
+    const { disk, root, flush } = await open({ Makefile: "1", both: "2", BOTH: "3" });
+    write(root, "makefile", "4");
+    write(root, "new", "5");
+    root.rename("new", root, "both");
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({ Makefile: "1", makefile: "4", both: "5", BOTH: "3" });
+  });
+});
