@@ -77,3 +77,8 @@ export function folderName(name: string): string | undefined {
     return undefined;
   }
 }
+
+/** Returns what names of a tree have in common that are one name to a system which does not tell `a` from `A`. */
+export function foldedName(name: string): string {
+  return (folderName(name) ?? name).normalize("NFC").toLowerCase();
+}

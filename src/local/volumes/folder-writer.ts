@@ -1,5 +1,5 @@
 import { VolumeError } from "./errno.js";
-import { type FolderHandle, folderErrorOf, folderName } from "./folder-handles.js";
+import { type FolderHandle, foldedName, folderErrorOf, folderName } from "./folder-handles.js";
 import { entryOf, type FolderMirror, type Mirrored, type MirroredFolder } from "./folder-mirror.js";
 import type { TreeChange } from "./tree-changes.js";
 import type { NodeEntry } from "./volume-files.js";
@@ -113,7 +113,10 @@ export class FolderWriter {
       const mirrored = this.mirror().find(inode);
       // Without a name it is written nowhere.
       if (!tree.has(inode) || linksOf(tree, inode) === 0) this.#files.delete(inode);
-      else if (mirrored && !("entries" in mirrored) && isDue(inode))
+      else if (!isDue(inode)) continue;
+      // Its directory could not be made.
+      else if (!mirrored) this.#files.get(inode)!.dueMs = Date.now() + RETRY_MS;
+      else if (!("entries" in mirrored))
         await this.#attempt(inode, mirrored.handle.name, () => this.#writeFile(inode, mirrored.handle));
     }
     for (const removal of gone) await this.#removeOld(removal, (entry) => this.#isLast(entry));
@@ -382,8 +385,4 @@ function hostNameOf(name: string): string {
   const hostName = folderName(name);
   if (hostName === undefined) throw new VolumeError("EINVAL");
   return hostName;
-}
-
-function foldedName(name: string): string {
-  return (folderName(name) ?? name).normalize("NFC").toLowerCase();
 }

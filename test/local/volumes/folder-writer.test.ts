@@ -1,4 +1,4 @@
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { FolderStore } from "../../../src/local/volumes/folder-store.js";
 import type { MemoryNode } from "../../../src/local/volumes/memory-nodes.js";
 import { FakeFolder } from "./fake-folder.js";
@@ -232,5 +232,20 @@ describe("names that differ in letters only", () => {
     root.rename("new", root, "both");
     expect(await flush()).toEqual([]);
     expect(disk.list()).toEqual({ Makefile: "1", makefile: "4", both: "5", BOTH: "3" });
+  });
+});
+
+describe("what cannot be written", () => {
+  it("is tried again after seconds, and not all the time, when it is a file in a directory that cannot be made", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const { disk, root } = await open({});
+    disk.onCall = (call) => (call === "create" ? "NotAllowedError" : undefined);
+    write(root.makeDirectory("d", 0o755), "f", "text");
+    await vi.advanceTimersByTimeAsync(4500);
+    expect(disk.calls.create).toBeLessThan(5);
+    disk.onCall = () => undefined;
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(disk.list()).toEqual({ "d/f": "text" });
   });
 });
