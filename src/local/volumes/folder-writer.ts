@@ -263,6 +263,8 @@ export class FolderWriter {
         if (piece.byteLength > 0) await writer.write(piece);
         if (piece.byteLength < PIECE_BYTES) break;
       }
+      // Half of a file that is gone is worth nothing.
+      if (!mirror.tree.has(inode)) return await writer.abort();
     } catch (error) {
       await writer.abort().catch(() => {});
       throw error;

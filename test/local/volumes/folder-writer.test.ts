@@ -249,3 +249,17 @@ describe("what cannot be written", () => {
     expect(disk.list()).toEqual({ "d/f": "text" });
   });
 });
+
+describe("a pass", () => {
+  it("leaves a file as it is that is removed while it is written", async () => {
+    const { disk, root, flush } = await open({ a: "old" });
+    write(root, "a", "x".repeat(3 * 2 ** 20));
+    disk.onCall = (call) => {
+      if (call === "write" && disk.calls.write === 2) remove(root, "a");
+    };
+    await flush();
+    expect(disk.list()).toEqual({ a: "old" });
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({});
+  });
+});
