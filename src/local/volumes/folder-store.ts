@@ -105,6 +105,7 @@ export class FolderStore implements TreeStore, MirrorUser {
   /** Ends it. What has not been written is lost. */
   close(): void {
     this.#isClosed = true;
+    this.#writer.close();
     this.#unfollow();
     this.#stopTimer();
   }

@@ -46,6 +46,7 @@ export class FolderWriter {
   readonly #folders = new Map<number, number>();
   #failures = new Map<number, WriteFailure>();
   #nextMs = Number.POSITIVE_INFINITY;
+  #isClosed = false;
 
   constructor(private readonly mirror: () => FolderMirror) {}
 
@@ -57,6 +58,11 @@ export class FolderWriter {
   /** Time before which nothing has to be written; infinite when nothing has to be. */
   get nextMs(): number {
     return this.#nextMs;
+  }
+
+  /** Ends it, also in the middle of a pass: the entry that is being written is the last one. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** Notes a change of the tree. */
@@ -351,6 +357,7 @@ export class FolderWriter {
 
   /** Does something for a file, and notes why it failed. `folder` has to be looked at again then. Returns whether it succeeded. */
   async #attempt(inode: number, name: string, work: () => Promise<void>, folder?: number): Promise<boolean> {
+    if (this.#isClosed) return false;
     try {
       await work();
       return true;

@@ -262,4 +262,20 @@ describe("a pass", () => {
     expect(await flush()).toEqual([]);
     expect(disk.list()).toEqual({});
   });
+
+  it.each(["createWritable", "removeEntry"])("ends when the folder is given up, after %s", async (last) => {
+    const { disk, root, store, flush } = await open({ "d/x": "1", "d/y": "2" });
+    write(root, "a", "1");
+    write(root, "b", "2");
+    remove(root, "d");
+    disk.onCall = (call) => {
+      if (call === last) store.close();
+    };
+    await flush();
+    const { createWritable, removeEntry } = disk.calls;
+    expect([createWritable, removeEntry]).toEqual(last === "removeEntry" ? [2, 1] : [1, undefined]);
+    await flush();
+    expect(disk.calls).toMatchObject({ createWritable });
+    expect(disk.calls.removeEntry).toBe(removeEntry);
+  });
 });
