@@ -11,7 +11,8 @@ const DROPPED =
 const SAFELISTED = /^(?:accept|accept-language|content-language)$/i;
 const UNSAFE_VALUE = /["():<>?@[\\\]{}\x7f]/;
 const MAX_SAFE_VALUE = 128;
-const CONDITION = /^(?:range|if-.*)$/i;
+/** If-None-Match and If-Modified-Since only save an answer: without them, it is the whole one. */
+const CONDITION = /^(?:range|if-range|if-match|if-unmodified-since)$/i;
 /** Headers of an answer that are about its way here, or about a body that the browser has decoded. */
 const OF_THE_WAY =
   /^(?:alt-svc|connection|content-encoding|content-length|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/i;

@@ -207,7 +207,7 @@ describe("a request by a page's fetch", () => {
     ["changes something", lines("POST / HTTP/1.1", `Host: ${NAME}`, "X-Mine: 1", "Content-Length: 0")],
     ["says who asks", lines("GET / HTTP/1.1", `Host: ${NAME}`, "Authorization: Bearer a")],
     ["asks for a part", lines("GET / HTTP/1.1", `Host: ${NAME}`, "Range: bytes=2-3")],
-    ["has a condition", lines("GET / HTTP/1.1", `Host: ${NAME}`, 'If-None-Match: "1"')],
+    ["has a condition", lines("GET / HTTP/1.1", `Host: ${NAME}`, 'If-Match: "1"')],
     ["has no other headers", GET],
   ])("is not tried again when it %s", async (_, text) => {
     answer = corsFailure;
