@@ -216,6 +216,8 @@ export class FolderMirror {
     known.modifiedMs = lastModified;
     const { inode } = known;
     if (!this.tree.has(inode) || this.user.isUnwritten(inode)) return;
+    // An old place, which could not be removed.
+    if (this.#known.get(inode) !== known) return;
     this.#kept.delete(inode);
     this.#change(() =>
       this.tree.apply({ type: "away", inode, size, mtimeMs: lastModified, isSame: false, atMs: Date.now() }),

@@ -122,6 +122,20 @@ describe("the old place of something", () => {
     expect(disk.list()).toEqual({ b: "precious" });
   });
 
+  it("is not read any more when it cannot be removed, and somebody changes it", async () => {
+    const { disk, root, store, flush } = await open({ a: "text" });
+    root.rename("a", root, "b");
+    disk.onCall = (call) => (call === "removeEntry" ? "NoModificationAllowedError" : undefined);
+    expect(await flush()).toMatchObject([{ error: { errno: "EBUSY" } }]);
+    disk.put("a", "");
+    await store.mirror.takeAll();
+    expect(root.find("b").stat().size).toBe(4);
+    root.rename("b", root, "c");
+    disk.onCall = () => undefined;
+    await flush();
+    expect(disk.list()).toEqual({ c: "text" });
+  });
+
   it("stays with what could not be removed from it, which is tried again", async () => {
     const { disk, root, flush } = await open({ "d/a": "1", "d/b": "2" });
     remove(root, "d");
