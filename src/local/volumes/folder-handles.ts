@@ -82,3 +82,10 @@ export function folderName(name: string): string | undefined {
 export function foldedName(name: string): string {
   return (folderName(name) ?? name).normalize("NFC").toLowerCase();
 }
+
+/** Returns the name in a folder of an entry of a tree. @throws {VolumeError} EINVAL when it can have none there */
+export function hostNameOf(name: string): string {
+  const hostName = folderName(name);
+  if (hostName === undefined) throw new VolumeError("EINVAL");
+  return hostName;
+}

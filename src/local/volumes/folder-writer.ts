@@ -1,5 +1,5 @@
 import { VolumeError } from "./errno.js";
-import { type FolderHandle, foldedName, folderErrorOf, folderName } from "./folder-handles.js";
+import { type FolderHandle, foldedName, folderErrorOf, hostNameOf } from "./folder-handles.js";
 import { entryOf, type FolderMirror, type Mirrored, type MirroredFolder } from "./folder-mirror.js";
 import type { TreeChange } from "./tree-changes.js";
 import type { NodeEntry } from "./volume-files.js";
@@ -159,7 +159,7 @@ export class FolderWriter {
       if (!folder) continue;
       const wanted = this.#entriesOf(inode);
       for (const [name, entry] of folder.entries)
-        if (wanted.get(name)?.inode !== entry.inode) gone.push({ folder, name, entry });
+        if (!this.#isPlaceOf(entry, wanted.get(name)?.inode)) gone.push({ folder, name, entry });
     }
     // Whatever still needs contents that are in the folder only.
     for (const { entry, name } of gone) await this.#rescue(entry, name);
@@ -186,7 +186,7 @@ export class FolderWriter {
       const wanted = this.#entriesOf(inode);
       for (const [name, entry] of folder.entries) {
         const now = wanted.get(name);
-        if (now?.kind !== "directory" || now.inode === entry.inode || !("entries" in entry)) continue;
+        if (now?.kind !== "directory" || !("entries" in entry) || this.#isPlaceOf(entry, now.inode)) continue;
         this.mirror().replace(folder, name, entry, now.inode);
         folders.delete(now.inode);
         folders.add(now.inode);
@@ -207,6 +207,11 @@ export class FolderWriter {
     return isHere || this.#files.has(inode);
   }
 
+  /** Returns whether something of the tree belongs to an entry of the folder, and has no newer place. */
+  #isPlaceOf(entry: Mirrored, inode: number | undefined): boolean {
+    return entry.inode === inode && this.mirror().find(inode) === entry;
+  }
+
   /** Returns whether the folder has contents of something that the tree has not. */
   #isAway(entry: Mirrored): boolean {
     if ("entries" in entry) return [...entry.entries.values()].some((below) => this.#isAway(below));
@@ -218,7 +223,7 @@ export class FolderWriter {
     const folded = new Set([...folder.entries.keys()].map(foldedName));
     for (const [name, entry] of this.#entriesOf(folder.inode)) {
       const before = folder.entries.get(name);
-      if (before?.inode === entry.inode) continue;
+      if (before && this.#isPlaceOf(before, entry.inode)) continue;
       const work = async () => {
         // To a system that does not tell letters apart, it is the file of the other name.
         if (!before && folded.has(foldedName(name)) && (await entryOf(folder.handle, hostNameOf(name))))
@@ -238,7 +243,10 @@ export class FolderWriter {
   ): Promise<void> {
     const mirror = this.mirror();
     const hostName = hostNameOf(name);
+    const before = folder.entries.get(name);
     if (kind === "directory") {
+      // It has come meanwhile, and is to begin with what is in the other one.
+      if (before && "entries" in before) return this.#noteFolder(folder.inode, Date.now() + SOON_MS);
       const handle = await folder.handle.getDirectoryHandle(hostName, { create: true });
       const placed: MirroredFolder = { inode, handle, entries: new Map() };
       mirror.add(folder, name, placed);
@@ -249,7 +257,6 @@ export class FolderWriter {
     if (dirty && !mirror.find(inode) && !isDue(inode)) return this.#noteFolder(folder.inode, dirty.dueMs);
     await mirror.load(inode);
     if (!mirror.tree.has(inode)) return;
-    const before = folder.entries.get(name);
     // It could not be loaded, and would be lost.
     if (before && this.#isAway(before)) return this.#noteFolder(folder.inode, Date.now() + RETRY_MS);
     const handle = await folder.handle.getFileHandle(hostName, { create: true });
@@ -388,10 +395,4 @@ function pieceOf({ tree }: FolderMirror, inode: number, at: number): Uint8Array 
     file.close();
     node.close();
   }
-}
-
-function hostNameOf(name: string): string {
-  const hostName = folderName(name);
-  if (hostName === undefined) throw new VolumeError("EINVAL");
-  return hostName;
 }

@@ -81,6 +81,20 @@ describe("a directory that takes the place of another one", () => {
     expect(disk.list()).toEqual({ "b/s/y": "2", "a/x": "3", "a/s/z": "4" });
   });
 
+  it("may come while the other one is written", async () => {
+    const { disk, root, flush } = await open({ "D/f": "1", a: "text" });
+    root.rename("a", root, "b");
+    disk.onCall = (call, name) => {
+      if (call !== "getFile" || name !== "a") return;
+      remove(root, "D");
+      root.makeDirectory("D", 0o755);
+    };
+    await flush();
+    disk.onCall = () => undefined;
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({ D: null, b: "text" });
+  });
+
   it("may have been in it", async () => {
     const { disk, root, flush } = await open({ "D/e/e/x": "1", "D/e/y": "2" });
     root.rename("D", root, "tmp");
@@ -134,6 +148,21 @@ describe("the old place of something", () => {
     disk.onCall = () => undefined;
     await flush();
     expect(disk.list()).toEqual({ c: "text" });
+  });
+
+  it("may become the new one again before it was removed", async () => {
+    const { disk, root, flush } = await open({ a: "old", "d/x": "old" });
+    root.rename("a", root, "b");
+    root.rename("d", root, "e");
+    disk.onCall = (call) => (call === "removeEntry" ? "NoModificationAllowedError" : undefined);
+    await flush();
+    write(root, "b", "new");
+    write(at(root, "e"), "x", "new");
+    root.rename("b", root, "a");
+    root.rename("e", root, "d");
+    disk.onCall = () => undefined;
+    expect(await flush()).toEqual([]);
+    expect(disk.list()).toEqual({ a: "new", "d/x": "new" });
   });
 
   it("stays with what could not be removed from it, which is tried again", async () => {
