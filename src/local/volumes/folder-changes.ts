@@ -6,6 +6,8 @@ import type { FolderStore } from "./folder-store.js";
 /** Least time between two looks at a folder, and the share of the time that is spent on them. */
 const POLL_MS = 1000;
 const POLL_SHARE = 0.2;
+/** Most time between two looks. */
+const MAX_POLL_MS = 15_000;
 
 /** A change as Chromium's FileSystemObserver reports it. */
 interface ChangeRecord {
@@ -50,10 +52,17 @@ function pollFolder(store: FolderStore): () => void {
   let stopTimer: () => void = () => {};
   let isOver = false;
   const look = async () => {
-    const atMs = performance.now();
+    let tookMs = 0;
+    const takeAll = async () => {
+      // Without the wait for what the box writes.
+      const atMs = performance.now();
+      await store.mirror.takeAll().finally(() => {
+        tookMs = performance.now() - atMs;
+      });
+    };
     // A folder that cannot be read now may be there again later.
-    await store.exclusively(() => store.mirror.takeAll()).catch(() => {});
-    start(Math.max(POLL_MS, (performance.now() - atMs) / POLL_SHARE));
+    await store.exclusively(takeAll).catch(() => {});
+    start(Math.min(Math.max(POLL_MS, tookMs / POLL_SHARE), MAX_POLL_MS));
   };
   const start = (waitMs: number) => {
     if (!isOver) stopTimer = startTimer(waitMs, () => void look());
