@@ -1,4 +1,4 @@
-/** What `boxrun/local` has beside `createLocalBackend`, which each host has its own of. */
+/** Exports of `boxrun/local` beside `createLocalBackend`, which each host has its own of. */
 export { memoryVolume } from "./local/boxes/memory-volume.js";
 export type {
   MemoryVolume,

@@ -18,7 +18,7 @@ const MAX_NAMED = 3;
 const SOURCE_HINT =
   "such volumes are not stored: give those of the creation at each start, { volumes: [{ source, guestPath }] }";
 
-/** What a volume that is no directory of the host is made of. */
+/** Source of a volume that is no directory of the host. */
 type Source = MemorySource | FolderSource;
 
 /**

@@ -11,7 +11,7 @@ import type { SecretGateway } from "../network/secrets/secret-gateway.js";
 import { NetworkStack } from "../network/stack.js";
 import { trust } from "./trust.js";
 
-/** What the networks of a client's boxes have in common. */
+/** Things that the networks of a client's boxes have in common. */
 export interface NetworkContext {
   wayOut: WayOut;
   /** Rules that no box can exceed. */

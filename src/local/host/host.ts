@@ -18,7 +18,7 @@ export interface MachineWorker {
   hold(held: boolean): void;
 }
 
-/** What the way out of a page has to know of a box. */
+/** Facts about a box that the way out of a page needs. */
 export type BoxOfPage = Omit<FetchDialerOptions, "origin" | "isSecure">;
 
 /** Dialer of one box. */

@@ -169,7 +169,7 @@ export class RelaySession implements StreamCarrier {
         if (stream && !stream.take(packet.bytes)) throw new Error("more data than it may send");
         return;
       case "continue":
-        // For an open stream it says that there is room for more packets, as any relay does.
+        // For a stream that is open, it grants more packets.
         if (stream?.isOpening) this.answers = true;
         return stream?.grant(packet.count);
       case "close":

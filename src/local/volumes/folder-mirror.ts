@@ -37,7 +37,7 @@ export interface MirroredFolder {
 
 export type Mirrored = MirroredFile | MirroredFolder;
 
-/** What a mirror has to know of those who use its tree. */
+/** Facts about those who use the tree of a mirror. */
 export interface MirrorUser {
   /** Waits until the replicas of the tree have taken most of its changes; undefined when there is no need to. */
   ready(): Promise<void> | undefined;

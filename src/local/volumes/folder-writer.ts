@@ -32,7 +32,7 @@ interface Removal {
 /** Returns whether an entry of the folder, or a part of it, must not be removed now. */
 type IsNeeded = (entry: Mirrored) => boolean;
 
-/** What could not be written. */
+/** A change that could not be written. */
 export interface WriteFailure {
   /** Name of the entry. */
   name: string;

@@ -12,10 +12,10 @@ const ADDRESS = /^[\d.]+$/;
 /** Number of origins of which is remembered that they answered plain headers alone, and for how long: the network may have failed as well. */
 const MAX_REMEMBERED = 1000;
 const REMEMBERED_MS = 60_000;
-/** What there is for all else. */
+/** Advice for what a page cannot do. */
 export const ANOTHER_WAY = "with local.relay, boxes of a page have connections of any kind";
 
-/** What a page lets its boxes reach. */
+/** Limits of what the boxes of a page may reach. */
 export interface PageLimits {
   /** Origin of the page, which nothing in a box may reach. */
   origin: string;
