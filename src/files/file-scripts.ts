@@ -85,8 +85,12 @@ exec rm -f -- "$a"`;
 export const REMOVE_ALL = `${IS_THERE}
 exec rm -rf -- "$a"`;
 
-/** Complaints of `cp` when something is removed while it copies a directory. */
-export const COPY_WARNING = /^cp: can(?:not|'t) (?:stat|open|access) .*: No such file or directory$/;
+/**
+ * Complaints of `cp` when something is removed while it copies a directory. BusyBox "can't create" a name when it takes a new file for a link to one that went
+ * before it could be copied, because the file system gave both the same inode number.
+ */
+export const COPY_WARNING =
+  /^cp: can(?:not (?:stat|open|access)|'t (?:stat|open|access|create)) .*: No such file or directory$/;
 
 /**
  * `$1`: "r" for directories with what is in them, which join what is in the target. A copy into a FIFO, or over a link to one, would wait for a reader, so
@@ -101,7 +105,10 @@ if [ -d "$a" ]; then
   cd "$b/" || exit 41
   waits=$(find . \\( -type p -o -type l \\) -exec sh -c 'for f; do if [ -p "$f" ] && [ -f "$0/$f" ]; then echo x; fi; done' "$a" {} +)
   [ -z "$waits" ] || exit 45
-  exec cp -a -- "$a/." "$b/"
+  cp -a -- "$a/." "$b/"
+  status=$?
+  [ -d "$b/" ] || exit 41
+  exit $status
 fi
 [ -f "$a" ] || exit 45
 ${followLinks("$b", 46)}if [ -d "$t" ]; then exit 43; fi

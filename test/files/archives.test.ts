@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { pathBytes } from "../../src/backend/file-paths.js";
 import { tarOf } from "../../src/files/archives.js";
-import { COPY, PACK_WARNING, VANISHED, withPaths } from "../../src/files/file-scripts.js";
+import { COPY, COPY_WARNING, PACK_WARNING, VANISHED, withPaths } from "../../src/files/file-scripts.js";
 import { Complaints } from "../../src/files/scripted-files.js";
 import { BoxRunClient } from "../../src/index.js";
 import { failure, streamOf } from "../../src/testing/contract/tools.js";
@@ -173,5 +173,12 @@ describe("complaints of a program", () => {
   it("of a list are warnings where something was removed meanwhile", () => {
     expect(areWarnings("stat: can't stat './x': No such file or directory\n", VANISHED)).toBe(true);
     expect(areWarnings("stat: cannot statx './x': Input/output error\n", VANISHED)).toBe(false);
+  });
+
+  it("of a copy are warnings where something was removed meanwhile, and is copied as a link to a file that went", () => {
+    expect(areWarnings("cp: can't stat 'a/./1': No such file or directory\n", COPY_WARNING)).toBe(true);
+    expect(areWarnings("cp: cannot open 'a/./1': No such file or directory\n", COPY_WARNING)).toBe(true);
+    expect(areWarnings("cp: can't create 'b/./2': No such file or directory\n", COPY_WARNING)).toBe(true);
+    expect(areWarnings("cp: can't create 'b/./2': No space left on device\n", COPY_WARNING)).toBe(false);
   });
 });
