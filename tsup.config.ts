@@ -141,6 +141,6 @@ export default defineConfig([
       worker: "demo/worker.ts",
       xterm: "node_modules/@xterm/xterm/css/xterm.css",
     },
-    external: ["boxrun"],
+    external: [/^boxrun/],
   },
 ]);

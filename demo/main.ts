@@ -1,341 +1,279 @@
-import { type BoxHandle, BoxRunClient, type ImageInfo } from "boxrun";
-import { BoxList, nameOf } from "./box-list.js";
-import { byId, confirmed, make, megabytes, say, showError } from "./dom.js";
-import { EditorView } from "./editor-view.js";
-import { History } from "./history.js";
-import { Progress } from "./progress.js";
-import { TerminalView } from "./terminal-view.js";
-import { Transcript } from "./transcript.js";
+import { BoxRunClient, type ImageInfo } from "boxrun";
+import { attempt, byId, confirmed, megabytes, on, say, showError } from "./playground/dom.js";
+import { EditorView } from "./playground/editor-view.js";
+import { type Example, loadExamples } from "./playground/examples.js";
+import { FileActions } from "./playground/file-actions.js";
+import { History } from "./playground/history.js";
+import { NetworkView } from "./playground/network-view.js";
+import { NewProject, type Wanted } from "./playground/new-project.js";
+import { keepPage, keepSmallest, pullImage } from "./playground/offline.js";
+import { Panes } from "./playground/panes.js";
+import { PreviewView } from "./playground/preview-view.js";
+import { Progress } from "./playground/progress.js";
+import { type ProjectRecord, ProjectStore } from "./playground/project-store.js";
+import { loadSettings } from "./playground/settings.js";
+import { TerminalView } from "./playground/terminal-view.js";
+import { Transcript } from "./playground/transcript.js";
+import { Workspace, type WorkspaceContext } from "./playground/workspace.js";
 
-const client = new BoxRunClient({ backend: "local" });
+const settings = await loadSettings();
+const client = new BoxRunClient({ backend: "local", local: { ...settings } });
+const store = new ProjectStore();
 const history = new History();
 const progress = new Progress();
-const transcript = new Transcript(byId("log"));
-const list = new BoxList(byId("boxes"), (id) => void attempt(() => choose(id)));
-const terminal = new TerminalView(byId("terminal"), {
-  onEnd: () => void refresh().catch(showError),
-  onLeave: () => byId("terminal-toggle").focus(),
+const panes = new Panes();
+const transcript = new Transcript(byId("log"), showError);
+const editor = new EditorView(byId("editor-text"), {
+  written: () => preview.reload(),
+  error: showError,
 });
-const editor = new EditorView(() => void attempt(() => editor.save()));
+const preview = new PreviewView(() => panes.showPreview());
+const network = new NetworkView(
+  settings.relay !== undefined,
+  (allowed) => void attempt(() => setNetwork(allowed)),
+  showError,
+);
+const terminal = new TerminalView(byId("terminal"), {
+  onEnd: () => panes.showConsole("output"),
+  onLeave: () => byId("show-terminal").focus(),
+});
+const actions = new FileActions(editor, { open: (path) => openFile(path), error: showError });
+const context: WorkspaceContext = {
+  client,
+  store,
+  editor,
+  transcript,
+  changed: () => show(),
+  progress: (step) => progress.showStep("Starting Linux", step),
+  ports: (box, ports) => preview.takePorts(box, ports),
+  error: showError,
+};
 const command = byId<HTMLInputElement>("command");
-const imageSelect = byId<HTMLSelectElement>("image");
-const path = byId<HTMLInputElement>("path");
+const runCommand = byId<HTMLInputElement>("run-command");
 
 let images: ImageInfo[] = [];
-/** Names of the images that work without a network, as far as this visit knows. */
-const kept = new Set<string>();
-let box: BoxHandle | undefined;
-let busy = false;
-let creating = false;
-/** Id of the box that starts: others see it running from the first moment, but it takes no command yet. */
-let starting: string | undefined;
-let refreshing: Promise<unknown> = Promise.resolve();
-let nextRefresh: Promise<void> | undefined;
+let projects: ProjectRecord[] = [];
+let workspace: Workspace | undefined;
+/** The last change of the project that is open, so that one ends before the next begins. */
+let opening: Promise<void> = Promise.resolve();
 
-/** Runs what a click or a key asked for; what goes wrong is shown. */
-async function attempt(work: () => Promise<void>): Promise<void> {
-  showError(undefined);
-  try {
-    await work();
-  } catch (error) {
-    showError(error);
-  } finally {
-    await refresh().catch(showError);
-  }
+/** Makes a project of an example, and opens it. */
+async function create({ example, image, memoryMb }: Wanted): Promise<void> {
+  const taken = new Set(projects.map(({ title }) => title));
+  let { title } = example;
+  for (let i = 2; taken.has(title); i++) title = `${example.title} ${i}`;
+  const record: ProjectRecord = {
+    id: crypto.randomUUID(),
+    title,
+    image,
+    memoryMb,
+    command: example.command,
+    open: example.open,
+    network: false,
+    openedAt: Date.now(),
+  };
+  await open(record, example.files);
 }
 
-/** Images of at most this size are kept without being asked for, so that the page works without a network once it has been there. */
-const KEPT_UNASKED_BYTES = 16 * 2 ** 20;
-
-/** Keeps the smallest image, unless it is large or the browser has been told to save data. */
-async function keepSmallest(): Promise<void> {
-  const [smallest] = images;
-  const { connection } = navigator as { connection?: { saveData?: boolean } };
-  if (!smallest || smallest.totalBytes > KEPT_UNASKED_BYTES || connection?.saveData) return;
-  await client.pull(smallest.name);
-  kept.add(smallest.name);
-  showImage();
-}
-
-/** Boxes are made, started, stopped and removed in other tabs, too. */
-async function followOthers(): Promise<void> {
-  for await (const _ of client.watchBoxes()) await refresh().catch(showError);
-}
-
-/** Shows what is there now. One after the other, since one that asked before a change must not be the last to answer; and one for all who wait meanwhile. */
-function refresh(): Promise<void> {
-  nextRefresh ??= refreshing.then(() => {
-    nextRefresh = undefined;
-    const shown = show();
-    refreshing = shown.catch(() => {});
-    return shown;
+/** Leaves the project that is open, and opens another one. */
+function open(record: ProjectRecord, files: Example["files"] = {}): Promise<void> {
+  const opened = opening.then(async () => {
+    await leave();
+    workspace = await Workspace.open(record, files, context);
+    location.hash = record.id;
+    projects = await store.list();
+    runCommand.value = record.command;
+    if (await workspace.files.volume.files.exists(record.open)) await openFile(record.open);
+    const { handle } = workspace.box;
+    if (handle) await transcript.show(handle);
+    editor.focus();
   });
-  return nextRefresh;
+  opening = opened.catch(() => {});
+  return opened;
 }
 
-async function show(): Promise<void> {
-  const boxes = await client.listBoxes();
-  const info = boxes.find(({ id }) => id === box?.id);
-  if (!info) {
-    box = undefined;
-    editor.close();
-  }
-  // All that is asked is asked first: the page changes in one go.
-  const kept = await box?.usage();
-  const { usage } = (await navigator.storage?.estimate().catch(() => undefined)) ?? {};
-  list.show(boxes, box?.id);
-  byId("empty").hidden = box !== undefined;
-  byId("box").hidden = box === undefined;
-  byId("storage").textContent = usage ? `${megabytes(usage)} kept in this browser` : "";
-  if (!kept || !info) return;
-  const starts = info.id === starting;
-  const running = info.status === "running" && !starts;
-  byId("box-name").textContent = nameOf(info);
-  byId("box-facts").textContent = [
-    info.local?.image || info.image,
-    starts ? "starting" : info.status,
-    `${megabytes(kept.diskBytes)} of ${info.diskSizeGb} GB used`,
-    ...(kept.persistent ? [] : ["ends with this page"]),
-    ...(info.errorMessage ? [info.errorMessage] : []),
-  ].join(" · ");
-  showTerminal(running);
-  byId("start").hidden = running;
-  byId<HTMLButtonElement>("start").disabled = starts;
-  byId("stop").hidden = !running;
-  const isBusy = transcript.isRunning || busy;
-  // What is typed while a command runs waits for its end.
-  for (const id of ["command", "run", "path", "upload", "edit", "download"]) {
-    byId<HTMLInputElement>(id).disabled = !running || (isBusy && id === "run");
-  }
-  byId("run").hidden = isBusy;
-  byId("cancel").hidden = !isBusy;
-  command.placeholder = running ? "ls -l /" : "Start the box to run commands";
-}
-
-/** Instead of the commands: one of the two is what people work with. */
-function showTerminal(running: boolean, open = terminal.isOpen): void {
-  byId("terminal").hidden = byId("terminal-note").hidden = !open;
-  byId("log").hidden = byId("composer").hidden = open;
-  byId("terminal-toggle").hidden = !running;
-  byId("terminal-toggle").ariaPressed = String(open);
-}
-
-async function toggleTerminal(): Promise<void> {
-  if (terminal.isOpen) await terminal.close();
-  else if (box) {
-    // It must be there to be measured.
-    showTerminal(true, true);
-    await terminal.open(box);
-  }
-}
-
-async function choose(id: string): Promise<void> {
-  if (id !== box?.id) editor.refuseLoss();
+async function leave(end: (left: Workspace) => Promise<void> = (left) => left.close()): Promise<void> {
+  const left = workspace;
+  workspace = undefined;
   await terminal.close();
-  if (id !== box?.id) editor.close();
-  box = await client.getBox(id);
-  location.hash = id;
-  await refresh();
-  byId("box").scrollIntoView({ block: "nearest" });
-  await transcript.show(box);
-  if (!command.disabled) command.focus({ preventScroll: true });
+  transcript.clear();
+  preview.takePorts(undefined, []);
+  panes.hidePreview();
+  actions.leave();
+  if (left) await end(left);
 }
 
-async function create(): Promise<void> {
-  if (creating) return;
-  setCreating(true);
-  const name = byId<HTMLInputElement>("name");
-  const begun = performance.now();
-  try {
-    const made = await client.create(imageSelect.value, {
-      memoryMb: Number(byId<HTMLSelectElement>("memory").value),
-      onProgress: (step) => progress.showStep("Creating a box", step),
-      ...(name.value && { name: name.value }),
-    });
-    name.value = "";
-    say(`${nameOf(made.info)} started in ${Math.round(performance.now() - begun)} ms`);
-    await choose(made.id);
-  } finally {
-    setCreating(false);
-    progress.hide();
-  }
-}
-
-function setCreating(now: boolean): void {
-  creating = now;
-  const button = byId<HTMLButtonElement>("create-button");
-  button.disabled = now;
-  button.textContent = now ? "Creating…" : "Create";
-}
-
-async function start(): Promise<void> {
-  if (!box || starting === box.id) return;
-  starting = box.id;
-  try {
-    await box.start({ onProgress: (step) => progress.showStep("Starting", step) });
-  } finally {
-    starting = undefined;
-    progress.hide();
-  }
-  await refresh();
-  command.focus({ preventScroll: true });
+async function openFile(path: string): Promise<void> {
+  await workspace?.openFile(path);
+  panes.show("editor");
+  await show();
 }
 
 async function run(): Promise<void> {
+  if (!workspace || !byId<HTMLFormElement>("run-form").reportValidity()) return;
+  const { record } = workspace;
+  if (runCommand.value.trim() !== record.command) {
+    record.command = runCommand.value.trim();
+    await store.save(record);
+  }
+  panes.showConsole("output");
+  await workspace.run();
+}
+
+async function runOther(): Promise<void> {
   const text = command.value.trim();
-  if (!box || text === "" || busy) return;
+  if (!workspace || text === "") return;
   command.value = "";
   history.add(text);
-  busy = true;
+  await workspace.command(text);
+}
+
+async function openTerminal(): Promise<void> {
+  if (!workspace) return;
+  panes.showConsole("terminal");
+  if (terminal.isOpen) return;
   try {
-    if (editor.hasUnsaved) await editor.save();
-    const running = transcript.run(box, text);
-    // It may fail before it is awaited below.
-    running.catch(() => {});
-    await refresh();
-    await running;
-  } finally {
-    busy = false;
-    await refresh();
-    const { activeElement } = document;
-    // Whoever works elsewhere in the page meanwhile stays there.
-    const isElsewhere = activeElement !== document.body && activeElement !== byId("cancel");
-    if (!command.disabled && !isElsewhere) command.focus({ preventScroll: true });
+    await terminal.open(await workspace.box.ready());
+  } catch (error) {
+    panes.showConsole("output");
+    throw error;
   }
 }
 
-async function upload(files: Iterable<File>): Promise<void> {
-  for (const file of files) {
-    if (!box) return;
-    await box.upload(file, `/root/${file.name}`, {
-      onProgress: ({ loadedBytes, totalBytes }) =>
-        progress.showBytes(`Uploading ${file.name}`, loadedBytes, totalBytes),
-    });
-    path.value = `/root/${file.name}`;
-    say(`${file.name} is in the box, at ${path.value}`);
-  }
+async function setNetwork(allowed: boolean): Promise<void> {
+  if (!workspace) return;
+  await workspace.box.setNetwork(allowed);
+  await store.save(workspace.record);
+  say(allowed ? "The network is on" : "The network is off");
 }
 
-/** Returns the path that was typed, below /root where it begins nowhere. */
-function typedPath(): string {
-  const typed = path.value.trim();
-  return typed.startsWith("/") ? typed : `/root/${typed}`;
+async function removeProject(): Promise<void> {
+  if (!workspace || !confirmed(byId<HTMLButtonElement>("remove"), "Remove it and its files?")) return;
+  byId("project-menu").hidePopover();
+  await leave((left) => left.remove());
+  projects = await store.list();
+  const [next] = projects;
+  if (next) await open(next);
+  else newProject.open();
 }
 
-async function edit(): Promise<void> {
-  if (box) await editor.open(box, typedPath());
+let showing = false;
+/** Shows what is there now: at most once a frame, however often something changes. */
+async function show(): Promise<void> {
+  if (showing) return;
+  showing = true;
+  await new Promise((resolve) => setTimeout(resolve, 16));
+  showing = false;
+  await draw().catch(showError);
 }
 
-async function closeEditor(): Promise<void> {
-  const button = byId<HTMLButtonElement>("editor-close");
-  if (editor.hasUnsaved && !confirmed(button, "Close without saving?")) return;
-  editor.close();
-  if (!command.disabled) command.focus({ preventScroll: true });
+async function draw(): Promise<void> {
+  const shown = workspace;
+  const select = byId<HTMLSelectElement>("project");
+  select.replaceChildren(...projects.map(({ id, title }) => new Option(title, id)));
+  select.value = shown?.record.id ?? "";
+  for (const id of ["run", "network", "command", "run-command"])
+    byId<HTMLInputElement>(id).disabled = shown === undefined;
+  await actions.show(shown?.files);
+  if (!shown || shown !== workspace) return;
+  const { box, record } = shown;
+  if (!box.isStarting) progress.hide();
+  const state = box.isStarting
+    ? "starting"
+    : box.running
+      ? "running"
+      : (box.handle?.info.status ?? "not started");
+  byId("box-state").textContent = `${record.image}: ${state}`;
+  byId("box-state").className = `state ${state}`;
+  byId("stop-program").hidden = !shown.isRunning;
+  byId("run").textContent = shown.isRunning ? "Run again" : "Run";
+  byId<HTMLButtonElement>("stop-box").disabled = !box.running;
+  network.show(record.network, box.running);
 }
 
-async function download(): Promise<void> {
-  if (!box || !byId<HTMLFormElement>("files").reportValidity()) return;
-  const from = typedPath();
-  const file = await box.download(from);
-  const link = make("a", "");
-  link.href = URL.createObjectURL(await file.blob());
-  link.download = from.slice(from.lastIndexOf("/") + 1);
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  say(`${link.download} was downloaded`);
+/** Shows what the menu tells, each time it opens. */
+async function showMenu(): Promise<void> {
+  if (!workspace) return;
+  const { record, box } = workspace;
+  byId<HTMLInputElement>("title").value = record.title;
+  const image = images.find(({ name }) => name === record.image);
+  const disk = await box.handle?.usage();
+  byId("box-facts").textContent = [
+    image?.description ?? record.image,
+    `${record.memoryMb} MB of memory`,
+    ...(disk ? [`${megabytes(disk.diskBytes)} on its disk`] : []),
+  ].join(" · ");
+  const { usage } = (await navigator.storage?.estimate().catch(() => undefined)) ?? {};
+  byId("storage").textContent = store.isKept
+    ? `${megabytes(usage ?? 0)} kept in this browser`
+    : "This browser keeps nothing: projects end with this page";
 }
 
-function on(id: string, event: string, work: (event: Event) => Promise<void>): void {
-  byId(id).addEventListener(event, (happened) => {
-    if (event === "submit") happened.preventDefault();
-    void attempt(() => work(happened));
-  });
-}
-
-on("create", "submit", create);
-on("composer", "submit", run);
-on("files", "submit", edit);
-on("download", "click", download);
-on("editor-save", "click", () => editor.save());
-on("editor-close", "click", closeEditor);
-on("cancel", "click", () => transcript.cancel());
-on("terminal-toggle", "click", toggleTerminal);
-on("stop", "click", async () => void (await box?.stop()));
-on("start", "click", start);
-on("remove", "click", async (event) => {
-  const button = event.currentTarget ?? event.target;
-  if (!confirmed(button as HTMLButtonElement, "Remove it and its files?")) return;
-  await box?.remove({ force: true });
-  location.hash = "";
+on("project", "change", async ({ target }) => {
+  const record = projects.find(({ id }) => id === (target as HTMLSelectElement).value);
+  if (record) await open(record);
 });
-on("upload", "change", async ({ target }) => {
-  const input = target as HTMLInputElement;
-  try {
-    await upload([...(input.files ?? [])]);
-  } finally {
-    progress.hide();
-    input.value = "";
-  }
-});
+on("new", "click", async () => newProject.open());
+on("run-form", "submit", run);
+on("stop-program", "click", async () => workspace?.stopProgram());
+on("composer", "submit", runOther);
+on("show-output", "click", async () => panes.showConsole("output"));
+on("show-terminal", "click", openTerminal);
+on("project-menu", "toggle", showMenu);
+on("stop-box", "click", async () => workspace?.box.stop());
+on("remove", "click", removeProject);
+on("download-all", "click", async () => actions.downloadAll(workspace?.record.title ?? "project"));
 on("pull", "click", async () => {
-  try {
-    await client.pull(imageSelect.value, {
-      onProgress: ({ loadedBytes, totalBytes }) =>
-        progress.showBytes(`Fetching ${imageSelect.value}`, loadedBytes, totalBytes),
-    });
-    kept.add(imageSelect.value);
-    showImage();
-    say(`${imageSelect.value} works without a network now`);
-  } finally {
-    progress.hide();
-  }
+  if (workspace) await pullImage(client, workspace.record.image, progress);
 });
-imageSelect.addEventListener("change", showImage);
+on("rename-project", "submit", async () => {
+  if (!workspace) return;
+  workspace.record.title = byId<HTMLInputElement>("title").value.trim();
+  await store.save(workspace.record);
+  projects = await store.list();
+  byId("project-menu").hidePopover();
+  await show();
+});
 command.addEventListener("keydown", (event) => {
   if (event.key === "Escape") command.value = "";
   // As in a terminal, unless it copies what is selected.
   if (event.key === "c" && event.ctrlKey && command.selectionStart === command.selectionEnd)
-    void attempt(() => transcript.cancel());
+    void attempt(() => transcript.cancelLast());
   if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
   event.preventDefault();
   command.value = event.key === "ArrowUp" ? history.back(command.value) : history.forward(command.value);
 });
-byId("box").addEventListener("dragover", (event) => event.preventDefault());
-byId("box").addEventListener("drop", (event) => {
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.shiftKey) return;
+  // Programs in the terminal have their keys, and the dialog has its own.
+  if (byId("terminal").contains(event.target as Node) || byId<HTMLDialogElement>("new-project").open) return;
   event.preventDefault();
-  void attempt(() => upload([...(event.dataTransfer?.files ?? [])]).finally(() => progress.hide()));
+  void attempt(run);
 });
+addEventListener("pagehide", () => void editor.flush().then(() => workspace?.files.save()));
+addEventListener("visibilitychange", () => void editor.flush().then(() => workspace?.files.save()));
 
-function sizeOf({ name, downloadBytes, totalBytes }: ImageInfo): string {
-  return kept.has(name)
-    ? `${megabytes(totalBytes)}, kept for offline use.`
-    : `${megabytes(downloadBytes)} to begin with, ${megabytes(totalBytes)} in all.`;
-}
-
-function showImage(): void {
-  const image = images.find(({ name }) => name === imageSelect.value);
-  byId("image-note").textContent = image ? `${image.description}. ${sizeOf(image)}` : "";
-  byId("pull").hidden = image !== undefined && kept.has(image.name);
-}
-
+let newProject: NewProject;
 await attempt(async () => {
   images = (await client.images()).sort((a, b) => a.totalBytes - b.totalBytes);
-  imageSelect.replaceChildren(...images.map(({ name }) => new Option(name)));
-  showImage();
-  const boxes = await client.listBoxes();
-  const wanted = boxes.find(({ id }) => `#${id}` === location.hash) ?? boxes[0];
-  if (wanted) await choose(wanted.id);
+  const examples = await loadExamples();
+  newProject = new NewProject(images, examples, (wanted) => void attempt(() => create(wanted)));
+  projects = await store.list();
+  const wanted = projects.find(({ id }) => `#${id}` === location.hash) ?? projects[0];
+  const [first] = images;
+  const example = examples.find(({ image }) => image === first?.name);
+  if (wanted) await open(wanted);
+  else if (example && first) await create({ example, image: first.name, memoryMb: 1024 });
+  else newProject.open();
 });
+await show();
 document.documentElement.dataset["ready"] = "yes";
-followOthers().catch(showError);
+void followBoxes().catch(showError);
 // Where nothing can be kept, each part is fetched when a box first needs it.
-keepSmallest().catch(() => {});
+keepSmallest(client, images).catch(() => {});
+keepPage();
 
-// Without one the page still works, but not after a reload without a network.
-if ("serviceWorker" in navigator) {
-  navigator.serviceWorker
-    .register("worker.js")
-    .then(() => navigator.serviceWorker.ready)
-    .then(({ active }) => active?.postMessage("loaded"))
-    .catch((error) => console.info(`no reload without a network: ${error.message}`));
+/** Boxes stop and go in other tabs, too, and when they crash. */
+async function followBoxes(): Promise<void> {
+  for await (const _ of client.watchBoxes()) await workspace?.box.refresh();
 }

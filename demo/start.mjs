@@ -1,12 +1,12 @@
 /**
- * `npm start`: makes a box on this machine, runs a few commands in it, then serves a page in which you create boxes.
+ * `npm start`: makes a box on this machine, runs a few commands in it, then serves the playground, and on the next port the origin for its previews.
  * With --once it ends after the first part.
  */
 import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { BoxRunClient } from "boxrun";
 import { COMMANDS } from "./commands.mjs";
-import { SITE, serveFolder } from "./static-server.mjs";
+import { PREVIEW, SITE, serveFolder } from "./static-server.mjs";
 
 const { port: wantedPort, once: onlyOnce } = readArguments(process.argv.slice(2));
 
@@ -25,22 +25,31 @@ for (const cmd of COMMANDS) {
 await client.close();
 
 if (!onlyOnce) {
-  const server = serveFolder(new URL("..", import.meta.url), SITE);
-  server.listen(wantedPort, "127.0.0.1");
+  const root = new URL("..", import.meta.url);
+  // Any free port, where the playground has one.
+  const previews = await listen(serveFolder(root, PREVIEW), wantedPort && wantedPort + 1);
+  const settings = JSON.stringify({ previewUrl: `${previews}/` });
+  const page = await listen(serveFolder(root, SITE, { "/settings.json": settings }), wantedPort);
+  console.log(`The playground: ${page}/`);
+  console.log(`Its previews come from ${previews}. Ctrl-C ends both.`);
+}
+
+/** Resolves to the address of a server that listens on a port of this machine. */
+async function listen(server, port) {
+  server.listen(port, "127.0.0.1");
   await once(server, "listening").catch((error) => {
-    console.error(`cannot serve the page on port ${wantedPort} (${error.code}): try --port N`);
+    console.error(`cannot listen on port ${port} (${error.code}): try --port N, which takes N and N + 1`);
     process.exit(1);
   });
-  console.log(`Boxes in a browser: http://127.0.0.1:${server.address().port}/`);
-  console.log("Ctrl-C ends it.");
+  return `http://127.0.0.1:${server.address().port}`;
 }
 
 function readArguments(args) {
   try {
     const options = { once: { type: "boolean", default: false }, port: { type: "string", default: "8080" } };
     const { values } = parseArgs({ args, options });
-    if (!/^\d{1,5}$/.test(values.port) || Number(values.port) > 65535)
-      throw new Error("--port takes a number from 0 to 65535");
+    if (!/^\d{1,5}$/.test(values.port) || Number(values.port) > 65534)
+      throw new Error("--port takes a number from 0 to 65534");
     return { port: Number(values.port), once: values.once };
   } catch (error) {
     // Node's message has its first sentence for us; the rest is about other programs.

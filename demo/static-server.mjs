@@ -13,6 +13,8 @@ const TYPES = {
 };
 /** The demo page as `boxrun site` lays it out: where each of its folders is in this project. Nothing else is served. */
 export const SITE = { "/": "dist/site/", "/browser/": "dist/browser/", "/assets/": "dist/assets/" };
+/** The files of an origin for previews, as `boxrun preview` lays them out for pages of this machine. */
+export const PREVIEW = { "/": "dist/preview/" };
 /** Assets carry their hash in their name: they never change. */
 const FOR_EVER = "public, max-age=31536000, immutable";
 
@@ -20,8 +22,9 @@ const FOR_EVER = "public, max-age=31536000, immutable";
  * A server of static files, for the demo, the bench and the tests: text compressed, as any host does it. The caller makes it listen, and closes it.
  * @param {URL} root a file: URL that ends in "/"
  * @param {Record<string, string>} folders the folders that are served, below `root`, by the beginnings of their paths; all of them end in "/"
+ * @param {Record<string, string>} [texts] JSON that is served in place of files, by paths
  */
-export function serveFolder(root, folders) {
+export function serveFolder(root, folders, texts = {}) {
   // The longest beginning that fits is meant.
   const beginnings = Object.keys(folders).sort((a, b) => b.length - a.length);
   const server = createServer(async (request, response) => {
@@ -30,6 +33,11 @@ export function serveFolder(root, folders) {
       `http://localhost${/^\/(?!\/)/.test(request.url ?? "") ? request.url : "/404"}`,
     );
     const path = pathname.endsWith("/") ? `${pathname}index.html` : pathname;
+    const text = texts[path];
+    if (text !== undefined)
+      return response
+        .writeHead(200, { "content-type": TYPES[".json"], "cache-control": "no-cache" })
+        .end(text);
     const beginning = beginnings.find((text) => path.startsWith(text));
     const known = beginning !== undefined && /^(GET|HEAD)$/.test(request.method ?? "");
     const place = known && `./${folders[beginning]}${path.slice(beginning.length)}`;

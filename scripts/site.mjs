@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
 import { copyFile, readdir, readFile, writeFile } from "node:fs/promises";
-import { relative } from "node:path";
+import { join, relative } from "node:path";
 import { build } from "esbuild";
 
 /** Files of the page that are served as they are written. */
 const STATIC = ["index.html", "style.css"];
+/** Files of no script or style: those that the page fetches when it starts. `boxrun site` writes settings of its own. */
+const EXAMPLES = "examples.json";
+const SETTINGS = "settings.json";
 /** Name under which the page's folder itself is asked for. */
 const FOLDER = "";
 
@@ -16,6 +19,8 @@ const FOLDER = "";
 export async function buildSite(root) {
   const site = `${root}dist/site/`;
   for (const file of STATIC) await copyFile(`${root}demo/${file}`, site + file);
+  await writeFile(site + EXAMPLES, JSON.stringify(await readExamples(`${root}demo/examples/`)));
+  await writeFile(site + SETTINGS, "{}\n");
   const own = (await readdir(site)).filter((file) => /\.(css|js)$/.test(file) && file !== "worker.js");
   const hash = async (path) =>
     createHash("sha256")
@@ -24,7 +29,7 @@ export async function buildSite(root) {
       .slice(0, 12);
   const files = {};
   for (const file of await modulesOf(root)) files[file] = await hash(`${root}dist/${file}`);
-  for (const file of [...own.sort(), "index.html"]) files[file] = await hash(site + file);
+  for (const file of [...own.sort(), EXAMPLES, SETTINGS, "index.html"]) files[file] = await hash(site + file);
   files[FOLDER] = files["index.html"];
   await writeFile(`${site}files.json`, `${JSON.stringify(files, null, 1)}\n`);
 }
@@ -32,7 +37,7 @@ export async function buildSite(root) {
 /** Returns the package's modules that a page can load, below dist/: those that it imports, and those that these import. */
 async function modulesOf(root) {
   const { metafile } = await build({
-    entryPoints: [`${root}dist/browser/index.js`],
+    entryPoints: [`${root}dist/browser/index.js`, `${root}dist/browser/local.js`],
     absWorkingDir: root,
     bundle: true,
     format: "esm",
@@ -46,4 +51,23 @@ async function modulesOf(root) {
   return Object.keys(metafile.inputs)
     .map((path) => relative("dist", path).replaceAll("\\", "/"))
     .sort();
+}
+
+/** Reads the examples, each with the texts of the files in its folder. */
+async function readExamples(folder) {
+  const examples = JSON.parse(await readFile(join(folder, EXAMPLES), "utf8"));
+  return Promise.all(
+    examples.map(async (example) => ({ ...example, files: await textsIn(join(folder, example.id)) })),
+  );
+}
+
+async function textsIn(folder) {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const paths = entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name));
+  const texts = paths
+    .sort()
+    .map(async (path) => [`/${relative(folder, path)}`, await readFile(path, "utf8")]);
+  return Object.fromEntries(await Promise.all(texts));
 }

@@ -9,6 +9,7 @@ import {
   parsePublished,
   parseSecret,
   parseServer,
+  parseUrl,
   parseVariable,
   parseVolume,
   resolveDirectory,
@@ -76,6 +77,14 @@ export interface FolderCommand {
   images: string[];
   /** Sizes of boxes, in MiB, whose boot images are copied; undefined: all. */
   memoryMb?: number[];
+  /** Settings of the page that `boxrun site` writes. */
+  settings?: SiteSettings;
+}
+
+/** Addresses that the page of `boxrun site` uses, as options of the client are named. */
+export interface SiteSettings {
+  previewUrl?: string;
+  relay?: string;
 }
 
 /** Parsed arguments of `boxrun ls`. */
@@ -124,6 +133,8 @@ const OPTIONS = {
   image: { type: "string", multiple: true },
   volume: { type: "string", short: "v", multiple: true },
   network: { type: "boolean" },
+  "preview-url": { type: "string" },
+  "relay-url": { type: "string" },
   "allow-volumes": { type: "string", multiple: true },
   "allow-network": { type: "boolean" },
   allow: { type: "string", multiple: true },
@@ -168,7 +179,7 @@ const COMMANDS: Record<string, { takes: (keyof Values)[]; parse: (args: Argument
     parse: parseServe,
   },
   assets: { takes: ["image", "memory"], parse: (args) => parseFolder("assets", "public/boxrun", args) },
-  site: { takes: ["image"], parse: (args) => parseFolder("site", "./class", args) },
+  site: { takes: ["image", "preview-url", "relay-url"], parse: parseSite },
   preview: { takes: ["allow-origin"], parse: parsePreview },
   pull: { takes: [], parse: parsePull },
   images: { takes: ["server", "token"], parse: parseImages },
@@ -319,6 +330,15 @@ function parseFolder(
     );
   const memoryMb = values.memory?.map((size) => parseInteger("--memory", size));
   return { name, folder, images: values.image ?? ["tiny"], ...(memoryMb && { memoryMb }) };
+}
+
+function parseSite(args: Arguments): FolderCommand {
+  const { "preview-url": previewUrl, "relay-url": relay } = args.values;
+  const settings: SiteSettings = {
+    ...(previewUrl !== undefined && { previewUrl: parseUrl("--preview-url", previewUrl, ["https", "http"]) }),
+    ...(relay !== undefined && { relay: parseUrl("--relay-url", relay, ["wss", "ws"]) }),
+  };
+  return { ...parseFolder("site", "./class", args), settings };
 }
 
 function parsePreview({ values, operands, rest = [] }: Arguments): PreviewCommand {

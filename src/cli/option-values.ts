@@ -104,3 +104,11 @@ export function resolveDirectory(text: string): string {
     throw new UsageError(`--allow-volumes must be a directory of this machine, got ${text}`);
   return resolve(text);
 }
+
+/** Checks a URL of one of some protocols, which are named without their colon. It is not shown, since it may hold a token. @throws {UsageError} */
+export function parseUrl(option: string, text: string, protocols: readonly string[]): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url && protocols.includes(url.protocol.slice(0, -1))) return text;
+  const beginnings = protocols.map((protocol) => `${protocol}://`).join(" or ");
+  throw new UsageError(`${option} must be a URL that begins with ${beginnings}`);
+}

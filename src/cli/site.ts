@@ -1,19 +1,23 @@
+import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { besideBuild } from "../util/beside-build-node.js";
 import { planAssets } from "./asset-plan.js";
 import { ASSETS_RECORD, removedNote } from "./assets.js";
-import type { FolderCommand } from "./command-line.js";
+import type { FolderCommand, SiteSettings } from "./command-line.js";
 import { megabytes, print } from "./output.js";
 import { type FolderFiles, RecordedFolder } from "./recorded-folder.js";
 
 /** Record of what was written of the page itself. Its assets have one of their own, as `boxrun assets` keeps it. */
 const SITE_RECORD = ".boxrun-site";
 
+/** File of the page's settings, which the build lists, too. */
+const SETTINGS = "settings.json";
+
 /** Writes a page that runs boxes of some images into a folder: the page, the package's modules, and the assets. */
-export async function siteCommand({ folder, images }: FolderCommand): Promise<number> {
+export async function siteCommand({ folder, images, settings = {} }: FolderCommand): Promise<number> {
   const plan = await planAssets(images);
-  const page = await planPage();
+  const page = await planPage(settings);
   // Both before anything is written. The page comes last: what it loads is there.
   const assets = await RecordedFolder.open(join(folder, "assets"), ASSETS_RECORD, plan.files);
   const site = await RecordedFolder.open(folder, SITE_RECORD, page.files);
@@ -31,17 +35,21 @@ export async function siteCommand({ folder, images }: FolderCommand): Promise<nu
   return 0;
 }
 
-/** Plans the page: the files that the build has listed for its service worker, and those two. */
-async function planPage(): Promise<{ files: FolderFiles; bytes: number }> {
+/** Plans the page: the files that the build has listed for its service worker, the settings, the worker and the list itself. */
+async function planPage(settings: SiteSettings): Promise<{ files: FolderFiles; bytes: number }> {
   const list = await readFile(besideBuild("../site/files.json"), "utf8");
-  const listed = Object.keys(JSON.parse(list) as Record<string, string>).filter((path) => path !== "");
-  const files = new Map<string, URL>();
+  const hashes = JSON.parse(list) as Record<string, string>;
+  const text = JSON.stringify(settings);
+  hashes[SETTINGS] = createHash("sha256").update(text).digest("hex").slice(0, 12);
+  const listed = Object.keys(hashes).filter((path) => path !== "" && path !== SETTINGS);
+  const files = new Map<string, URL | string>([[SETTINGS, text]]);
   let bytes = 0;
-  for (const path of [...listed, "worker.js", "files.json"]) {
+  for (const path of [...listed, "worker.js"]) {
     const source = besideBuild(path.startsWith("browser/") ? `../${path}` : `../site/${path}`);
     files.set(path, source);
     bytes += (await stat(source)).size;
   }
+  files.set("files.json", `${JSON.stringify(hashes, null, 1)}\n`);
   return { files, bytes };
 }
 

@@ -98,14 +98,18 @@ The age of a box is the time since it was created. Its status is "creating", "ru
     more: "What an earlier run has written and this one has not is removed; other files are left alone.\n",
   },
   site: {
-    line: "site FOLDER [--image IMAGE]...",
-    does: "write a page with boxes of images into FOLDER, for any host of static files",
+    line: "site FOLDER [--image IMAGE]... [--preview-url URL] [--relay-url URL]",
+    does: "write a playground with boxes of images into FOLDER, for any host of static files",
     options: `\
   --image IMAGE         image that the page offers (default tiny); can be repeated
+  --preview-url URL     origin with the files of boxrun preview, by which the page shows servers of boxes
+  --relay-url URL       relay for the network of boxes (wss://HOST/v1/relay/?token=TOKEN; default the
+                        page's own fetch); everybody who loads the page can read it
 `,
     more: `\
-The page has terminal, editor and files, and works without a network after the first visit. Files that
-site has not written itself are left alone: where one is in its way, it writes nothing.
+The page has an editor, files, output, a terminal and previews, and works without a network after the
+first visit. Files that site has not written itself are left alone: where one is in its way, it writes
+nothing.
 `,
   },
   preview: {

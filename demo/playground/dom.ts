@@ -53,3 +53,21 @@ export function confirmed(button: HTMLButtonElement, question: string): boolean 
   button.addEventListener("blur", reset, { once: true });
   return false;
 }
+
+/** Runs what a click or a key asked for; what goes wrong is shown. */
+export async function attempt(work: () => Promise<unknown>): Promise<void> {
+  showError(undefined);
+  try {
+    await work();
+  } catch (error) {
+    showError(error);
+  }
+}
+
+/** Runs something at each event of an element. A form is not sent anywhere. */
+export function on(id: string, event: string, work: (event: Event) => Promise<unknown>): void {
+  byId(id).addEventListener(event, (happened) => {
+    if (event === "submit") happened.preventDefault();
+    void attempt(() => work(happened));
+  });
+}

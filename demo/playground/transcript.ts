@@ -1,24 +1,40 @@
-import type { BoxHandle, ExecutionPromise } from "boxrun";
+import type { BoxHandle, Execution } from "boxrun";
 import { make, say, seconds } from "./dom.js";
 import { OutputView } from "./output-view.js";
 
 /** For how long output may be taken in before the page gets its turn. */
 const TURN_MS = 8;
-/** Of the commands that ran before, so many are shown. */
+/** Number of commands that are shown of those that ran before. */
 const EARLIER = 30;
 
-/** The commands of one box and what they printed. */
+/** A command that was started from the page. */
+export interface Running {
+  /** Ends the command, once it runs if it is still being started. */
+  cancel(): Promise<void>;
+  /** Resolves when the command has ended, and rejects when it could not be run or watched to its end. */
+  readonly ended: Promise<void>;
+}
+
+/** The commands of one box and what they printed. Several may run at once. */
 export class Transcript {
-  /** The command that runs now, or is being started. */
-  private current: ExecutionPromise | undefined;
+  private readonly running = new Set<Running>();
   private generation = 0;
 
-  constructor(private readonly list: HTMLElement) {}
+  constructor(
+    private readonly list: HTMLElement,
+    private readonly onError: (error: unknown) => void,
+  ) {}
+
+  /** Removes all that is shown. */
+  clear(): void {
+    this.generation++;
+    this.list.replaceChildren();
+  }
 
   /** Shows the commands that a box remembers, in place of what was there. */
   async show(box: BoxHandle): Promise<void> {
-    const generation = ++this.generation;
-    this.list.replaceChildren();
+    this.clear();
+    const { generation } = this;
     const earlier = (await box.executions()).slice(0, EARLIER).reverse();
     for (const info of earlier) {
       if (generation !== this.generation) return;
@@ -36,25 +52,27 @@ export class Transcript {
     }
   }
 
-  /** True from the call that starts a command to its end. */
-  get isRunning(): boolean {
-    return this.current !== undefined;
+  /** Ends the command that was started last, of those that run. */
+  async cancelLast(): Promise<void> {
+    await [...this.running].at(-1)?.cancel();
   }
 
-  /** Ends the command that runs now, if one does, and does so once it runs if it is still being started. */
-  async cancel(): Promise<void> {
-    await (await this.current)?.cancel();
-  }
-
-  /** Runs one command and shows its output as it comes. Rejects when it could not be run or watched to its end. */
-  async run(box: BoxHandle, command: string): Promise<void> {
-    const generation = this.generation;
+  /** Runs a command and shows its output as it comes. */
+  run(box: BoxHandle, command: string): Running {
     const entry = this.add(command, false);
+    const started = box.execStream(command);
+    const ended = this.watch(started, entry).finally(() => this.running.delete(running));
+    const running: Running = { ended, cancel: async () => void (await (await started).cancel()) };
+    this.running.add(running);
+    entry.cancel.addEventListener("click", () => void running.cancel().catch(this.onError));
+    return running;
+  }
+
+  private async watch(started: PromiseLike<Execution>, entry: ReturnType<Transcript["add"]>): Promise<void> {
     const begun = performance.now();
     const took = () => performance.now() - begun;
     try {
-      this.current = box.execStream(command);
-      const execution = await this.current;
+      const execution = await started;
       let turn = performance.now();
       for await (const event of execution) {
         if (event.type === "exit") {
@@ -62,7 +80,7 @@ export class Transcript {
           entry.end(describe(status, event.exitCode), event.exitCode !== 0, took());
           break;
         }
-        if (generation === this.generation) entry.output.append(event.stream, event.data);
+        entry.output.append(event.stream, event.data);
         if (performance.now() - turn < TURN_MS) continue;
         await new Promise((resolve) => setTimeout(resolve));
         turn = performance.now();
@@ -71,23 +89,28 @@ export class Transcript {
       entry.end("failed", true, took());
       throw error;
     } finally {
-      this.current = undefined;
       entry.output.flush();
     }
   }
 
   private add(command: string, earlier: boolean) {
     const outcome = make("small", "", earlier ? "" : "running…");
+    const cancel = make("button", "cancel", "Cancel");
+    cancel.type = "button";
+    cancel.hidden = earlier;
     const pre = make("pre", "");
-    const head = make("div", "head", make("code", "", `$ ${command}`), outcome);
+    const head = make("div", "head", make("code", "", `$ ${command}`), outcome, cancel);
     this.list.append(make("li", earlier ? "earlier" : "", head, pre));
     this.list.scrollTop = this.list.scrollHeight;
     const end = (how: string, failed: boolean, ms: number) => {
       outcome.textContent = `${failed ? "✗ " : ""}${how}, ${seconds(ms)}`;
       outcome.className = failed ? "failed" : "";
+      // It is gone in a moment, and the focus must not go with it.
+      if (document.activeElement === cancel) document.getElementById("command")?.focus();
+      cancel.hidden = true;
       if (!earlier) say(`${command}: ${how}`);
     };
-    return { output: new OutputView(pre, this.list), end };
+    return { output: new OutputView(pre, this.list), end, cancel };
   }
 }
 

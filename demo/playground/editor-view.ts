@@ -1,0 +1,152 @@
+import { indentWithTab } from "@codemirror/commands";
+import { indentUnit } from "@codemirror/language";
+import { Compartment, EditorState, type Extension } from "@codemirror/state";
+import { EditorView as CodeMirror, keymap } from "@codemirror/view";
+import type { MemoryVolume } from "boxrun/local";
+import { basicSetup } from "codemirror";
+import { byId, megabytes } from "./dom.js";
+import { editorLook } from "./editor-look.js";
+import { languageOf } from "./languages.js";
+
+/** Size above which a file is none to type in. */
+const MAX_BYTES = 1 << 20;
+/** How long after the last key the text is written to the volume. */
+const QUIET_MS = 150;
+
+interface OpenFile {
+  readonly path: string;
+  /** Text with its own ends of lines, as the volume has it. */
+  written: string;
+  /** End of its lines, of which the editor knows one kind only. */
+  readonly newline: "\n" | "\r\n";
+}
+
+/** The editor: one text file of a project at a time. What is typed is in the volume a moment later; there is nothing to save. */
+export class EditorView {
+  private readonly view: CodeMirror;
+  private readonly language = new Compartment();
+  /** Undo history, cursor and scroll of files that were open before. */
+  private readonly states = new Map<string, EditorState>();
+  private volume: MemoryVolume | undefined;
+  private file: OpenFile | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private writing: Promise<void> = Promise.resolve();
+
+  constructor(
+    parent: HTMLElement,
+    private readonly on: {
+      written: (path: string) => void;
+      error: (error: unknown) => void;
+    },
+  ) {
+    this.view = new CodeMirror({ parent });
+  }
+
+  /** Path of the file that is open. */
+  get path(): string | undefined {
+    return this.file?.path;
+  }
+
+  /** Opens a file of a volume. Rejects when it is no text, and leaves open what was open. */
+  async open(volume: MemoryVolume, path: string): Promise<void> {
+    await this.flush();
+    const written = await readText(volume, path);
+    const newline = written.includes("\r\n") ? "\r\n" : "\n";
+    if (this.file) this.states.set(this.file.path, this.view.state);
+    if (volume !== this.volume) this.states.clear();
+    this.volume = volume;
+    this.file = { path, written, newline };
+    const doc = written.replaceAll("\r\n", "\n");
+    const before = this.states.get(path);
+    this.view.setState(before?.doc.toString() === doc ? before : this.stateOf(doc, path));
+    this.show();
+    const language = await languageOf(path);
+    if (this.path === path) this.view.dispatch({ effects: this.language.reconfigure(language) });
+  }
+
+  focus(): void {
+    this.view.focus();
+  }
+
+  /** Closes the file, with all that was typed written. */
+  async close(): Promise<void> {
+    await this.flush();
+    this.file = undefined;
+    this.show();
+  }
+
+  /** Writes what was typed, now. */
+  flush(): Promise<void> {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const { file, volume } = this;
+    if (!file || !volume) return this.writing;
+    const text = this.view.state.doc.toString().replaceAll("\n", file.newline);
+    if (text === file.written) return this.writing;
+    file.written = text;
+    this.writing = this.writing
+      .then(() => volume.files.write(file.path, text))
+      .then(() => this.on.written(file.path), this.on.error);
+    return this.writing;
+  }
+
+  /** Takes over what somebody else has written to the file. What is being typed wins. */
+  async follow(changed: ReadonlySet<string>): Promise<void> {
+    const { file, volume } = this;
+    if (!file || !volume || !changed.has(file.path) || this.timer !== undefined) return;
+    await this.writing;
+    const there = await readText(volume, file.path).catch(() => undefined);
+    if (there === undefined || there === file.written || this.file !== file || this.timer !== undefined)
+      return;
+    file.written = there;
+    const insert = there.replaceAll("\r\n", "\n");
+    const { anchor } = this.view.state.selection.main;
+    this.view.dispatch({
+      changes: { from: 0, to: this.view.state.doc.length, insert },
+      selection: { anchor: Math.min(anchor, insert.length) },
+    });
+  }
+
+  private stateOf(doc: string, path: string): EditorState {
+    const extensions: Extension[] = [
+      // Else it is a new line, before the page sees the key.
+      keymap.of([{ key: "Mod-Enter", run: () => true, preventDefault: true }]),
+      basicSetup,
+      keymap.of([indentWithTab]),
+      indentUnit.of(/\.(?:py|c|h|cpp)$/.test(path) ? "    " : "  "),
+      EditorState.tabSize.of(4),
+      editorLook,
+      this.language.of([]),
+      CodeMirror.contentAttributes.of({ "aria-label": `Contents of ${path}` }),
+      CodeMirror.updateListener.of(({ docChanged }) => {
+        if (!docChanged) return;
+        clearTimeout(this.timer);
+        this.timer = setTimeout(() => void this.flush(), QUIET_MS);
+      }),
+    ];
+    return EditorState.create({ doc, extensions });
+  }
+
+  private show(): void {
+    byId("editor").dataset["open"] = this.file ? "yes" : "no";
+    byId("editor-path").textContent = this.file?.path.slice(1) ?? "No file is open";
+  }
+}
+
+async function readText(volume: MemoryVolume, path: string): Promise<string> {
+  const name = path.slice(1);
+  const { size, type } = await volume.files.stat(path);
+  if (type !== "file") throw new Error(`${name} is not a file`);
+  if (size > MAX_BYTES) throw new Error(`${name} is too large to edit here, ${megabytes(size)}: download it`);
+  const text = decode(await volume.files.read(path));
+  if (text === undefined || text.includes("\0")) throw new Error(`${name} is not text: download it`);
+  return text;
+}
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,137 @@
+import { packTar } from "modern-tar";
+import { byId, confirmed, make, on, say } from "./dom.js";
+import type { EditorView } from "./editor-view.js";
+import { FileList, SHOWN_ENTRIES } from "./file-list.js";
+import type { ProjectFiles } from "./project-files.js";
+
+/** What is done with files by hand: made, uploaded, renamed, downloaded, removed. */
+export class FileActions {
+  private readonly list: FileList;
+  private readonly form = byId<HTMLFormElement>("name-form");
+  private readonly name = byId<HTMLInputElement>("name");
+  private files: ProjectFiles | undefined;
+  /** File that gets another name; undefined while a new one is named. */
+  private renamed: string | undefined;
+
+  constructor(
+    private readonly editor: EditorView,
+    private readonly to: { open: (path: string) => Promise<void>; error: (error: unknown) => void },
+  ) {
+    this.list = new FileList(byId("file-list"), (path) => void to.open(path).catch(to.error));
+    on("new-file", "click", async () => this.ask("Name of the new file"));
+    on("rename-file", "click", async () => this.ask("New name", this.editor.path));
+    on("name-form", "submit", () => this.takeName());
+    on("remove-file", "click", () => this.remove());
+    on("download", "click", () => this.download());
+    on("upload", "change", async ({ target }) => {
+      const input = target as HTMLInputElement;
+      await this.upload([...(input.files ?? [])]).finally(() => {
+        input.value = "";
+      });
+    });
+    this.name.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.form.hidden = true;
+    });
+    byId("files").addEventListener("dragover", (event) => event.preventDefault());
+    on("files", "drop", async (event) => {
+      event.preventDefault();
+      await this.upload([...((event as DragEvent).dataTransfer?.files ?? [])]);
+    });
+  }
+
+  /** Shows the files of a project, or none. */
+  async show(files: ProjectFiles | undefined): Promise<void> {
+    if (files !== this.files) this.list.reset();
+    this.files = files;
+    this.list.show((await files?.list(SHOWN_ENTRIES)) ?? [], this.editor.path);
+    const isOpen = this.editor.path !== undefined;
+    for (const id of ["rename-file", "download", "remove-file"]) byId(id).hidden = !isOpen;
+  }
+
+  /** Forgets what was being named. */
+  leave(): void {
+    this.form.hidden = true;
+  }
+
+  /** Downloads all files as a tar archive. */
+  async downloadAll(title: string): Promise<void> {
+    const { files } = this;
+    if (!files) return;
+    await this.editor.flush();
+    const { volume } = files;
+    const entries = [];
+    for (const { path, isDirectory } of await files.list(Infinity)) {
+      const { type, mode } = await volume.files.lstat(path);
+      const name = path.slice(1);
+      if (isDirectory)
+        entries.push({ header: { name: `${name}/`, size: 0, mode, type: "directory" as const } });
+      else if (type === "file") {
+        const body = await volume.files.read(path);
+        entries.push({ header: { name, size: body.byteLength, mode }, body });
+      }
+    }
+    save(await packTar(entries), `${title}.tar`);
+  }
+
+  private ask(question: string, renamed?: string): void {
+    this.renamed = renamed;
+    this.form.hidden = false;
+    byId("name-label").textContent = question;
+    this.name.value = renamed?.slice(1) ?? "";
+    this.name.focus();
+    this.name.select();
+  }
+
+  private async takeName(): Promise<void> {
+    const { volume } = this.files ?? {};
+    if (!volume) return;
+    const path = `/${this.name.value.trim().replace(/^\/+/, "")}`;
+    const { renamed } = this;
+    if (path !== renamed && (await volume.files.exists(path)))
+      throw new Error(`${path.slice(1)} exists already`);
+    if (renamed === undefined) await volume.files.write(path, "");
+    else if (path !== renamed) {
+      await this.editor.close();
+      const folder = path.slice(0, path.lastIndexOf("/"));
+      if (folder) await volume.files.mkdir(folder, { recursive: true });
+      await volume.files.rename(renamed, path);
+    }
+    this.form.hidden = true;
+    await this.to.open(path);
+    this.editor.focus();
+  }
+
+  private async remove(): Promise<void> {
+    const { path } = this.editor;
+    if (!this.files || path === undefined) return;
+    if (!confirmed(byId<HTMLButtonElement>("remove-file"), "Delete it?")) return;
+    await this.editor.close();
+    await this.files.volume.files.remove(path);
+    say(`${path.slice(1)} is deleted`);
+    await this.show(this.files);
+    byId("new-file").focus();
+  }
+
+  private async download(): Promise<void> {
+    const { path } = this.editor;
+    if (!this.files || path === undefined) return;
+    await this.editor.flush();
+    save(await this.files.volume.files.read(path), path.slice(path.lastIndexOf("/") + 1));
+  }
+
+  private async upload(chosen: readonly File[]): Promise<void> {
+    for (const file of chosen) {
+      await this.files?.volume.files.write(`/${file.name}`, new Uint8Array(await file.arrayBuffer()));
+      say(`${file.name} is in the project`);
+    }
+  }
+}
+
+/** Gives bytes to the browser, to be saved under a name. */
+function save(bytes: Uint8Array, name: string): void {
+  const link = make("a", "");
+  link.href = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>]));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
