@@ -6,10 +6,11 @@ import {
   parseInteger,
   parseNetworkRules,
   parseOrigin,
+  parsePreviewUrl,
   parsePublished,
+  parseRelayUrl,
   parseSecret,
   parseServer,
-  parseUrl,
   parseVariable,
   parseVolume,
   resolveDirectory,
@@ -335,8 +336,8 @@ function parseFolder(
 function parseSite(args: Arguments): FolderCommand {
   const { "preview-url": previewUrl, "relay-url": relay } = args.values;
   const settings: SiteSettings = {
-    ...(previewUrl !== undefined && { previewUrl: parseUrl("--preview-url", previewUrl, ["https", "http"]) }),
-    ...(relay !== undefined && { relay: parseUrl("--relay-url", relay, ["wss", "ws"]) }),
+    ...(previewUrl !== undefined && { previewUrl: parsePreviewUrl(previewUrl) }),
+    ...(relay !== undefined && { relay: parseRelayUrl(relay) }),
   };
   return { ...parseFolder("site", "./class", args), settings };
 }

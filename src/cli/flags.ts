@@ -12,6 +12,8 @@ const FLAGS: Readonly<Record<string, string>> = {
   hostPort: "HOST_PORT",
   previewDomain: "--preview-domain",
   "relay.token": "--relay-token",
+  "local.relay": "--relay-url",
+  "local.previewUrl": "--preview-url",
 };
 
 /** Those whose names are words, too: only the beginning of a message is one of them. */

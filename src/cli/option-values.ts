@@ -1,7 +1,9 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { HostVolume, NetworkOptions } from "../index.js";
+import { requireRelayUrl } from "../local/boxes/relay-url.js";
 import { requireRules } from "../network/rules.js";
+import { previewHome } from "../ports/preview-url.js";
 import { inFlags } from "./flags.js";
 
 /** The error of a command line that makes no sense. The message says why. */
@@ -33,9 +35,24 @@ export function parsePublished(name: string, text: string): PublishedPort {
 
 /** Checks the rules of a network. @throws {UsageError} */
 export function parseNetworkRules(rules: NetworkOptions): NetworkOptions {
+  return checked(rules, requireRules);
+}
+
+/** Checks the address of an origin for previews. @throws {UsageError} */
+export function parsePreviewUrl(text: string): string {
+  return checked(text, previewHome);
+}
+
+/** Checks the address of a relay, whose path and query are in no message. @throws {UsageError} */
+export function parseRelayUrl(text: string): string {
+  return checked(text, requireRelayUrl);
+}
+
+/** Returns a value that passes the check of the API, whose error becomes one of the command line. */
+function checked<T>(value: T, check: (value: T) => void): T {
   try {
-    requireRules(rules);
-    return rules;
+    check(value);
+    return value;
   } catch (error) {
     throw new UsageError(inFlags((error as Error).message));
   }
@@ -103,12 +120,4 @@ export function resolveDirectory(text: string): string {
   if (!statSync(text, { throwIfNoEntry: false })?.isDirectory())
     throw new UsageError(`--allow-volumes must be a directory of this machine, got ${text}`);
   return resolve(text);
-}
-
-/** Checks a URL of one of some protocols, which are named without their colon. It is not shown, since it may hold a token. @throws {UsageError} */
-export function parseUrl(option: string, text: string, protocols: readonly string[]): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url && protocols.includes(url.protocol.slice(0, -1))) return text;
-  const beginnings = protocols.map((protocol) => `${protocol}://`).join(" or ");
-  throw new UsageError(`${option} must be a URL that begins with ${beginnings}`);
 }

@@ -18,13 +18,13 @@ import { deferred } from "../util/deferred.js";
 import { startTimer } from "../util/timer.js";
 import { fetchPort } from "./fetch.js";
 import type { BoxWebSocket } from "./port-types.js";
+import { previewHome } from "./preview-url.js";
 import { openWebSocket } from "./web-socket.js";
 
 /** Time for the frame to load and its service worker to start. */
 const START_MS = 20_000;
 /** Most requests and WebSockets of a preview that are open at once. */
 const MAX_OPEN = 256;
-const LOOPBACK = /^(?:localhost|.*\.localhost|127\.0\.0\.1|\[::1\])$/;
 /** Most bytes of bodies of requests that are under way. */
 const MAX_BODIES_BYTES = 128 * 2 ** 20;
 /** Most bytes that a WebSocket holds for a server that does not read. */
@@ -78,26 +78,15 @@ export async function openPreviewFrame(
   });
 }
 
-/** Returns the address of the origin of a preview. @throws {BoxRunError} VALIDATION_ERROR */
+/** Returns the address of the origin of a preview, which is not this page's. @throws {BoxRunError} VALIDATION_ERROR */
 function homeOf(place: string): string {
-  const name = crypto.randomUUID().replaceAll("-", "");
-  let url: URL;
-  try {
-    url = new URL(place.replace("*", name));
-  } catch {
-    throw invalid(`local.previewUrl must be a URL such as "https://preview.example.com/", got "${place}"`);
-  }
-  const { protocol, hostname, origin, href } = url;
-  if (href !== `${origin}/`)
-    throw invalid(`local.previewUrl must be an origin, since pages use paths from its root, got "${place}"`);
-  if (origin === location.origin)
+  const home = previewHome(place);
+  const { origin } = location;
+  if (home === `${origin}/`)
     throw invalid(
       `local.previewUrl must not be the page's own origin, ${origin}: pages of the box would have all that this one has`,
     );
-  const isSecure = protocol === "https:" || (protocol === "http:" && LOOPBACK.test(hostname));
-  if (!isSecure)
-    throw invalid(`local.previewUrl must begin with https://, or be on this machine, got "${place}"`);
-  return href;
+  return home;
 }
 
 /** The port on which a preview asks. What comes from it is the box's pages' to choose, and leads to one port of one box. */

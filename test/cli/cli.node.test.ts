@@ -182,7 +182,11 @@ describe("boxrun", () => {
   it.each([
     [["run", "--help"], /^Usage: boxrun run \[OPTIONS\] IMAGE -- .*--memory MIB.*Ctrl-C/s, /--allow-origin/],
     [["serve", "-h"], /^Usage: boxrun serve \[OPTIONS\]\n.*--allow-origin/s, /--memory/],
-    [["site", "--help"], /^Usage: boxrun site FOLDER \[--image IMAGE\].*--image IMAGE/s, /--memory/],
+    [
+      ["site", "--help"],
+      /^Usage: boxrun site FOLDER \[--image IMAGE\].*--image IMAGE.*--preview-url URL.*--relay-url URL/s,
+      /--memory/,
+    ],
     [["help", "images"], /^Usage: boxrun images .*--server/s, /--memory/],
     [["pull", "--help"], /^Usage: boxrun pull IMAGE\n\nDownload a whole image/, /Options/],
   ] as const)("prints the help of one command: %s", async (args, expected, other) => {

@@ -20,6 +20,53 @@ describe("boxrun preview", () => {
   });
 });
 
+describe("boxrun site", () => {
+  it("takes the addresses that its page uses, as they are", () => {
+    const args = [
+      "--preview-url",
+      "https://*.preview.example.com",
+      "--relay-url",
+      "wss://r.example.com/?t=1",
+    ];
+    expect(parseCommandLine(["site", "out", ...args])).toEqual({
+      name: "site",
+      folder: "out",
+      images: ["tiny"],
+      settings: { previewUrl: "https://*.preview.example.com", relay: "wss://r.example.com/?t=1" },
+    });
+    for (const [option, url] of [
+      ["--preview-url", "http://127.0.0.1:5174/"],
+      ["--relay-url", "ws://localhost:9090/v1/relay/"],
+    ])
+      expect(parseCommandLine(["site", "out", option!, url!])).toMatchObject({ name: "site" });
+    expect(parseCommandLine(["site", "out"])).toMatchObject({ settings: {} });
+    expect(() => parseCommandLine(["assets", "out", "--preview-url", "https://a.example.com/"])).toThrow(
+      "assets does not take --preview-url",
+    );
+  });
+
+  it.each([
+    ["--preview-url", "preview.example.com", "--preview-url must be a URL such as"],
+    ["--preview-url", "", "--preview-url must not be empty"],
+    ["--preview-url", "https://example.com/preview/", "--preview-url must be an origin"],
+    ["--preview-url", "https://example.com/?a", "--preview-url must be an origin"],
+    ["--preview-url", "http://example.com/", "--preview-url must begin with https://"],
+    ["--preview-url", "javascript:alert(1)", "--preview-url must be an origin"],
+    ["--relay-url", "r.example.com", "--relay-url must be a URL"],
+    [
+      "--relay-url",
+      "https://r.example.com/s3cret/",
+      "--relay-url must begin with wss:, got https://r.example",
+    ],
+    ["--relay-url", "wss://r.example.com/v1/relay?token=s3cret", 'the path of --relay-url must end in "/"'],
+    ["--relay-url", "ws://r.example.com/s3cret/", "--relay-url must begin with wss: for another machine"],
+  ])("refuses %s %s", (option, url, message) => {
+    const parse = () => parseCommandLine(["site", "out", `${option}=${url}`]);
+    expect(parse).toThrow(message);
+    expect(parse).not.toThrow(/s3cret/);
+  });
+});
+
 describe("the network on the command line", () => {
   it.each<[string[], unknown]>([
     [["--network"], true],

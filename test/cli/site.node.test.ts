@@ -40,6 +40,13 @@ function put(path: string, text: string): void {
   writeFileSync(join(folder, path), text);
 }
 
+/** Hashes of the files that the page's service worker keeps, as the folder has them. */
+const listed = () => Object.entries<string>(JSON.parse(read("files.json")));
+const hashOf = (path: string) =>
+  createHash("sha256")
+    .update(readFileSync(join(folder, path || "index.html")))
+    .digest("hex");
+
 it("writes a page with all that it loads, and says how to try it", () => {
   const { status, stdout, stderr } = site(folder);
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
@@ -48,16 +55,46 @@ it("writes a page with all that it loads, and says how to try it", () => {
   const bytes = files().reduce((sum, path) => sum + statSync(join(folder, path)).size, 0);
   expect(bytes).toBeLessThan(13e6);
   // Its service worker finds everything that it keeps.
-  for (const [path, hash] of Object.entries<string>(JSON.parse(read("files.json")))) {
-    const found = createHash("sha256").update(read(path || "index.html"));
-    expect(found.digest("hex")).toMatch(hash);
-  }
+  for (const [path, hash] of listed()) expect(hashOf(path)).toMatch(hash);
+  expect(listed().map(([path]) => path)).toEqual(
+    expect.arrayContaining(["", "index.html", "main.js", "style.css", "examples.json", "settings.json"]),
+  );
+  expect(JSON.parse(read("settings.json"))).toEqual({});
   const { images, worker } = JSON.parse(read("assets/manifest.json"));
   expect(images.map(({ name }: { name: string }) => name)).toEqual(["tiny"]);
   expect(files()).toEqual(expect.arrayContaining(["worker.js", `assets/${worker.file}`, "assets/NOTICE"]));
   // Below whatever path it is served: no address begins at the root of its host.
   for (const path of ["index.html", "style.css"])
     expect(read(path)).not.toMatch(/(?:src|href|url)\s*[=(]\s*["']?\//);
+});
+
+it("gives the page the addresses of previews and of a relay, anew with each run", () => {
+  const addresses = [
+    "--preview-url",
+    "https://preview.example.com/",
+    "--relay-url",
+    "wss://r.example.com/t/",
+  ];
+  expect(site(folder, ...addresses)).toMatchObject({ status: 0, stderr: "" });
+  expect(JSON.parse(read("settings.json"))).toEqual({
+    previewUrl: "https://preview.example.com/",
+    relay: "wss://r.example.com/t/",
+  });
+  // A page that is kept in a browser sees by the list that they are others.
+  const before = new Map(listed());
+  expect(hashOf("settings.json")).toMatch(before.get("settings.json")!);
+  expect(site(folder).status).toBe(0);
+  expect(JSON.parse(read("settings.json"))).toEqual({});
+  const changed = listed().filter(([path, hash]) => before.get(path) !== hash);
+  expect(changed.map(([path]) => path)).toEqual(["settings.json"]);
+  expect(hashOf("settings.json")).toMatch(changed[0]![1]);
+});
+
+it("writes nothing for an address that the page could not use", () => {
+  const { status, stderr } = site(folder, "--preview-url", "https://example.com/preview/");
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/^boxrun: --preview-url must be an origin.*\n.*--help/);
+  expect(readdirSync(home)).toEqual([]);
 });
 
 it("offers the images that are named, and a folder of assets that `boxrun assets` goes on with", () => {
