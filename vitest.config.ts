@@ -23,7 +23,7 @@ const SIDE_BY_SIDE = [
   "test/local/assets/asset-source-{browser,web}.node.test.ts",
   "test/local/host/page-assets.node.test.ts",
   "test/local/store/browser-{owners,storage}.node.test.ts",
-  "test/demo/demo.node.test.ts",
+  "test/demo/{boxes,projects}.node.test.ts",
   "test/cli/{cli,serve}.node.test.ts",
 ];
 

@@ -1,5 +1,6 @@
 import { BoxRunClient, type ImageInfo } from "boxrun";
 import { attempt, byId, confirmed, megabytes, on, say, showError } from "./playground/dom.js";
+import { keepDraft } from "./playground/draft.js";
 import { EditorView } from "./playground/editor-view.js";
 import { type Example, loadExamples } from "./playground/examples.js";
 import { FileActions } from "./playground/file-actions.js";
@@ -250,8 +251,10 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   void attempt(run);
 });
-addEventListener("pagehide", () => void editor.flush().then(() => workspace?.files.save()));
-addEventListener("visibilitychange", () => void editor.flush().then(() => workspace?.files.save()));
+addEventListener("pagehide", () => {
+  const { file } = editor;
+  if (workspace && file) keepDraft({ project: workspace.record.id, ...file });
+});
 
 let newProject: NewProject;
 await attempt(async () => {

@@ -1,6 +1,6 @@
 import { indentWithTab } from "@codemirror/commands";
 import { indentUnit } from "@codemirror/language";
-import { Compartment, EditorState, type Extension } from "@codemirror/state";
+import { Compartment, EditorState, type Extension, Transaction } from "@codemirror/state";
 import { EditorView as CodeMirror, keymap } from "@codemirror/view";
 import type { MemoryVolume } from "boxrun/local";
 import { basicSetup } from "codemirror";
@@ -28,7 +28,7 @@ export class EditorView {
   /** Undo history, cursor and scroll of files that were open before. */
   private readonly states = new Map<string, EditorState>();
   private volume: MemoryVolume | undefined;
-  private file: OpenFile | undefined;
+  private shown: OpenFile | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private writing: Promise<void> = Promise.resolve();
 
@@ -44,7 +44,12 @@ export class EditorView {
 
   /** Path of the file that is open. */
   get path(): string | undefined {
-    return this.file?.path;
+    return this.shown?.path;
+  }
+
+  /** Path and text of the file that is open, as it is in the editor. */
+  get file(): { path: string; text: string } | undefined {
+    return this.shown && { path: this.shown.path, text: this.text(this.shown) };
   }
 
   /** Opens a file of a volume. Rejects when it is no text, and leaves open what was open. */
@@ -52,10 +57,10 @@ export class EditorView {
     await this.flush();
     const written = await readText(volume, path);
     const newline = written.includes("\r\n") ? "\r\n" : "\n";
-    if (this.file) this.states.set(this.file.path, this.view.state);
+    if (this.shown) this.states.set(this.shown.path, this.view.state);
     if (volume !== this.volume) this.states.clear();
     this.volume = volume;
-    this.file = { path, written, newline };
+    this.shown = { path, written, newline };
     const doc = written.replaceAll("\r\n", "\n");
     const before = this.states.get(path);
     this.view.setState(before?.doc.toString() === doc ? before : this.stateOf(doc, path));
@@ -71,7 +76,7 @@ export class EditorView {
   /** Closes the file, with all that was typed written. */
   async close(): Promise<void> {
     await this.flush();
-    this.file = undefined;
+    this.shown = undefined;
     this.show();
   }
 
@@ -79,9 +84,9 @@ export class EditorView {
   flush(): Promise<void> {
     clearTimeout(this.timer);
     this.timer = undefined;
-    const { file, volume } = this;
+    const { shown: file, volume } = this;
     if (!file || !volume) return this.writing;
-    const text = this.view.state.doc.toString().replaceAll("\n", file.newline);
+    const text = this.text(file);
     if (text === file.written) return this.writing;
     file.written = text;
     this.writing = this.writing
@@ -92,11 +97,11 @@ export class EditorView {
 
   /** Takes over what somebody else has written to the file. What is being typed wins. */
   async follow(changed: ReadonlySet<string>): Promise<void> {
-    const { file, volume } = this;
+    const { shown: file, volume } = this;
     if (!file || !volume || !changed.has(file.path) || this.timer !== undefined) return;
     await this.writing;
     const there = await readText(volume, file.path).catch(() => undefined);
-    if (there === undefined || there === file.written || this.file !== file || this.timer !== undefined)
+    if (there === undefined || there === file.written || this.shown !== file || this.timer !== undefined)
       return;
     file.written = there;
     const insert = there.replaceAll("\r\n", "\n");
@@ -104,6 +109,7 @@ export class EditorView {
     this.view.dispatch({
       changes: { from: 0, to: this.view.state.doc.length, insert },
       selection: { anchor: Math.min(anchor, insert.length) },
+      annotations: Transaction.remote.of(true),
     });
   }
 
@@ -118,8 +124,8 @@ export class EditorView {
       editorLook,
       this.language.of([]),
       CodeMirror.contentAttributes.of({ "aria-label": `Contents of ${path}` }),
-      CodeMirror.updateListener.of(({ docChanged }) => {
-        if (!docChanged) return;
+      CodeMirror.updateListener.of(({ docChanged, transactions }) => {
+        if (!docChanged || transactions.every((change) => change.annotation(Transaction.remote))) return;
         clearTimeout(this.timer);
         this.timer = setTimeout(() => void this.flush(), QUIET_MS);
       }),
@@ -127,9 +133,14 @@ export class EditorView {
     return EditorState.create({ doc, extensions });
   }
 
+  /** Text of the editor with the ends of lines that its file has. */
+  private text({ newline }: OpenFile): string {
+    return this.view.state.doc.toString().replaceAll("\n", newline);
+  }
+
   private show(): void {
-    byId("editor").dataset["open"] = this.file ? "yes" : "no";
-    byId("editor-path").textContent = this.file?.path.slice(1) ?? "No file is open";
+    byId("editor").dataset["open"] = this.shown ? "yes" : "no";
+    byId("editor-path").textContent = this.shown?.path.slice(1) ?? "No file is open";
   }
 }
 

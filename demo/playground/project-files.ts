@@ -21,6 +21,8 @@ export class ProjectFiles {
   private saving: Promise<void> = Promise.resolve();
   /** Paths that are kept. */
   private readonly kept: Set<string>;
+  /** Paths of which has been said that they are not kept. */
+  private readonly told = new Set<string>();
 
   private constructor(
     private readonly id: string,
@@ -125,17 +127,24 @@ export class ProjectFiles {
     for (const path of changed.keys()) this.kept.add(path);
   }
 
-  /** Returns a file as it is kept, undefined for what is not there or is not kept: links, and what is too large. */
+  /** Returns a file as it is kept, undefined for what is not there and for what is not kept, which is said once. */
   private async fileAt(path: string): Promise<KeptFile | undefined> {
     try {
       const { type, size, mode } = await this.volume.files.lstat(path);
       if (type === "directory") return { data: null, mode: DIRECTORY_MODE };
-      if (type !== "file" || size > KEPT_BYTES) return undefined;
+      if (type !== "file") return this.tell(path, "it is no ordinary file");
+      if (size > KEPT_BYTES) return this.tell(path, "it has more than 16 MB");
       return { data: await this.volume.files.read(path), mode };
     } catch (error) {
       if (error instanceof Error && /ENOENT|ENOTDIR/.test(String((error.cause as { code?: string })?.code)))
         return undefined;
       throw error;
     }
+  }
+
+  private tell(path: string, why: string): undefined {
+    if (this.told.has(path)) return;
+    this.told.add(path);
+    this.on.error(new Error(`${path.slice(1)} is there until this page closes, and is not kept: ${why}`));
   }
 }

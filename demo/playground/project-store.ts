@@ -1,7 +1,10 @@
-import { createStore, delMany, entries, setMany, type UseStore } from "idb-keyval";
+import { createStore, del, delMany, promisifyRequest, set, setMany, type UseStore, values } from "idb-keyval";
 
 const RECORDS = "boxrun-projects";
-const filesOf = (id: string) => `boxrun-project-${id}`;
+/** Files of all projects, by arrays of the project's id and the file's path. */
+const FILES = "boxrun-project-files";
+/** Range of all files of a project: an array comes after every string. */
+const filesOf = (id: string) => IDBKeyRange.bound([id], [id, []]);
 
 /** A project, as it is kept in the browser. Its files are kept beside it, each for itself. */
 export interface ProjectRecord {
@@ -37,27 +40,39 @@ export class ProjectStore {
 
   /** Lists the projects, the one that was opened last first. */
   async list(): Promise<ProjectRecord[]> {
-    const kept = await this.attempt(() => entries<string, ProjectRecord>(this.store(RECORDS)));
-    const all = new Map([...(kept ?? []), ...this.unkept]);
-    return [...all.values()].sort((a, b) => b.openedAt - a.openedAt);
+    const kept = await this.attempt(() => values<ProjectRecord>(this.store(RECORDS)));
+    return [...(kept ?? []), ...this.unkept.values()].sort((a, b) => b.openedAt - a.openedAt);
   }
 
   /** Keeps a project's record. */
   async save(record: ProjectRecord): Promise<void> {
-    await this.attempt(() => setMany([[record.id, { ...record }]], this.store(RECORDS)));
+    await this.attempt(() => set(record.id, { ...record }, this.store(RECORDS)));
     if (!this.isKept) this.unkept.set(record.id, record);
   }
 
   /** Reads the files of a project, by their paths. */
   async files(id: string): Promise<Map<string, KeptFile>> {
-    return new Map(await this.attempt(() => entries<string, KeptFile>(this.store(filesOf(id)))));
+    const kept = await this.attempt(() =>
+      this.store(FILES)("readonly", (files) =>
+        Promise.all([
+          promisifyRequest(files.getAllKeys(filesOf(id))),
+          promisifyRequest(files.getAll(filesOf(id)) as IDBRequest<KeptFile[]>),
+        ]),
+      ),
+    );
+    const [keys, contents] = kept ?? [[], []];
+    return new Map((keys as [id: string, path: string][]).map(([, path], at) => [path, contents[at]!]));
   }
 
   /** Keeps changed files of a project, and forgets removed ones. */
   async saveFiles(id: string, changed: ReadonlyMap<string, KeptFile>, removed: string[]): Promise<void> {
     await this.attempt(async () => {
-      if (removed.length > 0) await delMany(removed, this.store(filesOf(id)));
-      if (changed.size > 0) await setMany([...changed], this.store(filesOf(id)));
+      const keyOf = (path: string) => [id, path];
+      await delMany(removed.map(keyOf), this.store(FILES));
+      await setMany(
+        [...changed].map(([path, file]) => [keyOf(path), file]),
+        this.store(FILES),
+      );
     });
   }
 
@@ -65,9 +80,8 @@ export class ProjectStore {
   async remove(id: string): Promise<void> {
     this.unkept.delete(id);
     await this.attempt(async () => {
-      await delMany([id], this.store(RECORDS));
-      this.stores.delete(filesOf(id));
-      indexedDB.deleteDatabase(filesOf(id));
+      await del(id, this.store(RECORDS));
+      await this.store(FILES)("readwrite", (files) => promisifyRequest(files.delete(filesOf(id))));
     });
   }
 

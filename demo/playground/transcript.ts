@@ -36,9 +36,14 @@ export class Transcript {
     this.clear();
     const { generation } = this;
     const earlier = (await box.executions()).slice(0, EARLIER).reverse();
-    for (const info of earlier) {
+    if (generation !== this.generation) return;
+    const entries = earlier.map(({ cmd }) => this.entry(cmd.at(-1) ?? "", true));
+    // Before those that were started meanwhile.
+    this.list.prepend(...entries.map(({ item }) => item));
+    this.list.scrollTop = this.list.scrollHeight;
+    for (const [at, info] of earlier.entries()) {
       if (generation !== this.generation) return;
-      const entry = this.add(info.cmd.at(-1) ?? "", true);
+      const entry = entries[at]!;
       const took = info.finishedAt ? info.finishedAt.getTime() - info.createdAt.getTime() : 0;
       const execution = await box.execution(info.id);
       if (info.finishedAt) {
@@ -59,7 +64,9 @@ export class Transcript {
 
   /** Runs a command and shows its output as it comes. */
   run(box: BoxHandle, command: string): Running {
-    const entry = this.add(command, false);
+    const entry = this.entry(command, false);
+    this.list.append(entry.item);
+    this.list.scrollTop = this.list.scrollHeight;
     const started = box.execStream(command);
     const ended = this.watch(started, entry).finally(() => this.running.delete(running));
     const running: Running = { ended, cancel: async () => void (await (await started).cancel()) };
@@ -68,7 +75,10 @@ export class Transcript {
     return running;
   }
 
-  private async watch(started: PromiseLike<Execution>, entry: ReturnType<Transcript["add"]>): Promise<void> {
+  private async watch(
+    started: PromiseLike<Execution>,
+    entry: ReturnType<Transcript["entry"]>,
+  ): Promise<void> {
     const begun = performance.now();
     const took = () => performance.now() - begun;
     try {
@@ -93,15 +103,14 @@ export class Transcript {
     }
   }
 
-  private add(command: string, earlier: boolean) {
+  private entry(command: string, earlier: boolean) {
     const outcome = make("small", "", earlier ? "" : "running…");
     const cancel = make("button", "cancel", "Cancel");
     cancel.type = "button";
     cancel.hidden = earlier;
     const pre = make("pre", "");
     const head = make("div", "head", make("code", "", `$ ${command}`), outcome, cancel);
-    this.list.append(make("li", earlier ? "earlier" : "", head, pre));
-    this.list.scrollTop = this.list.scrollHeight;
+    const item = make("li", earlier ? "earlier" : "", head, pre);
     const end = (how: string, failed: boolean, ms: number) => {
       outcome.textContent = `${failed ? "✗ " : ""}${how}, ${seconds(ms)}`;
       outcome.className = failed ? "failed" : "";
@@ -110,7 +119,7 @@ export class Transcript {
       cancel.hidden = true;
       if (!earlier) say(`${command}: ${how}`);
     };
-    return { output: new OutputView(pre, this.list), end, cancel };
+    return { item, output: new OutputView(pre, this.list), end, cancel };
   }
 }
 

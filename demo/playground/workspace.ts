@@ -1,9 +1,13 @@
 import type { BoxHandle, BoxRunClient, CreateProgress } from "boxrun";
+import { takeDraft } from "./draft.js";
 import type { EditorView } from "./editor-view.js";
 import { ProjectBox } from "./project-box.js";
 import { ProjectFiles } from "./project-files.js";
 import type { ProjectRecord, ProjectStore } from "./project-store.js";
 import type { Running, Transcript } from "./transcript.js";
+
+/** How long a page that is reloaded, or a tab that closes, may take to give back its project. */
+const LOCK_MS = 3000;
 
 /** Objects that all projects of the page share, and callbacks by which the page hears of one. */
 export interface WorkspaceContext {
@@ -57,6 +61,8 @@ export class Workspace {
         error: context.error,
       });
       const workspace = new Workspace(record, context, files, release);
+      const draft = takeDraft(record.id);
+      if (draft) await files.volume.files.write(draft.path, draft.text);
       record.openedAt = Date.now();
       await context.store.save(record);
       await workspace.box.find();
@@ -135,15 +141,13 @@ export class Workspace {
   }
 }
 
-/** Takes the lock of a project, and returns what gives it back; undefined if another tab has it. Browsers without locks have no other tabs. */
+/** Takes the lock of a project, and returns what gives it back; undefined if another tab keeps it. Browsers without locks have no other tabs. */
 function lockProject(id: string): Promise<(() => void) | undefined> {
   if (!navigator.locks) return Promise.resolve(() => {});
+  const signal = AbortSignal.timeout(LOCK_MS);
   return new Promise((resolve, reject) => {
     navigator.locks
-      .request(`boxrun-project-${id}`, { ifAvailable: true }, (lock) => {
-        if (!lock) return resolve(undefined);
-        return new Promise<void>((release) => resolve(release));
-      })
-      .catch(reject);
+      .request(`boxrun-project-${id}`, { signal }, () => new Promise<void>((release) => resolve(release)))
+      .catch((error) => (signal.aborted ? resolve(undefined) : reject(error)));
   });
 }

@@ -34,8 +34,10 @@ async function start(port: MessagePort): Promise<void> {
   const { serviceWorker } = navigator;
   if (!serviceWorker) throw new Error("this browser has none here");
   const registration = await serviceWorker.register(FILES.worker, { scope: "./", updateViaCache: "none" });
-  // Of an older version of the files, too.
-  await registration.update();
+  // Of an older version of the files, too. Without a network, the one that is there will do.
+  await registration.update().catch((error) => {
+    if (!registration.active) throw error;
+  });
   const coming = registration.installing ?? registration.waiting;
   if (coming) await activated(coming);
   serviceWorker.addEventListener("message", ({ data, ports }) => {

@@ -14,6 +14,8 @@ const MAX_BODY_BYTES = 64 * 2 ** 20;
 const EMPTY = [101, 204, 205, 304];
 /** Headers that are void behind a service worker: the body is inflated already, and the page is in a frame by design. */
 const DROPPED = ["content-encoding", "content-length", "transfer-encoding", "x-frame-options"];
+/** Cache of the origin's own files, for the times without a network. */
+const CACHE = "boxrun-preview";
 /** Start of a document, before which nothing may be inserted. */
 const DOCTYPE = /^\uFEFF?\s*(?:<!--[\s\S]*?-->\s*)*(?:<!doctype[^>]*>)?/i;
 
@@ -42,14 +44,32 @@ interface FrameClient {
 const home = new URL("./", location.href).href;
 const own = new Set(Object.values(FILES).map((file) => home + file));
 
-scope.addEventListener("install", (event) => event.waitUntil(scope.skipWaiting()));
+scope.addEventListener("install", (event) => event.waitUntil(keepOwn().then(() => scope.skipWaiting())));
 scope.addEventListener("activate", (event) => event.waitUntil(scope.clients.claim()));
 scope.addEventListener("message", (event) => event.waitUntil(openSocket(event.data, event.ports)));
 scope.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
-  if (url.origin !== location.origin || own.has(`${url.origin}${url.pathname}`)) return;
-  event.respondWith(answer(event.request, url));
+  if (url.origin !== location.origin) return;
+  const file = `${url.origin}${url.pathname}`;
+  event.respondWith(own.has(file) ? ownFile(event.request, file) : answer(event.request, url));
 });
+
+/** Keeps the origin's own files. Where nothing can be kept, previews work as long as the network does. */
+async function keepOwn(): Promise<void> {
+  const requests = [...own].map((file) => new Request(file, { cache: "no-cache" }));
+  await caches
+    .open(CACHE)
+    .then((cache) => cache.addAll(requests))
+    .catch(() => {});
+}
+
+async function ownFile(request: Request, file: string): Promise<Response> {
+  return fetch(request).catch(async (error) => {
+    const kept = await caches.match(file, { cacheName: CACHE });
+    if (kept) return kept;
+    throw error;
+  });
+}
 
 /** Passes a message on to the application's page. Returns false when there is none. The page that came last counts: this worker remembers nothing, since browsers end it at will. */
 async function passOn(message: unknown, transfer: Transferable[]): Promise<boolean> {
