@@ -6,8 +6,9 @@ import {
   folderErrorOf,
   treeName,
 } from "./folder-handles.js";
+import { LoadRoom } from "./load-room.js";
 import type { MemoryNode } from "./memory-nodes.js";
-import type { MemoryTree } from "./memory-tree.js";
+import type { MemoryTree, Reservation } from "./memory-tree.js";
 import { MAX_FILE_BYTES } from "./tree-state.js";
 
 /** Mode of what is in a folder, which knows none: whatever it is may be executed. */
@@ -23,7 +24,7 @@ const CREATE = { read: false, write: true, truncate: false, append: false, exclu
 /** A file as it is in the folder. */
 export interface MirroredFile {
   readonly inode: number;
-  readonly handle: FileHandle;
+  handle: FileHandle;
   size: number;
   modifiedMs: number;
 }
@@ -31,7 +32,7 @@ export interface MirroredFile {
 /** A directory as it is in the folder. Its entries have their names in the tree. */
 export interface MirroredFolder {
   readonly inode: number;
-  readonly handle: FolderHandle;
+  handle: FolderHandle;
   readonly entries: Map<string, Mirrored>;
 }
 
@@ -56,12 +57,16 @@ export class FolderMirror {
   readonly #loads = new Map<number, Promise<void>>();
   /** Files whose contents are here and in the folder, oldest first. */
   readonly #kept = new Set<number>();
+  /** Files that have just been loaded: whoever waited for one has not used it yet. */
+  readonly #fresh = new Set<number>();
+  readonly #room: LoadRoom;
 
   constructor(
     readonly tree: MemoryTree,
     handle: FolderHandle,
     private readonly user: MirrorUser,
   ) {
+    this.#room = new LoadRoom(tree, (bytes) => this.makeRoom(bytes));
     const root = tree.root();
     this.root = { inode: root.stat().inode, handle, entries: new Map() };
     root.close();
@@ -96,7 +101,11 @@ export class FolderMirror {
     if (entry) this.#forget(entry);
   }
 
-  /** Compares everything in a directory of the folder with the tree, which becomes equal to it except for what is unwritten. */
+  /**
+   * Compares everything in a directory of the folder with the tree, which becomes equal to it except for what is unwritten.
+   *
+   * @throws {VolumeError} when it cannot be read, or the tree has no room (ENOSPC); after all the rest, when something in it cannot be
+   */
   async takeAll(folder: MirroredFolder = this.root): Promise<void> {
     const found = new Map<string, FileHandle | FolderHandle>();
     for await (const [name, handle] of folder.handle.entries()) {
@@ -104,20 +113,27 @@ export class FolderMirror {
       if (named !== undefined) found.set(named, handle);
     }
     for (const name of folder.entries.keys()) if (!found.has(name)) this.#lose(folder, name);
+    let failed: VolumeError | undefined;
+    const fail = (cause: unknown) => {
+      failed ??= folderErrorOf(cause);
+      if (failed.errno === "ENOSPC") throw failed;
+    };
     const pending = [...found];
     for (let batch = pending.splice(0, BATCH); batch.length > 0; batch = pending.splice(0, BATCH))
-      await Promise.all(batch.map(([name, handle]) => this.#take(folder, name, handle)));
-    for (const entry of [...folder.entries.values()]) if ("entries" in entry) await this.#takeBelow(entry);
+      await Promise.all(batch.map(([name, handle]) => this.#take(folder, name, handle).catch(fail)));
+    for (const entry of [...folder.entries.values()])
+      if ("entries" in entry) await this.#takeBelow(entry).catch(fail);
+    if (failed) throw failed;
   }
 
-  /** Compares one entry of a directory of the folder with the tree; if it is new, with everything in it. */
-  async takeOne(folder: MirroredFolder, name: string, hostName: string): Promise<void> {
+  /** Compares one entry of a directory of the folder with the tree; if it is new, or may be another one of the same name, with everything in it. */
+  async takeOne(folder: MirroredFolder, name: string, hostName: string, mayBeAnother = false): Promise<void> {
     const before = folder.entries.get(name);
     const handle = await entryOf(folder.handle, hostName);
     if (!handle) return this.#lose(folder, name);
     await this.#take(folder, name, handle);
     const entry = folder.entries.get(name);
-    if (entry && entry !== before && "entries" in entry) await this.#takeBelow(entry);
+    if (entry && "entries" in entry && (mayBeAnother || entry !== before)) await this.#takeBelow(entry);
   }
 
   async #takeBelow(folder: MirroredFolder): Promise<void> {
@@ -153,12 +169,12 @@ export class FolderMirror {
   makeRoom(bytes: number): void {
     for (const inode of this.#kept) {
       if (this.tree.freeBytes >= bytes) return;
+      if (this.#fresh.has(inode)) continue;
       this.#kept.delete(inode);
       const mirrored = this.#known.get(inode);
       if (!mirrored || "entries" in mirrored || this.user.isUnwritten(inode) || !this.tree.has(inode))
         continue;
-      const { size, modifiedMs: mtimeMs } = mirrored;
-      this.#change(() => this.tree.apply({ type: "away", inode, size, mtimeMs, isSame: true, atMs: 0 }));
+      this.#putAway(mirrored);
     }
   }
 
@@ -171,19 +187,10 @@ export class FolderMirror {
         const snapshot = await mirrored.handle.getFile();
         this.#takeFacts(mirrored, snapshot);
         if (snapshot.size > MAX_FILE_BYTES) throw new VolumeError("EFBIG");
-        this.makeRoom(snapshot.size);
-        if (snapshot.size > this.tree.freeBytes) throw new VolumeError("ENOSPC");
-        for (let at = 0; at < snapshot.size; at += PIECE_BYTES) {
-          const end = Math.min(snapshot.size, at + PIECE_BYTES);
-          const bytes = new Uint8Array(await snapshot.slice(at, end).arrayBuffer());
-          // It has been emptied, removed or replaced meanwhile.
-          if (!this.tree.isAway(inode) || mirrored.modifiedMs !== snapshot.lastModified) break;
-          const isLast = end === snapshot.size;
-          this.#change(() => this.tree.apply({ type: "loaded", inode, at, bytes, isLast }));
-          await this.user.ready();
-        }
-        if (!this.tree.isAway(inode)) this.keep(inode);
+        const read = (room: Reservation) => this.#read(mirrored, snapshot, room);
+        if (await this.#room.use(snapshot.size, read, () => this.#fresh.delete(inode))) return;
       } catch (cause) {
+        if (this.tree.isAway(inode)) this.#putAway(mirrored);
         const error = folderErrorOf(cause);
         // It has changed while it was read, or is gone.
         if (error.errno === "ESTALE") continue;
@@ -192,10 +199,36 @@ export class FolderMirror {
     }
   }
 
+  /** Resolves to whether the tree has all of a file. */
+  async #read(mirrored: MirroredFile, snapshot: FileSnapshot, room: Reservation): Promise<boolean> {
+    const { inode } = mirrored;
+    for (let at = 0; at < snapshot.size; at += PIECE_BYTES) {
+      const end = Math.min(snapshot.size, at + PIECE_BYTES);
+      const bytes = new Uint8Array(await snapshot.slice(at, end).arrayBuffer());
+      // It has been emptied, removed or replaced meanwhile.
+      if (!this.tree.isAway(inode) || mirrored.modifiedMs !== snapshot.lastModified) return false;
+      room.release(bytes.byteLength);
+      this.#change(() =>
+        this.tree.apply({ type: "loaded", inode, at, bytes, isLast: end === snapshot.size }),
+      );
+      await this.user.ready();
+    }
+    if (this.tree.isAway(inode)) return false;
+    this.#fresh.add(inode);
+    this.keep(inode);
+    return true;
+  }
+
+  /** Drops what has been loaded of a file. */
+  #putAway({ inode, size, modifiedMs: mtimeMs }: MirroredFile): void {
+    this.#change(() => this.tree.apply({ type: "away", inode, size, mtimeMs, isSame: true, atMs: 0 }));
+  }
+
   async #take(folder: MirroredFolder, name: string, handle: FileHandle | FolderHandle): Promise<void> {
     const known = folder.entries.get(name);
     if (known && "entries" in known === (handle.kind === "directory")) {
-      if (handle.kind === "file") await this.#takeFile(known as MirroredFile);
+      known.handle = handle;
+      if (!("entries" in known)) await this.#takeFile(known);
       return;
     }
     if (known) this.#lose(folder, name);

@@ -260,6 +260,8 @@ export class FolderWriter {
     // It could not be loaded, and would be lost.
     if (before && this.#isAway(before)) return this.#noteFolder(folder.inode, Date.now() + RETRY_MS);
     const handle = await folder.handle.getFileHandle(hostName, { create: true });
+    // It has had to make room meanwhile, and is still at its old place only.
+    if (mirror.tree.isAway(inode)) return this.#noteFolder(folder.inode, Date.now() + SOON_MS);
     mirror.add(folder, name, { inode, handle, size: 0, modifiedMs: 0 });
     this.#noteFile(inode);
     await this.#writeFile(inode, handle);

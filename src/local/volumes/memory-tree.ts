@@ -11,6 +11,12 @@ import {
 
 export type { TreeChange, TreeDump } from "./tree-changes.js";
 
+/** Room in a tree that nothing else may take. */
+export interface Reservation {
+  /** Gives up so many of its bytes; without a number, all that are left. */
+  release(bytes?: number): void;
+}
+
 const DEFAULT_LIMITS: TreeLimits = { maxBytes: 2 ** 30, maxFiles: 2 ** 18, now: () => Date.now() };
 
 /**
@@ -94,9 +100,22 @@ export class MemoryTree {
     return found.kind === "file" && found.isAway;
   }
 
-  /** Bytes that contents may take beyond what they take now. */
+  /** Bytes that contents may take beyond what they take now, and what is reserved. */
   get freeBytes(): number {
     return this.#state.maxBytes - this.#state.takenBytes;
+  }
+
+  /** Keeps room for contents that are about to come. The caller has seen that there is as much. */
+  reserve(bytes: number): Reservation {
+    let left = bytes;
+    this.#state.takenBytes += left;
+    return {
+      release: (released = left) => {
+        const given = Math.min(released, left);
+        left -= given;
+        this.#state.takenBytes -= given;
+      },
+    };
   }
 
   /** Called with the inode number of what is gone. */

@@ -76,7 +76,7 @@ export class TreeState {
   onForgotten: (inode: number) => void = () => {};
   /** Inode number of the next file. */
   nextInode = ROOT_INODE + 1;
-  /** Bytes that contents and targets take. */
+  /** Bytes that contents and targets take, and those that are reserved for contents. */
   takenBytes = 0;
   /** Number of names, and of files without one that somebody has open. */
   files = 1;
