@@ -28,16 +28,22 @@ type ObserverConstructor = new (onChange: (records: readonly ChangeRecord[]) => 
 export function watchFolder(store: FolderStore): () => void {
   const { FileSystemObserver: Observer } = globalThis as { FileSystemObserver?: ObserverConstructor };
   let stop: () => void = () => {};
+  let stopRetry: () => void = () => {};
   let isOver = false;
   const poll = () => {
     stop();
-    if (!isOver) stop = pollFolder(store);
+    if (!isOver) stop = lookAgain(store, { isOnce: false });
+  };
+  // What could not be read now is told of no more.
+  const retry = () => {
+    stopRetry();
+    if (!isOver) stopRetry = lookAgain(store, { isOnce: true });
   };
   if (!Observer) poll();
   else {
     const observer = new Observer((records) => {
       if (records.some(({ type }) => type === "errored")) poll();
-      else void store.exclusively(() => takeRecords(store, records)).catch(() => {});
+      else void store.exclusively(() => takeRecords(store, records)).catch(retry);
     });
     stop = () => observer.disconnect();
     observer.observe(store.mirror.root.handle, { recursive: true }).catch(poll);
@@ -45,10 +51,12 @@ export function watchFolder(store: FolderStore): () => void {
   return () => {
     isOver = true;
     stop();
+    stopRetry();
   };
 }
 
-function pollFolder(store: FolderStore): () => void {
+/** Looks at all of a folder again and again, or until it could once be read, or the returned function is called. */
+function lookAgain(store: FolderStore, { isOnce }: { isOnce: boolean }): () => void {
   let stopTimer: () => void = () => {};
   let isOver = false;
   const look = async () => {
@@ -61,8 +69,11 @@ function pollFolder(store: FolderStore): () => void {
       });
     };
     // A folder that cannot be read now may be there again later.
-    await store.exclusively(takeAll).catch(() => {});
-    start(Math.min(Math.max(POLL_MS, tookMs / POLL_SHARE), MAX_POLL_MS));
+    const isDone = await store.exclusively(takeAll).then(
+      () => isOnce,
+      () => false,
+    );
+    if (!isDone) start(Math.min(Math.max(POLL_MS, tookMs / POLL_SHARE), MAX_POLL_MS));
   };
   const start = (waitMs: number) => {
     if (!isOver) stopTimer = startTimer(waitMs, () => void look());
@@ -74,24 +85,40 @@ function pollFolder(store: FolderStore): () => void {
   };
 }
 
+/** @throws {VolumeError} after all the rest, when something could not be read */
 async function takeRecords({ mirror }: FolderStore, records: readonly ChangeRecord[]): Promise<void> {
   if (records.some(({ type }) => type === "unknown")) return mirror.takeAll();
   // One look is enough for all changes of an entry.
-  const paths = new Map<string, readonly string[]>();
-  for (const { relativePathComponents: path, relativePathMovedFrom: from } of records)
-    for (const each of [from ?? [], path]) if (each.length > 0) paths.set(each.join("/"), each);
-  for (const path of paths.values()) await takePath(mirror, path);
+  const changes = new Map<string, { path: readonly string[]; mayBeAnother: boolean }>();
+  for (const { type, relativePathComponents, relativePathMovedFrom } of records)
+    for (const path of [relativePathMovedFrom ?? [], relativePathComponents]) {
+      if (path.length === 0) continue;
+      const key = path.join("/");
+      const mayBeAnother = type !== "modified" || changes.get(key)?.mayBeAnother === true;
+      changes.set(key, { path, mayBeAnother });
+    }
+  let failed: { error: unknown } | undefined;
+  for (const { path, mayBeAnother } of changes.values())
+    await takePath(mirror, path, mayBeAnother).catch((error) => {
+      failed ??= { error };
+    });
+  if (failed) throw failed.error;
 }
 
-/** Takes over what there is at a path now, or at its first name that is new. */
-async function takePath(mirror: FolderStore["mirror"], path: readonly string[]): Promise<void> {
+/** Takes over what there is at a path now, or at its first name that is new. A directory may be another one than before. */
+async function takePath(
+  mirror: FolderStore["mirror"],
+  path: readonly string[],
+  mayBeAnother: boolean,
+): Promise<void> {
   let folder: MirroredFolder = mirror.root;
   for (const [depth, name] of path.entries()) {
     const named = treeName(name);
     if (named === undefined) return;
     const next = folder.entries.get(named);
     const isLast = depth === path.length - 1;
-    if (isLast || !next || !("entries" in next)) return mirror.takeOne(folder, named, name);
+    if (isLast || !next || !("entries" in next))
+      return mirror.takeOne(folder, named, name, mayBeAnother && isLast);
     folder = next;
   }
 }

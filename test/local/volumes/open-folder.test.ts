@@ -92,6 +92,51 @@ describe("a folder that is to be a volume", () => {
     expect(disconnect).toHaveBeenCalledOnce();
   });
 
+  it("shows all that has changed but what cannot be read, and that once it can be", async () => {
+    const { tell } = observer();
+    const disk = folderWith({ a: "1" });
+    const folder = await open(disk);
+    disk.put("bad", "2");
+    disk.put("good", "3");
+    disk.onCall = (call, name) => (call === "getFile" && name === "bad" ? "UnknownError" : undefined);
+    tell(
+      { type: "appeared", relativePathComponents: ["bad"] },
+      { type: "appeared", relativePathComponents: ["good"] },
+    );
+    await expect.poll(() => has(folder, "good")).toBe(true);
+    expect(has(folder, "bad")).toBe(false);
+    // A look at everything fails at it, too, and finds the rest.
+    disk.put("unseen", "4");
+    await expect.poll(() => has(folder, "unseen"), { timeout: 5000 }).toBe(true);
+    disk.onCall = () => undefined;
+    await expect.poll(() => has(folder, "bad"), { timeout: 10_000 }).toBe(true);
+    const looks = disk.calls.entries!;
+    disk.put("told", "5");
+    tell({ type: "appeared", relativePathComponents: ["told"] });
+    await expect.poll(() => has(folder, "told")).toBe(true);
+    expect(disk.calls.entries).toBe(looks);
+  });
+
+  it("shows what is in a directory that others have put in the place of another", async () => {
+    const { tell } = observer();
+    const disk = folderWith({ "d/a": "old", "d/e/f": "1", "d/gone": "2" });
+    const { original } = await open(disk);
+    disk.entries.delete("d");
+    disk.put("d/a", "newer");
+    disk.put("d/e/g", "3");
+    tell({ type: "appeared", relativePathComponents: ["d"] });
+    const listed = () => {
+      const root = original.tree.root();
+      const d = root.find("d");
+      const e = d.find("e");
+      const names = [...d.list(), ...e.list()].map(({ name }) => name).sort();
+      const { size } = d.find("a").stat();
+      for (const node of [root, d, e]) node.close();
+      return { names, size };
+    };
+    await expect.poll(listed).toEqual({ names: ["a", "e", "g"], size: 5 });
+  });
+
   it.each([
     ["cannot observe it", true],
     ["observes it no more", false],
