@@ -17,6 +17,7 @@ import { deferred } from "../util/deferred.js";
 import { pause } from "../util/timer.js";
 import { BUFFER_PACKETS, RelayStream, type StreamClient } from "./relay-stream.js";
 import type { ServerSocket } from "./terminal.js";
+import { UnsentPackets } from "./unsent-packets.js";
 
 /** Connections of one client. */
 const LIMITS: ConnectionLimits = { open: 256, perSecond: 50, burst: 200 };
@@ -26,10 +27,12 @@ const MAX_CLIENTS = 64;
 const MAX_HELD_BYTES = 32 * 2 ** 20;
 /** Largest window that a client may grant a stream. */
 const MAX_WINDOW_BYTES = 64 * 2 ** 20;
-/** Limit of the bytes that wait to be sent to a client, at which streams have to wait. */
+/** Limits of what waits to be sent to a client, at which streams have to wait. A packet costs some 400 bytes of memory beside its own. */
 const MAX_OUTPUT_BYTES = 2 ** 20;
-/** Limit of those that nothing holds back: answers to a client that asks and does not read. Such a client is closed. */
+const MAX_OUTPUT_PACKETS = 4096;
+/** Limits of what nothing holds back: answers to a client that asks and does not read. Such a client is closed. */
 const MAX_UNREAD_BYTES = 4 * MAX_OUTPUT_BYTES;
+const MAX_UNREAD_PACKETS = 4 * MAX_OUTPUT_PACKETS;
 /** Poll interval: a WebSocket does not notify when it has sent its data. */
 const DRAIN_POLL_MS = 10;
 const PROTOCOL_ERROR = 1002;
@@ -64,6 +67,7 @@ class Client implements StreamClient {
   private readonly streams = new Map<number, RelayStream>();
   /** Streams that their client has closed. */
   private readonly leaving = new Set<RelayStream>();
+  private readonly unsent = new UnsentPackets();
   private heldBytes = 0;
   private isOpen = true;
 
@@ -91,11 +95,12 @@ class Client implements StreamClient {
     } catch {
       return this.end();
     }
-    if (this.waitingBytes > MAX_UNREAD_BYTES) this.refuse("the client does not read");
+    this.unsent.add(packet.byteLength);
+    if (this.hasUnsent(MAX_UNREAD_BYTES, MAX_UNREAD_PACKETS)) this.refuse("the client does not read");
   }
 
   get isFull(): boolean {
-    return this.isOpen && this.waitingBytes > MAX_OUTPUT_BYTES;
+    return this.isOpen && this.hasUnsent(MAX_OUTPUT_BYTES, MAX_OUTPUT_PACKETS);
   }
 
   async drained(): Promise<void> {
@@ -117,8 +122,10 @@ class Client implements StreamClient {
     if (!this.leaving.delete(stream)) this.streams.delete(id);
   }
 
-  private get waitingBytes(): number {
-    return this.socket.bufferedAmount ?? 0;
+  /** Returns whether more than this waits to be sent. */
+  private hasUnsent(bytes: number, packets: number): boolean {
+    const waitingBytes = this.socket.bufferedAmount ?? 0;
+    return waitingBytes > bytes || this.unsent.count(waitingBytes) > packets;
   }
 
   private receive(data: unknown): void {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import WebSocket from "ws";
+import WebSocket, { WebSocketServer } from "ws";
 import { nodeDialer } from "../../../src/local/network/dialer-node.js";
 import { RelayDialer } from "../../../src/local/network/relay-dialer.js";
 import type { ByteConnection } from "../../../src/network/dialer.js";
@@ -344,6 +344,76 @@ describe("the relay of a server", () => {
     for (let id = 1; id <= 1000; id++) socket.receive(connectPacket(id, "a", 0).buffer);
     expect(socket.closedWith).toBe(1002);
     expect(socket.bufferedAmount).toBeLessThan(limit + 10);
+    await serving;
+  });
+
+  it("closes a client whose unread answers are small, before they take much memory", async () => {
+    const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+    onTestFinished(() => server.close());
+    await once(server, "listening");
+    const { port } = server.address() as { port: number };
+    const client = new WebSocket(`ws://127.0.0.1:${port}`);
+    onTestFinished(() => client.terminate());
+    const [socket] = (await once(server, "connection")) as [WebSocket];
+    if (client.readyState !== WebSocket.OPEN) await once(client, "open");
+    client.pause();
+    while (socket.bufferedAmount === 0) {
+      socket.send(Buffer.alloc(2 ** 16));
+      await new Promise(setImmediate);
+    }
+    let waiting = 0;
+    let most = 0;
+    const send = socket.send.bind(socket) as (data: Uint8Array, sent: () => void) => void;
+    socket.send = (data: unknown) => {
+      most = Math.max(most, ++waiting);
+      send(data as Uint8Array, () => waiting--);
+    };
+    let isServing = true;
+    const serving = new Relay(dialer, HERE).serve(socket as ServerSocket).then(() => {
+      isServing = false;
+    });
+    const ask = connectPacket(1, "a", 0);
+    while (isServing) {
+      for (let i = 0; i < 5000; i++) client.send(ask);
+      await new Promise<void>((resolve) => client.send(ask, () => setImmediate(resolve)));
+    }
+    await serving;
+    expect(most).toBeGreaterThan(1000);
+    expect(most).toBeLessThan(20_000);
+  });
+
+  it("cuts a client that pings for ever and does not read", async () => {
+    const { place } = await startRelay();
+    const { socket } = await open(`${place}/v1/relay/s3cret/`);
+    let isOpen = true;
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      isOpen = false;
+    });
+    socket.pause();
+    const payload = Buffer.alloc(125);
+    while (isOpen) {
+      for (let i = 0; i < 5000 && socket.readyState === WebSocket.OPEN; i++) socket.ping(payload);
+      await new Promise<void>((resolve) => socket.ping(payload, true, () => setImmediate(resolve)));
+    }
+    expect(isOpen).toBe(false);
+  });
+
+  it("holds small packets of the far side back for a client that does not read", async () => {
+    const socket = new UnreadSocket();
+    const pull = (controller: ReadableStreamDefaultController) => controller.enqueue(new Uint8Array(1));
+    const connect = async () => ({ readable: new ReadableStream({ pull }), writable: new WritableStream() });
+    const serving = new Relay({ connect }, { allow: ["a"] }).serve(socket);
+    for (let id = 1; id <= 3; id++) socket.receive(connectPacket(id, "a", 80).buffer);
+    await vi.waitUntil(() => socket.sent > 4096);
+    await new Promise(setImmediate);
+    const { sent } = socket;
+    expect(sent).toBeLessThan(4200);
+    expect(socket.closedWith).toBeUndefined();
+    // Once it has read, the rest comes.
+    socket.bufferedAmount = 0;
+    await vi.waitUntil(() => socket.sent > sent + 4000);
+    socket.leave();
     await serving;
   });
 
