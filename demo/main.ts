@@ -81,10 +81,10 @@ function open(record: ProjectRecord, files: Example["files"] = {}): Promise<void
   const opened = opening.then(async () => {
     await leave();
     workspace = await Workspace.open(record, files, context);
-    location.hash = record.id;
+    globalThis.history.replaceState(null, "", `#${record.id}`);
     projects = await store.list();
     runCommand.value = record.command;
-    if (await workspace.files.volume.files.exists(record.open)) await openFile(record.open);
+    if (await workspace.files.volume.files.exists(record.open)) await openFile(record.open).catch(showError);
     const { handle } = workspace.box;
     if (handle) await transcript.show(handle);
     editor.focus();
@@ -100,6 +100,7 @@ async function leave(end: (left: Workspace) => Promise<void> = (left) => left.cl
   transcript.clear();
   preview.takePorts(undefined, []);
   panes.hidePreview();
+  panes.showConsole("output");
   actions.leave();
   if (left) await end(left);
 }
@@ -112,13 +113,16 @@ async function openFile(path: string): Promise<void> {
 
 async function run(): Promise<void> {
   if (!workspace || !byId<HTMLFormElement>("run-form").reportValidity()) return;
-  const { record } = workspace;
-  if (runCommand.value.trim() !== record.command) {
-    record.command = runCommand.value.trim();
-    await store.save(record);
-  }
+  await saveCommand();
+  panes.show("console");
   panes.showConsole("output");
   await workspace.run();
+}
+
+async function saveCommand(): Promise<void> {
+  if (!workspace || runCommand.value.trim() === workspace.record.command) return;
+  workspace.record.command = runCommand.value.trim();
+  await store.save(workspace.record);
 }
 
 async function runOther(): Promise<void> {
@@ -158,14 +162,20 @@ async function removeProject(): Promise<void> {
   else newProject.open();
 }
 
-let showing = false;
-/** Shows what is there now: at most once a frame, however often something changes. */
-async function show(): Promise<void> {
-  if (showing) return;
-  showing = true;
-  await new Promise((resolve) => setTimeout(resolve, 16));
-  showing = false;
-  await draw().catch(showError);
+/** Time between two looks at the files, which a program in the box may change all the time. */
+const SHOW_MS = 100;
+let shownAt = 0;
+let showing: Promise<void> | undefined;
+/** Shows what is there now, at once or soon, however often something changes. */
+function show(): Promise<void> {
+  showing ??= (async () => {
+    const wait = shownAt + SHOW_MS - performance.now();
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    showing = undefined;
+    shownAt = performance.now();
+    await draw().catch(showError);
+  })();
+  return showing;
 }
 
 async function draw(): Promise<void> {
@@ -216,6 +226,7 @@ on("project", "change", async ({ target }) => {
 });
 on("new", "click", async () => newProject.open());
 on("run-form", "submit", run);
+on("run-command", "change", saveCommand);
 on("stop-program", "click", async () => workspace?.stopProgram());
 on("composer", "submit", runOther);
 on("show-output", "click", async () => panes.showConsole("output"));
@@ -231,9 +242,8 @@ on("rename-project", "submit", async () => {
   if (!workspace) return;
   workspace.record.title = byId<HTMLInputElement>("title").value.trim();
   await store.save(workspace.record);
-  projects = await store.list();
   byId("project-menu").hidePopover();
-  await show();
+  await refreshProjects();
 });
 command.addEventListener("keydown", (event) => {
   if (event.key === "Escape") command.value = "";
@@ -250,6 +260,10 @@ document.addEventListener("keydown", (event) => {
   if (byId("terminal").contains(event.target as Node) || byId<HTMLDialogElement>("new-project").open) return;
   event.preventDefault();
   void attempt(run);
+});
+// Other tabs make and remove projects, too.
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") void refreshProjects().catch(showError);
 });
 addEventListener("pagehide", () => {
   const { file } = editor;
@@ -275,6 +289,11 @@ void followBoxes().catch(showError);
 // Where nothing can be kept, each part is fetched when a box first needs it.
 keepSmallest(client, images).catch(() => {});
 keepPage();
+
+async function refreshProjects(): Promise<void> {
+  projects = await store.list();
+  await show();
+}
 
 /** Boxes stop and go in other tabs, too, and when they crash. */
 async function followBoxes(): Promise<void> {

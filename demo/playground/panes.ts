@@ -33,9 +33,8 @@ export class Panes {
     this.show("editor");
   }
 
-  /** Shows the output of commands, or the terminal. */
+  /** Shows the output of commands in the console, or the terminal. */
   showConsole(which: "output" | "terminal"): void {
-    this.show("console");
     byId("output").hidden = which !== "output";
     byId("terminal-panel").hidden = which !== "terminal";
     byId("show-output").ariaSelected = String(which === "output");

@@ -7,12 +7,12 @@ export class PreviewView {
   private readonly select = byId<HTMLSelectElement>("preview-port");
   private readonly path = byId<HTMLInputElement>("preview-path");
   private readonly note = byId("preview-note");
+  private box: BoxHandle | undefined;
   private preview: Preview | undefined;
   private port: number | undefined;
   /** The last change, so that one ends before the next begins. */
   private changing: Promise<void> = Promise.resolve();
 
-  /** `onError`: a preview could not be opened. The view says so, too. */
   constructor(private readonly onShown: () => void) {
     this.select.addEventListener("change", () => this.load());
     byId("preview-reload").addEventListener("click", () => this.load());
@@ -32,7 +32,8 @@ export class PreviewView {
     if (chosen !== undefined) this.select.value = String(chosen);
     byId("preview").dataset["listens"] = ports.length > 0 ? "yes" : "no";
     if (ports.length === 0) this.changing = this.changing.then(() => this.close());
-    else if (box && added.length > 0) this.changing = this.changing.then(() => this.open(box, chosen!));
+    else if (box && (added.length > 0 || !ports.includes(this.port ?? chosen!)))
+      this.changing = this.changing.then(() => this.open(box, chosen!));
   }
 
   /** Loads what is shown again, if anything is. */
@@ -46,8 +47,6 @@ export class PreviewView {
     if (!box || !port) return;
     this.changing = this.changing.then(() => this.open(box, port));
   }
-
-  private box: BoxHandle | undefined;
 
   private async open(box: BoxHandle, port: number): Promise<void> {
     this.box = box;

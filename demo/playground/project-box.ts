@@ -70,13 +70,14 @@ export class ProjectBox {
   }
 
   async stop(): Promise<void> {
-    this.run.abort();
+    this.endRun();
     await this.box?.stop();
     this.on.state();
   }
 
   async remove(): Promise<void> {
-    this.run.abort();
+    this.closed = true;
+    this.endRun();
     await this.starting?.catch(() => {});
     await this.box?.remove({ force: true });
     this.box = undefined;
@@ -85,7 +86,7 @@ export class ProjectBox {
   /** Leaves the project: its box stops, since its files go with it. */
   async close(): Promise<void> {
     this.closed = true;
-    this.run.abort();
+    this.endRun();
     await this.starting?.catch(() => {});
     if (this.box?.info.status === "running") await this.box.stop();
   }
@@ -102,8 +103,13 @@ export class ProjectBox {
     const before = this.box.info.status;
     await this.find();
     if (this.box?.info.status === before) return;
-    this.run.abort();
+    if (this.box?.info.status !== "running") this.endRun();
     this.on.state();
+  }
+
+  private endRun(): void {
+    this.run.abort();
+    this.on.ports([]);
   }
 
   private async start(): Promise<BoxHandle> {
@@ -138,10 +144,10 @@ export class ProjectBox {
     try {
       for await (const ports of box.ports.watch({ signal })) this.on.ports(ports.map(({ port }) => port));
     } catch (error) {
-      // The end of the box ends this, too, and is seen otherwise.
-      if (!signal.aborted && (error as BoxRunError).code !== "BOX_NOT_RUNNING") this.on.error(error);
-    } finally {
+      if (signal.aborted) return;
       this.on.ports([]);
+      // The end of the box is seen otherwise.
+      if ((error as BoxRunError).code !== "BOX_NOT_RUNNING") this.on.error(error);
     }
   }
 }

@@ -45,8 +45,11 @@ export class ProjectFiles {
     const kept = await store.files(id);
     const volume = memoryVolume();
     for (const [path, { data, mode }] of kept) {
-      if (data) await volume.files.write(path, data, { mode });
-      else await volume.files.mkdir(path, { recursive: true, mode });
+      const made = data
+        ? volume.files.write(path, data, { mode })
+        : volume.files.mkdir(path, { recursive: true, mode });
+      // One that cannot be made must not keep the others away.
+      await made.catch(on.error);
     }
     const files = new ProjectFiles(id, store, volume, kept.keys(), on);
     if (kept.size === 0) await volume.files.writeAll(first);
@@ -122,7 +125,13 @@ export class ProjectFiles {
       if (file) changed.set(path, file);
       else removed.push(...this.below(path));
     }
-    await this.store.saveFiles(this.id, changed, removed);
+    try {
+      await this.store.saveFiles(this.id, changed, removed);
+    } catch (error) {
+      // As where the browser has no room: the next change tries these again.
+      for (const path of paths) this.dirty.add(path);
+      throw error;
+    }
     for (const path of removed) this.kept.delete(path);
     for (const path of changed.keys()) this.kept.add(path);
   }

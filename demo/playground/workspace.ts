@@ -27,6 +27,7 @@ export class Workspace {
   readonly files: ProjectFiles;
   readonly box: ProjectBox;
   private program: Running | undefined;
+  private isStarting = false;
 
   private constructor(
     readonly record: ProjectRecord,
@@ -84,10 +85,16 @@ export class Workspace {
     await this.context.store.save(this.record);
   }
 
-  /** Runs the project's command, once more if it runs. Resolves when it has ended. */
+  /** Runs the project's command, once more if it runs. Resolves when it has ended; at once while it is being started. */
   async run(): Promise<void> {
-    await this.stopProgram();
-    this.program = await this.start(this.record.command);
+    if (this.isStarting) return;
+    this.isStarting = true;
+    try {
+      await this.stopProgram();
+      this.program = await this.start(this.record.command);
+    } finally {
+      this.isStarting = false;
+    }
     const { program } = this;
     this.context.changed();
     try {

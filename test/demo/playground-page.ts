@@ -36,6 +36,8 @@ export class Playground {
   /** Opens the page in another tab, and resolves when it can be used. */
   async open(within = this.context): Promise<Page> {
     const opened = await within.newPage();
+    // Below that of a test, so that what was waited for is named. A first Python takes long on a busy machine.
+    opened.setDefaultTimeout(55_000);
     opened.on("pageerror", (error) => this.problems.push(error.message));
     opened.on("console", (message) => message.type() === "error" && this.problems.push(message.text()));
     await opened.goto(this.url);
