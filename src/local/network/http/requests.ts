@@ -103,7 +103,14 @@ export function hasWord(headers: readonly Header[], name: string, word: string):
 export function requireHost(headers: readonly Header[], host: string, port: number): void {
   const hosts = valuesOf(headers, "host").map((value) => value.toLowerCase());
   if (hosts.length === 1 && (hosts[0] === host || hosts[0] === `${host}:${port}`)) return;
-  throw new RefusedRequest(421, `this connection is for ${host} alone`);
+  const asked =
+    hosts.length === 1
+      ? `names the host ${JSON.stringify(hosts[0]!.slice(0, 253))}`
+      : "does not name one host";
+  throw new RefusedRequest(
+    421,
+    `the request ${asked}, and this connection is for ${host} alone: open another one for another host`,
+  );
 }
 
 /** Returns how a request's body is framed. @throws {RefusedRequest} when that is not certain */

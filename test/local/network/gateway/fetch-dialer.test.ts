@@ -285,6 +285,17 @@ describe("a request by a page's fetch", () => {
     expect(asked).toEqual([]);
   });
 
+  it("is refused by HTTPS, too, and says why, for another host than the handshake's, and no other request", async () => {
+    const url = `https://${NAME}/`;
+    const other = await curl("-w", "%{http_code}", "-H", "Host: Other.example.com", url);
+    expect(other).toBe(
+      `boxrun: the request names the host "other.example.com", and this connection is for ${NAME} alone: open another one for another host\n421`,
+    );
+    expect(await curl("-w", "%{http_code}", "-H", "Host:", url)).toMatch(/does not name one host.*\n421$/);
+    expect(asked).toEqual([]);
+    expect(await curl(url)).toBe("hello");
+  });
+
   it("takes a Host with the usual port, and no path for another host", async () => {
     await raw(lines("GET //evil.example.com/a HTTP/1.1", `Host: ${NAME}:80`, "Connection: close"));
     expect(asked[0]!.url).toBe(`http://${NAME}//evil.example.com/a`);
