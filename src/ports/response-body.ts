@@ -18,6 +18,7 @@ export function responseBody(
   { finish, signal, inflate }: { finish: () => void; signal: AbortSignal | undefined; inflate: boolean },
 ): ReadableStream<Uint8Array> {
   const pieces = piecesOf(reader, headers);
+  let failed: unknown;
   const raw = new ReadableStream<Uint8Array>(
     {
       pull: async (controller) => {
@@ -28,7 +29,8 @@ export function responseBody(
           controller.close();
         } catch (error) {
           finish();
-          controller.error(signal?.aborted ? signal.reason : error);
+          failed = signal?.aborted ? signal.reason : error;
+          controller.error(failed);
         }
       },
       cancel: () => finish(),
@@ -40,7 +42,24 @@ export function responseBody(
   if (!format || !inflate) return raw;
   headers.delete("content-encoding");
   headers.delete("content-length");
-  return raw.pipeThrough(new DecompressionStream(format) as TransformStream<Uint8Array, Uint8Array>);
+  const inflated = raw
+    .pipeThrough(new DecompressionStream(format) as TransformStream<Uint8Array, Uint8Array>)
+    .getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        try {
+          const { done, value } = await inflated.read();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch {
+          controller.error(failed ?? wrong(`its body is not in ${format}`));
+        }
+      },
+      cancel: (reason) => inflated.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 function piecesOf(reader: ByteReader, headers: Headers): AsyncGenerator<Uint8Array, void, undefined> {

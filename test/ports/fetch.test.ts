@@ -367,6 +367,7 @@ describe("an answer", () => {
     ["content-length: 3, 4\r\n\r\nabc", "PROTOCOL_ERROR"],
     ["content-length: -1\r\n\r\nabc", "PROTOCOL_ERROR"],
     ["transfer-encoding: gzip\r\n\r\nabc", "PROTOCOL_ERROR"],
+    ["content-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc", "PROTOCOL_ERROR"],
     ["transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n", "STREAM_INTERRUPTED"],
     ["transfer-encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n", "PROTOCOL_ERROR"],
     ["transfer-encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n", "PROTOCOL_ERROR"],

@@ -9,10 +9,12 @@ import { ACK, FIN, makeTcp, RST, SYN } from "../../../src/local/network/tcp-segm
 import { readClientHello } from "../../../src/local/network/tls/client-hello.js";
 import { TlsError } from "../../../src/local/network/tls/wire.js";
 import { NetworkPolicy } from "../../../src/network/policy.js";
+import { clientHello } from "../../local/network/gateway/hello.js";
 import { join, type Mutator } from "./mutate.js";
 import { refusal, rule, type Taken, type Target } from "./target.js";
 
 const SERVER = 0xcb007105;
+const HOST = "api.example.com";
 const encoder = new TextEncoder();
 
 /** A packet that a guest's kernel could send. */
@@ -87,28 +89,10 @@ const questions: Target = {
   },
 };
 
-/** A "client hello" with all that is read of it. */
-function helloOf({ random }: Mutator): Uint8Array {
-  const u16 = (...values: number[]) => values.flatMap((value) => [value >> 8, value & 255]);
-  const sized = (bytes: number[]) => [...u16(bytes.length), ...bytes];
-  const extension = (id: number, bytes: number[]) => [...u16(id), ...sized(bytes)];
-  const name = [...encoder.encode("api.example.com")];
-  const extensions = [
-    ...extension(0, sized([0, ...sized(name)])),
-    ...extension(10, sized(u16(0x001d, 0x0017))),
-    ...extension(13, sized(u16(0x0403, 0x0804))),
-    ...extension(16, sized([8, ...encoder.encode("http/1.1")])),
-    ...extension(43, [2, 3, 4]),
-    ...extension(51, sized([...u16(0x001d), ...sized(Array(32).fill(9))])),
-  ];
-  const suites = u16(random.pick([0x1301, 0x1303]), 0x1302);
-  return Uint8Array.from([3, 3, ...Array(32).fill(7), 0, ...sized(suites), 1, 0, ...sized(extensions)]);
-}
-
 const hellos: Target = {
   name: "TLS hellos",
   run(mutator): Taken {
-    const hello = helloOf(mutator);
+    const hello = clientHello(HOST, mutator.random.pick([0x1301, 0x1303]));
     const given = mutator.random.chance(0.1) ? hello : mutator.mutate(hello);
     const error = refusal(
       () => {
@@ -122,7 +106,6 @@ const hellos: Target = {
   },
 };
 
-const HOST = "api.example.com";
 const REQUESTS = [
   `GET /a HTTP/1.1\r\nHost: ${HOST}\r\nX-Key: PLACEHOLDER\r\n\r\n`,
   `POST / HTTP/1.1\r\nHost: ${HOST}:443\r\nContent-Length: 5\r\n\r\nhello`,

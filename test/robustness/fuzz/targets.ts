@@ -4,6 +4,7 @@ import { FRAME_TARGETS } from "./frame-targets.js";
 import { GUEST_TARGETS } from "./guest-targets.js";
 import { HTTP_TARGETS } from "./http-targets.js";
 import { NETWORK_TARGETS } from "./network-targets.js";
+import { PEER_TARGETS } from "./peer-targets.js";
 import { RELAY_TARGETS } from "./relay-targets.js";
 import { STATE_TARGETS } from "./state-targets.js";
 import type { Target } from "./target.js";
@@ -17,6 +18,7 @@ export const TARGETS: readonly Target[] = [
   ...HTTP_TARGETS,
   ...NETWORK_TARGETS,
   ...CONNECTION_TARGETS,
+  ...PEER_TARGETS,
   ...RELAY_TARGETS,
   ...STATE_TARGETS,
   ...VOLUME_TARGETS,
