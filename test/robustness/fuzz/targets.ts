@@ -1,5 +1,6 @@
 import { ASSET_TARGETS } from "./asset-targets.js";
 import { CONNECTION_TARGETS } from "./connection-targets.js";
+import { FOLDER_TARGETS } from "./folder-targets.js";
 import { FRAME_TARGETS } from "./frame-targets.js";
 import { GUEST_TARGETS } from "./guest-targets.js";
 import { HTTP_TARGETS } from "./http-targets.js";
@@ -22,4 +23,5 @@ export const TARGETS: readonly Target[] = [
   ...RELAY_TARGETS,
   ...STATE_TARGETS,
   ...VOLUME_TARGETS,
+  ...FOLDER_TARGETS,
 ];
