@@ -13,6 +13,19 @@ globalThis.fetch = (input, init) => {
 const PYTHON = `import ssl, urllib.request as u
 assert ssl.create_default_context().verify_flags & ssl.VERIFY_X509_STRICT
 print(u.urlopen("https://api.example.com/hello", timeout=60).read().decode(), end="")`;
+const BODIES = `cd /tmp
+for size in 0 1 5000000; do
+  head -c $size /dev/urandom > body
+  want="$size bytes $(sha256sum < body | cut -c1-64)"
+  for scheme in http https; do
+    for method in POST PUT; do
+      for way in "" "Transfer-Encoding: chunked"; do
+        got=$(curl -sS -X $method -H "Content-Type:" -H "$way" --data-binary @body $scheme://api.example.com/body)
+        [ "$got" = "$want by $method" ] && echo "$scheme $method $size$way" || echo "$method $size $way: $got instead of $want"
+      done
+    done
+  done
+done`;
 const PIP =
   "pip install --index-url https://index.example.com/simple --no-cache-dir --require-hashes -r wheel.txt";
 
@@ -48,6 +61,8 @@ async function run() {
     box,
     "head -c 3000000 /dev/zero | curl -sS -T - https://api.example.com/upload",
   );
+  // By its length and in chunks, of which no body of a page's own request is made.
+  results["bodies"] = await said(box, BODIES);
   results["curl, a site that lets no page read it"] = await said(
     box,
     "curl -sS -w '%{http_code}' https://closed.example.com/hello",

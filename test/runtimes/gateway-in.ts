@@ -34,6 +34,11 @@ const EXPECTED = {
   "curl, without variables": "hello\n",
   authorities: "/usr/local/share/ca-certificates/boxrun.crt\n1\n",
   "curl, an upload": "3000000 bytes by PUT\n",
+  bodies: [0, 1, 5_000_000]
+    .flatMap((size) => ["http", "https"].map((scheme) => [size, scheme] as const))
+    .flatMap(([size, scheme]) => ["POST", "PUT"].map((method) => `${scheme} ${method} ${size}`))
+    .flatMap((sent) => [`${sent}\n`, `${sent}Transfer-Encoding: chunked\n`])
+    .join(""),
   "curl, a site that lets no page read it": expect.stringMatching(CLOSED),
   "curl, nobody there": "502",
   "curl, denied": expect.stringMatching(/exit code 7$/),
@@ -115,7 +120,10 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   const body = await buffer(request);
   if (request.url === "/away") response.writeHead(302, { location: "/hello" }).end();
   else if (request.url === "/who") response.end(`you are ${request.headers.authorization}\n`);
-  else if (request.url === "/upload") response.end(`${body.byteLength} bytes by ${request.method}\n`);
+  else if (request.url === "/body") {
+    const hash = createHash("sha256").update(body).digest("hex");
+    response.end(`${body.byteLength} bytes ${hash} by ${request.method}`);
+  } else if (request.url === "/upload") response.end(`${body.byteLength} bytes by ${request.method}\n`);
   else response.end("hello\n");
 }
 
