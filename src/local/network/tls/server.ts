@@ -4,8 +4,6 @@
  * Source: RFC 8446.
  */
 
-import { x25519 } from "@noble/curves/ed25519.js";
-import { p256 } from "@noble/curves/nist.js";
 import type { ByteConnection } from "../../../network/dialer.js";
 import { concatBytes } from "../../../util/bytes.js";
 import type { Certificate } from "./certificate.js";
@@ -18,6 +16,7 @@ import {
   SIGNATURE,
   TLS_1_3,
 } from "./client-hello.js";
+import { agree } from "./key-agreement.js";
 import { finishedOf, hash, KeySchedule, nextSecret, RecordKey, type TrafficSecret } from "./keys.js";
 import { RECORD_TYPE, Records } from "./records.js";
 import { ALERT, ascii, Cursor, number, TlsError, vector } from "./wire.js";
@@ -92,7 +91,7 @@ class Handshake {
     });
     const protocol = this.chooseProtocol(hello.protocols);
 
-    const { share, secret } = agree(group, hello.shares.get(group)!);
+    const { share, secret } = await agree(group, hello.shares.get(group)!);
     await this.send(MESSAGE.serverHello, serverHello(hello, randomBytes(32), group, share));
     // Old middleboxes want to see one.
     if (hello.sessionId.byteLength > 0)
@@ -312,22 +311,6 @@ async function proof({ sign }: Certificate, transcript: Uint8Array): Promise<Uin
   const context = ascii("TLS 1.3, server CertificateVerify");
   const signed = concatBytes([new Uint8Array(64).fill(32), context, Uint8Array.of(0), transcript]);
   return concatBytes([number(2, SIGNATURE), vector(2, await sign(signed))]);
-}
-
-/** Agrees on a secret with a client's share. */
-function agree(group: Group, theirs: Uint8Array): { share: Uint8Array; secret: Uint8Array } {
-  try {
-    if (group === GROUPS[0]) {
-      const { secretKey, publicKey } = x25519.keygen();
-      return { share: publicKey, secret: x25519.getSharedSecret(secretKey, theirs) };
-    }
-    const secretKey = p256.utils.randomSecretKey();
-    // Without its first byte, which says on which side of the curve the point lies.
-    const secret = p256.getSharedSecret(secretKey, theirs).subarray(1);
-    return { share: p256.getPublicKey(secretKey, false), secret };
-  } catch {
-    throw new TlsError(ALERT.illegalParameter, "the client's key share is invalid");
-  }
 }
 
 function randomBytes(count: number): Uint8Array {
