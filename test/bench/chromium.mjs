@@ -19,7 +19,8 @@ export async function openChromium(root) {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const url = `http://127.0.0.1:${server.address().port}/test/bench/page.html`;
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  const url = `${origin}/test/bench/page.html`;
 
   const options = { executablePath: findChromium(), args: CHROMIUM_ARGS };
   const profile = mkdtempSync(join(tmpdir(), "boxrun-bench-profile-"));
@@ -39,6 +40,8 @@ export async function openChromium(root) {
 
   return {
     version: warm.version(),
+    /** That of its pages. */
+    origin,
 
     /** One workload in a fresh page of a browser that has been here before. */
     measure: async (name, count) => {

@@ -3,7 +3,7 @@
  * Every sample is taken in a fresh process or page; medians over all samples are printed.
  *
  * `npm run bench -- languages [--before CHECKOUT]` measures languages instead: in this build, in that of another checkout, and natively.
- * `npm run bench -- network` measures the network and the ports of boxes in Node, next to plain v86 with its own network.
+ * `npm run bench -- network` measures the network and the ports of boxes in Node, and the network of those of a page, each next to plain v86 with its own network.
  * `npm run bench -- volumes` measures files of volumes in Node, next to those of the box's own disk.
  */
 import { spawn } from "node:child_process";
@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { openChromium } from "./chromium.mjs";
 import { measureLanguages } from "./measure-languages.mjs";
+import { openNetworkServers } from "./network-servers.mjs";
 import { openNode } from "./node-place.mjs";
 import { measureSizes } from "./sizes.mjs";
 import { median, percentile } from "./statistics.mjs";
@@ -59,21 +60,38 @@ async function measureEverything() {
 
 async function measureNetwork() {
   const node = openNode(root);
-  const figures = {};
+  const chromium = await openChromium(root);
+  const servers = await openNetworkServers(chromium.origin);
+  const { settings } = servers;
   try {
-    for (const name of ["network", "pip", "ports"]) {
-      const all = await sample(node, name, few(runs));
-      for (const key of Object.keys(all[0]))
-        if (key !== "resident_mb") figures[key] = median(all.map((one) => one[key]));
-    }
-    const plain = await sample(node, "baseline", few(runs), "network");
-    figures["baseline.network_in_mb_s"] = median(plain.map((one) => one.network_in_mb_s));
+    const columns = {
+      node: await measureNetworkIn(node, { network: undefined, pip: undefined, ports: undefined }, settings),
+      chromium: await measureNetworkIn(chromium, { gateway: settings, relay: settings }, settings),
+    };
+    const { node: inNode, chromium: inPage } = columns;
+    inNode["ratio.network_in"] = inNode["network_in_mb_s"] / inNode["baseline.network_in_mb_s"];
+    inPage["ratio.fetch_http"] = inPage["fetch_http_mb_s"] / inPage["baseline.network_in_mb_s"];
+    for (const figures of [inNode, inPage])
+      for (const key of Object.keys(figures)) figures[key] = Number(figures[key].toPrecision(4));
+    return { chromium: chromium.version, columns };
   } finally {
+    await servers.close();
+    await chromium.close();
     await node.close();
   }
-  figures["ratio.network_in"] = figures["network_in_mb_s"] / figures["baseline.network_in_mb_s"];
-  const node_ = Object.entries(figures).map(([key, value]) => [key, Number(value.toPrecision(4))]);
-  return { chromium: "not used", columns: { node: Object.fromEntries(node_) } };
+}
+
+/** Medians of all figures of these workloads, given what they take, and of the baseline. */
+async function measureNetworkIn(place, workloads, { port }) {
+  const figures = {};
+  for (const [name, given] of Object.entries(workloads)) {
+    const all = await sample(place, name, few(runs), given);
+    for (const key of Object.keys(all[0]))
+      if (key !== "resident_mb") figures[key] = median(all.map((one) => one[key]));
+  }
+  const plain = await sample(place, "baseline", few(runs), port);
+  figures["baseline.network_in_mb_s"] = median(plain.map((one) => one.network_in_mb_s));
+  return figures;
 }
 
 async function measureVolumes() {
@@ -199,7 +217,7 @@ async function measureClient(samples, env) {
 async function sample(place, name, times, count) {
   const all = [];
   for (let i = 0; i < times; i++) all.push(await place.measure(name, count));
-  log(`  ${name}${count === undefined ? "" : ` ${count}`}: ${times} runs`);
+  log(`  ${name}${typeof count === "number" || typeof count === "string" ? ` ${count}` : ""}: ${times} runs`);
   return all;
 }
 

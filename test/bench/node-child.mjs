@@ -8,7 +8,8 @@ import { networkWorkloads } from "./network-workloads.mjs";
 import { volumeWorkloads } from "./volume-workloads.mjs";
 import { workloads } from "./workloads.mjs";
 
-const [name, argument] = process.argv.slice(2);
+const [name, json] = process.argv.slice(2);
+const argument = json === undefined ? undefined : JSON.parse(json);
 const assets = new URL("../../dist/assets/", import.meta.url);
 
 globalThis.cpuMs = () => {
@@ -31,7 +32,7 @@ const result =
         ...languageWorkloads,
         ...networkWorkloads,
         ...volumeWorkloads,
-      }[name](argument === undefined ? undefined : JSON.parse(argument));
+      }[name](argument);
 const status = await readFile("/proc/self/status", "utf8").catch(() => "");
 const resident_mb = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024;
 process.stdout.write(JSON.stringify({ ...result, resident_mb }));
