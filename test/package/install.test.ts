@@ -7,7 +7,7 @@ import { ROOT } from "../root.js";
 import { pack } from "./packages.js";
 
 /** Limit of the package's size, packed. */
-const MAX_PACKED_BYTES = 12_000_000;
+const MAX_PACKED_BYTES = 12_300_000;
 
 const folder = mkdtempSync(join(tmpdir(), "boxrun-install-"));
 const project = join(folder, "project");
