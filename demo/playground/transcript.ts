@@ -87,6 +87,7 @@ export class Transcript {
       for await (const event of execution) {
         if (event.type === "exit") {
           const { status } = await execution.info();
+          entry.output.flush();
           entry.end(describe(status, event.exitCode), event.exitCode !== 0, took());
           break;
         }

@@ -2,4 +2,4 @@ import { inChromium } from "./browsers.js";
 import { offlineIn } from "./offline-in.js";
 import { chromium } from "./runtimes.mjs";
 
-offlineIn(chromium, inChromium, ["a box", "none"]);
+offlineIn(chromium, inChromium, ["programs", "none"]);
