@@ -14,6 +14,7 @@ import {
   type SocketCall,
   type SocketEvent,
 } from "../preview/messages.js";
+import { pingPort } from "../preview/pulse.js";
 import { deferred } from "../util/deferred.js";
 import { startTimer } from "../util/timer.js";
 import { fetchPort } from "./fetch.js";
@@ -31,6 +32,15 @@ const MAX_BODIES_BYTES = 128 * 2 ** 20;
 const MAX_QUEUED_BYTES = 16 * 2 ** 20;
 /** Hosts under which a server in the box knows itself. */
 const HERE = ["localhost", "127.0.0.1", "[::1]"];
+
+/** A request or WebSocket that is open. */
+interface Open {
+  readonly aborted: AbortController;
+  /** Notes a sign of life of the other side. */
+  heard(): void;
+  /** Stops asking for signs of life. */
+  stop(): void;
+}
 
 type Connect = (options?: CallOptions) => Promise<Connection>;
 
@@ -91,7 +101,7 @@ function homeOf(place: string): string {
 
 /** The port on which a preview asks. What comes from it is the box's pages' to choose, and leads to one port of one box. */
 class PreviewPort {
-  private readonly open = new Set<AbortController>();
+  private readonly open = new Set<Open>();
   private bodiesBytes = 0;
   private isClosed = false;
 
@@ -110,7 +120,7 @@ class PreviewPort {
 
   close(): void {
     this.isClosed = true;
-    for (const one of this.open) one.abort();
+    for (const one of this.open) this.end(one);
     this.messages.close();
   }
 
@@ -125,26 +135,32 @@ class PreviewPort {
   }
 
   /** Begins with a request or WebSocket, which ends when its other side is gone. */
-  private begin(reply: MessagePort): AbortController {
+  private begin(reply: MessagePort): Open {
     const aborted = new AbortController();
-    this.open.add(aborted);
+    const one: Open = { aborted, ...pingPort(reply, () => this.end(one)) };
+    this.open.add(one);
     // Not every browser reports that.
-    reply.addEventListener("close", () => this.end(aborted));
-    return aborted;
+    reply.addEventListener("close", () => this.end(one));
+    return one;
   }
 
-  private end(aborted: AbortController): void {
-    this.open.delete(aborted);
-    aborted.abort();
+  private end(one: Open): void {
+    this.finish(one);
+    one.aborted.abort();
+  }
+
+  private finish(one: Open): void {
+    this.open.delete(one);
+    one.stop();
   }
 
   private async answer(request: PreviewRequest, reply: MessagePort, bytes: number): Promise<void> {
-    const aborted = this.begin(reply);
-    const { signal } = aborted;
+    const one = this.begin(reply);
+    const { signal } = one.aborted;
     const send = (part: ResponsePart) =>
       reply.postMessage(part, part.type === "chunk" ? [part.bytes.buffer] : []);
     const sendLast = (part: ResponsePart) => {
-      this.open.delete(aborted);
+      this.finish(one);
       send(part);
     };
     let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
@@ -158,8 +174,10 @@ class PreviewPort {
       }
     };
     reply.onmessage = ({ data }) => {
-      if ((data as ReaderMessage).type === "pull") void sendNext();
-      else this.end(aborted);
+      const { type } = data as ReaderMessage;
+      one.heard();
+      if (type === "pull") void sendNext();
+      else if (type === "cancel") this.end(one);
     };
     this.bodiesBytes += bytes;
     try {
@@ -173,7 +191,7 @@ class PreviewPort {
       const shown = [...response.headers].map((one) => this.shown(one, path));
       send({ type: "head", status, statusText, headers: shown });
       // Nobody asks for the body that is none.
-      if (!reader) this.open.delete(aborted);
+      if (!reader) this.finish(one);
     } catch (error) {
       sendLast({ type: "error", message: messageOf(error) });
     } finally {
@@ -182,7 +200,8 @@ class PreviewPort {
   }
 
   private async openSocket({ path, protocols }: PreviewSocket, reply: MessagePort): Promise<void> {
-    const aborted = this.begin(reply);
+    const one = this.begin(reply);
+    const { aborted } = one;
     const { signal } = aborted;
     const send = (event: SocketEvent) => reply.postMessage(event);
     let socket: BoxWebSocket | undefined;
@@ -198,6 +217,8 @@ class PreviewPort {
     };
     reply.onmessage = ({ data }) => {
       const call = data as SocketCall;
+      one.heard();
+      if (call.type === "pong") return;
       if (call.type === "send") pass(call.data);
       else if (socket) socket.close(call.code, call.reason).catch(() => aborted.abort());
       else aborted.abort();
@@ -214,7 +235,7 @@ class PreviewPort {
     } catch {
       send({ type: "close", code: CUT, reason: "" });
     } finally {
-      this.end(aborted);
+      this.end(one);
       reply.close();
     }
   }

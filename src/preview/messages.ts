@@ -1,5 +1,7 @@
 /** Messages between an application's page, the frame of its previews' origin, and that origin's service worker. */
 
+import type { Pong } from "./pulse.js";
+
 /** Names of the files that the origin of previews serves. */
 export const FILES = {
   page: "preview.html",
@@ -32,7 +34,7 @@ export type ResponsePart =
   | { type: "error"; message: string };
 
 /** Message of the service worker to the sender of an answer: the next chunk may come, or none is wanted any more. */
-export type ReaderMessage = { type: "pull" } | { type: "cancel" };
+export type ReaderMessage = { type: "pull" } | { type: "cancel" } | Pong;
 
 /** A WebSocket that the previewed page opens. With it comes a port for {@link SocketEvent} and {@link SocketCall}. */
 export interface PreviewSocket {
@@ -53,5 +55,6 @@ export const CUT = 1006;
 
 /** A call of the previewed page on a WebSocket. */
 export type SocketCall =
+  | Pong
   | { type: "send"; data: string | Uint8Array<ArrayBuffer> }
   | { type: "close"; code: number | undefined; reason: string };

@@ -1,5 +1,6 @@
 /** Script in previewed pages: WebSockets do not pass a service worker, so those to the page's own origin take the way of its requests. */
 import { CUT, type PreviewSocket, type SocketCall, type SocketEvent } from "./messages.js";
+import { answerPings } from "./pulse.js";
 
 const Native = globalThis.WebSocket;
 const [CONNECTING, OPEN, CLOSING, CLOSED] = [0, 1, 2, 3];
@@ -23,16 +24,24 @@ class BoxSocket extends EventTarget {
   onerror: ((event: Event) => void) | null = null;
   onclose: ((event: Event) => void) | null = null;
   private readonly channel = new MessageChannel();
+  private readonly stopPulse: () => void;
 
   constructor(url: URL, protocols: string[]) {
     super();
     this.url = url.href;
     const message: PreviewSocket = { type: "socket", path: `${url.pathname}${url.search}`, protocols };
-    this.channel.port1.onmessage = ({ data }) => this.take(data as SocketEvent);
+    const cut: SocketEvent = { type: "close", code: CUT, reason: "" };
+    const { port1 } = this.channel;
+    this.stopPulse = answerPings<SocketEvent>(
+      port1,
+      (event) => this.take(event),
+      () => this.take(cut),
+    );
+    port1.addEventListener("close", () => this.take(cut));
     const { controller } = navigator.serviceWorker;
     open.add(this);
     if (controller) controller.postMessage(message, [this.channel.port2]);
-    else queueMicrotask(() => this.take({ type: "close", code: CUT, reason: "" }));
+    else queueMicrotask(() => this.take(cut));
   }
 
   send(data: string | Blob | BufferSource): void {
@@ -76,6 +85,7 @@ class BoxSocket extends EventTarget {
     }
     this.readyState = CLOSED;
     open.delete(this);
+    this.stopPulse();
     this.channel.port1.close();
     const { code, reason } = event;
     if (code === CUT) this.tell(new Event("error"));

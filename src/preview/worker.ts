@@ -7,6 +7,7 @@ import {
   type ResponsePart,
   type SocketEvent,
 } from "./messages.js";
+import { answerPings } from "./pulse.js";
 
 /** Most bytes of a request's body, which is not streamed. */
 const MAX_BODY_BYTES = 64 * 2 ** 20;
@@ -101,15 +102,21 @@ async function answer(request: Request, url: URL): Promise<Response> {
   if (!(await passOn(message, body ? [port2, body] : [port2])))
     return note(503, "This preview is closed. It is there while the page that has opened it is.");
   const cancel: ReaderMessage = { type: "cancel" };
-  request.signal.addEventListener("abort", () => port1.postMessage(cancel));
-  const head = await next(port1);
+  const parts = partsOf(port1);
+  request.signal.addEventListener("abort", () => {
+    port1.postMessage(cancel);
+    parts.end();
+  });
+  const head = await parts.next();
+  if (head.type !== "head") parts.end();
   if (head.type === "error") return note(502, head.message);
   if (head.type !== "head") return note(502, "The page that has opened this preview gave no answer.");
   const { status, statusText } = head;
   const headers = new Headers(head.headers.filter(([name]) => !DROPPED.includes(name)).map(inFrame));
   const hasBody = method !== "HEAD" && !EMPTY.includes(status);
   const isPage = request.mode === "navigate" && /^text\/html\b/i.test(headers.get("content-type") ?? "");
-  const stream = hasBody ? bodyOf(port1) : null;
+  const stream = hasBody ? bodyOf(port1, parts) : null;
+  if (!stream) parts.end();
   return new Response(isPage && stream ? withSocket(stream) : stream, { status, statusText, headers });
 }
 
@@ -119,27 +126,52 @@ function inFrame([name, value]: [string, string]): [string, string] {
   return [name, value.replace(/(^|[;,])\s*frame-ancestors[^;,]*/gi, "$1")];
 }
 
-/** Waits for the next message of a port. */
-function next(port: MessagePort): Promise<ResponsePart> {
-  return new Promise((resolve) => {
-    port.onmessage = ({ data }) => resolve(data as ResponsePart);
-  });
+/** Messages of a port, each of which is asked for. */
+interface Parts {
+  /** Resolves to the next message; to an error when the page is gone. */
+  next(): Promise<ResponsePart>;
+  /** Asks for no more. */
+  end(): void;
 }
 
-function bodyOf(port: MessagePort): ReadableStream<Uint8Array> {
+function partsOf(port: MessagePort): Parts {
+  let take = (_part: ResponsePart) => {};
+  let failed: ResponsePart | undefined;
+  const lose = () => {
+    failed = { type: "error", message: "The page that has opened this preview is gone." };
+    end();
+    take(failed);
+  };
+  const end = answerPings<ResponsePart>(port, (part) => take(part), lose);
+  port.addEventListener("close", lose);
+  return {
+    next: () =>
+      new Promise((resolve) => {
+        take = resolve;
+        if (failed) resolve(failed);
+      }),
+    end,
+  };
+}
+
+function bodyOf(port: MessagePort, parts: Parts): ReadableStream<Uint8Array> {
   const send = (message: ReaderMessage) => port.postMessage(message);
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const part = next(port);
+        const part = parts.next();
         send({ type: "pull" });
         const got = await part;
         if (got.type === "chunk") return controller.enqueue(got.bytes);
+        parts.end();
         port.close();
         if (got.type === "end") return controller.close();
         controller.error(new Error(got.type === "error" ? got.message : "the answer is out of order"));
       },
-      cancel: () => send({ type: "cancel" }),
+      cancel: () => {
+        send({ type: "cancel" });
+        parts.end();
+      },
     },
     { highWaterMark: 0 },
   );

@@ -20,6 +20,13 @@ seen.refused = many === 0 ? "not asked" : await Promise.race(sockets.map((one) =
   one.onclose = ({ code }) => resolve(code);
 })));
 for (const one of sockets) one.close();
+// Other sides that hear, say nothing and are closed by nobody, as those that hang.
+const silent = [1, 2, 3].map(() => new Promise((resolve) => {
+  const { port1, port2 } = new MessageChannel();
+  navigator.serviceWorker.controller.postMessage({ type: "socket", path: "/never", protocols: [] }, [port2]);
+  port1.onmessage = ({ data }) => { if (data.type === "close") resolve(data.code); };
+}));
+seen.silent = await Promise.all(silent);
 seen.redirected = [new URL(redirected.url).pathname, await redirected.text()];
 seen.missing = (await fetch("/missing")).status;
 seen.origin = location.origin;
@@ -70,6 +77,10 @@ case "$path" in
   *) answer '404 Not Found' text/plain ;;
 esac
 `;
+
+// Signs of life are asked for every two seconds, so that a side without any is given up after ten, not after a minute.
+const every = globalThis.setInterval;
+globalThis.setInterval = (work, ms) => every(work, ms === 15_000 ? 2000 : ms);
 
 const { settings } = await (await fetch("/settings")).json();
 const report = await run().catch((error) => ({ error: String(error?.stack ?? error) }));

@@ -16,6 +16,7 @@ const SEEN = {
   redirected: ["/target", "target"],
   root: "<!doctype html>",
   early: 1006,
+  silent: [1006, 1006, 1006],
   missing: 404,
   application: "another origin",
   socket: [true, 1, "open", 1, "hello", 1000, "bye"],
