@@ -1,34 +1,43 @@
 import { BoxRunClient, type ImageInfo } from "boxrun";
 import { attempt, byId, confirmed, megabytes, on, say, showError } from "./playground/dom.js";
-import { keepDraft } from "./playground/draft.js";
 import { EditorView } from "./playground/editor-view.js";
-import { type Example, loadExamples } from "./playground/examples.js";
+import { loadExamples } from "./playground/examples.js";
 import { FileActions } from "./playground/file-actions.js";
 import { History } from "./playground/history.js";
 import { NetworkView } from "./playground/network-view.js";
-import { NewProject, type Wanted } from "./playground/new-project.js";
+import { NewProject, SMALL_MB, type Wanted } from "./playground/new-project.js";
 import { keepPage, keepSmallest, pullImage } from "./playground/offline.js";
 import { Panes } from "./playground/panes.js";
 import { PreviewView } from "./playground/preview-view.js";
 import { Progress } from "./playground/progress.js";
 import { type ProjectRecord, ProjectStore } from "./playground/project-store.js";
-import { loadSettings } from "./playground/settings.js";
+import { loadSettings, type Settings } from "./playground/settings.js";
 import { TerminalView } from "./playground/terminal-view.js";
 import { Transcript } from "./playground/transcript.js";
-import { Workspace, type WorkspaceContext } from "./playground/workspace.js";
+import { freeProjects, Workspace, type WorkspaceContext } from "./playground/workspace.js";
 
-const settings = await loadSettings();
+/** Time between two looks at the files, which a program in the box may change all the time. */
+const SHOW_MS = 100;
+
+const command = byId<HTMLInputElement>("command");
+const runCommand = byId<HTMLInputElement>("run-command");
+const select = byId<HTMLSelectElement>("project");
+
+const settings = await loadSettings().catch((error): Settings => {
+  showError(error);
+  return {};
+});
 const client = new BoxRunClient({ backend: "local", local: { ...settings } });
-const store = new ProjectStore();
+const store = await ProjectStore.open();
 const history = new History();
 const progress = new Progress();
 const panes = new Panes();
 const transcript = new Transcript(byId("log"), showError);
+const preview = new PreviewView(settings.previewUrl !== undefined, () => panes.showPreview());
 const editor = new EditorView(byId("editor-text"), {
   written: () => preview.reload(),
   error: showError,
 });
-const preview = new PreviewView(() => panes.showPreview());
 const network = new NetworkView(
   settings.relay !== undefined,
   (allowed) => void attempt(() => setNetwork(allowed)),
@@ -38,71 +47,77 @@ const terminal = new TerminalView(byId("terminal"), {
   onEnd: () => panes.showConsole("output"),
   onLeave: () => byId("show-terminal").focus(),
 });
-const actions = new FileActions(editor, { open: (path) => openFile(path), error: showError });
+const actions = new FileActions(editor, { open: openFile, error: showError });
 const context: WorkspaceContext = {
-  client,
-  store,
-  editor,
-  transcript,
-  changed: () => show(),
+  ...{ client, store, editor, transcript },
+  changed: () => void show(),
   progress: (step) => progress.showStep("Starting Linux", step),
   ports: (box, ports) => preview.takePorts(box, ports),
   error: showError,
 };
-const command = byId<HTMLInputElement>("command");
-const runCommand = byId<HTMLInputElement>("run-command");
 
 let images: ImageInfo[] = [];
 let projects: ProjectRecord[] = [];
+let newProject: NewProject | undefined;
 let workspace: Workspace | undefined;
 /** The last change of the project that is open, so that one ends before the next begins. */
-let opening: Promise<void> = Promise.resolve();
+let changing: Promise<void> = Promise.resolve();
+let shownAt = 0;
+let showing: Promise<void> | undefined;
 
 /** Makes a project of an example, and opens it. */
-async function create({ example, image, memoryMb }: Wanted): Promise<void> {
+function create({ example, image, memoryMb }: Wanted): Promise<void> {
   const taken = new Set(projects.map(({ title }) => title));
   let { title } = example;
   for (let i = 2; taken.has(title); i++) title = `${example.title} ${i}`;
-  const record: ProjectRecord = {
-    id: crypto.randomUUID(),
-    title,
-    image,
-    memoryMb,
-    command: example.command,
-    open: example.open,
-    network: false,
-    openedAt: Date.now(),
-  };
-  await open(record, example.files);
-}
-
-/** Leaves the project that is open, and opens another one. */
-function open(record: ProjectRecord, files: Example["files"] = {}): Promise<void> {
-  const opened = opening.then(async () => {
-    await leave();
-    workspace = await Workspace.open(record, files, context);
-    globalThis.history.replaceState(null, "", `#${record.id}`);
-    projects = await store.list();
-    runCommand.value = record.command;
-    if (await workspace.files.volume.files.exists(record.open)) await openFile(record.open).catch(showError);
-    const { handle } = workspace.box;
-    if (handle) await transcript.show(handle);
+  const { command, open } = example;
+  const made = { id: crypto.randomUUID(), title, image, memoryMb, command, open };
+  const record: ProjectRecord = { ...made, network: false, openedAt: Date.now() };
+  return change(async () => {
+    await enter(await Workspace.create(record, example.files, context));
     editor.focus();
   });
-  opening = opened.catch(() => {});
-  return opened;
 }
 
+/** Opens another project. One that cannot be opened leaves open what was open. */
+function open(id: string): Promise<void> {
+  return change(async () => {
+    if (id !== workspace?.record.id) await enter(await Workspace.open(id, context));
+  });
+}
+
+async function enter(opened: Workspace): Promise<void> {
+  try {
+    await leave();
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+  workspace = opened;
+  const { record, files, box } = opened;
+  globalThis.history.replaceState(null, "", `#${record.id}`);
+  runCommand.value = record.command;
+  if (await files.volume.files.exists(record.open)) await openFile(record.open).catch(showError);
+  if (box.handle) await transcript.show(box.handle);
+}
+
+/** Leaves the project that is open. Rejects, and goes on with it, when something cannot be kept. */
 async function leave(end: (left: Workspace) => Promise<void> = (left) => left.close()): Promise<void> {
   const left = workspace;
+  if (left) await end(left);
   workspace = undefined;
   await terminal.close();
   transcript.clear();
-  preview.takePorts(undefined, []);
   panes.hidePreview();
   panes.showConsole("output");
   actions.leave();
-  if (left) await end(left);
+}
+
+/** Changes which project is open, after all such changes that were asked for before. */
+function change(work: () => Promise<void>): Promise<void> {
+  const changed = changing.then(work).finally(refreshProjects);
+  changing = changed.catch(() => {});
+  return changed;
 }
 
 async function openFile(path: string): Promise<void> {
@@ -120,9 +135,9 @@ async function run(): Promise<void> {
 }
 
 async function saveCommand(): Promise<void> {
-  if (!workspace || runCommand.value.trim() === workspace.record.command) return;
+  if (!workspace) return;
   workspace.record.command = runCommand.value.trim();
-  await store.save(workspace.record);
+  await workspace.save();
 }
 
 async function runOther(): Promise<void> {
@@ -136,7 +151,6 @@ async function runOther(): Promise<void> {
 async function openTerminal(): Promise<void> {
   if (!workspace) return;
   panes.showConsole("terminal");
-  if (terminal.isOpen) return;
   try {
     await terminal.open(await workspace.box.ready());
   } catch (error) {
@@ -146,31 +160,45 @@ async function openTerminal(): Promise<void> {
 }
 
 async function setNetwork(allowed: boolean): Promise<void> {
-  if (!workspace) return;
-  await workspace.box.setNetwork(allowed);
-  await store.save(workspace.record);
-  say(allowed ? "The network is on" : "The network is off");
+  try {
+    await workspace?.box.setNetwork(allowed);
+    await workspace?.save();
+    say(allowed ? "The network is on" : "The network is off");
+  } finally {
+    await show();
+  }
 }
 
 async function removeProject(): Promise<void> {
-  if (!workspace || !confirmed(byId<HTMLButtonElement>("remove"), "Remove it and its files?")) return;
+  if (!workspace) return;
+  const button = byId<HTMLButtonElement>("remove");
+  if (!confirmed(button, "Remove it and its files?", workspace.record.id)) return;
   byId("project-menu").hidePopover();
-  await leave((left) => left.remove());
-  projects = await store.list();
-  const [next] = projects;
-  if (next) await open(next);
-  else newProject.open();
+  await change(() => leave((left) => left.remove()));
+  const [next] = await freeProjects(projects);
+  if (next) await open(next.id);
+  else newProject?.open();
 }
 
-/** Time between two looks at the files, which a program in the box may change all the time. */
-const SHOW_MS = 100;
-let shownAt = 0;
-let showing: Promise<void> | undefined;
+async function rename(): Promise<void> {
+  const title = byId<HTMLInputElement>("title").value.trim();
+  if (!workspace || title === "") return;
+  workspace.record.title = title;
+  await workspace.save();
+  byId("project-menu").hidePopover();
+  await refreshProjects();
+}
+
+async function refreshProjects(): Promise<void> {
+  projects = await store.list();
+  select.replaceChildren(...projects.map(({ id, title }) => new Option(title, id)));
+  await show();
+}
+
 /** Shows what is there now, at once or soon, however often something changes. */
 function show(): Promise<void> {
   showing ??= (async () => {
-    const wait = shownAt + SHOW_MS - performance.now();
-    await new Promise((resolve) => setTimeout(resolve, wait));
+    await new Promise((resolve) => setTimeout(resolve, shownAt + SHOW_MS - performance.now()));
     showing = undefined;
     shownAt = performance.now();
     await draw().catch(showError);
@@ -179,31 +207,29 @@ function show(): Promise<void> {
 }
 
 async function draw(): Promise<void> {
-  const shown = workspace;
-  const select = byId<HTMLSelectElement>("project");
-  select.replaceChildren(...projects.map(({ id, title }) => new Option(title, id)));
-  select.value = shown?.record.id ?? "";
-  for (const id of ["run", "network", "command", "run-command"])
-    byId<HTMLInputElement>(id).disabled = shown === undefined;
-  await actions.show(shown?.files);
-  if (!shown || shown !== workspace) return;
-  const { box, record } = shown;
-  if (!box.isStarting) progress.hide();
-  const state = box.isStarting
-    ? "starting"
-    : box.running
-      ? "running"
-      : (box.handle?.info.status ?? "not started");
-  byId("box-state").textContent = `${record.image}: ${state}`;
+  const { box, record, isRunning = false, files } = workspace ?? {};
+  select.value = record?.id ?? "";
+  for (const id of ["run", "network", "command", "run-command", "show-terminal"])
+    byId<HTMLInputElement>(id).disabled = record === undefined;
+  const state = box?.isStarting ? "starting" : (box?.handle?.info.status ?? "not started");
+  byId("box-state").textContent = record ? `${record.image}: ${state}` : "";
   byId("box-state").className = `state ${state}`;
-  byId("stop-program").hidden = !shown.isRunning;
-  byId("run").textContent = shown.isRunning ? "Run again" : "Run";
-  byId<HTMLButtonElement>("stop-box").disabled = !box.running;
-  network.show(record.network, box.running);
+  byId("stop-program").hidden = !isRunning;
+  byId("run").textContent = isRunning ? "Run again" : "Run";
+  byId<HTMLButtonElement>("stop-box").disabled = !box?.running;
+  for (const id of ["download-all", "pull", "remove", "title"])
+    byId<HTMLInputElement>(id).disabled = record === undefined;
+  if (!box?.isStarting && progress.isOfStart) progress.hide();
+  network.show(record?.network ?? false, box?.running);
+  await actions.show(files);
 }
 
 /** Shows what the menu tells, each time it opens. */
 async function showMenu(): Promise<void> {
+  const { usage } = (await navigator.storage?.estimate().catch(() => undefined)) ?? {};
+  byId("storage").textContent = store.isKept
+    ? `${megabytes(usage ?? 0)} kept in this browser`
+    : "This browser keeps nothing: projects end with this page";
   if (!workspace) return;
   const { record, box } = workspace;
   byId<HTMLInputElement>("title").value = record.title;
@@ -214,17 +240,10 @@ async function showMenu(): Promise<void> {
     `${record.memoryMb} MB of memory`,
     ...(disk ? [`${megabytes(disk.diskBytes)} on its disk`] : []),
   ].join(" · ");
-  const { usage } = (await navigator.storage?.estimate().catch(() => undefined)) ?? {};
-  byId("storage").textContent = store.isKept
-    ? `${megabytes(usage ?? 0)} kept in this browser`
-    : "This browser keeps nothing: projects end with this page";
 }
 
-on("project", "change", async ({ target }) => {
-  const record = projects.find(({ id }) => id === (target as HTMLSelectElement).value);
-  if (record) await open(record);
-});
-on("new", "click", async () => newProject.open());
+on("project", "change", () => open(select.value));
+on("new", "click", async () => newProject?.open());
 on("run-form", "submit", run);
 on("run-command", "change", saveCommand);
 on("stop-program", "click", async () => workspace?.stopProgram());
@@ -234,16 +253,10 @@ on("show-terminal", "click", openTerminal);
 on("project-menu", "toggle", showMenu);
 on("stop-box", "click", async () => workspace?.box.stop());
 on("remove", "click", removeProject);
+on("rename-project", "submit", rename);
 on("download-all", "click", async () => actions.downloadAll(workspace?.record.title ?? "project"));
 on("pull", "click", async () => {
   if (workspace) await pullImage(client, workspace.record.image, progress);
-});
-on("rename-project", "submit", async () => {
-  if (!workspace) return;
-  workspace.record.title = byId<HTMLInputElement>("title").value.trim();
-  await store.save(workspace.record);
-  byId("project-menu").hidePopover();
-  await refreshProjects();
 });
 command.addEventListener("keydown", (event) => {
   if (event.key === "Escape") command.value = "";
@@ -261,27 +274,27 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   void attempt(run);
 });
-// Other tabs make and remove projects, too.
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") void refreshProjects().catch(showError);
+  // Phones end a page that is hidden without a word. And other tabs make and remove projects, too.
+  if (document.visibilityState === "hidden") workspace?.keepDraft();
+  else refreshProjects().catch(showError);
 });
-addEventListener("pagehide", () => {
-  const { file } = editor;
-  if (workspace && file) keepDraft({ project: workspace.record.id, ...file });
-});
+addEventListener("pagehide", () => workspace?.keepDraft());
 
-let newProject: NewProject;
 await attempt(async () => {
+  await refreshProjects();
   images = (await client.images()).sort((a, b) => a.totalBytes - b.totalBytes);
   const examples = await loadExamples();
   newProject = new NewProject(images, examples, (wanted) => void attempt(() => create(wanted)));
-  projects = await store.list();
-  const wanted = projects.find(({ id }) => `#${id}` === location.hash) ?? projects[0];
-  const [first] = images;
-  const example = examples.find(({ image }) => image === first?.name);
-  if (wanted) await open(wanted);
-  else if (example && first) await create({ example, image: first.name, memoryMb: 1024 });
+  const named = projects.find(({ id }) => `#${id}` === location.hash);
+  const [free] = await freeProjects(projects);
+  const wanted = named ?? free;
+  const [smallest] = images;
+  const example = examples.find(({ image }) => image === smallest?.name);
+  if (wanted) await open(wanted.id);
+  else if (example) await create({ example, image: example.image, memoryMb: SMALL_MB });
   else newProject.open();
+  editor.focus();
 });
 await show();
 document.documentElement.dataset["ready"] = "yes";
@@ -290,12 +303,7 @@ void followBoxes().catch(showError);
 keepSmallest(client, images).catch(() => {});
 keepPage();
 
-async function refreshProjects(): Promise<void> {
-  projects = await store.list();
-  await show();
-}
-
 /** Boxes stop and go in other tabs, too, and when they crash. */
 async function followBoxes(): Promise<void> {
-  for await (const _ of client.watchBoxes()) await workspace?.box.refresh();
+  for await (const _ of client.watchBoxes()) await workspace?.box.refresh().catch(showError);
 }

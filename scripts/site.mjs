@@ -68,6 +68,6 @@ async function textsIn(folder) {
     .map(({ parentPath, name }) => join(parentPath, name));
   const texts = paths
     .sort()
-    .map(async (path) => [`/${relative(folder, path)}`, await readFile(path, "utf8")]);
+    .map(async (path) => [`/${relative(folder, path).replaceAll("\\", "/")}`, await readFile(path, "utf8")]);
   return Object.fromEntries(await Promise.all(texts));
 }

@@ -18,8 +18,9 @@ export function say(text: string): void {
   byId("said").textContent = text;
 }
 
-/** Shows an error in words, until the next one or none. */
+/** Shows an error in words, until the next one or none. What was given up with its project is none. */
 export function showError(error: unknown): void {
+  if (error instanceof DOMException && error.name === "AbortError") return;
   const message = byId("message");
   message.hidden = error === undefined;
   message.textContent = error instanceof Error ? error.message : String(error ?? "");
@@ -35,22 +36,28 @@ export function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** Asks in place, by a button: the second press before anything else is the one that counts. */
-export function confirmed(button: HTMLButtonElement, question: string): boolean {
+/** Asks in place, by a button: the second press before anything else is the one that counts. `about` is what it would be done to: a press for another asks again. */
+export function confirmed(button: HTMLButtonElement, question: string, about: string): boolean {
+  const isSame = button.dataset["about"] === about;
+  button.dataset["about"] = about;
   const says = button.dataset["says"];
   const reset = () => {
     if (button.dataset["says"] !== undefined) button.textContent = button.dataset["says"];
     delete button.dataset["says"];
   };
-  if (says !== undefined) {
+  if (says !== undefined && isSame) {
     reset();
     return true;
   }
+  if (says !== undefined) return false;
   button.dataset["says"] = button.textContent;
   button.textContent = question;
   // It stays as wide when it says less again, or its neighbours move away from under the click that takes it back.
   button.style.minWidth = `${button.offsetWidth}px`;
+  // Safari gives no focus to a button that is clicked.
+  button.focus();
   button.addEventListener("blur", reset, { once: true });
+  say(question);
   return false;
 }
 

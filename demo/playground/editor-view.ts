@@ -1,6 +1,6 @@
 import { indentWithTab } from "@codemirror/commands";
 import { indentUnit } from "@codemirror/language";
-import { Compartment, EditorState, type Extension, Transaction } from "@codemirror/state";
+import { Compartment, EditorState, type Extension, type Text, Transaction } from "@codemirror/state";
 import { EditorView as CodeMirror, keymap } from "@codemirror/view";
 import type { MemoryVolume } from "boxrun/local";
 import { basicSetup } from "codemirror";
@@ -15,9 +15,9 @@ const QUIET_MS = 150;
 
 interface OpenFile {
   readonly path: string;
-  /** Text with its own ends of lines, as the volume has it. */
-  written: string;
-  /** End of its lines, of which the editor knows one kind only. */
+  /** Text of the editor that the volume has. */
+  written: Text;
+  /** End of its lines where all are "\r\n". Otherwise a "\r" is a character as others. */
   readonly newline: "\n" | "\r\n";
 }
 
@@ -25,7 +25,7 @@ interface OpenFile {
 export class EditorView {
   private readonly view: CodeMirror;
   private readonly language = new Compartment();
-  /** Undo history, cursor and scroll of files that were open before. */
+  /** Undo history and cursor of files that were open before. */
   private readonly states = new Map<string, EditorState>();
   private volume: MemoryVolume | undefined;
   private shown: OpenFile | undefined;
@@ -34,10 +34,7 @@ export class EditorView {
 
   constructor(
     parent: HTMLElement,
-    private readonly on: {
-      written: (path: string) => void;
-      error: (error: unknown) => void;
-    },
+    private readonly on: { written: (path: string) => void; error: (error: unknown) => void },
   ) {
     this.view = new CodeMirror({ parent });
   }
@@ -52,18 +49,23 @@ export class EditorView {
     return this.shown && { path: this.shown.path, text: this.text(this.shown) };
   }
 
-  /** Opens a file of a volume. Rejects when it is no text, and leaves open what was open. */
+  /** True while there is text that is not in the volume. */
+  get isUnwritten(): boolean {
+    return this.shown !== undefined && !this.view.state.doc.eq(this.shown.written);
+  }
+
+  /** Opens a file of a volume. Rejects when it is no text, or when what was typed before cannot be written, and leaves open what was open. */
   async open(volume: MemoryVolume, path: string): Promise<void> {
     await this.flush();
-    const written = await readText(volume, path);
-    const newline = written.includes("\r\n") ? "\r\n" : "\n";
+    const text = await readText(volume, path);
     if (this.shown) this.states.set(this.shown.path, this.view.state);
     if (volume !== this.volume) this.states.clear();
-    this.volume = volume;
-    this.shown = { path, written, newline };
-    const doc = written.replaceAll("\r\n", "\n");
+    const newline = /(?<!\r)\n/.test(text) || !text.includes("\n") ? "\n" : "\r\n";
+    const state = this.stateOf(text.replaceAll(newline, "\n"), path);
     const before = this.states.get(path);
-    this.view.setState(before?.doc.toString() === doc ? before : this.stateOf(doc, path));
+    this.volume = volume;
+    this.shown = { path, written: state.doc, newline };
+    this.view.setState(before?.doc.eq(state.doc) ? before : state);
     this.show();
     const language = await languageOf(path);
     if (this.path === path) this.view.dispatch({ effects: this.language.reconfigure(language) });
@@ -73,44 +75,57 @@ export class EditorView {
     this.view.focus();
   }
 
-  /** Closes the file, with all that was typed written. */
+  /** Closes the file. Rejects when what was typed cannot be written. */
   async close(): Promise<void> {
     await this.flush();
+    this.forget();
+  }
+
+  /** Closes the file, whatever was typed, if it is one of a volume. */
+  forget(volume = this.volume): void {
+    if (volume !== this.volume) return;
+    clearTimeout(this.timer);
+    this.timer = undefined;
     this.shown = undefined;
     this.show();
   }
 
-  /** Writes what was typed, now. */
+  /** Writes what was typed, now. Rejects when that cannot be done, and tries again the next time. */
   flush(): Promise<void> {
     clearTimeout(this.timer);
     this.timer = undefined;
-    const { shown: file, volume } = this;
-    if (!file || !volume) return this.writing;
-    const text = this.text(file);
-    if (text === file.written) return this.writing;
-    file.written = text;
-    this.writing = this.writing
-      .then(() => volume.files.write(file.path, text))
-      .then(() => this.on.written(file.path), this.on.error);
+    this.writing = this.writing.catch(() => {}).then(() => this.write());
     return this.writing;
   }
 
-  /** Takes over what somebody else has written to the file. What is being typed wins. */
+  /** Takes over what somebody else has written to the file, or that it was removed. What is being typed wins. */
   async follow(changed: ReadonlySet<string>): Promise<void> {
     const { shown: file, volume } = this;
     if (!file || !volume || !changed.has(file.path) || this.timer !== undefined) return;
     await this.writing;
     const there = await readText(volume, file.path).catch(() => undefined);
-    if (there === undefined || there === file.written || this.shown !== file || this.timer !== undefined)
+    if (this.shown !== file || this.timer !== undefined || this.isUnwritten) return;
+    if (there === undefined || there === this.text(file)) {
+      if (!(await volume.files.exists(file.path)) && this.shown === file && !this.isUnwritten) this.forget();
       return;
-    file.written = there;
-    const insert = there.replaceAll("\r\n", "\n");
-    const { anchor } = this.view.state.selection.main;
+    }
+    const { doc, selection } = this.view.state;
+    const insert = this.view.state.toText(there.replaceAll(file.newline, "\n"));
+    file.written = insert;
     this.view.dispatch({
-      changes: { from: 0, to: this.view.state.doc.length, insert },
-      selection: { anchor: Math.min(anchor, insert.length) },
+      changes: { from: 0, to: doc.length, insert },
+      selection: { anchor: Math.min(selection.main.anchor, insert.length) },
       annotations: Transaction.remote.of(true),
     });
+  }
+
+  private async write(): Promise<void> {
+    const { shown: file, volume } = this;
+    if (!file || !volume || !this.isUnwritten) return;
+    const { doc } = this.view.state;
+    await volume.files.write(file.path, this.text(file));
+    file.written = doc;
+    this.on.written(file.path);
   }
 
   private stateOf(doc: string, path: string): EditorState {
@@ -121,13 +136,18 @@ export class EditorView {
       keymap.of([indentWithTab]),
       indentUnit.of(/\.(?:py|c|h|cpp)$/.test(path) ? "    " : "  "),
       EditorState.tabSize.of(4),
+      EditorState.lineSeparator.of("\n"),
+      CodeMirror.clipboardInputFilter.of((text) => text.replace(/\r\n?/g, "\n")),
       editorLook,
       this.language.of([]),
-      CodeMirror.contentAttributes.of({ "aria-label": `Contents of ${path}` }),
+      CodeMirror.contentAttributes.of({
+        "aria-label": `Contents of ${path}`,
+        "aria-describedby": "editor-note",
+      }),
       CodeMirror.updateListener.of(({ docChanged, transactions }) => {
         if (!docChanged || transactions.every((change) => change.annotation(Transaction.remote))) return;
         clearTimeout(this.timer);
-        this.timer = setTimeout(() => void this.flush(), QUIET_MS);
+        this.timer = setTimeout(() => void this.flush().catch(this.on.error), QUIET_MS);
       }),
     ];
     return EditorState.create({ doc, extensions });

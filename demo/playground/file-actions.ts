@@ -1,5 +1,5 @@
 import { packTar } from "modern-tar";
-import { byId, confirmed, make, on, say } from "./dom.js";
+import { attempt, byId, confirmed, make, on, say } from "./dom.js";
 import type { EditorView } from "./editor-view.js";
 import { FileList, SHOWN_ENTRIES } from "./file-list.js";
 import type { ProjectFiles } from "./project-files.js";
@@ -29,13 +29,15 @@ export class FileActions {
         input.value = "";
       });
     });
+    on("name-cancel", "click", async () => this.endNaming());
     this.name.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.form.hidden = true;
+      if (event.key === "Escape") this.endNaming();
     });
-    byId("files").addEventListener("dragover", (event) => event.preventDefault());
-    on("files", "drop", async (event) => {
+    // Anywhere: a file that is dropped beside its place would take the page away.
+    addEventListener("dragover", (event) => event.preventDefault());
+    addEventListener("drop", (event) => {
       event.preventDefault();
-      await this.upload([...((event as DragEvent).dataTransfer?.files ?? [])]);
+      void attempt(() => this.upload([...(event.dataTransfer?.files ?? [])]));
     });
   }
 
@@ -46,6 +48,7 @@ export class FileActions {
     this.list.show((await files?.list(SHOWN_ENTRIES)) ?? [], this.editor.path);
     const isOpen = this.editor.path !== undefined;
     for (const id of ["rename-file", "download", "remove-file"]) byId(id).hidden = !isOpen;
+    for (const id of ["new-file", "upload"]) byId<HTMLInputElement>(id).disabled = files === undefined;
   }
 
   /** Forgets what was being named. */
@@ -73,6 +76,11 @@ export class FileActions {
     save(await packTar(entries), `${title}.tar`);
   }
 
+  private endNaming(): void {
+    this.leave();
+    byId(this.renamed === undefined ? "new-file" : "rename-file").focus();
+  }
+
   private ask(question: string, renamed?: string): void {
     this.renamed = renamed;
     this.form.hidden = false;
@@ -85,7 +93,9 @@ export class FileActions {
   private async takeName(): Promise<void> {
     const { volume } = this.files ?? {};
     if (!volume) return;
-    const path = `/${this.name.value.trim().replace(/^\/+/, "")}`;
+    const parts = this.name.value.split("/").filter((part) => part.trim() !== "" && part !== ".");
+    if (parts.length === 0 || parts.includes("..")) throw new Error("a name has no .., and is not empty");
+    const path = `/${parts.join("/")}`;
     const { renamed } = this;
     if (path !== renamed && (await volume.files.exists(path)))
       throw new Error(`${path.slice(1)} exists already`);
@@ -96,7 +106,7 @@ export class FileActions {
       if (folder) await volume.files.mkdir(folder, { recursive: true });
       await volume.files.rename(renamed, path);
     }
-    this.form.hidden = true;
+    this.leave();
     await this.to.open(path);
     this.editor.focus();
   }
@@ -104,7 +114,7 @@ export class FileActions {
   private async remove(): Promise<void> {
     const { path } = this.editor;
     if (!this.files || path === undefined) return;
-    if (!confirmed(byId<HTMLButtonElement>("remove-file"), "Delete it?")) return;
+    if (!confirmed(byId<HTMLButtonElement>("remove-file"), "Delete it?", path)) return;
     await this.editor.close();
     await this.files.volume.files.remove(path);
     say(`${path.slice(1)} is deleted`);
@@ -120,8 +130,12 @@ export class FileActions {
   }
 
   private async upload(chosen: readonly File[]): Promise<void> {
+    const { volume } = this.files ?? {};
+    if (!volume) return;
     for (const file of chosen) {
-      await this.files?.volume.files.write(`/${file.name}`, new Uint8Array(await file.arrayBuffer()));
+      const path = `/${file.name}`;
+      if ((await volume.files.exists(path)) && !confirm(`Replace ${file.name} in the project?`)) continue;
+      await volume.files.write(path, new Uint8Array(await file.arrayBuffer()));
       say(`${file.name} is in the project`);
     }
   }

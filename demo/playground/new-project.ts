@@ -2,6 +2,9 @@ import type { ImageInfo } from "boxrun";
 import { byId, make, megabytes } from "./dom.js";
 import { EMPTY, type Example } from "./examples.js";
 
+/** Memory of the boxes of examples. */
+export const SMALL_MB = 256;
+
 /** What a new project is made of. */
 export interface Wanted {
   readonly example: Example;
@@ -52,7 +55,8 @@ export class NewProject {
       this.onChoose({
         example,
         image: image || byId<HTMLSelectElement>("image").value,
-        memoryMb: Number(byId<HTMLSelectElement>("memory").value),
+        // Examples need little: phones have no room for more.
+        memoryMb: image ? SMALL_MB : Number(byId<HTMLSelectElement>("memory").value),
       });
     });
     return button;

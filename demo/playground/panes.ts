@@ -37,7 +37,7 @@ export class Panes {
   showConsole(which: "output" | "terminal"): void {
     byId("output").hidden = which !== "output";
     byId("terminal-panel").hidden = which !== "terminal";
-    byId("show-output").ariaSelected = String(which === "output");
-    byId("show-terminal").ariaSelected = String(which === "terminal");
+    byId("show-output").ariaPressed = String(which === "output");
+    byId("show-terminal").ariaPressed = String(which === "terminal");
   }
 }

@@ -13,7 +13,11 @@ export class PreviewView {
   /** The last change, so that one ends before the next begins. */
   private changing: Promise<void> = Promise.resolve();
 
-  constructor(private readonly onShown: () => void) {
+  /** @param works whether the page has an origin for previews */
+  constructor(
+    private readonly works: boolean,
+    private readonly onShown: () => void,
+  ) {
     this.select.addEventListener("change", () => this.load());
     byId("preview-reload").addEventListener("click", () => this.load());
     byId("preview-form").addEventListener("submit", (event) => {
@@ -31,9 +35,9 @@ export class PreviewView {
     this.select.replaceChildren(...ports.map((port) => new Option(`Port ${port}`, String(port))));
     if (chosen !== undefined) this.select.value = String(chosen);
     byId("preview").dataset["listens"] = ports.length > 0 ? "yes" : "no";
-    if (ports.length === 0) this.changing = this.changing.then(() => this.close());
+    if (ports.length === 0) this.change(() => this.close());
     else if (box && (added.length > 0 || !ports.includes(this.port ?? chosen!)))
-      this.changing = this.changing.then(() => this.open(box, chosen!));
+      this.change(() => this.open(box, chosen!));
   }
 
   /** Loads what is shown again, if anything is. */
@@ -45,11 +49,18 @@ export class PreviewView {
     const { box } = this;
     const port = Number(this.select.value);
     if (!box || !port) return;
-    this.changing = this.changing.then(() => this.open(box, port));
+    this.change(() => this.open(box, port));
+  }
+
+  /** Takes turns. One that is overtaken by a close shows nothing any more. */
+  private change(work: () => Promise<void>): void {
+    this.changing = this.changing.then(work).catch((error) => this.say(error));
   }
 
   private async open(box: BoxHandle, port: number): Promise<void> {
+    if (!this.listens(port)) return;
     this.box = box;
+    if (!this.works) return this.say(new Error(NO_ORIGIN(port)));
     try {
       if (!this.preview || this.port !== port) {
         await this.close();
@@ -57,19 +68,29 @@ export class PreviewView {
         this.preview = await box.preview(port);
         this.port = port;
       }
-      const path = this.path.value.trim().replace(/^\/*/, "");
-      const url = new URL(this.preview.url);
-      const wanted = new URL(path, url);
-      // What is typed stays on the server that is shown.
-      this.frame.src = wanted.origin === url.origin ? wanted.href : url.href;
-      this.note.textContent = "";
-      this.frame.hidden = false;
-      this.onShown();
     } catch (error) {
-      this.frame.hidden = true;
-      this.note.textContent = error instanceof Error ? error.message : String(error);
-      this.onShown();
+      if (this.listens(port)) this.say(error);
+      return;
     }
+    if (!this.listens(port)) return;
+    const url = new URL(this.preview.url);
+    const wanted = new URL(this.path.value.trim().replace(/^\/*/, ""), url);
+    // What is typed stays on the server that is shown.
+    this.frame.src = wanted.origin === url.origin ? wanted.href : url.href;
+    this.note.textContent = "";
+    this.frame.hidden = false;
+    this.onShown();
+  }
+
+  /** Whether a server listens on a port, as far as is known. */
+  private listens(port: number): boolean {
+    return [...this.select.options].some(({ value }) => Number(value) === port);
+  }
+
+  private say(error: unknown): void {
+    this.frame.hidden = true;
+    this.note.textContent = error instanceof Error ? error.message : String(error);
+    this.onShown();
   }
 
   private async close(): Promise<void> {
@@ -81,3 +102,6 @@ export class PreviewView {
     await preview?.close();
   }
 }
+
+const NO_ORIGIN = (port: number) =>
+  `A server listens on port ${port}. This site shows no pages of boxes: whoever has made it can give it an origin for previews. In the box, http://localhost:${port}/ works.`;

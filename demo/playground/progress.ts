@@ -9,17 +9,23 @@ export class Progress {
   private readonly text = byId("progress-text");
   private readonly bar = byId<HTMLProgressElement>("progress-bar");
 
+  /** Whether it shows the start of a box. */
+  isOfStart = false;
+
   showStep(what: string, { phase, loadedBytes, totalBytes }: CreateProgress): void {
-    if (loadedBytes !== undefined && totalBytes !== undefined)
-      return this.showBytes(what, loadedBytes, totalBytes);
-    this.area.hidden = false;
-    this.text.textContent = `${what}: ${PHASES[phase]}…`;
-    // Without a value the bar shows that it cannot tell.
-    this.bar.removeAttribute("value");
+    if (loadedBytes !== undefined && totalBytes !== undefined) this.showBytes(what, loadedBytes, totalBytes);
+    else {
+      this.area.hidden = false;
+      this.text.textContent = `${what}: ${PHASES[phase]}…`;
+      // Without a value the bar shows that it cannot tell.
+      this.bar.removeAttribute("value");
+    }
+    this.isOfStart = true;
   }
 
   showBytes(what: string, loadedBytes: number, totalBytes: number | null): void {
     this.area.hidden = false;
+    this.isOfStart = false;
     const all = totalBytes === null ? "" : ` of ${megabytes(totalBytes)}`;
     this.text.textContent = `${what}: ${megabytes(loadedBytes)}${all}`;
     if (totalBytes) this.bar.value = loadedBytes / totalBytes;
@@ -27,5 +33,6 @@ export class Progress {
 
   hide(): void {
     this.area.hidden = true;
+    this.isOfStart = false;
   }
 }

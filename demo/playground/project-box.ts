@@ -1,10 +1,9 @@
-import type { BoxHandle, BoxRunClient, CreateProgress } from "boxrun";
-import { BoxRunError } from "boxrun";
+import { type BoxHandle, type BoxRunClient, type CreateProgress, isBoxRunError } from "boxrun";
 import type { MemoryVolume } from "boxrun/local";
 import type { ProjectRecord } from "./project-store.js";
 
 /** Place of a project's files in its box. */
-export const FOLDER = "/work";
+const FOLDER = "/work";
 /** Python prints line by line, and leaves no files of its own among those of the project. */
 const ENVIRONMENT = { PYTHONUNBUFFERED: "1", PYTHONDONTWRITEBYTECODE: "1" };
 
@@ -18,19 +17,18 @@ export interface BoxEvents {
   error(error: unknown): void;
 }
 
-/** The box of a project. It is made when it is first needed, and started again with the same disk after that. */
+/** The box of a project, which has the project's id as name. It is made when it is first needed, and started again with the same disk after that. */
 export class ProjectBox {
   private box: BoxHandle | undefined;
   private starting: Promise<BoxHandle> | undefined;
   /** Ends what belongs to one run of the box. */
   private run = new AbortController();
-  private closed = false;
+  private isClosed = false;
 
   constructor(
     private readonly client: BoxRunClient,
     private readonly record: ProjectRecord,
     private readonly source: MemoryVolume,
-    private readonly onCreate: () => Promise<void>,
     private readonly on: BoxEvents,
   ) {}
 
@@ -48,18 +46,17 @@ export class ProjectBox {
     return this.box;
   }
 
-  /** Finds the box that was made before. */
+  /** Finds the box, if it was made before and is still there. */
   async find(): Promise<void> {
-    if (this.record.boxId === undefined) return;
-    const { boxId } = this.record;
-    this.box = await this.client.getBox(boxId).catch((error) => {
-      if (error instanceof BoxRunError && error.code === "BOX_NOT_FOUND") return undefined;
+    this.box = await this.client.getBox(this.record.id).catch((error) => {
+      if (isBoxRunError(error) && error.code === "BOX_NOT_FOUND") return undefined;
       throw error;
     });
   }
 
-  /** Resolves to the box once it runs: makes it, or starts it, if need be. */
+  /** Resolves to the box once it runs: makes it, or starts it, if need be. Rejects with an AbortError when the project is closed meanwhile. */
   ready(): Promise<BoxHandle> {
+    if (this.isClosed) return Promise.reject(closed());
     if (this.running) return Promise.resolve(this.running);
     this.starting ??= this.start().finally(() => {
       this.starting = undefined;
@@ -75,31 +72,27 @@ export class ProjectBox {
     this.on.state();
   }
 
+  /** Leaves the project and removes its box. */
   async remove(): Promise<void> {
-    this.closed = true;
-    this.endRun();
-    await this.starting?.catch(() => {});
+    await this.end();
     await this.box?.remove({ force: true });
-    this.box = undefined;
   }
 
-  /** Leaves the project: its box stops, since its files go with it. */
+  /** Leaves the project. Its box stops, since its files go with it. */
   async close(): Promise<void> {
-    this.closed = true;
-    this.endRun();
-    await this.starting?.catch(() => {});
+    await this.end();
     if (this.box?.info.status === "running") await this.box.stop();
   }
 
   /** Lets programs of the box use the network or not, at once if it runs. */
   async setNetwork(allowed: boolean): Promise<void> {
-    this.record.network = allowed;
     await this.running?.network.update(allowed || { allow: [] });
+    this.record.network = allowed;
   }
 
   /** Takes note of what has become of the box, as when it has crashed. */
   async refresh(): Promise<void> {
-    if (!this.box || this.starting) return;
+    if (!this.box || this.starting || this.isClosed) return;
     const before = this.box.info.status;
     await this.find();
     if (this.box?.info.status === before) return;
@@ -107,37 +100,38 @@ export class ProjectBox {
     this.on.state();
   }
 
-  private endRun(): void {
-    this.run.abort();
-    this.on.ports([]);
-  }
-
   private async start(): Promise<BoxHandle> {
     const { record, source } = this;
     const volumes = [{ source, guestPath: FOLDER }];
     const onProgress = (step: CreateProgress) => this.on.progress(step);
-    if (!this.box) {
+    if (this.box) await this.box.start({ volumes, onProgress });
+    else {
+      const { id: name, image, memoryMb } = record;
+      const env = ENVIRONMENT;
       // Without rules there would be no network to switch on later.
-      const network = record.network || { allow: [] };
-      const { image, memoryMb } = record;
+      const network = { allow: [] };
       this.box = await this.client.create(image, {
-        memoryMb,
-        volumes,
-        workdir: FOLDER,
-        env: ENVIRONMENT,
-        network,
+        ...{ name, memoryMb, volumes, workdir: FOLDER, env, network },
         onProgress,
       });
-      record.boxId = this.box.id;
-      await this.onCreate();
-    } else {
-      await this.box.start({ volumes, onProgress });
-      await this.box.network.update(record.network || { allow: [] });
     }
+    // The switch may have been used meanwhile.
+    await this.box.network.update(record.network || { allow: [] });
+    if (this.isClosed) throw closed();
     this.run = new AbortController();
-    if (this.closed) await this.box.stop();
-    else void this.followPorts(this.box, this.run.signal);
+    void this.followPorts(this.box, this.run.signal);
     return this.box;
+  }
+
+  private async end(): Promise<void> {
+    this.isClosed = true;
+    this.endRun();
+    await this.starting?.catch(() => {});
+  }
+
+  private endRun(): void {
+    this.run.abort();
+    this.on.ports([]);
   }
 
   private async followPorts(box: BoxHandle, signal: AbortSignal): Promise<void> {
@@ -147,7 +141,9 @@ export class ProjectBox {
       if (signal.aborted) return;
       this.on.ports([]);
       // The end of the box is seen otherwise.
-      if ((error as BoxRunError).code !== "BOX_NOT_RUNNING") this.on.error(error);
+      if (!isBoxRunError(error) || error.code !== "BOX_NOT_RUNNING") this.on.error(error);
     }
   }
 }
+
+const closed = () => new DOMException("the project was closed", "AbortError");

@@ -1,16 +1,25 @@
 import { type MemoryVolume, memoryVolume } from "boxrun/local";
 import type { KeptFile, ProjectStore } from "./project-store.js";
 
-/** How long after a change files are kept, so that many changes are one write. */
-const QUIET_MS = 300;
-/** Size above which a file is used, but not kept: it can be made again by whatever made it. */
+/** How long after a change files are kept, so that many changes are one write; and after a failure, when that is tried again. */
+const QUIET_MS = 50;
+const RETRY_MS = 5000;
+/** Size above which a file is used, but not kept. */
 const KEPT_BYTES = 16 * 2 ** 20;
-const DIRECTORY_MODE = 0o755;
 
 /** An entry of a project, by its path. */
 export interface ProjectEntry {
   readonly path: string;
   readonly isDirectory: boolean;
+}
+
+/** Callbacks by which the files of a project report. */
+export interface FileEvents {
+  /** Paths that have changed and are not kept yet. */
+  change(paths: ReadonlySet<string>): void;
+  /** Everything that has changed is kept. */
+  saved(): void;
+  error(error: unknown): void;
 }
 
 /** The files of a project: a memory volume, which its box mounts, kept in the browser as it changes. */
@@ -19,8 +28,8 @@ export class ProjectFiles {
   private readonly dirty = new Set<string>();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private saving: Promise<void> = Promise.resolve();
-  /** Paths that are kept. */
-  private readonly kept: Set<string>;
+  /** Paths that are kept, and whether they are directories. */
+  private readonly kept: Map<string, boolean>;
   /** Paths of which has been said that they are not kept. */
   private readonly told = new Set<string>();
 
@@ -28,10 +37,10 @@ export class ProjectFiles {
     private readonly id: string,
     private readonly store: ProjectStore,
     readonly volume: MemoryVolume,
-    kept: Iterable<string>,
-    private readonly on: { change: (paths: ReadonlySet<string>) => void; error: (error: unknown) => void },
+    kept: ReadonlyMap<string, KeptFile>,
+    private readonly on: FileEvents,
   ) {
-    this.kept = new Set(kept);
+    this.kept = new Map([...kept].map(([path, { data }]) => [path, data === null]));
     void this.follow();
   }
 
@@ -40,7 +49,7 @@ export class ProjectFiles {
     id: string,
     store: ProjectStore,
     first: Readonly<Record<string, string>>,
-    on: ProjectFiles["on"],
+    on: FileEvents,
   ): Promise<ProjectFiles> {
     const kept = await store.files(id);
     const volume = memoryVolume();
@@ -51,16 +60,17 @@ export class ProjectFiles {
       // One that cannot be made must not keep the others away.
       await made.catch(on.error);
     }
-    const files = new ProjectFiles(id, store, volume, kept.keys(), on);
+    const files = new ProjectFiles(id, store, volume, kept, on);
     if (kept.size === 0) await volume.files.writeAll(first);
     return files;
   }
 
-  /** Lists everything, directories before what is in them, up to a number of entries. */
-  async list(limit: number): Promise<ProjectEntry[]> {
+  /** Lists everything below a directory, directories before what is in them, up to a number of entries. */
+  async list(limit: number, below = ""): Promise<ProjectEntry[]> {
     const found: ProjectEntry[] = [];
     const visit = async (directory: string) => {
-      const listed = await this.volume.files.list(directory || "/");
+      // A name that is no text, or a path that is too long, stands for nothing that could be listed.
+      const listed = await this.volume.files.list(directory || "/").catch(() => []);
       const order = (entry: (typeof listed)[number]) => (entry.type === "directory" ? 0 : 1);
       for (const entry of listed.sort((a, b) => order(a) - order(b))) {
         if (found.length >= limit) return;
@@ -69,91 +79,113 @@ export class ProjectFiles {
         if (entry.type === "directory") await visit(path);
       }
     };
-    await visit("");
+    await visit(below);
     return found;
   }
 
-  /** Keeps what has changed, now. */
+  /** Whether a file has changed since it was kept. */
+  isUnsaved(path: string): boolean {
+    return this.dirty.has(path);
+  }
+
+  /** Keeps what has changed, now. Rejects when that cannot be done; it is tried again in a while, and with each later change. */
   save(): Promise<void> {
     clearTimeout(this.timer);
     this.timer = undefined;
-    this.saving = this.saving.then(() => this.keep()).catch(this.on.error);
+    this.saving = this.saving.catch(() => {}).then(() => this.keep());
     return this.saving;
   }
 
-  /** Keeps what has changed, and ends. */
-  async close(): Promise<void> {
+  /** Ends. Whatever is not saved yet is lost. */
+  close(): void {
+    clearTimeout(this.timer);
     this.watching.abort();
-    await this.save();
+  }
+
+  /** Lets those changes be noted that were made before. */
+  async settle(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+
+  private saveSoon(ms: number): void {
+    this.timer ??= setTimeout(() => void this.save().catch(this.on.error), ms);
   }
 
   private async follow(): Promise<void> {
     const { signal } = this.watching;
     try {
       for await (const event of this.volume.files.watch({ signal })) {
-        if (event.type === "overflow") for (const { path } of await this.list(Infinity)) this.dirty.add(path);
-        if (event.type === "overflow") for (const path of this.kept) this.dirty.add(path);
-        if (event.type === "renamed") for (const path of this.below(event.from)) this.dirty.add(path);
-        if (event.type === "renamed") await this.addAll(event.path);
+        if (event.type === "overflow") for (const path of this.kept.keys()) this.dirty.add(path);
+        if (event.type === "renamed") this.addKeptBelow(event.from);
+        if (event.type === "renamed" || event.type === "overflow")
+          for (const { path } of await this.list(Infinity, event.type === "renamed" ? event.path : ""))
+            this.dirty.add(path);
         this.dirty.add(event.path);
         this.on.change(this.dirty);
-        this.timer ??= setTimeout(() => void this.save(), QUIET_MS);
+        this.saveSoon(QUIET_MS);
       }
     } catch (error) {
       if (!signal.aborted) this.on.error(error);
     }
   }
 
-  /** Kept paths that are a path or below it. */
-  private below(path: string): string[] {
-    return [...this.kept, path].filter((kept) => kept === path || kept.startsWith(`${path}/`));
-  }
-
-  /** Adds what is below a directory that came as a whole. */
-  private async addAll(directory: string): Promise<void> {
-    for (const { path } of await this.list(Infinity))
-      if (path.startsWith(`${directory}/`)) this.dirty.add(path);
+  private addKeptBelow(path: string): void {
+    this.dirty.add(path);
+    if (!this.kept.get(path)) return;
+    for (const one of this.kept.keys()) if (one.startsWith(`${path}/`)) this.dirty.add(one);
   }
 
   private async keep(): Promise<void> {
     const paths = [...this.dirty].filter((path) => path !== "/");
     this.dirty.clear();
-    const changed = new Map<string, KeptFile>();
-    const removed: string[] = [];
-    for (const path of paths) {
-      const file = await this.fileAt(path);
-      if (file) changed.set(path, file);
-      else removed.push(...this.below(path));
-    }
     try {
+      const changed = new Map<string, KeptFile>();
+      const removed = new Set<string>();
+      for (const path of paths) {
+        const file = await this.fileAt(path);
+        if (file === "gone") removed.add(path);
+        else if (file !== "not kept") changed.set(path, file);
+      }
+      if (removed.size > 0)
+        for (const path of this.kept.keys()) if (hasAncestor(path, removed)) removed.add(path);
       await this.store.saveFiles(this.id, changed, removed);
+      for (const path of removed) this.kept.delete(path);
+      for (const [path, { data }] of changed) this.kept.set(path, data === null);
     } catch (error) {
-      // As where the browser has no room: the next change tries these again.
+      // As where the browser has no room.
       for (const path of paths) this.dirty.add(path);
+      this.saveSoon(RETRY_MS);
       throw error;
     }
-    for (const path of removed) this.kept.delete(path);
-    for (const path of changed.keys()) this.kept.add(path);
+    if (this.dirty.size === 0) this.on.saved();
   }
 
-  /** Returns a file as it is kept, undefined for what is not there and for what is not kept, which is said once. */
-  private async fileAt(path: string): Promise<KeptFile | undefined> {
+  /** Returns a file as it is kept. What is not kept is said once. */
+  private async fileAt(path: string): Promise<KeptFile | "gone" | "not kept"> {
     try {
       const { type, size, mode } = await this.volume.files.lstat(path);
-      if (type === "directory") return { data: null, mode: DIRECTORY_MODE };
-      if (type !== "file") return this.tell(path, "it is no ordinary file");
+      if (type === "directory") return { data: null, mode };
+      if (type !== "file") return this.tell(path, "it is a link");
       if (size > KEPT_BYTES) return this.tell(path, "it has more than 16 MB");
       return { data: await this.volume.files.read(path), mode };
     } catch (error) {
-      if (error instanceof Error && /ENOENT|ENOTDIR/.test(String((error.cause as { code?: string })?.code)))
-        return undefined;
-      throw error;
+      const { code = "" } = ((error as Error).cause ?? {}) as { code?: string };
+      if (["ENOENT", "ENOTDIR"].includes(code)) return "gone";
+      return this.tell(path, (error as Error).message);
     }
   }
 
-  private tell(path: string, why: string): undefined {
-    if (this.told.has(path)) return;
+  private tell(path: string, why: string): "not kept" {
+    const isNew = !this.told.has(path);
     this.told.add(path);
-    this.on.error(new Error(`${path.slice(1)} is there until this page closes, and is not kept: ${why}`));
+    if (isNew)
+      this.on.error(new Error(`${path.slice(1)} is not kept when this project is closed, since ${why}`));
+    return "not kept";
   }
+}
+
+function hasAncestor(path: string, among: ReadonlySet<string>): boolean {
+  for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1))
+    if (among.has(path.slice(0, at))) return true;
+  return false;
 }

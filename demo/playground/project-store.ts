@@ -1,12 +1,6 @@
-import { createStore, del, delMany, promisifyRequest, set, setMany, type UseStore, values } from "idb-keyval";
+import { createStore, del, get, promisifyRequest, set, type UseStore, values } from "idb-keyval";
 
-const RECORDS = "boxrun-projects";
-/** Files of all projects, by arrays of the project's id and the file's path. */
-const FILES = "boxrun-project-files";
-/** Range of all files of a project: an array comes after every string. */
-const filesOf = (id: string) => IDBKeyRange.bound([id], [id, []]);
-
-/** A project, as it is kept in the browser. Its files are kept beside it, each for itself. */
+/** A project, as it is kept in the browser. Its files are kept beside it, each for itself, and its box has its id as name. */
 export interface ProjectRecord {
   readonly id: string;
   title: string;
@@ -19,8 +13,6 @@ export interface ProjectRecord {
   open: string;
   /** Whether its box may use the network. */
   network: boolean;
-  /** Id of its box, once it has one. */
-  boxId?: string;
   /** Time when it was opened last, in milliseconds since 1970. */
   openedAt: number;
 }
@@ -31,76 +23,84 @@ export interface KeptFile {
   readonly mode: number;
 }
 
-/** The projects of this browser. Where it keeps nothing, they last as long as the page; `isKept` says which. */
+/** Range of all files of a project, whose keys are arrays of its id and their paths: an array comes after every string. */
+const filesOf = (id: string) => IDBKeyRange.bound([id], [id, []]);
+
+/** The databases of a browser that keeps something. */
+interface Kept {
+  readonly records: UseStore;
+  readonly files: UseStore;
+}
+
+/** The projects of this browser. Where it keeps nothing at all, they last as long as the page, and `isKept` is false. */
 export class ProjectStore {
-  /** Those of a browser that keeps nothing. */
   private readonly unkept = new Map<string, ProjectRecord>();
-  private readonly stores = new Map<string, UseStore>();
-  isKept = true;
+
+  private constructor(private readonly kept: Kept | undefined) {}
+
+  /** Opens the databases, or finds that the browser has none for this page. */
+  static async open(): Promise<ProjectStore> {
+    try {
+      const records = createStore("boxrun-projects", "entries");
+      const files = createStore("boxrun-project-files", "entries");
+      await Promise.all([get("", records), get("", files)]);
+      return new ProjectStore({ records, files });
+    } catch {
+      return new ProjectStore(undefined);
+    }
+  }
+
+  get isKept(): boolean {
+    return this.kept !== undefined;
+  }
 
   /** Lists the projects, the one that was opened last first. */
   async list(): Promise<ProjectRecord[]> {
-    const kept = await this.attempt(() => values<ProjectRecord>(this.store(RECORDS)));
-    return [...(kept ?? []), ...this.unkept.values()].sort((a, b) => b.openedAt - a.openedAt);
+    const all = this.kept ? await values<ProjectRecord>(this.kept.records) : [...this.unkept.values()];
+    return all.sort((a, b) => b.openedAt - a.openedAt);
+  }
+
+  /** Returns a project as it is now, which another tab may have changed or removed. */
+  async get(id: string): Promise<ProjectRecord | undefined> {
+    return this.kept ? get(id, this.kept.records) : this.unkept.get(id);
   }
 
   /** Keeps a project's record. */
   async save(record: ProjectRecord): Promise<void> {
-    await this.attempt(() => set(record.id, { ...record }, this.store(RECORDS)));
-    if (!this.isKept) this.unkept.set(record.id, record);
+    if (this.kept) await set(record.id, { ...record }, this.kept.records);
+    else this.unkept.set(record.id, record);
   }
 
   /** Reads the files of a project, by their paths. */
   async files(id: string): Promise<Map<string, KeptFile>> {
-    const kept = await this.attempt(() =>
-      this.store(FILES)("readonly", (files) =>
-        Promise.all([
-          promisifyRequest(files.getAllKeys(filesOf(id))),
-          promisifyRequest(files.getAll(filesOf(id)) as IDBRequest<KeptFile[]>),
-        ]),
-      ),
+    if (!this.kept) return new Map();
+    const [keys, contents] = await this.kept.files("readonly", (files) =>
+      Promise.all([
+        promisifyRequest(files.getAllKeys(filesOf(id))),
+        promisifyRequest(files.getAll(filesOf(id)) as IDBRequest<KeptFile[]>),
+      ]),
     );
-    const [keys, contents] = kept ?? [[], []];
     return new Map((keys as [id: string, path: string][]).map(([, path], at) => [path, contents[at]!]));
   }
 
-  /** Keeps changed files of a project, and forgets removed ones. */
-  async saveFiles(id: string, changed: ReadonlyMap<string, KeptFile>, removed: string[]): Promise<void> {
-    await this.attempt(async () => {
-      const keyOf = (path: string) => [id, path];
-      await delMany(removed.map(keyOf), this.store(FILES));
-      await setMany(
-        [...changed].map(([path, file]) => [keyOf(path), file]),
-        this.store(FILES),
-      );
+  /** Keeps changed files of a project and forgets removed ones: all of that, or nothing where there is no room. */
+  async saveFiles(
+    id: string,
+    changed: ReadonlyMap<string, KeptFile>,
+    removed: Iterable<string>,
+  ): Promise<void> {
+    await this.kept?.files("readwrite", (files) => {
+      for (const path of removed) files.delete([id, path]);
+      for (const [path, file] of changed) files.put(file, [id, path]);
+      return promisifyRequest(files.transaction);
     });
   }
 
   /** Removes a project and its files. */
   async remove(id: string): Promise<void> {
     this.unkept.delete(id);
-    await this.attempt(async () => {
-      await del(id, this.store(RECORDS));
-      await this.store(FILES)("readwrite", (files) => promisifyRequest(files.delete(filesOf(id))));
-    });
-  }
-
-  /** Database by its name. Each has one store, and a connection that lasts as long as the page. */
-  private store(name: string): UseStore {
-    const store = this.stores.get(name) ?? createStore(name, "entries");
-    this.stores.set(name, store);
-    return store;
-  }
-
-  /** Does what needs storage. A browser that refuses it keeps nothing; one that is full must not look as if it kept everything. */
-  private async attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
-    if (!this.isKept) return undefined;
-    try {
-      return await work();
-    } catch (error) {
-      if (error instanceof DOMException && error.name === "QuotaExceededError") throw error;
-      this.isKept = false;
-      return undefined;
-    }
+    if (!this.kept) return;
+    await this.kept.files("readwrite", (files) => promisifyRequest(files.delete(filesOf(id))));
+    await del(id, this.kept.records);
   }
 }

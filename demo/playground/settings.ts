@@ -6,9 +6,15 @@ export interface Settings {
   readonly relay?: string;
 }
 
-/** Fetches the settings. */
+/** Fetches the settings. Rejects when there are none, or they are not what they should be. */
 export async function loadSettings(): Promise<Settings> {
   const response = await fetch("settings.json");
-  if (!response.ok) throw new Error(`${response.url} answered ${response.status}`);
-  return response.json();
+  if (!response.ok) throw new Error(`${response.url} answered ${response.status}: write the site anew`);
+  const { previewUrl, relay } = await response.json().catch(() => {
+    throw new Error(`${response.url} is not JSON: write the site anew`);
+  });
+  return {
+    ...(typeof previewUrl === "string" && { previewUrl }),
+    ...(typeof relay === "string" && { relay }),
+  };
 }

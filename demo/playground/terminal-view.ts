@@ -11,6 +11,7 @@ const isLeave = ({ key, ctrlKey, shiftKey }: KeyboardEvent) => key === "Enter" &
 /** A shell in a box, on a screen in the page. One at a time; it ends with its shell. */
 export class TerminalView {
   private shell: Shell | undefined;
+  private opening: Promise<void> | undefined;
 
   constructor(
     private readonly place: HTMLElement,
@@ -21,8 +22,16 @@ export class TerminalView {
     return this.shell !== undefined;
   }
 
-  async open(box: BoxHandle): Promise<void> {
-    await this.close();
+  /** Opens a shell, unless one is open or being opened. */
+  open(box: BoxHandle): Promise<void> {
+    if (this.isOpen) return Promise.resolve();
+    this.opening ??= this.attach(box).finally(() => {
+      this.opening = undefined;
+    });
+    return this.opening;
+  }
+
+  private async attach(box: BoxHandle): Promise<void> {
     const screen = new Screen({ fontSize: 14, fontFamily: getComputedStyle(this.place).fontFamily });
     const fit = new FitAddon();
     screen.loadAddon(fit);
@@ -65,6 +74,7 @@ export class TerminalView {
   }
 
   async close(): Promise<void> {
+    await this.opening?.catch(() => {});
     await this.shell?.close();
     this.shell = undefined;
   }

@@ -1,5 +1,5 @@
 import type { BoxHandle, BoxRunClient, CreateProgress } from "boxrun";
-import { takeDraft } from "./draft.js";
+import { dropDraft, keepDraft, readDraft } from "./draft.js";
 import type { EditorView } from "./editor-view.js";
 import { ProjectBox } from "./project-box.js";
 import { ProjectFiles } from "./project-files.js";
@@ -24,7 +24,6 @@ export interface WorkspaceContext {
 
 /** The project that is open: its files, its box, and the program that Run started. */
 export class Workspace {
-  readonly files: ProjectFiles;
   readonly box: ProjectBox;
   private program: Running | undefined;
   private isStarting = false;
@@ -32,12 +31,11 @@ export class Workspace {
   private constructor(
     readonly record: ProjectRecord,
     private readonly context: WorkspaceContext,
-    files: ProjectFiles,
+    readonly files: ProjectFiles,
     /** Gives the project's lock back. */
     private readonly release: () => void,
   ) {
-    this.files = files;
-    this.box = new ProjectBox(context.client, record, files.volume, () => context.store.save(record), {
+    this.box = new ProjectBox(context.client, record, files.volume, {
       state: () => context.changed(),
       progress: (step) => context.progress(step),
       ports: (ports) => context.ports(this.box.running, ports),
@@ -45,31 +43,68 @@ export class Workspace {
     });
   }
 
-  /** Opens a project, whose files are made of texts if it has none. Rejects when another tab has it. */
-  static async open(
+  /** Opens a project of the store. Rejects when another tab has it, or has removed it. */
+  static async open(id: string, context: WorkspaceContext): Promise<Workspace> {
+    const { store } = context;
+    return Workspace.locked(id, async (release) => {
+      // Not before there is nobody else who changes it.
+      const record = await store.get(id);
+      if (!record) throw new Error("This project was removed in another tab");
+      return Workspace.with(record, {}, context, release);
+    });
+  }
+
+  /** Makes a project of texts, and opens it. */
+  static async create(
     record: ProjectRecord,
     first: Readonly<Record<string, string>>,
     context: WorkspaceContext,
   ): Promise<Workspace> {
-    const release = await lockProject(record.id);
-    if (!release) throw new Error(`“${record.title}” is open in another tab: close it there first`);
-    try {
-      const files = await ProjectFiles.open(record.id, context.store, first, {
-        change: (paths) => {
-          context.changed();
-          context.editor.follow(paths).catch(context.error);
-        },
-        error: context.error,
-      });
-      const workspace = new Workspace(record, context, files, release);
-      const draft = takeDraft(record.id);
-      if (draft) await files.volume.files.write(draft.path, draft.text);
-      record.openedAt = Date.now();
+    return Workspace.locked(record.id, async (release) => {
       await context.store.save(record);
+      return Workspace.with(record, first, context, release);
+    });
+  }
+
+  private static async locked(
+    id: string,
+    work: (release: () => void) => Promise<Workspace>,
+  ): Promise<Workspace> {
+    const release = await lockProject(id);
+    if (!release)
+      throw new Error("This project is open in another tab: close it there, or choose another one");
+    try {
+      return await work(release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  private static async with(
+    record: ProjectRecord,
+    first: Readonly<Record<string, string>>,
+    context: WorkspaceContext,
+    release: () => void,
+  ): Promise<Workspace> {
+    const files = await ProjectFiles.open(record.id, context.store, first, {
+      change: (paths) => {
+        context.changed();
+        context.editor.follow(paths).catch(context.error);
+      },
+      saved: () => dropDraft(record),
+      error: context.error,
+    });
+    try {
+      const draft = readDraft(record);
+      if (draft) await files.volume.files.write(draft.path, draft.text);
+      const workspace = new Workspace(record, context, files, release);
+      record.openedAt = Date.now();
+      await workspace.save();
       await workspace.box.find();
       return workspace;
     } catch (error) {
-      release();
+      files.close();
       throw error;
     }
   }
@@ -78,11 +113,16 @@ export class Workspace {
     return this.program !== undefined;
   }
 
+  /** Keeps the project's record. Without room in the browser, the project goes on. */
+  async save(): Promise<void> {
+    await this.context.store.save(this.record).catch(this.context.error);
+  }
+
   /** Opens a file in the editor, and remembers that. */
   async openFile(path: string): Promise<void> {
     await this.context.editor.open(this.files.volume, path);
     this.record.open = path;
-    await this.context.store.save(this.record);
+    await this.save();
   }
 
   /** Runs the project's command, once more if it runs. Resolves when it has ended; at once while it is being started. */
@@ -118,33 +158,49 @@ export class Workspace {
     await program.ended.catch(() => {});
   }
 
-  /** Leaves the project: what was typed is kept, and its box stops. */
+  /** Keeps at once what was typed and is not kept yet, as far as a page that goes can do so. */
+  keepDraft(): void {
+    const { editor } = this.context;
+    const { file } = editor;
+    if (file && (editor.isUnwritten || this.files.isUnsaved(file.path))) keepDraft(this.record, file);
+  }
+
+  /** Leaves the project: its box stops, and everything is kept. Rejects, and leaves it open, when something cannot be. */
   async close(): Promise<void> {
-    try {
-      await this.context.editor.close();
+    await this.context.editor.flush();
+    await this.files.settle();
+    await this.files.save();
+    await this.end(async () => {
       await this.box.close();
-      await this.files.close();
-    } finally {
-      this.release();
-    }
+      await this.files.settle();
+      await this.files.save();
+    });
   }
 
   /** Removes the project, its box and all its files. */
   async remove(): Promise<void> {
-    try {
-      await this.context.editor.close();
+    await this.end(async () => {
       await this.box.remove();
-      await this.files.close();
-      await this.context.store.remove(this.record.id);
+      // None of it must come after the removal.
+      await this.files.save().catch(() => {});
+    });
+    await this.context.store.remove(this.record.id);
+    dropDraft(this.record);
+  }
+
+  private async end(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
     } finally {
+      this.context.editor.forget(this.files.volume);
+      this.files.close();
       this.release();
     }
   }
 
   private async start(command: string): Promise<Running> {
     await this.context.editor.flush();
-    const box = await this.box.ready();
-    return this.context.transcript.run(box, command);
+    return this.context.transcript.run(await this.box.ready(), command);
   }
 }
 
@@ -154,7 +210,16 @@ function lockProject(id: string): Promise<(() => void) | undefined> {
   const signal = AbortSignal.timeout(LOCK_MS);
   return new Promise((resolve, reject) => {
     navigator.locks
-      .request(`boxrun-project-${id}`, { signal }, () => new Promise<void>((release) => resolve(release)))
+      .request(lockName(id), { signal }, () => new Promise<void>((release) => resolve(release)))
       .catch((error) => (signal.aborted ? resolve(undefined) : reject(error)));
   });
+}
+
+const lockName = (id: string) => `boxrun-project-${id}`;
+
+/** Resolves to those projects that no tab has open. */
+export async function freeProjects(projects: readonly ProjectRecord[]): Promise<ProjectRecord[]> {
+  const { held = [] } = (await navigator.locks?.query()) ?? {};
+  const names = new Set(held.map(({ name }) => name));
+  return projects.filter(({ id }) => !names.has(lockName(id)));
 }

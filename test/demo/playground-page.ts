@@ -114,6 +114,20 @@ export class Playground {
     });
   }
 
+  /** Paths of all files that the browser keeps, of all projects. */
+  keptPaths(): Promise<string[]> {
+    return this.page.evaluate(`new Promise((resolve) => {
+      const open = indexedDB.open("boxrun-project-files");
+      open.onsuccess = () => {
+        const keys = open.result.transaction("entries").objectStore("entries").getAllKeys();
+        keys.onsuccess = () => {
+          open.result.close();
+          resolve(keys.result.map(([, path]) => path));
+        };
+      };
+    })`);
+  }
+
   private async endOf(at: number): Promise<string> {
     const entry = this.entries.nth(at);
     await entry.locator("small").getByText("exit code").waitFor();

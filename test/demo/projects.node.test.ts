@@ -69,8 +69,23 @@ describe("the playground", () => {
     expect(await playground.outputOf("ls lib; cat lib/b.js")).toBe("b.js\nexport const a = 1;");
 
     const bytes = Buffer.from([0, 255, 10, 13, 65]);
-    await page.locator("#upload").setInputFiles({ name: "in put.bin", mimeType: "", buffer: bytes });
+    const upload = () =>
+      page.locator("#upload").setInputFiles({ name: "in put.bin", mimeType: "", buffer: bytes });
+    await upload();
     await page.locator("[data-path='/in put.bin']").waitFor();
+    // In place of a file only if the user says so.
+    await playground.outputOf("echo mine > 'in put.bin'");
+    let asked = "";
+    page.once("dialog", (dialog) => {
+      asked = dialog.message();
+      return dialog.dismiss();
+    });
+    await upload();
+    await expect.poll(() => asked).toBe("Replace in put.bin in the project?");
+    expect(await playground.outputOf("cat 'in put.bin'")).toBe("mine\n");
+    page.once("dialog", (dialog) => dialog.accept());
+    await upload();
+    await page.locator("#said").getByText("in put.bin is in the project").waitFor();
     expect(await playground.outputOf("wc -c < 'in put.bin'")).toBe("5\n");
     await page.locator("[data-path='/in put.bin']").click();
     await message(/in put\.bin is not text/);
@@ -92,10 +107,35 @@ describe("the playground", () => {
     await playground.type(
       "dd if=/dev/zero bs=64k count=20 2> /dev/null | tr '\\0' 1 > numbers.txt; ln -s main.js link.js",
     );
-    await message(/link\.js is there until this page closes, and is not kept/);
+    await message(/link\.js is not kept when this project is closed, since it is a link/);
     await playground.page.locator("[data-path='/numbers.txt']").click();
     await message(/numbers\.txt is too large to edit here/);
     expect(await playground.outputOf("rm numbers.txt link.js; ls")).not.toContain("numbers");
+  });
+
+  it("leaves alone what nobody has typed: ends of lines, and the names of files that are gone", async () => {
+    const { page } = playground;
+    await playground.outputOf("printf 'a\\rb\\r\\nc\\nd' > mixed.txt; printf 'a\\r\\nb\\r\\n' > dos.txt");
+    const bytes = (path: string) => playground.outputOf(`od -An -c ${path}`);
+    await playground.openFile("mixed.txt");
+    await playground.openFile("dos.txt");
+    await page.locator(".cm-content").click();
+    await page.keyboard.press("Control+Home");
+    await page.keyboard.type("x");
+    await playground.openFile("mixed.txt");
+    expect(await bytes("mixed.txt")).toMatch(/a +\\r +b +\\r +\\n +c +\\n +d\n/);
+    expect(await bytes("dos.txt")).toMatch(/x +a +\\r +\\n +b +\\r +\\n\n/);
+    await playground.outputOf("mv mixed.txt moved.txt");
+    await page.locator("#editor-path").getByText("No file is open").waitFor();
+    await expect.poll(() => playground.keptPaths()).toContain("/moved.txt");
+    await playground.reload();
+    await page.locator("[data-path='/moved.txt']").waitFor();
+    expect(await page.locator("[data-path='/mixed.txt']").count()).toBe(0);
+    await playground.outputOf("rm moved.txt dos.txt; mkdir $(printf '\\377') d; echo kept > d/file");
+    await expect.poll(() => playground.keptPaths()).toContain("/d/file");
+    await playground.reload();
+    await page.locator("[data-path='/d/file']").waitFor();
+    expect(await playground.outputOf("cat d/file; rm -r d")).toBe("kept\n");
   });
 
   it("keeps projects, each with its files and its box, over reloads", async () => {
@@ -128,9 +168,18 @@ describe("the playground", () => {
   it("says in a second tab that a project is open, and opens it there when the first is closed", async () => {
     const first = playground.page;
     playground.page = await playground.open();
-    await message(/“JavaScript” is open in another tab/);
+    // It begins with a project that no other tab has.
+    const { page } = playground;
+    const shown = () => page.locator("#project option:checked").textContent();
+    expect(await shown()).not.toBe("JavaScript");
+    const other = await shown();
+    await page.locator("#project").selectOption("JavaScript");
+    await message(/open in another tab/);
+    await expect.poll(shown).toBe(other);
     await first.close();
-    await playground.reload();
+    await page.locator("#project").selectOption("JavaScript");
+    await expect.poll(shown).toBe("JavaScript");
+    await playground.editor.getByText("in haste").waitFor();
     expect(await playground.run()).toBe("in haste\n");
   });
 
@@ -141,20 +190,13 @@ describe("the playground", () => {
     await page.locator("#title").press("Enter");
     await page.locator("#project option").getByText("Renamed").waitFor({ state: "attached" });
     await page.locator("#menu").click();
-    await page.getByText(/^BusyBox.*1024 MB of memory.*on its disk$/).waitFor();
+    await page.getByText(/^BusyBox.*256 MB of memory.*on its disk$/).waitFor();
     await page.locator("#remove").click();
     await page.getByRole("button", { name: "Remove it and its files?" }).click();
     await playground.editor.getByText("Hello from").waitFor();
     expect(await page.locator("#project option").allTextContents()).toEqual(["Empty project"]);
     // Nothing is left of it: neither its files nor its box.
-    const paths = await page.evaluate(`new Promise((resolve) => {
-      const open = indexedDB.open("boxrun-project-files");
-      open.onsuccess = () => {
-        const keys = open.result.transaction("entries").objectStore("entries").getAllKeys();
-        keys.onsuccess = () => resolve(keys.result.map(([, path]) => path));
-      };
-    })`);
-    expect(paths).toEqual(["/main.sh"]);
+    expect(await playground.keptPaths()).toEqual(["/main.sh"]);
   });
 
   it("goes on without a network, a reload included", async () => {
