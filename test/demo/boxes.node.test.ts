@@ -127,7 +127,9 @@ describe("the playground's box", () => {
     await page.locator(".cm-content").getByText("Change this list, and run again.").dblclick();
     await page.keyboard.insertText("Edited");
     await page.getByRole("button", { name: "Run again" }).click();
-    await frame().getByText(/Edited/).waitFor({ timeout: 100_000 });
+    await frame()
+      .getByText(/Edited/)
+      .waitFor({ timeout: 100_000 });
   }, 240_000);
 
   it("compiles the example in C", async () => {
