@@ -16,13 +16,15 @@ const SIDE_BY_SIDE = [
   "test/testing/contract/{local,remote-handler,remote-plain,published}.node.test.ts",
   "test/images/debian-{files,image,packages,wheels}.node.test.ts",
   "test/robustness/suites/cpython.node.test.ts",
-  "test/client/folders.node.test.ts",
   "test/local/network/clients.node.test.ts",
   "test/local/volumes/guest.node.test.ts",
   "test/local/network/secrets/secrets.node.test.ts",
-  "test/local/assets/asset-source-{browser,web}.node.test.ts",
+  "test/client/{folders,process}.node.test.ts",
+  "test/local/assets/{assets,asset-source-browser,asset-source-web}.node.test.ts",
+  "test/local/boxes/{ports,warm-pool}.node.test.ts",
+  "test/local/guest/guest-state.node.test.ts",
   "test/local/host/page-assets.node.test.ts",
-  "test/local/store/browser-{owners,storage}.node.test.ts",
+  "test/local/store/{browser-owners,browser-storage,durability,filled-disk,store-crash}.node.test.ts",
   "test/demo/{boxes,projects}.node.test.ts",
   "test/cli/{cli,serve}.node.test.ts",
 ];
@@ -56,7 +58,7 @@ const assetsAsTheyAre = {
   },
 };
 
-/** Suites in runtimes that differ little from others in which `npm test` runs them: `npm run soak -- --suite runtimes`. */
+/** Suites in runtimes of which `npm test` runs a part, or runs them in others that differ little: `npm run soak -- --suite runtimes`. */
 const SOAK = ["test/runtimes/*.soak.test.ts"];
 const inRuntimes = (name: string, files: { include: string[]; exclude?: string[] }) => ({
   resolve: {

@@ -11,6 +11,9 @@ import { bundlersToInstall, installBundlers } from "../test/bundlers/install.mjs
 import { installRuntimes, toInstall } from "../test/runtimes/runtimes.mjs";
 import { findChromium, hasChromium } from "./chromium.mjs";
 
+/** Number of files whose durations are printed: where a run's time goes. */
+const SLOWEST_FILES = 15;
+
 const root = fileURLToPath(new URL("..", import.meta.url));
 const bin = (name) => join(root, "node_modules", ...name.split("/"));
 
@@ -75,6 +78,9 @@ for (const { name, message, status, assertionResults } of result.testResults) {
 
 for (const text of unhandledErrors) console.log(`failed: an error that nobody handles: ${firstLines(text)}`);
 
+for (const { name, seconds } of slowest(result.testResults))
+  console.log(`${seconds.toFixed(1).padStart(6)} s  ${relative(root, name)}`);
+
 // A file that fails to load has no failed test in it, and must not look like a pass.
 const told = numFailedTests + unhandledErrors.length;
 const failed = told + (run.status !== 0 && told === 0 ? 1 : 0);
@@ -94,6 +100,14 @@ function tellInstalls() {
   if (wanted.length === 0) return;
   console.log("The tests need what is not on this machine, and install it now:");
   for (const what of wanted) console.log(`- ${what}`);
+}
+
+/** Returns the files that took longest, the longest first. A file's time begins with its first test. */
+function slowest(files) {
+  return files
+    .map(({ name, startTime, endTime }) => ({ name, seconds: (endTime - startTime) / 1000 }))
+    .sort((one, other) => other.seconds - one.seconds)
+    .slice(0, SLOWEST_FILES);
 }
 
 function firstLines(message) {

@@ -5,8 +5,11 @@ import type { Message } from "../runtimes/messages.js";
 import { Progress } from "../runtimes/progress.js";
 import { SmallRunner } from "../runtimes/runner.js";
 
-async function messagesOf(declare: (runner: SmallRunner) => void): Promise<Message[]> {
-  const runner = new SmallRunner();
+async function messagesOf(
+  declare: (runner: SmallRunner) => void,
+  only?: readonly string[],
+): Promise<Message[]> {
+  const runner = new SmallRunner(only);
   declare(runner);
   const messages: Message[] = [];
   await runner.run(async (message) => void messages.push(message));
@@ -37,6 +40,26 @@ it("runs cases in order, and reports what each failed with", async () => {
     { type: "result", index: 1, error: expect.stringContaining("expected 1 to be 2") },
     { type: "end", error: expect.stringContaining("after") },
   ]);
+});
+
+it("runs the groups alone that it is asked for, and fails when there is none of such a name", async () => {
+  const ran: string[] = [];
+  const declare = ({ describe, it, beforeAll }: SmallRunner) =>
+    describe("all", () => {
+      beforeAll(async () => void ran.push("before"));
+      for (const group of ["files", "ports", "life"])
+        describe(group, () => it("is there", async () => void ran.push(group)));
+    });
+  const [first] = await messagesOf(declare, ["life", "files"]);
+  expect(first).toEqual({
+    type: "cases",
+    cases: [
+      ["all", "files", "is there"],
+      ["all", "life", "is there"],
+    ],
+  });
+  expect(ran).toEqual(["before", "files", "life"]);
+  await expect(messagesOf(declare, ["life", "fils"])).rejects.toThrow("no groups of these names: fils");
 });
 
 it("fails every case when what comes before them fails", async () => {

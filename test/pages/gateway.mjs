@@ -1,7 +1,7 @@
 /** A page of test/runtimes whose boxes are on a network by the page's own fetch. It reports what came of their requests. */
 import { BoxRunClient } from "boxrun";
 
-const { assets, servers } = await (await fetch("/settings")).json();
+const { assets, servers, more } = await (await fetch("/settings")).json();
 const real = globalThis.fetch;
 
 /** Names of the tests lead to servers on this machine, which answer to pages as they do, by themselves. All else is the page's own. */
@@ -26,17 +26,21 @@ for size in 0 1 5000000; do
     done
   done
 done`;
-const PIP =
-  "pip install --index-url https://index.example.com/simple --no-cache-dir --require-hashes -r wheel.txt";
+const INDEX = "https://index.example.com/simple";
+/** A request with the headers that pip sends to an index. */
+const AS_PIP = `curl -sS -A pip/25.1.1 -H 'Cache-Control: max-age=0' -H 'Accept: application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01' ${INDEX}/greet/`;
+const PIP = `pip install --index-url ${INDEX} --no-cache-dir --no-compile --disable-pip-version-check --require-hashes -r wheel.txt`;
+
+/** Runs a command in a box. Returns what it printed, with its exit code when it has failed. */
+async function said(box, command) {
+  const { stdout, exitCode } = await box.exec(command, { stderr: "stdout", timeoutMs: 150_000 });
+  return exitCode === 0 ? stdout : `${stdout}exit code ${exitCode}`;
+}
 
 async function run() {
   const client = new BoxRunClient({ backend: "local", local: { persistent: false, assets } });
   const { wayOut, capabilities } = await client.info();
   const results = { wayOut, network: capabilities.network };
-  const said = async (box, command) => {
-    const { stdout, exitCode } = await box.exec(command, { stderr: "stdout", timeoutMs: 150_000 });
-    return exitCode === 0 ? stdout : `${stdout}exit code ${exitCode}`;
-  };
 
   const tiny = await client.create("tiny", { memoryMb: 256, network: true });
   results["wget"] = await said(tiny, "wget -q -O - http://api.example.com/hello");
@@ -81,13 +85,19 @@ async function run() {
     "curl -sS -o /dev/null -w '%{http_code}' https://api.example.com/away",
   );
   results["python"] = await said(box, ["python3", "-c", PYTHON]);
+  results["curl, as pip asks"] = await said(box, `${AS_PIP} | grep -o greet-1.0-py3-none-any.whl | sort -u`);
+  if (more.includes("pip")) Object.assign(results, await runPip(box));
+  await client.close();
+  return results;
+}
+
+/** Installs a wheel by its hash, and imports it. */
+async function runPip(box) {
   const { hash } = await (await real(`${servers["https://index.example.com"]}/hash`)).json();
   await box.files.write("/root/wheel.txt", `greet==1.0 --hash=sha256:${hash}\n`);
   const installed = await said(box, `cd /root && ${PIP} && python3 -c 'import greet'`);
-  results["pip"] = installed.trimEnd().split("\n").at(-1);
-  if (!/hello/.test(results["pip"])) results["pip's words"] = installed;
-  await client.close();
-  return results;
+  const pip = installed.trimEnd().split("\n").at(-1);
+  return { pip, ...(!/hello/.test(pip) && { "pip's words": installed }) };
 }
 
 const report = await run().catch((error) => ({ error: String(error) }));

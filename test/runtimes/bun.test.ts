@@ -1,9 +1,4 @@
-import { KNOWN_FAILURES } from "../testing/contract/known-failures.js";
 import { remoteContractIn } from "./contract-in.js";
-import { inProcess } from "./launch.js";
-import { bun } from "./runtimes.mjs";
+import { REMOTES, TRANSPORT } from "./remotes.js";
 
-await remoteContractIn(bun, inProcess(bun.path), {
-  client: (server) => ({ backend: "remote", baseUrl: server }),
-  cannot: KNOWN_FAILURES.overHttp,
-});
+await remoteContractIn(REMOTES.bun, TRANSPORT);

@@ -1,25 +1,27 @@
-import type { ClientOptions } from "boxrun";
 import { afterAll, describe, expect, inject, it } from "vitest";
 import { startServe } from "../testing/contract/serve.js";
 import type { Launch } from "./launch.js";
 import type { Message, Settings } from "./messages.js";
 import { Progress } from "./progress.js";
+import type { Remote } from "./remotes.js";
 import type { Runtime } from "./runtimes.mjs";
 import { openSite } from "./site.js";
 
-/** Runs the contract in a runtime, over HTTP to a server that is started for it, and declares each of its cases as a test here, which waits for the result. */
+/**
+ * Runs the contract in a runtime, over HTTP to a server that is started for it, and declares each of its cases as a test here, which waits for the result.
+ * `groups` are those of the contract to run; by default, all.
+ */
 export async function remoteContractIn(
-  runtime: Runtime,
-  launch: Launch,
-  target: { client: (server: string) => ClientOptions; cannot: Settings["cannot"] },
+  { runtime, launch, client, cannot }: Remote,
+  groups?: readonly string[],
 ): Promise<void> {
   const name = `remote in ${runtime.name}, from the packed tarball`;
   if (runtime.missing !== undefined) return notRun(name, runtime.missing);
   const server = await startServe();
   afterAll(() => server.stop());
   const { baseUrl, shared: hostDirectory } = server;
-  const settings = { name, client: target.client(baseUrl), hostDirectory, cannot: target.cannot };
-  await contractIn(runtime, launch, settings, server.baseUrl);
+  const settings = { name, client: client(baseUrl), hostDirectory, cannot, ...(groups && { groups }) };
+  await contractIn(runtime, launch, settings, baseUrl);
 }
 
 /** As {@link remoteContractIn}, with boxes in the runtime itself. */

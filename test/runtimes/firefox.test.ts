@@ -1,10 +1,4 @@
-import { KNOWN_FAILURES } from "../testing/contract/known-failures.js";
-import { inFirefox } from "./browsers.js";
 import { remoteContractIn } from "./contract-in.js";
-import { firefox } from "./runtimes.mjs";
+import { REMOTES, TRANSPORT } from "./remotes.js";
 
-await remoteContractIn(firefox, inFirefox, {
-  // As a user's page on this machine finds its server: by itself.
-  client: () => ({ backend: "remote" }),
-  cannot: KNOWN_FAILURES.fromPage,
-});
+await remoteContractIn(REMOTES.firefox, TRANSPORT);

@@ -1,5 +1,5 @@
 import { inChromium } from "./browsers.js";
-import { gatewayIn } from "./gateway-in.js";
+import { gatewayIn, PIP } from "./gateway-in.js";
 import { chromium } from "./runtimes.mjs";
 
-gatewayIn(chromium, inChromium);
+gatewayIn(chromium, inChromium, PIP);

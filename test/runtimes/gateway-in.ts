@@ -45,27 +45,31 @@ const EXPECTED = {
   "curl, a secret": "you are Bearer the-real-value\n",
   "curl, a redirect": "502",
   python: "hello\n",
-  pip: "hello from a wheel",
+  "curl, as pip asks": "greet-1.0-py3-none-any.whl\n",
 };
 
-/** Declares a test of boxes that are on a network by the fetch of their page. */
-export function gatewayIn(runtime: Runtime, launch: BrowserLaunch): void {
+/** What pip should get, whose start takes as long as all others together. */
+export const PIP = { pip: "hello from a wheel" };
+
+/** Declares a test of boxes that are on a network by the fetch of their page. `more` has what other programs should get, by their names. */
+export function gatewayIn(runtime: Runtime, launch: BrowserLaunch, more: Partial<typeof PIP> = {}): void {
   const name = `boxes on a network in a page of ${runtime.name}, from the packed tarball`;
   if (runtime.missing !== undefined) return notRun(name, runtime.missing);
   describe(name, () => {
-    it("reach what lets pages read it, by wget, curl, Python and pip, and are told why they reach nothing else", async () => {
+    const programs = ["wget", "curl", "Python", ...Object.keys(more)].join(", ");
+    it(`reach what lets pages read it, by ${programs}, and are told why they reach nothing else`, async () => {
       const told = deferred<object>();
       const site = await openSite({
         project: inject("project"),
         server: undefined,
-        settings: await startServers(),
+        settings: { ...(await startServers()), more: Object.keys(more) },
         take: (report: object) => told.resolve(report),
       });
       onTestFinished(() => site.close());
       const browser = launch.start({ page: `${site.url}/page.html?gateway` });
       onTestFinished(() => browser.stop());
       browser.ended.then((how) => told.reject(new Error(`${runtime.name} ended too early, ${how}`)));
-      expect(await told.promise).toEqual(EXPECTED);
+      expect(await told.promise).toEqual({ ...EXPECTED, ...more });
     });
   });
 }

@@ -1,5 +1,5 @@
 import { inWebKit } from "./browsers.js";
-import { gatewayIn } from "./gateway-in.js";
+import { gatewayIn, PIP } from "./gateway-in.js";
 import { webkit } from "./runtimes.mjs";
 
-gatewayIn(webkit, inWebKit);
+gatewayIn(webkit, inWebKit, PIP);

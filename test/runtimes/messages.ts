@@ -8,6 +8,8 @@ export interface Settings {
   /** Directory that boxes may mount. */
   hostDirectory?: string;
   cannot: Readonly<Record<string, string>>;
+  /** Groups of the contract to run. By default, all. */
+  groups?: readonly string[];
   /** A URL that takes each {@link Message} as the body of a POST. */
   reportTo: string;
 }

@@ -1,9 +1,4 @@
-import { KNOWN_FAILURES } from "../testing/contract/known-failures.js";
 import { remoteContractIn } from "./contract-in.js";
-import { inProcess } from "./launch.js";
-import { node22 } from "./runtimes.mjs";
+import { REMOTES } from "./remotes.js";
 
-await remoteContractIn(node22, inProcess(node22.path), {
-  client: (server) => ({ backend: "remote", baseUrl: server }),
-  cannot: KNOWN_FAILURES.overHttp,
-});
+await remoteContractIn(REMOTES.node22);

@@ -1,9 +1,4 @@
-import { KNOWN_FAILURES } from "../testing/contract/known-failures.js";
 import { remoteContractIn } from "./contract-in.js";
-import { inProcess } from "./launch.js";
-import { node24 } from "./runtimes.mjs";
+import { REMOTES } from "./remotes.js";
 
-await remoteContractIn(node24, inProcess(node24.path), {
-  client: (server) => ({ backend: "remote", baseUrl: server }),
-  cannot: KNOWN_FAILURES.overHttp,
-});
+await remoteContractIn(REMOTES.node24);

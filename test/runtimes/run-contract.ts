@@ -9,9 +9,10 @@ export async function runContract({
   client,
   hostDirectory,
   cannot,
+  groups,
   reportTo,
 }: Settings): Promise<void> {
-  const runner = new SmallRunner();
+  const runner = new SmallRunner(groups);
   contractSuite(runner, {
     name,
     image: "tiny",

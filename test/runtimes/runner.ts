@@ -17,15 +17,21 @@ export class SmallRunner implements Runner {
   private readonly before: Work[] = [];
   private readonly after: Work[] = [];
   private groups: string[] = [];
+  private readonly found = new Set<string>();
+
+  /** Declares and runs only what is in `only`: names of groups, at any depth. By default, everything. */
+  constructor(private readonly only?: readonly string[]) {}
 
   describe = (name: string, body: () => void): void => {
     const outer = this.groups;
     this.groups = [...outer, name];
+    this.found.add(name);
     body();
     this.groups = outer;
   };
   it = (name: string, body: Work): void => {
-    this.cases.push({ name: [...this.groups, name], body });
+    const chosen = this.only?.some((group) => this.groups.includes(group)) ?? true;
+    if (chosen) this.cases.push({ name: [...this.groups, name], body });
   };
   beforeAll = (body: Work): void => {
     this.before.push(body);
@@ -34,8 +40,10 @@ export class SmallRunner implements Runner {
     this.after.push(body);
   };
 
-  /** Runs all that was declared. Never rejects: what fails is reported. */
+  /** Runs all that was declared. What fails is reported. Throws when there is no group of a name in `only`. */
   async run(report: (message: Message) => Promise<void>): Promise<void> {
+    const unknown = this.only?.filter((group) => !this.found.has(group)) ?? [];
+    if (unknown.length > 0) throw new Error(`there are no groups of these names: ${unknown.join(", ")}`);
     await report({ type: "cases", cases: this.cases.map(({ name }) => name) });
     const unprepared = await failureOfAll(this.before);
     for (const [index, { body }] of this.cases.entries()) {
