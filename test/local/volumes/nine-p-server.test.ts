@@ -1,5 +1,4 @@
 import {
-  chmodSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -18,48 +17,41 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { TOUCH_SECONDS } from "../../../src/local/protocol/frame-types.js";
 import { openHostDirectory } from "../../../src/local/volumes/host-directory-node.js";
 import { T } from "../../../src/local/volumes/nine-p-wire.js";
 import { ServedVolumes } from "../../../src/local/volumes/served-volumes.js";
+import {
+  EBADF,
+  EEXIST,
+  EINVAL,
+  ENAMETOOLONG,
+  ENOENT,
+  ENOTDIR,
+  ENOTEMPTY,
+  EPERM,
+  EROFS,
+  O_APPEND,
+  O_CREAT,
+  O_EXCL,
+  O_RDWR,
+  O_TRUNC,
+  O_WRONLY,
+} from "./linux.js";
 import { NinePClient, Refused } from "./nine-p-client.js";
-
-const [EPERM, ENOENT, EBADF, EEXIST, EXDEV, ENOTDIR] = [1, 2, 9, 17, 18, 20];
-const [EINVAL, EMFILE, EROFS, ENAMETOOLONG, ENOTEMPTY, EOPNOTSUPP] = [22, 24, 30, 36, 39, 95];
-const [O_WRONLY, O_RDWR, O_EXCL, O_TRUNC, O_APPEND] = [1, 2, 0o200, 0o1000, 0o2000];
-const O_CREAT = 0o100;
+import { serveFolder } from "./served-folder.js";
 
 let folder: string;
 let outside: string;
-let server: ServedVolumes;
 let client: NinePClient;
-/** Fid of the first volume's directory. */
 let root: number;
+beforeEach(async () => {
+  ({ folder, outside, client, root } = await serveFolder());
+});
 
 const u32 = (value: number) => ({ u32: value });
 const refused = (errno: number) => new Refused(errno);
-const descriptors = () => readdirSync("/proc/self/fd").length;
-let before: number;
-
-beforeEach(async () => {
-  before = descriptors();
-  folder = mkdtempSync(join(tmpdir(), "boxrun-volume-"));
-  outside = mkdtempSync(join(tmpdir(), "boxrun-outside-"));
-  writeFileSync(join(outside, "secret"), "secret");
-  server = new ServedVolumes([
-    openHostDirectory({ hostPath: folder, readonly: false }),
-    openHostDirectory({ hostPath: folder, readonly: true }),
-  ]);
-  client = new NinePClient(server);
-  root = await client.walk(await client.attach(), "0");
-});
-afterEach(() => {
-  server.close();
-  expect(descriptors()).toBe(before);
-  for (const path of [folder, outside]) rmSync(path, { recursive: true });
-});
-
 const at = (name: string) => join(folder, name);
 
 describe("files of a volume", () => {
@@ -336,70 +328,5 @@ describe("a read-only volume", () => {
     ];
     for (const change of changes) await expect(change).rejects.toEqual(refused(EROFS));
     expect(readdirSync(folder)).toEqual(["dir", "file"]);
-  });
-});
-
-describe("the mount", () => {
-  it("shows a directory for each volume, and takes no change", async () => {
-    const mount = await client.attach();
-    const listing = await client.walk(mount);
-    await client.open(listing);
-    expect((await client.list(listing)).map(({ name }) => name)).toEqual([".", "..", "0", "1"]);
-    for (const name of ["2", "00", "-1", "x", "constructor"])
-      await expect(client.walk(mount, name)).rejects.toEqual(refused(ENOENT));
-    await expect(client.create(await client.walk(mount), "x")).rejects.toEqual(refused(EROFS));
-    await expect(client.call(T.MKDIR, u32(mount), "x", u32(0o755), u32(0))).rejects.toEqual(refused(EROFS));
-  });
-
-  it("has nothing across volumes but copies", async () => {
-    writeFileSync(at("file"), "");
-    const two = new ServedVolumes([
-      openHostDirectory({ hostPath: folder, readonly: false }),
-      openHostDirectory({ hostPath: outside, readonly: false }),
-    ]);
-    const its = new NinePClient(two);
-    const mount = await its.attach();
-    const [one, other] = [await its.walk(mount, "0"), await its.walk(mount, "1")];
-    await expect(its.call(T.RENAMEAT, u32(one), "file", u32(other), "file")).rejects.toEqual(refused(EXDEV));
-    await expect(its.call(T.LINK, u32(other), u32(await its.walk(one, "file")), "x")).rejects.toEqual(
-      refused(EXDEV),
-    );
-    two.close();
-  });
-
-  it("makes no FIFOs and devices, and opens none", async () => {
-    const { execFileSync } = await import("node:child_process");
-    await expect(
-      client.call(T.MKNOD, u32(root), "fifo", u32(0o010644), u32(0), u32(0), u32(0)),
-    ).rejects.toEqual(refused(EPERM));
-    execFileSync("mkfifo", [at("fifo")]);
-    const fifo = await client.walk(root, "fifo");
-    await expect(client.open(fifo, O_RDWR)).rejects.toEqual(refused(EINVAL));
-    await expect(client.create(await client.walk(root), "fifo", O_RDWR)).rejects.toEqual(refused(EPERM));
-    expect((await client.stat(fifo)).mode & 0o170000).toBe(0o010000);
-  });
-
-  it("refuses fids that are none, are taken or are too many", async () => {
-    await expect(client.stat(4711)).rejects.toEqual(refused(EBADF));
-    await expect(client.call(T.WALK, u32(root), u32(root + 0), { u16: 1 }, "none")).rejects.toEqual(
-      refused(ENOENT),
-    );
-    const errors: unknown[] = [];
-    for (let i = 0; i < 9000 && errors.length === 0; i++)
-      await client.walk(root).catch((error) => errors.push(error));
-    expect(errors).toEqual([refused(EMFILE)]);
-    await client.clunk(root);
-    await expect(client.stat(root)).rejects.toEqual(refused(EBADF));
-  });
-
-  it("begins anew with each VERSION", async () => {
-    chmodSync(folder, 0o700);
-    const open = await client.walk(root);
-    await client.create(open, "file");
-    await client.attach();
-    await expect(client.stat(open)).rejects.toEqual(refused(EBADF));
-    await expect(client.call(99)).rejects.toEqual(refused(EOPNOTSUPP));
-    const old = await client.call(T.VERSION, u32(8192), "9P2000");
-    expect(old.toString("latin1", 6)).toBe("unknown");
   });
 });
