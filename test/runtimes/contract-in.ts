@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, inject, it } from "vitest";
 import { startServe } from "../testing/contract/serve.js";
 import type { Launch } from "./launch.js";
+import type { Local } from "./locals.js";
 import type { Message, Settings } from "./messages.js";
 import { Progress } from "./progress.js";
 import type { Remote } from "./remotes.js";
@@ -26,15 +27,14 @@ export async function remoteContractIn(
 
 /** As {@link remoteContractIn}, with boxes in the runtime itself. */
 export async function localContractIn(
-  runtime: Runtime,
-  launch: Launch,
-  target: { state: string; hostDirectory?: string; cannot: Settings["cannot"] },
+  { runtime, launch, places }: Local,
+  groups?: readonly string[],
 ): Promise<void> {
   const name = `local in ${runtime.name}, from the packed tarball`;
   if (runtime.missing !== undefined) return notRun(name, runtime.missing);
-  const client = { backend: "local", local: { state: target.state } } as const;
-  const { hostDirectory, cannot } = target;
-  await contractIn(runtime, launch, { name, client, ...(hostDirectory && { hostDirectory }), cannot });
+  const { state, ...shared } = places();
+  const client = { backend: "local", local: { state } } as const;
+  await contractIn(runtime, launch, { name, client, ...shared, cannot: {}, ...(groups && { groups }) });
 }
 
 async function contractIn(

@@ -1,5 +1,4 @@
-import { inFirefox } from "./browsers.js";
 import { localContractIn } from "./contract-in.js";
-import { firefox } from "./runtimes.mjs";
+import { HOST, LOCALS } from "./locals.js";
 
-await localContractIn(firefox, inFirefox, { state: "contract", cannot: {} });
+await localContractIn(LOCALS.firefox, HOST);

@@ -1,5 +1,4 @@
-import { inWebKit } from "./browsers.js";
 import { localContractIn } from "./contract-in.js";
-import { webkit } from "./runtimes.mjs";
+import { HOST, LOCALS } from "./locals.js";
 
-await localContractIn(webkit, inWebKit, { state: "contract", cannot: {} });
+await localContractIn(LOCALS.webkit, HOST);

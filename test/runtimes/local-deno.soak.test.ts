@@ -1,0 +1,4 @@
+import { localContractIn } from "./contract-in.js";
+import { LOCALS } from "./locals.js";
+
+await localContractIn(LOCALS.deno);
