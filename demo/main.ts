@@ -279,7 +279,10 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "hidden") workspace?.keepDraft();
   else refreshProjects().catch(showError);
 });
-addEventListener("pagehide", () => workspace?.keepDraft());
+addEventListener("pagehide", () => {
+  workspace?.keepDraft();
+  workspace?.files.save().catch(() => {});
+});
 
 await attempt(async () => {
   await refreshProjects();

@@ -92,7 +92,10 @@ export class ProjectStore {
     await this.kept?.files("readwrite", (files) => {
       for (const path of removed) files.delete([id, path]);
       for (const [path, file] of changed) files.put(file, [id, path]);
-      return promisifyRequest(files.transaction);
+      const stored = promisifyRequest(files.transaction);
+      // A page that goes drops what is not committed.
+      files.transaction.commit();
+      return stored;
     });
   }
 
