@@ -82,7 +82,9 @@ export function parseServer(text: string): string {
 /** Checks that an origin has the form in which browsers send it; any other form would allow nobody. @throws {UsageError} */
 export function parseOrigin(text: string): string {
   if (URL.canParse(text) && new URL(text).origin === text) return text;
-  throw new UsageError(`--allow-origin must be an origin such as https://example.com, got ${text}`);
+  throw new UsageError(
+    `--allow-origin must be an origin such as https://example.com, without a / at its end, got ${text}`,
+  );
 }
 
 /** Parses an environment variable. @throws {UsageError} */

@@ -19,7 +19,8 @@ export async function previewCommand({ folder, allowOrigins = [] }: PreviewComma
   const removed = await (await RecordedFolder.open(folder, RECORD, files)).write();
   await print(
     process.stdout,
-    `${folder}: ${files.size} files, for previews in pages of ${allowOrigins.join(", ") || "this machine"}${removedNote(removed)}\n`,
+    `${folder}: ${files.size} files, for previews in pages of ${allowOrigins.join(", ") || "this machine"}${removedNote(removed)}\n` +
+      "Serve it as the root of an origin of its own, such as http://127.0.0.1:5174/ for a page at another port.\n",
   );
   return 0;
 }

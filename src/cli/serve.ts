@@ -29,7 +29,13 @@ export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv
       ...(previewDomain !== undefined && { previewDomain }),
       ...(relay && { relay }),
     });
-    for (const address of server.addresses) await print(process.stdout, `boxrun: listening on ${address}\n`);
+    for (const address of server.addresses) {
+      const also =
+        relay && address.startsWith("http")
+          ? `boxrun: relay at ${relayUrl(address)}, to ${reachOf(relay)}\n`
+          : "";
+      await print(process.stdout, `boxrun: listening on ${address}\n${also}`);
+    }
     await stopped;
   } finally {
     // The boxes first, so that clients still receive the end of their commands.
@@ -37,6 +43,17 @@ export async function serveCommand(command: ServeCommand, env: NodeJS.ProcessEnv
     await server?.close();
   }
   return 0;
+}
+
+/** Address of the relay of a server. Its token is left out: output ends in logs. */
+function relayUrl(address: string): string {
+  return `${address.replace(/^http/, "ws")}/v1/relay/?token=TOKEN`;
+}
+
+/** Describes what a relay connects to. */
+function reachOf({ allow, deny }: NonNullable<ServeCommand["relay"]>): string {
+  const reach = allow ? allow.join(", ") : "every public address";
+  return deny ? `${reach}, but not ${deny.join(", ")}` : reach;
 }
 
 /** Adds what the environment says, for options that are not given. */

@@ -28,7 +28,9 @@ export async function siteCommand({ folder, images, settings = {} }: FolderComma
     process.stdout,
     `${folder}: a page with ${plan.images.join(", ")}, ${count} files, ${size} MB${removedNote(removed)}\n` +
       `To try it: npx serve ${quoted(folder)}\n` +
-      `       or: python3 -m http.server --directory ${quoted(folder)}\n` +
+      `       or: python3 -m http.server --bind 127.0.0.1 --directory ${quoted(folder)}\n` +
+      `Previews: ${settings.previewUrl ? `from ${settings.previewUrl}, where the files of boxrun preview must be` : "none, without --preview-url"}\n` +
+      `Network of boxes: by ${settings.relay ? "the relay" : "the page's fetch, without --relay-url"}\n` +
       `Any host of static files serves it, also below a path such as /class/. Anywhere but on localhost it\n` +
       `needs https: without, browsers keep no files and do not open the page without a network.\n`,
   );

@@ -6,7 +6,7 @@ import { type HandlerOptions, requireBackend, settingsOf } from "./options.js";
 import { answerPreview, noPreview } from "./preview-request.js";
 import { upgradePreview } from "./preview-socket.js";
 import { Previews } from "./previews.js";
-import { isRelayPath, openRelay } from "./relay-upgrade.js";
+import { isRelayPath, notForHttp, openRelay } from "./relay-upgrade.js";
 import { HANDLERS } from "./routes.js";
 import { type Upgrade, upgrade } from "./upgrade.js";
 
@@ -92,6 +92,7 @@ export function createHandler(backend: Backend, options: HandlerOptions = {}): H
     const request = input instanceof Request && !init ? input : new Request(input, init);
     const label = previewLabel(request, settings);
     if (label !== undefined) return show(label, request).catch(refuse);
+    if (relay && isRelayPath(request)) return refuse(notForHttp());
     const response = await answer(request).catch(refuse);
     for (const [name, value] of Object.entries(corsHeaders(request, settings))) {
       response.headers.set(name, value);

@@ -12,7 +12,7 @@ export interface RelayOptions {
   allow?: string[];
   /** Rules of what it may not connect to, which win over `allow`. @default none */
   deny?: string[];
-  /** Token that clients of the relay must send, and that is good for nothing else. @default `token` of the server, one of which there must be */
+  /** Token that clients of the relay must send, and that is good for nothing else: another than the server's. @default `token` of the server, one of which there must be */
   token?: string;
   /** Makes the connections that the rules allow. `createHandler` needs one. @default for `serve`, real connections of this machine */
   dialer?: Dialer;
@@ -108,7 +108,11 @@ function requireRelay(relay: RelayOptions, serverToken: string | undefined): voi
   if (token !== undefined && !isToken(token))
     throw invalid("relay.token must be a string of visible ASCII characters");
   if (token === undefined && serverToken === undefined)
-    throw invalid("a relay needs a token, since any page may try to use it", "set relay.token, or token");
+    throw invalid("a relay needs a token, since any page may try to use it", "set relay.token");
+  if (token !== undefined && token === serverToken)
+    throw invalid(
+      "relay.token must be another than the server's token, since every page with the relay's URL has it",
+    );
   parseRules({ ...(allow && { allow }), ...(deny && { deny }) }, "relay");
 }
 

@@ -14,6 +14,13 @@ export function isRelayPath(request: Request): boolean {
   return new URL(request.url).pathname.startsWith(PATH);
 }
 
+/** Creates the error of a request that asks the relay for a page. Whoever opens its URL in a browser learns what it is for. */
+export function notForHttp(): HttpError {
+  return new HttpError(426, `${PATH} is a relay that speaks Wisp: open it as a WebSocket, with local.relay`, {
+    upgrade: "websocket",
+  });
+}
+
 /** Opens the relay of a handler. @throws {BoxRunError} VALIDATION_ERROR when nothing makes its connections */
 export function openRelay(
   { allow, deny, token, dialer }: RelayOptions,

@@ -35,7 +35,7 @@ export class ServeProcesses {
       child.kill("SIGTERM");
       return ended;
     };
-    return { child, ended, line, url: line.trim().split(" ").at(-1)!, stop };
+    return { child, ended, line, url: /listening on (\S+)/.exec(line)?.[1] ?? "", stop };
   }
 
   /** Runs another command than serve to its end; boxes of its own would be in a folder of their own. */

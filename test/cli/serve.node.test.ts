@@ -378,6 +378,8 @@ describe("boxrun serve", () => {
     };
     expect((await ask(open.url, "/v1/relay/?token=s3cret", { headers })).status).toBe(101);
     expect((await ask(open.url, "/v1/relay/?token=other", { headers })).status).toBe(401);
+    const place = open.url.replace("http", "ws");
+    expect(open.line).toContain(`boxrun: relay at ${place}/v1/relay/?token=TOKEN, to every public address\n`);
     expect((await ask(open.url, "/v1/info")).status).toBe(200);
     await open.stop();
   });

@@ -51,7 +51,9 @@ it("writes a page with all that it loads, and says how to try it", () => {
   const { status, stdout, stderr } = site(folder);
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   expect(stdout).toMatch(/class: a page with tiny, \d+ files, \d+\.\d MB\nTo try it: npx serve \S+class\n/);
-  expect(stdout).toMatch(/python3 -m http\.server --directory \S+class\n.*below a path.*https/s);
+  expect(stdout).toMatch(
+    /python3 -m http\.server --bind 127\.0\.0\.1 --directory \S+class\nPreviews: none, without --preview-url\nNetwork of boxes: by the page's fetch.*below a path.*https/s,
+  );
   const bytes = files().reduce((sum, path) => sum + statSync(join(folder, path)).size, 0);
   expect(bytes).toBeLessThan(13e6);
   // Its service worker finds everything that it keeps.

@@ -38,7 +38,8 @@ export async function serve(backend: Backend, options: ServeOptions = {}): Promi
   }
   const isLoopback = LOOPBACK_HOSTS.includes(urlHost(name));
   if (overTcp && !isLoopback && given.token === undefined) {
-    throw invalid(`${name} is reachable from other machines`, "set a token, or listen on 127.0.0.1");
+    const hint = given.relay?.token ? "relay.token opens the relay alone: set a token" : "set a token";
+    throw invalid(`${name} is reachable from other machines`, `${hint}, or listen on 127.0.0.1`);
   }
   if (socketPath !== undefined) requireSocketPath(socketPath);
   requireBackend(backend);

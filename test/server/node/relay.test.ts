@@ -243,6 +243,10 @@ describe("the relay of a server", () => {
     for (const path of ["/v1/relay/", "/v1/relay/?token=other", "/v1/relay/x/", "/v1/relay/%ff/"])
       expect(await statusOf(path), path).toBe(401);
     expect(await statusOf("/v1/relay/a%2Bb%2Fc/x/")).toBe(404);
+    // In a browser's address bar.
+    const page = await fetch(`${place.replace("ws:", "http:")}/v1/relay/?token=a+b/c`);
+    expect([page.status, page.headers.get("upgrade")]).toEqual([426, "websocket"]);
+    expect(await page.text()).toContain("open it as a WebSocket");
   });
 
   it("takes the server's token where it has none of its own, and is there for allowed pages", async () => {
@@ -261,6 +265,8 @@ describe("the relay of a server", () => {
       code: "VALIDATION_ERROR",
       message: expect.stringContaining("needs a token"),
     });
+    const own = { port: 0, token: "x", relay: { token: "x" } };
+    await expect(serve(new ScriptedBackend(), own)).rejects.toThrow("another than the server's token");
     const relay = { token: "x", allow: ["http://a"] };
     await expect(serve(new ScriptedBackend(), { port: 0, relay })).rejects.toThrow("relay.allow[0]");
     expect(() => createHandler(new ScriptedBackend(), { relay: { token: "x" } })).toThrow("relay.dialer");
