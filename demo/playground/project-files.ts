@@ -13,6 +13,9 @@ export interface ProjectEntry {
   readonly isDirectory: boolean;
 }
 
+/** Place where files are kept. */
+export type FileStore = Pick<ProjectStore, "files" | "saveFiles">;
+
 /** Callbacks by which the files of a project report. */
 export interface FileEvents {
   /** Paths that have changed and are not kept yet. */
@@ -27,6 +30,8 @@ export class ProjectFiles {
   private readonly watching = new AbortController();
   private readonly dirty = new Set<string>();
   private timer: ReturnType<typeof setTimeout> | undefined;
+  /** Time when the timer ends, as `performance.now()` counts. */
+  private due = 0;
   private saving: Promise<void> = Promise.resolve();
   /** Paths that are kept, and whether they are directories. */
   private readonly kept: Map<string, boolean>;
@@ -35,7 +40,7 @@ export class ProjectFiles {
 
   private constructor(
     private readonly id: string,
-    private readonly store: ProjectStore,
+    private readonly store: FileStore,
     readonly volume: MemoryVolume,
     kept: ReadonlyMap<string, KeptFile>,
     private readonly on: FileEvents,
@@ -47,7 +52,7 @@ export class ProjectFiles {
   /** Opens the files of a project, or makes them of texts if there are none. */
   static async open(
     id: string,
-    store: ProjectStore,
+    store: FileStore,
     first: Readonly<Record<string, string>>,
     on: FileEvents,
   ): Promise<ProjectFiles> {
@@ -108,7 +113,12 @@ export class ProjectFiles {
   }
 
   private saveSoon(ms: number): void {
-    this.timer ??= setTimeout(() => void this.save().catch(this.on.error), ms);
+    const due = performance.now() + ms;
+    // A change does not wait for a retry.
+    if (this.timer !== undefined && this.due <= due) return;
+    clearTimeout(this.timer);
+    this.due = due;
+    this.timer = setTimeout(() => void this.save().catch(this.on.error), ms);
   }
 
   private async follow(): Promise<void> {
