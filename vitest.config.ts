@@ -26,7 +26,7 @@ const SIDE_BY_SIDE = [
   "test/local/host/page-assets.node.test.ts",
   "test/local/store/{browser-owners,browser-storage,durability,filled-disk,store-crash}.node.test.ts",
   "test/demo/{boxes,projects}.node.test.ts",
-  "test/cli/{cli,serve}.node.test.ts",
+  "test/cli/{cli,serve,serve-places}.node.test.ts",
 ];
 
 /** Tests of the sources that take many seconds each: the agent's processes, fuzzing, the packed package. */

@@ -8,6 +8,7 @@ import {
 } from "node:net";
 import { onTestFinished } from "vitest";
 import type { Connection } from "../../src/backend/backend.js";
+import { fetchPort } from "../../src/ports/fetch.js";
 
 /** Connections as a backend makes them, to servers of this process. */
 export type Connect = (options?: { signal?: AbortSignal }) => Promise<Connection>;
@@ -78,4 +79,9 @@ async function connectTo(port: number): Promise<Connection> {
     await closed;
   };
   return { readable, writable, closed, close };
+}
+
+/** Asks a server as `box.fetch` does. */
+export function ask({ port, connect }: LocalServer, path = "/", init: RequestInit = {}): Promise<Response> {
+  return fetchPort(connect, port, path, init);
 }

@@ -4,6 +4,7 @@ import process from "node:process";
 import { nodeDialer } from "../../src/local/network/dialer-node.js";
 import type { ByteConnection } from "../../src/network/dialer.js";
 import { deferred } from "../../src/util/deferred.js";
+import { codeOf, send, textOf } from "../local/network/connections.js";
 
 const { signal } = new AbortController();
 const PIECE = new Uint8Array(2 ** 20);
@@ -25,24 +26,6 @@ async function portOf(server: Server): Promise<number> {
   await listening.promise;
   return (server.address() as { port: number }).port;
 }
-
-async function textOf({ readable }: ByteConnection): Promise<string> {
-  let text = "";
-  for await (const chunk of readable) text += new TextDecoder().decode(chunk);
-  return text;
-}
-
-async function send({ writable }: ByteConnection, text: string): Promise<void> {
-  const writer = writable.getWriter();
-  await writer.write(new TextEncoder().encode(text));
-  await writer.close();
-}
-
-const codeOf = (promise: Promise<unknown>) =>
-  promise.then(
-    () => "no error",
-    (error) => error.code,
-  );
 
 /** What a server sees that is reset: an error, where it would see an end otherwise. */
 async function seenReset(end: (connection: ByteConnection) => Promise<void>): Promise<string> {

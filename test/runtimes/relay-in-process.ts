@@ -1,6 +1,7 @@
 /** Connections by a relay to servers that its arguments name, in Node, Deno and Bun. Prints what came of each, as JSON, and ends by itself. */
 import process from "node:process";
 import { RelayDialer } from "../../src/local/network/relay-dialer.js";
+import { codeOf } from "../local/network/connections.js";
 
 const [url = "", echoPort, closedPort] = process.argv.slice(2);
 const { signal } = new AbortController();
@@ -24,12 +25,6 @@ async function echo(): Promise<number> {
   await sent;
   return count;
 }
-
-const codeOf = (promise: Promise<unknown>) =>
-  promise.then(
-    () => "no error",
-    (error) => error.code,
-  );
 
 const results = {
   echo: await echo(),

@@ -6,6 +6,7 @@ import { connectionOf } from "../../../src/local/network/socket-connection-node.
 import type { ByteConnection } from "../../../src/network/dialer.js";
 import { PolicyDialer } from "../../../src/network/policy-dialer.js";
 import { deferred } from "../../../src/util/deferred.js";
+import { textOf } from "./connections.js";
 
 const signal = new AbortController().signal;
 const servers: Server[] = [];
@@ -39,13 +40,6 @@ const failure = (promise: Promise<unknown>) =>
 
 const open = (port: number, host = "127.0.0.1") => nodeDialer().connect({ host, port }, { signal });
 
-async function readAll({ readable }: ByteConnection): Promise<string> {
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of readable) text += decoder.decode(chunk, { stream: true });
-  return text;
-}
-
 async function write(connection: ByteConnection, text: string) {
   const writer = connection.writable.getWriter();
   await writer.write(new TextEncoder().encode(text));
@@ -57,7 +51,7 @@ describe("connections of Node", () => {
     const { port } = await listen((socket) => socket.pipe(socket));
     const connection = await open(port);
     expect(connection.address).toBe("127.0.0.1");
-    const answer = readAll(connection);
+    const answer = textOf(connection);
     const writer = await write(connection, "hello");
     await writer.close();
     expect(await answer).toBe("hello");
@@ -66,7 +60,7 @@ describe("connections of Node", () => {
   it("end when the far side does, which still takes what is sent", async () => {
     const { port, accepted } = await listen((socket) => socket.end("bye"));
     const connection = await open(port);
-    expect(await readAll(connection)).toBe("bye");
+    expect(await textOf(connection)).toBe("bye");
     const socket = await accepted;
     const received = once(socket, "data");
     const ended = once(socket, "end");
@@ -107,7 +101,7 @@ describe("connections of Node", () => {
         how === "as it is"
           ? await open(port)
           : await policy.connect({ host: "host.internal", port }, { signal });
-      expect(await readAll(connection)).toBe("");
+      expect(await textOf(connection)).toBe("");
       const writer = connection.writable.getWriter();
       writer.write(new Uint8Array(64 * 2 ** 20)).catch(() => {});
       // A write that the kernel has no room for is under way.
@@ -206,7 +200,7 @@ describe("connections of Node", () => {
     const dialer = nodeDialer({ lookup: async () => ["127.0.0.2", "127.0.0.1"] });
     const connection = await dialer.connect({ host: "two.example", port }, { signal });
     expect(connection.address).toBe("127.0.0.1");
-    expect(await readAll(connection)).toBe("second");
+    expect(await textOf(connection)).toBe("second");
     await (await write(connection, "")).close();
     servers.pop()?.close();
     const lookup = async () => ["255.255.255.255", "127.0.0.1"];
@@ -245,7 +239,7 @@ describe("connections of Node", () => {
     const { port } = await listen((socket) => socket.end("host"));
     const policy = new PolicyDialer(nodeDialer(), { allow: [`host.internal:${port}`] });
     const connection = await policy.connect({ host: "host.internal", port }, { signal });
-    expect(await readAll(connection)).toBe("host");
+    expect(await textOf(connection)).toBe("host");
     await connection.writable.close();
     for (const host of ["127.0.0.1", "localhost"])
       expect(await failure(policy.connect({ host, port }, { signal }))).toMatchObject({ code: "EACCES" });

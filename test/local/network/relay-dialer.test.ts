@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { RelayDialer } from "../../../src/local/network/relay-dialer.js";
 import type { RelayClocks } from "../../../src/local/network/relay-session.js";
-import { type ByteConnection, CONNECT_MS } from "../../../src/network/dialer.js";
+import { CONNECT_MS } from "../../../src/network/dialer.js";
 import {
   closePacket,
   connectPacket,
@@ -10,6 +10,7 @@ import {
   REASON,
   type WispPacket,
 } from "../../../src/network/wisp.js";
+import { textOf } from "./connections.js";
 import { greetOurs, greetPlain, type RelayClient, ScriptedRelay } from "./scripted-relay.js";
 
 const { signal } = new AbortController();
@@ -46,13 +47,6 @@ async function connected(greet = greetOurs, clocks: Partial<RelayClocks> = {}) {
   const { stream } = await nextOf(client, "connect");
   client.send(continuePacket(stream, 4));
   return { relay, dialer, client, stream, connection: await connecting };
-}
-
-async function textOf({ readable }: ByteConnection): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of readable) text += decoder.decode(chunk, { stream: true });
-  return text;
 }
 
 /** Has time pass only as a test tells. */

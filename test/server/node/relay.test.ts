@@ -4,7 +4,6 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
 import { nodeDialer } from "../../../src/local/network/dialer-node.js";
 import { RelayDialer } from "../../../src/local/network/relay-dialer.js";
-import type { ByteConnection } from "../../../src/network/dialer.js";
 import {
   closePacket,
   connectPacket,
@@ -22,6 +21,7 @@ import { Relay } from "../../../src/server/relay.js";
 import type { ServeOptions } from "../../../src/server/serve-types.js";
 import type { ServerSocket } from "../../../src/server/terminal.js";
 import { deferred } from "../../../src/util/deferred.js";
+import { codeOf, send, textOf } from "../../local/network/connections.js";
 import { ScriptedBackend } from "../scripted-backend.js";
 
 const { signal } = new AbortController();
@@ -71,24 +71,6 @@ async function closedPort(): Promise<number> {
   await once(server, "close");
   return port;
 }
-
-async function textOf({ readable }: ByteConnection): Promise<string> {
-  let text = "";
-  for await (const chunk of readable) text += new TextDecoder().decode(chunk);
-  return text;
-}
-
-async function send({ writable }: ByteConnection, text: string): Promise<void> {
-  const writer = writable.getWriter();
-  await writer.write(new TextEncoder().encode(text));
-  await writer.close();
-}
-
-const codeOf = (promise: Promise<unknown>) =>
-  promise.then(
-    () => "none",
-    (error) => error.code,
-  );
 
 /** Opens a WebSocket. Resolves to it, or to the status with which it was refused. */
 async function open(url: string, options: { origin?: string; protocols?: string[] } = {}) {

@@ -1,102 +1,20 @@
-import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { NetworkOptions } from "../../../../src/contract/types.js";
-import { FetchDialer, type FetchDialerOptions } from "../../../../src/local/network/gateway/fetch-dialer.js";
-import { SecretGateway } from "../../../../src/local/network/secrets/secret-gateway.js";
-import type { ByteConnection, DialTarget } from "../../../../src/network/dialer.js";
+import { FetchDialer } from "../../../../src/local/network/gateway/fetch-dialer.js";
+import type { DialTarget } from "../../../../src/network/dialer.js";
 import { PolicyDialer } from "../../../../src/network/policy-dialer.js";
 import { deferred } from "../../../../src/util/deferred.js";
-import { streamsOf } from "../socket-streams.js";
+import { exchange, headersOf, lines, NAME, signal, usePage } from "./page.js";
 
-const run = promisify(execFile);
-const NAME = "api.example.com";
-const VALUE = "sk-the-real-value";
-const { signal } = new AbortController();
-
-interface Asked {
-  url: string;
-  init: RequestInit & { headers: Headers; body?: Uint8Array };
-}
-
-/** Answers of the fake fetch, and what it was asked. */
-let answer: (asked: Asked) => Response | Promise<Response>;
-let asked: Asked[];
-let folder: string;
-let gateway: SecretGateway;
-let options: FetchDialerOptions;
-let front: Server;
-let dialer: FetchDialer;
-
-beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "boxrun-gateway-"));
-  gateway = await SecretGateway.open({ KEY: { value: VALUE, hosts: [NAME] } });
-  writeFileSync(join(folder, "ca.pem"), gateway.pem);
-  front = createServer({ allowHalfOpen: true }, async (socket) => {
-    const near = await dialer.connect({ host: NAME, port: 443 }, { signal });
-    const here = streamsOf(socket);
-    near.readable.pipeTo(here.writable).catch(() => {});
-    here.readable.pipeTo(near.writable).catch(() => {});
-  });
-  await once(front.listen(0, "127.0.0.1"), "listening");
-});
-
-afterAll(() => {
-  front.close();
-  rmSync(folder, { recursive: true });
-});
-
-beforeEach(() => {
-  asked = [];
-  answer = () => new Response("hello");
-  vi.stubGlobal("fetch", async (url: URL, init: Asked["init"]) => {
-    asked.push({ url: url.href, init });
-    return answer(asked.at(-1)!);
-  });
-  options = {
-    authority: gateway.authority,
-    rewriter: (host) => gateway.rewriter(host),
-    origin: "http://page.example",
-    isSecure: false,
-    denialOf: () => undefined,
-    mayFollow: () => true,
-  };
-  dialer = new FetchDialer(options);
-  return () => vi.unstubAllGlobals();
-});
-
-const lines = (...all: string[]) => [...all, "", ""].join("\r\n");
 const GET = lines("GET /a?b=c HTTP/1.1", `Host: ${NAME}`);
 
-/** Sends bytes to port 80, ends this side, and returns all that comes back. */
-async function raw(text: string, host = NAME): Promise<string> {
-  const connection = await dialer.connect({ host, port: 80 }, { signal });
-  const writer = connection.writable.getWriter();
-  writer
-    .write(Buffer.from(text, "latin1"))
-    .then(() => writer.close())
-    .catch(() => {});
-  return textOf(connection);
-}
-
-async function textOf({ readable }: ByteConnection): Promise<string> {
-  let text = "";
-  for await (const piece of readable) text += Buffer.from(piece).toString("latin1");
-  return text;
-}
-
-async function curl(...args: string[]): Promise<string> {
-  const to = `${NAME}:443:127.0.0.1:${(front.address() as AddressInfo).port}`;
-  const fixed = ["-sS", "-m", "20", "--cacert", join(folder, "ca.pem"), "--connect-to", to];
-  return (await run("curl", [...fixed, ...args])).stdout;
-}
-
-const headersSent = (at = 0) => Object.fromEntries(asked[at]!.init.headers);
+const page = usePage();
+const raw = (text: string) => exchange(page.dialer, text);
+const curl = async (...args: string[]) => (await page.front.curl(...args)).stdout;
+const headersSent = (at = 0) => headersOf(page.asked[at]!);
 const corsFailure = () => Promise.reject(new TypeError("Failed to fetch"));
 
 /** An answer that came from another address than was asked for. */
@@ -113,11 +31,11 @@ describe("a request by a page's fetch", () => {
       lines("HTTP/1.1 200 ", "content-type: text/plain;charset=UTF-8", "transfer-encoding: chunked") +
         "5\r\nhello\r\n0\r\n\r\n",
     );
-    expect(asked[0]).toMatchObject({
+    expect(page.asked[0]).toMatchObject({
       url: `http://${NAME}/a?b=c`,
       init: { method: "GET", credentials: "omit", referrerPolicy: "no-referrer", cache: "no-store" },
     });
-    expect(asked[0]!.init.body).toBeUndefined();
+    expect(page.asked[0]!.init.body).toBeUndefined();
   });
 
   it("comes by HTTPS with the certificate of the box's authority, one after the other on a connection", async () => {
@@ -125,20 +43,19 @@ describe("a request by a page's fetch", () => {
     expect(await curl(url, `${url}b`, "-w", "%{num_connects} %{ssl_verify_result}\n")).toBe(
       "hello1 0\nhello0 0\n",
     );
-    expect(asked.map(({ url }) => url)).toEqual([url, `${url}b`]);
-    await expect(
-      curl(
-        `https://other.example.com/`,
-        "--connect-to",
-        `::127.0.0.1:${(front.address() as AddressInfo).port}`,
-      ),
-    ).rejects.toMatchObject({ code: 35 });
+    expect(page.asked.map(({ url }) => url)).toEqual([url, `${url}b`]);
+    const { code } = await page.front.curl(
+      "https://other.example.com/",
+      "--connect-to",
+      `::127.0.0.1:${page.front.port}`,
+    );
+    expect(code).toBe(35);
   });
 
   it("is made by https on a page of https", async () => {
-    dialer = new FetchDialer({ ...options, isSecure: true });
+    page.dialer = new FetchDialer({ ...page.options, isSecure: true });
     await raw(GET);
-    expect(asked[0]!.url).toBe(`https://${NAME}/a?b=c`);
+    expect(page.asked[0]!.url).toBe(`https://${NAME}/a?b=c`);
   });
 
   it("is refused on a page of https where the rules deny the port of https", async () => {
@@ -147,13 +64,17 @@ describe("a request by a page's fetch", () => {
       [{ allow: [`${NAME}:80`] }, "not in allow"],
     ];
     for (const [rules, rule] of cases) {
-      const policy = new PolicyDialer(dialer, rules);
-      dialer = new FetchDialer({ ...options, isSecure: true, denialOf: (target) => policy.denialOf(target) });
+      const policy = new PolicyDialer(page.dialer, rules);
+      page.dialer = new FetchDialer({
+        ...page.options,
+        isSecure: true,
+        denialOf: (target) => policy.denialOf(target),
+      });
       const said = await raw(GET);
       expect(said).toMatch(/^HTTP\/1.1 403 /);
       expect(said).toContain(`the page's fetch goes to ${NAME} port 443, which is denied: ${rule}\n`);
     }
-    expect(asked).toEqual([]);
+    expect(page.asked).toEqual([]);
   });
 
   it("leaves out headers that pages cannot send, and those that servers do not expect from one", async () => {
@@ -185,11 +106,11 @@ describe("a request by a page's fetch", () => {
   it("is tried once more with the headers that any server takes, as are those to that server for a minute", async () => {
     vi.useFakeTimers({ toFake: ["performance"] });
     onTestFinished(() => void vi.useRealTimers());
-    answer = ({ init }) => (init.headers.has("x-mine") ? corsFailure() : new Response("hello"));
+    page.answer = ({ init }) => (init.headers.has("x-mine") ? corsFailure() : new Response("hello"));
     const mine = lines("GET / HTTP/1.1", `Host: ${NAME}`, "Accept: text/html", "X-Mine: 1");
     expect(await raw(mine)).toContain("hello");
     expect(await raw(mine)).toContain("hello");
-    expect(asked.map((_, i) => headersSent(i))).toEqual([
+    expect(page.asked.map((_, i) => headersSent(i))).toEqual([
       { accept: "text/html", "x-mine": "1" },
       { accept: "text/html" },
       { accept: "text/html" },
@@ -197,7 +118,7 @@ describe("a request by a page's fetch", () => {
     const part = lines("GET / HTTP/1.1", `Host: ${NAME}`, "X-Mine: 1", "Range: bytes=2-3");
     expect(await raw(part)).toMatch(/^HTTP\/1.1 502 /);
     expect(headersSent(3)).toEqual({ "x-mine": "1", range: "bytes=2-3" });
-    answer = () => new Response("hello");
+    page.answer = () => new Response("hello");
     vi.advanceTimersByTime(61_000);
     await raw(mine);
     expect(headersSent(4)).toEqual({ accept: "text/html", "x-mine": "1" });
@@ -210,13 +131,13 @@ describe("a request by a page's fetch", () => {
     ["has a condition", lines("GET / HTTP/1.1", `Host: ${NAME}`, 'If-Match: "1"')],
     ["has no other headers", GET],
   ])("is not tried again when it %s", async (_, text) => {
-    answer = corsFailure;
+    page.answer = corsFailure;
     const said = await raw(text);
     expect(said).toMatch(/^HTTP\/1.1 502 Bad Gateway\r\n/);
     expect(said).toContain(`no answer from http://${NAME} by the page's fetch`);
     expect(said).toContain("CORS");
     expect(said).toContain("local.relay");
-    expect(asked).toHaveLength(1);
+    expect(page.asked).toHaveLength(1);
   });
 
   it("carries a body of up to 16 MB, by its length or in chunks", async () => {
@@ -224,23 +145,23 @@ describe("a request by a page's fetch", () => {
     await raw(
       `${post("Content-Length: 5")}hello${post("Transfer-Encoding: chunked")}3\r\nabc\r\n2\r\nde\r\n0\r\nT: v\r\n\r\n`,
     );
-    expect(asked.map(({ init }) => Buffer.from(init.body!).toString())).toEqual(["hello", "abcde"]);
+    expect(page.asked.map(({ init }) => Buffer.from(init.body!).toString())).toEqual(["hello", "abcde"]);
     const large = Buffer.alloc(16 * 2 ** 20, 120).toString();
     await raw(`${post(`Content-Length: ${large.length}`)}${large}`);
-    expect(asked[2]!.init.body!.byteLength).toBe(large.length);
+    expect(page.asked[2]!.init.body!.byteLength).toBe(large.length);
     const tooLarge = await raw(post(`Content-Length: ${large.length + 1}`));
     expect(tooLarge).toMatch(/^HTTP\/1.1 413 /);
     expect(tooLarge).toContain("connection: close");
     const inChunks = `${(large.length).toString(16)}\r\n${large}\r\n1\r\na\r\n0\r\n\r\n`;
     expect(await raw(post("Transfer-Encoding: chunked") + inChunks)).toMatch(/^HTTP\/1.1 413 /);
-    expect(asked).toHaveLength(3);
+    expect(page.asked).toHaveLength(3);
   });
 
   it("is refused where the bodies of others take all the room", async () => {
     const begun = deferred();
     const pending = deferred<Response>();
-    answer = () => {
-      if (asked.length === 4) begun.resolve();
+    page.answer = () => {
+      if (page.asked.length === 4) begun.resolve();
       return pending.promise;
     };
     const post = lines("POST / HTTP/1.1", `Host: ${NAME}`, `Content-Length: ${16 * 2 ** 20}`);
@@ -256,11 +177,11 @@ describe("a request by a page's fetch", () => {
 
   it("is sent by programs that wait to be told to", async () => {
     const body = "a".repeat(2_000_000);
-    writeFileSync(join(folder, "body"), body);
+    writeFileSync(join(page.front.folder, "body"), body);
     const wait = ["-H", "Expect: 100-continue", "--expect100-timeout", "19"];
-    expect(await curl(`https://${NAME}/`, ...wait, "-T", join(folder, "body"))).toBe("hello");
-    expect(asked[0]!.init).toMatchObject({ method: "PUT" });
-    expect(asked[0]!.init.body!.byteLength).toBe(body.length);
+    expect(await curl(`https://${NAME}/`, ...wait, "-T", join(page.front.folder, "body"))).toBe("hello");
+    expect(page.asked[0]!.init).toMatchObject({ method: "PUT" });
+    expect(page.asked[0]!.init.body!.byteLength).toBe(body.length);
   });
 
   it.each([
@@ -282,7 +203,7 @@ describe("a request by a page's fetch", () => {
     [501, "GET with a body", `${lines("GET / HTTP/1.1", `Host: ${NAME}`, "Content-Length: 1")}a`],
   ])("is refused with %i for %s", async (status, _, text) => {
     expect(await raw(text)).toMatch(new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*\\r\\n\\r\\nboxrun: .+\\n$`));
-    expect(asked).toEqual([]);
+    expect(page.asked).toEqual([]);
   });
 
   it("is refused by HTTPS, too, and says why, for another host than the handshake's, and no other request", async () => {
@@ -292,23 +213,23 @@ describe("a request by a page's fetch", () => {
       `boxrun: the request names the host "other.example.com", and this connection is for ${NAME} alone: open another one for another host\n421`,
     );
     expect(await curl("-w", "%{http_code}", "-H", "Host:", url)).toMatch(/does not name one host.*\n421$/);
-    expect(asked).toEqual([]);
+    expect(page.asked).toEqual([]);
     expect(await curl(url)).toBe("hello");
   });
 
   it("takes a Host with the usual port, and no path for another host", async () => {
     await raw(lines("GET //evil.example.com/a HTTP/1.1", `Host: ${NAME}:80`, "Connection: close"));
-    expect(asked[0]!.url).toBe(`http://${NAME}//evil.example.com/a`);
+    expect(page.asked[0]!.url).toBe(`http://${NAME}//evil.example.com/a`);
   });
 
   it("is aborted when its program goes", async () => {
     const begun = deferred<AbortSignal>();
     const pending = deferred<Response>();
-    answer = ({ init }) => {
+    page.answer = ({ init }) => {
       begun.resolve(init.signal!);
       return pending.promise;
     };
-    const { readable, writable } = await dialer.connect({ host: NAME, port: 80 }, { signal });
+    const { readable, writable } = await page.dialer.connect({ host: NAME, port: 80 }, { signal });
     const writer = writable.getWriter();
     await writer.write(Buffer.from(GET));
     const ofFetch = await begun.promise;
@@ -323,7 +244,7 @@ describe("a request by a page's fetch", () => {
 describe("an answer by a page's fetch", () => {
   it("says nothing of how its body was compressed", async () => {
     const headers = { "content-encoding": "gzip", "content-length": "3", etag: '"1"', connection: "close" };
-    answer = () => new Response("hello", { headers });
+    page.answer = () => new Response("hello", { headers });
     const said = await raw(GET);
     expect(said).toContain('etag: "1"\r\n');
     expect(said).not.toMatch(/content-encoding|content-length|connection/);
@@ -335,7 +256,7 @@ describe("an answer by a page's fetch", () => {
     ["GET", 304, ""],
     ["GET", 205, "content-length: 0"],
   ])("to %s with status %i has no body", async (method, status, length) => {
-    answer = () =>
+    page.answer = () =>
       new Response(null, { status, headers: method === "HEAD" ? { "content-length": "70000" } : {} });
     const text = lines(`${method} / HTTP/1.1`, `Host: ${NAME}`);
     const said = await raw(text + text);
@@ -349,17 +270,17 @@ describe("an answer by a page's fetch", () => {
   it("to HTTP/1.0 ends with the connection", async () => {
     const said = await raw(lines("GET / HTTP/1.0", `Host: ${NAME}`) + GET);
     expect(said).toMatch(/connection: close\r\n\r\nhello$/);
-    expect(asked).toHaveLength(1);
+    expect(page.asked).toHaveLength(1);
   });
 
   it("to HEAD that has none says so without a body", async () => {
-    answer = corsFailure;
+    page.answer = corsFailure;
     const said = await raw(lines("HEAD / HTTP/1.1", `Host: ${NAME}`) + GET);
     expect(said).toMatch(/^HTTP\/1.1 502 Bad Gateway\r\n(?:[^\r]+\r\n)+\r\nHTTP\/1.1 502/);
   });
 
   it("is cut when the server cuts it", async () => {
-    answer = () =>
+    page.answer = () =>
       new Response(
         new ReadableStream({
           start: (controller) => {
@@ -374,7 +295,7 @@ describe("an answer by a page's fetch", () => {
   it("waits for a program that does not read", async () => {
     const piece = new Uint8Array(64 * 1024);
     let pulled = 0;
-    answer = () =>
+    page.answer = () =>
       new Response(
         new ReadableStream(
           {
@@ -386,7 +307,7 @@ describe("an answer by a page's fetch", () => {
           { highWaterMark: 0 },
         ),
       );
-    const connection = await dialer.connect({ host: NAME, port: 80 }, { signal });
+    const connection = await page.dialer.connect({ host: NAME, port: 80 }, { signal });
     const reader = connection.readable.getReader();
     await connection.writable.getWriter().write(Buffer.from(lines("GET / HTTP/1.0", `Host: ${NAME}`)));
     await reader.read();
@@ -400,10 +321,10 @@ describe("an answer by a page's fetch", () => {
 
   it("is withheld when it comes from where the box may not go", async () => {
     const far = "https://far.example.com/x";
-    answer = () => redirectedTo(far);
+    page.answer = () => redirectedTo(far);
     expect(await raw(GET)).toContain("far");
     const denialOf = ({ host }: DialTarget) => (host === "far.example.com" ? "far.example.com" : undefined);
-    dialer = new FetchDialer({ ...options, denialOf });
+    page.dialer = new FetchDialer({ ...page.options, denialOf });
     expect(await raw(GET)).toContain(`redirects to ${far}: far.example.com`);
     for (const url of [
       "http://page.example/a",
@@ -411,34 +332,16 @@ describe("an answer by a page's fetch", () => {
       "http://[::1]/",
       "http://a.example:81/",
     ]) {
-      answer = () => redirectedTo(url);
+      page.answer = () => redirectedTo(url);
       expect(await raw(GET)).toMatch(/^HTTP\/1.1 403 /);
     }
   });
 
   it("of a server that redirects is none for a box with rules", async () => {
-    dialer = new FetchDialer({ ...options, mayFollow: () => false });
-    answer = () => Object.defineProperty(new Response(null), "type", { value: "opaqueredirect" });
+    page.dialer = new FetchDialer({ ...page.options, mayFollow: () => false });
+    page.answer = () => Object.defineProperty(new Response(null), "type", { value: "opaqueredirect" });
     expect(await raw(GET)).toMatch(/^HTTP\/1.1 502 [\s\S]*a box with rules/);
-    expect(asked[0]!.init.redirect).toBe("manual");
-  });
-});
-
-describe("a secret in a page", () => {
-  it("takes its placeholder's place in a header, and follows no redirect", async () => {
-    const header = ["-H", `Authorization: Bearer ${gateway.env["KEY"]}`];
-    await curl(`https://${NAME}/`, ...header);
-    expect(headersSent()).toMatchObject({ authorization: `Bearer ${VALUE}` });
-    expect(asked[0]!.init.redirect).toBe("manual");
-  });
-
-  it("goes nowhere by http, and to no other server", async () => {
-    const { env } = gateway;
-    const text = (host: string) => lines("GET / HTTP/1.1", `Host: ${host}`, `X-Key: ${env["KEY"]}`);
-    await raw(text(NAME));
-    await raw(text("other.example.com"), "other.example.com");
-    expect(asked.map((_, i) => headersSent(i)["x-key"])).toEqual([env["KEY"], env["KEY"]]);
-    expect(gateway.rewriter("other.example.com")).toBeUndefined();
+    expect(page.asked[0]!.init.redirect).toBe("manual");
   });
 });
 
@@ -451,14 +354,14 @@ describe("a connection of a box in a page", () => {
     [{ host: "router.lan", port: 80 }, "a page reaches public names alone"],
     [{ host: "page.example", port: 80 }, "the page's own origin"],
   ])("to %j is refused before anything is fetched", async (target, reason) => {
-    const policy = new PolicyDialer(dialer, true);
+    const policy = new PolicyDialer(page.dialer, true);
     await expect(policy.connect(target, { signal })).rejects.toMatchObject({ code: "EACCES" });
     expect(policy.log()).toMatchObject([{ ...target, verdict: "denied", rule: reason }]);
-    expect(asked).toEqual([]);
+    expect(page.asked).toEqual([]);
   });
 
   it("to an address that is not public never gets here", async () => {
-    const policy = new PolicyDialer(dialer, true);
+    const policy = new PolicyDialer(page.dialer, true);
     for (const host of ["192.168.1.1", "169.254.169.254"])
       await expect(policy.connect({ host, port: 80 }, { signal })).rejects.toMatchObject({ code: "EACCES" });
     expect(policy.log()).toMatchObject([
@@ -469,18 +372,20 @@ describe("a connection of a box in a page", () => {
 
   it("to a name that fetch takes for an address is refused", async () => {
     for (const host of ["0x7f.1", "2130706433.", "127.1"])
-      await expect(dialer.connect({ host, port: 80 }, { signal })).rejects.toMatchObject({ code: "EACCES" });
+      await expect(page.dialer.connect({ host, port: 80 }, { signal })).rejects.toMatchObject({
+        code: "EACCES",
+      });
   });
 
   it("to a public address is one that its rules decide", async () => {
     const target = { host: "203.0.113.7", port: 80 };
-    const policy = new PolicyDialer(dialer, { allow: ["203.0.113.0/24:80"] });
+    const policy = new PolicyDialer(page.dialer, { allow: ["203.0.113.0/24:80"] });
     const { readable } = await policy.connect(target, { signal });
     await readable.cancel();
     expect(policy.isOpen).toBe(false);
     expect(policy.denialOf(target)).toBeUndefined();
     expect(policy.denialOf({ host: "a.example", port: 80 })).toBe("not in allow");
-    expect(new PolicyDialer(dialer, true).isOpen).toBe(true);
-    expect(new PolicyDialer(dialer, true, { bounds: { deny: ["a.example"] } }).isOpen).toBe(false);
+    expect(new PolicyDialer(page.dialer, true).isOpen).toBe(true);
+    expect(new PolicyDialer(page.dialer, true, { bounds: { deny: ["a.example"] } }).isOpen).toBe(false);
   });
 });

@@ -1,12 +1,9 @@
-import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer as createHttp, type Server as HttpServer, type IncomingMessage } from "node:http";
-import { type AddressInfo, connect, createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
+import { createServer as createHttp, type IncomingMessage, type Server } from "node:http";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { Secret } from "../../../../src/local/network/secrets/secret.js";
@@ -14,9 +11,9 @@ import { SecretDialer } from "../../../../src/local/network/secrets/secret-diale
 import { CertificateAuthority } from "../../../../src/local/network/tls/certificate.js";
 import { type ByteConnection, DialError, type DialTarget } from "../../../../src/network/dialer.js";
 import { deferred } from "../../../../src/util/deferred.js";
+import { type Front, openFront } from "../front.js";
 import { streamsOf } from "../socket-streams.js";
 
-const run = promisify(execFile);
 const NAME = "api.example.com";
 const VALUE = "sk-the-real-value";
 
@@ -28,10 +25,8 @@ interface Seen {
 }
 
 let authority: CertificateAuthority;
-let folder: string;
-let caFile: string;
-let backend: HttpServer;
-let front: Server;
+let backend: Server;
+let front: Front;
 let dialer: SecretDialer;
 let dialed: DialTarget[];
 /** Names of the servers that connections are encrypted to. */
@@ -43,10 +38,7 @@ const key = new Secret("API_KEY", VALUE, [NAME]);
 const other = new Secret("OTHER_KEY", "another value", ["other.example.com", "*.wild.example.com"]);
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "boxrun-secrets-"));
   authority = await CertificateAuthority.create("BoxRun box test");
-  caFile = join(folder, "ca.pem");
-  writeFileSync(caFile, authority.pem);
 
   backend = createHttp(async (request, response) => {
     // Its answer is under way until its client leaves.
@@ -82,22 +74,13 @@ beforeAll(async () => {
     return connection;
   };
   dialer = new SecretDialer({ connect: open }, encrypt, [key, other], authority);
-  // What a program in a box has instead: a way to one port of one host.
-  front = createServer({ allowHalfOpen: true }, async (socket) => {
-    const signal = new AbortController().signal;
-    const near = await dialer.connect({ host: NAME, port: 443 }, { signal });
-    const here = streamsOf(socket);
-    near.readable.pipeTo(here.writable).catch(() => {});
-    here.readable.pipeTo(near.writable).catch(() => {});
-  });
-  await once(front.listen(0, "127.0.0.1"), "listening");
+  front = await openFront(NAME, authority.pem, () => dialer);
 });
 
 afterAll(() => {
   backend.closeAllConnections();
   backend.close();
   front.close();
-  rmSync(folder, { recursive: true });
 });
 
 beforeEach(() => {
@@ -107,19 +90,11 @@ beforeEach(() => {
   seen = [];
 });
 
-const frontPort = () => (front.address() as AddressInfo).port;
-
-async function curl(...args: string[]): Promise<{ stdout: string; code: number }> {
-  const to = `${NAME}:443:127.0.0.1:${frontPort()}`;
-  return run("curl", ["-sS", "-m", "20", "--cacert", caFile, "--connect-to", to, ...args]).then(
-    ({ stdout }) => ({ stdout, code: 0 }),
-    (error) => ({ stdout: error.stdout, code: error.code }),
-  );
-}
+const curl = (...args: string[]) => front.curl(...args);
 
 /** Sends bytes as they are, and gives what comes back. */
 async function raw(text: string): Promise<string> {
-  const socket = connectTls({ port: frontPort(), host: "127.0.0.1", servername: NAME, ca: authority.pem });
+  const socket = connectTls({ port: front.port, host: "127.0.0.1", servername: NAME, ca: authority.pem });
   await once(socket, "secureConnect");
   socket.write(text, "latin1");
   let answer = "";
@@ -162,7 +137,7 @@ describe("a secret", () => {
   it("is put into each request of a connection, whatever bodies are between them", async () => {
     const url = `https://${NAME}/`;
     const header = ["-H", `x-key: ${key.placeholder}`];
-    const upload = join(folder, "upload");
+    const upload = join(front.folder, "upload");
     writeFileSync(upload, "b".repeat(300_000));
     await curl(
       url,
@@ -172,11 +147,7 @@ describe("a secret", () => {
       "-H",
       "Expect:",
       "--next",
-      "-sS",
-      "--cacert",
-      caFile,
-      "--connect-to",
-      `${NAME}:443:127.0.0.1:${frontPort()}`,
+      ...front.args,
       url,
       ...header,
       "-T",
@@ -184,11 +155,7 @@ describe("a secret", () => {
       "-H",
       "Transfer-Encoding: chunked",
       "--next",
-      "-sS",
-      "--cacert",
-      caFile,
-      "--connect-to",
-      `${NAME}:443:127.0.0.1:${frontPort()}`,
+      ...front.args,
       url,
       ...header,
     );
@@ -201,7 +168,7 @@ describe("a secret", () => {
   });
 
   it("reaches a WebSocket by its handshake", async () => {
-    const socket = new WebSocket(`wss://${NAME}:${frontPort()}/`, {
+    const socket = new WebSocket(`wss://${NAME}:${front.port}/`, {
       ca: authority.pem,
       headers: { host: NAME, "x-key": key.placeholder },
       servername: NAME,
@@ -220,7 +187,7 @@ describe("a secret", () => {
     const header = ["-H", `x-key: ${key.placeholder}`];
     const { stdout } = await curl(`https://${NAME}/`, ...header, "-H", "Host: evil.example.com");
     expect(stdout).toMatch(`the host "evil.example.com", and this connection is for ${NAME} alone`);
-    const to = `evil.example.com:443:127.0.0.1:${frontPort()}`;
+    const to = `evil.example.com:443:127.0.0.1:${front.port}`;
     expect((await curl("https://evil.example.com/", ...header, "--connect-to", to)).code).toBe(35);
     expect(seen).toEqual([]);
   });
@@ -263,7 +230,7 @@ describe("a secret", () => {
   });
 
   it("is refused to another Host after the whole request was sent, too", async () => {
-    const upload = join(folder, "large");
+    const upload = join(front.folder, "large");
     writeFileSync(upload, Buffer.alloc(4_000_000));
     const args = ["-T", upload, "-H", "Host: evil.example.com", "-H", "Expect:", "-w", "%{http_code}"];
     const { stdout } = await curl(`https://${NAME}/`, ...args);
@@ -321,7 +288,7 @@ describe("a secret", () => {
     { what: "a request after the first, whose answer has not begun", path: "/silent", begins: false },
     { what: "the body of a request that is being answered", path: "/slow", begins: true, inBody: true },
   ])("cuts the connection when $what is refused, for an answer may be under way", async (given) => {
-    const socket = connectTls({ port: frontPort(), host: "127.0.0.1", servername: NAME, ca: authority.pem });
+    const socket = connectTls({ port: front.port, host: "127.0.0.1", servername: NAME, ca: authority.pem });
     await once(socket, "secureConnect");
     let answer = "";
     const begun = deferred();
