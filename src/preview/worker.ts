@@ -113,6 +113,8 @@ async function answer(request: Request, url: URL): Promise<Response> {
   if (head.type !== "head") return note(502, "The page that has opened this preview gave no answer.");
   const { status, statusText } = head;
   const headers = new Headers(head.headers.filter(([name]) => !DROPPED.includes(name)).map(inFrame));
+  // Servers of a box often do not say how long an answer may be used, and browsers guess: what was edited would not be shown.
+  if (!headers.has("cache-control")) headers.set("cache-control", "no-cache");
   const hasBody = method !== "HEAD" && !EMPTY.includes(status);
   const isPage = request.mode === "navigate" && /^text\/html\b/i.test(headers.get("content-type") ?? "");
   const stream = hasBody ? bodyOf(port1, parts) : null;
