@@ -57,6 +57,12 @@ export class Playground {
     await this.page.locator("#editor-path").getByText(open, { exact: true }).waitFor();
   }
 
+  /** Opens another project, and resolves when its file is in the editor. */
+  async select(title: string, open: string): Promise<void> {
+    await this.page.locator("#project").selectOption(title);
+    await this.page.locator("#editor-path").getByText(open, { exact: true }).waitFor();
+  }
+
   /** The commands that were run since the project was opened, and the last of them. */
   get entries() {
     return this.page.locator("#log li:not(.earlier)");

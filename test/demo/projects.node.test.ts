@@ -153,7 +153,7 @@ describe("the playground", () => {
     // The last tenth of a second of a history may be lost.
     await page.locator("#log .earlier").getByText("$ sh main.sh").waitFor();
 
-    await page.locator("#project").selectOption("JavaScript");
+    await playground.select("JavaScript", "main.js");
     await playground.editor.getByText("console.log('kept');").waitFor();
     expect(await playground.run()).toBe("kept\n");
     expect(await playground.outputOf("cat /root/note.txt; ls")).toMatch(/^on disk\n[\s\S]*in put\.bin\n/);
