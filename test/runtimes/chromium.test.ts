@@ -1,4 +1,4 @@
 import { remoteContractIn } from "./contract-in.js";
-import { REMOTES } from "./remotes.js";
+import { REMOTES, TRANSPORT } from "./remotes.js";
 
-await remoteContractIn(REMOTES.chromium);
+await remoteContractIn(REMOTES.chromium, TRANSPORT);

@@ -1,4 +1,0 @@
-import { remoteContractIn } from "./contract-in.js";
-import { REMOTES, TRANSPORT } from "./remotes.js";
-
-await remoteContractIn(REMOTES.node, TRANSPORT);
