@@ -1,34 +1,34 @@
 """A small web framework on the standard library: routes, forms, JSON, static files."""
 
 import json
-import mimetypes
+import os
 import sys
-from dataclasses import dataclass
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 __all__ = ["App", "Redirect", "Request", "escape"]
 
+TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".png": "image/png", ".svg": "image/svg+xml"}
 
-@dataclass
+
 class Request:
-    method: str
-    path: str
-    query: dict[str, str]
-    form: dict[str, str]
+    def __init__(self, method, path, query, form):
+        self.method = method
+        self.path = path
+        self.query = query
+        self.form = form
 
 
-@dataclass
 class Redirect:
-    location: str
+    def __init__(self, location):
+        self.location = location
 
 
 class App:
     def __init__(self, static="static"):
         self.routes = {}
-        self.static = Path(static).resolve()
+        self.static = os.path.realpath(static)
 
     def get(self, path):
         return self._route("GET", path)
@@ -76,16 +76,18 @@ class App:
                 return
             self._send_result(http, result)
         elif http.command == "GET" and (file := self._static_file(path)):
-            kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-            self._send(http, 200, kind, file.read_bytes())
+            kind = TYPES.get(os.path.splitext(file)[1], "application/octet-stream")
+            with open(file, "rb") as opened:
+                self._send(http, 200, kind, opened.read())
         else:
             self._send(http, 404, "text/plain", b"Not found\n")
 
     def _static_file(self, path):
         if not path.startswith("/static/"):
             return None
-        file = (self.static / path.removeprefix("/static/")).resolve()
-        return file if file.is_relative_to(self.static) and file.is_file() else None
+        file = os.path.realpath(os.path.join(self.static, path.removeprefix("/static/")))
+        is_inside = file.startswith(self.static + os.sep)
+        return file if is_inside and os.path.isfile(file) else None
 
     def _send_result(self, http, result):
         if isinstance(result, Redirect):
