@@ -67,12 +67,13 @@ export class EditorView {
     this.shown = { path, written: state.doc, newline };
     this.view.setState(before?.doc.eq(state.doc) ? before : state);
     this.show();
-    const language = await languageOf(path);
-    if (this.path === path) this.view.dispatch({ effects: this.language.reconfigure(language) });
+    void this.color(path).catch(this.on.error);
   }
 
+  /** Puts the focus into the editor, unless it has gone elsewhere: whoever types in another place goes on there. */
   focus(): void {
-    this.view.focus();
+    const { activeElement } = document;
+    if (!activeElement || activeElement === document.body || activeElement === byId("new")) this.view.focus();
   }
 
   /** Closes the file. Rejects when what was typed cannot be written. */
@@ -117,6 +118,12 @@ export class EditorView {
       selection: { anchor: Math.min(selection.main.anchor, insert.length) },
       annotations: Transaction.remote.of(true),
     });
+  }
+
+  /** Loads the language of the file, which is shown without colors until then. */
+  private async color(path: string): Promise<void> {
+    const language = await languageOf(path);
+    if (this.path === path) this.view.dispatch({ effects: this.language.reconfigure(language) });
   }
 
   private async write(): Promise<void> {

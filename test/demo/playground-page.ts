@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright";
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { PREVIEW, SITE, serveFolder } from "../../demo/static-server.mjs";
 import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
 import { ROOT } from "../root.js";
@@ -136,7 +136,14 @@ export class Playground {
 
   private async endOf(at: number): Promise<string> {
     const entry = this.entries.nth(at);
-    await entry.locator("small").getByText("exit code").waitFor();
+    const outcome = entry.locator("small").filter({ hasNotText: "running…" });
+    await outcome.waitFor().catch(async (error) => {
+      throw new Error(
+        `${error.message}\nThe page says: ${await this.page.locator("#message").textContent()}`,
+      );
+    });
+    const [how, message] = [await outcome.textContent(), await this.page.locator("#message").textContent()];
+    expect(how, message ?? "").toContain("exit code");
     return (await entry.locator("pre").textContent()) ?? "";
   }
 
