@@ -13,11 +13,11 @@ export interface Example {
   readonly files: Readonly<Record<string, string>>;
 }
 
-/** Project without any example. */
+/** Project that is no example of anything. */
 export const EMPTY: Example = {
   id: "empty",
   title: "Empty project",
-  description: "No files, and any image. Add or drop files.",
+  description: "A shell script to begin with, in a box of any image. Add or drop files.",
   image: "",
   command: "sh main.sh",
   open: "/main.sh",

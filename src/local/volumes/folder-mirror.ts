@@ -343,7 +343,8 @@ function removeEntry(tree: MemoryTree, folder: number, name: string, { inode }: 
   }
 }
 
-function removeAll(parent: MemoryNode, name: string): void {
+/** Removes an entry of a directory of a tree, with everything in it. */
+export function removeAll(parent: MemoryNode, name: string): void {
   const node = parent.find(name);
   const isFolder = node.kind === "directory";
   if (isFolder) for (const entry of node.list()) removeAll(node, entry.name);

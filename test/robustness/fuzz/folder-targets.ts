@@ -1,3 +1,4 @@
+import { removeAll } from "../../../src/local/volumes/folder-mirror.js";
 import { FolderStore } from "../../../src/local/volumes/folder-store.js";
 import type { MemoryNode } from "../../../src/local/volumes/memory-nodes.js";
 import { FakeFolder } from "../../local/volumes/fake-folder.js";
@@ -184,14 +185,6 @@ class Session {
 function hasWithin(model: Model, wanted: Model): boolean {
   if (model === wanted) return true;
   return [...model.values()].some((entry) => entry instanceof Map && hasWithin(entry, wanted));
-}
-
-function removeAll(parent: MemoryNode, name: string): void {
-  const node = parent.find(name);
-  const isFolder = node.kind === "directory";
-  if (isFolder) for (const entry of node.list()) removeAll(node, entry.name);
-  node.close();
-  parent.remove(name, isFolder ? "directory" : "file");
 }
 
 /** Lists a model as {@link FakeFolder.list} does a folder. Names of the tree have a character for each byte. */
