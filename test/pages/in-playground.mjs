@@ -72,11 +72,17 @@ export class Playground {
     await this.seen(() => this.find("#said").textContent === `The network is ${on ? "on" : "off"}`);
   }
 
-  /** Replaces the text of the file that is open, as a keyboard does. */
+  /** Replaces the text of the file that is open, by the keys for all of it and what a paste brings: WebKit types nothing into a window that is not in front. */
   async type(text) {
-    this.find(".cm-content").focus();
-    this.document.execCommand("selectAll");
-    this.document.execCommand("insertText", false, text);
+    const { KeyboardEvent, ClipboardEvent, DataTransfer } = this.frame.contentWindow;
+    const editor = this.find(".cm-content");
+    const asKey = { bubbles: true, cancelable: true };
+    editor.dispatchEvent(new KeyboardEvent("keydown", { ...asKey, key: "a", keyCode: 65, ctrlKey: true }));
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text/plain", text);
+    // Firefox has its own names for it.
+    const pasted = { clipboardData, data: text, dataType: "text/plain" };
+    editor.dispatchEvent(new ClipboardEvent("paste", { ...asKey, ...pasted }));
     await this.seen(() => this.text() === text);
   }
 
