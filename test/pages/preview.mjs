@@ -1,6 +1,7 @@
 /** A page of test/runtimes that shows a server in a box by previews, and reports what the previewed pages have seen. */
 import { BoxRunClient } from "boxrun";
 import { outcomeOf } from "./box-calls.mjs";
+import { heard } from "./previewed-page.mjs";
 
 const APP = `
 const seen = {};
@@ -120,16 +121,4 @@ async function look(preview) {
   frame.remove();
   await preview.close();
   return report;
-}
-
-/** Returns the next message of a previewed page. */
-function heard() {
-  return new Promise((resolve) => {
-    const listen = ({ data }) => {
-      if (typeof data !== "object") return;
-      removeEventListener("message", listen);
-      resolve(data);
-    };
-    addEventListener("message", listen);
-  });
 }

@@ -7,12 +7,12 @@ import { buffer } from "node:stream/consumers";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { deferred } from "../../src/util/deferred.js";
 import { makeWheel } from "../local/network/package-files.js";
-import { ROOT } from "../root.js";
 import type { BrowserLaunch } from "./browsers.js";
 import { notRun } from "./contract-in.js";
+import { serveAssets } from "./debian-programs.js";
 import type { Runtime } from "./runtimes.mjs";
 import { openSite } from "./site.js";
-import { type Host, listen, serveStatic } from "./static-host.js";
+import { type Host, listen } from "./static-host.js";
 
 const CLOSED =
   /^boxrun: no answer from https:\/\/closed.example.com by the page's fetch. The site does not allow pages to read it \(CORS\), or it cannot be reached. Instead, with local.relay, [^\n]+\n502$/;
@@ -101,12 +101,9 @@ async function startServers(): Promise<{ assets: string; servers: Record<string,
       }),
     ),
   );
-  // All images, of another origin than the page's.
-  const assets = keep(
-    await serveStatic({ "/": join(ROOT, "dist/assets") }, { "access-control-allow-origin": "*" }),
-  );
   return {
-    assets: `${assets}/`,
+    // Of another origin than the page's.
+    assets: await serveAssets(),
     servers: {
       "http://api.example.com": api,
       "https://api.example.com": api,

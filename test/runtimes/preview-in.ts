@@ -78,7 +78,7 @@ export function previewIn(runtime: Runtime, launch: BrowserLaunch, { withNone = 
 }
 
 /** Serves the files of `boxrun preview`. */
-async function previewHost(origins: string[]): Promise<Host> {
+export async function previewHost(origins: string[]): Promise<Host> {
   const folder = mkdtempSync(join(tmpdir(), "boxrun-preview-"));
   const cli = join(inject("project"), "node_modules/boxrun/dist/node/cli.js");
   const allowed = origins.flatMap((origin) => ["--allow-origin", origin]);

@@ -39,8 +39,8 @@ async function bundle(folder: string): Promise<void> {
     ...["in-process", "in-page", "in-worker", "local-in-worker", "hung-volume-in-process"].map((name) =>
       join(import.meta.dirname, `${name}.ts`),
     ),
-    ...["folders.mjs", "gateway.mjs", "kept.mjs", "playground.mjs", "preview.mjs", "relay.mjs"].map((name) =>
-      join(ROOT, "test/pages", name),
+    ...["dev-server", "folders", "gateway", "git", "kept", "playground", "preview", "relay"].map((name) =>
+      join(ROOT, `test/pages/${name}.mjs`),
     ),
     ...EXAMPLES.map((name) => join(ROOT, `demo/edge/${name}.ts`)),
   ];

@@ -16,8 +16,10 @@ const TREE_PACKAGES = (
   "gcc libc6-dev make patch pkgconf xz-utils dpkg-dev mawk python3 libreadline-dev libncurses-dev zlib1g-dev libbz2-dev liblzma-dev " +
   "libgdbm-dev libdb-dev libssl-dev libexpat1-dev libsqlite3-dev libffi-dev uuid-dev libbluetooth-dev libpython3.13-dev python3.13-dev media-types netbase tzdata"
 ).split(" ");
-/** Not of the image: what a test makes wheels of. */
-const WHEELS_LOCK = new URL("../../../test/fixtures/wheels/packages.lock.json", FOLDER);
+/** Not of the image: what a test makes wheels of, and what tests install in boxes of pages. */
+const FIXTURE_LOCKS = ["wheels", "programs"].map(
+  (name) => new URL(`../../../test/fixtures/${name}/packages.lock.json`, FOLDER),
+);
 /** Not of the image; locked beside Python's source, of the same version. */
 const TEST_SUITE = "deb:libpython3.13-testsuite";
 const SUITE = "trixie";
@@ -92,12 +94,14 @@ export function updatePackages(work) {
   const mirrored = openMirror(work);
   writeLock(LOCK, mirrored.resolve(packages));
   writeLock(TREE_LOCK, mirrored.resolve(TREE_PACKAGES));
-  /** @type {LockedPackage[]} */
-  const wheels = JSON.parse(readFileSync(WHEELS_LOCK, "utf8"));
-  writeLock(
-    WHEELS_LOCK,
-    wheels.map(({ path }) => mirrored.find(nameOf(path))),
-  );
+  for (const lock of FIXTURE_LOCKS) {
+    /** @type {LockedPackage[]} */
+    const packages = JSON.parse(readFileSync(lock, "utf8"));
+    writeLock(
+      lock,
+      packages.map(({ path }) => mirrored.find(nameOf(path))),
+    );
+  }
 }
 
 /**
