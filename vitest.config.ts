@@ -13,9 +13,10 @@ const built = (host: "node" | "browser") =>
 
 /** Long files that wait for others as much as they work, and ask nothing of how long that takes: two at a time, after all others but those of the runtimes. */
 const SIDE_BY_SIDE = [
-  "test/testing/contract/{local,remote-handler,remote-plain,published}.node.test.ts",
+  "test/testing/contract/{local,remote-handler,published}.node.test.ts",
   "test/images/debian-{files,image,packages,wheels}.node.test.ts",
   "test/robustness/suites/cpython.node.test.ts",
+  "test/robustness/crashes/crashes.node.test.ts",
   "test/local/network/clients.node.test.ts",
   "test/local/volumes/guest.node.test.ts",
   "test/local/network/secrets/secrets.node.test.ts",
@@ -41,7 +42,7 @@ const sources = {
     "boxrun/unix-agent": new URL("./src/sockets/unix-agent-node.ts", import.meta.url).pathname,
   },
 };
-const OTHER_HOSTS = ["test/**/*.{node,browser}.test.ts", "test/runtimes", "test/bundlers"];
+const OTHER_HOSTS = ["test/**/*.{node,browser,soak}.test.ts", "test/runtimes", "test/bundlers"];
 
 /** Serves the assets' scripts as hosts of static files do. Vite would change them, and they would not have their hashes. */
 const assetsAsTheyAre = {
@@ -58,8 +59,8 @@ const assetsAsTheyAre = {
   },
 };
 
-/** Suites in runtimes of which `npm test` runs a part, or runs them in others that differ little: `npm run soak -- --suite runtimes`. */
-const SOAK = ["test/runtimes/*.soak.test.ts"];
+/** Suites of which `npm test` runs a part, or runs them in other runtimes or over servers that differ little: `npm run soak -- --suite runtimes`. */
+const SOAK = ["test/{runtimes,testing/contract}/*.soak.test.ts"];
 const inRuntimes = (name: string, files: { include: string[]; exclude?: string[] }) => ({
   resolve: {
     alias: [...built("node"), { find: "boxrun/unix-agent", replacement: sources.alias["boxrun/unix-agent"] }],
