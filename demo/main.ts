@@ -65,13 +65,22 @@ let changing: Promise<void> = Promise.resolve();
 let shownAt = 0;
 let showing: Promise<void> | undefined;
 
+/** Returns an id for a project: short, since its box has it as host name, and prompts show that. */
+function newId(): string {
+  const taken = new Set(projects.map(({ id }) => id));
+  let id: string;
+  do id = crypto.randomUUID().slice(0, 8);
+  while (taken.has(id));
+  return id;
+}
+
 /** Makes a project of an example, and opens it. */
 function create({ example, image, memoryMb }: Wanted): Promise<void> {
   const taken = new Set(projects.map(({ title }) => title));
   let { title } = example;
   for (let i = 2; taken.has(title); i++) title = `${example.title} ${i}`;
   const { command, open } = example;
-  const made = { id: crypto.randomUUID(), title, image, memoryMb, command, open };
+  const made = { id: newId(), title, image, memoryMb, command, open };
   const record: ProjectRecord = { ...made, network: false, openedAt: Date.now() };
   return change(async () => {
     await enter(await Workspace.create(record, example.files, context));
@@ -127,6 +136,7 @@ async function openFile(path: string): Promise<void> {
 }
 
 async function run(): Promise<void> {
+  await changing;
   if (!workspace || !byId<HTMLFormElement>("run-form").reportValidity()) return;
   await saveCommand();
   panes.show("console");
@@ -142,13 +152,16 @@ async function saveCommand(): Promise<void> {
 
 async function runOther(): Promise<void> {
   const text = command.value.trim();
-  if (!workspace || text === "") return;
+  if (text === "") return;
   command.value = "";
+  await changing;
+  if (!workspace) return;
   history.add(text);
   await workspace.command(text);
 }
 
 async function openTerminal(): Promise<void> {
+  await changing;
   if (!workspace) return;
   panes.showConsole("terminal");
   try {
@@ -225,7 +238,9 @@ async function draw(): Promise<void> {
 }
 
 /** Shows what the menu tells, each time it opens. */
-async function showMenu(): Promise<void> {
+async function showMenu(event: Event): Promise<void> {
+  // A project whose removal closes the menu has no box to ask.
+  if ((event as ToggleEvent).newState !== "open") return;
   const { usage } = (await navigator.storage?.estimate().catch(() => undefined)) ?? {};
   byId("storage").textContent = store.isKept
     ? `${megabytes(usage ?? 0)} kept in this browser`

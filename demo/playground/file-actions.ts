@@ -4,22 +4,33 @@ import type { EditorView } from "./editor-view.js";
 import { FileList, SHOWN_ENTRIES } from "./file-list.js";
 import type { ProjectFiles } from "./project-files.js";
 
-/** What is done with files by hand: made, uploaded, renamed, downloaded, removed. */
+/** What is done with files and directories by hand: made, uploaded, renamed, downloaded, removed. */
 export class FileActions {
   private readonly list: FileList;
   private readonly form = byId<HTMLFormElement>("name-form");
   private readonly name = byId<HTMLInputElement>("name");
   private files: ProjectFiles | undefined;
-  /** File that gets another name; undefined while a new one is named. */
+  /** Directory that was chosen after the file that is open. */
+  private directory: string | undefined;
+  /** File or directory that gets another name; undefined while a new file is named. */
   private renamed: string | undefined;
 
   constructor(
     private readonly editor: EditorView,
     private readonly to: { open: (path: string) => Promise<void>; error: (error: unknown) => void },
   ) {
-    this.list = new FileList(byId("file-list"), (path) => void to.open(path).catch(to.error));
+    this.list = new FileList(byId("file-list"), {
+      open: (path) => {
+        this.directory = undefined;
+        void to.open(path).catch(to.error);
+      },
+      choose: (directory) => {
+        this.directory = directory;
+        void this.show(this.files).catch(to.error);
+      },
+    });
     on("new-file", "click", async () => this.ask("Name of the new file"));
-    on("rename-file", "click", async () => this.ask("New name", this.editor.path));
+    on("rename-file", "click", async () => this.ask("New name", this.chosen));
     on("name-form", "submit", () => this.takeName());
     on("remove-file", "click", () => this.remove());
     on("download", "click", () => this.download());
@@ -43,11 +54,17 @@ export class FileActions {
 
   /** Shows the files of a project, or none. */
   async show(files: ProjectFiles | undefined): Promise<void> {
-    if (files !== this.files) this.list.reset();
+    if (files !== this.files) {
+      this.list.reset();
+      this.directory = undefined;
+    }
     this.files = files;
-    this.list.show((await files?.list(SHOWN_ENTRIES)) ?? [], this.editor.path);
-    const isOpen = this.editor.path !== undefined;
-    for (const id of ["rename-file", "download", "remove-file"]) byId(id).hidden = !isOpen;
+    const entries = (await files?.list(SHOWN_ENTRIES)) ?? [];
+    // A program may have removed it.
+    if (!entries.some(({ path }) => path === this.directory)) this.directory = undefined;
+    this.list.show(entries, this.chosen);
+    for (const id of ["rename-file", "remove-file"]) byId(id).hidden = this.chosen === undefined;
+    byId("download").hidden = this.directory !== undefined || this.editor.path === undefined;
     for (const id of ["new-file", "upload"]) byId<HTMLInputElement>(id).disabled = files === undefined;
   }
 
@@ -76,6 +93,16 @@ export class FileActions {
     save(await packTar(entries), `${title}.tar`);
   }
 
+  /** Path of what the buttons are about. */
+  private get chosen(): string | undefined {
+    return this.directory ?? this.editor.path;
+  }
+
+  /** Closes the file that is open if it has a path or is below it. */
+  private async leaveFile(path: string): Promise<void> {
+    if (`${this.editor.path}/`.startsWith(`${path}/`)) await this.editor.close();
+  }
+
   private endNaming(): void {
     this.leave();
     byId(this.renamed === undefined ? "new-file" : "rename-file").focus();
@@ -85,7 +112,7 @@ export class FileActions {
     this.renamed = renamed;
     this.form.hidden = false;
     byId("name-label").textContent = question;
-    this.name.value = renamed?.slice(1) ?? "";
+    this.name.value = (renamed ?? (this.directory === undefined ? "/" : `${this.directory}/`)).slice(1);
     this.name.focus();
     this.name.select();
   }
@@ -94,29 +121,40 @@ export class FileActions {
     const { volume } = this.files ?? {};
     if (!volume) return;
     const parts = this.name.value.split("/").filter((part) => part.trim() !== "" && part !== ".");
-    if (parts.length === 0 || parts.includes("..")) throw new Error("a name has no .., and is not empty");
+    if (parts.length === 0) throw new Error("A file needs a name");
+    if (parts.includes("..")) throw new Error('The name of a file cannot contain ".."');
     const path = `/${parts.join("/")}`;
     const { renamed } = this;
     if (path !== renamed && (await volume.files.exists(path)))
       throw new Error(`${path.slice(1)} exists already`);
     if (renamed === undefined) await volume.files.write(path, "");
     else if (path !== renamed) {
-      await this.editor.close();
+      const opened = this.editor.path;
+      await this.leaveFile(renamed);
       const folder = path.slice(0, path.lastIndexOf("/"));
       if (folder) await volume.files.mkdir(folder, { recursive: true });
       await volume.files.rename(renamed, path);
+      if (this.directory === renamed) {
+        this.directory = path;
+        this.leave();
+        if (opened?.startsWith(`${renamed}/`)) await this.to.open(path + opened.slice(renamed.length));
+        return this.show(this.files);
+      }
     }
+    this.directory = undefined;
     this.leave();
     await this.to.open(path);
     this.editor.focus();
   }
 
   private async remove(): Promise<void> {
-    const { path } = this.editor;
+    const { chosen: path } = this;
     if (!this.files || path === undefined) return;
-    if (!confirmed(byId<HTMLButtonElement>("remove-file"), "Delete it?", path)) return;
-    await this.editor.close();
-    await this.files.volume.files.remove(path);
+    const question = path === this.directory ? "Delete all of it?" : "Delete it?";
+    if (!confirmed(byId<HTMLButtonElement>("remove-file"), question, path)) return;
+    await this.leaveFile(path);
+    await this.files.volume.files.remove(path, { recursive: true });
+    this.directory = undefined;
     say(`${path.slice(1)} is deleted`);
     await this.show(this.files);
     byId("new-file").focus();

@@ -9,18 +9,19 @@ export class FileList {
   /** Directories that are closed. */
   private readonly closed = new Set<string>();
   private entries: readonly ProjectEntry[] = [];
-  private open: string | undefined;
+  private chosen: string | undefined;
 
   constructor(
     private readonly list: HTMLElement,
-    private readonly onOpen: (path: string) => void,
+    private readonly on: { open: (file: string) => void; choose: (directory: string) => void },
   ) {
     list.addEventListener("keydown", (event) => this.walk(event));
   }
 
-  show(entries: readonly ProjectEntry[], open: string | undefined): void {
+  /** Shows entries, of which one is chosen: the file that is open, or a directory. */
+  show(entries: readonly ProjectEntry[], chosen: string | undefined): void {
     this.entries = entries;
-    this.open = open;
+    this.chosen = chosen;
     const focused = (document.activeElement as HTMLElement | null)?.dataset["path"];
     const visible = entries.filter(({ path }) => !this.isHidden(path));
     this.list.replaceChildren(...visible.map((entry) => this.item(entry)));
@@ -46,14 +47,15 @@ export class FileList {
     button.dataset["path"] = path;
     button.style.setProperty("--depth", String(parts.length - 2));
     if (isDirectory) button.ariaExpanded = String(!this.closed.has(path));
-    else if (path === this.open) button.setAttribute("aria-current", "true");
-    button.addEventListener("click", () => (isDirectory ? this.toggle(path) : this.onOpen(path)));
+    if (path === this.chosen) button.setAttribute("aria-current", "true");
+    button.addEventListener("click", () => (isDirectory ? this.toggle(path) : this.on.open(path)));
     return make("li", "", button);
   }
 
   private toggle(directory: string): void {
     if (!this.closed.delete(directory)) this.closed.add(directory);
-    this.show(this.entries, this.open);
+    this.show(this.entries, directory);
+    this.on.choose(directory);
   }
 
   private button(path: string): HTMLElement | undefined {

@@ -43,8 +43,8 @@ export class NetworkView {
     const items = entries
       .slice(-SHOWN)
       .reverse()
-      .map(({ verdict, host, address, port, reason, error }) => {
-        const why = reason ?? error ?? "";
+      .map(({ verdict, host, address, port, rule, message, reason, error }) => {
+        const why = message ?? rule ?? reason ?? error ?? "";
         const what = `${host ?? address}:${port}`;
         return make("li", verdict, make("code", "", what), ` ${verdict}${why ? `: ${why}` : ""}`);
       });

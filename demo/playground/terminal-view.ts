@@ -32,7 +32,12 @@ export class TerminalView {
   }
 
   private async attach(box: BoxHandle): Promise<void> {
-    const screen = new Screen({ fontSize: 14, fontFamily: getComputedStyle(this.place).fontFamily });
+    const screen = new Screen({
+      fontSize: 14,
+      fontFamily: getComputedStyle(this.place).fontFamily,
+      // Its own red and blue are hard to read on black.
+      theme: { red: "#ff6b68", brightRed: "#ff9a98", blue: "#6ea8fe", brightBlue: "#9cc4ff" },
+    });
     const fit = new FitAddon();
     screen.loadAddon(fit);
     screen.attachCustomKeyEventHandler((event) => {

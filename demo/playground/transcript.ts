@@ -1,4 +1,4 @@
-import type { BoxHandle, Execution } from "boxrun";
+import type { BoxHandle, ExecInfo, Execution } from "boxrun";
 import { make, say, seconds } from "./dom.js";
 import { OutputView } from "./output-view.js";
 
@@ -44,7 +44,7 @@ export class Transcript {
     for (const [at, info] of earlier.entries()) {
       if (generation !== this.generation) return;
       const entry = entries[at]!;
-      const took = info.finishedAt ? info.finishedAt.getTime() - info.createdAt.getTime() : 0;
+      const took = info.finishedAt ? info.finishedAt.getTime() - info.createdAt.getTime() : undefined;
       const execution = await box.execution(info.id);
       if (info.finishedAt) {
         for await (const event of execution) {
@@ -52,7 +52,7 @@ export class Transcript {
           entry.output.append(event.stream, event.data);
         }
       }
-      entry.end(describe(info.status, info.exitCode), info.status !== "succeeded", took);
+      entry.end(describe(info.status, info.exitCode), hasFailed(info), took);
       entry.output.flush();
     }
   }
@@ -86,9 +86,9 @@ export class Transcript {
       let turn = performance.now();
       for await (const event of execution) {
         if (event.type === "exit") {
-          const { status } = await execution.info();
+          const info = await execution.info();
           entry.output.flush();
-          entry.end(describe(status, event.exitCode), event.exitCode !== 0, took());
+          entry.end(describe(info.status, event.exitCode), hasFailed(info), took());
           break;
         }
         entry.output.append(event.stream, event.data);
@@ -112,8 +112,8 @@ export class Transcript {
     const pre = make("pre", "");
     const head = make("div", "head", make("code", "", `$ ${command}`), outcome, cancel);
     const item = make("li", earlier ? "earlier" : "", head, pre);
-    const end = (how: string, failed: boolean, ms: number) => {
-      outcome.textContent = `${failed ? "✗ " : ""}${how}, ${seconds(ms)}`;
+    const end = (how: string, failed: boolean, ms: number | undefined) => {
+      outcome.textContent = `${failed ? "✗ " : ""}${how}${ms === undefined ? "" : `, ${seconds(ms)}`}`;
       outcome.className = failed ? "failed" : "";
       // It is gone in a moment, and the focus must not go with it.
       if (document.activeElement === cancel) document.getElementById("command")?.focus();
@@ -126,5 +126,10 @@ export class Transcript {
 
 function describe(status: string, exitCode: number | null): string {
   if (exitCode !== null) return `exit code ${exitCode}`;
-  return status === "error" ? "cut off" : status;
+  return status === "error" ? "interrupted: its box has ended" : status;
+}
+
+/** Whether a command has failed by itself: not by a press of Stop or Cancel. */
+function hasFailed({ status, exitCode }: ExecInfo): boolean {
+  return exitCode !== 0 && status !== "canceled";
 }

@@ -46,7 +46,7 @@ export class Workspace {
   /** Opens a project of the store. Rejects when another tab has it, or has removed it. */
   static async open(id: string, context: WorkspaceContext): Promise<Workspace> {
     const { store } = context;
-    return Workspace.locked(id, async (release) => {
+    return Workspace.locked(id, store, async (release) => {
       // Not before there is nobody else who changes it.
       const record = await store.get(id);
       if (!record) throw new Error("This project was removed in another tab");
@@ -60,7 +60,7 @@ export class Workspace {
     first: Readonly<Record<string, string>>,
     context: WorkspaceContext,
   ): Promise<Workspace> {
-    return Workspace.locked(record.id, async (release) => {
+    return Workspace.locked(record.id, context.store, async (release) => {
       await context.store.save(record);
       return Workspace.with(record, first, context, release);
     });
@@ -68,11 +68,12 @@ export class Workspace {
 
   private static async locked(
     id: string,
+    store: ProjectStore,
     work: (release: () => void) => Promise<Workspace>,
   ): Promise<Workspace> {
     const release = await lockProject(id);
     if (!release)
-      throw new Error("This project is open in another tab: close it there, or choose another one");
+      throw new Error(`“${(await store.get(id))?.title ?? id}” is open in another tab: close it there first`);
     try {
       return await work(release);
     } catch (error) {
