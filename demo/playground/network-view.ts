@@ -46,7 +46,8 @@ export class NetworkView {
       .map(({ verdict, host, address, port, rule, message, reason, error }) => {
         const why = message ?? rule ?? reason ?? error ?? "";
         const what = `${host ?? address}:${port}`;
-        return make("li", verdict, make("code", "", what), ` ${verdict}${why ? `: ${why}` : ""}`);
+        const how = verdict === "allowed" && why ? "failed" : verdict;
+        return make("li", how, make("code", "", what), ` ${how}${why ? `: ${why}` : ""}`);
       });
     byId("network-log").replaceChildren(...(items.length > 0 ? items : [make("li", "muted", "None yet")]));
   }

@@ -40,8 +40,10 @@ export const wireNetworkLog = z.pipe(
   ),
 );
 
+const FAILURES: readonly NetworkFailure[] = ["not found", "dialer failed", "relay", "refused"];
+
 function isFailure(reason: string | null): reason is NetworkFailure {
-  return reason === "not found" || reason === "dialer failed" || reason === "relay";
+  return FAILURES.some((failure) => failure === reason);
 }
 
 /** Writes the answer to `GET .../network/log`. */

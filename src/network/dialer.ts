@@ -51,6 +51,13 @@ export interface DialOptions {
    * @default every address may be
    */
   mayReach?: (address: string) => boolean;
+  /**
+   * Notes in `box.network.log()` why a request over the connection was refused: the entry gets the `reason` "refused" and this message, of which 200 characters are kept. For a dialer that
+   * answers requests itself, as that of a page does.
+   *
+   * @default nothing is noted
+   */
+  onRefusal?: (message: string) => void;
 }
 
 /**

@@ -71,6 +71,11 @@ export function noteDenied(entry: NetworkLogEntry, rule: string): void {
   Object.assign(entry, { verdict: "denied", rule, error: "EACCES", endedAt: new Date() });
 }
 
+/** Notes in an entry why a request over its connection was refused. The connection goes on. */
+export function noteRefusal(entry: NetworkLogEntry, message: string): void {
+  Object.assign(entry, { reason: "refused", message: message.slice(0, MAX_MESSAGE) });
+}
+
 /** Notes in an entry that its connection has ended, with a failure or without one. */
 export function noteEnded(entry: NetworkLogEntry, failure?: Failure): void {
   Object.assign(entry, { endedAt: new Date(), ...failure });

@@ -3,7 +3,7 @@ import type { NetworkLogEntry, NetworkOptions } from "../contract/types.js";
 import { ConnectionCounter, type ConnectionLimits, LIMITS } from "./connection-limits.js";
 import { type ByteConnection, DialError, type Dialer, type DialOptions, type DialTarget } from "./dialer.js";
 import { HOST_NAME, isName } from "./names.js";
-import { errnoOf, failureOf, NetworkLog, noteDenied, noteEnded } from "./network-log.js";
+import { errnoOf, failureOf, NetworkLog, noteDenied, noteEnded, noteRefusal } from "./network-log.js";
 import { NetworkPolicy, type Verdict } from "./policy.js";
 import { TrackedConnection } from "./tracked-connection.js";
 
@@ -138,10 +138,11 @@ export class PolicyDialer implements Dialer {
       asked.push(address);
       return true;
     };
+    const onRefusal = (message: string) => noteRefusal(entry, message);
     let connection: ByteConnection;
     try {
       const way = this.neighbor(target.host) ?? this.driver;
-      connection = requireConnection(await way.connect(target, { signal, mayReach }));
+      connection = requireConnection(await way.connect(target, { signal, mayReach, onRefusal }));
     } catch (error) {
       const rule = refusal ?? (error instanceof DialError ? error.rule : undefined);
       if (errnoOf(error) === "EACCES" && rule !== undefined) throw deny(entry, rule);

@@ -220,7 +220,8 @@ describe("a relay", () => {
     ended.relay.close();
     expect(await failureOf(ended.dialer.connect(target, { signal }))).toEqual({
       code: "ENETUNREACH",
-      message: "the relay cannot be reached, or refused the WebSocket",
+      message:
+        "the relay cannot be reached, or refused the WebSocket: its address or token may be wrong, or it does not allow this page",
     });
     const { dialer } = await start(() => {}, { openMs: 50 });
     expect(await failureOf(dialer.connect(target, { signal }))).toEqual({

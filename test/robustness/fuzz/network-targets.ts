@@ -175,7 +175,7 @@ const served: Target = {
     };
     let asked = 0;
     await serveRequests(connection, {
-      ...{ host: HOST, port: 443, room: new BodyRoom() },
+      ...{ host: HOST, port: 443, room: new BodyRoom(), onRefusal: () => {} },
       answer: async ({ method, target, headers, body }) => {
         asked++;
         rule(/^[!-~]+$/.test(method) && /^(?:\/[!-~]*|\*)$/.test(target), `it asks for ${method} ${target}`);

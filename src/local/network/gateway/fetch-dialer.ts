@@ -34,18 +34,17 @@ export class FetchDialer implements Dialer {
     this.page = new PageFetch(options);
   }
 
-  async connect(target: DialTarget, { signal }: DialOptions): Promise<ByteConnection> {
+  async connect(target: DialTarget, { signal, onRefusal = () => {} }: DialOptions): Promise<ByteConnection> {
     signal.throwIfAborted();
     const origin = this.page.originOf(target);
     if (typeof origin !== "string") throw new DialError("EACCES", origin.refusal, { rule: origin.refusal });
-    return endHere((near, life) => this.serve(near, target, origin, life));
+    return endHere((near, life) => this.serve(near, target, { origin, life, onRefusal }));
   }
 
   private async serve(
     near: ByteConnection,
     { host, port }: DialTarget,
-    origin: string,
-    life: AbortSignal,
+    { origin, life, onRefusal }: { origin: string; life: AbortSignal; onRefusal: (message: string) => void },
   ): Promise<void> {
     const isHttps = port === HTTPS_PORT;
     const plain = isHttps ? await this.decrypt(near, host) : near;
@@ -55,6 +54,7 @@ export class FetchDialer implements Dialer {
       host,
       port,
       room: this.room,
+      onRefusal,
       answer: (request) => this.page.send(origin, request, rewrite, life),
     });
   }

@@ -33,6 +33,8 @@ export interface RequestServer {
   room: BodyRoom;
   /** Answers a request. */
   answer(request: PageRequest): Promise<Response | Refusal>;
+  /** Takes note of why a request was refused. */
+  onRefusal(message: string): void;
 }
 
 /** Room for bodies that are kept in memory. */
@@ -64,7 +66,10 @@ export async function serveRequests(
     await end(reader, to);
   } catch (error) {
     // A request is only read when the answer to the one before has been written.
-    if (error instanceof RefusedRequest) return refuse(reader, to, error);
+    if (error instanceof RefusedRequest) {
+      server.onRefusal(error.message);
+      return refuse(reader, to, error);
+    }
     to.abort(error).catch(() => {});
     await reader.cancel(error);
   }
@@ -74,7 +79,7 @@ export async function serveRequests(
 async function serveRequest(
   reader: ByteReader,
   to: WritableStreamDefaultWriter<Uint8Array>,
-  { host, port, room, answer }: RequestServer,
+  { host, port, room, answer, onRefusal }: RequestServer,
 ): Promise<boolean> {
   const head = await readHead(reader);
   if (!head) return false;
@@ -92,7 +97,10 @@ async function serveRequest(
   }
   const isHead = head.method === "HEAD";
   if (answered instanceof Response) await writeAnswer(to, answered, { closes, isHead, isOld: head.isOld });
-  else await writeRefusal(to, answered, { closes, isHead });
+  else {
+    onRefusal(answered.message);
+    await writeRefusal(to, answered, { closes, isHead });
+  }
   return !closes;
 }
 

@@ -360,6 +360,27 @@ describe("a connection of a box in a page", () => {
     expect(page.asked).toEqual([]);
   });
 
+  it("has in its log why its last request was refused, and goes on", async () => {
+    const policy = new PolicyDialer(page.dialer, true);
+    page.answer = corsFailure;
+    expect(await exchange(policy, GET)).toMatch(/^HTTP\/1.1 502 /);
+    page.answer = () => new Response("hello");
+    expect(await exchange(policy, lines("GET / HTTP/1.1", "Host: elsewhere.example"))).toMatch(/ 421 /);
+    expect(await exchange(policy, GET)).toMatch(/ 200 /);
+    expect(policy.log()).toMatchObject([
+      {
+        verdict: "allowed",
+        reason: "refused",
+        message: expect.stringMatching(
+          /^no answer from http:\/\/api.example.com by the page's fetch. The site/,
+        ),
+      },
+      { verdict: "allowed", reason: "refused", message: expect.stringContaining("elsewhere.example") },
+      { verdict: "allowed" },
+    ]);
+    expect(policy.log()[2]).not.toHaveProperty("reason");
+  });
+
   it("to an address that is not public never gets here", async () => {
     const policy = new PolicyDialer(page.dialer, true);
     for (const host of ["192.168.1.1", "169.254.169.254"])

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, vi } from "vitest";
 import { FetchDialer, type FetchDialerOptions } from "../../../../src/local/network/gateway/fetch-dialer.js";
 import { SecretGateway } from "../../../../src/local/network/secrets/secret-gateway.js";
+import type { Dialer } from "../../../../src/network/dialer.js";
 import { textOf } from "../connections.js";
 import { type Front, openFront } from "../front.js";
 
@@ -57,7 +58,7 @@ export function usePage(): Page {
 }
 
 /** Sends bytes to port 80 by a dialer, ends this side, and returns all that comes back. */
-export async function exchange(dialer: FetchDialer, text: string, host = NAME): Promise<string> {
+export async function exchange(dialer: Dialer, text: string, host = NAME): Promise<string> {
   const connection = await dialer.connect({ host, port: 80 }, { signal });
   const writer = connection.writable.getWriter();
   writer
