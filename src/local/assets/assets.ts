@@ -127,6 +127,6 @@ export async function sha256Hex(data: Uint8Array): Promise<string> {
 
 async function sha256(data: Uint8Array): Promise<Uint8Array> {
   // Pages without https have no crypto.subtle.
-  if (!crypto.subtle) return (await import("@noble/hashes/sha2.js")).sha256(data);
+  if (!crypto.subtle) return (await import("./sha256.js")).sha256(data);
   return new Uint8Array(await crypto.subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>));
 }
