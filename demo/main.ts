@@ -38,8 +38,9 @@ const editor = new EditorView(byId("editor-text"), {
   written: () => preview.reload(),
   error: showError,
 });
+const { capabilities } = await client.info();
 const network = new NetworkView(
-  settings.relay !== undefined,
+  { byRelay: settings.relay !== undefined, network: capabilities.network },
   (allowed) => void attempt(() => setNetwork(allowed)),
   showError,
 );
@@ -69,7 +70,8 @@ let showing: Promise<void> | undefined;
 function newId(): string {
   const taken = new Set(projects.map(({ id }) => id));
   let id: string;
-  do id = crypto.randomUUID().slice(0, 8);
+  // Not of crypto.randomUUID, which pages without https lack.
+  do id = crypto.getRandomValues(new Uint32Array(1))[0]!.toString(16).padStart(8, "0");
   while (taken.has(id));
   return id;
 }

@@ -1,4 +1,4 @@
-import type { BoxHandle } from "boxrun";
+import type { BoxHandle, Capabilities } from "boxrun";
 import { byId, make } from "./dom.js";
 
 /** Entries of the log that are shown. */
@@ -10,9 +10,9 @@ export class NetworkView {
   private readonly info = byId("network-info");
   private box: BoxHandle | undefined;
 
-  /** @param relay whether the network is reached by a relay, not by the page's fetch */
+  /** @param way whether the network is reached by a relay, not by the page's fetch; and whether there is one at all, or why not */
   constructor(
-    private readonly relay: boolean,
+    private readonly way: { byRelay: boolean; network: Capabilities["network"] },
     onToggle: (allowed: boolean) => void,
     private readonly onError: (error: unknown) => void,
   ) {
@@ -25,15 +25,20 @@ export class NetworkView {
 
   /** Shows whether the network is on. */
   show(allowed: boolean, box: BoxHandle | undefined): void {
-    this.toggle.checked = allowed;
+    const isThere = this.way.network === true;
+    this.toggle.checked = allowed && isThere;
+    if (!isThere) this.toggle.disabled = true;
     this.box = box;
     this.say();
   }
 
   private say(): void {
+    const { byRelay, network } = this.way;
     const [state, more] = this.toggle.checked
-      ? ["The network is on", this.relay ? THROUGH_RELAY : BY_FETCH]
-      : ["The network is off", OFF];
+      ? ["The network is on", byRelay ? THROUGH_RELAY : BY_FETCH]
+      : typeof network === "string"
+        ? ["There is no network", [...OFF, `The reason: ${network}.`]]
+        : ["The network is off", OFF];
     byId("network-state").textContent = state;
     byId("network-says").replaceChildren(...more.map((line) => make("p", "", line)));
   }

@@ -104,19 +104,20 @@ export class ProjectBox {
     const { record, source } = this;
     const volumes = [{ source, guestPath: FOLDER }];
     const onProgress = (step: CreateProgress) => this.on.progress(step);
+    const { capabilities } = await this.client.info();
     if (this.box) await this.box.start({ volumes, onProgress });
     else {
       const { id: name, image, memoryMb } = record;
       const env = ENVIRONMENT;
       // Without rules there would be no network to switch on later.
-      const network = { allow: [] };
+      const network = capabilities.network === true && { allow: [] };
       this.box = await this.client.create(image, {
         ...{ name, memoryMb, volumes, workdir: FOLDER, env, network },
         onProgress,
       });
     }
     // The switch may have been used meanwhile.
-    await this.box.network.update(record.network || { allow: [] });
+    if (capabilities.network === true) await this.box.network.update(record.network || { allow: [] });
     if (this.isClosed) throw closed();
     this.run = new AbortController();
     void this.followPorts(this.box, this.run.signal);

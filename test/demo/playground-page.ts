@@ -23,7 +23,9 @@ export class Playground {
     const previewUrl = `${await this.serve(serveFolder(root, PREVIEW))}/`;
     const settings = JSON.stringify({ previewUrl });
     this.url = `${await this.serve(serveFolder(root, SITE, { "/settings.json": settings }))}/`;
-    this.browser = await chromium.launch({ executablePath: findChromium(), args: CHROMIUM_ARGS });
+    // A host without https, as in a classroom.
+    const args = [...CHROMIUM_ARGS, "--host-resolver-rules=MAP insecure.test 127.0.0.1"];
+    this.browser = await chromium.launch({ executablePath: findChromium(), args });
     this.context = await this.browser.newContext({ viewport: { width: 1280, height: 800 } });
     this.page = await this.open();
   }
@@ -34,13 +36,13 @@ export class Playground {
   }
 
   /** Opens the page in another tab, and resolves when it can be used. */
-  async open(within = this.context): Promise<Page> {
+  async open(within = this.context, url = this.url): Promise<Page> {
     const opened = await within.newPage();
     // Below that of a test, so that what was waited for is named. A first Python takes long on a busy machine.
     opened.setDefaultTimeout(55_000);
     opened.on("pageerror", (error) => this.problems.push(error.message));
     opened.on("console", (message) => message.type() === "error" && this.problems.push(message.text()));
-    await opened.goto(this.url);
+    await opened.goto(url);
     await opened.locator("html[data-ready]").waitFor();
     return opened;
   }

@@ -253,6 +253,17 @@ describe("the playground", () => {
     await refused.close();
   });
 
+  it("works on a page without https, and says that it has no network", async () => {
+    const { port } = new URL(playground.url);
+    const plain = await playground.browser.newContext();
+    playground.page = await playground.open(plain, `http://insecure.test:${port}/`);
+    expect(await playground.run()).toContain("box");
+    expect(await playground.page.locator("#network").isDisabled()).toBe(true);
+    expect(await playground.page.locator("#network-state").textContent()).toBe("There is no network");
+    expect(await playground.page.locator("#network-says").textContent()).toContain("without https");
+    await plain.close();
+  });
+
   it("has said nothing on the console but what was asked for", () => {
     expect(playground.problems.filter((text) => !/net::ERR_INTERNET_DISCONNECTED/.test(text))).toEqual([]);
   });

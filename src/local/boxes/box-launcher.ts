@@ -7,7 +7,7 @@ import { untilAborted } from "../../util/abort.js";
 import { deferred } from "../../util/deferred.js";
 import { newId } from "../../util/ids.js";
 import { GuestMachine } from "../host/guest-machine.js";
-import type { Host } from "../host/host.js";
+import type { ChosenWayOut, Host } from "../host/host.js";
 import type { MachineConfig } from "../machine/messages.js";
 import { neededAssets } from "../machine/needed-assets.js";
 import type { Release } from "../store/box-store.js";
@@ -23,7 +23,6 @@ import { LocalBox } from "./local-box.js";
 import type { NetworkContext } from "./local-network.js";
 import type { LocalOptions } from "./options.js";
 import { type MachineStart, WarmPool } from "./warm-pool.js";
-import type { ChosenWayOut } from "./way-out.js";
 
 const DEFAULT_LOG_LIMIT_BYTES = 16 * 2 ** 20;
 

@@ -3,11 +3,10 @@ import { requireCapability } from "../../backend/capabilities.js";
 import { BoxRunError, invalid } from "../../backend/errors.js";
 import { requireRules } from "../../network/rules.js";
 import { parseSecrets } from "../../network/secrets.js";
-import type { Host } from "../host/host.js";
+import type { ChosenWayOut, Host } from "../host/host.js";
 import { MAX_PATH } from "../protocol/frame-types.js";
 import { noVolumes } from "./box-volumes.js";
 import type { LocalOptions } from "./options.js";
-import type { ChosenWayOut } from "./way-out.js";
 
 /** Limits of the memory that a box may ask for: the least with which a machine boots, and the round number next to the most that one can have. */
 const MIN_MEMORY_MB = 96;

@@ -29,7 +29,7 @@ import { requireLocalOptions } from "../../backend/validate.js";
 import { parseRules, requireRules } from "../../network/rules.js";
 import { untilAborted } from "../../util/abort.js";
 import { retryLater } from "../../util/retry-later.js";
-import type { Host } from "../host/host.js";
+import type { ChosenWayOut, Host } from "../host/host.js";
 import { decodeEntries, type FinishedExecution, HISTORY_LIMIT } from "../store/history.js";
 import type { BoxRecord } from "../store/record.js";
 import { memoryStore } from "../store/store-memory.js";
@@ -44,7 +44,7 @@ import { ImageCatalog } from "./image-catalog.js";
 import type { LocalBox } from "./local-box.js";
 import type { LocalExecution } from "./local-execution.js";
 import type { LocalOptions } from "./options.js";
-import { type ChosenWayOut, chooseWayOut } from "./way-out.js";
+import { chooseWayOut } from "./way-out.js";
 
 /** A command of this run of its box, or of an earlier one. */
 interface KnownExecution extends FinishedExecution {

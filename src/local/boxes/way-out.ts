@@ -1,15 +1,7 @@
 import { invalid } from "../../backend/errors.js";
-import type { Host, WayOut } from "../host/host.js";
+import type { ChosenWayOut, Host } from "../host/host.js";
 import type { LocalOptions } from "./options.js";
 import { requireRelayUrl } from "./relay-url.js";
-
-/** The way out of a client's boxes, or the reason why there is none. */
-export type ChosenWayOut =
-  | WayOut
-  | {
-      /** Reason why boxes have no network here. */
-      missing: string;
-    };
 
 /**
  * Chooses the way out of the boxes of a client with these options: the one that it names, else the host's own.

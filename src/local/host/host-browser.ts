@@ -34,14 +34,19 @@ export const browserHost: Host = {
     if (document) tell();
     return () => document?.removeEventListener("visibilitychange", tell);
   },
-  wayOut: {
-    name: "fetch",
-    openFor: async (box) => {
-      const { FetchDialer } = await import("../network/gateway/fetch-dialer.js");
-      const { origin, protocol } = location;
-      return { dialer: new FetchDialer({ ...box, origin, isSecure: protocol === "https:" }) };
-    },
-  },
+  wayOut: globalThis.crypto?.subtle
+    ? {
+        name: "fetch",
+        openFor: async (box) => {
+          const { FetchDialer } = await import("../network/gateway/fetch-dialer.js");
+          const { origin, protocol } = location;
+          return { dialer: new FetchDialer({ ...box, origin, isSecure: protocol === "https:" }) };
+        },
+      }
+    : {
+        missing:
+          "a page without https has no WebCrypto, which the TLS of its boxes needs; serve it by https or from localhost, or give local.relay",
+      },
   openPreview: async (connect, port, place) => {
     const { openPreviewFrame } = await import("../../ports/preview-frame-browser.js");
     return openPreviewFrame(connect, port, place);

@@ -42,6 +42,14 @@ export type WayOut =
       openFor(box: BoxOfPage): Promise<BoxDialer>;
     };
 
+/** The way out of a client's boxes, or the reason why there is none. */
+export type ChosenWayOut =
+  | WayOut
+  | {
+      /** Reason why boxes have no network here. */
+      missing: string;
+    };
+
 /** The environment of the local backend. */
 export interface Host {
   /** Description for people: "Node 20.20.2". */
@@ -60,8 +68,8 @@ export interface Host {
   openStore(state: string | undefined): Promise<BoxStore>;
   /** Calls `onChange` when the page is hidden or visible again, until the function that it returns is called. Absent where there is no page. */
   watchHidden?(onChange: (hidden: boolean) => void): () => void;
-  /** The way out of boxes for which the client names none. */
-  readonly wayOut: WayOut;
+  /** The way out of boxes for which the client names none, or the reason why they have none. */
+  readonly wayOut: ChosenWayOut;
   /** Speaks TLS over a connection, as a client of the server of this name, whose certificate it verifies. Absent in pages. */
   encrypt?(connection: ByteConnection, serverName: string): Promise<ByteConnection>;
   /** Shows the server on a port of a box in this page, by the files of `boxrun preview` at a URL. Absent outside of pages. */

@@ -255,6 +255,21 @@ describe("a page that may keep nothing", () => {
   });
 });
 
+describe("a page that is not served securely", () => {
+  it("has no network for its boxes, and says so", async () => {
+    const page = await profile.open({ host: "insecure.test" });
+    const { network, refused } = await page.evaluate(async () => ({
+      network: (await client.info()).capabilities.network,
+      refused: await failure(client.create("tiny", { memoryMb: 256, network: true })),
+    }));
+    expect(network).toMatch(/^a page without https has no WebCrypto/);
+    expect(refused).toMatchObject({
+      code: "UNSUPPORTED",
+      message: expect.stringMatching(/without https.*local\.relay/),
+    });
+  });
+});
+
 describe("what another version has stored", () => {
   it.each([
     [
