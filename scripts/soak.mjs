@@ -8,7 +8,7 @@
  *   npm run soak -- --suite cpython             CPython's own tests, which take hours; --modules test_os,test_io are some of them
  *   npm run soak -- --suite libm                functions of <math.h> in boxes against MPFR; needs gcc and Debian's libmpfr-dev
  *   npm run soak -- --suite bundlers            applications with the bundlers that are not part of every test run, after node test/bundlers/install.mjs
- *   npm run soak -- --suite runtimes            suites in runtimes that are not part of every test run: the whole contract in Node 20, 22 and 24, Bun, Deno, workerd, Chromium, Firefox and WebKit and over a server of the published API alone, and the network by fetch in WebKit
+ *   npm run soak -- --suite runtimes            suites in runtimes that are not part of every test run: the whole contract in Node 20, 22 and 24, Bun, Deno, workerd, Chromium, Firefox and WebKit and over a server of the published API alone, the network by fetch in WebKit, and a development server in a preview
  *   npm run soak -- --suite clients             git, ssh, nginx and others of Debian in boxes with a network; needs a mirror of Debian
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
