@@ -157,7 +157,10 @@ async function runOther(): Promise<void> {
   if (text === "") return;
   command.value = "";
   await changing;
-  if (!workspace) return;
+  if (!workspace) {
+    command.value = text;
+    return;
+  }
   history.add(text);
   await workspace.command(text);
 }

@@ -59,9 +59,11 @@ export class FileActions {
       this.directory = undefined;
     }
     this.files = files;
+    const { directory } = this;
     const entries = (await files?.list(SHOWN_ENTRIES)) ?? [];
-    // A program may have removed it.
-    if (!entries.some(({ path }) => path === this.directory)) this.directory = undefined;
+    // A program may have removed it. One that was chosen meanwhile need not be in the list yet.
+    if (this.directory === directory && !entries.some(({ path }) => path === directory))
+      this.directory = undefined;
     this.list.show(entries, this.chosen);
     for (const id of ["rename-file", "remove-file"]) byId(id).hidden = this.chosen === undefined;
     byId("download").hidden = this.directory !== undefined || this.editor.path === undefined;
@@ -150,10 +152,11 @@ export class FileActions {
   private async remove(): Promise<void> {
     const { chosen: path } = this;
     if (!this.files || path === undefined) return;
-    const question = path === this.directory ? "Delete all of it?" : "Delete it?";
+    const recursive = path === this.directory;
+    const question = recursive ? "Delete all of it?" : "Delete it?";
     if (!confirmed(byId<HTMLButtonElement>("remove-file"), question, path)) return;
     await this.leaveFile(path);
-    await this.files.volume.files.remove(path, { recursive: true });
+    await this.files.volume.files.remove(path, { recursive });
     this.directory = undefined;
     say(`${path.slice(1)} is deleted`);
     await this.show(this.files);

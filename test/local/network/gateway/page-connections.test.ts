@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import type { DialTarget } from "../../../../src/network/dialer.js";
+import { PolicyDialer } from "../../../../src/network/policy-dialer.js";
+import { exchange, lines, NAME, signal, usePage } from "./page.js";
+
+const GET = lines("GET /a?b=c HTTP/1.1", `Host: ${NAME}`);
+
+const page = usePage();
+
+describe("a connection of a box in a page", () => {
+  it.each<[DialTarget, reason: string]>([
+    [{ host: NAME, port: 22 }, "a page reaches ports 80 and 443 alone, and others by local.relay"],
+    [{ host: "localhost", port: 80 }, "a page reaches public names alone"],
+    [{ host: "printer", port: 80 }, "a page reaches public names alone"],
+    [{ host: "printer.local", port: 443 }, "a page reaches public names alone"],
+    [{ host: "router.lan", port: 80 }, "a page reaches public names alone"],
+    [{ host: "page.example", port: 80 }, "the page's own origin"],
+  ])("to %j is refused before anything is fetched", async (target, reason) => {
+    const policy = new PolicyDialer(page.dialer, true);
+    await expect(policy.connect(target, { signal })).rejects.toMatchObject({ code: "EACCES" });
+    expect(policy.log()).toMatchObject([{ ...target, verdict: "denied", rule: reason }]);
+    expect(page.asked).toEqual([]);
+  });
+
+  it("has in its log why its last request was refused, and goes on", async () => {
+    const policy = new PolicyDialer(page.dialer, true);
+    page.answer = () => Promise.reject(new TypeError("Failed to fetch"));
+    expect(await exchange(policy, GET)).toMatch(/^HTTP\/1.1 502 /);
+    page.answer = () => new Response("hello");
+    expect(await exchange(policy, lines("GET / HTTP/1.1", "Host: elsewhere.example"))).toMatch(/ 421 /);
+    expect(await exchange(policy, GET)).toMatch(/ 200 /);
+    expect(policy.log()).toMatchObject([
+      {
+        verdict: "allowed",
+        reason: "refused",
+        message: expect.stringMatching(
+          /^no answer from http:\/\/api.example.com by the page's fetch. The site/,
+        ),
+      },
+      { verdict: "allowed", reason: "refused", message: expect.stringContaining("elsewhere.example") },
+      { verdict: "allowed" },
+    ]);
+    expect(policy.log()[2]).not.toHaveProperty("reason");
+  });
+
+  it("to an address that is not public never gets here", async () => {
+    const policy = new PolicyDialer(page.dialer, true);
+    for (const host of ["192.168.1.1", "169.254.169.254"])
+      await expect(policy.connect({ host, port: 80 }, { signal })).rejects.toMatchObject({ code: "EACCES" });
+    expect(policy.log()).toMatchObject([
+      { verdict: "denied", rule: "address is not public" },
+      { verdict: "denied", rule: "address is not public" },
+    ]);
+  });
+
+  it("to a name that fetch takes for an address is refused", async () => {
+    for (const host of ["0x7f.1", "2130706433.", "127.1"])
+      await expect(page.dialer.connect({ host, port: 80 }, { signal })).rejects.toMatchObject({
+        code: "EACCES",
+      });
+  });
+
+  it("to a public address is one that its rules decide", async () => {
+    const target = { host: "203.0.113.7", port: 80 };
+    const policy = new PolicyDialer(page.dialer, { allow: ["203.0.113.0/24:80"] });
+    const { readable } = await policy.connect(target, { signal });
+    await readable.cancel();
+    expect(policy.isOpen).toBe(false);
+    expect(policy.denialOf(target)).toBeUndefined();
+    expect(policy.denialOf({ host: "a.example", port: 80 })).toBe("not in allow");
+    expect(new PolicyDialer(page.dialer, true).isOpen).toBe(true);
+    expect(new PolicyDialer(page.dialer, true, { bounds: { deny: ["a.example"] } }).isOpen).toBe(false);
+  });
+});
