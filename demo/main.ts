@@ -140,9 +140,9 @@ async function openFile(path: string): Promise<void> {
 async function run(): Promise<void> {
   await changing;
   if (!workspace || !byId<HTMLFormElement>("run-form").reportValidity()) return;
-  await saveCommand();
   panes.show("console");
   panes.showConsole("output");
+  await saveCommand();
   await workspace.run();
 }
 
@@ -242,17 +242,18 @@ async function draw(): Promise<void> {
   await actions.show(files);
 }
 
-/** Shows what the menu tells, each time it opens. */
+/** Fills the menu each time it opens. */
 async function showMenu(event: Event): Promise<void> {
   // A project whose removal closes the menu has no box to ask.
   if ((event as ToggleEvent).newState !== "open") return;
+  // Before anything takes time, since the title can be typed at once.
+  byId<HTMLInputElement>("title").value = workspace?.record.title ?? "";
   const { usage } = (await navigator.storage?.estimate().catch(() => undefined)) ?? {};
   byId("storage").textContent = store.isKept
     ? `${megabytes(usage ?? 0)} kept in this browser`
     : "This browser keeps nothing: projects end with this page";
   if (!workspace) return;
   const { record, box } = workspace;
-  byId<HTMLInputElement>("title").value = record.title;
   const image = images.find(({ name }) => name === record.image);
   const disk = await box.handle?.usage();
   byId("box-facts").textContent = [
@@ -270,7 +271,7 @@ on("stop-program", "click", async () => workspace?.stopProgram());
 on("composer", "submit", runOther);
 on("show-output", "click", async () => panes.showConsole("output"));
 on("show-terminal", "click", openTerminal);
-on("project-menu", "toggle", showMenu);
+on("project-menu", "beforetoggle", showMenu);
 on("stop-box", "click", async () => workspace?.box.stop());
 on("remove", "click", removeProject);
 on("rename-project", "submit", rename);

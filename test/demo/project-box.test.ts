@@ -7,7 +7,7 @@ import { BoxRunError } from "../../src/backend/errors.js";
 import { deferred } from "../../src/util/deferred.js";
 
 /** A client with at most one box, whose start takes until `started` is resolved. Its handles know what was so when they were made, and what they did. */
-function stub() {
+function stub(network: true | string = true) {
   const started = deferred();
   const calls: unknown[] = [];
   let state: "none" | "running" | "stopped" = "none";
@@ -32,6 +32,7 @@ function stub() {
     };
   };
   const client = {
+    info: async () => ({ capabilities: { network } }),
     create: async (_image: string, { name }: { name: string }) => {
       calls.push(["create", name]);
       await started.promise;
@@ -81,6 +82,13 @@ describe("the box of a project", () => {
     expect(calls.at(-1)).toEqual(["network", true]);
     await project.setNetwork(false);
     expect([calls.at(-1), record.network]).toEqual([["network", { allow: [] }], false]);
+  });
+
+  it("runs without a network where the page has none", async () => {
+    const { project, started, calls } = stub("pages without https have no network");
+    started.resolve();
+    await project.ready();
+    expect(calls).toEqual([["create", "p"]]);
   });
 
   it("does not run on for a project that was closed while it started, and is asked for no more", async () => {
