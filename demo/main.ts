@@ -38,9 +38,8 @@ const editor = new EditorView(byId("editor-text"), {
   written: () => preview.reload(),
   error: showError,
 });
-const { capabilities } = await client.info();
 const network = new NetworkView(
-  { byRelay: settings.relay !== undefined, network: capabilities.network },
+  settings.relay !== undefined,
   (allowed) => void attempt(() => setNetwork(allowed)),
   showError,
 );
@@ -70,8 +69,8 @@ let showing: Promise<void> | undefined;
 function newId(): string {
   const taken = new Set(projects.map(({ id }) => id));
   let id: string;
-  // Not of crypto.randomUUID, which pages without https lack.
-  do id = crypto.getRandomValues(new Uint32Array(1))[0]!.toString(16).padStart(8, "0");
+  // Pages without https lack crypto.randomUUID. A host name of digits alone would be read as an address.
+  do id = `p${crypto.getRandomValues(new Uint32Array(1))[0]!.toString(36)}`;
   while (taken.has(id));
   return id;
 }
@@ -117,6 +116,8 @@ async function leave(end: (left: Workspace) => Promise<void> = (left) => left.cl
   const left = workspace;
   if (left) await end(left);
   workspace = undefined;
+  // It is about this project.
+  byId("project-menu").hidePopover();
   await terminal.close();
   transcript.clear();
   panes.hidePreview();
@@ -189,10 +190,15 @@ async function setNetwork(allowed: boolean): Promise<void> {
 
 async function removeProject(): Promise<void> {
   if (!workspace) return;
+  const wanted = workspace;
   const button = byId<HTMLButtonElement>("remove");
-  if (!confirmed(button, "Remove it and its files?", workspace.record.id)) return;
+  if (!confirmed(button, "Remove it and its files?", wanted.record.id)) return;
   byId("project-menu").hidePopover();
-  await change(() => leave((left) => left.remove()));
+  await change(async () => {
+    if (workspace !== wanted)
+      throw new Error(`“${wanted.record.title}” is not removed, since another project was opened meanwhile`);
+    await leave((left) => left.remove());
+  });
   const [next] = await freeProjects(projects);
   if (next) await open(next.id);
   else newProject?.open();
@@ -306,6 +312,7 @@ addEventListener("pagehide", () => {
 });
 
 await attempt(async () => {
+  network.capability = (await client.info()).capabilities.network;
   await refreshProjects();
   images = (await client.images()).sort((a, b) => a.totalBytes - b.totalBytes);
   const examples = await loadExamples();

@@ -1,8 +1,9 @@
+import type { MemoryVolume } from "boxrun/local";
 import { packTar } from "modern-tar";
 import { attempt, byId, confirmed, make, on, say } from "./dom.js";
 import type { EditorView } from "./editor-view.js";
 import { FileList, SHOWN_ENTRIES } from "./file-list.js";
-import type { ProjectFiles } from "./project-files.js";
+import type { ProjectEntry, ProjectFiles } from "./project-files.js";
 
 /** What is done with files and directories by hand: made, uploaded, renamed, downloaded, removed. */
 export class FileActions {
@@ -10,25 +11,16 @@ export class FileActions {
   private readonly form = byId<HTMLFormElement>("name-form");
   private readonly name = byId<HTMLInputElement>("name");
   private files: ProjectFiles | undefined;
-  /** Directory that was chosen after the file that is open. */
-  private directory: string | undefined;
+  /** Entry of the list that was clicked last; undefined for the file that is open. */
+  private clicked: ProjectEntry | undefined;
   /** File or directory that gets another name; undefined while a new file is named. */
-  private renamed: string | undefined;
+  private renamed: ProjectEntry | undefined;
 
   constructor(
     private readonly editor: EditorView,
     private readonly to: { open: (path: string) => Promise<void>; error: (error: unknown) => void },
   ) {
-    this.list = new FileList(byId("file-list"), {
-      open: (path) => {
-        this.directory = undefined;
-        void to.open(path).catch(to.error);
-      },
-      choose: (directory) => {
-        this.directory = directory;
-        void this.show(this.files).catch(to.error);
-      },
-    });
+    this.list = new FileList(byId("file-list"), (entry) => void attempt(() => this.choose(entry)));
     on("new-file", "click", async () => this.ask("Name of the new file"));
     on("rename-file", "click", async () => this.ask("New name", this.chosen));
     on("name-form", "submit", () => this.takeName());
@@ -56,17 +48,20 @@ export class FileActions {
   async show(files: ProjectFiles | undefined): Promise<void> {
     if (files !== this.files) {
       this.list.reset();
-      this.directory = undefined;
+      this.clicked = undefined;
     }
     this.files = files;
-    const { directory } = this;
+    const { clicked } = this;
     const entries = (await files?.list(SHOWN_ENTRIES)) ?? [];
-    // A program may have removed it. One that was chosen meanwhile need not be in the list yet.
-    if (this.directory === directory && !entries.some(({ path }) => path === directory))
-      this.directory = undefined;
-    this.list.show(entries, this.chosen);
-    for (const id of ["rename-file", "remove-file"]) byId(id).hidden = this.chosen === undefined;
-    byId("download").hidden = this.directory !== undefined || this.editor.path === undefined;
+    // Another project may have been opened meanwhile.
+    if (files !== this.files) return;
+    // A program may have removed it, unless it is one that is not shown. One that was clicked meanwhile need not be in the list yet.
+    const isGone = entries.length < SHOWN_ENTRIES && !entries.some(({ path }) => path === clicked?.path);
+    if (this.clicked === clicked && isGone) this.clicked = undefined;
+    const { chosen } = this;
+    this.list.show(entries, chosen?.path);
+    byId("entry-actions").hidden = chosen === undefined;
+    byId("download").hidden = chosen?.isDirectory === true;
     for (const id of ["new-file", "upload"]) byId<HTMLInputElement>(id).disabled = files === undefined;
   }
 
@@ -95,9 +90,25 @@ export class FileActions {
     save(await packTar(entries), `${title}.tar`);
   }
 
-  /** Path of what the buttons are about. */
-  private get chosen(): string | undefined {
-    return this.directory ?? this.editor.path;
+  /** File or directory that the buttons are about. */
+  private get chosen(): ProjectEntry | undefined {
+    const { path } = this.editor;
+    return this.clicked ?? (path === undefined ? undefined : { path, isDirectory: false });
+  }
+
+  /** Directory for new files and uploads: the one that was clicked, or else the top. */
+  private get folder(): string {
+    return this.clicked?.isDirectory ? this.clicked.path : "";
+  }
+
+  private async choose(entry: ProjectEntry): Promise<void> {
+    this.clicked = entry;
+    try {
+      if (!entry.isDirectory) await this.to.open(entry.path);
+    } finally {
+      // A file that cannot be edited can be renamed, downloaded and deleted all the same.
+      await this.show(this.files);
+    }
   }
 
   /** Closes the file that is open if it has a path or is below it. */
@@ -110,13 +121,13 @@ export class FileActions {
     byId(this.renamed === undefined ? "new-file" : "rename-file").focus();
   }
 
-  private ask(question: string, renamed?: string): void {
+  private ask(question: string, renamed?: ProjectEntry): void {
     this.renamed = renamed;
     this.form.hidden = false;
     byId("name-label").textContent = question;
-    this.name.value = (renamed ?? (this.directory === undefined ? "/" : `${this.directory}/`)).slice(1);
+    this.name.value = (renamed?.path ?? `${this.folder}/`).slice(1);
     this.name.focus();
-    this.name.select();
+    this.name.setSelectionRange(renamed ? 0 : this.name.value.length, this.name.value.length);
   }
 
   private async takeName(): Promise<void> {
@@ -127,57 +138,63 @@ export class FileActions {
     if (parts.includes("..")) throw new Error('The name of a file cannot contain ".."');
     const path = `/${parts.join("/")}`;
     const { renamed } = this;
-    if (path !== renamed && (await volume.files.exists(path)))
+    if (path !== renamed?.path && (await volume.files.exists(path)))
       throw new Error(`${path.slice(1)} exists already`);
-    if (renamed === undefined) await volume.files.write(path, "");
-    else if (path !== renamed) {
-      const opened = this.editor.path;
-      await this.leaveFile(renamed);
-      const folder = path.slice(0, path.lastIndexOf("/"));
-      if (folder) await volume.files.mkdir(folder, { recursive: true });
-      await volume.files.rename(renamed, path);
-      if (this.directory === renamed) {
-        this.directory = path;
-        this.leave();
-        if (opened?.startsWith(`${renamed}/`)) await this.to.open(path + opened.slice(renamed.length));
-        return this.show(this.files);
-      }
-    }
-    this.directory = undefined;
+    if (renamed) return this.rename(volume, renamed, path);
+    await volume.files.write(path, "");
+    this.clicked = undefined;
     this.leave();
     await this.to.open(path);
     this.editor.focus();
   }
 
+  private async rename(volume: MemoryVolume, { path: from, isDirectory }: ProjectEntry, to: string) {
+    if (to.startsWith(`${from}/`)) throw new Error(`${from.slice(1)} cannot be moved into itself`);
+    const opened = this.editor.path;
+    await this.leaveFile(from);
+    const folder = to.slice(0, to.lastIndexOf("/"));
+    if (folder) await volume.files.mkdir(folder, { recursive: true });
+    if (to !== from) await volume.files.rename(from, to);
+    this.clicked = { path: to, isDirectory };
+    this.leave();
+    // What was open is open again, by its new name.
+    if (`${opened}/`.startsWith(`${from}/`)) await this.to.open(to + opened!.slice(from.length));
+    if (opened === from) this.editor.focus();
+    await this.show(this.files);
+  }
+
   private async remove(): Promise<void> {
-    const { chosen: path } = this;
-    if (!this.files || path === undefined) return;
-    const recursive = path === this.directory;
-    const question = recursive ? "Delete all of it?" : "Delete it?";
+    const { files, chosen } = this;
+    if (!files || !chosen) return;
+    const { path, isDirectory } = chosen;
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    const question = isDirectory ? `Delete ${name} and all in it?` : `Delete ${name}?`;
     if (!confirmed(byId<HTMLButtonElement>("remove-file"), question, path)) return;
     await this.leaveFile(path);
-    await this.files.volume.files.remove(path, { recursive });
-    this.directory = undefined;
+    await files.volume.files.remove(path, { recursive: isDirectory });
+    this.clicked = undefined;
     say(`${path.slice(1)} is deleted`);
     await this.show(this.files);
     byId("new-file").focus();
   }
 
   private async download(): Promise<void> {
-    const { path } = this.editor;
-    if (!this.files || path === undefined) return;
+    const { files, chosen } = this;
+    if (!files || !chosen) return;
+    const { path } = chosen;
     await this.editor.flush();
-    save(await this.files.volume.files.read(path), path.slice(path.lastIndexOf("/") + 1));
+    save(await files.volume.files.read(path), path.slice(path.lastIndexOf("/") + 1));
   }
 
   private async upload(chosen: readonly File[]): Promise<void> {
     const { volume } = this.files ?? {};
     if (!volume) return;
+    const { folder } = this;
     for (const file of chosen) {
-      const path = `/${file.name}`;
-      if ((await volume.files.exists(path)) && !confirm(`Replace ${file.name} in the project?`)) continue;
+      const path = `${folder}/${file.name}`;
+      if ((await volume.files.exists(path)) && !confirm(`Replace ${path.slice(1)} in the project?`)) continue;
       await volume.files.write(path, new Uint8Array(await file.arrayBuffer()));
-      say(`${file.name} is in the project`);
+      say(`${path.slice(1)} is in the project`);
     }
   }
 }

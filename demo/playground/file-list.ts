@@ -13,7 +13,7 @@ export class FileList {
 
   constructor(
     private readonly list: HTMLElement,
-    private readonly on: { open: (file: string) => void; choose: (directory: string) => void },
+    private readonly onChoose: (entry: ProjectEntry) => void,
   ) {
     list.addEventListener("keydown", (event) => this.walk(event));
   }
@@ -40,7 +40,8 @@ export class FileList {
     return [...this.closed].some((directory) => path.startsWith(`${directory}/`));
   }
 
-  private item({ path, isDirectory }: ProjectEntry): HTMLElement {
+  private item(entry: ProjectEntry): HTMLElement {
+    const { path, isDirectory } = entry;
     const parts = path.split("/");
     const button = make("button", isDirectory ? "entry directory" : "entry", parts.at(-1)!);
     button.type = "button";
@@ -48,14 +49,16 @@ export class FileList {
     button.style.setProperty("--depth", String(parts.length - 2));
     if (isDirectory) button.ariaExpanded = String(!this.closed.has(path));
     if (path === this.chosen) button.setAttribute("aria-current", "true");
-    button.addEventListener("click", () => (isDirectory ? this.toggle(path) : this.on.open(path)));
+    button.addEventListener("click", () => {
+      if (isDirectory) this.toggle(path);
+      this.onChoose(entry);
+    });
     return make("li", "", button);
   }
 
   private toggle(directory: string): void {
     if (!this.closed.delete(directory)) this.closed.add(directory);
     this.show(this.entries, directory);
-    this.on.choose(directory);
   }
 
   private button(path: string): HTMLElement | undefined {

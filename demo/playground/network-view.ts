@@ -10,9 +10,12 @@ export class NetworkView {
   private readonly info = byId("network-info");
   private box: BoxHandle | undefined;
 
-  /** @param way whether the network is reached by a relay, not by the page's fetch; and whether there is one at all, or why not */
+  /** Whether boxes can have a network, or why not. */
+  capability: Capabilities["network"] = true;
+
+  /** @param byRelay whether the network is reached by a relay, not by the page's fetch */
   constructor(
-    private readonly way: { byRelay: boolean; network: Capabilities["network"] },
+    private readonly byRelay: boolean,
     onToggle: (allowed: boolean) => void,
     private readonly onError: (error: unknown) => void,
   ) {
@@ -25,7 +28,7 @@ export class NetworkView {
 
   /** Shows whether the network is on. */
   show(allowed: boolean, box: BoxHandle | undefined): void {
-    const isThere = this.way.network === true;
+    const isThere = this.capability === true;
     this.toggle.checked = allowed && isThere;
     if (!isThere) this.toggle.disabled = true;
     this.box = box;
@@ -33,11 +36,11 @@ export class NetworkView {
   }
 
   private say(): void {
-    const { byRelay, network } = this.way;
+    const { byRelay, capability } = this;
     const [state, more] = this.toggle.checked
       ? ["The network is on", byRelay ? THROUGH_RELAY : BY_FETCH]
-      : typeof network === "string"
-        ? ["There is no network", [...OFF, `The reason: ${network}.`]]
+      : typeof capability === "string"
+        ? ["There is no network", [...OFF, `The reason: ${capability}.`]]
         : ["The network is off", OFF];
     byId("network-state").textContent = state;
     byId("network-says").replaceChildren(...more.map((line) => make("p", "", line)));
@@ -49,7 +52,7 @@ export class NetworkView {
       .slice(-SHOWN)
       .reverse()
       .map(({ verdict, host, address, port, rule, message, reason, error }) => {
-        const why = message ?? rule ?? reason ?? error ?? "";
+        const why = rule ?? message ?? reason ?? error ?? "";
         const what = `${host ?? address}:${port}`;
         const how = verdict === "allowed" && why ? "failed" : verdict;
         return make("li", how, make("code", "", what), ` ${how}${why ? `: ${why}` : ""}`);

@@ -90,15 +90,23 @@ describe("the playground", () => {
     await page.locator("[data-path='/in put.bin']").click();
     await message(/in put\.bin is not text/);
     const [download] = await Promise.all([page.waitForEvent("download"), page.locator("#download").click()]);
-    expect(download.suggestedFilename()).toBe("b.js");
-    expect(readFileSync((await download.path())!, "utf8")).toBe("export const a = 1;");
+    expect(download.suggestedFilename()).toBe("in put.bin");
+    expect(readFileSync((await download.path())!)).toEqual(bytes);
+    // It can be renamed and deleted as those that can be edited, and the one in the editor is left alone.
+    await name("#rename-file", "data/out.bin");
+    await page.locator("[data-path='/data/out.bin'][aria-current]").waitFor();
+    await page.locator("#remove-file").click();
+    await page.getByRole("button", { name: "Delete out.bin?" }).click();
+    await page.locator("[data-path='/data/out.bin']").waitFor({ state: "detached" });
+    expect(await playground.outputOf("find data lib")).toBe("data\nlib\nlib/b.js\n");
+    await page.locator("[data-path='/lib/b.js']").click();
     await page.locator("#menu").click();
     const [all] = await Promise.all([page.waitForEvent("download"), page.locator("#download-all").click()]);
     expect(readFileSync((await all.path())!).includes("export const a = 1;")).toBe(true);
     await page.keyboard.press("Escape");
 
     await page.locator("#remove-file").click();
-    await page.getByRole("button", { name: "Delete it?" }).click();
+    await page.getByRole("button", { name: "Delete b.js?" }).click();
     await page.locator("[data-path='/lib/b.js']").waitFor({ state: "detached" });
     expect(await playground.outputOf("ls lib")).toBe("");
   });
@@ -109,14 +117,31 @@ describe("the playground", () => {
     await playground.openFile("c.js");
     await page.locator("[data-path='/lib']").click();
     await page.locator("#rename-file").click();
+    await page.locator("#name").fill("lib/deeper");
+    await page.locator("#name").press("Enter");
+    await message(/lib cannot be moved into itself/);
+    // Also when another one is clicked before the name is there.
+    await page.locator("[data-path='/main.js']").click();
+    await page.locator("#editor-path").getByText("main.js", { exact: true }).waitFor();
+    await page.locator("[data-path='/lib'][aria-expanded=false]").click();
+    await playground.openFile("c.js");
     await page.locator("#name").fill("src/lib");
     await page.locator("#name").press("Enter");
     // What was open stays open.
     await page.locator("#editor-path").getByText("src/lib/deep/c.js", { exact: true }).waitFor();
     await page.locator("[data-path='/src/lib'][aria-current]").waitFor();
     await page.locator("[data-path='/src']").click();
+    // A new file begins in the directory that was clicked.
+    await page.locator("#new-file").click();
+    await page.keyboard.type("new.js");
+    await page.locator("#name").press("Enter");
+    await page.locator("#editor-path").getByText("src/new.js", { exact: true }).waitFor();
+    await page.locator("[data-path='/src']").click();
+    const body = { mimeType: "", buffer: Buffer.from("up") };
+    await page.locator("#upload").setInputFiles({ name: "up.txt", ...body });
+    await page.locator("#said").getByText("src/up.txt is in the project").waitFor();
     await page.locator("#remove-file").click();
-    await page.getByRole("button", { name: "Delete all of it?" }).click();
+    await page.getByRole("button", { name: "Delete src and all in it?" }).click();
     await page.locator("#editor-path").getByText("No file is open").waitFor();
     expect(await playground.outputOf("ls -d lib src; echo *.js")).toBe(
       "ls: lib: No such file or directory\nls: src: No such file or directory\nmain.js words.js\n",
@@ -180,7 +205,7 @@ describe("the playground", () => {
     await playground.select("JavaScript", "main.js");
     await playground.editor.getByText("console.log('kept');").waitFor();
     expect(await playground.run()).toBe("kept\n");
-    expect(await playground.outputOf("cat /root/note.txt; ls")).toMatch(/^on disk\n[\s\S]*in put\.bin\n/);
+    expect(await playground.outputOf("cat /root/note.txt; ls")).toMatch(/^on disk\n[\s\S]*poem\.txt\n/);
   });
 
   it("keeps what is typed in the moment before the page goes", async () => {
@@ -262,6 +287,14 @@ describe("the playground", () => {
     expect(await playground.page.locator("#network-state").textContent()).toBe("There is no network");
     expect(await playground.page.locator("#network-says").textContent()).toContain("without https");
     await plain.close();
+  });
+
+  it("says what is wrong with the settings of its site", async () => {
+    const wrong = await playground.browser.newContext({ serviceWorkers: "block" });
+    await wrong.route("**/settings.json", (route) => route.fulfill({ json: { relay: "nowhere" } }));
+    playground.page = await playground.open(wrong);
+    await message(/local\.relay must be/);
+    await wrong.close();
   });
 
   it("has said nothing on the console but what was asked for", () => {
