@@ -5,7 +5,7 @@ import { textOf } from "../backend/text.js";
 import { requireFlags, requireMode, requireOptions } from "../backend/validate.js";
 import type { Source } from "../exec/byte-source.js";
 import { untilAborted } from "../util/abort.js";
-import { newId } from "../util/ids.js";
+import { randomName } from "../util/ids.js";
 import { tarOf } from "./archives.js";
 import * as scripts from "./file-scripts.js";
 import type {
@@ -193,7 +193,7 @@ export class FileCommands implements Omit<BoxFiles, "watch"> {
       await this.scripts.run("unpack", scripts.UNPACK, [path], [flag], { ...options, notice, stdin: stream });
       return;
     }
-    const file = `/tmp/boxrun-${newId("exec")}.tar`;
+    const file = `/tmp/boxrun-${randomName()}.tar`;
     try {
       await this.box.upload(stream, file, options);
       await this.scripts.run("unpack", scripts.UNPACK_FILE, [path, file], [flag], { ...options, notice });
@@ -214,7 +214,7 @@ export class FileCommands implements Omit<BoxFiles, "watch"> {
   private async underName<T>(path: BoxPath, use: (name: string) => Promise<T>): Promise<T> {
     const text = pathText(path);
     if (text !== undefined) return use(text);
-    const link = `/tmp/boxrun-${newId("exec")}`;
+    const link = `/tmp/boxrun-${randomName()}`;
     await this.scripts.run("link", scripts.LINK, [path, link], []);
     try {
       return await use(link);

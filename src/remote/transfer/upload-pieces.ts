@@ -2,7 +2,7 @@ import type { ExecInfo, ExecSpec, UploadSpec } from "../../backend/backend.js";
 import { BoxRunError, type ErrorCode, errnoCause } from "../../backend/errors.js";
 import { DEFAULT_FILE_MODE } from "../../contract/schemas.js";
 import { toHex } from "../../util/bytes.js";
-import { newId } from "../../util/ids.js";
+import { randomName } from "../../util/ids.js";
 import { within } from "../../util/within.js";
 import { isDropped } from "../http/http.js";
 import { APPEND, CODES, DISCARD, FINISH, INSPECT, PREPARE, REFUSALS } from "./piece-scripts.js";
@@ -137,7 +137,7 @@ async function runScript(
 
 /** Returns a directory beside the path that nobody else uses. Its name does not contain that of the file, which may be as long as names can be. */
 function partsBeside(path: string): string {
-  return `${path.slice(0, path.lastIndexOf("/"))}/.boxrun-${newId("exec").slice(5)}`;
+  return `${path.slice(0, path.lastIndexOf("/"))}/.boxrun-${randomName()}`;
 }
 
 /** Returns the SHA-256 in lower-case hex; empty where there is no such function, in pages without https. */

@@ -268,6 +268,18 @@ describe("a page that is not served securely", () => {
       message: expect.stringMatching(/without https.*local\.relay/),
     });
   });
+
+  it("has volumes that take files", async () => {
+    const page = await profile.open({ host: "insecure.test" });
+    const text = await page.evaluate(`(async () => {
+      const { memoryVolume } = await import("/dist/browser/local.js");
+      const volumes = [{ source: memoryVolume(), guestPath: "/work" }];
+      const box = await client.create("tiny", { memoryMb: 256, volumes });
+      await box.files.write("/work/note.txt", "hello");
+      return box.files.read("/work/note.txt", "utf8");
+    })()`);
+    expect(text).toBe("hello");
+  });
 });
 
 describe("what another version has stored", () => {
