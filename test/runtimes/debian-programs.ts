@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -31,6 +31,8 @@ export async function findProgram(name: keyof typeof PROGRAMS): Promise<Program>
   const { packages, files } = PROGRAMS[name];
   const locked: Parameters<typeof fetchPackages>[1] = JSON.parse(readFileSync(LOCK, "utf8"));
   const wanted = locked.filter(({ path }) => (packages as readonly string[]).includes(nameOf(path)));
+  if (wanted.length !== packages.length) throw new Error(`${LOCK} lacks packages of ${name}`);
+  if (spawnSync("dpkg-deb", ["--version"]).error) return { missing: "there is no dpkg-deb" };
   try {
     return { packages: fetchPackages(join(ROOT, ".cache/suites/"), wanted), files };
   } catch (error) {

@@ -1,11 +1,10 @@
-import { expect, inject, it, onTestFinished } from "vitest";
-import { deferred } from "../../src/util/deferred.js";
+import { expect, it } from "vitest";
 import { inChromium } from "./browsers.js";
 import { notRun } from "./contract-in.js";
 import { findProgram, serveAssets, serveProgram } from "./debian-programs.js";
 import { previewHost } from "./preview-in.js";
+import { reportOf } from "./report-of.js";
 import { chromium } from "./runtimes.mjs";
-import { openSite } from "./site.js";
 
 const name = "a preview in a page shows livereload's server, which exchanges a style and reloads after edits";
 const program = await findProgram("livereload");
@@ -13,22 +12,12 @@ if (chromium.missing !== undefined) notRun(name, chromium.missing);
 else if ("missing" in program) notRun(name, program.missing);
 else
   it(name, async () => {
-    const told = deferred<object>();
-    const site = await openSite({
-      project: inject("project"),
-      server: undefined,
-      settings: {
-        assets: await serveAssets(),
-        previewUrl: `${(await previewHost([])).url}/`,
-        program: await serveProgram(program),
-      },
-      take: (report: object) => told.resolve(report),
-    });
-    onTestFinished(() => site.close());
-    const browser = inChromium.start({ page: `${site.url}/page.html?dev-server` });
-    onTestFinished(() => browser.stop());
-    browser.ended.then((how) => told.reject(new Error(`Chromium ended too early, ${how}`)));
-    expect(await told.promise).toEqual({
+    const report = await reportOf(chromium, inChromium, "dev-server", async () => ({
+      assets: await serveAssets(),
+      previewUrl: `${(await previewHost([])).url}/`,
+      program: await serveProgram(program),
+    }));
+    expect(report).toEqual({
       first: {
         part: "a module",
         title: "first",

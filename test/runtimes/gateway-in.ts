@@ -4,15 +4,14 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { describe, expect, inject, it, onTestFinished } from "vitest";
-import { deferred } from "../../src/util/deferred.js";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { makeWheel } from "../local/network/package-files.js";
 import type { BrowserLaunch } from "./browsers.js";
 import { notRun } from "./contract-in.js";
 import { serveAssets } from "./debian-programs.js";
+import { reportOf } from "./report-of.js";
 import type { Runtime } from "./runtimes.mjs";
-import { openSite } from "./site.js";
-import { type Host, listen } from "./static-host.js";
+import { type Host, listen, withCors } from "./static-host.js";
 
 const CLOSED =
   /^boxrun: no answer from https:\/\/closed.example.com by the page's fetch. The site does not allow pages to read it \(CORS\), or it cannot be reached. Instead, with local.relay, [^\n]+\n502$/;
@@ -58,18 +57,9 @@ export function gatewayIn(runtime: Runtime, launch: BrowserLaunch, more: Partial
   describe(name, () => {
     const programs = ["wget", "curl", "Python", ...Object.keys(more)].join(", ");
     it(`reach what lets pages read it, by ${programs}, and are told why they reach nothing else`, async () => {
-      const told = deferred<object>();
-      const site = await openSite({
-        project: inject("project"),
-        server: undefined,
-        settings: { ...(await startServers()), more: Object.keys(more) },
-        take: (report: object) => told.resolve(report),
-      });
-      onTestFinished(() => site.close());
-      const browser = launch.start({ page: `${site.url}/page.html?gateway` });
-      onTestFinished(() => browser.stop());
-      browser.ended.then((how) => told.reject(new Error(`${runtime.name} ended too early, ${how}`)));
-      expect(await told.promise).toEqual({ ...EXPECTED, ...more });
+      const settings = { ...(await startServers()), more: Object.keys(more) };
+      const report = await reportOf(runtime, launch, "gateway", () => settings);
+      expect(report).toEqual({ ...EXPECTED, ...more });
     });
   });
 }
@@ -85,7 +75,7 @@ async function startServers(): Promise<{ assets: string; servers: Record<string,
   const wheel = await makeWheel(folder);
   const hash = createHash("sha256").update(wheel.bytes).digest("hex");
 
-  const api = keep(await listen(withCors(answer, "authorization")));
+  const api = keep(await listen(withCors(answer, { headers: "authorization", methods: "PUT" })));
   const closed = keep(await listen((_, response) => response.end("hello\n")));
   const gone = await listen(() => {});
   gone.close();
@@ -115,8 +105,6 @@ async function startServers(): Promise<{ assets: string; servers: Record<string,
   };
 }
 
-type Answer = (request: IncomingMessage, response: ServerResponse) => unknown;
-
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await buffer(request);
   if (request.url === "/away") response.writeHead(302, { location: "/hello" }).end();
@@ -126,17 +114,4 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.end(`${body.byteLength} bytes ${hash} by ${request.method}`);
   } else if (request.url === "/upload") response.end(`${body.byteLength} bytes by ${request.method}\n`);
   else response.end("hello\n");
-}
-
-/** Lets pages read answers; and send PUT and this header, where one is given. */
-function withCors(respond: Answer, header?: string): Answer {
-  return (request, response) => {
-    response.setHeader("access-control-allow-origin", "*");
-    if (request.method !== "OPTIONS") return respond(request, response);
-    if (header !== undefined) {
-      response.setHeader("access-control-allow-headers", header);
-      response.setHeader("access-control-allow-methods", "PUT");
-    }
-    response.end();
-  };
 }

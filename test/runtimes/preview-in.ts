@@ -3,11 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
-import { deferred } from "../../src/util/deferred.js";
 import type { BrowserLaunch } from "./browsers.js";
 import { notRun } from "./contract-in.js";
+import { reportOf } from "./report-of.js";
 import type { Runtime } from "./runtimes.mjs";
-import { openSite } from "./site.js";
 import { type Host, serveStatic } from "./static-host.js";
 
 /** What the pages of the box see: test/pages/preview.mjs. */
@@ -30,46 +29,43 @@ export function previewIn(runtime: Runtime, launch: BrowserLaunch, { withNone = 
   if (runtime.missing !== undefined) return notRun(name, runtime.missing);
   describe(name, () => {
     it("show pages of a box on an origin of their own, with its requests, redirects and WebSockets", async () => {
-      const told = deferred<Record<string, unknown>>();
       const hosts: Host[] = [];
       for (const origins of [[], [], ["https://app.example.com"]]) hosts.push(await previewHost(origins));
       const [own, other, refusing] = hosts.map(({ url }) => `${url}/`) as [string, string, string];
-      const site = await openSite({
-        project: inject("project"),
-        server: undefined,
-        settings: {
-          settings: {
-            ownSite: own,
-            otherSite: other.replace("127.0.0.1", "localhost"),
-            refusing,
-            ...(withNone && { none: `http://127.0.0.1:9/` }),
-            folder: `${own}folder/`,
-          },
+      let application = "";
+      const { ownSite, otherSite, ...refused } = await reportOf<Record<string, unknown>>(
+        runtime,
+        launch,
+        "preview",
+        (site) => {
+          application = site;
+          return {
+            settings: {
+              ownSite: own,
+              otherSite: other.replace("127.0.0.1", "localhost"),
+              refusing,
+              ...(withNone && { none: `http://127.0.0.1:9/` }),
+              folder: `${own}folder/`,
+            },
+          };
         },
-        take: (report: Record<string, unknown>) =>
-          "error" in report ? told.reject(new Error(String(report["error"]))) : told.resolve(report),
-      });
-      onTestFinished(() => site.close());
-      const browser = launch.start({ page: `${site.url}/page.html?preview` });
-      onTestFinished(() => browser.stop());
-      browser.ended.then((how) => told.reject(new Error(`${runtime.name} ended too early, ${how}`)));
-      const { ownSite, otherSite, refusing: refused, folder, page, none } = await told.promise;
+      );
       expect(ownSite).toMatchObject({ ...SEEN, refused: 1006 });
       expect(otherSite).toMatchObject(SEEN);
-      expect(refused).toMatchObject({
+      expect(refused["refusing"]).toMatchObject({
         code: "UNSUPPORTED",
-        message: expect.stringContaining(`--allow-origin ${site.url}`),
+        message: expect.stringContaining(`--allow-origin ${application}`),
       });
-      expect(folder).toMatchObject({
+      expect(refused["folder"]).toMatchObject({
         code: "VALIDATION_ERROR",
         message: expect.stringContaining("an origin"),
       });
-      expect(page).toMatchObject({
+      expect(refused["page"]).toMatchObject({
         code: "VALIDATION_ERROR",
         message: expect.stringContaining("own origin"),
       });
       if (withNone)
-        expect(none).toMatchObject({
+        expect(refused["none"]).toMatchObject({
           code: "UNSUPPORTED",
           message: expect.stringContaining("no answer from"),
         });

@@ -2,13 +2,12 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { expect, inject, it, onTestFinished } from "vitest";
-import { deferred } from "../../src/util/deferred.js";
+import { expect, it, onTestFinished } from "vitest";
 import type { BrowserLaunch } from "./browsers.js";
 import { notRun } from "./contract-in.js";
 import { findClosedPort, startRelay } from "./relay-servers.js";
+import { reportOf } from "./report-of.js";
 import type { Runtime } from "./runtimes.mjs";
-import { openSite } from "./site.js";
 
 /** Contents of a file of this many MiB. */
 const contentsOf = (megabytes: number) =>
@@ -24,23 +23,13 @@ export function relayIn(runtime: Runtime, launch: BrowserLaunch): void {
   it(name, async () => {
     const port = await startWeb();
     const closedPort = await findClosedPort();
-    const settings = { relay: "", port, closedPort };
-    const reported = deferred<{ error?: string; log: string[][]; megabytesPerSecond: number }>();
-    const site = await openSite({
-      project: inject("project"),
-      server: undefined,
-      settings,
-      take: (report: { log: string[][]; megabytesPerSecond: number }) => reported.resolve(report),
-    });
-    onTestFinished(() => site.close());
-    settings.relay = (await startRelay([site.url])).url;
-
-    const browser = launch.start({ page: `${site.url}/page.html?relay` });
-    onTestFinished(() => browser.stop());
-    const tooEarly = browser.ended.then((how): never => {
-      throw new Error(`${runtime.name} ended too early, ${how}`);
-    });
-    const { log, megabytesPerSecond, ...seen } = await Promise.race([reported.promise, tooEarly]);
+    type Report = { log: string[][]; megabytesPerSecond: number };
+    const { log, megabytesPerSecond, ...seen } = await reportOf<Report>(
+      runtime,
+      launch,
+      "relay",
+      async (site) => ({ relay: (await startRelay([site])).url, port, closedPort }),
+    );
     expect(seen).toEqual({
       way: ["relay", true],
       page: "hello (0)",

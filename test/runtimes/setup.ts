@@ -39,9 +39,17 @@ async function bundle(folder: string): Promise<void> {
     ...["in-process", "in-page", "in-worker", "local-in-worker", "hung-volume-in-process"].map((name) =>
       join(import.meta.dirname, `${name}.ts`),
     ),
-    ...["dev-server", "folders", "gateway", "git", "kept", "playground", "preview", "relay"].map((name) =>
-      join(ROOT, `test/pages/${name}.mjs`),
-    ),
+    ...[
+      "dev-server",
+      "folders",
+      "gateway",
+      "git",
+      "git-by-fetch",
+      "kept",
+      "playground",
+      "preview",
+      "relay",
+    ].map((name) => join(ROOT, `test/pages/${name}.mjs`)),
     ...EXAMPLES.map((name) => join(ROOT, `demo/edge/${name}.ts`)),
   ];
   await build({

@@ -1,6 +1,12 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { createServer, type RequestListener, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join } from "node:path";
 
@@ -50,5 +56,19 @@ export async function listen(answer: RequestListener): Promise<Host> {
       server.close();
       server.closeAllConnections();
     },
+  };
+}
+
+/** Answers a request. */
+type Answer = (request: IncomingMessage, response: ServerResponse) => unknown;
+
+/** Allows pages of every origin to read the answers, and to send these headers and methods. */
+export function withCors(respond: Answer, allowed?: { headers: string; methods?: string }): Answer {
+  return (request, response) => {
+    response.setHeader("access-control-allow-origin", "*");
+    if (request.method !== "OPTIONS") return respond(request, response);
+    if (allowed) response.setHeader("access-control-allow-headers", allowed.headers);
+    if (allowed?.methods) response.setHeader("access-control-allow-methods", allowed.methods);
+    response.end();
   };
 }
