@@ -107,7 +107,7 @@ export type Secrets = Record<string, SecretOptions>;
 
 /**
  * Cause of a connection's failure: "not found", the name does not exist; "dialer failed", `local.dialer` rejected without a `code`, or did not make a connection; "relay", `local.relay` refused it or
- * failed, as the message says; "refused", a request over it was answered with a refusal, whose text is the message: in a page, what its `fetch` cannot do or may not read.
+ * failed, as the message says; "refused", in a page: TLS with the program failed, or its last request was answered with a refusal, whose text is the message.
  */
 export type NetworkFailure = "not found" | "dialer failed" | "relay" | "refused";
 
@@ -127,9 +127,9 @@ export interface NetworkLogEntry {
   rule?: string;
   /** Name of the errno with which it failed: "ECONNREFUSED"; "ENOTFOUND" for a name that does not exist, "EAI_AGAIN" for one that could not be looked up. Absent while it has not failed. */
   error?: string;
-  /** Cause of a failure that its errno does not tell. Absent for others. A connection whose last request was "refused" may have no `error`, and be open. */
+  /** Cause of a failure that its errno does not tell. Absent for others. A connection that has "refused" may have no `error`, and be open. */
   reason?: NetworkFailure;
-  /** Message of the error of a dialer or a relay that has failed, or of a refusal, at most 200 characters. Absent for others. */
+  /** Message of the error of a dialer or a relay that has failed, or of a refusal, at most 400 characters. Absent for others. */
   message?: string;
   /** Number of bytes that the program has sent. */
   sentBytes: number;

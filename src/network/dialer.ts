@@ -1,3 +1,5 @@
+import type { NetworkFailure } from "../contract/types.js";
+
 /** Time in milliseconds that whoever makes a connection has for it, all addresses of its host together. */
 export const CONNECT_MS = 30_000;
 
@@ -27,9 +29,26 @@ export class DialError extends Error {
   }
 }
 
-/** Failure of a relay or of its connection, open or not, whose message is for the log of the box. */
-export class RelayError extends DialError {
+/** Failure of a connection, open or not, that no errno explains: the log of the box has its reason and its message. */
+export class LoggedError extends DialError {
+  override name = "LoggedError";
+
+  constructor(
+    code: DialErrorCode,
+    readonly reason: NetworkFailure,
+    message: string,
+  ) {
+    super(code, message);
+  }
+}
+
+/** Failure of a relay or of its connection. */
+export class RelayError extends LoggedError {
   override name = "RelayError";
+
+  constructor(code: DialErrorCode, message: string) {
+    super(code, "relay", message);
+  }
 }
 
 /** Target of a connection. */
@@ -52,12 +71,12 @@ export interface DialOptions {
    */
   mayReach?: (address: string) => boolean;
   /**
-   * Notes in `box.network.log()` why a request over the connection was refused: the entry gets the `reason` "refused" and this message, of which 200 characters are kept. For a dialer that
-   * answers requests itself, as that of a page does.
+   * Notes in `box.network.log()` why a request over the connection was refused: the entry gets the `reason` "refused" and this message, of which 400 characters are kept. With undefined, for a
+   * later request that was answered, the entry loses both. For a dialer that answers requests itself, as that of a page does.
    *
    * @default nothing is noted
    */
-  onRefusal?: (message: string) => void;
+  onRefusal?: (message: string | undefined) => void;
 }
 
 /**

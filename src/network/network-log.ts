@@ -1,11 +1,11 @@
 import type { NetworkFailure, NetworkLogEntry } from "../contract/types.js";
-import { RelayError } from "./dialer.js";
+import { LoggedError } from "./dialer.js";
 
 /** Number of entries that a log keeps. */
 const KEPT = 200;
 /** Number of those among them that may be lookups of names, which a box can make by the thousand. */
 const KEPT_LOOKUPS = 50;
-const MAX_MESSAGE = 200;
+const MAX_MESSAGE = 400;
 
 /** The last connections of a box. Entries change while their connections live. */
 export class NetworkLog {
@@ -47,7 +47,8 @@ export interface Failure {
 /** Describes the error of a dialer. One without a code is a fault of the dialer, which its message explains; `errno` is what the box sees of it. */
 export function failureOf(error: unknown, errno = "ECONNRESET"): Failure {
   const code = errnoOf(error);
-  if (error instanceof RelayError) return { error: error.code, reason: "relay", message: messageOf(error) };
+  if (error instanceof LoggedError)
+    return { error: error.code, reason: error.reason, message: messageOf(error) };
   return code === undefined
     ? { error: errno, reason: "dialer failed", message: messageOf(error) }
     : { error: code };
@@ -71,12 +72,20 @@ export function noteDenied(entry: NetworkLogEntry, rule: string): void {
   Object.assign(entry, { verdict: "denied", rule, error: "EACCES", endedAt: new Date() });
 }
 
-/** Notes in an entry why a request over its connection was refused. The connection goes on. */
-export function noteRefusal(entry: NetworkLogEntry, message: string): void {
-  Object.assign(entry, { reason: "refused", message: message.slice(0, MAX_MESSAGE) });
+/** Notes in an entry why the last request over its connection was refused, or that it was not. The connection goes on; one that has failed keeps the cause of that. */
+export function noteRefusal(entry: NetworkLogEntry, message: string | undefined): void {
+  if (entry.error !== undefined) return;
+  if (message === undefined) forgetReason(entry);
+  else Object.assign(entry, { reason: "refused", message: messageOf(message) });
 }
 
 /** Notes in an entry that its connection has ended, with a failure or without one. */
 export function noteEnded(entry: NetworkLogEntry, failure?: Failure): void {
+  if (failure) forgetReason(entry);
   Object.assign(entry, { endedAt: new Date(), ...failure });
+}
+
+function forgetReason(entry: NetworkLogEntry): void {
+  delete entry.reason;
+  delete entry.message;
 }

@@ -138,7 +138,7 @@ export class PolicyDialer implements Dialer {
       asked.push(address);
       return true;
     };
-    const onRefusal = (message: string) => noteRefusal(entry, message);
+    const onRefusal = (message: string | undefined) => noteRefusal(entry, message);
     let connection: ByteConnection;
     try {
       const way = this.neighbor(target.host) ?? this.driver;

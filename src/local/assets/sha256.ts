@@ -1,2 +1,2 @@
-/** SHA-256 where there is no WebCrypto. A module of its own, since an import of the whole library when it is needed would keep its other hashes, too, in a chunk that pages load for TLS. */
+/** SHA-256 where there is no WebCrypto. Imported alone, so that bundlers leave the library's other hashes out. */
 export { sha256 } from "@noble/hashes/sha2.js";

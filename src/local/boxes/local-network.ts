@@ -140,7 +140,8 @@ async function openWay(
   // Fails closed: a placeholder must not go out unencrypted in place of a value.
   if (!encrypt) throw unsupported("secrets: nothing encrypts the connections of boxes here");
   const gateway = await openGateway(secrets);
-  const through = (next: Dialer) => gateway.over(next, encrypt);
+  const { SecretDialer } = await import("../network/secrets/secret-dialer.js");
+  const through = (next: Dialer) => new SecretDialer(next, encrypt, gateway);
   return { box: await wayOut.open(), gateway, endsTls: false, through };
 }
 

@@ -70,7 +70,7 @@ export class RelaySession implements StreamCarrier {
       this.fail(
         this.isGreeted
           ? "the WebSocket to the relay was lost"
-          : "the relay cannot be reached, or refused the WebSocket: its address or token may be wrong, or it does not allow this page",
+          : "the relay cannot be reached, or refused the WebSocket: its address or token may be wrong, or it does not allow this page or program",
       );
     socket.addEventListener("close", lost);
     socket.addEventListener("error", lost);

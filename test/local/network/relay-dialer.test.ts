@@ -221,7 +221,7 @@ describe("a relay", () => {
     expect(await failureOf(ended.dialer.connect(target, { signal }))).toEqual({
       code: "ENETUNREACH",
       message:
-        "the relay cannot be reached, or refused the WebSocket: its address or token may be wrong, or it does not allow this page",
+        "the relay cannot be reached, or refused the WebSocket: its address or token may be wrong, or it does not allow this page or program",
     });
     const { dialer } = await start(() => {}, { openMs: 50 });
     expect(await failureOf(dialer.connect(target, { signal }))).toEqual({

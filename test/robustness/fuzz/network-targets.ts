@@ -1,9 +1,10 @@
 import { isBoxRunError } from "../../../src/backend/errors.js";
 import { BodyRoom, serveRequests } from "../../../src/local/network/gateway/serve-requests.js";
-import { RefusedRequest, requestReader } from "../../../src/local/network/http/requests.js";
+import { type Header, RefusedRequest, requestReader } from "../../../src/local/network/http/requests.js";
 import { LINK, makeUdp, readIpv4, readUdp } from "../../../src/local/network/ipv4.js";
 import { NameServer } from "../../../src/local/network/name-server.js";
 import { passRequests } from "../../../src/local/network/secrets/pass-requests.js";
+import { rewriteHeader } from "../../../src/local/network/secrets/rewrite-header.js";
 import { NetworkStack } from "../../../src/local/network/stack.js";
 import { ACK, FIN, makeTcp, RST, SYN } from "../../../src/local/network/tcp-segment.js";
 import { readClientHello } from "../../../src/local/network/tls/client-hello.js";
@@ -128,10 +129,11 @@ const requests: Target = {
         controller.close();
       },
     });
-    const rewrite = (value: string) => {
-      rewritten++;
-      return value.replaceAll("PLACEHOLDER", "THE-VALUE");
-    };
+    const rewrite = (header: Header) =>
+      rewriteHeader(header, (value) => {
+        rewritten++;
+        return value.replaceAll("PLACEHOLDER", "THE-VALUE");
+      });
     const error: unknown = await passRequests(requestReader(from), to, { host: HOST, rewrite }).catch(
       (thrown) => thrown,
     );

@@ -4,13 +4,15 @@ import {
   type Dialer,
   type DialOptions,
   type DialTarget,
+  LoggedError,
 } from "../../../network/dialer.js";
-import { endHere } from "../http/end-here.js";
+import { cut, endHere } from "../http/end-here.js";
 import type { CertificateAuthority } from "../tls/certificate.js";
-import { acceptTls } from "../tls/server.js";
 import { PROTOCOLS } from "../tls/wire.js";
 import { PageFetch, type PageLimits, type Rewrite } from "./page-fetch.js";
 import { BodyRoom, serveRequests } from "./serve-requests.js";
+
+type OnRefusal = NonNullable<DialOptions["onRefusal"]>;
 
 const HTTPS_PORT = 443;
 
@@ -44,10 +46,10 @@ export class FetchDialer implements Dialer {
   private async serve(
     near: ByteConnection,
     { host, port }: DialTarget,
-    { origin, life, onRefusal }: { origin: string; life: AbortSignal; onRefusal: (message: string) => void },
+    { origin, life, onRefusal }: { origin: string; life: AbortSignal; onRefusal: OnRefusal },
   ): Promise<void> {
     const isHttps = port === HTTPS_PORT;
-    const plain = isHttps ? await this.decrypt(near, host) : near;
+    const plain = isHttps ? await this.decrypt(near, host, onRefusal) : near;
     if (!plain) return;
     const rewrite = isHttps ? this.options.rewriter(host) : undefined;
     await serveRequests(plain, {
@@ -59,12 +61,24 @@ export class FetchDialer implements Dialer {
     });
   }
 
-  /** Speaks TLS with the program; undefined when the handshake fails, which cuts the connection. */
-  private async decrypt(near: ByteConnection, host: string): Promise<ByteConnection | undefined> {
-    const certify = async (name: string) => {
-      if (name !== host) throw new Error(`the connection is to ${host}`);
-      return this.options.authority.certify(name);
-    };
-    return acceptTls(near, { certify, protocols: PROTOCOLS }).catch(() => undefined);
+  /** Speaks TLS with the program; undefined when that fails, which cuts the connection. The code for it is half of all that a network needs, and comes with the first such connection. */
+  private async decrypt(
+    near: ByteConnection,
+    host: string,
+    onRefusal: OnRefusal,
+  ): Promise<ByteConnection | undefined> {
+    const certify = this.options.authority.certifier(host);
+    let tls: typeof import("../tls/server.js");
+    try {
+      tls = await import("../tls/server.js");
+    } catch (error) {
+      const message = `the page could not load its code for TLS; reload the page: ${error}`;
+      cut(near, new LoggedError("ECONNRESET", "refused", message));
+      return undefined;
+    }
+    return tls.acceptTls(near, { certify, protocols: PROTOCOLS }).catch((error: Error) => {
+      onRefusal(error.message);
+      return undefined;
+    });
   }
 }

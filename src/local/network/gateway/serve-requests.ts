@@ -33,8 +33,8 @@ export interface RequestServer {
   room: BodyRoom;
   /** Answers a request. */
   answer(request: PageRequest): Promise<Response | Refusal>;
-  /** Takes note of why a request was refused. */
-  onRefusal(message: string): void;
+  /** Takes note of why a request was refused; with undefined, that one was answered. */
+  onRefusal(message: string | undefined): void;
 }
 
 /** Room for bodies that are kept in memory. */
@@ -96,8 +96,10 @@ async function serveRequest(
     body.release();
   }
   const isHead = head.method === "HEAD";
-  if (answered instanceof Response) await writeAnswer(to, answered, { closes, isHead, isOld: head.isOld });
-  else {
+  if (answered instanceof Response) {
+    onRefusal(undefined);
+    await writeAnswer(to, answered, { closes, isHead, isOld: head.isOld });
+  } else {
     onRefusal(answered.message);
     await writeRefusal(to, answered, { closes, isHead });
   }

@@ -35,3 +35,9 @@ function hearingAborts(
     },
   });
 }
+
+/** Cuts both directions of a connection. */
+export function cut({ readable, writable }: ByteConnection, reason: unknown): void {
+  readable.cancel(reason).catch(() => {});
+  writable.abort(reason).catch(() => {});
+}

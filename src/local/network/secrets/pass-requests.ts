@@ -2,12 +2,10 @@
  * Passes on the HTTP/1.1 requests of a program in a box, with the values of their headers rewritten. What cannot be told apart with certainty is refused, since a server that reads it in
  * another way would get a request that was never looked at. Source: RFC 9112.
  */
-import { fromBase64, toBase64 } from "../../../util/base64.js";
 import type { ByteReader } from "../../../util/byte-reader.js";
 import {
   bodyPieces,
   bytesOf,
-  CARRIES_CREDENTIALS,
   framingOf,
   type Header,
   PIECE_BYTES,
@@ -20,16 +18,13 @@ import {
 const HTTPS_PORT = 443;
 /** Methods by which a server returns the headers of a request. */
 const ECHOES = /^(?:TRACE|TRACK)$/i;
-/** Headers that servers repeat in their answers, from which a program in the box could read the value. */
-const REPEATED = /^(?:sec-|access-control-)/i;
-const BASIC = /^Basic +([A-Za-z0-9+/]+=*)$/i;
 
 /** Options of {@link passRequests}. */
 export interface PassOptions {
   /** Name of the only server that requests may be for. */
   host: string;
   /** Returns a header's value as it is to be sent. */
-  rewrite(value: string): string;
+  rewrite(header: Header): string;
 }
 
 /**
@@ -67,26 +62,12 @@ async function passRequest(
   const isWebSocket = valuesOf(head.headers, "upgrade").some((value) => /^websocket$/i.test(value));
   // Any other protocol would be one that is not looked into. Servers that offer one do without.
   const kept = head.headers.filter(({ name }) => isWebSocket || name.toLowerCase() !== "upgrade");
-  const headers = kept.map((header) => ({ ...header, value: rewriteHeader(header, rewrite) }));
+  const headers = kept.map((header) => ({ ...header, value: rewrite(header) }));
   await to.write(encodeHead(head.line, headers));
   if (isWebSocket) await passRest(reader, to);
   else if (framing === "chunked") await passChunks(reader, to);
   else for await (const piece of bodyPieces(reader, framing)) await to.write(piece);
   return !isWebSocket;
-}
-
-/** Rewrites the value of a header that carries secrets; of "Basic", the user's name and password, which are encoded. */
-export function rewriteHeader({ name, value }: Header, rewrite: (value: string) => string): string {
-  if (!CARRIES_CREDENTIALS.test(name) || REPEATED.test(name)) return value;
-  const [, encoded] = (name.toLowerCase() === "authorization" && BASIC.exec(value)) || [];
-  if (encoded === undefined) return rewrite(value);
-  try {
-    const plain = new TextDecoder("utf-8", { fatal: true }).decode(fromBase64(encoded));
-    const rewritten = rewrite(plain);
-    return rewritten === plain ? value : `Basic ${toBase64(new TextEncoder().encode(rewritten))}`;
-  } catch {
-    return value;
-  }
 }
 
 function encodeHead(line: string, headers: readonly Header[]): Uint8Array {

@@ -1,13 +1,12 @@
 import type { ByteConnection, Dialer, DialOptions, DialTarget } from "../../../network/dialer.js";
 import { whenAborted } from "../../../util/abort.js";
-import { endHere } from "../http/end-here.js";
+import { cut, endHere } from "../http/end-here.js";
 import { type Refusal, refuse } from "../http/refusal.js";
 import { RefusedRequest, requestReader } from "../http/requests.js";
-import type { CertificateAuthority } from "../tls/certificate.js";
 import { acceptTls } from "../tls/server.js";
 import { PROTOCOLS } from "../tls/wire.js";
-import { passRequests } from "./pass-requests.js";
-import type { Secret } from "./secret.js";
+import { type PassOptions, passRequests } from "./pass-requests.js";
+import type { SecretGateway } from "./secret-gateway.js";
 
 const HTTPS_PORT = 443;
 
@@ -24,17 +23,16 @@ export class SecretDialer implements Dialer {
   constructor(
     private readonly next: Dialer,
     private readonly encrypt: Encrypt,
-    private readonly secrets: readonly Secret[],
-    private readonly authority: CertificateAuthority,
+    private readonly gateway: SecretGateway,
   ) {
     if (next.resolves) this.resolves = (name, options) => next.resolves!(name, options);
   }
 
   async connect(target: DialTarget, options: DialOptions): Promise<ByteConnection> {
-    const secrets = this.secrets.filter((secret) => secret.isFor(target.host));
-    if (target.port !== HTTPS_PORT || secrets.length === 0) return this.next.connect(target, options);
+    const rewrite = target.port === HTTPS_PORT ? this.gateway.rewriter(target.host) : undefined;
+    if (!rewrite) return this.next.connect(target, options);
     const far = await this.next.connect(target, options);
-    const near = endHere((here, life) => this.serve(here, far, target.host, secrets, life));
+    const near = endHere((here, life) => this.serve(here, far, { host: target.host, rewrite }, life));
     return { ...near, ...(far.address !== undefined && { address: far.address }) };
   }
 
@@ -42,18 +40,15 @@ export class SecretDialer implements Dialer {
   private async serve(
     here: ByteConnection,
     plain: ByteConnection,
-    host: string,
-    secrets: readonly Secret[],
+    options: PassOptions,
     life: AbortSignal,
   ): Promise<void> {
+    const { host } = options;
     const encrypted = this.encrypt(plain, host).catch((error) => new UnreachableServer(host, error));
     let tls: ByteConnection;
     try {
       tls = await acceptTls(here, {
-        certify: async (name) => {
-          if (name !== host) throw new Error(`the connection is to ${host}`);
-          return this.authority.certify(name);
-        },
+        certify: this.gateway.authority.certifier(host),
         protocols: PROTOCOLS,
       });
     } catch (error) {
@@ -69,8 +64,7 @@ export class SecretDialer implements Dialer {
     const answers = new Answers(far.readable, toProgram);
     const writer = far.writable.getWriter();
     const ignoreReset = whenAborted(life, (reason) => writer.abort(reason).catch(() => {}));
-    const rewrite = (value: string) => secrets.reduce((text, secret) => secret.putInto(text), value);
-    const requests = passRequests(reader, writer, { host, rewrite }).then(() => writer.close());
+    const requests = passRequests(reader, writer, options).then(() => writer.close());
     try {
       await Promise.all([requests, answers.pass()]);
     } catch (error) {
@@ -129,9 +123,4 @@ class UnreachableServer implements Refusal {
   constructor(host: string, error: unknown) {
     this.message = `no encrypted connection to ${host}: ${error instanceof Error ? error.message : String(error)}`;
   }
-}
-
-function cut({ readable, writable }: ByteConnection, error: unknown): void {
-  readable.cancel(error).catch(() => {});
-  writable.abort(error).catch(() => {});
 }

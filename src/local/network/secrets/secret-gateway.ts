@@ -1,10 +1,8 @@
 import type { Secrets } from "../../../contract/types.js";
-import type { Dialer } from "../../../network/dialer.js";
 import type { Header } from "../http/requests.js";
 import { CertificateAuthority } from "../tls/certificate.js";
-import { rewriteHeader } from "./pass-requests.js";
+import { rewriteHeader } from "./rewrite-header.js";
 import { Secret } from "./secret.js";
-import { type Encrypt, SecretDialer } from "./secret-dialer.js";
 
 /** The secrets of a box while it runs: an authority of its own, and placeholders for them. */
 export class SecretGateway {
@@ -32,11 +30,6 @@ export class SecretGateway {
   /** Certificate of the authority, as text. */
   get pem(): string {
     return this.authority.pem;
-  }
-
-  /** Returns a dialer that puts the secrets into requests on their way to another one. */
-  over(next: Dialer, encrypt: Encrypt): Dialer {
-    return new SecretDialer(next, encrypt, this.secrets, this.authority);
   }
 
   /** Returns what puts the secrets of a server into the headers of requests to it; undefined for a server that may get none. */

@@ -86,6 +86,14 @@ export class CertificateAuthority {
     return certificate;
   }
 
+  /** Returns what certifies a server to which a connection leads, and rejects for any other name. */
+  certifier(host: string): (serverName: string) => Promise<Certificate> {
+    return async (name) => {
+      if (name !== host) throw new Error(`the connection is to ${host}`);
+      return this.certify(name);
+    };
+  }
+
   private async make(serverName: string): Promise<Certificate> {
     const keys = await newKeys();
     const publicKey = await spki(keys);

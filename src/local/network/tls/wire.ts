@@ -1,4 +1,5 @@
 /** Fields of TLS, as they are on the wire. Source: RFC 8446, 3. */
+import { LoggedError } from "../../../network/dialer.js";
 import { concatBytes } from "../../../util/bytes.js";
 
 /** Protocols that requests with secrets are sent in, by their names in TLS (RFC 7301). The program and the server both get these. */
@@ -21,15 +22,15 @@ export const ALERT = {
   noApplicationProtocol: 120,
 } as const;
 
-/** A failure that the other side is told of by an alert. */
-export class TlsError extends Error {
+/** A failure that the program in the box is told of by an alert. */
+export class TlsError extends LoggedError {
   override name = "TlsError";
 
   constructor(
     readonly alert: number,
     message: string,
   ) {
-    super(message);
+    super("ECONNRESET", "refused", `TLS: ${message}`);
   }
 }
 

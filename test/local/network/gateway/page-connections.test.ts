@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { DialTarget } from "../../../../src/network/dialer.js";
 import { PolicyDialer } from "../../../../src/network/policy-dialer.js";
 import { exchange, lines, NAME, signal, usePage } from "./page.js";
@@ -41,6 +41,65 @@ describe("a connection of a box in a page", () => {
       { verdict: "allowed" },
     ]);
     expect(policy.log()[2]).not.toHaveProperty("reason");
+  });
+
+  it("loses the reason when its next request is answered, or when it is reset for another one", async () => {
+    const policy = new PolicyDialer(page.dialer, true);
+    page.answer = () => Promise.reject(new TypeError("Failed to fetch"));
+    const { readable, writable } = await policy.connect({ host: NAME, port: 80 }, { signal });
+    const [reader, writer] = [readable.getReader(), writable.getWriter()];
+    const ask = async (status: number) => {
+      writer.write(Buffer.from(GET)).catch(() => {});
+      for (let text = ""; !text.includes(` ${status} `); )
+        text += Buffer.from((await reader.read()).value!).toString("latin1");
+    };
+    await ask(502);
+    expect(policy.log()).toMatchObject([{ reason: "refused", message: expect.stringMatching(/^no answer/) }]);
+    page.answer = () => new Response(null, { status: 204 });
+    await ask(204);
+    expect(policy.log()[0]).not.toHaveProperty("reason");
+    expect(policy.log()[0]).not.toHaveProperty("message");
+
+    page.answer = () => Promise.reject(new TypeError("Failed to fetch"));
+    await ask(502);
+    policy.update({ deny: [NAME] });
+    await expect(reader.read()).rejects.toThrow("the rules have changed");
+    expect(policy.log()).toMatchObject([{ rule: `deny[0] ${NAME}`, error: "ECONNRESET" }]);
+    expect(policy.log()[0]).not.toHaveProperty("message");
+  });
+
+  it("has in its log why TLS with a program failed", async () => {
+    const policy = new PolicyDialer(page.dialer, true);
+    const { readable, writable } = await policy.connect({ host: NAME, port: 443 }, { signal });
+    const writer = writable.getWriter();
+    await writer.write(Buffer.from(GET));
+    await writer.close();
+    const reader = readable.getReader();
+    while (!(await reader.read()).done);
+    await vi.waitFor(() =>
+      expect(policy.log()).toMatchObject([
+        { verdict: "allowed", reason: "refused", message: expect.stringMatching(/^TLS: /), endedAt: {} },
+      ]),
+    );
+  });
+
+  it("is cut, with the reason in its log, when the page cannot load its code for TLS", async () => {
+    const server = "../../../../src/local/network/tls/server.js";
+    vi.doMock(server, () => {
+      throw new TypeError("Failed to fetch dynamically imported module");
+    });
+    onTestFinished(() => vi.doUnmock(server));
+    const policy = new PolicyDialer(page.dialer, true);
+    const { readable, writable } = await policy.connect({ host: NAME, port: 443 }, { signal });
+    await expect(readable.getReader().read()).rejects.toThrow();
+    await expect(writable.getWriter().write(Buffer.from("hello"))).rejects.toThrow();
+    expect(policy.log()).toMatchObject([
+      {
+        ...{ verdict: "allowed", error: "ECONNRESET", reason: "refused" },
+        message: expect.stringMatching(/code for TLS; reload the page: /),
+      },
+    ]);
+    expect(page.asked).toEqual([]);
   });
 
   it("to an address that is not public never gets here", async () => {

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { Secret } from "../../../../src/local/network/secrets/secret.js";
 import { SecretDialer } from "../../../../src/local/network/secrets/secret-dialer.js";
-import { CertificateAuthority } from "../../../../src/local/network/tls/certificate.js";
+import { SecretGateway } from "../../../../src/local/network/secrets/secret-gateway.js";
+import type { CertificateAuthority } from "../../../../src/local/network/tls/certificate.js";
 import { type ByteConnection, DialError, type DialTarget } from "../../../../src/network/dialer.js";
 import { deferred } from "../../../../src/util/deferred.js";
 import { type Front, openFront } from "../front.js";
@@ -34,11 +34,18 @@ let encrypted: string[];
 /** Failure of the next handshake with a server. */
 let fault: Error | undefined;
 let seen: Seen[];
-const key = new Secret("API_KEY", VALUE, [NAME]);
-const other = new Secret("OTHER_KEY", "another value", ["other.example.com", "*.wild.example.com"]);
+let gateway: SecretGateway;
+/** Placeholders of the secrets of {@link NAME} and of other hosts. */
+let key: string;
+let other: string;
 
 beforeAll(async () => {
-  authority = await CertificateAuthority.create("BoxRun box test");
+  gateway = await SecretGateway.open({
+    API_KEY: { value: VALUE, hosts: [NAME, "down.example.com"] },
+    OTHER_KEY: { value: "another value", hosts: ["other.example.com", "*.wild.example.com"] },
+  });
+  ({ API_KEY: key, OTHER_KEY: other } = gateway.env as { API_KEY: string; OTHER_KEY: string });
+  ({ authority } = gateway);
 
   backend = createHttp(async (request, response) => {
     // Its answer is under way until its client leaves.
@@ -73,7 +80,7 @@ beforeAll(async () => {
     if (fault) throw fault;
     return connection;
   };
-  dialer = new SecretDialer({ connect: open }, encrypt, [key, other], authority);
+  dialer = new SecretDialer({ connect: open }, encrypt, gateway);
   front = await openFront(NAME, authority.pem, () => dialer);
 });
 
@@ -107,7 +114,7 @@ async function raw(text: string): Promise<string> {
 
 describe("a secret", () => {
   it("takes its placeholder's place in the headers of a request to its host", async () => {
-    const { stdout } = await curl(`https://${NAME}/v1?a=b`, "-H", `Authorization: Bearer ${key.placeholder}`);
+    const { stdout } = await curl(`https://${NAME}/v1?a=b`, "-H", `Authorization: Bearer ${key}`);
     expect(stdout).toBe(`you said Bearer ${VALUE}\n`);
     expect(dialed).toEqual([{ host: NAME, port: 443 }]);
     expect(encrypted).toEqual([NAME]);
@@ -116,27 +123,20 @@ describe("a secret", () => {
   });
 
   it("takes it in a password of Basic, too, and in several headers", async () => {
-    await curl(`https://${NAME}/`, "-u", `me:${key.placeholder}`, "-H", `x-key: a ${key.placeholder} b`);
+    await curl(`https://${NAME}/`, "-u", `me:${key}`, "-H", `x-key: a ${key} b`);
     expect(seen[0]!.headers.authorization).toBe(`Basic ${btoa(`me:${VALUE}`)}`);
     expect(seen[0]!.headers["x-key"]).toBe(`a ${VALUE} b`);
   });
 
   it("is put nowhere else: not into the path, not into a body, and no other host's secret at all", async () => {
-    const { placeholder } = key;
-    await curl(
-      `https://${NAME}/${placeholder}`,
-      "-d",
-      `key=${placeholder}`,
-      "-H",
-      `x-key: ${other.placeholder}`,
-    );
-    expect(seen[0]).toMatchObject({ url: `/${placeholder}`, body: `key=${placeholder}` });
-    expect(seen[0]!.headers["x-key"]).toBe(other.placeholder);
+    await curl(`https://${NAME}/${key}`, "-d", `key=${key}`, "-H", `x-key: ${other}`);
+    expect(seen[0]).toMatchObject({ url: `/${key}`, body: `key=${key}` });
+    expect(seen[0]!.headers["x-key"]).toBe(other);
   });
 
   it("is put into each request of a connection, whatever bodies are between them", async () => {
     const url = `https://${NAME}/`;
-    const header = ["-H", `x-key: ${key.placeholder}`];
+    const header = ["-H", `x-key: ${key}`];
     const upload = join(front.folder, "upload");
     writeFileSync(upload, "b".repeat(300_000));
     await curl(
@@ -170,21 +170,21 @@ describe("a secret", () => {
   it("reaches a WebSocket by its handshake", async () => {
     const socket = new WebSocket(`wss://${NAME}:${front.port}/`, {
       ca: authority.pem,
-      headers: { host: NAME, "x-key": key.placeholder },
+      headers: { host: NAME, "x-key": key },
       servername: NAME,
       lookup: (_name: string, _options: unknown, done: (error: null, address: object[]) => void) =>
         done(null, [{ address: "127.0.0.1", family: 4 }]),
     } as never);
     await once(socket, "open");
-    socket.send(key.placeholder);
+    socket.send(key);
     const [answer] = await once(socket, "message");
-    expect(String(answer)).toBe(`${VALUE} ${key.placeholder}`);
+    expect(String(answer)).toBe(`${VALUE} ${key}`);
     socket.close();
     await once(socket, "close");
   });
 
   it("is refused to another Host and another server name on the same connection", async () => {
-    const header = ["-H", `x-key: ${key.placeholder}`];
+    const header = ["-H", `x-key: ${key}`];
     const { stdout } = await curl(`https://${NAME}/`, ...header, "-H", "Host: evil.example.com");
     expect(stdout).toMatch(`the host "evil.example.com", and this connection is for ${NAME} alone`);
     const to = `evil.example.com:443:127.0.0.1:${front.port}`;
@@ -204,14 +204,13 @@ describe("a secret", () => {
       await (await dialer.connect(target, { signal })).readable.cancel();
     expect(dialed).toHaveLength(5);
     expect(encrypted).toEqual([]);
-    expect(other.isFor("a.b.wild.example.com")).toBe(true);
+    expect(gateway.rewriter("a.b.wild.example.com")).toBeTypeOf("function");
   });
 
   it("tells at connect that its host refuses", async () => {
-    const secrets = [new Secret("KEY", VALUE, ["down.example.com"])];
     const next = { connect: () => Promise.reject(new DialError("ECONNREFUSED", "refused")) };
     const encrypt = () => Promise.reject(new Error("not here"));
-    const connecting = new SecretDialer(next, encrypt, secrets, authority).connect(
+    const connecting = new SecretDialer(next, encrypt, gateway).connect(
       { host: "down.example.com", port: 443 },
       { signal: new AbortController().signal },
     );
@@ -220,11 +219,11 @@ describe("a secret", () => {
 
   it("is put into no header that servers repeat", async () => {
     const names = ["origin", "user-agent", "referer", "x-request-id", "access-control-request-headers"];
-    const headers = [...names, "x-api-key"].flatMap((name) => ["-H", `${name}: ${key.placeholder}`]);
+    const headers = [...names, "x-api-key"].flatMap((name) => ["-H", `${name}: ${key}`]);
     await curl(`https://${NAME}/`, ...headers);
-    for (const name of names) expect([name, seen[0]!.headers[name]]).toEqual([name, key.placeholder]);
+    for (const name of names) expect([name, seen[0]!.headers[name]]).toEqual([name, key]);
     expect(seen[0]!.headers["x-api-key"]).toBe(VALUE);
-    const { stdout } = await curl(`https://${NAME}/`, "-X", "TRACE", "-H", `x-key: ${key.placeholder}`);
+    const { stdout } = await curl(`https://${NAME}/`, "-X", "TRACE", "-H", `x-key: ${key}`);
     expect(stdout).toBe("boxrun: TRACE would return the secrets of the request\n");
     expect(seen).toHaveLength(1);
   });
@@ -259,7 +258,7 @@ describe("a secret", () => {
         write: () => new Promise(() => {}),
       }),
     };
-    const stuck = new SecretDialer({ connect: async () => far }, async () => far, [key], authority);
+    const stuck = new SecretDialer({ connect: async () => far }, async () => far, gateway);
     const { signal } = new AbortController();
     const near = await stuck.connect({ host: NAME, port: 443 }, { signal });
     const toServer = near.writable.getWriter();
