@@ -42,29 +42,39 @@ function startOwner(name: string, command: string) {
   return { child, lines: createInterface(child.stdout!)[Symbol.asyncIterator]() };
 }
 
-/** Statuses that a box of this name is seen in, up to `last`; null: it is not there. */
-async function statusesUntil(name: string, last: string | null): Promise<(string | null)[]> {
-  const seen: (string | null)[] = [];
-  for await (const boxes of client.watchBoxes()) {
-    const status = boxes.find((info) => info.name === name)?.status ?? null;
-    if (status !== seen.at(-1)) seen.push(status);
-    if (status === last && seen.length > 1) break;
-  }
-  return seen;
+/**
+ * Watches a box of this name. Resolves once it has seen what is there now, to a function that waits for a status, and resolves to all statuses that the box was seen in; null: it is not there.
+ */
+async function watchStatuses(name: string) {
+  const watch = client.watchBoxes();
+  const next = async () => {
+    const { value } = await watch.next();
+    if (!value) throw new Error("the watch has ended");
+    return value.find((info) => info.name === name)?.status ?? null;
+  };
+  const seen: (string | null)[] = [await next()];
+  return async (last: string | null) => {
+    while (seen.length === 1 || seen.at(-1) !== last) {
+      const status = await next();
+      if (status !== seen.at(-1)) seen.push(status);
+    }
+    await watch.return();
+    return seen;
+  };
 }
 
 describe("boxes of another process", () => {
   it("are seen as they are made and as their process is killed, and started then", async () => {
-    const made = statusesUntil("theirs", "running");
+    const made = await watchStatuses("theirs");
     const owner = startOwner("theirs", "echo kept > /root/f; sync; echo written; sleep 7000");
-    expect((await made).filter((status) => status !== "creating")).toEqual([null, "running"]);
+    expect((await made("running")).filter((status) => status !== "creating")).toEqual([null, "running"]);
     await owner.lines.next();
     await owner.lines.next();
-    const ended = statusesUntil("theirs", "stopped");
+    const ended = await watchStatuses("theirs");
     const box = await client.getBox("theirs");
     expect(await failure(box.start())).toMatchObject({ code: "BOX_LOCKED" });
     owner.child.kill("SIGKILL");
-    expect(await ended).toEqual(["running", "stopped"]);
+    expect(await ended("stopped")).toEqual(["running", "stopped"]);
     await box.start();
     expect((await box.exec(["cat", "/root/f"])).stdout).toBe("kept\n");
   });
@@ -73,10 +83,10 @@ describe("boxes of another process", () => {
     const owner = startOwner("theirs", "echo up; sleep 7000");
     await owner.lines.next();
     await owner.lines.next();
-    const closed = statusesUntil("theirs", "stopped");
+    const closed = await watchStatuses("theirs");
     owner.child.kill("SIGTERM");
-    expect(await closed).toEqual(["running", "stopped"]);
-    const gone = statusesUntil("theirs", null);
+    expect(await closed("stopped")).toEqual(["running", "stopped"]);
+    const gone = await watchStatuses("theirs");
     const script = `
       import { BoxRunClient } from "boxrun";
       const box = await new BoxRunClient({ backend: "local", local: { state: process.argv[1] } }).getBox("theirs");
@@ -85,7 +95,7 @@ describe("boxes of another process", () => {
     `;
     owners.push(spawn(process.execPath, ["--input-type=module", "-e", script, state], { cwd: ROOT }));
     // A box that runs for a moment only may be gone before anybody looks.
-    expect((await gone).filter((status) => status !== "running")).toEqual(["stopped", null]);
+    expect((await gone(null)).filter((status) => status !== "running")).toEqual(["stopped", null]);
   });
 
   it("are BOX_LOCKED with whose they are and since when", async () => {
