@@ -47,7 +47,7 @@ const terminal = new TerminalView(byId("terminal"), {
   onEnd: () => panes.showConsole("output"),
   onLeave: () => byId("show-terminal").focus(),
 });
-const actions = new FileActions(editor, { open: openFile, error: showError });
+const actions = new FileActions(editor, openFile);
 const context: WorkspaceContext = {
   ...{ client, store, editor, transcript },
   changed: () => void show(),

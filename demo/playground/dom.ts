@@ -41,6 +41,7 @@ export function confirmed(button: HTMLButtonElement, question: string, about: st
   const isSame = button.dataset["about"] === about;
   button.dataset["about"] = about;
   const says = button.dataset["says"];
+  const usual = button.textContent;
   const reset = () => {
     if (button.dataset["says"] !== undefined) button.textContent = button.dataset["says"];
     delete button.dataset["says"];
@@ -49,15 +50,16 @@ export function confirmed(button: HTMLButtonElement, question: string, about: st
     reset();
     return true;
   }
-  if (says !== undefined) return false;
-  button.dataset["says"] = button.textContent;
   button.textContent = question;
+  say(question);
+  if (says !== undefined) return false;
+  button.dataset["says"] = usual;
+  button.style.minWidth = "";
   // It stays as wide when it says less again, or its neighbours move away from under the click that takes it back.
   button.style.minWidth = `${button.offsetWidth}px`;
   // Safari gives no focus to a button that is clicked.
   button.focus();
   button.addEventListener("blur", reset, { once: true });
-  say(question);
   return false;
 }
 

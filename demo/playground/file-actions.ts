@@ -18,7 +18,7 @@ export class FileActions {
 
   constructor(
     private readonly editor: EditorView,
-    private readonly to: { open: (path: string) => Promise<void>; error: (error: unknown) => void },
+    private readonly openFile: (path: string) => Promise<void>,
   ) {
     this.list = new FileList(byId("file-list"), (entry) => void attempt(() => this.choose(entry)));
     on("new-file", "click", async () => this.ask("Name of the new file"));
@@ -53,11 +53,13 @@ export class FileActions {
     this.files = files;
     const { clicked } = this;
     const entries = (await files?.list(SHOWN_ENTRIES)) ?? [];
+    // A program may have removed it. One that was clicked meanwhile need not be in the list yet.
+    const isThere =
+      entries.some(({ path }) => path === clicked?.path) ||
+      (clicked && entries.length >= SHOWN_ENTRIES && (await files?.volume.files.exists(clicked.path)));
     // Another project may have been opened meanwhile.
     if (files !== this.files) return;
-    // A program may have removed it, unless it is one that is not shown. One that was clicked meanwhile need not be in the list yet.
-    const isGone = entries.length < SHOWN_ENTRIES && !entries.some(({ path }) => path === clicked?.path);
-    if (this.clicked === clicked && isGone) this.clicked = undefined;
+    if (this.clicked === clicked && !isThere) this.clicked = undefined;
     const { chosen } = this;
     this.list.show(entries, chosen?.path);
     byId("entry-actions").hidden = chosen === undefined;
@@ -104,7 +106,7 @@ export class FileActions {
   private async choose(entry: ProjectEntry): Promise<void> {
     this.clicked = entry;
     try {
-      if (!entry.isDirectory) await this.to.open(entry.path);
+      if (!entry.isDirectory) await this.openFile(entry.path);
     } finally {
       // A file that cannot be edited can be renamed, downloaded and deleted all the same.
       await this.show(this.files);
@@ -138,13 +140,13 @@ export class FileActions {
     if (parts.includes("..")) throw new Error('The name of a file cannot contain ".."');
     const path = `/${parts.join("/")}`;
     const { renamed } = this;
-    if (path !== renamed?.path && (await volume.files.exists(path)))
-      throw new Error(`${path.slice(1)} exists already`);
+    if (path === renamed?.path) return this.endNaming();
+    if (await volume.files.exists(path)) throw new Error(`${path.slice(1)} exists already`);
     if (renamed) return this.rename(volume, renamed, path);
     await volume.files.write(path, "");
     this.clicked = undefined;
     this.leave();
-    await this.to.open(path);
+    await this.openFile(path);
     this.editor.focus();
   }
 
@@ -154,13 +156,14 @@ export class FileActions {
     await this.leaveFile(from);
     const folder = to.slice(0, to.lastIndexOf("/"));
     if (folder) await volume.files.mkdir(folder, { recursive: true });
-    if (to !== from) await volume.files.rename(from, to);
+    await volume.files.rename(from, to);
     this.clicked = { path: to, isDirectory };
     this.leave();
     // What was open is open again, by its new name.
-    if (`${opened}/`.startsWith(`${from}/`)) await this.to.open(to + opened!.slice(from.length));
-    if (opened === from) this.editor.focus();
+    if (`${opened}/`.startsWith(`${from}/`)) await this.openFile(to + opened!.slice(from.length));
     await this.show(this.files);
+    if (opened === from) this.editor.focus();
+    else byId("rename-file").focus();
   }
 
   private async remove(): Promise<void> {

@@ -18,7 +18,7 @@ export class FileList {
     list.addEventListener("keydown", (event) => this.walk(event));
   }
 
-  /** Shows entries, of which one is chosen: the file that is open, or a directory. */
+  /** Shows entries, of which one is marked: the one that the buttons below act on. */
   show(entries: readonly ProjectEntry[], chosen: string | undefined): void {
     this.entries = entries;
     this.chosen = chosen;

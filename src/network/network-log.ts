@@ -81,7 +81,8 @@ export function noteRefusal(entry: NetworkLogEntry, message: string | undefined)
 
 /** Notes in an entry that its connection has ended, with a failure or without one. */
 export function noteEnded(entry: NetworkLogEntry, failure?: Failure): void {
-  if (failure) forgetReason(entry);
+  // A reset has no reason of its own, and may be the program's answer to a refusal.
+  if (failure?.reason !== undefined || entry.rule !== undefined) forgetReason(entry);
   Object.assign(entry, { endedAt: new Date(), ...failure });
 }
 

@@ -33,8 +33,8 @@ function stub(network: true | string = true) {
   };
   const client = {
     info: async () => ({ capabilities: { network } }),
-    create: async (_image: string, { name }: { name: string }) => {
-      calls.push(["create", name]);
+    create: async (_image: string, { name, network: asked }: { name: string; network: unknown }) => {
+      calls.push(["create", name, asked]);
       await started.promise;
       state = "running";
       return handle();
@@ -64,7 +64,7 @@ describe("the box of a project", () => {
     const [one, other] = await both;
     expect(one).toBe(other);
     expect(calls).toEqual([
-      ["create", "p"],
+      ["create", "p", { allow: [] }],
       ["network", { allow: [] }],
     ]);
     await vi.waitFor(() => expect(on.ports).toHaveBeenLastCalledWith([8080]));
@@ -88,7 +88,7 @@ describe("the box of a project", () => {
     const { project, started, calls } = stub("pages without https have no network");
     started.resolve();
     await project.ready();
-    expect(calls).toEqual([["create", "p"]]);
+    expect(calls).toEqual([["create", "p", false]]);
   });
 
   it("does not run on for a project that was closed while it started, and is asked for no more", async () => {

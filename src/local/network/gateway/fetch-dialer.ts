@@ -61,7 +61,7 @@ export class FetchDialer implements Dialer {
     });
   }
 
-  /** Speaks TLS with the program; undefined when that fails, which cuts the connection. The code for it is half of all that a network needs, and comes with the first such connection. */
+  /** Speaks TLS with the program; undefined when that fails, which cuts the connection. The code for it is large, and comes with the first such connection. */
   private async decrypt(
     near: ByteConnection,
     host: string,
@@ -76,9 +76,7 @@ export class FetchDialer implements Dialer {
       cut(near, new LoggedError("ECONNRESET", "refused", message));
       return undefined;
     }
-    return tls.acceptTls(near, { certify, protocols: PROTOCOLS }).catch((error: Error) => {
-      onRefusal(error.message);
-      return undefined;
-    });
+    const onFailure = (error: Error) => onRefusal(error.message);
+    return tls.acceptTls(near, { certify, protocols: PROTOCOLS, onFailure }).catch(() => undefined);
   }
 }

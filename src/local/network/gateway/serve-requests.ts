@@ -33,7 +33,7 @@ export interface RequestServer {
   room: BodyRoom;
   /** Answers a request. */
   answer(request: PageRequest): Promise<Response | Refusal>;
-  /** Takes note of why a request was refused; with undefined, that one was answered. */
+  /** Called with the reason when a request is refused, and with undefined when one is answered. */
   onRefusal(message: string | undefined): void;
 }
 

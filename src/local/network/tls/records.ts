@@ -27,6 +27,8 @@ export interface TlsRecord {
 /** The records of a connection: RFC 8446, 5. */
 export class Records {
   readKey: RecordKey | undefined;
+  /** Whether the other side has sent anything. */
+  hasBegun = false;
   private writeKey: RecordKey | undefined;
   private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
   private readonly writer: WritableStreamDefaultWriter<Uint8Array>;
@@ -140,6 +142,7 @@ export class Records {
   private async exactly(count: number): Promise<Uint8Array | undefined> {
     while (this.rest.byteLength < count) {
       const { done, value } = await this.reader.read();
+      this.hasBegun ||= !done;
       if (!done) this.rest = this.rest.byteLength === 0 ? value : concatBytes([this.rest, value]);
       else if (this.rest.byteLength === 0) return undefined;
       else throw new TlsError(ALERT.decodeError, "a record is cut");

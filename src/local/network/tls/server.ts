@@ -44,6 +44,8 @@ export interface TlsOptions {
   certify(serverName: string): Promise<Certificate>;
   /** Protocols of which the first that the client offers is chosen. A client that offers none gets any. */
   protocols: readonly string[];
+  /** Called before the connection is cut because the handshake has failed. Not called for a client that has left without a byte, as one that looks for open ports. */
+  onFailure?(error: TlsError): void;
 }
 
 /** A connection whose bytes are encrypted on their way. */
@@ -60,6 +62,7 @@ export async function acceptTls(connection: ByteConnection, options: TlsOptions)
   try {
     return await new Handshake(records, options).run();
   } catch (error) {
+    if (error instanceof TlsError && records.hasBegun) options.onFailure?.(error);
     await records.fail(error);
     throw error;
   }

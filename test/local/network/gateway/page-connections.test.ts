@@ -68,6 +68,30 @@ describe("a connection of a box in a page", () => {
     expect(policy.log()[0]).not.toHaveProperty("message");
   });
 
+  it("keeps the reason when the program resets it, as some do that do not read on", async () => {
+    const policy = new PolicyDialer(page.dialer, true);
+    page.answer = () => Promise.reject(new TypeError("Failed to fetch"));
+    const { readable, writable } = await policy.connect({ host: NAME, port: 80 }, { signal });
+    const [reader, writer] = [readable.getReader(), writable.getWriter()];
+    writer.write(Buffer.from(GET)).catch(() => {});
+    await reader.read();
+    await writer.abort(new Error("reset")).catch(() => {});
+    await reader.cancel(new Error("reset")).catch(() => {});
+    expect(policy.log()).toMatchObject([
+      { error: "ECONNRESET", reason: "refused", message: expect.stringMatching(/^no answer/) },
+    ]);
+  });
+
+  it("has no reason in its log when a program leaves without a byte", async () => {
+    const policy = new PolicyDialer(page.dialer, true);
+    const { readable, writable } = await policy.connect({ host: NAME, port: 443 }, { signal });
+    await writable.getWriter().close();
+    const reader = readable.getReader();
+    while (!(await reader.read()).done);
+    await vi.waitFor(() => expect(policy.log()).toMatchObject([{ endedAt: {} }]));
+    expect(policy.log()[0]).not.toHaveProperty("reason");
+  });
+
   it("has in its log why TLS with a program failed", async () => {
     const policy = new PolicyDialer(page.dialer, true);
     const { readable, writable } = await policy.connect({ host: NAME, port: 443 }, { signal });
