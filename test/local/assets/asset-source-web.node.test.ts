@@ -46,8 +46,10 @@ afterEach(async () => {
 });
 
 async function down(): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  // After it has stopped listening, or it would wait for one that has come between.
   server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
+  await closed;
 }
 
 function newClient(local: object = {}): BoxRunClient {
