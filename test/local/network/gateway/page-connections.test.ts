@@ -6,6 +6,15 @@ import { exchange, lines, NAME, signal, usePage } from "./page.js";
 const GET = lines("GET /a?b=c HTTP/1.1", `Host: ${NAME}`);
 
 const page = usePage();
+/** Answer of a site that lets no page read it. */
+const unreadable = () => Promise.reject(new TypeError("Failed to fetch"));
+
+/** Connects to a port of the server, behind rules that allow all. */
+async function connectTo(port: number) {
+  const policy = new PolicyDialer(page.dialer, true);
+  const { readable, writable } = await policy.connect({ host: NAME, port }, { signal });
+  return { policy, reader: readable.getReader(), writer: writable.getWriter() };
+}
 
 describe("a connection of a box in a page", () => {
   it.each<[DialTarget, reason: string]>([
@@ -44,10 +53,8 @@ describe("a connection of a box in a page", () => {
   });
 
   it("loses the reason when its next request is answered, or when it is reset for another one", async () => {
-    const policy = new PolicyDialer(page.dialer, true);
-    page.answer = () => Promise.reject(new TypeError("Failed to fetch"));
-    const { readable, writable } = await policy.connect({ host: NAME, port: 80 }, { signal });
-    const [reader, writer] = [readable.getReader(), writable.getWriter()];
+    const { policy, reader, writer } = await connectTo(80);
+    page.answer = unreadable;
     const ask = async (status: number) => {
       writer.write(Buffer.from(GET)).catch(() => {});
       for (let text = ""; !text.includes(` ${status} `); )
@@ -60,7 +67,7 @@ describe("a connection of a box in a page", () => {
     expect(policy.log()[0]).not.toHaveProperty("reason");
     expect(policy.log()[0]).not.toHaveProperty("message");
 
-    page.answer = () => Promise.reject(new TypeError("Failed to fetch"));
+    page.answer = unreadable;
     await ask(502);
     policy.update({ deny: [NAME] });
     await expect(reader.read()).rejects.toThrow("the rules have changed");
@@ -69,10 +76,8 @@ describe("a connection of a box in a page", () => {
   });
 
   it("keeps the reason when the program resets it, as some do that do not read on", async () => {
-    const policy = new PolicyDialer(page.dialer, true);
-    page.answer = () => Promise.reject(new TypeError("Failed to fetch"));
-    const { readable, writable } = await policy.connect({ host: NAME, port: 80 }, { signal });
-    const [reader, writer] = [readable.getReader(), writable.getWriter()];
+    const { policy, reader, writer } = await connectTo(80);
+    page.answer = unreadable;
     writer.write(Buffer.from(GET)).catch(() => {});
     await reader.read();
     await writer.abort(new Error("reset")).catch(() => {});
@@ -83,22 +88,17 @@ describe("a connection of a box in a page", () => {
   });
 
   it("has no reason in its log when a program leaves without a byte", async () => {
-    const policy = new PolicyDialer(page.dialer, true);
-    const { readable, writable } = await policy.connect({ host: NAME, port: 443 }, { signal });
-    await writable.getWriter().close();
-    const reader = readable.getReader();
+    const { policy, reader, writer } = await connectTo(443);
+    await writer.close();
     while (!(await reader.read()).done);
     await vi.waitFor(() => expect(policy.log()).toMatchObject([{ endedAt: {} }]));
     expect(policy.log()[0]).not.toHaveProperty("reason");
   });
 
   it("has in its log why TLS with a program failed", async () => {
-    const policy = new PolicyDialer(page.dialer, true);
-    const { readable, writable } = await policy.connect({ host: NAME, port: 443 }, { signal });
-    const writer = writable.getWriter();
+    const { policy, reader, writer } = await connectTo(443);
     await writer.write(Buffer.from(GET));
     await writer.close();
-    const reader = readable.getReader();
     while (!(await reader.read()).done);
     await vi.waitFor(() =>
       expect(policy.log()).toMatchObject([
@@ -113,10 +113,9 @@ describe("a connection of a box in a page", () => {
       throw new TypeError("Failed to fetch dynamically imported module");
     });
     onTestFinished(() => vi.doUnmock(server));
-    const policy = new PolicyDialer(page.dialer, true);
-    const { readable, writable } = await policy.connect({ host: NAME, port: 443 }, { signal });
-    await expect(readable.getReader().read()).rejects.toThrow();
-    await expect(writable.getWriter().write(Buffer.from("hello"))).rejects.toThrow();
+    const { policy, reader, writer } = await connectTo(443);
+    await expect(reader.read()).rejects.toThrow();
+    await expect(writer.write(Buffer.from("hello"))).rejects.toThrow();
     expect(policy.log()).toMatchObject([
       {
         ...{ verdict: "allowed", error: "ECONNRESET", reason: "refused" },
